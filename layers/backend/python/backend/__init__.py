@@ -1,0 +1,1 @@
+"""What the domains share: settings, errors, entry points, queues, store, idempotency, tokens."""

@@ -1,0 +1,158 @@
+"""The one tree of errors, and the RFC 9457 shape in which a client sees them.
+
+BackendError
+├── RequestError            the client's to mend
+│   ├── InvalidRequest      400 malformed, 415 wrong content type, 422 well-formed but wrong
+│   ├── Unauthorized        401
+│   ├── Forbidden           403
+│   ├── NotFound            404
+│   ├── Conflict            409
+│   └── Throttled           429
+└── Unavailable             503, the same request may succeed later
+    ├── QueueUnavailable
+    │   └── QueueFull
+    ├── StoreUnavailable
+    ├── ProviderUnavailable
+    └── CircuitOpen
+
+Drivers' exceptions are turned into these where the driver is called and nowhere else. In a worker
+an error means "deliver again"; a permanent refusal is a stored outcome, not an exception.
+"""
+
+from typing import ClassVar
+
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_S = (
+    1  # long enough for a breaker's probe or a restarted process, short enough to be obeyed
+)
+
+
+class BackendError(Exception):
+    """What the backend refuses or cannot do; clients switch on `code` (stable, snake_case)."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal server error"
+    code: str = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class RequestError(BackendError):
+    """The request cannot succeed as it is."""
+
+
+class InvalidRequest(RequestError):
+    """The body, a parameter or a header is malformed (400) or, parsed, not acceptable (422)."""
+
+    title = "Invalid request"
+    code = "invalid_request"
+
+    def __init__(
+        self, detail: str, *, status: int = 422, code: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(detail, code=code, param=param)
+        self.status = status  # type: ignore[misc]  # the one class with three statuses
+
+
+class Unauthorized(RequestError):
+    """No token, or one that does not hold."""
+
+    status = 401
+    title = "Unauthorized"
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """A good token without the scope that the route asks for."""
+
+    status = 403
+    title = "Forbidden"
+    code = "insufficient_scope"
+
+
+class NotFound(RequestError):
+    """No such object for this tenant; another tenant's object is not found either."""
+
+    status = 404
+    title = "Not found"
+    code = "not_found"
+
+
+class Conflict(RequestError):
+    """The object's state does not allow it, or the same key is still in progress."""
+
+    status = 409
+    title = "Conflict"
+    code = "conflict"
+    retryable = True
+
+
+class Throttled(RequestError):
+    """Over the rate that this client was given."""
+
+    status = 429
+    title = "Too many requests"
+    code = "throttled"
+    retryable = True
+
+
+class Unavailable(BackendError):
+    """A dependency does not answer; nothing is wrong with the request."""
+
+    status = 503
+    title = "Service unavailable"
+    code = "unavailable"
+    retryable = True
+
+
+class QueueUnavailable(Unavailable):
+    """The queue's server does not answer or refuses; the call may be repeated."""
+
+    code = "queue_unavailable"
+
+
+class QueueFull(QueueUnavailable):
+    """The queue holds as many messages as it may; nothing was sent."""
+
+    code = "queue_full"
+
+
+class StoreUnavailable(Unavailable):
+    """The document store does not answer; a write may have happened and is safe to repeat."""
+
+    code = "store_unavailable"
+
+
+class ProviderUnavailable(Unavailable):
+    """The payment provider gave no definitive answer; a charge may exist under the same key."""
+
+    code = "provider_unavailable"
+
+
+class CircuitOpen(Unavailable):
+    """The dependency failed too often just now; it was not called."""
+
+    code = "circuit_open"
+
+
+def problem(error: BackendError, *, instance: str, request_id: str) -> dict[str, object]:
+    """Return the RFC 9457 body of `error`, with code, request_id, retryable and param."""
+    body: dict[str, object] = {
+        "type": f"urn:spillway:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "request_id": request_id,
+        "retryable": error.retryable,
+    }
+    if error.param is not None:
+        body["param"] = error.param
+    return body

@@ -1,0 +1,132 @@
+"""The one reader of the environment: name, type, unit and default of every setting."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
+
+
+class SettingsError(ValueError):
+    """A variable's value is not usable; the message names both and says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """A client of the token endpoint. Secrets are random, so a SHA-256 of them is enough."""
+
+    id: str
+    secret_sha256: str = field(repr=False)
+    tenant: str = "default"
+    scopes: frozenset[str] = frozenset()
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _count(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError("must be a whole number of at least 1")
+    return number
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
+            raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}")
+        return value
+
+    return parse
+
+
+def _queue_backend(value: str) -> Literal["redis", "sqs"]:
+    match value:
+        case "redis" | "sqs":
+            return value
+    raise ValueError("must be redis or sqs")
+
+
+def _clients(value: str) -> Mapping[str, OAuthClient]:
+    entries = json.loads(value)
+    clients = [
+        OAuthClient(
+            id=entry["id"],
+            secret_sha256=entry["secret_sha256"],
+            tenant=entry["tenant"],
+            scopes=frozenset(entry["scopes"]),
+        )
+        for entry in entries
+    ]
+    return {client.id: client for client in clients}
+
+
+def _setting(parse: Callable[[str], Any], default: str, doc: str, *, secret: bool = False) -> Any:
+    return field(repr=not secret, metadata={"parse": parse, "default": default, "doc": doc})
+
+
+_HTTP = _url("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; a field's environment variable is its name in upper case."""
+
+    redis_url: str = _setting(
+        _url("redis", "rediss", "unix"), "redis://127.0.0.1:6379/0", "Redis or Valkey", secret=True
+    )
+    mongo_url: str = _setting(
+        _url("mongodb", "mongodb+srv"), "mongodb://127.0.0.1:27017", "MongoDB", secret=True
+    )
+    mongo_database: str = _setting(_text, "spillway", "Database of all collections")
+    queue_backend: Literal["redis", "sqs"] = _setting(
+        _queue_backend, "redis", "What carries the queues: redis or sqs"
+    )
+    queue_depth_max: int = _setting(
+        _count, "200000", "Messages a Redis queue holds before it refuses more"
+    )
+    payments_queue_url: str = _setting(
+        _HTTP, "http://sqs.local/000000000000/payments", "Queue of payments to settle"
+    )
+    analytics_queue_url: str = _setting(
+        _HTTP, "http://sqs.local/000000000000/analytics", "Queue of events to count"
+    )
+    notifications_queue_url: str = _setting(
+        _HTTP, "http://sqs.local/000000000000/notifications", "Queue of messages to deliver"
+    )
+    provider_url: str = _setting(_HTTP, "http://127.0.0.1:5090", "Payment provider")
+    provider_timeout_ms: int = _setting(_count, "2000", "Longest wait for one provider answer, ms")
+    smtp_url: str = _setting(_url("smtp"), "smtp://127.0.0.1:1025", "Mail server")
+    mail_from: str = _setting(_text, "Spillway <no-reply@spillway.example>", "Sender of e-mails")
+    token_private_key: str = _setting(
+        str, "", "Ed25519 private key (PEM) that signs and checks access tokens", secret=True
+    )
+    token_issuer: str = _setting(_text, "https://spillway.example", "Issuer of access tokens")
+    token_lifetime_s: int = _setting(_count, "3600", "Life of an access token, s")
+    oauth_clients: Mapping[str, OAuthClient] = _setting(
+        _clients, "[]", "Clients of the token endpoint (JSON list)", secret=True
+    )
+    metrics_namespace: str = _setting(_text, "Spillway", "CloudWatch namespace of the metrics")
+    aws_region: str = _setting(_text, "eu-west-1", "Region of SQS and of the ARNs")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read every setting from `environ`; raises SettingsError naming the first bad variable."""
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            name = each.name.upper()
+            raw = environ.get(name, each.metadata["default"])
+            try:
+                values[each.name] = each.metadata["parse"](raw)
+            except (ValueError, KeyError, TypeError) as error:
+                shown = "(hidden)" if not each.repr else repr(raw)
+                raise SettingsError(f"{name}={shown}: {error}") from error
+        return cls(**values)
+
+
+assert all(each.default is MISSING for each in fields(Settings))  # from_env is the only reader
+
+settings = Settings.from_env(os.environ)
