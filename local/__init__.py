@@ -1,0 +1,1 @@
+"""AWS on this machine: API Gateway, Lambda and SQS's event sources around any SAM template."""

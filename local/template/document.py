@@ -1,0 +1,78 @@
+"""The YAML of a template as plain dictionaries: CloudFormation's short tags become their long form.
+
+Nothing is resolved here; `intrinsics` does that.
+"""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.template.model import TemplateError
+
+# A template is at most 1 MB on AWS (CloudFormation quota for a template body in S3).
+TEMPLATE_BYTES_MAX = 1_000_000
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that knows `!Ref` and its like, and refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _short_tag(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_tag)
+# 2010-09-09 is a version, not a day: dates stay text.
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_str)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The document at `path`. Raises TemplateError where it cannot be read, naming the line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        sentence = f"cannot read the template ({reason}); pass an existing SAM template"
+        raise TemplateError(path, "", "", sentence) from error
+    if len(text) > TEMPLATE_BYTES_MAX:
+        raise TemplateError(path, "", "", f"a template has at most {TEMPLATE_BYTES_MAX} bytes")
+    return _parse(path, text)
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        document = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}" if mark else ""
+        sentence = f"{error.problem or error.context}; correct the YAML there"
+        raise TemplateError(path, line, "", sentence) from error
+    except yaml.YAMLError as error:
+        raise TemplateError(path, "", "", f"is not YAML: {error}") from error
+    except RecursionError as error:
+        raise TemplateError(path, "", "", "is nested too deep to be a template") from error
+    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
+        raise TemplateError(path, "Resources", "", "a SAM template needs a section Resources")
+    return document

@@ -1,0 +1,241 @@
+"""CloudFormation's functions (`Ref`, `Fn::Sub`, `Fn::If`, ...) resolved for this machine.
+
+What only AWS can know, the endpoint of a cluster for instance, resolves to UNKNOWN.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from local.template.model import TemplateError
+
+REGION = "eu-west-1"
+ACCOUNT_ID = "000000000000"
+QUEUE_URL = f"http://sqs.local/{ACCOUNT_ID}/"
+
+
+class Absent(Enum):
+    """Values that are none: a property to leave out, and one that only AWS knows."""
+
+    NO_VALUE = "AWS::NoValue"
+    UNKNOWN = "known on AWS only"
+
+
+NO_VALUE = Absent.NO_VALUE
+UNKNOWN = Absent.UNKNOWN
+
+PSEUDO_PARAMETERS: dict[str, str | Absent] = {
+    "AWS::AccountId": ACCOUNT_ID,
+    "AWS::NoValue": Absent.NO_VALUE,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/local/local",
+    "AWS::StackName": "local",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+_PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
+
+
+class Resolver:
+    """Resolves values of one document; `where` in every call is (resource, property) for errors."""
+
+    def __init__(self, file: Path, document: dict[str, Any], overrides: dict[str, str]) -> None:
+        self._file = file
+        self._resources: dict[str, Any] = document["Resources"]
+        self._tables: dict[str, Any] = document.get("Mappings") or {}
+        self._conditions: dict[str, Any] = document.get("Conditions") or {}
+        self._parameters = self._read_parameters(document.get("Parameters") or {}, overrides)
+        self._open_conditions: list[str] = []
+        self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
+            "Ref": self._ref,
+            "Condition": self._condition,
+            "Fn::And": lambda value, where: all(self.truth(one, where) for one in value),
+            "Fn::Base64": self._base64,
+            "Fn::Equals": self._equals,
+            "Fn::FindInMap": self._find_in_map,
+            "Fn::GetAtt": self._get_att,
+            "Fn::If": self._if,
+            "Fn::Join": self._join,
+            "Fn::Not": lambda value, where: not self.truth(value[0], where),
+            "Fn::Or": lambda value, where: any(self.truth(one, where) for one in value),
+            "Fn::Select": self._select,
+            "Fn::Split": self._split,
+            "Fn::Sub": self._sub,
+        }
+
+    def resolve(self, value: Any, where: tuple[str, str]) -> Any:
+        """`value` with every function in it replaced, and NO_VALUE entries left out."""
+        if isinstance(value, dict):
+            if len(value) == 1 and (name := next(iter(value))) in self._functions:
+                return self._call(name, value[name], where)
+            if len(value) == 1 and str(name).startswith("Fn::"):
+                raise self._error(where, f"{name} is not emulated; write the value itself")
+            pairs = {key: self.resolve(one, where) for key, one in value.items()}
+            return {key: one for key, one in pairs.items() if one is not NO_VALUE}
+        if isinstance(value, list):
+            return [one for one in (self.resolve(v, where) for v in value) if one is not NO_VALUE]
+        if isinstance(value, str) and "{{resolve:" in value:
+            return UNKNOWN
+        return value
+
+    def truth(self, value: Any, where: tuple[str, str]) -> bool:
+        """A condition as a boolean; one that rests on what only AWS knows is false."""
+        return self.resolve(value, where) is True
+
+    def holds(self, condition: str, where: tuple[str, str]) -> bool:
+        """Whether the condition of that name holds."""
+        if condition not in self._conditions:
+            raise self._error(where, f"no condition {condition!r} in Conditions; add it there")
+        if condition in self._open_conditions:
+            raise self._error(where, f"the condition {condition!r} depends on itself")
+        self._open_conditions.append(condition)
+        try:
+            return self.truth(self._conditions[condition], where)
+        finally:
+            self._open_conditions.pop()
+
+    def _call(self, name: str, value: Any, where: tuple[str, str]) -> Any:
+        try:
+            return self._functions[name](value, where)
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._error(where, f"{name} has arguments it cannot take: {value!r}") from error
+
+    def _error(self, where: tuple[str, str], sentence: str) -> TemplateError:
+        return TemplateError(self._file, *where, sentence)
+
+    def _read_parameters(
+        self, declared: dict[str, Any], overrides: dict[str, str]
+    ) -> dict[str, Any]:
+        for name in overrides:
+            if name not in declared:
+                raise self._error(("Parameters", name), "is not declared; leave it out")
+        values = {
+            name: self._parameter(name, about, overrides.get(name))
+            for name, about in declared.items()
+        }
+        return {**PSEUDO_PARAMETERS, **values}
+
+    def _parameter(self, name: str, about: dict[str, Any], override: str | None) -> Any:
+        value = about.get("Default") if override is None else override
+        if value is None or str(about.get("Type", "")).startswith("AWS::SSM::"):
+            return UNKNOWN
+        allowed = about.get("AllowedValues")
+        if allowed and str(value) not in map(str, allowed):
+            choices = ", ".join(map(str, allowed))
+            raise self._error(("Parameters", name), f"{value!r} is not one of {choices}")
+        if "List" in str(about.get("Type", "")):
+            return [part.strip() for part in str(value).split(",")]
+        return value if isinstance(value, str) else str(value)
+
+    def _ref(self, name: str, where: tuple[str, str]) -> Any:
+        if name in self._parameters:
+            return self._parameters[name]
+        if name not in self._resources:
+            raise self._error(where, f"!Ref {name}: no such parameter or resource; add it")
+        return self._ref_resource(name)
+
+    def _ref_resource(self, name: str) -> Any:
+        match self._resources[name].get("Type"):
+            case "AWS::SQS::Queue":
+                return QUEUE_URL + self.name_of(name)
+            case "AWS::Serverless::Function":
+                return self.name_of(name)
+            case "AWS::Serverless::LayerVersion":
+                return layer_arn(name)
+            case "AWS::Serverless::Api":
+                return name
+        return UNKNOWN
+
+    def name_of(self, logical_id: str) -> str:
+        """The physical name of a queue or function: as given, or its logical id."""
+        properties = self._resources[logical_id].get("Properties") or {}
+        given = properties.get("QueueName", properties.get("FunctionName", logical_id))
+        name = self.resolve(given, (logical_id, "name"))
+        return name if isinstance(name, str) else logical_id
+
+    def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
+        name, attribute = value if isinstance(value, list) else value.split(".", 1)
+        if name not in self._resources:
+            raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
+        kind = self._resources[name].get("Type")
+        match (kind, attribute):
+            case ("AWS::SQS::Queue", "Arn"):
+                return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{self.name_of(name)}"
+            case ("AWS::SQS::Queue", "QueueName"):
+                return self.name_of(name)
+            case ("AWS::SQS::Queue", "QueueUrl"):
+                return QUEUE_URL + self.name_of(name)
+            case ("AWS::Serverless::Function", "Arn"):
+                return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name_of(name)}"
+            case ("AWS::SQS::Queue" | "AWS::Serverless::Function", _):
+                raise self._error(where, f"{kind} has no attribute {attribute}; use Arn")
+        return UNKNOWN
+
+    def _condition(self, name: str, where: tuple[str, str]) -> bool:
+        return self.holds(name, where)
+
+    def _if(self, value: list[Any], where: tuple[str, str]) -> Any:
+        condition, then, otherwise = value
+        return self.resolve(then if self.holds(condition, where) else otherwise, where)
+
+    def _equals(self, value: list[Any], where: tuple[str, str]) -> Any:
+        left, right = (self.resolve(one, where) for one in value)
+        return UNKNOWN if UNKNOWN in (left, right) else str(left) == str(right)
+
+    def _join(self, value: list[Any], where: tuple[str, str]) -> Any:
+        separator, parts = value
+        resolved = self.resolve(parts, where)
+        if resolved is UNKNOWN or UNKNOWN in resolved:
+            return UNKNOWN
+        return separator.join(map(str, resolved))
+
+    def _split(self, value: list[Any], where: tuple[str, str]) -> Any:
+        separator, text = value
+        resolved = self.resolve(text, where)
+        return UNKNOWN if resolved is UNKNOWN else resolved.split(separator)
+
+    def _select(self, value: list[Any], where: tuple[str, str]) -> Any:
+        index, choices = value
+        resolved = self.resolve(choices, where)
+        return UNKNOWN if resolved is UNKNOWN else resolved[int(self.resolve(index, where))]
+
+    def _base64(self, value: Any, where: tuple[str, str]) -> Any:
+        resolved = self.resolve(value, where)
+        if resolved is UNKNOWN:
+            return UNKNOWN
+        return base64.b64encode(resolved.encode()).decode()
+
+    def _find_in_map(self, value: list[Any], where: tuple[str, str]) -> Any:
+        table, first, second = (self.resolve(one, where) for one in value)
+        if UNKNOWN in (table, first, second):
+            return UNKNOWN
+        return self.resolve(self._tables[table][first][second], where)
+
+    def _sub(self, value: Any, where: tuple[str, str]) -> Any:
+        text, variables = value if isinstance(value, list) else (value, {})
+        known = {name: self.resolve(one, where) for name, one in variables.items()}
+        is_known = True
+
+        def replace(match: re.Match[str]) -> str:
+            nonlocal is_known
+            if match[1]:
+                return f"${{{match[2]}}}"
+            name = match[2].strip()
+            found = known[name] if name in known else self._named(name, where)
+            is_known = is_known and found is not UNKNOWN
+            return str(found)
+
+        replaced = _PLACEHOLDER.sub(replace, text)
+        return replaced if is_known else UNKNOWN
+
+    def _named(self, name: str, where: tuple[str, str]) -> Any:
+        return self._get_att(name, where) if "." in name else self._ref(name, where)
+
+
+def layer_arn(logical_id: str) -> str:
+    """What `!Ref` of a layer of this template gives."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:layer:{logical_id}:1"

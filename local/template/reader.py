@@ -1,0 +1,122 @@
+"""One block of properties, read by type; what nobody asked for is refused at the end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.template.intrinsics import UNKNOWN
+from local.template.model import TemplateError
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What to do with a thing that is not emulated: raise, or note it where that is allowed."""
+
+    file: Path
+    allowed: bool
+    warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, resource: str, property: str, sentence: str) -> None:
+        """Raise TemplateError, or keep its text as a warning."""
+        error = TemplateError(self.file, resource, property, sentence)
+        if not self.allowed:
+            raise error
+        self.warnings.append(str(error))
+
+
+class Properties:
+    """The properties of one resource or of a block inside it, already resolved."""
+
+    def __init__(self, refusals: Refusals, resource: str, values: Any, prefix: str = "") -> None:
+        self._refusals = refusals
+        self._resource = resource
+        self._prefix = prefix
+        if not isinstance(values, dict):
+            raise self.error("", "has to be a block of names and values")
+        self._left: dict[str, Any] = dict(values)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
+
+    def names(self) -> tuple[str, ...]:
+        """The names nobody has asked for yet."""
+        return tuple(self._left)
+
+    def error(self, name: str, sentence: str) -> TemplateError:
+        """The error that refuses property `name` of this block."""
+        path = ".".join(part for part in (self._prefix, name) if part)
+        return TemplateError(self._refusals.file, self._resource, path, sentence)
+
+    def refuse(self, name: str, sentence: str) -> None:
+        """Refuse property `name` as not emulated (a warning where the user allowed that)."""
+        self._left.pop(name, None)
+        path = ".".join(part for part in (self._prefix, name) if part)
+        self._refusals.refuse(self._resource, path, sentence)
+
+    def take(self, name: str, default: Any = None) -> Any:
+        """The value as it stands. Raises where only AWS would know it."""
+        value = self._left.pop(name, default)
+        if value is UNKNOWN:
+            raise self.error(name, "only AWS knows this value; give the parameter a default")
+        return default if value is None else value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A string; required where there is no default."""
+        value = self.take(name, default)
+        if value is None:
+            raise self.error(name, "is missing; add it")
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise self.error(name, f"has to be text, not {value!r}")
+        return str(value)
+
+    def integer(self, name: str, default: int, *, lowest: int, highest: int) -> int:
+        """A whole number within AWS's own limits."""
+        value = self.take(name, default)
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = lowest - 1
+        if isinstance(value, bool | float) or not lowest <= number <= highest:
+            raise self.error(name, f"has to be a whole number {lowest} to {highest}, not {value!r}")
+        return number
+
+    def optional_integer(self, name: str, *, lowest: int, highest: int) -> int | None:
+        """As `integer`, None where the property does not stand."""
+        if name not in self._left:
+            return None
+        return self.integer(name, lowest, lowest=lowest, highest=highest)
+
+    def decimal(self, name: str, default: float) -> float:
+        """A number that is not negative."""
+        value = self.take(name, default)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = -1.0
+        if number < 0:
+            raise self.error(name, f"has to be a number from 0, not {value!r}")
+        return number
+
+    def block(self, name: str) -> "Properties":
+        """A block inside this one, empty where it does not stand."""
+        prefix = ".".join(part for part in (self._prefix, name) if part)
+        return Properties(self._refusals, self._resource, self.take(name, {}), prefix)
+
+    def item(self, name: str, values: Any) -> "Properties":
+        """A block that is an entry of a list, under the name it shall have in errors."""
+        prefix = ".".join(part for part in (self._prefix, name) if part)
+        return Properties(self._refusals, self._resource, values, prefix)
+
+    def sequence(self, name: str) -> list[Any]:
+        """A list, empty where it does not stand."""
+        value = self.take(name, [])
+        if not isinstance(value, list):
+            raise self.error(name, f"has to be a list, not {value!r}")
+        return value
+
+    def finish(self, without_effect: Mapping[str, str]) -> None:
+        """Refuse by name whatever nobody has asked for and has an effect."""
+        for name in tuple(self._left):
+            if name not in without_effect:
+                self.refuse(name, "is not emulated on this machine; remove it")

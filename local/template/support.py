@@ -1,0 +1,123 @@
+"""What is accepted without being emulated, and why: resources and properties that have no effect
+on what one machine does at run time. Everything that stands neither here nor in `build` is refused.
+"""
+
+# A key ends in `*` where a whole family of resource types is meant.
+RESOURCES_WITHOUT_EFFECT = {
+    "AWS::ApiGateway::Account": "the role for CloudWatch logs",
+    "AWS::ApiGateway::BasePathMapping": "a domain name",
+    "AWS::ApiGateway::DomainName": "a domain name",
+    "AWS::ApplicationAutoScaling::*": "scaling on AWS",
+    "AWS::Backup::*": "backups on AWS",
+    "AWS::Budgets::*": "money on AWS",
+    "AWS::CertificateManager::*": "certificates; the gateway listens on loopback",
+    "AWS::CloudWatch::*": "alarms and dashboards; the console has the metrics",
+    "AWS::CodeDeploy::*": "deployments",
+    "AWS::DocDB::*": "the documents server or MONGO_URL stands for it",
+    "AWS::DocDBElastic::*": "the documents server or MONGO_URL stands for it",
+    "AWS::EC2::*": "networks",
+    "AWS::ElastiCache::*": "the embedded Valkey or REDIS_URL stands for it",
+    "AWS::IAM::*": "nothing on one machine is asked for permission",
+    "AWS::KMS::*": "keys; nothing is encrypted at rest here",
+    "AWS::Lambda::Permission": "nothing on one machine is asked for permission",
+    "AWS::Logs::*": "logs are files in the state directory",
+    "AWS::Route53::*": "a domain name",
+    "AWS::SNS::*": "where alarms go",
+    "AWS::SQS::QueuePolicy": "nothing on one machine is asked for permission",
+    "AWS::SSM::Parameter": "the settings stand for it",
+    "AWS::SecretsManager::*": "the settings stand for it",
+    "AWS::Synthetics::*": "canaries on AWS",
+    "AWS::WAFv2::*": "the gateway listens on loopback",
+    "AWS::XRay::*": "tracing on AWS",
+}
+
+_PERMISSIONS = "nothing on one machine is asked for permission"
+_TRACING = "X-Ray is not here"
+_TEXT = "text for people"
+
+FUNCTION_PROPERTIES_WITHOUT_EFFECT = {
+    "Architectures": "the machine has the one it has",
+    "AssumeRolePolicyDocument": _PERMISSIONS,
+    "AutoPublishAlias": "only $LATEST runs here",
+    "AutoPublishAliasAllProperties": "only $LATEST runs here",
+    "AutoPublishCodeSha256": "only $LATEST runs here",
+    "CodeSigningConfigArn": "code comes from the checkout",
+    "DeploymentPreference": "nothing is deployed here",
+    "Description": _TEXT,
+    "EphemeralStorage": "the temporary directory is the machine's",
+    "KmsKeyArn": "nothing is encrypted at rest here",
+    "LoggingConfig": "logs are files in the state directory",
+    "PermissionsBoundary": _PERMISSIONS,
+    "Policies": _PERMISSIONS,
+    "PropagateTags": _TEXT,
+    "ProvisionedConcurrencyConfig": "environments are always warm here",
+    "RecursiveLoop": "loops are not detected here",
+    "Role": _PERMISSIONS,
+    "RolePath": _PERMISSIONS,
+    "RuntimeManagementConfig": "the interpreter is the virtual environment's",
+    "SnapStart": "environments are forked after the import, which does the same",
+    "Tags": _TEXT,
+    "Tracing": _TRACING,
+    "VersionDescription": _TEXT,
+    "VpcConfig": "networks",
+}
+
+API_PROPERTIES_WITHOUT_EFFECT = {
+    "AccessLogSetting": "the access log is a file in the state directory",
+    "AlwaysDeploy": "nothing is deployed here",
+    "CanarySetting": "nothing is deployed here",
+    "Description": _TEXT,
+    "Domain": "a domain name",
+    "EndpointConfiguration": "the gateway listens on loopback",
+    "Name": _TEXT,
+    "OpenApiVersion": "a detail of how SAM deploys",
+    "PropagateTags": _TEXT,
+    "SecurityPolicy": "the gateway speaks HTTP on loopback",
+    "Tags": _TEXT,
+    "TracingEnabled": _TRACING,
+}
+
+METHOD_SETTINGS_WITHOUT_EFFECT = {
+    "DataTraceEnabled": "logs are files in the state directory",
+    "LoggingLevel": "logs are files in the state directory",
+    "MetricsEnabled": "every route is measured",
+}
+
+LAYER_PROPERTIES_WITHOUT_EFFECT = {
+    "CompatibleArchitectures": "the machine has the one it has",
+    "CompatibleRuntimes": "the interpreter is the virtual environment's",
+    "Description": _TEXT,
+    "LayerName": _TEXT,
+    "LicenseInfo": _TEXT,
+    "RetentionPolicy": "nothing is deployed here",
+}
+
+QUEUE_PROPERTIES_WITHOUT_EFFECT = {
+    "KmsDataKeyReusePeriodSeconds": "nothing is encrypted at rest here",
+    "KmsMasterKeyId": "nothing is encrypted at rest here",
+    "ReceiveMessageWaitTimeSeconds": "workers always long-poll",
+    "RedriveAllowPolicy": _PERMISSIONS,
+    "SqsManagedSseEnabled": "nothing is encrypted at rest here",
+    "Tags": _TEXT,
+}
+
+MAPPING_PROPERTIES_WITHOUT_EFFECT = {
+    "MetricsConfig": "workers have metrics of their own",
+    "Tags": _TEXT,
+}
+
+AUTH_PROPERTIES_WITHOUT_EFFECT = {
+    "AddDefaultAuthorizerToCorsPreflight": "there is no preflight method of the gateway's own",
+    "InvokeRole": _PERMISSIONS,
+}
+
+AUTHORIZER_PROPERTIES_WITHOUT_EFFECT = {
+    "FunctionInvokeRole": _PERMISSIONS,
+}
+
+
+def why_without_effect(resource_type: str) -> str | None:
+    """Why a resource type may stand in a template without doing anything here."""
+    family = resource_type.rsplit("::", 1)[0] + "::*"
+    exact = RESOURCES_WITHOUT_EFFECT.get(resource_type)
+    return exact or RESOURCES_WITHOUT_EFFECT.get(family)
