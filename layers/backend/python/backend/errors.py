@@ -141,14 +141,14 @@ class CircuitOpen(Unavailable):
     code = "circuit_open"
 
 
-def problem(error: BackendError, *, instance: str, request_id: str) -> dict[str, object]:
+def problem(error: BackendError, *, request_id: str) -> dict[str, object]:
     """Return the RFC 9457 body of `error`, with code, request_id, retryable and param."""
     body: dict[str, object] = {
         "type": f"urn:spillway:problem:{error.code}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": instance,
+        "instance": f"urn:uuid:{request_id}",
         "code": error.code,
         "request_id": request_id,
         "retryable": error.retryable,

@@ -1,0 +1,251 @@
+"""The two edges of a function: `api` and `endpoint` for API Gateway, `consumer` for SQS.
+
+They own what every handler needs and no domain should repeat: caller and scope, problem+json,
+metrics, the partial batch response. A view takes a Call and returns a Response, or raises a
+BackendError.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from chalice.app import Chalice, Request, Response
+
+from backend import strict_json
+from backend.errors import (
+    PROBLEM_CONTENT_TYPE,
+    RETRY_AFTER_S,
+    BackendError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Unauthorized,
+    problem,
+)
+from backend.telemetry import Metrics, logger, metrics_of
+
+T = TypeVar("T")
+View = Callable[..., Response]
+
+RETRYABLE_STATUSES = frozenset({409, 429, 503})
+# Visible ASCII, at most 255 characters, as Stripe takes it; RFC 8941's quotes are optional.
+IDEMPOTENCY_KEY = re.compile(r'^"?([\x21\x23-\x7e]{1,255})"?$')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: taken from the authorizer's context, never from the request's body or path."""
+
+    tenant: str
+    client_id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One authorised request, as a view gets it."""
+
+    caller: Caller
+    request: Request
+
+    def body(self, shape: type[T]) -> T:
+        """Return the JSON body as `shape`; raises InvalidRequest."""
+        raw = self.request.raw_body
+        return strict_json.parse(raw.encode() if isinstance(raw, str) else raw, shape)
+
+    def query(self, shape: type[T]) -> T:
+        """Return the query parameters as `shape` (numbers are parsed); raises InvalidRequest."""
+        values: Mapping[str, str] = self.request.query_params or {}
+        return strict_json.convert_text(values, shape)
+
+    def idempotency_key(self) -> str:
+        """Return the Idempotency-Key header; raises InvalidRequest 400 where it is missing."""
+        raw = self.request.headers.get("idempotency-key")
+        if not raw:
+            raise InvalidRequest(
+                "Send an Idempotency-Key header, new for each operation.",
+                status=400,
+                code="idempotency_key_required",
+            )
+        match = IDEMPOTENCY_KEY.match(raw)
+        if match is None:
+            raise InvalidRequest(
+                "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
+                status=400,
+                code="idempotency_key_invalid",
+            )
+        return match[1]
+
+
+def api(name: str) -> Chalice:
+    """Return the Chalice app of domain `name`, whose every error is problem+json."""
+    app = Chalice(app_name=name, configure_logs=False)
+    metrics = metrics_of(name)
+
+    @app.middleware("http")
+    def edge(request: Request, get_response: Callable[[Request], Response]) -> Response:
+        response = get_response(request)
+        metrics.flush()
+        if response.status_code >= 400 and isinstance(response.body, dict):
+            return _problem_of_chalice(response, request)
+        return response
+
+    return app
+
+
+def endpoint(app: Chalice, scope: str | None = None) -> Callable[[Callable[..., Response]], View]:
+    """Make a function of a Call a view of `app`; `scope` None means open to everybody."""
+
+    def decorate(view: Callable[..., Response]) -> View:
+        @functools.wraps(view)
+        def guarded(**path: str) -> Response:
+            request = app.current_request
+            assert request is not None  # Chalice sets it before it calls a view
+            try:
+                caller = _caller(request, scope) if scope else ANYBODY
+                return view(Call(caller=caller, request=request), **path)
+            except BackendError as error:
+                return _problem_response(error, request)
+
+        guarded.scope = scope  # type: ignore[attr-defined]  # a test walks the routes by it
+        return guarded
+
+    return decorate
+
+
+def reply(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `body` (a Struct, or what JSON can hold) as a JSON response."""
+    text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
+    content: dict[str, str | list[str]] = {"Content-Type": "application/json", **(headers or {})}
+    return Response(body=text, status_code=status, headers=content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record of an SQS event with its body parsed (row 4.1 of aws-semantics)."""
+
+    message_id: str
+    body: Any
+    sent_at_ms: int
+    receive_count: int
+
+
+def consumer(
+    name: str,
+) -> Callable[[Callable[[Sequence[Record]], Iterable[str]]], Callable[[Any, Any], Any]]:
+    """Make a function of a batch an SQS handler with ReportBatchItemFailures.
+
+    The function returns the ids of the messages to deliver again; an exception means all of them.
+    A record that is not JSON is reported too, so that it ends in the dead-letter queue.
+    """
+    metrics = metrics_of(name)
+
+    def decorate(
+        handle: Callable[[Sequence[Record]], Iterable[str]],
+    ) -> Callable[[Any, Any], Any]:
+        @functools.wraps(handle)
+        def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+            records, failed = _records(event)
+            try:
+                failed |= set(handle(records)) if records else set()
+            except Exception:
+                logger.exception("the batch failed", extra={"records": len(records)})
+                failed |= {record.message_id for record in records}
+            metrics.flush()
+            return {"batchItemFailures": [{"itemIdentifier": each} for each in sorted(failed)]}
+
+        return handler
+
+    return decorate
+
+
+ANYBODY = Caller(tenant="", client_id="", scopes=frozenset())
+
+
+def _caller(request: Request, scope: str) -> Caller:
+    caller = _authorized(request) or _verified(request)
+    if scope not in caller.scopes:
+        raise Forbidden(f"The token lacks the scope {scope}.")
+    return caller
+
+
+def _authorized(request: Request) -> Caller | None:
+    context = request.context.get("authorizer")
+    if not context or "tenant" not in context:
+        return None
+    return Caller(
+        tenant=context["tenant"],
+        client_id=context["principalId"],
+        scopes=frozenset(context["scope"].split()),
+    )
+
+
+def _verified(request: Request) -> Caller:
+    """Check the token here: `chalice local` has no authorizer of ours in front of it."""
+    from backend import tokens  # noqa: PLC0415  # cryptography is slow to import, AWS never needs it
+
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Unauthorized("Send a valid access token as Authorization: Bearer.")
+    claims = tokens.verify(token)
+    return Caller(tenant=claims.tenant, client_id=claims.client_id, scopes=claims.scopes)
+
+
+def _problem_response(error: BackendError, request: Request) -> Response:
+    headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM_CONTENT_TYPE}
+    if error.status in RETRYABLE_STATUSES:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if error.status >= 500:
+        logger.warning(error.code, extra={"detail": error.detail}, exc_info=error)
+    body = json.dumps(problem(error, request_id=request_id_of(request)))
+    return Response(body=body, status_code=error.status, headers=headers)
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that the gateway gave the request (its `x-amzn-RequestId`)."""
+    given = request.context.get("requestId")  # `chalice local` gives none
+    return str(given or getattr(request.lambda_context, "aws_request_id", "none"))
+
+
+def _problem_of_chalice(response: Response, request: Request) -> Response:
+    """Turn what Chalice answers by itself into our shape; its bodies are dicts, ours are text."""
+    detail = str(response.body.get("Message", "")) or "The request failed."
+    match response.status_code:
+        case 404:
+            error: BackendError = NotFound(detail)
+        case 415:
+            error = InvalidRequest(detail, status=415, code="unsupported_media_type")
+        case status if status < 500:
+            error = InvalidRequest(detail, status=status)
+        case _:
+            error = BackendError("An internal error; retry with the same Idempotency-Key.")
+    return _problem_response(error, request)
+
+
+def _records(event: dict[str, Any]) -> tuple[list[Record], set[str]]:
+    records: list[Record] = []
+    malformed: set[str] = set()
+    for raw in event["Records"]:
+        try:
+            body = json.loads(raw["body"])
+        except ValueError:
+            logger.error("a message is not JSON", extra={"message_id": raw["messageId"]})
+            malformed.add(raw["messageId"])
+            continue
+        attributes = raw["attributes"]
+        records.append(
+            Record(
+                message_id=raw["messageId"],
+                body=body,
+                sent_at_ms=int(attributes["SentTimestamp"]),
+                receive_count=int(attributes["ApproximateReceiveCount"]),
+            )
+        )
+    return records, malformed
+
+
+__all__ = ["Call", "Caller", "Metrics", "Record", "api", "consumer", "endpoint", "reply"]

@@ -1,0 +1,72 @@
+"""The document store: one client per execution environment, made at first use, and its errors.
+
+Domains' `store.py` modules keep to single-document operations on the collections they get here.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.operations import IndexModel
+
+from backend.errors import StoreUnavailable
+from backend.settings import settings
+
+Document = dict[str, Any]
+
+CONNECTIONS_MAX = 2  # an environment serves one event at a time; the second is the monitor's spare
+TIMEOUT_MS = 1_000  # an answer that takes longer is a failure: the caller has 503 to give
+
+
+def collection(name: str, indexes: Sequence[IndexModel]) -> Collection[Document]:
+    """Return collection `name`, its `indexes` ensured once per process."""
+    return _collection(name, tuple(indexes))
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn the driver's errors into StoreUnavailable; duplicate keys are the caller's to judge."""
+    try:
+        yield
+    except (DuplicateKeyError, BulkWriteError):
+        raise
+    except PyMongoError as error:
+        raise StoreUnavailable("The document store does not answer.") from error
+
+
+def answers() -> bool:
+    """Tell whether the store answers a ping just now."""
+    try:
+        _client().admin.command("ping")
+    except PyMongoError:
+        return False
+    return True
+
+
+@functools.cache
+def _client() -> MongoClient[Document]:
+    # PyMongo is not fork-safe: environments are forked after import, so it must not exist before.
+    return MongoClient(
+        settings.mongo_url,
+        maxPoolSize=CONNECTIONS_MAX,
+        maxIdleTimeMS=60_000,  # a frozen environment's connections are closed by the other side
+        serverSelectionTimeoutMS=TIMEOUT_MS,
+        connectTimeoutMS=TIMEOUT_MS,
+        socketTimeoutMS=TIMEOUT_MS,
+        retryWrites=True,
+        w="majority",
+        journal=True,
+    )
+
+
+@functools.cache
+def _collection(name: str, indexes: tuple[IndexModel, ...]) -> Collection[Document]:
+    found = _client()[settings.mongo_database][name]
+    if indexes:
+        with store_errors():
+            found.create_indexes(list(indexes))
+    return found
