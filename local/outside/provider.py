@@ -1,0 +1,189 @@
+"""The payment provider's simulator: `python -m local.outside.provider`, POST and GET /charges.
+
+Every charge is in its own fsynced journal before it is answered, so that a lost answer is a real
+effect and the journal an independent witness of what was charged.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from local.outside import charges, http, serving
+from local.outside.charges import Charge, Entry, Order
+from local.outside.http import Exchange, Refusal
+from local.outside.journal import Journal, JournalError
+
+KEY_LIFE_MS = 24 * 3600 * 1000  # as at Stripe: a key used again after a day charges again
+KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}")
+CHARGES_MAX = 2_000_000  # about 250 bytes of memory each; more than an hour at 500/s
+PAGE_MAX = 1000
+LATENCY_MS_MAX = 60_000
+LIST_FIELDS = frozenset(("after", "limit", "idempotency_key"))
+ALLOWED = {"/charges": "GET, POST", "/health": "GET"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """How the provider behaves towards every charge; faults to inject belong here."""
+
+    latency_ms: int = 0  # between an order and its effect
+
+
+class Provider:
+    """Charges by idempotency key, kept in a journal."""
+
+    def __init__(self, journal: Journal, conditions: Conditions) -> None:
+        self.conditions = conditions
+        self._journal = journal
+        self._lines: dict[str, tuple[int, ...]] = {}  # idempotency key -> its lines in the journal
+        self._in_progress: set[str] = set()
+        for number, line in enumerate(journal.replay(), start=1):
+            self._index(_entry(line, number, journal))
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """Route one request."""
+        match exchange.method, exchange.path:
+            case "POST", "/charges":
+                self._order(exchange)
+            case "GET", "/charges":
+                exchange.answer(200, msgspec.json.encode(self._page(exchange.query)))
+            case "GET", "/health":
+                exchange.answer(200, b'{"status":"ok"}')
+            case _:
+                raise http.no_route(exchange, ALLOWED)
+
+    def _order(self, exchange: Exchange) -> None:
+        key, order = _parse(exchange)
+        if key in self._in_progress:
+            detail = "a charge under this key is in progress; retry with the same key"
+            raise Refusal(409, "idempotency_in_progress", detail, {"retry-after": "1"})
+        earlier = self._earlier(key)
+        if earlier is not None:
+            _replay(earlier, order, exchange)
+            return
+        if len(self._journal) >= CHARGES_MAX:
+            detail = f"the journal holds {CHARGES_MAX} charges; start with a new one"
+            raise Refusal(503, "journal_full", detail, {"retry-after": "60"})
+        self._in_progress.add(key)
+        if self.conditions.latency_ms:
+            latency_s = self.conditions.latency_ms / 1000
+            asyncio.get_running_loop().call_later(latency_s, self._charge, key, order, exchange)
+        else:
+            self._charge(key, order, exchange)
+
+    def _charge(self, key: str, order: Order, exchange: Exchange) -> None:
+        """Have the effect: from its line in the journal on, the charge is made, answered or not."""
+        entry = charges.charge(order, key, number=len(self._journal) + 1, now_ms=_now_ms())
+        self._journal.append(msgspec.json.encode(entry), partial(self._settle, entry, exchange))
+
+    def _settle(self, entry: Entry, exchange: Exchange) -> None:
+        self._in_progress.discard(entry.idempotency_key)
+        self._index(entry)
+        exchange.answer(200, _as_json(entry))
+
+    def _earlier(self, key: str) -> Entry | None:
+        """The charge that `key` still stands for."""
+        if key not in self._lines:
+            return None
+        number = self._lines[key][-1]
+        entry = _entry(self._journal.line(number), number, self._journal)
+        return entry if _now_ms() - entry.created_ms < KEY_LIFE_MS else None
+
+    def _page(self, query: bytes) -> charges.Page:
+        fields = http.query_fields(query, LIST_FIELDS)
+        after = http.query_number(fields, "after", 0, low=0, high=CHARGES_MAX)
+        limit = http.query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
+        if "idempotency_key" in fields:
+            numbers = self._lines.get(fields["idempotency_key"], ())
+            return charges.page([self._journal.line(number) for number in numbers], None)
+        lines = self._journal.page(after, limit)
+        reached = after + len(lines)
+        return charges.page(lines, reached if reached < len(self._journal) else None)
+
+    def _index(self, entry: Entry) -> None:
+        key = entry.idempotency_key
+        self._lines[key] = (*self._lines.get(key, ()), entry.sequence)
+
+
+def _parse(exchange: Exchange) -> tuple[str, Order]:
+    key = exchange.header(b"idempotency-key")
+    if not KEY_PATTERN.fullmatch(key):
+        detail = "send an Idempotency-Key of 1 to 255 visible ASCII characters"
+        raise Refusal(400, "idempotency_key_required", detail)
+    if exchange.header(b"content-type").partition(";")[0].strip().lower() != "application/json":
+        raise Refusal(415, "unsupported_media_type", "send content-type: application/json")
+    try:
+        order = charges.ORDER.decode(exchange.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, "invalid_order", str(error)) from error
+    if order.payment_method not in charges.OUTCOMES:
+        detail = f"unknown payment_method; known are {', '.join(charges.OUTCOMES)}"
+        raise Refusal(400, "unknown_payment_method", detail)
+    return key, order
+
+
+def _replay(earlier: Entry, order: Order, exchange: Exchange) -> None:
+    if not earlier.answers(order):
+        detail = f"this key charged other parameters before, as {earlier.id}"
+        raise Refusal(400, "idempotency_key_reused", detail)
+    exchange.answer(200, _as_json(earlier), http.JSON | {"idempotent-replayed": "true"})
+
+
+def _as_json(entry: Entry) -> bytes:
+    return msgspec.json.encode(msgspec.convert(entry, Charge, from_attributes=True))
+
+
+def _entry(line: bytes, number: int, journal: Journal) -> Entry:
+    try:
+        entry = charges.ENTRY.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise JournalError(
+            f"journal {journal.path}, line {number}: {error}; move it away"
+        ) from error
+    if entry.sequence != number:
+        raise JournalError(
+            f"journal {journal.path}, line {number} has sequence {entry.sequence}; move it away"
+        )
+    return entry
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    connections = serving.Connections()
+    journal = Journal(options.journal, sync=True)
+    provider = Provider(journal, Conditions(latency_ms=options.latency_ms))
+    door = serving.Door(
+        "charges",
+        "--port",
+        options.port,
+        partial(http.HttpConnection, provider.dispatch, connections),
+    )
+    await serving.serve(options.listen, [door], connections)
+    journal.close()
+
+
+def main() -> int:
+    """Parse the command line and serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m local.outside.provider", description=__doc__)
+    serving.add_options(parser)
+    parser.add_argument("--port", type=serving.port, default=5090)
+    parser.add_argument(
+        "--latency-ms",
+        type=serving.number(0, LATENCY_MS_MAX),
+        default=0,
+        help="how long a charge takes before it has its effect",
+    )
+    return serving.run("provider", _serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
