@@ -268,7 +268,10 @@ class HttpConnection(asyncio.Protocol):
         connection, and the client might lose the answer. The sweep ends a client that stays.
         """
         self._is_closing = True
-        self._transport.write_eof()
+        if self._connections.is_draining:
+            self._transport.close()
+        else:
+            self._transport.write_eof()
 
     def _forget_request(self) -> None:
         self._target = b""

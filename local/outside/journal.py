@@ -39,8 +39,13 @@ class Journal:
         _cut_torn_line(self._file, path)
 
     def __len__(self) -> int:
-        """How many lines there are, those not yet written included."""
-        return len(self._offsets) - 1
+        """How many lines are written."""
+        return len(self._offsets) - 1 - len(self._pending)
+
+    @property
+    def next_number(self) -> int:
+        """The number that the line appended next will have."""
+        return len(self._offsets)
 
     def replay(self) -> Iterator[bytes]:
         """Read every line that an earlier process left, once, before the first `append`."""
@@ -59,8 +64,7 @@ class Journal:
 
     def page(self, after: int, limit: int) -> list[bytes]:
         """Up to `limit` lines after line number `after`; fewer where they are long, but one."""
-        written = len(self) - len(self._pending)
-        last = min(after + limit, written)
+        last = min(after + limit, len(self))
         if after >= last:
             return []
         start = self._offsets[after]

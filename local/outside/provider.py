@@ -79,7 +79,7 @@ class Provider:
 
     def _charge(self, key: str, order: Order, exchange: Exchange) -> None:
         """Have the effect: from its line in the journal on, the charge is made, answered or not."""
-        entry = charges.charge(order, key, number=len(self._journal) + 1, now_ms=_now_ms())
+        entry = charges.charge(order, key, number=self._journal.next_number, now_ms=_now_ms())
         self._journal.append(msgspec.json.encode(entry), partial(self._settle, entry, exchange))
 
     def _settle(self, entry: Entry, exchange: Exchange) -> None:
