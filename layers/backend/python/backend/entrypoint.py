@@ -135,12 +135,13 @@ class Record:
 
 
 def consumer(
-    name: str,
+    name: str, shape: Any = dict
 ) -> Callable[[Callable[[Sequence[Record]], Iterable[str]]], Callable[[Any, Any], Any]]:
     """Make a function of a batch an SQS handler with ReportBatchItemFailures.
 
     The function returns the ids of the messages to deliver again; an exception means all of them.
-    A record that is not JSON is reported too, so that it ends in the dead-letter queue.
+    Bodies are parsed as `shape`; a record whose body is not is reported alone, so that it ends in
+    the dead-letter queue and its neighbours are handled.
     """
     metrics = metrics_of(name)
 
@@ -149,7 +150,7 @@ def consumer(
     ) -> Callable[[Any, Any], Any]:
         @functools.wraps(handle)
         def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-            records, failed = _records(event)
+            records, failed = _records(event, shape)
             try:
                 failed |= set(handle(records)) if records else set()
             except Exception:
@@ -226,20 +227,20 @@ def _problem_of_chalice(response: Response, request: Request) -> Response:
     return _problem_response(error, request)
 
 
-def _records(event: dict[str, Any]) -> tuple[list[Record], set[str]]:
+def _records(event: dict[str, Any], shape: Any) -> tuple[list[Record], set[str]]:
     records: list[Record] = []
     malformed: set[str] = set()
     for raw in event["Records"]:
+        message_id, attributes = raw["messageId"], raw["attributes"]
         try:
-            body = json.loads(raw["body"])
-        except ValueError:
-            logger.error("a message is not JSON", extra={"message_id": raw["messageId"]})
-            malformed.add(raw["messageId"])
+            body = msgspec.json.decode(raw["body"], type=shape)
+        except msgspec.DecodeError as error:
+            logger.error("malformed message", extra={"message_id": message_id, "why": str(error)})
+            malformed.add(message_id)
             continue
-        attributes = raw["attributes"]
         records.append(
             Record(
-                message_id=raw["messageId"],
+                message_id=message_id,
                 body=body,
                 sent_at_ms=int(attributes["SentTimestamp"]),
                 receive_count=int(attributes["ApproximateReceiveCount"]),

@@ -1,0 +1,1 @@
+"""Payments: accepted over HTTP, settled with the provider by a worker."""

@@ -1,0 +1,117 @@
+"""Where payments live: one document each, changed only under its version."""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import DuplicateKeyError
+
+from backend.store import Document, collection, store_errors
+from payments.schema import Payment, Status
+
+INDEXES = (
+    IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
+)
+
+
+def insert(payment: Payment) -> Payment | None:
+    """Store a new payment; returns the one that has its id already, or None when it was stored."""
+    with store_errors():
+        try:
+            _payments().insert_one(_document(payment))
+        except DuplicateKeyError:
+            return _payment(_payments().find_one({"_id": payment.id}))
+    return None
+
+
+def find(tenant: str, payment_id: str) -> Payment | None:
+    """Return a payment of this tenant."""
+    with store_errors():
+        return _payment(_payments().find_one({"_id": payment_id, "tenant": tenant}))
+
+
+def find_many(payment_ids: Collection[str]) -> dict[str, Payment]:
+    """Return the payments with these ids, by id; what does not exist is left out."""
+    with store_errors():
+        found = _payments().find({"_id": {"$in": list(payment_ids)}})
+        return {document["_id"]: msgspec.convert(document, Payment) for document in found}
+
+
+def page(
+    tenant: str,
+    *,
+    limit: int,
+    after: Payment | None = None,
+    status: Status | None = None,
+    created_gte_ms: int | None = None,
+    created_lt_ms: int | None = None,
+) -> list[Payment]:
+    """Return up to `limit` payments, newest first, older than `after`."""
+    created: dict[str, int] = {}
+    query: Document = {"tenant": tenant}
+    if created_gte_ms is not None:
+        created["$gte"] = created_gte_ms
+    if created_lt_ms is not None:
+        created["$lt"] = created_lt_ms
+    if status is not None:
+        query["status"] = status
+    if after is not None:
+        created["$lte"] = after.created_ms  # bounds the index scan; the rest orders its equals
+        query["$or"] = [
+            {"created_ms": {"$lt": after.created_ms}},
+            {"_id": {"$lt": after.id}},
+        ]
+    if created:
+        query["created_ms"] = created
+    with store_errors():
+        found = _payments().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
+        return [msgspec.convert(document, Payment) for document in found]
+
+
+def replace_all(changed: Sequence[Payment]) -> set[str]:
+    """Store new versions, each only over the version before it; returns the ids now as given.
+
+    What somebody else changed meanwhile is left out: read it again and decide anew.
+    """
+    if not changed:
+        return set()
+    with store_errors():
+        result = _payments().bulk_write(
+            [
+                ReplaceOne({"_id": each.id, "version": each.version - 1}, _document(each))
+                for each in changed
+            ],
+            ordered=False,
+        )
+    if result.matched_count == len(changed):
+        return {each.id for each in changed}
+    stored = find_many([each.id for each in changed])
+    return {each.id for each in changed if stored.get(each.id) == each}
+
+
+def clear_outboxes(payments: Sequence[Payment]) -> None:
+    """Forget the messages of these versions: they were sent."""
+    if not payments:
+        return
+    with store_errors():
+        _payments().bulk_write(
+            [
+                UpdateOne({"_id": each.id, "version": each.version}, {"$set": {"outbox": []}})
+                for each in payments
+            ],
+            ordered=False,
+        )
+
+
+def _payments() -> MongoCollection[Document]:
+    return collection("payments", INDEXES)
+
+
+def _document(payment: Payment) -> Document:
+    document: Document = msgspec.to_builtins(payment)
+    return document
+
+
+def _payment(document: Document | None) -> Payment | None:
+    return None if document is None else msgspec.convert(document, Payment)
