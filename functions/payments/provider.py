@@ -1,7 +1,7 @@
 """The client of the payment provider: many charges at once over kept connections.
 
 Every charge has a key of its own that never changes, so repeating one is always safe. Only a
-definitive answer is returned; a time-out, a reset or a 5xx means "unknown", which is never a failure.
+definitive answer is returned; a time-out, a reset or a 5xx means "unknown", never "failed".
 """
 
 import http.client

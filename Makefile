@@ -1,0 +1,61 @@
+# `make up` and `make test` do everything; the rest is for those who work on Spillway.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+export PYTHONPATH := $(CURDIR)
+
+SOURCES := functions layers/backend/python queue_workers local loadtest
+
+.PHONY: up down status logs load test check format lock openapi bench help
+.DEFAULT_GOAL := help
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+up: $(READY) ## start the whole system in the background and wait until it is ready
+	@$(BIN)/python -m local up
+
+down: $(READY) ## stop everything that `make up` started
+	@$(BIN)/python -m local down
+
+status: $(READY) ## one line a process
+	@$(BIN)/python -m local status
+
+logs: $(READY) ## follow the logs
+	@$(BIN)/python -m local logs --follow
+
+load: $(READY) ## the 1k profile; PROFILE=smoke for 20 s, or RATE= and DURATION=, TARGET= for another address
+	@$(BIN)/python -m loadtest
+
+test: $(READY) ## the whole test suite, on servers of its own
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(READY) ## format, lint, types, template, unit and contract tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary $(SOURCES) tests
+	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/unit tests/contract
+
+format: $(READY) ## write the format that `make check` asks for
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+openapi: $(READY) ## write functions/api/openapi.json from the template and the schemas
+	@$(BIN)/python -m api.openapi
+
+bench: $(READY) ## what each part costs in CPU microseconds
+	@for each in tests/bench/*.py; do $(BIN)/python $$each || exit 1; done
+
+lock: ## pin and hash what requirements.in names (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links --upgrade requirements.in -o requirements.lock
+
+$(READY): requirements.lock
+	@echo "installing into $(VENV) (once, about a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Spillway needs Python 3.11 to 3.13; set PYTHON=" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
