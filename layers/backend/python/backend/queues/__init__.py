@@ -1,0 +1,106 @@
+"""Queues with SQS's semantics: one protocol, on Redis here and on SQS on AWS.
+
+At least once, in no promised order. What a receiver does not delete becomes visible again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from backend.settings import settings
+
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message as it was received, or will be sent again."""
+
+    message_id: str
+    body: str
+    receipt_handle: str  # of this receive; an older one deletes nothing
+    receive_count: int  # 1 at the first receive
+    sent_at_ms: int  # epoch
+    first_received_at_ms: int  # epoch
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How many messages a queue holds, by state."""
+
+    visible: int
+    delayed: int
+    in_flight: int
+    oldest_age_s: float  # NaN where the queue does not tell
+
+
+class Queue(Protocol):
+    """What senders and receivers use. Every call raises QueueUnavailable when nobody answers."""
+
+    name: str
+
+    def send(
+        self, body: str, *, delay_s: int = 0, attributes: Mapping[str, str] = NO_ATTRIBUTES
+    ) -> str:
+        """Send one message and return its id. Raises QueueFull when the queue takes no more."""
+
+    def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
+        """Send any number of messages in few calls and return their ids.
+
+        After an error some may have been sent; sending all again is safe where a message may
+        arrive twice, which is everywhere.
+        """
+
+    def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
+        """Take up to `max_messages` (1 to 10), hiding each for the visibility timeout.
+
+        Waits at most `wait_s` (up to 20) for the first. A message over its receive limit goes to
+        the dead-letter queue instead.
+        """
+
+    def delete(self, receipt_handles: Sequence[str]) -> None:
+        """Delete messages for good. A handle that is not the newest is passed over silently."""
+
+    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> None:
+        """Make a received message visible in `after_s` (0 to 43,200) from now.
+
+        Redis keeps `reason` for the dead-letter queue, SQS has no place for it.
+        """
+
+    def depth(self) -> Depth:
+        """Count the messages; SQS's figures lag behind by up to a minute."""
+
+
+def connect(
+    url: str,
+    *,
+    visibility_timeout_s: float = 30,
+    max_receive_count: int = 5,
+    dead_letter_url: str | None = None,
+    retention_s: int = 345_600,
+) -> Queue:
+    """Return the queue at `url`; it connects at its first call, so it may be made before a fork.
+
+    The defaults are SQS's. On Redis a receiver brings these values along; on SQS they belong to the
+    queue and stand in the template.
+    """
+    # Imported here, so that users of one do not pay for the other: boto3 costs 200 ms of CPU.
+    if settings.queue_backend == "sqs":
+        from backend.queues.sqs_queue import SqsQueue  # noqa: PLC0415
+
+        return SqsQueue(url)
+    from backend.queues.redis_queue import RedisQueue  # noqa: PLC0415
+
+    return RedisQueue(
+        _name(url),
+        visibility_timeout_s=visibility_timeout_s,
+        max_receive_count=max_receive_count,
+        dead_letter=_name(dead_letter_url) if dead_letter_url else None,
+        retention_s=retention_s,
+    )
+
+
+def _name(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2]

@@ -1,0 +1,99 @@
+#!lua flags=allow-oom
+-- Take visible messages and hide them; a message over its receive limit goes to the dead-letter queue.
+--
+-- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset   5 wake list
+--          6 to 10 the same of the dead-letter queue; absent where there is none
+-- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
+--          4 retention, ms            5 this queue's name
+-- Returns  { ms until the next message is visible, -1 if there is none,
+--            then for each message taken: id, entry, receive count, sent ms, first received ms }
+--
+-- One script, because two receivers must not take the same message and a message must not be in both
+-- queues or in none. allow-oom: a full server is emptied by receivers, so they must not be refused.
+local visible_at, entries, progress, delayed, wake = unpack(KEYS, 1, 5)
+local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local retention_ms, name = tonumber(ARGV[4]), ARGV[5]
+-- Ten times the batch may be found dead (expired or over the limit) before the caller has to ask again.
+local ROUNDS_MAX = 10
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function remove(id)
+  redis.call('ZREM', visible_at, id)
+  redis.call('HDEL', entries, id)
+  redis.call('HDEL', progress, id)
+  redis.call('ZREM', delayed, id)
+end
+
+local function wake_one(list)
+  if redis.call('LLEN', list) == 0 then
+    redis.call('RPUSH', list, 1)
+  end
+end
+
+-- Id, count and times stay, as on SQS; what is known of the failures becomes attributes.
+local function bury(id, entry, state, count, reason)
+  local attributes, body = string.match(entry, '^([^\n]*)\n(.*)$')
+  local known = attributes == '' and {} or cjson.decode(attributes)
+  known.DeadLetterSource = name
+  known.DeadLetterReason = 'received ' .. count .. ' times' .. (reason == '' and '' or ', last: ' .. reason)
+  redis.call('HSET', KEYS[7], id, cjson.encode(known) .. '\n' .. body)
+  redis.call('HSET', KEYS[8], id, state)
+  redis.call('ZADD', KEYS[6], now, id)
+  wake_one(KEYS[10])
+  remove(id)
+end
+
+local taken = { -1 }
+local count_taken = 0
+for _ = 1, ROUNDS_MAX do
+  local ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most - count_taken)
+  if #ids == 0 then
+    break
+  end
+  local bodies = redis.call('HMGET', entries, unpack(ids))
+  local states = redis.call('HMGET', progress, unpack(ids))
+  local hide, update = {}, {}
+  for i, id in ipairs(ids) do
+    local count, sent, first, reason = string.match(states[i], '^(%d+)|(%d+)|(%d+)|(.*)$')
+    count = tonumber(count)
+    if now - sent > retention_ms then
+      remove(id)
+    elseif #KEYS > 5 and count >= limit then
+      bury(id, bodies[i], states[i], count, reason)
+    else
+      count = count + 1
+      first = first == '0' and string.format('%.0f', now) or first
+      hide[#hide + 1] = now + visibility_ms
+      hide[#hide + 1] = id
+      update[#update + 1] = id
+      update[#update + 1] = count .. '|' .. sent .. '|' .. first .. '|' .. reason
+      count_taken = count_taken + 1
+      for _, value in ipairs({ id, bodies[i], count, sent, first }) do
+        taken[#taken + 1] = value
+      end
+    end
+  end
+  if #hide > 0 then
+    redis.call('ZADD', visible_at, unpack(hide))
+    redis.call('HSET', progress, unpack(update))
+    redis.call('ZREM', delayed, unpack(ids))
+  end
+  if count_taken == most then
+    break
+  end
+end
+
+local head = redis.call('ZRANGE', visible_at, 0, 0, 'WITHSCORES')
+if head[2] then
+  taken[1] = math.max(0, head[2] - now)
+end
+-- One message wakes one receiver. What is left for others is passed on; a token that
+-- announces nothing any more would only cost somebody an empty look.
+if taken[1] == 0 then
+  wake_one(wake)
+else
+  redis.call('DEL', wake)
+end
+return taken

@@ -1,0 +1,176 @@
+"""A queue on Amazon SQS, through boto3. Time-outs and dead-letter queue are set in the template."""
+
+import math
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from backend.errors import QueueFull, QueueUnavailable
+from backend.queues import NO_ATTRIBUTES, Depth, Message, limits
+from backend.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = limits.WAIT_MAX_S + 2.0  # a long poll is answered when its time is over
+ATTEMPTS = 2  # the caller's own retry comes on top; SQS's calls are safe to repeat
+
+# SQS answers these where it is the caller who has to wait: in flight or per second.
+_FULL = {"OverLimit", "AWS.SimpleQueueService.OverLimit", "RequestThrottled", "ThrottlingException"}
+
+
+class SqsQueue:
+    """Implements backend.queues.Queue. The client is made at the first call, after any fork."""
+
+    def __init__(self, url: str) -> None:
+        self.name = url.rstrip("/").rpartition("/")[2]
+        self._url = url
+        self._made: SQSClient | None = None
+
+    def send(
+        self, body: str, *, delay_s: int = 0, attributes: Mapping[str, str] = NO_ATTRIBUTES
+    ) -> str:
+        """Send one message and return its id."""
+        limits.check_messages([body], attributes, delay_s)
+        with self._errors():
+            answer = self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                DelaySeconds=delay_s,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value}
+                    for name, value in attributes.items()
+                },
+            )
+        return answer["MessageId"]
+
+    def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
+        """Send `bodies` in calls of ten and return their ids, in their order."""
+        limits.check_messages(bodies, NO_ATTRIBUTES, delay_s)
+        return [id_ for part in _batches(bodies) for id_ in self._send_ten(part, delay_s)]
+
+    def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
+        """Take up to `max_messages`, waiting at most `wait_s` (in whole seconds, rounded up)."""
+        limits.check_receive(max_messages, wait_s)
+        with self._errors():
+            answer = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=max_messages,
+                WaitTimeSeconds=math.ceil(wait_s),
+                MessageSystemAttributeNames=[
+                    "ApproximateReceiveCount",
+                    "SentTimestamp",
+                    "ApproximateFirstReceiveTimestamp",
+                ],
+                MessageAttributeNames=["All"],
+            )
+        return [_message(each) for each in answer.get("Messages", [])]
+
+    def delete(self, receipt_handles: Sequence[str]) -> None:
+        """Delete messages in calls of ten; raises QueueUnavailable if SQS failed to delete one."""
+        for part in _batches(receipt_handles):
+            with self._errors():
+                answer = self._client.delete_message_batch(
+                    QueueUrl=self._url,
+                    Entries=[
+                        {"Id": str(i), "ReceiptHandle": handle} for i, handle in enumerate(part)
+                    ],
+                )
+            failed = [each for each in answer.get("Failed", []) if not each["SenderFault"]]
+            if failed:
+                raise QueueUnavailable(f"Queue {self.name} deleted all but {len(failed)}; retry.")
+
+    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> None:
+        """Make the message visible in `after_s`; SQS has no place for `reason`."""
+        limits.check_release(after_s)
+        with self._errors():
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=after_s
+            )
+
+    def depth(self) -> Depth:
+        """Count the messages by state; the age of the oldest is a CloudWatch metric, hence NaN."""
+        with self._errors():
+            counts = self._client.get_queue_attributes(
+                QueueUrl=self._url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesDelayed",
+                    "ApproximateNumberOfMessagesNotVisible",
+                ],
+            )["Attributes"]
+        return Depth(
+            visible=int(counts["ApproximateNumberOfMessages"]),
+            delayed=int(counts["ApproximateNumberOfMessagesDelayed"]),
+            in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+            oldest_age_s=math.nan,
+        )
+
+    @property
+    def _client(self) -> "SQSClient":
+        if self._made is None:
+            self._made = boto3.client(
+                "sqs",
+                region_name=settings.aws_region,
+                config=Config(
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    read_timeout=ANSWER_TIMEOUT_S,
+                    retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+                ),
+            )
+        return self._made
+
+    def _send_ten(self, bodies: Sequence[str], delay_s: int) -> list[str]:
+        names = [uuid.uuid4().hex for _ in bodies]
+        with self._errors():
+            answer = self._client.send_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": name, "MessageBody": body, "DelaySeconds": delay_s}
+                    for name, body in zip(names, bodies, strict=True)
+                ],
+            )
+        if answer.get("Failed"):
+            raise QueueUnavailable(f"Queue {self.name} took only a part of a batch; retry.")
+        ids = {each["Id"]: each["MessageId"] for each in answer["Successful"]}
+        return [ids[name] for name in names]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _FULL:
+                raise QueueFull(f"Queue {self.name} takes no more; retry later.") from error
+            raise QueueUnavailable(f"Queue {self.name} refuses: {error}") from error
+        except BotoCoreError as error:
+            raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
+
+
+def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), limits.BATCH_MAX):
+        yield values[start : start + limits.BATCH_MAX]
+
+
+def _message(received: "MessageTypeDef") -> Message:
+    about = received["Attributes"]
+    return Message(
+        message_id=received["MessageId"],
+        body=received["Body"],
+        receipt_handle=received["ReceiptHandle"],
+        receive_count=int(about["ApproximateReceiveCount"]),
+        sent_at_ms=int(about["SentTimestamp"]),
+        first_received_at_ms=int(about["ApproximateFirstReceiveTimestamp"]),
+        attributes={
+            name: value["StringValue"]
+            for name, value in received.get("MessageAttributes", {}).items()
+            if "StringValue" in value
+        },
+    )
