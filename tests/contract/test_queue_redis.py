@@ -1,0 +1,378 @@
+"""What the queue on Redis does beyond the contract: states, memory, waiting, failures."""
+
+import json
+import math
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from backend.errors import QueueFull, QueueUnavailable
+from backend.queues import Queue, connect
+from backend.queues.redis_queue import Keys, RedisQueue
+from backend.settings import settings
+from tests.conftest import wait_until
+
+KEYS = Keys("orders")
+DEAD = Keys("orders-dlq")
+
+# id -> (receive count, seconds from now until it is visible); negative: visible since then
+State = dict[str, tuple[int, int]]
+
+# what happens | before | call | after | dead-letter queue after
+TRANSITIONS: list[tuple[str, State, Callable[[Queue], object], State, State]] = [
+    (
+        "a receive hides the visible and leaves the rest",
+        {"a": (0, -9), "b": (1, -5), "c": (1, 20), "d": (0, 60)},
+        lambda queue: queue.receive(),
+        {"a": (1, 30), "b": (2, 30), "c": (1, 20), "d": (0, 60)},
+        {},
+    ),
+    (
+        "a receive takes those first that are visible longest",
+        {"a": (0, -3), "b": (0, -9), "c": (0, -6)},
+        lambda queue: queue.receive(2),
+        {"a": (0, -3), "b": (1, 30), "c": (1, 30)},
+        {},
+    ),
+    (
+        "a receive buries what is over the limit and takes the next in its place",
+        {"a": (2, -9), "b": (2, -8), "c": (0, -7), "d": (0, -6)},
+        lambda queue: queue.receive(1),
+        {"c": (1, 30), "d": (0, -6)},
+        {"a": (2, 0), "b": (2, 0)},
+    ),
+    (
+        "a receive leaves a message over the limit alone while it is in flight",
+        {"a": (2, 10)},
+        lambda queue: queue.receive(),
+        {"a": (2, 10)},
+        {},
+    ),
+    (
+        "a delete takes away only what its handles name",
+        {"a": (1, 30), "b": (2, 30), "c": (1, 30)},
+        lambda queue: queue.delete(["a:1", "b:2"]),
+        {"c": (1, 30)},
+        {},
+    ),
+    (
+        "a delete with an older or unknown handle, or none at all, changes nothing",
+        {"a": (2, 30)},
+        lambda queue: queue.delete(["a:1", "a:20", "b:1", "nonsense", ""]),
+        {"a": (2, 30)},
+        {},
+    ),
+    (
+        "a release moves the time and keeps the count",
+        {"a": (1, 30), "b": (1, 30)},
+        lambda queue: queue.release("a:1", after_s=5),
+        {"a": (1, 5), "b": (1, 30)},
+        {},
+    ),
+    (
+        "a release with an older or unknown handle changes nothing",
+        {"a": (2, 30)},
+        lambda queue: [queue.release(handle, after_s=0) for handle in ("a:1", "b:1", "nonsense")],
+        {"a": (2, 30)},
+        {},
+    ),
+]
+
+
+@pytest.fixture
+def server(valkey: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey, decode_responses=True) as client:
+        yield client
+        client.config_set("maxmemory", 0)
+
+
+@pytest.fixture
+def queue(valkey: str) -> RedisQueue:
+    return orders(valkey)
+
+
+def orders(url: str, *, depth_max: int = 1000) -> RedisQueue:
+    return RedisQueue(
+        "orders",
+        max_receive_count=2,
+        dead_letter="orders-dlq",
+        depth_max=depth_max,
+        redis_url=url,
+    )
+
+
+def put(server: redis.Redis, keys: Keys, state: State) -> None:
+    now_ms = milliseconds(server)
+    for id_, (count, visible_in_s) in state.items():
+        server.zadd(keys.visible_at, {id_: now_ms + visible_in_s * 1000})
+        server.hset(keys.entries, id_, f"\nbody of {id_}")
+        server.hset(keys.progress, id_, f"{count}|{now_ms - 9000}|0|")
+
+
+def state_of(server: redis.Redis, keys: Keys) -> State:
+    """Read the queue, checking that its three structures hold the same messages."""
+    now_ms = milliseconds(server)
+    visible_at = dict(server.zrange(keys.visible_at, 0, -1, withscores=True))
+    progress = server.hgetall(keys.progress)
+    assert set(visible_at) == set(progress) == set(server.hkeys(keys.entries))
+    return {
+        id_: (int(progress[id_].split("|")[0]), math.ceil((at - now_ms) / 1000))
+        for id_, at in visible_at.items()
+    }
+
+
+def milliseconds(server: redis.Redis) -> int:
+    seconds, micros = server.time()
+    return seconds * 1000 + micros // 1000
+
+
+def calls(server: redis.Redis, command: str) -> int:
+    return server.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "after", "dead"),
+    [case[1:] for case in TRANSITIONS],
+    ids=[case[0] for case in TRANSITIONS],
+)
+def test_each_transition_leaves_the_state_that_its_name_says(
+    server: redis.Redis,
+    queue: RedisQueue,
+    before: State,
+    call: Callable[[Queue], object],
+    after: State,
+    dead: State,
+):
+    put(server, KEYS, before)
+    call(queue)
+
+    assert state_of(server, KEYS) == after
+    assert state_of(server, DEAD) == dead
+
+
+def test_a_dead_letter_tells_where_it_came_from_and_why(valkey: str, queue: RedisQueue):
+    queue.send("poison", attributes={"tenant": "demo"})
+    for reason in ("ValueError: no amount", "StoreUnavailable: no answer"):
+        queue.release(queue.receive()[0].receipt_handle, after_s=0, reason=reason)
+    queue.receive()
+
+    (dead,) = RedisQueue("orders-dlq", redis_url=valkey).receive()
+    assert dead.attributes == {
+        "tenant": "demo",
+        "DeadLetterSource": "orders",
+        "DeadLetterReason": "received 2 times, last: StoreUnavailable: no answer",
+    }
+
+
+def test_without_a_dead_letter_queue_a_message_comes_back_for_ever(valkey: str):
+    queue = RedisQueue("orders", max_receive_count=1, redis_url=valkey)
+    queue.send("a")
+    for expected in range(1, 5):
+        (message,) = queue.receive()
+        assert message.receive_count == expected
+        queue.release(message.receipt_handle, after_s=0)
+
+
+def test_a_hundred_dead_messages_do_not_hide_a_living_one(server: redis.Redis, queue: RedisQueue):
+    put(server, KEYS, {f"dead {number}": (2, -60) for number in range(250)})
+    queue.send("good")
+
+    assert [message.body for message in queue.receive(wait_s=5)] == ["good"]
+
+
+def test_a_queue_at_its_depth_refuses_the_whole_batch_and_takes_more_once_it_has_room(valkey: str):
+    queue = orders(valkey, depth_max=3)
+    queue.send("a")
+    with pytest.raises(QueueFull):
+        queue.send_batch(["b", "c", "d"])
+    depth_after_refusal = queue.depth().visible
+    queue.send_batch(["b", "c"])
+    queue.delete([queue.receive(1)[0].receipt_handle])
+    queue.send("d")
+
+    assert depth_after_refusal == 1
+    with pytest.raises(QueueFull, match="orders"):
+        queue.send("e")
+
+
+def test_a_repeated_send_of_the_same_id_sends_nothing_twice(
+    server: redis.Redis, queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("uuid.uuid4", lambda: "the same id")
+    queue.send("a")
+    received = queue.receive()
+    queue.send("a")
+
+    assert len(received) == 1
+    assert state_of(server, KEYS) == {"the same id": (1, 30)}
+
+
+def fill(queue: Queue) -> int:
+    for sent in range(1000):
+        try:
+            queue.send("x" * 20_000)
+        except QueueFull:
+            return sent
+    pytest.fail("never full")
+
+
+def test_at_maxmemory_senders_are_refused_and_receivers_drain_the_queue(
+    server: redis.Redis, queue: RedisQueue
+):
+    server.config_set("maxmemory", server.info("memory")["used_memory"] + 2_000_000)
+    sent = fill(queue)
+    server.script_flush()
+    received = 0
+    while batch := queue.receive():
+        queue.delete([message.receipt_handle for message in batch])
+        received += len(batch)
+    queue.send("after the drain")
+
+    assert sent > 10
+    assert received == sent
+    assert queue.depth().visible == 1
+
+
+def test_one_send_wakes_one_of_the_waiting_receivers(server: redis.Redis, valkey: str):
+    receivers = [orders(valkey) for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        pending = [pool.submit(receiver.receive, wait_s=20) for receiver in receivers]
+        wait_until(lambda: server.info("clients")["blocked_clients"] == 3)
+        scripts_before = calls(server, "evalsha")
+        receivers[0].send("a")
+        wait_until(lambda: any(each.done() for each in pending))
+
+        assert server.info("clients")["blocked_clients"] == 2
+        assert calls(server, "evalsha") == scripts_before + 2
+        receivers[0].send_batch(["b", "c"])
+        wait_until(lambda: sum(each.done() for each in pending) == 2)
+        receivers[0].send("d")
+
+    assert sorted(m.body for each in pending for m in each.result()) == ["a", "b", "c", "d"]
+
+
+def test_a_full_batch_that_leaves_messages_wakes_the_next_receiver(
+    server: redis.Redis, valkey: str
+):
+    receivers = [orders(valkey) for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        pending = [pool.submit(receiver.receive, wait_s=20) for receiver in receivers]
+        wait_until(lambda: server.info("clients")["blocked_clients"] == 3)
+        receivers[0].send_batch([str(number) for number in range(25)])
+
+    assert sorted(len(each.result()) for each in pending) == [5, 10, 10]
+
+
+def test_a_waiting_receiver_learns_of_a_delayed_message_sent_meanwhile(
+    server: redis.Redis, valkey: str
+):
+    queue = orders(valkey)
+    with ThreadPoolExecutor() as pool:
+        pending = pool.submit(queue.receive, wait_s=20)
+        wait_until(lambda: server.info("clients")["blocked_clients"] == 1)
+        orders(valkey).send("later", delay_s=1)
+
+        assert [message.body for message in pending.result(timeout=4)] == ["later"]
+
+
+def test_an_idle_receiver_asks_twice_and_sleeps_between(server: redis.Redis, queue: RedisQueue):
+    queue.receive()
+    before = calls(server, "evalsha")
+    queue.receive(wait_s=0.3)
+
+    assert calls(server, "evalsha") == before + 2
+
+
+def test_each_call_is_one_round_trip(server: redis.Redis, queue: RedisQueue):
+    queue.send_batch([str(number) for number in range(20)])
+    queue.delete([message.receipt_handle for message in queue.receive()])
+    before = server.info("commandstats")
+    queue.send("a")
+    queue.delete([message.receipt_handle for message in queue.receive()])
+    after = server.info("commandstats")
+
+    evalsha = "cmdstat_evalsha"
+    assert after[evalsha]["calls"] == before[evalsha]["calls"] + 3
+    assert {name for name in after if name not in before} <= {"cmdstat_info"}
+
+
+def test_two_receivers_at_once_never_take_the_same_message(valkey: str):
+    orders(valkey).send_batch([str(number) for number in range(400)])
+
+    def drain() -> list[str]:
+        queue, taken = orders(valkey), []
+        while batch := queue.receive():
+            taken += [message.body for message in batch]
+        return taken
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = [body for each in [pool.submit(drain) for _ in range(4)] for body in each.result()]
+    assert sorted(taken) == sorted(str(number) for number in range(400))
+
+
+def test_the_age_is_that_of_the_oldest_message(server: redis.Redis, queue: RedisQueue):
+    put(server, KEYS, {"a": (1, 30)})
+    queue.send("b")
+
+    assert 9 <= queue.depth().oldest_age_s < 12
+
+
+def test_an_empty_queue_has_no_age(queue: RedisQueue):
+    assert queue.depth().oldest_age_s == 0
+
+
+def test_attributes_stay_out_of_the_body(server: redis.Redis, queue: RedisQueue):
+    id_ = queue.send("{}", attributes={"line": "a\nb"})
+
+    assert json.loads(server.hget(KEYS.entries, id_).partition("\n")[0]) == {"line": "a\nb"}
+
+
+def test_the_url_names_the_queue_whatever_stands_before_it():
+    queue = connect("http://sqs.local/000000000000/payments/")
+
+    assert isinstance(queue, RedisQueue)
+    assert queue.name == "payments"
+    assert settings.queue_backend == "redis"
+
+
+def test_a_queue_is_made_without_a_server_and_says_so_when_used():
+    queue = RedisQueue("orders", redis_url="redis://127.0.0.1:1/0")
+
+    with pytest.raises(QueueUnavailable):
+        queue.send("a")
+    with pytest.raises(QueueUnavailable):
+        queue.receive(wait_s=1)
+
+
+def test_a_server_that_never_answers_is_unavailable_within_its_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        queue = RedisQueue("orders", redis_url=f"redis://127.0.0.1:{port}/0")
+        with pytest.raises(QueueUnavailable):
+            queue.send("a")
+
+
+def test_a_dropped_connection_is_opened_again(server: redis.Redis, queue: RedisQueue):
+    queue.send("a")
+    server.client_kill_filter(_type="normal", skipme=True)
+
+    assert [message.body for message in queue.receive()] == ["a"]
+
+
+def test_a_waiting_receiver_survives_a_dropped_connection(server: redis.Redis, valkey: str):
+    received: list[str] = []
+    receiver = threading.Thread(
+        target=lambda: received.extend(m.body for m in orders(valkey).receive(wait_s=10))
+    )
+    receiver.start()
+    wait_until(lambda: server.info("clients")["blocked_clients"] == 1)
+    server.client_kill_filter(_type="normal", skipme=True)
+    wait_until(lambda: server.info("clients")["blocked_clients"] == 1)
+    orders(valkey).send("a")
+    receiver.join(timeout=5)
+
+    assert received == ["a"]

@@ -1,0 +1,146 @@
+"""Random histories of the queue on Redis against a model of SQS; time is moved, not waited for."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from backend.queues.redis_queue import Keys, RedisQueue
+
+MINUTE_MS = 60_000  # a history takes far less, so the time it really takes changes nothing
+VISIBILITY_MINUTES = 2
+RECEIVES_MAX = 3
+
+
+@dataclass
+class Sent:
+    """What the model knows of a message; times in minutes of the model."""
+
+    visible_at: int
+    count: int = 0
+    handles: list[str] = field(default_factory=list)
+
+
+class QueueHistory(RuleBasedStateMachine):
+    url: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server = redis.Redis.from_url(self.url, decode_responses=True)
+        self.server.flushall()
+        self.queue = RedisQueue(
+            "orders",
+            visibility_timeout_s=VISIBILITY_MINUTES * 60,
+            max_receive_count=RECEIVES_MAX,
+            dead_letter="orders-dlq",
+            redis_url=self.url,
+        )
+        self.dead_letters = RedisQueue("orders-dlq", redis_url=self.url)
+        self.now = 0
+        self.live: dict[str, Sent] = {}
+        self.dead: set[str] = set()
+        self.all_handles: set[str] = set()
+
+    def teardown(self) -> None:
+        self.server.close()
+
+    @rule(delay=st.integers(0, 3))
+    def send(self, delay: int) -> None:
+        id_ = self.queue.send("body", delay_s=delay * 60)
+        self.live[id_] = Sent(visible_at=self.now + delay)
+
+    @rule(count=st.integers(1, 25))
+    def send_batch(self, count: int) -> None:
+        for id_ in self.queue.send_batch(["body"] * count):
+            self.live[id_] = Sent(visible_at=self.now)
+
+    @rule(most=st.integers(1, 10))
+    def receive(self, most: int) -> None:
+        received = self.queue.receive(most)
+        over_limit = self._bury_as_the_server_did()
+        could_come = [id_ for id_, sent in self.live.items() if sent.visible_at <= self.now]
+        assert len(received) == min(most, len(could_come))
+        for message in received:
+            sent = self.live[message.message_id]
+            assert sent.visible_at <= self.now, "in flight or delayed, yet received"
+            assert message.receive_count == sent.count + 1 <= RECEIVES_MAX
+            assert message.receipt_handle not in self.all_handles, "two holders of one handle"
+            self.all_handles.add(message.receipt_handle)
+            sent.count += 1
+            sent.visible_at = self.now + VISIBILITY_MINUTES
+            sent.handles.append(message.receipt_handle)
+        assert len(received) == most or not over_limit, "over its limit, yet on the queue"
+
+    @precondition(lambda self: self._held())
+    @rule(choice=st.data())
+    def delete(self, choice: st.DataObject) -> None:
+        id_ = choice.draw(st.sampled_from(self._held()))
+        self.queue.delete([self.live.pop(id_).handles[-1]])
+
+    @precondition(lambda self: self.all_handles)
+    @rule(choice=st.data(), after=st.integers(0, 3))
+    def use_a_stale_handle(self, choice: st.DataObject, after: int) -> None:
+        newest = {sent.handles[-1] for sent in self.live.values() if sent.handles}
+        stale = sorted(self.all_handles - newest)
+        if stale:
+            handle = choice.draw(st.sampled_from(stale))
+            self.queue.delete([handle])
+            self.queue.release(handle, after_s=after * 60)
+
+    @precondition(lambda self: self._held())
+    @rule(choice=st.data(), after=st.integers(0, 3))
+    def release(self, choice: st.DataObject, after: int) -> None:
+        sent = self.live[choice.draw(st.sampled_from(self._held()))]
+        self.queue.release(sent.handles[-1], after_s=after * 60)
+        sent.visible_at = self.now + after
+
+    @rule(minutes=st.integers(1, 3))
+    def pass_time(self, minutes: int) -> None:
+        self.now += minutes
+        keys = Keys("orders")
+        for name in (keys.visible_at, keys.delayed):
+            for id_ in self.server.zrange(name, 0, -1):
+                self.server.zincrby(name, -minutes * MINUTE_MS, id_)
+
+    @invariant()
+    def no_message_is_lost_or_made(self) -> None:
+        depth = self.queue.depth()
+        later = [sent for sent in self.live.values() if sent.visible_at > self.now]
+        delayed = sum(sent.count == 0 for sent in later)
+        assert depth.visible == len(self.live) - len(later)
+        assert (depth.delayed, depth.in_flight) == (delayed, len(later) - delayed)
+        assert self.dead_letters.depth().visible == len(self.dead)
+
+    def _held(self) -> list[str]:
+        return [id_ for id_, sent in self.live.items() if sent.handles]
+
+    def _bury_as_the_server_did(self) -> list[str]:
+        """Follow what moved; return the visible ones over the limit that did not."""
+        buried = set(self.server.zrange(Keys("orders-dlq").visible_at, 0, -1)) - self.dead
+        for id_ in buried:
+            sent = self.live.pop(id_)
+            assert sent.count == RECEIVES_MAX, "dead before its last receive"
+            assert sent.visible_at <= self.now, "dead while in flight"
+        self.dead |= buried
+        return [
+            id_
+            for id_, sent in self.live.items()
+            if sent.count == RECEIVES_MAX and sent.visible_at <= self.now
+        ]
+
+
+def test_no_history_breaks_the_semantics(valkey: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(QueueHistory, "url", valkey, raising=False)
+    case = QueueHistory.TestCase()
+    case.settings = settings(
+        max_examples=60,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    case.runTest()
