@@ -5,6 +5,7 @@ what two readers understand differently must not reach money.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -13,6 +14,10 @@ import msgspec
 from backend.errors import InvalidRequest
 
 T = TypeVar("T")
+
+# What msgspec's errors end with ("… - at `$.metadata[...]`"), and the field that others name.
+_PATH = re.compile(r"`\$\.([^`\[]+)[^`]*`$")
+_FIELD = re.compile(r"^Object (?:contains unknown|missing required) field `([^`]+)`")
 
 BODY_MAX_BYTES = 256 * 1024  # contract of the HTTP API; an SQS message holds it four times
 DEPTH_MAX = 16  # metadata is flat, so this is generous
@@ -61,11 +66,9 @@ def _convert(value: object, shape: type[T], *, strict: bool) -> T:
     try:
         return msgspec.convert(value, shape, strict=strict)
     except msgspec.ValidationError as error:
-        sentence, _, path = str(error).partition(" - at `$")
-        param = path.removeprefix(".").removesuffix("`") or None
-        if sentence.startswith("Object"):  # a field that is unknown or missing is named in it
-            param = sentence.split("`")[1] if "`" in sentence else param
-        raise InvalidRequest(f"{sentence}.", param=param) from error
+        sentence, _, _ = str(error).partition(" - at ")
+        path = _PATH.search(str(error)) or _FIELD.search(sentence)
+        raise InvalidRequest(f"{sentence}.", param=path and path[1]) from error
 
 
 def _refuse_depth(text: str) -> None:

@@ -1,0 +1,56 @@
+"""The environment is read once, and a bad value is refused by name."""
+
+import pytest
+
+from backend.settings import Settings, SettingsError
+
+
+def test_an_empty_environment_gives_what_suits_one_machine():
+    settings = Settings.from_env({})
+
+    assert settings.queue_backend == "redis"
+    assert settings.mongo_url == "mongodb://127.0.0.1:27017"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QUEUE_BACKEND", "rabbit"),
+        ("QUEUE_DEPTH_MAX", "many"),
+        ("QUEUE_DEPTH_MAX", "0"),
+        ("PROVIDER_URL", "ftp://example"),
+        ("MONGO_DATABASE", ""),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name_and_value(name, value):
+    with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+        Settings.from_env({name: value})
+
+
+def test_a_bad_secret_is_refused_without_being_shown():
+    with pytest.raises(SettingsError, match=r"REDIS_URL=\(hidden\)") as refused:
+        Settings.from_env({"REDIS_URL": "https://user:hunter2@redis"})
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_secrets_hide_when_settings_are_printed():
+    shown = repr(
+        Settings.from_env(
+            {
+                "TOKEN_PRIVATE_KEY": "canary-key",
+                "MONGO_URL": "mongodb://user:canary-password@host",
+                "OAUTH_CLIENTS": '[{"id":"a","secret_sha256":"canary","tenant":"t","scopes":[]}]',
+            }
+        )
+    )
+
+    assert "canary" not in shown
+
+
+def test_clients_are_read_by_id():
+    text = '[{"id":"demo","secret_sha256":"00","tenant":"t","scopes":["payments:read"]}]'
+
+    client = Settings.from_env({"OAUTH_CLIENTS": text}).oauth_clients["demo"]
+
+    assert (client.tenant, client.scopes) == ("t", frozenset({"payments:read"}))
