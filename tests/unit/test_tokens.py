@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from backend.settings import OAuthClient, Settings
+
 NOW_S = int(time.time())
 GOOD = {
     "iss": "https://spillway.example",
@@ -41,7 +43,7 @@ def tokens(monkeypatch):
     """The module as it is in a process whose key is KEY."""
     import backend.tokens  # noqa: PLC0415
 
-    settings = type(backend.tokens.settings).from_env({"TOKEN_PRIVATE_KEY": _pem(KEY)})
+    settings = Settings.from_env({"TOKEN_PRIVATE_KEY": _pem(KEY)})
     monkeypatch.setattr(backend.tokens, "settings", settings)
     for cached in (backend.tokens._key, backend.tokens.key_id):
         cached.cache_clear()
@@ -60,7 +62,7 @@ def _signed(claims=None, *, key=KEY, algorithm="EdDSA", typ="at+jwt", **headers)
 
 
 def test_a_token_we_issue_says_what_its_client_may_do(tokens):
-    client = tokens.OAuthClient("demo", "00", "tenant-1", frozenset())
+    client = OAuthClient("demo", "00", "tenant-1", frozenset())
 
     token = tokens.issue(client, frozenset({"payments:read"}), now_s=NOW_S)
 

@@ -1,0 +1,167 @@
+"""A whole system for the end-to-end tests: one of their own, or the one that TARGET names."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import free_port
+
+ROOT = Path(__file__).parents[2]
+UP_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP response with its JSON body parsed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass
+class Client:
+    """A client of the HTTP API at `base`, with a token once it has one."""
+
+    base: str
+    token: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        parts = urlsplit(self.base)
+        sent = {**self.headers, **(headers or {})}
+        if self.token is not None:
+            sent.setdefault("Authorization", f"Bearer {self.token}")
+        if isinstance(body, Mapping):
+            body = json.dumps(body).encode()
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=15)
+        try:
+            connection.request(method, parts.path.rstrip("/") + path, body, sent)
+            response = connection.getresponse()
+            raw = response.read()
+        finally:
+            connection.close()
+        is_json = "json" in response.headers.get("Content-Type", "")
+        return Answer(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=json.loads(raw) if is_json and raw else raw,
+        )
+
+
+def log_in(base: str, client_id: str, secret: str, scope: str | None = None) -> Client:
+    """Return a client with a token of this OAuth client."""
+    form = f"grant_type=client_credentials&client_id={client_id}&client_secret={secret}"
+    if scope is not None:
+        form += f"&scope={scope}"
+    client = Client(base)
+    answer = client.call(
+        "POST",
+        "/oauth2/token",
+        form.encode(),
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status == 200, answer
+    client.token = answer.body["access_token"]
+    return client
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system: its addresses, its state and the environment of its commands."""
+
+    gateway: str
+    console: str
+    provider: str
+    mailbox: str
+    state: Path
+    environment: Mapping[str, str]
+
+    def local(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run `python -m local …` for this system."""
+        return subprocess.run(
+            [sys.executable, "-m", "local", *arguments, "--state", str(self.state)],
+            env=dict(self.environment),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system, up on free ports, in a folder of its own."""
+    running = own_system(tmp_path_factory.mktemp("system"))
+    up = running.local("up", timeout_s=UP_TIMEOUT_S)
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield running
+    down = running.local("down")
+    assert down.returncode == 0, down.stdout + down.stderr
+
+
+def own_system(state: Path) -> System:
+    """Return a system that is not started yet, on free ports."""
+    names = ("GATEWAY", "CONSOLE", "PROVIDER", "SMTP", "MAILBOX", "DOCUMENTS", "VALKEY")
+    ports = {name: free_port() for name in names}
+    workers = {f"WORKER_{index}_PORT": str(free_port()) for index in range(5)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        **{f"{name}_PORT": str(port) for name, port in ports.items()},
+        **workers,
+    }
+    return System(
+        gateway=f"http://127.0.0.1:{ports['GATEWAY']}",
+        console=f"http://127.0.0.1:{ports['CONSOLE']}",
+        provider=f"http://127.0.0.1:{ports['PROVIDER']}",
+        mailbox=f"http://127.0.0.1:{ports['MAILBOX']}",
+        state=state,
+        environment=environment,
+    )
+
+
+@pytest.fixture(scope="session")
+def base(request: pytest.FixtureRequest) -> str:
+    """The API's base URL: TARGET's, or that of an own system."""
+    target = os.environ.get("TARGET")
+    if target:
+        return target.rstrip("/")
+    running: System = request.getfixturevalue("system")
+    return running.gateway
+
+
+@pytest.fixture(scope="session")
+def demo(base: str) -> Client:
+    """The demo client with all scopes."""
+    return log_in(base, "demo", "demo-secret")
+
+
+@pytest.fixture(scope="session")
+def other(base: str) -> Client:
+    """A client of another tenant."""
+    return log_in(base, "other", "other-secret")
+
+
+@pytest.fixture
+def anybody(base: str) -> Client:
+    """A client without a token."""
+    return Client(base)
