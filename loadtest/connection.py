@@ -1,0 +1,125 @@
+"""One connection of the driver: sends one request at a time and hands over its response.
+
+Callbacks run in gevent's hub and never block. The read watcher stays for the connection's life.
+"""
+
+import errno
+import socket as sockets
+from collections.abc import Callable
+from typing import Any
+
+from gevent import monkey
+
+from loadtest.http1 import BadResponse, Response, parse
+
+RECEIVE_BYTES = 64 * 1024
+READ, WRITE = 1, 2  # libev's event bits
+IDLE = -1
+
+# The patched class would park a greenlet where this one says that it would block.
+_Socket: type[sockets.socket] = monkey.get_original("socket", "socket")
+
+
+class Connection:
+    __slots__ = (
+        "_index",
+        "_on_answer",
+        "_on_close",
+        "_on_failure",
+        "_reader",
+        "_received",
+        "_socket",
+        "_unsent",
+        "_writer",
+    )
+
+    def __init__(
+        self,
+        loop: Any,
+        address: tuple[int, tuple[str, int]],
+        *,
+        on_answer: "Callable[[Connection, int, Response], None]",
+        on_failure: Callable[[int, str], None],
+        on_close: "Callable[[Connection], None]",
+    ):
+        family, where = address
+        self._socket = _Socket(family, sockets.SOCK_STREAM)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+        self._socket.connect_ex(where)  # its error, if any, comes with the first send
+        self._reader = loop.io(self._socket.fileno(), READ)
+        self._writer = loop.io(self._socket.fileno(), WRITE)
+        self._on_answer = on_answer
+        self._on_failure = on_failure
+        self._on_close = on_close
+        self._index = IDLE
+        self._received = b""
+        self._unsent = b""
+        self._reader.start(self._readable)
+
+    def send(self, index: int, request: bytes) -> None:
+        """Send the request of one arrival; the rest follows when the socket takes it."""
+        self._index = index
+        self._received = b""
+        try:
+            sent = self._socket.send(request)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.abandon(error_name(error))
+            return
+        if sent < len(request):
+            self._unsent = request[sent:]
+            self._writer.start(self._writable)
+
+    def abandon(self, error: str) -> None:
+        """Close; the arrival in flight, if there is one, failed with this error."""
+        index, self._index = self._index, IDLE
+        self.close()
+        if index != IDLE:
+            self._on_failure(index, error)
+
+    def close(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        self._reader.stop()
+        self._writer.stop()
+        self._reader.close()
+        self._writer.close()
+        self._socket.close()
+        self._on_close(self)
+
+    def _writable(self) -> None:
+        self._writer.stop()
+        request, self._unsent = self._unsent, b""
+        self.send(self._index, request)
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.abandon(error_name(error))
+            return
+        if self._index == IDLE or not (data or self._received):
+            self.abandon("ECONNRESET")  # closed by the server, or bytes nobody asked for
+            return
+        self._received = self._received + data if self._received else data
+        try:
+            response = parse(self._received, ended=not data)
+        except BadResponse:
+            self.abandon("bad_body")
+            return
+        if response is not None:
+            index, self._index = self._index, IDLE
+            self._on_answer(self, index, response)
+        elif not data:
+            self.abandon("ECONNRESET")
+
+
+def error_name(error: OSError) -> str:
+    """The error class as Node and Artillery name it, so that two reports can be laid side by side."""
+    if isinstance(error, BrokenPipeError):
+        return "ECONNRESET"  # the same event, seen by the sender
+    return errno.errorcode.get(error.errno or 0, "EIO")

@@ -1,0 +1,195 @@
+"""The four scenarios: which arrival does what, its request as bytes, and what a good answer is.
+
+Everything about an arrival follows from its index, the seed and the run's id, so the audit can
+say afterwards what was asked without having kept it.
+"""
+
+import random
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import permutations
+
+import orjson
+
+from loadtest.profile import Schedule
+
+SEED = 127_800
+REPEAT_EVERY = 100  # 1 % of payments repeat an earlier key and body
+REPEAT_AFTER_S = 1.0  # a client repeats what it has waited for, not what it is still sending
+CURRENCIES = ("EUR", "USD", "GBP")
+DECLINES = (
+    "pm_card_chargeDeclined",
+    "pm_card_insufficientFunds",
+    "pm_card_expiredCard",
+    "pm_card_processingError",
+)
+EVENTS = ("page_view", "add_to_cart", "checkout")
+NOTIFICATION_TEMPLATE = "welcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    method: str
+    path: str
+    status: int  # what a good answer carries
+
+
+SCENARIOS = (
+    Scenario("health", "GET", "/health", 200),
+    Scenario("payments", "POST", "/v1/payments", 201),
+    Scenario("analytics", "POST", "/v1/analytics/events", 202),
+    Scenario("notifications", "POST", "/v1/notifications", 202),
+)
+HEALTH, PAYMENTS, ANALYTICS, NOTIFICATIONS = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A schedule with the scenario of each arrival and, for a repeat, the arrival it repeats."""
+
+    schedule: Schedule
+    scenario: bytes
+    origin: "array[int]"  # the arrival's own index where it repeats nothing
+
+    def __len__(self) -> int:
+        return len(self.scenario)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    amount: int
+    currency: str
+    method: str
+    receipt: bool
+
+    @property
+    def decline_code(self) -> str | None:
+        """The code this payment must fail with, None if it must succeed."""
+        return _DECLINE_CODES.get(self.method)
+
+
+_DECLINE_CODES = {
+    "pm_card_chargeDeclined": "card_declined",
+    "pm_card_insufficientFunds": "insufficient_funds",
+    "pm_card_expiredCard": "expired_card",
+    "pm_card_processingError": "processing_error",
+}
+
+
+def workload(schedule: Schedule, seed: int = SEED) -> Workload:
+    """Give each arrival its scenario, a quarter each in every four, and 1 % of payments a repeat."""
+    rng = random.Random(seed)
+    orders = [bytes(order) for order in permutations(range(len(SCENARIOS)))]
+    fours = -(-len(schedule) // len(SCENARIOS))
+    scenario = b"".join(rng.choice(orders) for _ in range(fours))[: len(schedule)]
+    return Workload(schedule, scenario, _origins(schedule, scenario, rng))
+
+
+def _origins(schedule: Schedule, scenario: bytes, rng: random.Random) -> "array[int]":
+    origin = array("l", range(len(schedule)))
+    payments = [index for index, which in enumerate(scenario) if which == PAYMENTS]
+    due_s = [schedule.due_s[index] for index in payments]
+    for block in range(0, len(payments), REPEAT_EVERY):
+        chosen = min(block + rng.randrange(REPEAT_EVERY), len(payments) - 1)
+        earlier = bisect_right(due_s, due_s[chosen] - REPEAT_AFTER_S)
+        if earlier:
+            origin[payments[chosen]] = origin[payments[rng.randrange(earlier)]]
+    return origin
+
+
+def payment_of(index: int) -> Payment:
+    """The payment that the arrival of this index asks for."""
+    draw = (index * 2_654_435_761 >> 7) % 100  # Knuth's multiplier: neighbours differ
+    declined = draw < len(DECLINES)
+    return Payment(
+        amount=100 + index * 7919 % 99_901,
+        currency=CURRENCIES[index % len(CURRENCIES)],
+        method=DECLINES[draw] if declined else "pm_card_visa",
+        receipt=96 <= draw < 98,
+    )
+
+
+def receipt_email(run: str, index: int) -> str:
+    return f"receipt.{run}.{index}@example.com"
+
+
+def description_of(run: str, index: int) -> str:
+    return f"load {run} {index}"
+
+
+def event_name(run: str, index: int) -> str:
+    return f"load.{run}.{EVENTS[index % len(EVENTS)]}"
+
+
+class Requests:
+    """Makes the request of any arrival of one run, as bytes ready to send."""
+
+    def __init__(self, work: Workload, *, run: str, token: str, host: str, keep_alive: bool):
+        self.work = work
+        self.run = run
+        common = f"Host: {host}\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n"
+        common += "User-Agent: spillway-loadtest\r\n"
+        common += "" if keep_alive else "Connection: close\r\n"
+        posted = common + "Content-Type: application/json\r\n"
+        self._health = f"GET /health HTTP/1.1\r\n{common}\r\n".encode()
+        self._heads = [
+            f"POST {scenario.path} HTTP/1.1\r\n{posted}Content-Length: ".encode()
+            for scenario in SCENARIOS
+        ]
+
+    def of(self, index: int) -> bytes:
+        """The whole request of one arrival; a repeat gets the very bytes of what it repeats."""
+        which = self.work.scenario[index]
+        if which == HEALTH:
+            return self._health
+        index = self.work.origin[index]
+        if which == PAYMENTS:
+            body = self._payment(index)
+        elif which == ANALYTICS:
+            body = self._event(index)
+        else:
+            body = self._notification(index)
+        length = f"{len(body)}"
+        if which != ANALYTICS:
+            length += f"\r\nIdempotency-Key: {self.run}-{index}"
+        return self._heads[which] + f"{length}\r\n\r\n{body}".encode()
+
+    def _payment(self, index: int) -> str:
+        payment = payment_of(index)
+        receipt = ""
+        if payment.receipt:
+            receipt = f',"receipt_email":"{receipt_email(self.run, index)}"'
+        return (
+            f'{{"amount":{payment.amount},"currency":"{payment.currency}",'
+            f'"payment_method":"{payment.method}",'
+            f'"description":"{description_of(self.run, index)}"{receipt}}}'
+        )
+
+    def _event(self, index: int) -> str:
+        return (
+            f'{{"name":"{event_name(self.run, index)}","event_id":"{self.run}-{index}",'
+            f'"user_id":"user-{index % 5000}","value":{index % 500},'
+            f'"properties":{{"page":"/products/{index % 97}"}}}}'
+        )
+
+    def _notification(self, index: int) -> str:
+        return (
+            f'{{"channel":"email","to":"{self.run}.{index}@example.com",'
+            f'"template":"{NOTIFICATION_TEMPLATE}","variables":{{"name":"Reader {index}"}}}}'
+        )
+
+
+def id_in(which: int, body: bytes) -> str | None:
+    """The id in a good answer's body ("" where the scenario has none); None for a bad body."""
+    try:
+        answer = orjson.loads(body)
+        if which == HEALTH:
+            return "" if answer["status"] == "ok" else None
+        if which == ANALYTICS:
+            return "" if answer["accepted"] == 1 else None
+        found = answer["id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) and found else None
