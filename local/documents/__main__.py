@@ -1,0 +1,59 @@
+"""`python -m local.documents`: serve one data file on one address until SIGTERM."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import uvloop
+
+from local.documents.server import Connection, Server
+from local.documents.store import Store
+
+
+async def serve(host: str, port: int, path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    store = Store(path)
+    server = Server(store)
+    listener = await loop.create_server(lambda: Connection(server), host, port, backlog=1024)
+    duties = [
+        asyncio.create_task(duty())
+        for duty in (server.sweep, server.close_idle_cursors, server.checkpoint)
+    ]
+    logging.info("documents on %s:%d, data in %s", host, port, path)
+    await stopped.wait()
+    # No new requests, then what is written becomes durable and is answered, then the file.
+    listener.close()
+    for duty in duties:
+        duty.cancel()
+    await asyncio.gather(*duties, return_exceptions=True)
+    server.commit()
+    for connection in list(server.connections):
+        connection.close()
+    await asyncio.sleep(0)
+    store.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.documents", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=27017)
+    parser.add_argument("--data", type=Path, required=True, help="the SQLite file")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    try:
+        uvloop.run(serve(arguments.host, arguments.port, arguments.data))
+    except (OSError, sqlite3.Error) as error:
+        sys.stderr.write(f"documents cannot serve on {arguments.host}:{arguments.port}: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""One collection: its documents and the entries of its indexes, as tables of SQLite."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+
+from local.documents.errors import DocumentsError
+from local.documents.filters import Filter
+from local.documents.keys import encode
+from local.documents.paths import Document, Spec
+from local.documents.plan import Index, Plan, choose
+
+CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
+    # Milliseconds as stored: a datetime would refuse years that BSON can hold.
+    datetime_conversion=DatetimeConversion.DATETIME_MS
+)
+DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # MongoDB's own limit
+CHUNK_ROWS = (8, 256)  # rows of the first and of the largest single read of a scan
+FIRST_IS_ID = b"_id\x00"
+
+
+class Row(NamedTuple):
+    id: int
+    raw: bytes
+
+
+def decode(raw: bytes) -> Document:
+    return bson.decode(raw, CODEC)
+
+
+def encode_document(document: Document) -> bytes:
+    raw = bson.encode(document, codec_options=CODEC)
+    if len(raw) > DOCUMENT_BYTES_MAX:
+        raise DocumentsError(10334, f"a document of {len(raw)} bytes is larger than 16 MiB")
+    return raw
+
+
+class Collection:
+    """Rows are numbered in the order of insertion; every change keeps all indexes right."""
+
+    def __init__(self, connection: sqlite3.Connection, number: int, namespace: str) -> None:
+        self.namespace = namespace
+        self.number = number
+        self.indexes = [Index(0, "_id_", (("_id", 1),), unique=True)]
+        self._execute = connection.execute
+        table = f"documents_{number}"
+        self._insert = f"INSERT INTO {table} (key, document) VALUES (?, ?)"
+        self._update = f"UPDATE {table} SET document = ? WHERE id = ?"
+        self._delete = f"DELETE FROM {table} WHERE id = ?"
+        self._by_key = f"SELECT id, document FROM {table} WHERE key = ?"
+        self._by_row = f"SELECT id, document FROM {table} WHERE id = ?"
+
+    def create_table(self) -> None:
+        self._execute(
+            f"CREATE TABLE documents_{self.number}"
+            " (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, document BLOB NOT NULL)"
+        )
+
+    def drop_tables(self) -> None:
+        for index in self.indexes[1:]:
+            self._execute(f"DROP TABLE {self._entries(index)}")
+        self._execute(f"DROP TABLE documents_{self.number}")
+
+    def count(self) -> int:
+        (count,) = self._execute(f"SELECT count(*) FROM documents_{self.number}").fetchone()
+        return int(count)
+
+    def insert(self, raw: bytes) -> Document:
+        """Store a document, which gets an `_id` if it has none."""
+        document = decode(raw)
+        if raw[5:9] != FIRST_IS_ID:
+            document = {"_id": document.pop("_id", None) or bson.ObjectId()} | document
+            raw = encode_document(document)
+        elif len(raw) > DOCUMENT_BYTES_MAX:
+            encode_document(document)
+        identity = document["_id"]
+        if isinstance(identity, list):
+            raise DocumentsError(53, "The '_id' value cannot be of type array")
+        keys = [(index, index.keys(document)) for index in self.indexes[1:]]
+        self._check_unique(keys, document, row=-1)
+        try:
+            row = self._execute(self._insert, (encode(identity), raw)).lastrowid
+        except sqlite3.IntegrityError:
+            raise self._duplicate(self.indexes[0], document) from None
+        assert row is not None
+        self._add_entries(keys, row)
+        return document
+
+    def replace(self, row: Row, old: Document, new: Document) -> bool:
+        """Store `new` in place of `old`; False if nothing changed."""
+        raw = encode_document(new)
+        if raw == row.raw:
+            return False
+        added, removed = [], []
+        for index in self.indexes[1:]:
+            before, after = set(index.keys(old)), set(index.keys(new))
+            added.append((index, list(after - before)))
+            removed.append((index, list(before - after)))
+        self._check_unique(added, new, row.id)
+        self._execute(self._update, (raw, row.id))
+        self._remove_entries(removed, row.id)
+        self._add_entries(added, row.id)
+        return True
+
+    def delete(self, row: Row) -> None:
+        document = decode(row.raw)
+        keys = [(index, index.keys(document)) for index in self.indexes[1:]]
+        self._remove_entries(keys, row.id)
+        self._execute(self._delete, (row.id,))
+
+    def find(self, filter_: Filter, sort: Spec = ()) -> tuple[Iterator[Row], bool]:
+        """The matching rows, and whether they come in the order of `sort`."""
+        if filter_.only_id and not sort:
+            return self._by_identity(filter_), True
+        plan = choose(self.indexes, filter_, sort)
+        rows = self.scan(plan) if plan.index else self._all_rows()
+        if filter_.is_empty:
+            return rows, plan.ordered
+        return (row for row in rows if filter_.matches(decode(row.raw))), plan.ordered
+
+    def row(self, number: int) -> Row | None:
+        found = self._execute(self._by_row, (number,)).fetchone()
+        return Row(*found) if found else None
+
+    def _by_identity(self, filter_: Filter) -> Iterator[Row]:
+        for key in sorted({point.low for point in filter_.bounds["_id"][0]}):
+            found = self._execute(self._by_key, (key,)).fetchone()
+            if found:
+                yield Row(*found)
+
+    def _all_rows(self) -> Iterator[Row]:
+        sql = f"SELECT id, document FROM documents_{self.number} WHERE id > ? ORDER BY id LIMIT ?"
+        size, last = CHUNK_ROWS[0], -1
+        while rows := self._execute(sql, (last, size)).fetchall():
+            yield from map(Row._make, rows)
+            last = rows[-1][0]
+            size = min(size * 4, CHUNK_ROWS[1])
+
+    def scan(self, plan: Plan) -> Iterator[Row]:
+        """Read in chunks that each start behind the last one, so that no read stays open."""
+        assert plan.index is not None
+        table = f"documents_{self.number}"
+        source = f"{table} AS entry"
+        columns = "entry.key, entry.id, entry.document"
+        if plan.index.id:
+            entries = self._entries(plan.index)
+            source = f"{entries} AS entry CROSS JOIN {table} AS d ON d.id = entry.id"
+            columns = "entry.key, entry.id, d.document"
+        onwards, bound, order = (
+            ("<", "entry.key >= ?", "DESC") if plan.reverse else (">", "entry.key < ?", "ASC")
+        )
+        sql = (
+            f"SELECT {columns} FROM {source} WHERE (entry.key, entry.id) {onwards} (?, ?)"
+            f" AND {bound} ORDER BY entry.key {order}, entry.id {order} LIMIT ?"
+        )
+        seen: set[int] = set()
+        for low, high in plan.ranges:
+            start, end = (high, low) if plan.reverse else (low, high)
+            position: tuple[bytes, int] = (start, -1)
+            size = CHUNK_ROWS[0]
+            while rows := self._execute(sql, (*position, end, size)).fetchall():
+                for _, number, raw in rows:
+                    if number not in seen:
+                        yield Row(number, raw)
+                    if plan.index.multikey:
+                        seen.add(number)
+                position = rows[-1][:2]
+                size = min(size * 4, CHUNK_ROWS[1])
+
+    def create_index(self, index: Index) -> None:
+        """Make the index and enter every document that is there."""
+        self._execute(
+            f"CREATE TABLE {self._entries(index)}"
+            " (key BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID"
+        )
+        for row in self._all_rows():
+            document = decode(row.raw)
+            keys = [(index, index.keys(document))]
+            self._check_unique(keys, document, row.id)
+            self._add_entries(keys, row.id)
+        self.indexes.append(index)
+
+    def drop_index(self, index: Index) -> None:
+        self._execute(f"DROP TABLE {self._entries(index)}")
+        self.indexes.remove(index)
+
+    def _entries(self, index: Index) -> str:
+        return f"entries_{self.number}_{index.id}"
+
+    def _check_unique(
+        self, keys: list[tuple[Index, list[bytes]]], document: Document, row: int
+    ) -> None:
+        for index, index_keys in keys:
+            if index.unique:
+                sql = f"SELECT 1 FROM {self._entries(index)} WHERE key = ? AND id <> ?"
+                for key in index_keys:
+                    if self._execute(sql, (key, row)).fetchone():
+                        raise self._duplicate(index, document)
+
+    def _add_entries(self, keys: list[tuple[Index, list[bytes]]], row: int) -> None:
+        for index, index_keys in keys:
+            sql = f"INSERT INTO {self._entries(index)} VALUES (?, ?)"
+            for key in index_keys:
+                self._execute(sql, (key, row))
+            if len(index_keys) > 1 and not index.multikey:
+                index.multikey = True
+                self._execute(
+                    "UPDATE indexes SET multikey = 1 WHERE collection = ? AND id = ?",
+                    (self.number, index.id),
+                )
+
+    def _remove_entries(self, keys: list[tuple[Index, list[bytes]]], row: int) -> None:
+        for index, index_keys in keys:
+            sql = f"DELETE FROM {self._entries(index)} WHERE key = ? AND id = ?"
+            for key in index_keys:
+                self._execute(sql, (key, row))
+
+    def _duplicate(self, index: Index, document: Document) -> DocumentsError:
+        value = index.value(document)
+        shown = ", ".join(f"{path}: {_shown(item)}" for path, item in value.items())
+        return DocumentsError(
+            11000,
+            f"E11000 duplicate key error collection: {self.namespace} index: {index.name}"
+            f" dup key: {{ {shown} }}",
+            keyPattern=dict(index.spec),
+            keyValue=value,
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, bson.ObjectId):
+        return f"ObjectId('{value}')"
+    return "null" if value is None else str(value)

@@ -1,0 +1,56 @@
+"""The one error of the documents server, with MongoDB's own codes and their names."""
+
+from typing import Any
+
+NAMES = {
+    2: "BadValue",
+    9: "FailedToParse",
+    14: "TypeMismatch",
+    15: "Overflow",
+    17: "ProtocolError",
+    20: "IllegalOperation",
+    22: "InvalidBSON",
+    26: "NamespaceNotFound",
+    27: "IndexNotFound",
+    28: "PathNotViable",
+    40: "ConflictingUpdateOperators",
+    43: "CursorNotFound",
+    48: "NamespaceExists",
+    53: "InvalidIdField",
+    59: "CommandNotFound",
+    66: "ImmutableField",
+    67: "CannotCreateIndex",
+    72: "InvalidOptions",
+    73: "InvalidNamespace",
+    85: "IndexOptionsConflict",
+    86: "IndexKeySpecsConflict",
+    171: "CannotIndexParallelArrays",
+    238: "NotImplemented",
+    292: "QueryExceededMemoryLimitNoDiskUseAllowed",
+    10334: "BSONObjectTooLarge",
+    11000: "DuplicateKey",
+    14031: "OutOfDiskSpace",
+    40324: "Location40324",
+    40415: "IDLUnknownField",
+}
+
+
+class DocumentsError(Exception):
+    """A refusal as MongoDB words it; `details` are further fields of the answer."""
+
+    def __init__(self, code: int, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+    def as_reply(self) -> dict[str, Any]:
+        name = NAMES[self.code]
+        return {"ok": 0.0, "errmsg": self.message, "code": self.code, "codeName": name} | (
+            self.details
+        )
+
+
+def refused(what: str, name: str) -> DocumentsError:
+    """An operator, option or value of MongoDB that this server does not implement."""
+    return DocumentsError(238, f"{what} {name} is not implemented by the embedded documents server")

@@ -1,0 +1,123 @@
+"""Dotted paths into documents: reading through arrays as MongoDB does, setting, removing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from local.documents.errors import DocumentsError, refused
+from local.documents.keys import EMPTY_ARRAY, MISSING, descending, encode
+
+Document = dict[str, Any]
+Direction = int  # 1 ascending, -1 descending
+Spec = tuple[tuple[str, Direction], ...]
+
+PADDING_MAX = 1_500_000  # elements that setting "a.N" may add to an array; MongoDB's own bound
+
+
+def values_at(document: Document, parts: Sequence[str]) -> list[Any]:
+    """Every value at the path, MISSING where a document has no such field."""
+    value = document.get(parts[0], MISSING)
+    if len(parts) == 1:
+        return [value]
+    return _values_under(value, parts[1:])
+
+
+def _values_under(value: Any, parts: Sequence[str]) -> list[Any]:
+    if isinstance(value, dict):
+        return values_at(value, parts)
+    if not isinstance(value, list):
+        return [MISSING]
+    found: list[Any] = []
+    for item in value:
+        if isinstance(item, dict):
+            found += values_at(item, parts)
+    if parts[0].isdigit() and int(parts[0]) < len(value):
+        item = value[int(parts[0])]
+        found += [item] if len(parts) == 1 else _values_under(item, parts[1:])
+    return found
+
+
+def elements(values: Iterable[Any]) -> list[Any]:
+    """The values with each array replaced by its elements."""
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, list):
+            found += value
+        else:
+            found.append(value)
+    return found
+
+
+def field_keys(document: Document, path: str) -> list[bytes]:
+    """The encoded values under which an index of `path` must find the document; never empty."""
+    value = document.get(path, MISSING) if "." not in path else None
+    if value is not None and not isinstance(value, list):
+        return [encode(value)]
+    found = elements(values_at(document, path.split(".")))
+    return list({encode(item) for item in found}) or [EMPTY_ARRAY]
+
+
+def sort_key(document: Document, spec: Spec) -> bytes:
+    """Orders documents by `spec`; an array counts as its smallest (descending: largest) element."""
+    return b"".join(
+        min(field_keys(document, path))
+        if direction > 0
+        else descending(max(field_keys(document, path)))
+        for path, direction in spec
+    )
+
+
+def set_at(document: Document, parts: Sequence[str], value: Any) -> None:
+    """Set the value at the path, making the documents on the way that are missing."""
+    node: Any = document
+    for depth, part in enumerate(parts):
+        last = depth == len(parts) - 1
+        if isinstance(node, list):
+            _pad(node, part)
+            key: Any = int(part)
+            child = node[key]
+        elif isinstance(node, dict):
+            key = part
+            child = node.get(key, MISSING)
+        else:
+            raise DocumentsError(28, f"Cannot create field '{part}' in element of {parts}")
+        if last:
+            node[key] = value
+        elif child is MISSING or (child is None and isinstance(node, list)):
+            node[key] = child = {}
+        node = child
+
+
+def _pad(array: list[Any], part: str) -> None:
+    if not part.isdigit() or int(part) > len(array) + PADDING_MAX:
+        raise DocumentsError(28, f"Cannot create field '{part}' in an array")
+    array.extend([None] * (int(part) + 1 - len(array)))
+
+
+def get_at(document: Document, parts: Sequence[str]) -> Any:
+    """The single value that `set_at` would replace, MISSING if there is none."""
+    node: Any = document
+    for part in parts:
+        if isinstance(node, list):
+            node = node[int(part)] if part.isdigit() and int(part) < len(node) else MISSING
+        else:
+            node = node.get(part, MISSING) if isinstance(node, dict) else MISSING
+    return node
+
+
+def unset_at(document: Document, parts: Sequence[str]) -> None:
+    parent = get_at(document, parts[:-1])
+    if isinstance(parent, dict):
+        parent.pop(parts[-1], None)
+    elif get_at(document, parts) is not MISSING:
+        parent[int(parts[-1])] = None
+
+
+def parse(path: str) -> list[str]:
+    """The parts of a path that a command may name; positional operators are refused."""
+    parts = path.split(".")
+    for part in parts:
+        if part.startswith("$"):
+            raise refused("path element", part)
+        if not part:
+            raise DocumentsError(2, f"the path '{path}' has an empty element")
+    return parts

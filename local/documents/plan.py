@@ -1,0 +1,151 @@
+"""Which index answers a filter and a sort, and which ranges of its keys must be read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from local.documents.errors import DocumentsError
+from local.documents.filters import Bounds, Filter, Interval, intersection
+from local.documents.keys import AFTER, MISSING, NULL, descending
+from local.documents.paths import Document, Spec, field_keys, values_at
+
+RANGES_MAX = 1_000  # combinations of $in values looked up one by one before the filter takes over
+
+
+@dataclass(slots=True)
+class Index:
+    id: int
+    name: str
+    spec: Spec
+    unique: bool = False
+    sparse: bool = False
+    expire_after_s: float | None = None
+    multikey: bool = False  # some document has an array at one of the paths
+
+    @classmethod
+    def from_document(cls, number: int, definition: Document) -> "Index":
+        """The index that `as_document` describes."""
+        return cls(
+            number,
+            definition["name"],
+            tuple((path, int(direction)) for path, direction in definition["key"].items()),
+            unique=bool(definition.get("unique")),
+            sparse=bool(definition.get("sparse")),
+            expire_after_s=definition.get("expireAfterSeconds"),
+        )
+
+    def keys(self, document: Document) -> list[bytes]:
+        """The keys under which this index holds the document; none if it leaves it out."""
+        if self.sparse and not self._has_field(document):
+            return []
+        keys = [b""]
+        arrays = set()
+        for path, direction in self.spec:
+            found = field_keys(document, path)
+            if len(found) > 1:
+                arrays.add(path.partition(".")[0])
+            if direction < 0:
+                found = [descending(key) for key in found]
+            keys = [key + part for key in keys for part in found]
+        if len(arrays) > 1:
+            raise DocumentsError(171, f"cannot index parallel arrays {sorted(arrays)}")
+        return keys
+
+    def value(self, document: Document) -> Document:
+        """The document's value at each path, as an error about a duplicate shows it."""
+        return {path: _first(document, path) for path, _ in self.spec}
+
+    def _has_field(self, document: Document) -> bool:
+        return any(
+            value is not MISSING
+            for path, _ in self.spec
+            for value in values_at(document, path.split("."))
+        )
+
+    def as_document(self) -> Document:
+        options = {"unique": self.unique, "sparse": self.sparse}
+        shown: Document = {name: True for name, value in options.items() if value}
+        if self.expire_after_s is not None:
+            shown["expireAfterSeconds"] = self.expire_after_s
+        return {"v": 2, "key": dict(self.spec), "name": self.name} | shown
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    index: Index | None  # None reads the collection in the order of insertion
+    ranges: list[tuple[bytes, bytes]]
+    reverse: bool = False
+    ordered: bool = False  # the rows come in the order of the sort
+    fit: tuple[int, bool, bool] = (0, False, False)
+
+
+def choose(indexes: list[Index], filter_: Filter, sort: Spec) -> Plan:
+    """The index with the longest prefix of equalities, then one that gives the order, a range."""
+    best = Plan(None, [], ordered=not sort)
+    for index in indexes:
+        plan = _plan(index, filter_.bounds, sort)
+        if plan is not None and plan.fit > best.fit:
+            best = plan
+    return best
+
+
+def _plan(index: Index, bounds: Bounds, sort: Spec) -> Plan | None:
+    prefixes, equal, fixed = [b""], 0, set()
+    for path, direction in index.spec:
+        points = [part for part in _bound(index, path, bounds) if part.is_point]
+        if not points or len(points) * len(prefixes) > RANGES_MAX:
+            break
+        lows = [descending(part.low) if direction < 0 else part.low for part in points]
+        prefixes = sorted({prefix + low for prefix in prefixes for low in lows})
+        equal += 1
+        if len(points) == 1:
+            fixed.add(path)
+    rest = index.spec[equal:]
+    ranges = [(prefix, prefix + AFTER) for prefix in prefixes]
+    narrowed = False
+    for path, direction in rest[:1]:
+        for interval in _bound(index, path, bounds):
+            if not interval.is_point:
+                low, high = (interval.flipped() if direction < 0 else interval).span()
+                ranges = [(prefix + low, prefix + high) for prefix in prefixes]
+                narrowed = True
+    if index.sparse and not _excludes_missing(index, bounds, equal + narrowed):
+        return None
+    wanted = tuple(part for part in sort if part[0] not in fixed)
+    order = 0 if len(prefixes) > 1 or index.multikey else _order(rest, wanted)
+    # One document at most: no other index can be better.
+    rank = RANGES_MAX if index.unique and not rest else equal
+    return Plan(index, ranges, order < 0, order != 0, (rank, order != 0 and bool(sort), narrowed))
+
+
+def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
+    """What the filter says of one path: one range, or points, or nothing."""
+    lists = bounds.get(path, [])
+    if not lists:
+        return []
+    for intervals in lists:
+        if all(part.is_point for part in intervals):
+            return intervals
+    if index.multikey:  # different elements may fulfil different conditions
+        return lists[0]
+    return [intersection([part for intervals in lists for part in intervals])]
+
+
+def _excludes_missing(index: Index, bounds: Bounds, used: int) -> bool:
+    return any(
+        not any(low <= NULL < high for low, high in (part.span() for part in parts))
+        for path, _ in index.spec[:used]
+        if (parts := _bound(index, path, bounds))
+    )
+
+
+def _order(rest: Spec, wanted: Spec) -> int:
+    """1 if the index runs in the wanted order, -1 if backwards, 0 if neither."""
+    if rest[: len(wanted)] == wanted:
+        return 1
+    backwards = tuple((path, -direction) for path, direction in wanted)
+    return -1 if rest[: len(wanted)] == backwards else 0
+
+
+def _first(document: Document, path: str) -> Any:
+    found = values_at(document, path.split("."))
+    return None if not found or found[0] is MISSING else found[0]

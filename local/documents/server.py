@@ -1,0 +1,141 @@
+"""Connections and the group commit: one fsync for all writes of one turn of the event loop."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+
+from local.documents import wire
+from local.documents.commands import Commands
+from local.documents.errors import DocumentsError
+from local.documents.store import Store
+
+CONNECTIONS_MAX = 1_000
+SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
+CHECKPOINT_S = 2  # how long the write-ahead log may grow between checkpoints
+CURSOR_SWEEP_S = 30
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Answers requests from a store; a write is answered when its transaction is durable."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.commands = Commands(store)
+        self.connections: set[Connection] = set()
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[Connection, wire.Request, wire.Body]] = []
+        self._commit_is_due = False
+        self._written = False  # since the last checkpoint
+
+    def answer(self, connection: "Connection", frame: bytes) -> None:
+        request = wire.parse(frame)
+        body: wire.Body
+        try:
+            body = self.commands.run(request.body)
+        except DocumentsError as error:
+            body = error.as_reply()
+        except RecursionError:
+            body = DocumentsError(15, "the command is nested too deeply").as_reply()
+        except sqlite3.Error as error:
+            body = self._abandon(error)
+        if not self.store.writing:
+            connection.reply(request, body)
+            return
+        self._waiting.append((connection, request, body))
+        if not self._commit_is_due:
+            self._commit_is_due = True
+            self._loop.call_soon(self.commit)
+
+    def commit(self) -> None:
+        """Make every write of this turn durable, then answer all who wait for it."""
+        self._commit_is_due = False
+        try:
+            if self.store.writing:
+                self.store.commit()
+                self._written = True
+        except sqlite3.Error as error:
+            self._abandon(error)
+        waiting, self._waiting = self._waiting, []
+        for connection, request, body in waiting:
+            connection.reply(request, body)
+
+    def _abandon(self, error: sqlite3.Error) -> dict[str, object]:
+        """Nothing of this turn is stored: say so to everybody who waits."""
+        log.error("the transaction was rolled back: %s", error)
+        self.store.rollback()
+        body = DocumentsError(14031, f"nothing was stored: {error}").as_reply()
+        self._waiting = [(connection, request, body) for connection, request, _ in self._waiting]
+        return body
+
+    async def sweep(self) -> None:
+        """Delete what has expired, every SWEEP_S, a bounded number at a time."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            while self.store.expire(time.time_ns() // 1_000_000):
+                self.commit()
+                await asyncio.sleep(0)
+
+    async def close_idle_cursors(self) -> None:
+        while True:
+            await asyncio.sleep(CURSOR_SWEEP_S)
+            self.commands.cursors.expire(time.monotonic())
+
+    async def checkpoint(self) -> None:
+        """Keep the write-ahead log short: the bulk in a thread, the rest between two turns."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_S)
+            if self._written:
+                self._written = False
+                await asyncio.to_thread(self.store.checkpoint_beside)
+                self.commit()
+                self.store.checkpoint()
+
+
+class Connection(asyncio.Protocol):
+    """Cuts a client's bytes into frames; a client that does not read its answers is not read."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport
+
+    # uvloop's transport has asyncio.Transport's methods, but not its type.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self._server.connections.add(self)
+        if len(self._server.connections) > CONNECTIONS_MAX:
+            log.warning("connection refused: %d are open", CONNECTIONS_MAX)
+            transport.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._server.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if not self._buffer and len(data) == wire.frame_length(data):
+                self._server.answer(self, data)
+                return
+            self._buffer += data
+            while 0 < (length := wire.frame_length(self._buffer)) <= len(self._buffer):
+                frame = bytes(self._buffer[:length])
+                del self._buffer[:length]
+                self._server.answer(self, frame)
+        except DocumentsError as error:
+            log.warning("connection closed: %s", error)
+            self._transport.close()
+
+    def reply(self, request: wire.Request, body: wire.Body) -> None:
+        if request.wants_reply and not self._transport.is_closing():
+            self._transport.write(wire.reply(request.id, request.operation, body))
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    def close(self) -> None:
+        self._transport.close()

@@ -1,0 +1,157 @@
+"""Updates as pure functions on documents: operators, replacements, the seed of an upsert."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import bson
+from bson.int64 import Int64
+
+from local.documents.errors import DocumentsError, refused
+from local.documents.filters import compile_filter, equalities
+from local.documents.keys import MISSING, encode
+from local.documents.paths import Document, get_at, parse, set_at, unset_at
+
+NUMBERS = (int, float, Int64)  # by exact type: bool is an int in Python, not in MongoDB
+
+
+def is_replacement(update: Any) -> bool:
+    """True for a whole document, False for operators; a mixture and a pipeline are refused."""
+    if isinstance(update, list):
+        raise refused("update with", "an aggregation pipeline")
+    dollars = [name for name in update if name.startswith("$")]
+    if dollars and len(dollars) < len(update):
+        raise DocumentsError(9, f"cannot mix the operator {dollars[0]} with fields")
+    return not dollars
+
+
+def updated(document: Document, update: Document, *, inserting: bool = False) -> Document:
+    """The document after `update`; `document` itself is used up."""
+    identity = document.get("_id", MISSING)
+    if is_replacement(update):
+        document = update if identity is MISSING else {"_id": identity} | update
+    else:
+        for parts, name, operand in _steps(update):
+            if name != "$setOnInsert" or inserting:
+                _OPERATORS[name](document, parts, operand)
+    if identity is not MISSING and encode(document.get("_id", MISSING)) != encode(identity):
+        raise DocumentsError(
+            66, "Performing an update on the path '_id' would modify the immutable field '_id'"
+        )
+    return document
+
+
+def upserted(filter_: Document, update: Document) -> Document:
+    """The document that an upsert inserts where nothing matched `filter_`."""
+    seed: Document = {}
+    for path, value in equalities(filter_):
+        if path == "_id" or not is_replacement(update):
+            set_at(seed, parse(path), value)
+    document = updated(seed, update, inserting=True)
+    identity = document.pop("_id", MISSING)
+    return {"_id": bson.ObjectId() if identity is MISSING else identity} | document
+
+
+def _steps(update: Document) -> list[tuple[list[str], str, Any]]:
+    """The single changes in MongoDB's order, by path, whichever operator names them."""
+    steps = [
+        (parse(path), name, operand)
+        for name, changes in update.items()
+        for path, operand in _changes(name, changes)
+    ]
+    if len(steps) > 1:
+        steps.sort(key=lambda step: [(not part.isdigit(), part.zfill(20)) for part in step[0]])
+        for (before, *_), (after, *_) in itertools.pairwise(steps):
+            if after[: len(before)] == before:
+                raise DocumentsError(
+                    40,
+                    f"Updating the path '{'.'.join(after)}' would create a conflict "
+                    f"at '{'.'.join(before)}'",
+                )
+    return steps
+
+
+def _changes(name: str, changes: Any) -> Iterator[tuple[str, Any]]:
+    if name not in _OPERATORS:
+        raise refused("update operator", name)
+    if not isinstance(changes, dict):
+        raise DocumentsError(9, f"Modifiers operate on fields but {name} got {changes!r}")
+    yield from changes.items()
+
+
+def _unset(document: Document, parts: list[str], _: Any) -> None:
+    unset_at(document, parts)
+
+
+def _increment(document: Document, parts: list[str], amount: Any) -> None:
+    current = get_at(document, parts)
+    if type(amount) not in NUMBERS:
+        raise DocumentsError(14, f"Cannot increment with non-numeric argument: {parts[-1]}")
+    if current is MISSING:
+        set_at(document, parts, amount)
+        return
+    if type(current) not in NUMBERS:
+        raise DocumentsError(14, "Cannot apply $inc to a value of non-numeric type")
+    total = current + amount
+    if isinstance(total, int) and not -(2**63) <= total < 2**63:
+        raise DocumentsError(2, "Failed to apply $inc operations: the integer overflows")
+    wide = isinstance(total, int) and Int64 in (type(current), type(amount))
+    set_at(document, parts, Int64(total) if wide else total)
+
+
+def _extreme(sign: int) -> Callable[[Document, list[str], Any], None]:
+    def apply(document: Document, parts: list[str], operand: Any) -> None:
+        current = get_at(document, parts)
+        new, old = encode(operand), encode(current)
+        if current is MISSING or (new > old if sign > 0 else new < old):
+            set_at(document, parts, operand)
+
+    return apply
+
+
+def _array_at(document: Document, parts: list[str], name: str) -> list[Any]:
+    current = get_at(document, parts)
+    if not isinstance(current, list):
+        raise DocumentsError(2, f"The field '{'.'.join(parts)}' must be an array for {name}")
+    return current
+
+
+def _push(document: Document, parts: list[str], operand: Any) -> None:
+    has_modifiers = isinstance(operand, dict) and "$each" in operand
+    modifiers: Document = operand if has_modifiers else {"$each": [operand]}
+    for name in modifiers:
+        if name not in ("$each", "$slice"):
+            raise refused("$push modifier", name)
+    if get_at(document, parts) is MISSING:
+        set_at(document, parts, [])
+    array = _array_at(document, parts, "$push")
+    array.extend(modifiers["$each"])
+    kept = modifiers.get("$slice")
+    if kept is not None:
+        set_at(document, parts, array[:kept] if kept >= 0 else array[kept:])
+
+
+def _pull(document: Document, parts: list[str], operand: Any) -> None:
+    if get_at(document, parts) is MISSING:
+        return
+    array = _array_at(document, parts, "$pull")
+    if not isinstance(operand, dict):
+        array[:] = [item for item in array if encode(item) != encode(operand)]
+    elif next(iter(operand), "").startswith("$"):
+        matches = compile_filter({"item": operand}).matches
+        array[:] = [item for item in array if not matches({"item": item})]
+    else:
+        matches = compile_filter(operand).matches
+        array[:] = [item for item in array if not (isinstance(item, dict) and matches(item))]
+
+
+_OPERATORS: dict[str, Callable[[Document, list[str], Any], None]] = {
+    "$set": set_at,
+    "$setOnInsert": set_at,
+    "$unset": _unset,
+    "$inc": _increment,
+    "$min": _extreme(-1),
+    "$max": _extreme(1),
+    "$push": _push,
+    "$pull": _pull,
+}

@@ -1,0 +1,134 @@
+"""The commands that write, each inside the store's open transaction."""
+
+from collections.abc import Callable
+from typing import Any
+
+from local.documents.collection import Collection, Row, decode, encode_document
+from local.documents.errors import DocumentsError, refused
+from local.documents.paths import Document
+from local.documents.pipeline import project, sort_spec
+from local.documents.reads import rows_of
+from local.documents.store import Store
+from local.documents.updates import is_replacement, updated, upserted
+
+Reply = dict[str, Any]
+
+
+def insert(store: Store, database: str, body: Document) -> Reply:
+    collection = store.find_or_create(database, body["insert"])
+
+    def apply(_: int, document: bytes | Document) -> int:
+        raw = document if isinstance(document, bytes) else encode_document(document)
+        collection.insert(raw)
+        return 1
+
+    return _each(body, "documents", apply)
+
+
+def update(store: Store, database: str, body: Document) -> Reply:
+    modified = 0
+    upserts: list[Document] = []
+
+    def apply(position: int, item: bytes | Document) -> int:
+        nonlocal modified
+        statement = _statement("update.updates", item, {"q", "u", "multi", "upsert"})
+        matched, changed, identity = _update(store, database, body["update"], statement)
+        modified += changed
+        if identity is not None:
+            upserts.append({"index": position, "_id": identity[0]})
+            return 1
+        return matched
+
+    reply = _each(body, "updates", apply) | {"nModified": modified}
+    return reply | ({"upserted": upserts} if upserts else {})
+
+
+def delete(store: Store, database: str, body: Document) -> Reply:
+    collection = store.find(database, body["delete"])
+
+    def apply(_: int, item: bytes | Document) -> int:
+        statement = _statement("delete.deletes", item, {"q", "limit"})
+        if collection is None:
+            return 0
+        rows = _rows(collection, statement["q"], multi=not statement["limit"])
+        for row in rows:
+            collection.delete(row)
+        return len(rows)
+
+    return _each(body, "deletes", apply)
+
+
+def find_and_modify(store: Store, database: str, body: Document) -> Reply:
+    name, filter_ = body.get("findAndModify") or body["findandmodify"], body.get("query") or {}
+    collection = store.find_or_create(database, name)
+    row = next(rows_of(collection, filter_, sort_spec(body.get("sort") or {}), keep=1), None)
+    before = decode(row.raw) if row else None
+    after: Document | None = None
+    outcome: Document = {"n": 1 if row else 0}
+    if body.get("remove"):
+        if row:
+            collection.delete(row)
+    else:
+        outcome["updatedExisting"] = row is not None
+        if row:
+            after = updated(decode(row.raw), body["update"])
+            collection.replace(row, decode(row.raw), after)
+        elif body.get("upsert"):
+            after = _insert_upserted(collection, filter_, body["update"])
+            outcome |= {"n": 1, "upserted": after["_id"]}
+    value = after if body.get("new") else before
+    if value is not None and body.get("fields"):
+        value = project(body["fields"])(value)
+    return {"lastErrorObject": outcome, "value": value, "ok": 1.0}
+
+
+def _each(body: Document, field: str, apply: Callable[[int, Any], int]) -> Reply:
+    """Apply every statement, or up to the first that fails if they are ordered."""
+    total = 0
+    errors: list[Document] = []
+    for position, item in enumerate(body[field]):
+        try:
+            total += apply(position, item)
+        except DocumentsError as error:
+            shown = {"index": position, "code": error.code, "errmsg": error.message}
+            errors.append(shown | error.details)
+            if body.get("ordered", True):
+                break
+    return {"n": total, "ok": 1.0} | ({"writeErrors": errors} if errors else {})
+
+
+def _statement(command: str, item: bytes | Document, fields: set[str]) -> Document:
+    statement = decode(item) if isinstance(item, bytes) else item
+    for name in statement.keys() - fields:
+        raise refused("option", f"{command}.{name}")
+    return statement
+
+
+def _update(
+    store: Store, database: str, name: str, statement: Document
+) -> tuple[int, int, list[Any] | None]:
+    """How many matched and changed, and the `_id` of what was upserted, if anything was."""
+    filter_, change, multi = statement["q"], statement["u"], bool(statement.get("multi"))
+    if is_replacement(change) and multi:
+        raise DocumentsError(9, "multi update is not supported for replacement-style update")
+    collection = store.find_or_create(database, name)
+    rows = _rows(collection, filter_, multi=multi)
+    changed = 0
+    for row in rows:
+        old = decode(row.raw)
+        changed += collection.replace(row, old, updated(decode(row.raw), change))
+    if rows or not statement.get("upsert"):
+        return len(rows), changed, None
+    return 0, 0, [_insert_upserted(collection, filter_, change)["_id"]]
+
+
+def _insert_upserted(collection: Collection, filter_: Document, change: Document) -> Document:
+    return collection.insert(encode_document(upserted(filter_, change)))
+
+
+def _rows(collection: Collection, filter_: Document, *, multi: bool) -> list[Row]:
+    rows = rows_of(collection, filter_, ())
+    if multi:
+        return list(rows)
+    first = next(rows, None)
+    return [first] if first else []
