@@ -264,7 +264,7 @@ def test_a_full_batch_that_leaves_messages_wakes_the_next_receiver(
         wait_until(lambda: server.info("clients")["blocked_clients"] == 3)
         receivers[0].send_batch([str(number) for number in range(25)])
 
-    assert sorted(len(each.result()) for each in pending) == [5, 10, 10]
+        assert sorted(len(each.result(timeout=3)) for each in pending) == [5, 10, 10]
 
 
 def test_a_waiting_receiver_learns_of_a_delayed_message_sent_meanwhile(
@@ -280,7 +280,8 @@ def test_a_waiting_receiver_learns_of_a_delayed_message_sent_meanwhile(
 
 
 def test_an_idle_receiver_asks_twice_and_sleeps_between(server: redis.Redis, queue: RedisQueue):
-    queue.receive()
+    queue.send("a")
+    queue.delete([message.receipt_handle for message in queue.receive()])
     before = calls(server, "evalsha")
     queue.receive(wait_s=0.3)
 
@@ -323,6 +324,16 @@ def test_the_age_is_that_of_the_oldest_message(server: redis.Redis, queue: Redis
 
 def test_an_empty_queue_has_no_age(queue: RedisQueue):
     assert queue.depth().oldest_age_s == 0
+
+
+def test_nothing_is_left_of_a_message_that_was_delayed_received_and_deleted(
+    server: redis.Redis, queue: RedisQueue
+):
+    id_ = queue.send("a", delay_s=60)
+    server.zincrby(KEYS.visible_at, -60_000, id_)
+    queue.delete([message.receipt_handle for message in queue.receive()])
+
+    assert server.keys("queue:*") == []
 
 
 def test_attributes_stay_out_of_the_body(server: redis.Redis, queue: RedisQueue):
