@@ -1,7 +1,7 @@
 """One collection: its documents and the entries of its indexes, as tables of SQLite."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import bson
@@ -19,6 +19,7 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # MongoDB's own limit
 CHUNK_ROWS = (8, 256)  # rows of the first and of the largest single read of a scan
+Keys = list[tuple[Index, list[bytes]]]  # the keys of one document in each index
 FIRST_IS_ID = b"_id\x00"
 
 
@@ -79,7 +80,7 @@ class Collection:
         identity = document["_id"]
         if isinstance(identity, list):
             raise DocumentsError(53, "The '_id' value cannot be of type array")
-        keys = [(index, index.keys(document)) for index in self.indexes[1:]]
+        keys = self._keys(document)
         self._check_unique(keys, document, row=-1)
         try:
             row = self._execute(self._insert, (encode(identity), raw)).lastrowid
@@ -89,44 +90,52 @@ class Collection:
         self._add_entries(keys, row)
         return document
 
-    def replace(self, row: Row, old: Document, new: Document) -> bool:
-        """Store `new` in place of `old`; False if nothing changed."""
-        raw = encode_document(new)
+    def change(self, row: Row, change: Callable[[Document], Document]) -> Document | None:
+        """Store what `change` makes of the document; None if that is what it was."""
+        document = decode(row.raw)
+        before = self._keys(document)
+        document = change(document)
+        raw = encode_document(document)
         if raw == row.raw:
-            return False
-        added, removed = [], []
-        for index in self.indexes[1:]:
-            before, after = set(index.keys(old)), set(index.keys(new))
-            added.append((index, list(after - before)))
-            removed.append((index, list(before - after)))
-        self._check_unique(added, new, row.id)
+            return None
+        after = self._keys(document)
+        if after != before:
+            before, after = (
+                [entry for entry in keys if entry not in others]
+                for keys, others in ((before, after), (after, before))
+            )
+            self._check_unique(after, document, row.id)
+            self._remove_entries(before, row.id)
+            self._add_entries(after, row.id)
         self._execute(self._update, (raw, row.id))
-        self._remove_entries(removed, row.id)
-        self._add_entries(added, row.id)
-        return True
+        return document
 
     def delete(self, row: Row) -> None:
-        document = decode(row.raw)
-        keys = [(index, index.keys(document)) for index in self.indexes[1:]]
-        self._remove_entries(keys, row.id)
+        self._remove_entries(self._keys(decode(row.raw)), row.id)
         self._execute(self._delete, (row.id,))
+
+    def _keys(self, document: Document) -> Keys:
+        return [(index, index.keys(document)) for index in self.indexes[1:]]
 
     def find(self, filter_: Filter, sort: Spec = ()) -> tuple[Iterator[Row], bool]:
         """The matching rows, and whether they come in the order of `sort`."""
-        if filter_.only_id and not sort:
-            return self._by_identity(filter_), True
-        plan = choose(self.indexes, filter_, sort)
-        rows = self.scan(plan) if plan.index else self._all_rows()
-        if filter_.is_empty:
-            return rows, plan.ordered
-        return (row for row in rows if filter_.matches(decode(row.raw))), plan.ordered
+        identities = filter_.identities()
+        if identities is not None and not sort:
+            rows, ordered, exact = self._by_identity(identities), True, filter_.leaves == 1
+        else:
+            plan = choose(self.indexes, filter_, sort)
+            rows = self.scan(plan) if plan.index else self._all_rows()
+            ordered, exact = plan.ordered, plan.exact
+        if not exact:
+            rows = (row for row in rows if filter_.matches(decode(row.raw)))
+        return rows, ordered
 
     def row(self, number: int) -> Row | None:
         found = self._execute(self._by_row, (number,)).fetchone()
         return Row(*found) if found else None
 
-    def _by_identity(self, filter_: Filter) -> Iterator[Row]:
-        for key in sorted({point.low for point in filter_.bounds["_id"][0]}):
+    def _by_identity(self, keys: list[bytes]) -> Iterator[Row]:
+        for key in keys:
             found = self._execute(self._by_key, (key,)).fetchone()
             if found:
                 yield Row(*found)
@@ -190,9 +199,7 @@ class Collection:
     def _entries(self, index: Index) -> str:
         return f"entries_{self.number}_{index.id}"
 
-    def _check_unique(
-        self, keys: list[tuple[Index, list[bytes]]], document: Document, row: int
-    ) -> None:
+    def _check_unique(self, keys: Keys, document: Document, row: int) -> None:
         for index, index_keys in keys:
             if index.unique:
                 sql = f"SELECT 1 FROM {self._entries(index)} WHERE key = ? AND id <> ?"
@@ -200,7 +207,7 @@ class Collection:
                     if self._execute(sql, (key, row)).fetchone():
                         raise self._duplicate(index, document)
 
-    def _add_entries(self, keys: list[tuple[Index, list[bytes]]], row: int) -> None:
+    def _add_entries(self, keys: Keys, row: int) -> None:
         for index, index_keys in keys:
             sql = f"INSERT INTO {self._entries(index)} VALUES (?, ?)"
             for key in index_keys:
@@ -212,7 +219,7 @@ class Collection:
                     (self.number, index.id),
                 )
 
-    def _remove_entries(self, keys: list[tuple[Index, list[bytes]]], row: int) -> None:
+    def _remove_entries(self, keys: Keys, row: int) -> None:
         for index, index_keys in keys:
             sql = f"DELETE FROM {self._entries(index)} WHERE key = ? AND id = ?"
             for key in index_keys:

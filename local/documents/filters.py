@@ -54,18 +54,26 @@ Bounds = dict[str, list[list[Interval]]]  # for each path: all of these lists ho
 class Filter:
     matches: Predicate
     bounds: Bounds
-    is_empty: bool  # matches everything
-    only_id: bool  # nothing but points of _id, which an index answers exactly
+    leaves: int  # conditions on paths; as many bounds as leaves say all that the filter says
+
+    def identities(self) -> list[bytes] | None:
+        """The encoded values that `_id` can have, if the filter lists them."""
+        points = self.bounds.get("_id", [[]])[0]
+        if not points or not all(part.is_point for part in points):
+            return None
+        return sorted({part.low for part in points}) if len(points) > 1 else [points[0].low]
 
 
 def compile_filter(filter_: Document) -> Filter:
     """Parse a filter; an operator that is not implemented is refused by name."""
     predicates: list[Predicate] = []
     bounds: Bounds = {}
+    leaves = 0
     for name, operand in filter_.items():
         if name in _LOGICAL:
             compiled = _LOGICAL[name](_branches(name, operand))
             predicates.append(compiled.matches)
+            leaves += compiled.leaves
             for path, lists in compiled.bounds.items():
                 bounds.setdefault(path, []).extend(lists)
         elif name.startswith("$"):
@@ -73,10 +81,10 @@ def compile_filter(filter_: Document) -> Filter:
         else:
             for predicate, intervals in _conditions(name, operand):
                 predicates.append(predicate)
+                leaves += 1
                 if intervals:
                     bounds.setdefault(name, []).append(intervals)
-    only_id = len(predicates) == 1 and _all_points(bounds.get("_id"))
-    return Filter(_all(predicates), bounds, not predicates, only_id)
+    return Filter(_all(predicates), bounds, leaves)
 
 
 def equalities(filter_: Document) -> Iterator[tuple[str, Any]]:
@@ -106,7 +114,7 @@ def _and(branches: list[Filter]) -> Filter:
         for path, lists in branch.bounds.items():
             bounds.setdefault(path, []).extend(lists)
     predicates = [branch.matches for branch in branches]
-    return Filter(_all(predicates), bounds, is_empty=False, only_id=False)
+    return Filter(_all(predicates), bounds, sum(branch.leaves for branch in branches))
 
 
 def _or(branches: list[Filter]) -> Filter:
@@ -118,7 +126,8 @@ def _or(branches: list[Filter]) -> Filter:
     def matches(document: Document) -> bool:
         return any(test(document) for test in predicates)
 
-    return Filter(matches, hulls, is_empty=False, only_id=False)
+    # One leaf more than bounds: a hull never says all that its alternatives say.
+    return Filter(matches, hulls, len(hulls) + 1)
 
 
 _LOGICAL: dict[str, Callable[[list[Filter]], Filter]] = {"$and": _and, "$or": _or}
@@ -128,10 +137,6 @@ def _all(predicates: list[Predicate]) -> Predicate:
     if len(predicates) == 1:
         return predicates[0]
     return lambda document: all(test(document) for test in predicates)
-
-
-def _all_points(lists: list[list[Interval]] | None) -> bool:
-    return lists is not None and all(part.is_point for part in lists[0])
 
 
 def _is_operators(operand: Any) -> bool:

@@ -75,20 +75,22 @@ class Plan:
     ranges: list[tuple[bytes, bytes]]
     reverse: bool = False
     ordered: bool = False  # the rows come in the order of the sort
+    exact: bool = False  # every row read matches the filter
     fit: tuple[int, bool, bool] = (0, False, False)
 
 
 def choose(indexes: list[Index], filter_: Filter, sort: Spec) -> Plan:
     """The index with the longest prefix of equalities, then one that gives the order, a range."""
-    best = Plan(None, [], ordered=not sort)
+    best = Plan(None, [], ordered=not sort, exact=filter_.leaves == 0)
     for index in indexes:
-        plan = _plan(index, filter_.bounds, sort)
+        plan = _plan(index, filter_, sort)
         if plan is not None and plan.fit > best.fit:
             best = plan
     return best
 
 
-def _plan(index: Index, bounds: Bounds, sort: Spec) -> Plan | None:
+def _plan(index: Index, filter_: Filter, sort: Spec) -> Plan | None:
+    bounds = filter_.bounds
     prefixes, equal, fixed = [b""], 0, set()
     for path, direction in index.spec:
         points = [part for part in _bound(index, path, bounds) if part.is_point]
@@ -108,13 +110,16 @@ def _plan(index: Index, bounds: Bounds, sort: Spec) -> Plan | None:
                 low, high = (interval.flipped() if direction < 0 else interval).span()
                 ranges = [(prefix + low, prefix + high) for prefix in prefixes]
                 narrowed = True
-    if index.sparse and not _excludes_missing(index, bounds, equal + narrowed):
+    used = equal + narrowed
+    if index.sparse and not _excludes_missing(index, bounds, used):
         return None
     wanted = tuple(part for part in sort if part[0] not in fixed)
     order = 0 if len(prefixes) > 1 or index.multikey else _order(rest, wanted)
     # One document at most: no other index can be better.
     rank = RANGES_MAX if index.unique and not rest else equal
-    return Plan(index, ranges, order < 0, order != 0, (rank, order != 0 and bool(sort), narrowed))
+    exact = not index.multikey and _says_all(filter_, [path for path, _ in index.spec[:used]])
+    fit = (rank, order != 0 and bool(sort), narrowed)
+    return Plan(index, ranges, order < 0, order != 0, exact, fit)
 
 
 def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
@@ -128,6 +133,13 @@ def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
     if index.multikey:  # different elements may fulfil different conditions
         return lists[0]
     return [intersection([part for intervals in lists for part in intervals])]
+
+
+def _says_all(filter_: Filter, paths: list[str]) -> bool:
+    """True if the bounds of these paths, as `_bound` takes them, are the whole filter."""
+    lists = [filter_.bounds.get(path, []) for path in paths]
+    points = any(len(bound) > 1 and any(part.is_point for part in bound[0]) for bound in lists)
+    return not points and sum(map(len, lists)) == filter_.leaves
 
 
 def _excludes_missing(index: Index, bounds: Bounds, used: int) -> bool:

@@ -71,8 +71,7 @@ def find_and_modify(store: Store, database: str, body: Document) -> Reply:
     else:
         outcome["updatedExisting"] = row is not None
         if row:
-            after = updated(decode(row.raw), body["update"])
-            collection.replace(row, decode(row.raw), after)
+            after = collection.change(row, lambda old: updated(old, body["update"])) or before
         elif body.get("upsert"):
             after = _insert_upserted(collection, filter_, body["update"])
             outcome |= {"n": 1, "upserted": after["_id"]}
@@ -115,8 +114,7 @@ def _update(
     rows = _rows(collection, filter_, multi=multi)
     changed = 0
     for row in rows:
-        old = decode(row.raw)
-        changed += collection.replace(row, old, updated(decode(row.raw), change))
+        changed += collection.change(row, lambda old: updated(old, change)) is not None
     if rows or not statement.get("upsert"):
         return len(rows), changed, None
     return 0, 0, [_insert_upserted(collection, filter_, change)["_id"]]
