@@ -1,4 +1,4 @@
-"""A SAM template as frozen records: `load` reads it and refuses by name what cannot be done here."""
+"""A SAM template as frozen records: `load` reads it and refuses by name what cannot run here."""
 
 from local.template.build import load
 from local.template.model import (

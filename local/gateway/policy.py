@@ -1,0 +1,124 @@
+"""An authorizer's policy: read once, asked for every request (rows 1.52, 1.56 to 1.59).
+
+Deny comes before allow, and what no statement names is denied.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import orjson
+
+_INVOKE = "execute-api:Invoke"
+# A token's policy is AWS's 8 KB at most there; this bounds the work of one request here.
+STATEMENTS_MAX = 100
+
+
+class Decision(Enum):
+    """What a policy says of one method."""
+
+    ALLOW = "allow"
+    EXPLICIT_DENY = "explicit deny"
+    IMPLICIT_DENY = "implicit deny"
+
+
+class PolicyError(ValueError):
+    """The authorizer's answer is none (1.55)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who the caller is, what they may do, and what the function is told of them."""
+
+    principal_id: str
+    context: dict[str, str]  # with principalId, all values as text
+    allowed: re.Pattern[str] | None
+    denied: re.Pattern[str] | None
+
+    def decide(self, method_arn: str) -> Decision:
+        """Whether the caller may invoke the method of that ARN."""
+        if self.denied is not None and self.denied.fullmatch(method_arn):
+            return Decision.EXPLICIT_DENY
+        if self.allowed is not None and self.allowed.fullmatch(method_arn):
+            return Decision.ALLOW
+        return Decision.IMPLICIT_DENY
+
+
+def read_policy(result: Any) -> Policy:
+    """The policy in what an authorizer returned. Raises PolicyError where it is not one."""
+    if not isinstance(result, dict):
+        raise PolicyError("the authorizer returned no object")
+    principal_id = result.get("principalId")
+    if not isinstance(principal_id, str) or not principal_id:
+        raise PolicyError("principalId is missing")
+    document = result.get("policyDocument")
+    if not isinstance(document, dict):
+        raise PolicyError("policyDocument is missing")
+    statements = _as_list(document.get("Statement"))
+    if not statements or len(statements) > STATEMENTS_MAX:
+        raise PolicyError(f"a policy has 1 to {STATEMENTS_MAX} statements")
+    resources: dict[str, list[str]] = {"Allow": [], "Deny": []}
+    for statement in statements:
+        effect, patterns = _statement(statement)
+        resources[effect] += patterns
+    context = {**_context(result.get("context")), "principalId": principal_id}
+    allowed, denied = _pattern(resources["Allow"]), _pattern(resources["Deny"])
+    return Policy(principal_id, context, allowed, denied)
+
+
+def _statement(statement: Any) -> tuple[str, list[str]]:
+    """The effect and the resources of a statement, none where its action is another one."""
+    if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
+        raise PolicyError("a statement needs Effect: Allow or Deny")
+    actions = _texts(statement.get("Action"), "Action")
+    resources = _texts(statement.get("Resource"), "Resource")
+    unknown = statement.keys() - {"Action", "Effect", "Resource", "Sid"}
+    if unknown:
+        raise PolicyError(f"a statement has what is not emulated: {', '.join(sorted(unknown))}")
+    if not any(_wildcard(action, re.IGNORECASE).fullmatch(_INVOKE) for action in actions):
+        resources = []
+    return statement["Effect"], resources
+
+
+def _context(context: Any) -> dict[str, str]:
+    if context is None:
+        return {}
+    if not isinstance(context, dict):
+        raise PolicyError("context is no object")
+    return {name: _context_value(name, value) for name, value in context.items()}
+
+
+def _context_value(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool | int | float):
+        return orjson.dumps(value).decode()
+    raise PolicyError(f"context.{name} is neither text nor number nor boolean")
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _texts(value: Any, name: str) -> list[str]:
+    texts = _as_list(value)
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise PolicyError(f"a statement needs {name}: a text or a list of texts")
+    return texts
+
+
+def _pattern(resources: list[str]) -> re.Pattern[str] | None:
+    if not resources:
+        return None
+    return re.compile("|".join(_expression(resource) for resource in resources), re.DOTALL)
+
+
+def _wildcard(text: str, flags: re.RegexFlag) -> re.Pattern[str]:
+    return re.compile(_expression(text), flags)
+
+
+def _expression(text: str) -> str:
+    """`*` is any run of characters, `?` one; `**` is `*`, which spares the search work."""
+    collapsed = re.sub(r"\*+", "*", text)
+    return re.escape(collapsed).replace(r"\*", ".*").replace(r"\?", ".")

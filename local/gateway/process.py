@@ -1,0 +1,172 @@
+"""The gateway's process: its three listening sockets, its clock work, its beginning and end."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import resource
+import signal
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+from local.frames import parse_address
+from local.gateway.api import RestApi
+from local.gateway.console import Console
+from local.gateway.dispatch import Pool
+from local.gateway.emf import EmbeddedMetrics
+from local.gateway.environments import EnvironmentConnection
+from local.gateway.logs import BufferedLog, access_line
+from local.gateway.metrics import Metrics
+from local.gateway.output import FunctionOutput
+from local.gateway.server import Server
+from local.template import Template
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096  # the kernel's somaxconn: a stall of a second at 1,000 connections a second fits
+CONNECTIONS_MAX = 10_000
+CONSOLE_CONNECTIONS_MAX = 100
+FILES_RESERVED = 512  # for environments, refused clients, logs and libraries
+POOL_SWEEP_S = 0.1  # how late the deadline of an event may be noticed
+SLOW_SWEEPS = 5  # connections and logs are looked at every fifth time
+DRAIN_S = 10.0  # what is in hand may take at the end
+QUEUE_DEADLINE_MS = 5000  # below the 10 s that clients wait
+GC_THRESHOLD = 50_000  # allocations between two collections: a request leaves no cycles
+
+
+class PortTaken(Exception):
+    """Somebody else listens where the gateway should."""
+
+
+class Gateway:
+    """The servers of the process and what they share."""
+
+    def __init__(
+        self,
+        template: Template,
+        *,
+        state: Path,
+        host: str,
+        port: int,
+        console_port: int,
+        runtime: str,
+        queue_deadline_s: float,
+    ) -> None:
+        logs = state / "logs"
+        metrics = Metrics()
+        self._addresses = (host, port, console_port)
+        self._runtime = parse_address(runtime)
+        self._meters = {name: metrics.function(name) for name in template.functions}
+        self._pools = {
+            name: Pool(function, self._meters[name], queue_deadline_s=queue_deadline_s)
+            for name, function in template.functions.items()
+        }
+        embedded = EmbeddedMetrics(metrics.registry)
+        self._output = FunctionOutput(logs / "functions", template.functions, embedded)
+        self._access_log = BufferedLog(logs / "access.log", access_line)
+        self._api = RestApi(
+            template, self._pools, metrics, self._access_log, self._output, port=port
+        )
+        metrics.watch(self._pools, lambda: self._api.in_flight)
+        self._console = Console(metrics.registry)
+        self._servers = (
+            Server(self._api, connections_max=_connections_max()),
+            Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),
+        )
+        for warning in template.warnings:
+            log.warning("%s", warning)
+
+    async def run(self) -> None:
+        """Listen, serve until a signal, drain. Raises PortTaken."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        listeners, runtime = await self._listen(loop)
+        gc.collect()
+        gc.freeze()  # what stands now is never garbage
+        gc.set_threshold(GC_THRESHOLD)
+        host, port, console_port = self._addresses
+        log.info("listening on %s:%d, console on %s:%d", host, port, host, console_port)
+        await self._tick_until(stop)
+        for listener in listeners:
+            listener.close()
+        await self._drain()
+        runtime.close()
+        log.info("stopped")
+
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> tuple[list[asyncio.AbstractServer], asyncio.AbstractServer]:
+        host, *ports = self._addresses
+        # The ports first: whoever finds one taken must not touch the other's runtime socket.
+        listeners = [
+            await _bound(
+                loop.create_server(server.connection, host, port, backlog=BACKLOG), f"{host}:{port}"
+            )
+            for server, port in zip(self._servers, ports, strict=True)
+        ]
+        runtime = self._runtime
+        if isinstance(runtime, str):
+            Path(runtime).parent.mkdir(parents=True, exist_ok=True)
+            listening = loop.create_unix_server(self._environment, runtime, backlog=BACKLOG)
+        else:
+            listening = loop.create_server(self._environment, *runtime, backlog=BACKLOG)
+        return listeners, await _bound(listening, str(runtime))
+
+    def _environment(self) -> EnvironmentConnection:
+        return EnvironmentConnection(self._pools, self._meters, self._output)
+
+    async def _tick_until(self, stop: asyncio.Event) -> None:
+        ticks = 0
+        while not stop.is_set():
+            self._tick(ticks)
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), POOL_SWEEP_S)
+
+    def _tick(self, ticks: int) -> None:
+        now_s = time.monotonic()
+        for pool in self._pools.values():
+            pool.sweep(now_s)
+        if ticks % SLOW_SWEEPS == 0:
+            for server in self._servers:
+                server.sweep(now_s)
+            self._access_log.flush()
+            self._output.flush()
+
+    async def _drain(self) -> None:
+        """What is in hand is answered, within DRAIN_S; then every connection is cut."""
+        for server in self._servers:
+            server.drain()
+        ends_s = time.monotonic() + DRAIN_S
+        while self._servers[0].connections and time.monotonic() < ends_s:
+            self._tick(0)
+            await asyncio.sleep(POOL_SWEEP_S)
+        for server in self._servers:
+            server.abort()
+        self._tick(0)
+
+
+async def _bound(
+    listening: Awaitable[asyncio.AbstractServer], address: str
+) -> asyncio.AbstractServer:
+    try:
+        return await listening
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"{address} is taken; stop what listens there or choose another"
+            ) from error
+        raise PortTaken(f"cannot listen on {address}: {error.strerror}; choose another") from error
+
+
+def _connections_max() -> int:
+    """As many connections as the process may have open files, once it has asked for all of them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_RESERVED
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(allowed - FILES_RESERVED, 1)

@@ -1,0 +1,52 @@
+"""One HTTP request between the server, which parsed it, and the application that answers it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Request:
+    """A parsed request. Whoever handles it calls `reply` once; `dropped` is told if nobody waits.
+
+    `headers` keeps order and casing; `fields` has the last value by lower-case name, for look-ups.
+    """
+
+    __slots__ = (
+        "body",
+        "dropped",
+        "fields",
+        "headers",
+        "keep_alive",
+        "method",
+        "peer",
+        "protocol",
+        "received_s",
+        "reply",
+        "target",
+    )
+
+    def __init__(self, peer: str, received_s: float) -> None:
+        self.method = ""
+        self.target = ""
+        self.protocol = "HTTP/1.1"
+        self.headers: list[tuple[str, str, str]] = []  # as sent, lower case, value
+        self.fields: dict[str, str] = {}
+        self.body = b""
+        self.keep_alive = True
+        self.peer = peer
+        self.received_s = received_s  # the monotonic clock at its first byte
+        self.reply: Callable[[int, str, bytes], None] = _no_reply
+        self.dropped: Callable[[], None] | None = None
+
+
+class Application(Protocol):
+    """What answers the requests of a server."""
+
+    def handle(self, request: Request) -> None:
+        """Answer `request`, now or later, by `request.reply(status, header_lines, body)`."""
+
+    def refuse(self, request: Request, status: int) -> None:
+        """Answer a request that is not HTTP as it should be; it is incomplete."""
+
+
+def _no_reply(status: int, header_lines: str, body: bytes) -> None:
+    """Stands where no connection waits for an answer."""

@@ -1,0 +1,390 @@
+"""HTTP/1.1 on a bare protocol: parses requests, keeps their order, bounds their size and time.
+
+What a request means is the application's business. Whatever is not HTTP as it should be is
+answered with an error and closed (RFC 9112), never interpreted.
+"""
+
+import asyncio
+import time
+from collections import deque
+from email.utils import formatdate
+from http import HTTPStatus
+
+import httptools
+
+from local.gateway.request import Application, Request
+
+# API Gateway's limits (1.34, 1.37).
+BODY_MAX_BYTES = 10 * 1024 * 1024
+HEADERS_MAX_BYTES = 10_240
+TARGET_MAX_BYTES = 10_240
+# What may come in before the head is complete: both, the request line, and one read too many.
+HEAD_MAX_BYTES = 2 * 10_240 + 4096
+PIPELINE_MAX = 256  # requests read ahead of the answer in hand
+REFUSED_AT_A_TIME_MAX = 128  # clients over the limit that are told so; others are cut
+BUFFERED_MAX_BYTES = 256 * 1024 * 1024  # bodies of all connections together
+
+HEAD_DEADLINE_S = 5.0  # from the first byte of a request to the end of its head
+BODY_DEADLINE_S = 10.0  # from there to the end of the body
+IDLE_DEADLINE_S = 75.0  # longer than clients keep idle connections, so that they close first
+WRITE_DEADLINE_S = 30.0  # for a client that does not read its answer
+LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
+
+_NEVER_S = float("inf")
+_ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
+_NO_BODY_STATUS = frozenset({204, 304})
+_STATUS_TEXT = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class _Refused(Exception):
+    """Ends the parsing of a request that is answered with `Connection._refused`."""
+
+
+class Server:
+    """All connections of one application."""
+
+    def __init__(self, application: Application, *, connections_max: int) -> None:
+        self.application = application
+        self.connections_max = connections_max
+        self.connections: set[Connection] = set()
+        self.buffered_bytes = 0
+        self.is_draining = False
+        self._date_s = 0
+        self._date = ""
+
+    def connection(self) -> "Connection":
+        """A protocol for a client that has just connected."""
+        return Connection(self)
+
+    def sweep(self, now_s: float) -> None:
+        """End connections that are past their deadline; called several times a second."""
+        for connection in tuple(self.connections):
+            if now_s > connection.deadline_s:
+                connection.overdue()
+
+    def drain(self) -> None:
+        """Close what is idle; what is in hand is answered with `Connection: close`."""
+        self.is_draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    def abort(self) -> None:
+        """Cut every connection that is left."""
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    def date(self) -> str:
+        """The Date header's value, made once a second."""
+        now_s = int(time.time())
+        if now_s != self._date_s:
+            self._date_s = now_s
+            self._date = formatdate(now_s, usegmt=True)
+        return self._date
+
+
+class Connection(asyncio.Protocol):
+    """One client. Requests may be pipelined; one is in hand, the others wait in order."""
+
+    def __init__(self, server: Server) -> None:
+        self.deadline_s = _NEVER_S
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._peer = ""
+        self._reading: Request | None = None  # whose bytes are coming in
+        self._target = b""
+        self._head_bytes = 0
+        self._is_head_complete = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._ready: deque[Request] = deque()
+        self._in_hand: Request | None = None
+        self._refused: int | None = None  # the status for what cannot be read any further
+        self._is_last = False  # what comes after the requests that are ready is not read
+        self._is_paused = False
+        self._is_advancing = False
+        self._is_closing = False
+
+    # uvloop's transports are no subclasses of asyncio.Transport, so nothing can be asserted.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._server.connections.add(self)
+        self.deadline_s = time.monotonic() + IDLE_DEADLINE_S
+        over = len(self._server.connections) - self._server.connections_max
+        if over > REFUSED_AT_A_TIME_MAX:
+            transport.abort()
+        elif over > 0:
+            self._refused = 503
+            self._advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._server.connections.discard(self)
+        self._forget_body()
+        for request in self._ready:
+            self._server.buffered_bytes -= len(request.body)
+        self._ready.clear()
+        request_in_hand, self._in_hand = self._in_hand, None
+        if request_in_hand is not None:
+            self._server.buffered_bytes -= len(request_in_hand.body)
+            if request_in_hand.dropped is not None:
+                request_in_hand.dropped()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closing or self._is_last or self._refused is not None:
+            return
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Answered as HTTP/1.1 all the same; what follows it is in another protocol.
+            self._is_last = True
+            self._ready[-1].keep_alive = False
+        except httptools.HttpParserError:
+            if not self._is_last:
+                self._refused = self._refused or 400
+        if self._is_head_too_long():
+            self._refused = 413
+        self._advance()
+        self._pause_if_ahead()
+
+    def on_message_begin(self) -> None:
+        request = Request(self._peer, time.monotonic())
+        self._reading = request
+        self._target = b""
+        self._is_head_complete = False
+        if self._in_hand is None:
+            self.deadline_s = request.received_s + HEAD_DEADLINE_S
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_head_complete or self._reading is None:
+            return  # a trailer, which API Gateway drops
+        written = name.decode("latin-1")
+        lower = written.lower()
+        text = value.decode("latin-1")
+        fields = self._reading.fields
+        if lower in _ONLY_ONCE and lower in fields:
+            self._refuse(400)
+        fields[lower] = text
+        self._reading.headers.append((written, lower, text))
+
+    def on_headers_complete(self) -> None:
+        request = self._reading
+        assert request is not None
+        self._is_head_complete = True
+        request.method = self._parser.get_method().decode("ascii")
+        request.protocol = f"HTTP/{self._parser.get_http_version()}"
+        request.keep_alive = self._parser.should_keep_alive()
+        refused = _head_error(request, self._target)
+        if refused:
+            self._refuse(refused)
+        request.target = _origin_form(self._target.decode("ascii", "replace"), request)
+        fields = request.fields
+        if "expect" in fields:
+            self._expected(fields["expect"])
+        if self._in_hand is None and ("content-length" in fields or "transfer-encoding" in fields):
+            self.deadline_s = time.monotonic() + BODY_DEADLINE_S
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._body_bytes += len(body)
+        self._server.buffered_bytes += len(body)
+        if self._body_bytes > BODY_MAX_BYTES:
+            self._refuse(413)
+        if self._server.buffered_bytes > BUFFERED_MAX_BYTES:
+            self._refuse(503)
+
+    def on_message_complete(self) -> None:
+        request, self._reading = self._reading, None
+        assert request is not None
+        if self._body:
+            request.body = b"".join(self._body)
+            self._body.clear()
+            self._body_bytes = 0
+        self._head_bytes = 0
+        self._is_last = not request.keep_alive
+        if len(self._ready) >= PIPELINE_MAX:
+            self._refuse(400)
+        self._ready.append(request)
+
+    def overdue(self) -> None:
+        """The deadline has passed: of a request that comes in too slowly, or of an idle client."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self._is_closing or transport.get_write_buffer_size():
+            transport.abort()
+        elif self._reading is not None:
+            self._refused = 408
+            self._advance()
+        else:
+            self._close(transport)
+
+    def drain(self) -> None:
+        """Close if nothing is in hand and nothing is coming in."""
+        if self._transport and self._in_hand is None and self._reading is None:
+            self._close(self._transport)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _refuse(self, status: int) -> None:
+        self._refused = status
+        raise _Refused
+
+    def _expected(self, expectation: str) -> None:
+        if expectation.lower() != "100-continue":
+            self._refuse(417)
+        # With an answer still owed the client has to wait; it sends the body unasked then.
+        if self._in_hand is None and not self._ready and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _is_head_too_long(self) -> bool:
+        """Whether a head that is still incomplete is over the limit."""
+        is_incomplete = self._reading is not None and not self._is_head_complete
+        return is_incomplete and self._head_bytes > HEAD_MAX_BYTES
+
+    def _pause_if_ahead(self) -> None:
+        """Read no further while an answer is owed and more requests have come in."""
+        is_ahead = self._ready or self._reading is not None
+        if self._in_hand is not None and is_ahead and not self._is_paused and self._transport:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def _advance(self) -> None:
+        """Give the requests that are ready to the application, one at a time."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        while self._ready and self._in_hand is None and not self._is_closing:
+            self._hand_over(self._ready.popleft())
+        self._is_advancing = False
+        if self._in_hand is None and self._refused is not None and not self._is_closing:
+            self._answer_refused(self._refused)
+
+    def _hand_over(self, request: Request) -> None:
+        self._in_hand = request
+        self.deadline_s = _NEVER_S
+        request.reply = self._reply
+        self._server.application.handle(request)
+
+    def _answer_refused(self, status: int) -> None:
+        request = self._reading or Request(self._peer, time.monotonic())
+        request.keep_alive = False
+        self._in_hand = request
+        self._forget_body()
+        request.reply = self._reply
+        self._server.application.refuse(request, status)
+
+    def _reply(self, status: int, header_lines: str, body: bytes) -> None:
+        request, transport = self._in_hand, self._transport
+        assert request is not None
+        self._in_hand = None
+        self._server.buffered_bytes -= len(request.body)
+        request.body = b""  # the access log keeps the request for a while
+        if transport is None:
+            return
+        is_last = not request.keep_alive or self._server.is_draining
+        transport.write(self._response(request, status, header_lines, body, is_last))
+        if is_last:
+            self._close(transport)
+            return
+        is_flushed = not transport.get_write_buffer_size()
+        allowed_s = IDLE_DEADLINE_S if is_flushed else WRITE_DEADLINE_S
+        if self._reading is not None:
+            allowed_s = BODY_DEADLINE_S if self._is_head_complete else HEAD_DEADLINE_S
+        self.deadline_s = time.monotonic() + allowed_s
+        if self._is_paused and not self._ready:
+            self._is_paused = False
+            transport.resume_reading()
+        if self._ready or self._refused is not None:
+            self._advance()
+
+    def _response(
+        self, request: Request, status: int, header_lines: str, body: bytes, is_last: bool
+    ) -> bytes:
+        text = _STATUS_TEXT.get(status) or f"{status} "
+        length = "" if status in _NO_BODY_STATUS else f"Content-Length: {len(body)}\r\n"
+        if is_last:
+            connection = "Connection: close\r\n"
+        else:
+            connection = "Connection: keep-alive\r\n" if request.protocol == "HTTP/1.0" else ""
+        head = (
+            f"HTTP/1.1 {text}\r\n{header_lines}Date: {self._server.date()}\r\n"
+            f"{length}{connection}\r\n"
+        ).encode("utf-8", "replace")
+        if request.method == "HEAD" or not length:
+            return head
+        return head + body
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close after the last answer; a client that was still sending may read it first."""
+        self._is_closing = True
+        if self._refused is None:
+            self.deadline_s = time.monotonic() + WRITE_DEADLINE_S
+            transport.close()
+            return
+        self.deadline_s = time.monotonic() + LINGER_S
+        transport.write_eof()
+        if self._is_paused:
+            self._is_paused = False
+            transport.resume_reading()
+
+    def _forget_body(self) -> None:
+        self._server.buffered_bytes -= self._body_bytes
+        self._body.clear()
+        self._body_bytes = 0
+
+
+def _head_error(request: Request, target: bytes) -> int | None:
+    """The status that refuses a head, None where it is as it should be."""
+    fields = request.fields
+    if not _is_http(request):
+        return 400
+    header_bytes = sum(len(name) + len(value) + 4 for name, _, value in request.headers)
+    if len(target) > TARGET_MAX_BYTES or header_bytes > HEADERS_MAX_BYTES:
+        return 413
+    length = fields.get("content-length")
+    if length is not None and int(length) > BODY_MAX_BYTES:
+        return 413
+    if not target.startswith(b"/") and not _names_host(target, fields.get("host", "")):
+        return 400
+    return None
+
+
+def _is_http(request: Request) -> bool:
+    """Version, method, host and transfer coding, which the parser leaves to its caller."""
+    if request.protocol not in ("HTTP/1.1", "HTTP/1.0") or request.method == "CONNECT":
+        return False
+    is_1_1 = request.protocol == "HTTP/1.1"
+    if is_1_1 and "host" not in request.fields:
+        return False
+    coding = request.fields.get("transfer-encoding")
+    return coding is None or (is_1_1 and coding.lower() == "chunked")
+
+
+def _names_host(target: bytes, host: str) -> bool:
+    """Whether a target in absolute form is for the host that the Host header names."""
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        return False
+    authority = (url.host or b"").decode("latin-1")
+    if url.port:
+        authority = f"{authority}:{url.port}"
+    return url.schema in (b"http", b"https") and authority.lower() == host.lower()
+
+
+def _origin_form(target: str, request: Request) -> str:
+    if target.startswith("/"):
+        return target
+    _, _, rest = target.partition("://")
+    _, slash, path = rest.partition("/")
+    return f"/{path}" if slash else "/"
