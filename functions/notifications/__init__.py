@@ -1,0 +1,1 @@
+"""Notifications: accepted over HTTP and from other domains, delivered by a worker."""

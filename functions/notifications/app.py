@@ -1,0 +1,77 @@
+"""Notifications: POST /v1/notifications accepts one, the worker delivers it by e-mail."""
+
+from collections.abc import Iterable, Sequence
+
+from chalice.app import Response
+
+from backend import queues
+from backend.clock import now_ms
+from backend.entrypoint import Call, Record, api, consumer, endpoint, reply
+from backend.settings import settings
+from backend.telemetry import logger, metrics_of
+from notifications import service, store
+from notifications.schema import (
+    NotificationListQuery,
+    NotificationMessage,
+    NotificationPage,
+    NotificationRequest,
+    Queued,
+    view,
+)
+from notifications.smtp import SmtpSender
+
+app = api("notifications")
+metrics = metrics_of("notifications")
+queue = queues.connect(settings.notifications_queue_url)
+sender = SmtpSender(settings.smtp_url, mail_from=settings.mail_from)
+
+
+@app.route("/v1/notifications", methods=["POST"])
+@endpoint(app, "notifications:write")
+def create_notification(call: Call) -> Response:
+    """Accept one notification to be delivered."""
+    notification, replayed = service.accept(
+        call.body(NotificationRequest),
+        key=call.idempotency_key(),
+        tenant=call.caller.tenant,
+        notifications=store,
+        queue=queue,
+        now_ms=now_ms(),
+    )
+    metrics.count("NotificationsAccepted", 0 if replayed else 1)
+    headers = {"Location": f"/v1/notifications/{notification.id}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return reply(Queued(id=notification.id), status=202, headers=headers)
+
+
+@app.route("/v1/notifications/{notification_id}", methods=["GET"])
+@endpoint(app, "notifications:read")
+def get_notification(call: Call, notification_id: str) -> Response:
+    """Show one notification and the attempts to deliver it."""
+    found = service.find(notification_id, tenant=call.caller.tenant, notifications=store)
+    return reply(view(found))
+
+
+@app.route("/v1/notifications", methods=["GET"])
+@endpoint(app, "notifications:read")
+def list_notifications(call: Call) -> Response:
+    """List notifications, newest first."""
+    page, has_more = service.newest(
+        call.query(NotificationListQuery), tenant=call.caller.tenant, notifications=store
+    )
+    return reply(NotificationPage(data=[view(each) for each in page], has_more=has_more))
+
+
+@consumer("notifications", NotificationMessage)
+def worker(records: Sequence[Record]) -> Iterable[str]:
+    """Deliver the notifications that these messages name or bring."""
+    ids = {record.message_id: service.id_of(record.body) for record in records}
+    finished, delivered = service.deliver(
+        [record.body for record in records], notifications=store, sender=sender, now_ms=now_ms()
+    )
+    metrics.count("NotificationsDelivered", delivered)
+    open_ids = {message_id: each for message_id, each in ids.items() if each not in finished}
+    if open_ids:
+        logger.warning("not delivered yet", extra={"notifications": sorted(open_ids.values())})
+    return open_ids

@@ -1,0 +1,164 @@
+"""What crosses the boundary of notifications: requests, the stored notification, its mail."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from backend.clock import rfc3339
+
+# RFC 5321's unquoted form in ASCII. The lookahead is there because Python's `$` also matches before
+# a newline that ends the text, and this text goes into an SMTP command.
+Address = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,189}$(?!\n)")
+]
+Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
+Channel = Literal["email", "webhook", "sms"]
+Status = Literal["queued", "sending", "delivered", "failed", "suppressed", "canceled"]
+
+
+class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/notifications."""
+
+    channel: Channel
+    to: Address
+    template: Annotated[str, Meta(max_length=64)]
+    variables: Annotated[dict[str, Any], Meta(max_length=32)] = {}
+    send_after: Moment | None = None
+
+
+class NotificationListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/notifications."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    starting_after: str | None = None
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """A notification that another domain asks for; `key` makes asking again harmless."""
+
+    tenant: str
+    key: str
+    channel: Channel
+    to: str
+    template: str
+    variables: dict[str, Any]
+
+
+class NotificationMessage(Struct, frozen=True, kw_only=True):
+    """The message that asks a worker to deliver: a stored notification, or one to be made first."""
+
+    id: str | None = None
+    request: Wish | None = None
+
+    def __post_init__(self) -> None:
+        if (self.id is None) == (self.request is None):
+            raise ValueError("a message has either an id or a request")
+
+
+class Rendered(Struct, frozen=True, kw_only=True):
+    """A template with its variables filled in."""
+
+    template: str
+    version: int
+    subject: str
+    text: str
+    html: str
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of an attempt: taken, refused for good, or unknown and to be tried again."""
+
+    result: Literal["delivered", "refused", "deferred"]
+    code: int | None  # SMTP's reply, None where there was none
+    reason: str
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One try; without an outcome it is under way, or was cut short."""
+
+    at_ms: int
+    outcome: Outcome | None = None
+
+
+class Notification(Struct, frozen=True, kw_only=True):
+    """One notification as it is stored, its mail rendered when it was accepted."""
+
+    id: str = field(name="_id")
+    tenant: str
+    fingerprint: str  # of the request that made it
+    created_ms: int
+    channel: Channel
+    to: str
+    rendered: Rendered
+    status: Status = "queued"
+    # From when on a worker may claim it: an open one at once, one being sent when its worker must
+    # be dead, a finished one never.
+    claimable_at_ms: int | None = 0
+    claim: str | None = None  # of the batch that sends it, or was the last to
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Queued(Struct, frozen=True, kw_only=True):
+    """The answer to a notification that was accepted."""
+
+    id: str
+    status: Literal["queued"] = "queued"
+
+
+class AttemptView(Struct, frozen=True, kw_only=True):
+    """An attempt as clients see it."""
+
+    at: str
+    result: Literal["delivered", "refused", "deferred", "unknown"]
+    code: int | None
+    reason: str | None
+
+
+class NotificationView(Struct, frozen=True, kw_only=True):
+    """A notification as clients see it."""
+
+    id: str
+    status: Status
+    channel: Channel
+    to: str
+    template: str
+    template_version: int
+    subject: str
+    created_at: str
+    attempts: list[AttemptView]
+    failure: str | UnsetType = UNSET
+
+
+class NotificationPage(Struct, frozen=True, kw_only=True):
+    """One page of a list."""
+
+    data: list[NotificationView]
+    has_more: bool
+
+
+def view(notification: Notification) -> NotificationView:
+    """Return what a client sees of `notification`."""
+    attempts = [_attempt_view(each) for each in notification.attempts]
+    failure = attempts[-1].reason if notification.status == "failed" else None
+    return NotificationView(
+        id=notification.id,
+        status=notification.status,
+        channel=notification.channel,
+        to=notification.to,
+        template=notification.rendered.template,
+        template_version=notification.rendered.version,
+        subject=notification.rendered.subject,
+        created_at=rfc3339(notification.created_ms),
+        attempts=attempts,
+        failure=failure or UNSET,
+    )
+
+
+def _attempt_view(attempt: Attempt) -> AttemptView:
+    outcome = attempt.outcome
+    return AttemptView(
+        at=rfc3339(attempt.at_ms),
+        result=outcome.result if outcome else "unknown",
+        code=outcome.code if outcome else None,
+        reason=outcome.reason if outcome else None,
+    )

@@ -1,0 +1,122 @@
+"""Where notifications live: one document each, changed by whoever holds its claim."""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from backend.errors import StoreUnavailable
+from backend.store import Document, collection, store_errors
+from notifications.schema import Attempt, Notification
+
+DUPLICATE_KEY = 11_000
+INDEXES = (
+    IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
+)
+
+
+def insert(notification: Notification) -> Notification | None:
+    """Store a new notification; returns the one that has its id already, or None when stored."""
+    with store_errors():
+        try:
+            _notifications().insert_one(_document(notification))
+        except DuplicateKeyError:
+            return _notification(_notifications().find_one({"_id": notification.id}))
+    return None
+
+
+def find(tenant: str, notification_id: str) -> Notification | None:
+    """Return a notification of this tenant."""
+    with store_errors():
+        return _notification(_notifications().find_one({"_id": notification_id, "tenant": tenant}))
+
+
+def page(tenant: str, *, limit: int, after: Notification | None) -> list[Notification]:
+    """Return up to `limit` notifications, newest first, older than `after`."""
+    query: Document = {"tenant": tenant}
+    if after is not None:
+        query["created_ms"] = {"$lte": after.created_ms}  # bounds the scan; $or orders its equals
+        query["$or"] = [{"created_ms": {"$lt": after.created_ms}}, {"_id": {"$lt": after.id}}]
+    with store_errors():
+        found = _notifications().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
+        return [msgspec.convert(document, Notification) for document in found]
+
+
+def claim(
+    ids: Collection[str],
+    new: Collection[Notification],
+    *,
+    claim: str,
+    now_ms: int,
+    until_ms: int,
+) -> list[Notification]:
+    """Claim what is claimable of `ids` and `new`, storing those of `new` that do not exist.
+
+    Returns all of them that exist, whoever has them: look at their `claim`.
+    """
+    update = {
+        "$set": {"status": "sending", "claim": claim, "claimable_at_ms": until_ms},
+        "$push": {"attempts": msgspec.to_builtins(Attempt(at_ms=now_ms))},
+    }
+    writes = [UpdateOne(_claimable(each, now_ms), update) for each in ids]
+    writes += [
+        UpdateOne(
+            _claimable(each.id, now_ms),
+            {**update, "$setOnInsert": _document(each, without=("_id", *CLAIMED_FIELDS))},
+            upsert=True,
+        )
+        for each in new
+    ]
+    every = [*ids, *(each.id for each in new)]
+    with store_errors():
+        try:
+            _notifications().bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            _refuse_all_but_duplicates(error)
+        found = _notifications().find({"_id": {"$in": every}})
+        return [msgspec.convert(document, Notification) for document in found]
+
+
+def finish(changed: Sequence[Notification]) -> None:
+    """Store what an attempt made of notifications, unless another batch has claimed them since."""
+    if not changed:
+        return
+    with store_errors():
+        _notifications().bulk_write(
+            [
+                ReplaceOne({"_id": each.id, "claim": each.claim}, _document(each))
+                for each in changed
+            ],
+            ordered=False,
+        )
+
+
+CLAIMED_FIELDS = ("status", "claim", "claimable_at_ms", "attempts")  # which the update itself sets
+
+
+def _claimable(notification_id: str, now_ms: int) -> Document:
+    return {"_id": notification_id, "claimable_at_ms": {"$lte": now_ms}}
+
+
+def _refuse_all_but_duplicates(error: BulkWriteError) -> None:
+    """Pass over an upsert that met an unclaimable document: it exists, which is all it asked."""
+    refused = error.details.get("writeErrors", [])
+    if error.details.get("writeConcernErrors") or any(
+        each["code"] != DUPLICATE_KEY for each in refused
+    ):
+        raise StoreUnavailable("The document store did not take every write.") from error
+
+
+def _notifications() -> MongoCollection[Document]:
+    return collection("notifications", INDEXES)
+
+
+def _document(notification: Notification, *, without: Collection[str] = ()) -> Document:
+    document: Document = msgspec.to_builtins(notification)
+    return {name: value for name, value in document.items() if name not in without}
+
+
+def _notification(document: Document | None) -> Notification | None:
+    return None if document is None else msgspec.convert(document, Notification)

@@ -1,0 +1,105 @@
+"""Our templates: each with a version, a strict shape of its variables, a text and an HTML part.
+
+They are code of ours and know no logic; a tenant's words are only ever values in them.
+"""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from msgspec import Meta, Struct
+
+from backend import strict_json
+from backend.errors import InvalidRequest
+from notifications.schema import Rendered
+
+# No control characters: values reach the subject, and a line break there would be a new header.
+Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+
+# ISO 4217: digits after the point, where they are not two.
+_NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+_THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
+
+
+class Variables(Protocol):
+    """What a request gives to a template."""
+
+    def values(self) -> Mapping[str, str]:
+        """Return the words to fill in, by name."""
+
+
+class Welcome(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Variables of `welcome`."""
+
+    name: Words
+
+    def values(self) -> Mapping[str, str]:
+        return {"name": self.name}
+
+
+class PaymentReceipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Variables of `payment_receipt`; the amount is in the currency's minor unit."""
+
+    amount: Annotated[int, Meta(ge=1, le=99_999_999)]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+    payment_id: Words
+
+    def values(self) -> Mapping[str, str]:
+        digits = 0 if self.currency in _NO_DIGITS else 3 if self.currency in _THREE_DIGITS else 2
+        whole, part = divmod(self.amount, 10**digits)
+        amount = f"{whole:,}.{part:0{digits}}" if digits else f"{whole:,}"
+        return {"amount": f"{self.currency} {amount}", "payment_id": self.payment_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One version of a template; what was rendered from an older one stays as it was."""
+
+    version: int
+    variables: type[Variables]
+    subject: str
+    text: str
+    html: str
+
+
+TEMPLATES = {
+    "welcome": Template(
+        version=1,
+        variables=Welcome,
+        subject="Welcome, {name}",
+        text="Hello {name},\n\nyour account is ready.\n",
+        html="<p>Hello {name},</p>\n<p>your account is ready.</p>\n",
+    ),
+    "payment_receipt": Template(
+        version=1,
+        variables=PaymentReceipt,
+        subject="Your receipt for {amount}",
+        text="Thank you for your payment of {amount}.\n\nReference: {payment_id}\n",
+        html="<p>Thank you for your payment of {amount}.</p>\n<p>Reference: {payment_id}</p>\n",
+    ),
+}
+
+
+def render(name: str, variables: dict[str, Any]) -> Rendered:
+    """Return template `name` filled in; raises InvalidRequest naming what does not fit."""
+    template = TEMPLATES.get(name)
+    if template is None:
+        raise InvalidRequest(
+            f"There is no template of that name; there are {', '.join(sorted(TEMPLATES))}.",
+            code="unknown_template",
+            param="template",
+        )
+    try:
+        values = strict_json.convert(variables, template.variables).values()
+    except InvalidRequest as error:
+        param = f"variables.{error.param}" if error.param else "variables"
+        raise InvalidRequest(error.detail, code="invalid_variables", param=param) from error
+    escaped = {each: html.escape(value) for each, value in values.items()}
+    return Rendered(
+        template=name,
+        version=template.version,
+        subject=template.subject.format_map(values),
+        text=template.text.format_map(values),
+        html=template.html.format_map(escaped),
+    )
