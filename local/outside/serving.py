@@ -63,8 +63,12 @@ class Connections:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_S)
-            for connection in tuple(self._open):
-                connection.sweep(loop.time())
+            self.sweep(loop.time())
+
+    def sweep(self, now: float) -> None:
+        """End the connections whose deadlines passed by `now`, a time of the loop."""
+        for connection in tuple(self._open):
+            connection.sweep(now)
 
     async def drain(self, hurry: asyncio.Event) -> None:
         """Let every connection finish, but not longer than DRAIN_S nor once `hurry` is set."""

@@ -1,5 +1,6 @@
 """The provider simulator as its clients see it: a process of its own, spoken to by HTTP."""
 
+import asyncio
 import http.client
 import json
 import signal
@@ -17,6 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
+from local.outside.http import HttpConnection
+from local.outside.serving import Connections
 from tests.conftest import free_port, wait_until
 
 ORDER = {
@@ -420,6 +423,21 @@ def test_sigterm_lets_a_charge_in_progress_finish(stopped: Provider) -> None:
     assert answers.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize(
+    ("sent", "later_s", "answer"),
+    [
+        (b"GET /health HT", 9, b"open"),
+        (b"GET /health HT", 11, b"HTTP/1.1 408 Request Timeout"),
+        (b"", 74, b"open"),
+        (b"", 76, b""),
+    ],
+)
+def test_a_connection_that_keeps_the_server_waiting_is_ended(
+    sent: bytes, later_s: float, answer: bytes
+) -> None:
+    assert asyncio.run(_first_line_after(sent, later_s)) == answer
+
+
 @pytest.mark.parametrize("what", ["port", "journal"])
 def test_a_second_provider_is_refused_in_one_sentence(
     provider: Provider, tmp_path: Path, what: str
@@ -473,3 +491,26 @@ def _exchange(port: int, request: bytes) -> bytes:
 
 def _read(client: socket.socket) -> bytes:
     return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+async def _first_line_after(sent: bytes, later_s: float) -> bytes:
+    """Send bytes to a server whose clock then jumps; gives "open" if that changes nothing."""
+    loop = asyncio.get_running_loop()
+    connections = Connections()
+    server = await loop.create_server(
+        lambda: HttpConnection(lambda exchange: None, connections), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(sent)
+        await asyncio.sleep(0.05)
+        connections.sweep(loop.time() + later_s)
+        try:
+            return (await asyncio.wait_for(reader.readline(), 0.2)).strip()
+        except TimeoutError:
+            return b"open"
+        finally:
+            writer.close()
+            connections.sweep(loop.time() + 1000)
+            connections.sweep(loop.time() + 2000)
+            await asyncio.sleep(0.01)
