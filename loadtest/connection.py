@@ -119,7 +119,7 @@ class Connection:
 
 
 def error_name(error: OSError) -> str:
-    """The error class as Node and Artillery name it, so that two reports can be laid side by side."""
+    """The error class as Node and Artillery name it: two reports can be laid side by side."""
     if isinstance(error, BrokenPipeError):
         return "ECONNRESET"  # the same event, seen by the sender
     return errno.errorcode.get(error.errno or 0, "EIO")

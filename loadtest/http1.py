@@ -56,7 +56,7 @@ def _body(head: bytes, received: bytes, start: int, ended: bool) -> bytes | None
 
 
 def _dechunked(received: bytes, start: int) -> bytes | None:
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         line_end = received.find(b"\r\n", start)
         if line_end < 0:

@@ -71,7 +71,7 @@ class Payment:
 
 
 _DECLINE_CODES = {
-    "pm_card_chargeDeclined": "card_declined",
+    "pm_card_chargeDeclined": "generic_decline",
     "pm_card_insufficientFunds": "insufficient_funds",
     "pm_card_expiredCard": "expired_card",
     "pm_card_processingError": "processing_error",
@@ -79,7 +79,7 @@ _DECLINE_CODES = {
 
 
 def workload(schedule: Schedule, seed: int = SEED) -> Workload:
-    """Give each arrival its scenario, a quarter each in every four, and 1 % of payments a repeat."""
+    """Give each arrival its scenario, a quarter each in any four, and 1 % of payments a repeat."""
     rng = random.Random(seed)
     orders = [bytes(order) for order in permutations(range(len(SCENARIOS)))]
     fours = -(-len(schedule) // len(SCENARIOS))

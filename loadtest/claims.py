@@ -1,0 +1,80 @@
+"""What the client may claim after a run: the keys and events that the system accepted.
+
+An arrival whose answer never came is neither accepted nor refused; its key is sent once more, and
+the answer settles it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from loadtest.api import Api, ApiError
+from loadtest.journal import OK, SKIPPED, UNSENT, Journal
+from loadtest.scenarios import (
+    ANALYTICS,
+    HEALTH,
+    NOTIFICATIONS,
+    PAYMENTS,
+    SCENARIOS,
+    Requests,
+    Workload,
+    event_name,
+    id_in,
+)
+
+MAX_RESENT = 2_000  # beyond it a repair would be a load of its own; the rest stays unresolved
+NEVER_ARRIVED = ("ECONNREFUSED", "EADDRNOTAVAIL", "EMFILE")
+
+
+@dataclass(slots=True)
+class Claims:
+    run: str
+    payments: dict[int, str] = field(default_factory=dict)  # arrival that was first -> payment id
+    notifications: dict[int, str] = field(default_factory=dict)
+    events: Counter[str] = field(default_factory=Counter)  # by event name
+    contradictions: list[str] = field(default_factory=list)  # one key, two ids
+    unresolved: set[int] = field(default_factory=set)
+
+    def accept(self, which: int, index: int, found: str) -> None:
+        """Note that the system accepted the arrival of this index and answered with this id."""
+        self.unresolved.discard(index)
+        if which == ANALYTICS:
+            self.events[event_name(self.run, index)] += 1
+        elif which in (PAYMENTS, NOTIFICATIONS):
+            ids = self.payments if which == PAYMENTS else self.notifications
+            if ids.setdefault(index, found) != found:
+                self.contradictions.append(f"{self.run}-{index}: {ids[index]} and {found}")
+
+
+def claims_of(work: Workload, journal: Journal, run: str) -> Claims:
+    """The claims that the journal alone supports."""
+    claims = Claims(run)
+    for index, outcome in enumerate(journal.outcome):
+        which = work.scenario[index]
+        if outcome == OK:
+            claims.accept(which, work.origin[index], journal.ids[index] or "")
+    claims.unresolved = {work.origin[index] for index in _open_ends(work, journal)}
+    claims.unresolved -= claims.payments.keys()
+    return claims
+
+
+def resolve(claims: Claims, work: Workload, requests: Requests, api: Api) -> None:
+    """Send every unresolved arrival once more, oldest first; what answers now is accepted."""
+    for index in sorted(claims.unresolved)[:MAX_RESENT]:
+        which = work.scenario[index]
+        try:
+            status, body = api.send(requests.of(index))
+        except ApiError:
+            continue
+        found = id_in(which, body) if status == SCENARIOS[which].status else None
+        if found is not None:
+            claims.accept(which, index, found)
+
+
+def _open_ends(work: Workload, journal: Journal) -> Iterator[int]:
+    for index, outcome in enumerate(journal.outcome):
+        if outcome in (UNSENT, OK, SKIPPED) or work.scenario[index] == HEALTH:
+            continue
+        refused = 400 <= journal.status[index] < 500
+        if not refused and journal.outcome_of(index) not in NEVER_ARRIVED:
+            yield index

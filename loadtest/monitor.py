@@ -1,0 +1,191 @@
+"""Watches a run while it goes: the generator's own CPU, the queues, and the progress line."""
+
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import gevent
+
+from loadtest import records
+from loadtest.api import Api, ApiError
+from loadtest.driver import Driver
+from loadtest.journal import OK
+from loadtest.measure import exact
+from loadtest.scenarios import Workload
+
+TICK_S = 1.0
+CPU_WINDOW_S = 10  # as Locust's own CPU warning looks
+QUEUE_SAMPLE_S = 2.0  # often enough for a maximum, rare enough to cost nothing
+QUIET_EVERY_S = 10  # a progress line per so many seconds where nobody watches a terminal
+DRAIN_S = 60.0  # the contract's bound
+DRAIN_POLL_S = 0.25
+
+Say = Callable[[str], None]
+
+
+def say(text: str) -> None:
+    """Print a line for the person who watches, in place of an unfinished progress line."""
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{clear}{text}\n")
+    sys.stderr.flush()
+
+
+@dataclass(slots=True)
+class CpuMeter:
+    """CPU seconds of this process at each tick since the start."""
+
+    samples: list[tuple[float, float]] = field(default_factory=list)  # (wall s, cpu s)
+
+    def sample(self) -> None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        self.samples.append((monotonic(), used.ru_utime + used.ru_stime))
+
+    @property
+    def total_s(self) -> float:
+        return self.samples[-1][1] - self.samples[0][1]
+
+    @property
+    def mean(self) -> float:
+        return self.total_s / max(1e-9, self.samples[-1][0] - self.samples[0][0])
+
+    @property
+    def busiest(self) -> float:
+        """The largest share of a core in any ten seconds, or in the whole of a shorter run."""
+        shares = [
+            (late[1] - early[1]) / (late[0] - early[0])
+            for early, late in zip(self.samples, self.samples[CPU_WINDOW_S:], strict=False)
+        ]
+        return max(shares, default=self.mean)
+
+
+@dataclass(slots=True)
+class QueueWatch:
+    """Depth and age maxima of every queue, and how long each took to empty at the end."""
+
+    console: Api | None
+    depth_max: dict[str, int] = field(default_factory=dict)
+    age_max_s: dict[str, float] = field(default_factory=dict)
+    drained_after_s: dict[str, float] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    dead: dict[str, int] = field(default_factory=dict)
+    trouble: str = ""  # why the queues could not be seen, "" if they could
+
+    def watch(self) -> None:
+        """Sample for ever; runs in a greenlet that the run kills."""
+        while True:
+            self.sample()
+            gevent.sleep(QUEUE_SAMPLE_S)
+
+    def sample(self) -> None:
+        if self.console is None:
+            self.trouble = "CONSOLE is empty"
+            return
+        try:
+            self._note(records.queues(self.console))
+            self.trouble = ""
+        except (ApiError, KeyError, TypeError) as error:
+            self.trouble = str(error)
+
+    def drain(self, tell: Say, bound_s: float = DRAIN_S) -> float:
+        """Wait until every queue is empty, at most `bound_s`; returns how long it took."""
+        start = monotonic()
+        told = 0.0
+        while True:
+            self.sample()
+            waited = monotonic() - start
+            for name, left in self.left.items():
+                if left:
+                    self.drained_after_s.pop(name, None)
+                else:
+                    self.drained_after_s.setdefault(name, round(waited, 2))
+            if self.trouble or not any(self.left.values()) or waited > bound_s:
+                return waited
+            if waited - told >= 1:
+                told = waited
+                names = ", ".join(f"{name} {left:,}" for name, left in self.left.items() if left)
+                tell(f"draining {waited:3.0f} s: {names}")
+            gevent.sleep(DRAIN_POLL_S)
+
+    def undrained(self) -> tuple[str, ...]:
+        """A sentence per queue that was not empty in time, or per dead-letter queue with messages."""
+        if self.trouble:
+            return (f"queues could not be seen: {self.trouble}",) if self.console else ()
+        late = [
+            f"queue {name} still had {left:,} messages {DRAIN_S:.0f} s after the last arrival"
+            for name, left in self.left.items()
+            if left
+        ]
+        return (
+            *late,
+            *(
+                f"{n:,} messages of {name} are in its dead-letter queue"
+                for name, n in self.dead.items()
+                if n
+            ),
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name,
+                "depth_max": self.depth_max[name],
+                "age_max_s": round(self.age_max_s[name], 3),
+                "drained_after_s": self.drained_after_s.get(name),
+                "dlq": self.dead[name],
+            }
+            for name in self.depth_max
+        ]
+
+    def _note(self, found: list[dict[str, Any]]) -> None:
+        for queue in found:
+            name = str(queue["name"])
+            depth = int(queue["visible"]) + int(queue["delayed"]) + int(queue["in_flight"])
+            self.left[name] = depth
+            self.dead[name] = int(queue["dlq"] or 0)
+            self.depth_max[name] = max(depth, self.depth_max.get(name, 0))
+            age_s = float(queue["oldest_age_s"] or 0)
+            self.age_max_s[name] = max(age_s, self.age_max_s.get(name, 0.0))
+
+
+class Progress:
+    """One line a second on a terminal, one in ten seconds elsewhere."""
+
+    def __init__(self, driver: Driver, work: Workload):
+        self._driver = driver
+        self._work = work
+        self._ok = 0
+        self._failed = 0
+        self._offered_before = 0
+        self._recent: list[list[float]] = []
+
+    def note(self, completed: list[int]) -> None:
+        """Count what ended since the last second and show the line."""
+        journal, due_s = self._driver.journal, self._work.schedule.due_s
+        ok = sum(journal.outcome[index] == OK for index in completed)
+        self._ok += ok
+        self._failed += len(completed) - ok
+        self._recent.append([(journal.done_s[i] - due_s[i]) * 1000 for i in completed])
+        del self._recent[:-CPU_WINDOW_S]
+        self._show()
+
+    def _show(self) -> None:
+        driver = self._driver
+        elapsed_s = driver.elapsed_s
+        offered = driver.next_index - self._offered_before
+        self._offered_before = driver.next_index
+        p99 = exact([ms for second in self._recent[-5:] for ms in second], 0.99)
+        at = min(driver.next_index, len(self._work) - 1)
+        phase = self._work.schedule.profile.phases[self._work.schedule.phase[at]].name
+        line = (
+            f"{elapsed_s:4.0f} s  {phase:<8}  {offered:5,}/s  ok {self._ok:,}  "
+            f"failed {self._failed:,}  in flight {driver.in_flight:,}  "
+            f"p99 now {'-' if p99 is None else f'{p99:.1f} ms'}"
+        )
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+        elif round(elapsed_s) % QUIET_EVERY_S == 0:
+            say(line)

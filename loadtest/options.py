@@ -1,0 +1,105 @@
+"""What a run is told from outside: the environment's variables, overridden by flags."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loadtest.driver import MAX_IN_FLIGHT, Address
+from loadtest.profile import Profile, ProfileError, named, steady
+
+SLO_P99_MS = 150  # the predecessor's 48 refusals, the only answers it gave, had a p99 of 153 ms
+REPORTS = Path(__file__).parent / "reports"
+
+# Variable, default, what it means: `--help` and the locustfile's own flags are made of this table.
+VARIABLES = {
+    "PROFILE": ("1k", "1k or smoke"),
+    "RATE": ("", "arrivals a second, steady; takes the place of PROFILE"),
+    "DURATION": ("60", "seconds at RATE"),
+    "TARGET": ("http://127.0.0.1:5002", "the system's address"),
+    "CONNECTIONS": ("reuse", "reuse, or per-arrival: a new connection each, as Artillery opens"),
+    "SLO_P99_MS": (str(SLO_P99_MS), "the p99 in the peak up to which the run passes"),
+    "MAX_IN_FLIGHT": (str(MAX_IN_FLIGHT), "arrivals beyond it are skipped, which fails the run"),
+    "CLIENT": ("demo:demo-secret", "client id and secret for the access token"),
+    "CONSOLE": ("http://127.0.0.1:5080", "queues and processes; empty where there is none"),
+    "PROVIDER": ("http://127.0.0.1:5090", "the provider's journal; empty where there is none"),
+    "MAILBOX": ("http://127.0.0.1:8025", "the mailbox; empty where there is none"),
+    "REPORTS": (str(REPORTS), "the folder that gets a report per run"),
+}
+
+
+class UsageError(ValueError):
+    """A setting that cannot be used; the text names it and says what would be accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    profile: Profile
+    target: str
+    address: Address
+    keep_alive: bool
+    slo_p99_ms: float
+    max_in_flight: int
+    client_id: str
+    client_secret: str
+    console: str
+    provider: str
+    mailbox: str
+    reports: Path
+
+
+def read(environment: Mapping[str, str]) -> Options:
+    """The options that the variables stand for; UsageError names the one that is wrong."""
+    value = {name: environment.get(name) or default for name, (default, _) in VARIABLES.items()}
+    value |= {
+        name: "" for name in ("CONSOLE", "PROVIDER", "MAILBOX") if environment.get(name) == ""
+    }
+    if value["CONNECTIONS"] not in ("reuse", "per-arrival"):
+        raise UsageError(
+            f"CONNECTIONS is {value['CONNECTIONS']!r}; it must be reuse or per-arrival"
+        )
+    client_id, colon, client_secret = value["CLIENT"].partition(":")
+    if not colon:
+        raise UsageError("CLIENT must be an id and a secret with a colon between")
+    target = value["TARGET"].rstrip("/")
+    return Options(
+        profile=_profile(value),
+        target=target,
+        address=_address(target),
+        keep_alive=value["CONNECTIONS"] == "reuse",
+        slo_p99_ms=_number(value, "SLO_P99_MS"),
+        max_in_flight=_number(value, "MAX_IN_FLIGHT"),
+        client_id=client_id,
+        client_secret=client_secret,
+        console=value["CONSOLE"].rstrip("/"),
+        provider=value["PROVIDER"].rstrip("/"),
+        mailbox=value["MAILBOX"].rstrip("/"),
+        reports=Path(value["REPORTS"]),
+    )
+
+
+def _profile(value: Mapping[str, str]) -> Profile:
+    try:
+        if value["RATE"]:
+            return steady(_number(value, "RATE"), _number(value, "DURATION"))
+        return named(value["PROFILE"])
+    except ProfileError as error:
+        raise UsageError(str(error)) from error
+
+
+def _number(value: Mapping[str, str], name: str) -> int:
+    if not value[name].isascii() or not value[name].isdigit() or int(value[name]) == 0:
+        raise UsageError(f"{name} is {value[name]!r}; it must be a whole number above 0")
+    return int(value[name])
+
+
+def _address(target: str) -> Address:
+    wrong = UsageError(f"TARGET is {target!r}; it must be http://HOST or http://HOST:PORT")
+    try:
+        parts = urlsplit(target)
+        port = parts.port or 80
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "http" or not parts.hostname or parts.path or parts.query:
+        raise wrong
+    return Address(parts.hostname, port)

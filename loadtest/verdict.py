@@ -1,0 +1,93 @@
+"""The verdict: from what was measured to passed, failed or invalid, with every reason. Pure.
+
+Invalid stands before failed: a late generator says nothing about the system. What it found is
+still among the reasons.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+MIN_REACHED = 0.999  # of the scheduled rate, in every 5 s
+MAX_LAG_P99_MS = 10.0
+MAX_GENERATOR_CPU = 0.80  # of a core; k6's and Artillery's own limit for trusting a run
+
+
+class Exit(IntEnum):
+    PASSED = 0
+    FAILED = 1
+    USAGE = 2
+    INVALID = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    scheduled: int
+    sent: int
+    failed: int
+    skipped: int
+    errors: dict[str, int]
+    worst_window_s: int  # where the five seconds start that reached the least
+    reached: float  # of what was due in them, sent in time
+    judged_phase: str
+    p99_ms: float
+    slo_p99_ms: float
+    lag_p99_ms: float
+    generator_cpu: float  # of one core, in the busiest ten seconds
+    differences: tuple[str, ...]  # what the audit found, or why it could not look
+    undrained: tuple[str, ...]  # queues that were not empty in time, and what was left
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    name: str
+    reasons: tuple[str, ...]
+    exit_code: Exit
+
+
+def judge(facts: Facts) -> Verdict:
+    """The verdict over one run; the reasons are empty only if it passed."""
+    doubts = tuple(_doubts(facts))
+    faults = tuple(_faults(facts))
+    if doubts:
+        return Verdict("invalid", doubts + faults, Exit.INVALID)
+    if faults:
+        return Verdict("failed", faults, Exit.FAILED)
+    return Verdict("passed", (), Exit.PASSED)
+
+
+def _doubts(facts: Facts) -> list[str]:
+    doubts = []
+    if facts.lag_p99_ms > MAX_LAG_P99_MS:
+        doubts.append(
+            f"the generator was late: p99 of its lag {facts.lag_p99_ms:.1f} ms, "
+            f"at most {MAX_LAG_P99_MS:.0f} ms is trusted"
+        )
+    if facts.generator_cpu > MAX_GENERATOR_CPU:
+        doubts.append(
+            f"the generator was busy: {facts.generator_cpu:.0%} of a core, "
+            f"at most {MAX_GENERATOR_CPU:.0%} is trusted"
+        )
+    return doubts
+
+
+def _faults(facts: Facts) -> list[str]:
+    faults = []
+    if facts.failed:
+        kinds = ", ".join(f"{name} {count:,}" for name, count in facts.errors.items())
+        faults.append(f"{facts.failed:,} of {facts.sent:,} failed: {kinds}")
+    if facts.skipped:
+        faults.append(f"{facts.skipped:,} arrivals skipped: too many were in flight")
+    unsent = facts.scheduled - facts.sent - facts.skipped
+    if unsent:
+        faults.append(f"stopped early: {unsent:,} of {facts.scheduled:,} arrivals were never sent")
+    if facts.reached < MIN_REACHED:
+        faults.append(
+            f"{facts.reached:.2%} of the scheduled rate in the 5 s from second "
+            f"{facts.worst_window_s}, {MIN_REACHED:.1%} is required"
+        )
+    if facts.p99_ms > facts.slo_p99_ms:
+        faults.append(
+            f"p99 in the {facts.judged_phase} {facts.p99_ms:.1f} ms, "
+            f"at most {facts.slo_p99_ms:.0f} ms is required"
+        )
+    return faults + [f"audit: {found}" for found in facts.differences] + list(facts.undrained)
