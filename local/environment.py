@@ -1,0 +1,282 @@
+"""One execution environment: it dials its invoker, takes one event, answers, takes the next.
+
+The host forks it once the handler is imported. What the invoker makes of an answer is not here.
+"""
+
+import io
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from ctypes import c_double
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import orjson
+
+from local import frames
+from local.template import Function
+
+Handler = Callable[[Any, "Context"], Any]
+
+RESULT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous answer
+STDOUT_MAX_BYTES = 256 * 1024  # Lambda's line limit; fits a frame even when each byte is escaped
+ERROR_MESSAGE_MAX_CHARS = 32 * 1024
+OPEN_FILES_MAX = 1024  # Lambda's limit on file descriptors
+DIAL_FIRST_PAUSE_S = 0.05
+DIAL_LONGEST_PAUSE_S = 1.0  # an invoker that restarts has its environments back within a second
+SHORTEST_TIMER_S = 0.000_001  # zero would switch the timer off
+
+
+class Fault(Exception):
+    """A failure that Lambda names itself, such as Runtime.MarshalError."""
+
+    def __init__(self, error_type: str, message: str, stack_trace: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.stack_trace = list(stack_trace)
+
+
+class Identity:
+    """The caller's Cognito identity, which REST APIs and queues do not pass."""
+
+    cognito_identity_id = None
+    cognito_identity_pool_id = None
+
+
+class Context:
+    """The second argument of a handler, with the attributes of Lambda's own."""
+
+    function_version = "$LATEST"
+    client_context = None
+    tenant_id = None
+    identity = Identity()
+
+    def __init__(self, function: Function, request_id: str, deadline_ms: int) -> None:
+        self.aws_request_id = request_id
+        self.function_name = function.name
+        self.invoked_function_arn = function_arn(function.name)
+        self.memory_limit_in_mb = str(function.memory_mb)
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self._deadline_ms = deadline_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+
+class KeptBytes(io.BytesIO):
+    """Keeps the first STDOUT_MAX_BYTES written and counts the rest."""
+
+    cut_bytes = 0
+
+    def write(self, chunk: Any) -> int:
+        room = max(0, STDOUT_MAX_BYTES - self.tell())
+        self.cut_bytes += max(0, len(chunk) - room)
+        super().write(chunk[:room])
+        return len(chunk)
+
+
+class CapturedOutput(io.TextIOWrapper):
+    """Stands in for standard output and keeps what the handler prints, up to a bound."""
+
+    def __init__(self) -> None:
+        self._kept = KeptBytes()
+        super().__init__(self._kept, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+    def take(self) -> str:
+        """Return what was printed since the last call."""
+        self.flush()
+        kept = self._kept
+        if not kept.tell():
+            return ""
+        printed = kept.getvalue().decode(errors="replace")
+        if kept.cut_bytes:
+            printed += f"\n[{kept.cut_bytes} more bytes of output were cut]\n"
+        kept.seek(0)
+        kept.truncate()
+        kept.cut_bytes = 0
+        return printed
+
+
+class Environment:
+    """The loop that serves one event at a time until SIGTERM, which lets it finish the one in hand.
+
+    `deadline_s` is a cell of memory shared with the host: when the event in hand must be over, in
+    seconds since the epoch, or 0.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        handler: Handler,
+        *,
+        address: str,
+        init_ms: float,
+        output: CapturedOutput,
+        deadline_s: c_double,
+    ) -> None:
+        self._function = function
+        self._handler = handler
+        self._address = address
+        self._hello = {"hello": 1, "function": function.logical_id, "init_ms": round(init_ms, 1)}
+        self._output = output
+        self._deadline_s = deadline_s
+        self._connection: frames.Connection | None = None
+        self._draining = False
+
+    def run(self) -> None:
+        # A handler's module may have changed the first two; a deadline must end the process.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, self._drain)
+        # Ctrl-C reaches the whole foreground group; the host passes on what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        pause_s = DIAL_FIRST_PAUSE_S
+        while not self._draining:
+            served = self._serve_connection()
+            pause_s = DIAL_FIRST_PAUSE_S if served else min(2 * pause_s, DIAL_LONGEST_PAUSE_S)
+            if not self._draining:
+                time.sleep(pause_s)
+
+    def _drain(self, _signal_number: int, _frame: object) -> None:
+        self._draining = True
+        if self._connection is None:
+            raise SystemExit(0)
+        try:
+            # An event that has arrived but is not read yet is still served.
+            self._connection.stop_receiving()
+        except OSError:
+            raise SystemExit(0) from None  # the invoker has gone, so nothing is in hand
+
+    def _serve_connection(self) -> int:
+        """Dial and answer events until either side closes; return how many were answered."""
+        served = 0
+        try:
+            self._connection = connection = frames.dial(self._address)
+        except OSError:
+            return served
+        try:
+            connection.send(frames.encode({**self._hello, "pid": os.getpid()}))
+            while (invocation := connection.receive()) is not None:
+                connection.send(self._answer(invocation))
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                self._deadline_s.value = 0.0
+                served += 1
+        except (OSError, frames.FrameError) as error:
+            log(f"{self._function.logical_id}: lost the connection to {self._address}: {error}")
+        finally:
+            self._connection = None
+            connection.close()
+        return served
+
+    def _answer(self, invocation: dict[str, Any]) -> bytes:
+        request_id, deadline_ms = invocation["id"], invocation["deadline_ms"]
+        self._deadline_s.value = deadline_ms / 1000
+        remaining_s = deadline_ms / 1000 - time.time()
+        signal.setitimer(signal.ITIMER_REAL, max(remaining_s, SHORTEST_TIMER_S))
+        os.environ["_X_AMZN_TRACE_ID"] = invocation.get("trace") or ""
+        answer: dict[str, Any] = {"id": request_id}
+        started = time.perf_counter()
+        try:
+            context = Context(self._function, request_id, deadline_ms)
+            result = marshal(self._handler(invocation["event"], context))
+            answer["result"] = orjson.Fragment(result)
+        except Exception as error:
+            answer["error"] = describe(error, request_id)
+            log_error(answer["error"])
+        answer["duration_ms"] = round((time.perf_counter() - started) * 1000, 3)
+        answer["stdout"] = self._output.take()
+        answer["max_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return frames.encode(answer)
+
+
+def function_arn(name: str) -> str:
+    region = os.environ.get("AWS_REGION", "us-east-1")
+    return f"arn:aws:lambda:{region}:000000000000:function:{name}"
+
+
+def marshal(result: Any) -> bytes:
+    """Return the JSON of a handler's result as Lambda's runtime client would, or raise Fault.
+
+    The standard encoder, because orjson also accepts dataclasses, dates and UUIDs, which fail on
+    AWS. NaN, which AWS lets through as invalid JSON, is refused: no reader could take it.
+    """
+    try:
+        if isinstance(result, bytes):
+            orjson.loads(result)
+            payload = result
+        else:
+            payload = _encode_result(result).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
+    if len(payload) > RESULT_MAX_BYTES:
+        raise Fault(
+            "Function.ResponseSizeTooLarge",
+            "Response payload size exceeded maximum allowed payload size"
+            f" ({RESULT_MAX_BYTES} bytes).",
+        )
+    return payload
+
+
+def _number_of_decimal(value: Any) -> int | float:
+    if not isinstance(value, Decimal):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+
+
+_encode_result = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_number_of_decimal
+).encode
+
+
+def describe(error: Exception, request_id: str) -> dict[str, Any]:
+    """Return Lambda's error object: errorType, errorMessage, requestId and stackTrace."""
+    if isinstance(error, Fault):
+        error_type, stack_trace = error.error_type, error.stack_trace
+    else:
+        error_type = type(error).__name__
+        own_frames = 1  # `_answer`, which AWS does not show either
+        stack_trace = traceback.format_list(traceback.extract_tb(error.__traceback__)[own_frames:])
+    message = str(error)[:ERROR_MESSAGE_MAX_CHARS].encode(errors="replace").decode()
+    return {
+        "errorMessage": message,
+        "errorType": error_type,
+        "requestId": request_id,
+        "stackTrace": stack_trace,
+    }
+
+
+def log(line: str) -> None:
+    """Write one line to the log; not by `logging`, which a handler's module may have silenced."""
+    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+    sys.stderr.flush()
+
+
+def log_error(error: dict[str, Any]) -> None:
+    trace = "".join(error["stackTrace"])
+    log(f"[ERROR] {error['errorType']}: {error['errorMessage']} {error['requestId']}\n{trace}")
+
+
+def become(run: Callable[[], None]) -> NoReturn:
+    """Do `run` as the whole life of a freshly forked process.
+
+    Never returns to the caller's stack, which belongs to the host.
+    """
+    status = 1
+    try:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_MAX, most))
+        run()
+        status = 0
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status & 0xFF)

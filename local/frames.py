@@ -1,0 +1,127 @@
+"""Frames between an execution environment and its invoker: a length and a JSON object.
+
+The environment's blocking connection lives here too; an invoker brings its own event loop and uses
+`encode` and `FrameReader`.
+"""
+
+import socket
+import struct
+from typing import Any
+
+import orjson
+
+# Lambda's 6 MB of event or answer, what the handler printed, and room for the frame's other fields.
+FRAME_MAX_BYTES = 8 * 1024 * 1024
+RECEIVE_BYTES = (
+    64 * 1024
+)  # an ordinary event in one read; malloc maps larger buffers anew each time
+LENGTH = struct.Struct(">I")
+UNIX_PATH_MAX_BYTES = 107  # sockaddr_un.sun_path without its final zero
+
+
+class FrameError(Exception):
+    """The peer sent, or we were about to send, what is not a frame."""
+
+
+class AddressError(ValueError):
+    """An address that is neither `unix:/path` nor `tcp:host:port`."""
+
+
+def encode(message: object) -> bytes:
+    payload = orjson.dumps(message)
+    if len(payload) > FRAME_MAX_BYTES:
+        raise FrameError(f"a frame of {len(payload)} bytes is over the limit of {FRAME_MAX_BYTES}")
+    return LENGTH.pack(len(payload)) + payload
+
+
+def decode(payload: bytes) -> dict[str, Any]:
+    try:
+        message = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise FrameError(f"a frame is not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise FrameError(f"a frame is a {type(message).__name__}, not an object")
+    return message
+
+
+class FrameReader:
+    """Cuts a byte stream into the payloads of its frames."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the payloads that `chunk` completes, usually one."""
+        pending = self._pending + chunk if self._pending else chunk
+        payloads = []
+        start = 0
+        while len(pending) - start >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(pending, start)
+            if length > FRAME_MAX_BYTES:
+                raise FrameError(f"a frame of {length} bytes is over the limit")
+            end = start + LENGTH.size + length
+            if end > len(pending):
+                break
+            payloads.append(pending[start + LENGTH.size : end])
+            start = end
+        self._pending = pending[start:]
+        return payloads
+
+
+class Connection:
+    """A blocking connection on which one side asks and the other answers, one frame at a time."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+        self._reader = FrameReader()
+
+    def receive(self) -> dict[str, Any] | None:
+        """Wait for the next frame; None when the peer has closed."""
+        while chunk := self._stream.recv(RECEIVE_BYTES):
+            payloads = self._reader.feed(chunk)
+            if len(payloads) > 1:
+                raise FrameError("a second frame arrived before the first was answered")
+            if payloads:
+                return decode(payloads[0])
+        return None
+
+    def send(self, frame: bytes) -> None:
+        self._stream.sendall(frame)
+
+    def stop_receiving(self) -> None:
+        """Let `receive` return what has already arrived, then None; answers can still be sent."""
+        self._stream.shutdown(socket.SHUT_RD)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def parse_address(address: str) -> str | tuple[str, int]:
+    """Return the path of `unix:/path` or the host and port of `tcp:host:port`."""
+    kind, _, rest = address.partition(":")
+    if kind == "unix" and rest:
+        if len(rest.encode()) > UNIX_PATH_MAX_BYTES:
+            raise AddressError(
+                f"the socket path {rest} is over {UNIX_PATH_MAX_BYTES} bytes;"
+                " choose a shorter state directory"
+            )
+        return rest
+    host, _, port = rest.rpartition(":")
+    if kind == "tcp" and host and port.isdecimal():
+        return host, int(port)
+    raise AddressError(f"{address!r} is no address; write unix:/path or tcp:host:port")
+
+
+def dial(address: str) -> Connection:
+    target = parse_address(address)
+    if isinstance(target, tuple):
+        stream = socket.create_connection(target)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Connection(stream)
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        stream.connect(target)
+    except OSError:
+        stream.close()
+        raise
+    return Connection(stream)

@@ -1,0 +1,92 @@
+"""What a handler finds around it: import path, environment variables, and its own import."""
+
+import importlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from local.environment import Fault, Handler
+from local.template import Function
+
+
+def prepare(function: Function) -> None:
+    """Set the import path, working directory and environment variables as Lambda does.
+
+    A variable that the process was started with wins over the template's: that is how the
+    supervisor points functions at this machine's stores.
+    """
+    for name, value in {**function.environment, **_defaults(function)}.items():
+        os.environ.setdefault(name, value)
+    os.environ.update(_lambda_variables(function))
+    time.tzset()
+    layers = [str(layer / "python") for layer in function.layers if (layer / "python").is_dir()]
+    sys.path[:0] = [str(function.code_uri), *layers]
+    os.chdir(function.code_uri)
+
+
+def _defaults(function: Function) -> Mapping[str, str]:
+    region = function.environment.get("AWS_REGION", "us-east-1")
+    return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "LANG": "en_US.UTF-8"}
+
+
+def _lambda_variables(function: Function) -> Mapping[str, str]:
+    return {
+        "_HANDLER": function.handler,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{os.getpid():032x}",
+        "LAMBDA_TASK_ROOT": str(function.code_uri),
+        # With a task root but no X-Ray daemon, Powertools' tracer needs this to stay off.
+        "AWS_SAM_LOCAL": "true",
+        "TZ": ":UTC",
+    }
+
+
+def import_handler(name: str) -> Handler:
+    """Import `package.module.attribute`; raise Fault with Lambda's name for what went wrong."""
+    module_name, _, attribute = name.rpartition(".")
+    if not module_name:
+        raise Fault("Runtime.MalformedHandlerName", f"Bad handler '{name}': no dot in it")
+    try:
+        module = importlib.import_module(module_name.replace("/", "."))
+        handler: Handler = getattr(module, attribute)
+    except SyntaxError as error:
+        place = f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'
+        raise Fault(
+            "Runtime.UserCodeSyntaxError",
+            f"Syntax error in module '{module_name}': {error}",
+            [place],
+        ) from error
+    except ImportError as error:
+        raise Fault(
+            "Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}"
+        ) from error
+    except AttributeError as error:
+        if error.name != attribute:
+            raise _fault_of_import(error) from error
+        raise Fault(
+            "Runtime.HandlerNotFound", f"Handler '{attribute}' missing on module '{module_name}'"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise _fault_of_import(error) from error
+    return handler
+
+
+def _fault_of_import(error: BaseException) -> Fault:
+    return Fault(type(error).__name__, str(error), traceback.format_tb(error.__traceback__))
+
+
+def failing_handler(fault: Fault) -> Handler:
+    """Return a handler that answers every event with `fault`, as AWS does when the import fails."""
+
+    def fail(_event: Any, _context: Any) -> Any:
+        raise fault
+
+    return fail

@@ -1,0 +1,254 @@
+"""A function's host: imports the handler once, forks its environments and replaces dead ones.
+
+It serves the gateway and the queue workers alike; what an environment does is in `environment`.
+"""
+
+import argparse
+import gc
+import mmap
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from ctypes import c_double, sizeof
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from local import frames, handler
+from local.environment import CapturedOutput, Environment, Fault, Handler, become, log
+from local.parent_death import signal_on_parent_death
+from local.template import Function, TemplateError, load
+
+WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
+TICK_S = 0.5  # how often overdue environments are looked for
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 5.0  # an environment that dies at once costs little at this pace
+HEALTHY_S = 10.0  # having lived this long, the next death counts as the first
+OVERDUE_S = 1.0  # past its deadline: the handler has disarmed the timer that should end it
+IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
+
+
+@dataclass(slots=True)
+class Slot:
+    """The place of one environment, kept when the process in it is replaced."""
+
+    number: int
+    deadline_s: c_double  # shared with the process: when its event must be over, or 0
+    pid: int = 0
+    started_s: float = 0.0  # monotonic
+    pause_s: float = FIRST_PAUSE_S
+    due_s: float = 0.0  # monotonic; when the next process may start
+
+
+@dataclass(slots=True)
+class Host:
+    """Keeps `environments` processes of one function alive until SIGTERM."""
+
+    function: Function
+    address: str
+    environments: int
+    state: Path | None
+    import_retry_s: float
+    output: CapturedOutput = field(default_factory=CapturedOutput)
+    slots: list[Slot] = field(default_factory=list)
+    init_ms: float = 0.0
+
+    def run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+        started_in, started_with = Path.cwd(), dict(os.environ)
+        serve, retry_at_s = self._initialise()
+        self.slots = [Slot(number, _shared_cell()) for number in range(self.environments)]
+        while time.monotonic() < retry_at_s:
+            self._fork_due(serve)
+            received = signal.sigtimedwait(WATCHED, self._pause_s())
+            for slot, pid, status in self._reap():
+                self._schedule(slot, pid, status)
+            self._kill_overdue()
+            if received and received.si_signo != signal.SIGCHLD:
+                self._drain()
+                return
+        if self._drain():
+            return
+        log(f"{self.function.logical_id}: importing the handler again")
+        os.chdir(started_in)
+        os.execve(sys.executable, sys.orig_argv, started_with)
+
+    def _initialise(self) -> tuple[Handler, float]:
+        """Import the handler; return it and when, on the monotonic clock, to try again."""
+        sys.stdout = self.output
+        handler.prepare(self.function)
+        started = time.perf_counter()
+        retry_at_s = float("inf")
+        try:
+            serve = handler.import_handler(self.function.handler)
+        except Fault as fault:
+            log(f"{self.function.logical_id}: {fault.error_type}: {fault}")
+            traceback.print_exception(fault.__cause__)
+            serve = handler.failing_handler(fault)
+            retry_at_s = time.monotonic() + self.import_retry_s
+        self.init_ms = (time.perf_counter() - started) * 1000
+        sys.stderr.write(self.output.take())
+        gc.collect()
+        gc.freeze()  # what was imported stays shared between the environments
+        return serve, retry_at_s
+
+    def _fork_due(self, serve: Handler) -> None:
+        for slot in self.slots:
+            if not slot.pid and slot.due_s <= time.monotonic():
+                self._fork(slot, serve)
+
+    def _fork(self, slot: Slot, serve: Handler) -> None:
+        slot.started_s = time.monotonic()
+        slot.deadline_s.value = 0.0
+        host_pid = os.getpid()
+        slot.pid = os.fork()
+        if not slot.pid:
+            become(partial(self._run_environment, slot, serve, host_pid))
+
+    def _run_environment(self, slot: Slot, serve: Handler, host_pid: int) -> None:
+        signal_on_parent_death(host_pid)
+        self._choose_temporary_directory(slot)
+        Environment(
+            self.function,
+            serve,
+            address=self.address,
+            init_ms=self.init_ms,
+            output=self.output,
+            deadline_s=slot.deadline_s,
+        ).run()
+
+    def _choose_temporary_directory(self, slot: Slot) -> None:
+        """Give the environment a directory of its own, which its successor finds again."""
+        if self.state is None:
+            return
+        invoker = self.address.rpartition("/")[2].replace(":", "-")
+        directory = self.state / "tmp" / self.function.logical_id / f"{invoker}-{slot.number}"
+        directory.mkdir(parents=True, exist_ok=True)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+
+    def _pause_s(self) -> float:
+        now_s = time.monotonic()
+        return max(0.0, min([TICK_S, *(s.due_s - now_s for s in self.slots if not s.pid)]))
+
+    def _reap(self) -> list[tuple[Slot, int, int]]:
+        """Empty the slots whose process has ended; return each with its pid and wait status."""
+        emptied = []
+        while ended := _wait_for_any():
+            pid, status = ended
+            for slot in self.slots:
+                if slot.pid == pid:
+                    slot.pid = 0
+                    emptied.append((slot, pid, status))
+        return emptied
+
+    def _schedule(self, slot: Slot, pid: int, status: int) -> None:
+        """Say how the process ended and decide when the next one starts."""
+        now_s = time.monotonic()
+        code = os.waitstatus_to_exitcode(status)
+        if code == -signal.SIGALRM:
+            # The time-out was this long already; the next event need not wait.
+            slot.due_s = now_s
+            log(f"{self.function.logical_id}: environment {pid} ended at its deadline")
+            return
+        if now_s - slot.started_s >= HEALTHY_S:
+            slot.pause_s = FIRST_PAUSE_S
+        slot.due_s = now_s + slot.pause_s
+        how = f"with status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        log(
+            f"{self.function.logical_id}: environment {pid} ended {how};"
+            f" the next starts in {slot.pause_s:.2f} s"
+        )
+        slot.pause_s = min(2 * slot.pause_s, LONGEST_PAUSE_S)
+
+    def _kill_overdue(self) -> None:
+        latest_s = time.time() - OVERDUE_S
+        for slot in self.slots:
+            if slot.pid and 0.0 < slot.deadline_s.value < latest_s:
+                os.kill(slot.pid, signal.SIGKILL)
+
+    def _drain(self) -> bool:
+        """Let each environment finish its event; the function's time-out bounds the wait.
+
+        A signal to stop that arrives meanwhile ends them at once; returns whether one did.
+        """
+        stopped = False
+        self._signal_all(signal.SIGTERM)
+        patience_ends_s = time.monotonic() + self.function.timeout_s + OVERDUE_S
+        while any(slot.pid for slot in self.slots):
+            received = signal.sigtimedwait(WATCHED, TICK_S)
+            self._reap()
+            stopped = stopped or bool(received and received.si_signo != signal.SIGCHLD)
+            if stopped or time.monotonic() > patience_ends_s:
+                self._signal_all(signal.SIGKILL)
+        return stopped
+
+    def _signal_all(self, signal_number: signal.Signals) -> None:
+        for slot in self.slots:
+            if slot.pid:
+                os.kill(slot.pid, signal_number)
+
+
+def _shared_cell() -> c_double:
+    return c_double.from_buffer(mmap.mmap(-1, sizeof(c_double)))
+
+
+def _wait_for_any() -> tuple[int, int] | None:
+    """Return the pid and wait status of a child that has ended, if there is one."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.host",
+        description="Run the execution environments of one function of a SAM template.",
+        epilog="example: python -m local.host --template template.yaml"
+        " --function PaymentsFunction --connect unix:.local/run/gateway.sock --environments 2",
+    )
+    parser.add_argument("--template", type=Path, default=Path("template.yaml"))
+    parser.add_argument("--function", required=True, help="logical id of the function")
+    parser.add_argument("--connect", required=True, help="unix:/path or tcp:host:port")
+    parser.add_argument("--environments", type=int, help="processes (default: the template's)")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        help="where each environment keeps a temporary directory (default: the system's)",
+    )
+    parser.add_argument(
+        "--import-retry-s",
+        type=float,
+        default=IMPORT_RETRY_S,
+        help="when to try again a handler that could not be imported (default: %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    chosen = parse_arguments(arguments)
+    try:
+        function = load(chosen.template).functions.get(chosen.function)
+        frames.parse_address(chosen.connect)
+    except (TemplateError, frames.AddressError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if function is None:
+        sys.stderr.write(f"{chosen.template} has no function {chosen.function}\n")
+        return 2
+    state = chosen.state.resolve() if chosen.state else None
+    address = chosen.connect
+    if address.startswith("unix:"):
+        # The working directory becomes the function's.
+        address = f"unix:{Path(address.removeprefix('unix:')).resolve()}"
+    environments = chosen.environments or function.environments
+    Host(function, address, environments, state, chosen.import_retry_s).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
