@@ -1,0 +1,209 @@
+"""Powertools idempotency on Redis, one round trip for a claim and one for its answer.
+
+A replay cache, not the proof that nothing happens twice: a claim is a lease. What must not happen
+twice is made so by the document store, under an id that comes from the same key.
+"""
+
+import functools
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+import redis
+from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyItemAlreadyExistsError,
+    IdempotencyItemNotFoundError,
+    IdempotencyPersistenceLayerError,
+    IdempotencyValidationError,
+)
+from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePersistenceLayer
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
+
+from backend.errors import Conflict, InvalidRequest, Unavailable
+from backend.redis_scripts import Script, client
+from backend.settings import settings
+from backend.telemetry import logger
+
+Json = dict[str, Any]
+F = TypeVar("F", bound=Callable[..., Json])
+
+EXPIRES_AFTER_S = 86_400  # a client that repeats after a day is answered by the document store
+
+_SCRIPTS = Path(__file__).parent / "idempotency_scripts"
+CLAIM = Script(_SCRIPTS / "claim.lua")
+COMPLETE = Script(_SCRIPTS / "complete.lua")
+ABANDON = Script(_SCRIPTS / "abandon.lua")
+
+
+class LambdaContext(Protocol):
+    """What is used of the second argument of a handler."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class Replayed(Json):
+    """An answer that was stored before and is given again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What makes two calls the same: the key is the tenant's own, the fingerprint its request's."""
+
+    tenant: str
+    key: str
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        if not self.tenant or not self.key:
+            raise ValueError("a claim needs a tenant and a key")
+
+
+def _replayed(response: Any, idempotent_data: DataRecord) -> Any:
+    return Replayed(response)
+
+
+# One for all functions: a layer of Powertools takes the first configuration it sees for good.
+_CONFIG = IdempotencyConfig(
+    event_key_jmespath="[tenant, key]",
+    payload_validation_jmespath="fingerprint",
+    raise_on_no_idempotency_key=True,
+    expires_after_seconds=EXPIRES_AFTER_S,
+    hash_function="sha256",
+    response_hook=_replayed,
+)
+
+
+def register(context: LambdaContext) -> None:
+    """Tell the deadline of this invocation: a claim is held until then and not longer.
+
+    Call it at the start of each invocation. Without it Powertools warns, and the claim of a killed
+    process blocks its key for a day.
+    """
+    _CONFIG.register_lambda_context(context)  # type: ignore[arg-type]  # it uses this one method
+
+
+def idempotent(
+    operation: str,
+    *,
+    without_cache: Literal["run", "refuse"],
+    redis_url: str = settings.redis_url,
+) -> Callable[[F], F]:
+    """Make a function with a keyword argument `claim: Claim` answer a repeat with its first answer.
+
+    The answer must be a JSON object; a repeat gives it as Replayed. Raises Conflict while the first
+    call runs, InvalidRequest 422 when the same key comes with another fingerprint. An exception of
+    the function gives the claim up, so the next call runs.
+
+    `without_cache` says what happens when Redis does not answer or takes no more: "run" calls the
+    function, which is right where the document store makes its effect idempotent by itself;
+    "refuse" raises Unavailable before anything is done.
+    """
+
+    def decorate(function: F) -> F:
+        cached = idempotent_function(
+            function,
+            data_keyword_argument="claim",
+            persistence_store=RedisPersistence(redis_url),
+            config=_CONFIG,
+            key_prefix=operation,
+        )
+
+        @functools.wraps(function)
+        def guarded(*, claim: Claim, **arguments: Any) -> Json:
+            try:
+                return cached(claim=claim, **arguments)  # type: ignore[no-any-return]
+            except IdempotencyAlreadyInProgressError as error:
+                raise Conflict(
+                    "A request with this Idempotency-Key is in progress; retry with the same key.",
+                    code="idempotency_in_progress",
+                ) from error
+            except IdempotencyValidationError as error:
+                raise InvalidRequest(
+                    "This Idempotency-Key was used with another body.",
+                    code="idempotency_key_reused",
+                ) from error
+            except IdempotencyPersistenceLayerError as error:
+                if without_cache == "refuse":
+                    raise Unavailable("Nothing was done; retry with the same key.") from error
+            logger.warning("no replay cache", extra={"operation": operation})
+            return function(claim=claim, **arguments)
+
+        return guarded  # type: ignore[return-value]  # F's keyword arguments pass through
+
+    return decorate
+
+
+class RedisPersistence(BasePersistenceLayer):
+    """Keeps Powertools' records on Redis. One instance belongs to one function and one thread.
+
+    Only a claim may fail: an answer that cannot be kept costs a later replay, while an error after
+    the function has run would hide what it did.
+    """
+
+    def __init__(self, redis_url: str = settings.redis_url) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._server = client(redis_url)
+        self._tokens: dict[str, str] = {}  # of the claims this process holds
+
+    def _put_record(self, data_record: DataRecord) -> None:
+        key, token = data_record.idempotency_key, uuid.uuid4().hex
+        life_ms = self.expires_after_seconds * 1000
+        run_ms = life_ms
+        if data_record.in_progress_expiry_timestamp is not None:
+            run_ms = max(0, data_record.in_progress_expiry_timestamp - _now_ms())
+        arguments = (token, data_record.payload_hash, run_ms, life_ms)
+        existing = CLAIM.run(self._server, [_name(key)], arguments)
+        if not existing:
+            self._tokens[key] = token
+            return
+        stored = _record(key, *existing)
+        self._validate_payload(data_payload=data_record, stored_data_record=stored)
+        raise IdempotencyItemAlreadyExistsError(old_data_record=stored)
+
+    def _update_record(self, data_record: DataRecord) -> None:
+        token = self._tokens.pop(data_record.idempotency_key)
+        life_ms = self.expires_after_seconds * 1000
+        self._finish(COMPLETE, data_record, token, data_record.response_data, life_ms)
+
+    def _delete_record(self, data_record: DataRecord) -> None:
+        self._finish(ABANDON, data_record, self._tokens.pop(data_record.idempotency_key))
+
+    def _finish(self, script: Script, data_record: DataRecord, *arguments: str | int) -> None:
+        try:
+            kept = script.run(self._server, [_name(data_record.idempotency_key)], arguments)
+        except redis.RedisError:
+            logger.warning("the claim stays until its deadline", exc_info=True)
+            return
+        if not kept:
+            logger.warning("the claim was taken over", extra={"key": data_record.idempotency_key})
+
+    def _get_record(self, idempotency_key: str) -> DataRecord:
+        # Powertools asks only where a refused claim brought no record along; ours always does.
+        raise IdempotencyItemNotFoundError
+
+
+def _name(key: str) -> str:
+    return f"idempotency:{key}"
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _record(
+    key: str, status: str, payload_hash: str, response: str, run_left_ms: int, life_left_ms: int
+) -> DataRecord:
+    """Return what the server holds in Powertools' terms, its times by the clock of this process."""
+    return DataRecord(
+        idempotency_key=key,
+        status=status,
+        payload_hash=payload_hash,
+        response_data=response,
+        in_progress_expiry_timestamp=_now_ms() + run_left_ms,
+        expiry_timestamp=(_now_ms() + life_left_ms) // 1000 + 1,
+    )

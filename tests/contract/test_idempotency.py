@@ -1,0 +1,333 @@
+"""Idempotency on a real Valkey: replays, claims and their deadlines, stale writers, no cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import redis
+
+from backend import idempotency
+from backend.errors import Conflict, InvalidRequest, Unavailable
+from backend.idempotency import Claim, Replayed, idempotent
+
+NOBODY = "redis://127.0.0.1:1/0"
+CLAIM = Claim(tenant="demo", key="k-1", fingerprint="sha of the body")
+
+
+@dataclass
+class Deadline:
+    remaining_ms: int = 3000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+@dataclass
+class Operation:
+    """An operation that counts its runs and does, inside the first, what a test wants."""
+
+    redis_url: str
+    without_cache: Any = "refuse"
+    name: str = "POST /v1/payments"
+    during: list[Any] = field(default_factory=list)
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        self.call = idempotent(
+            self.name, without_cache=self.without_cache, redis_url=self.redis_url
+        )(self._run)
+
+    def _run(self, *, claim: Claim, amount: int = 100) -> dict[str, Any]:
+        self.runs += 1
+        run = self.runs
+        if self.during:
+            self.during.pop(0)()
+        return {"id": f"pay_{claim.key}", "run": run, "amount": amount}
+
+
+@pytest.fixture
+def server(valkey: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey, decode_responses=True) as client:
+        yield client
+        client.config_set("maxmemory", 0)
+        client.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
+
+
+@pytest.fixture
+def deadline() -> Deadline:
+    deadline = Deadline()
+    idempotency.register(deadline)
+    return deadline
+
+
+@pytest.fixture
+def operation(valkey: str, deadline: Deadline) -> Operation:
+    return Operation(valkey)
+
+
+def pass_the_deadline(server: redis.Redis) -> None:
+    (record,) = server.keys("idempotency:*")
+    server.hset(record, "until", 1)
+
+
+def evalsha_calls(server: redis.Redis) -> int:
+    return server.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+
+
+def test_a_repeat_with_the_same_payload_gets_the_first_answer(operation: Operation):
+    first = operation.call(claim=CLAIM)
+    second = operation.call(claim=CLAIM)
+    third = operation.call(claim=CLAIM)
+
+    assert operation.runs == 1
+    assert first == second == third == {"id": "pay_k-1", "run": 1, "amount": 100}
+    assert [isinstance(answer, Replayed) for answer in (first, second, third)] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_repeat_with_another_payload_is_refused(operation: Operation):
+    operation.call(claim=CLAIM)
+    other = Claim(tenant="demo", key="k-1", fingerprint="sha of another body")
+    with pytest.raises(InvalidRequest) as refused:
+        operation.call(claim=other)
+
+    assert refused.value.code == "idempotency_key_reused"
+    assert operation.runs == 1
+
+
+def test_another_payload_is_refused_also_while_the_first_is_in_progress(operation: Operation):
+    other = Claim(tenant="demo", key="k-1", fingerprint="sha of another body")
+    errors: list[str] = []
+
+    def call_again() -> None:
+        with pytest.raises(InvalidRequest) as refused:
+            operation.call(claim=other)
+        errors.append(refused.value.code)
+
+    operation.during.append(call_again)
+    operation.call(claim=CLAIM)
+
+    assert errors == ["idempotency_key_reused"]
+
+
+def test_a_repeat_while_the_first_runs_conflicts(valkey: str, operation: Operation):
+    second_process = Operation(valkey)
+    errors: list[str] = []
+
+    def call_again() -> None:
+        with pytest.raises(Conflict) as refused:
+            second_process.call(claim=CLAIM)
+        errors.append(refused.value.code)
+
+    operation.during.append(call_again)
+    operation.call(claim=CLAIM)
+
+    assert errors == ["idempotency_in_progress"]
+    assert second_process.runs == 0
+
+
+@pytest.mark.parametrize(
+    ("claim", "name"),
+    [
+        (Claim(tenant="other", key="k-1", fingerprint=CLAIM.fingerprint), "POST /v1/payments"),
+        (Claim(tenant="demo", key="k-2", fingerprint=CLAIM.fingerprint), "POST /v1/payments"),
+        (Claim(tenant="demo,k", key="-1", fingerprint=CLAIM.fingerprint), "POST /v1/payments"),
+        (CLAIM, "POST /v1/notifications"),
+    ],
+)
+def test_keys_are_apart_by_tenant_key_and_operation(
+    valkey: str, operation: Operation, claim: Claim, name: str
+):
+    operation.call(claim=CLAIM)
+    other = Operation(valkey, name=name)
+
+    assert not isinstance(other.call(claim=claim), Replayed)
+
+
+def test_a_claim_past_its_deadline_is_taken_over(
+    valkey: str, server: redis.Redis, operation: Operation
+):
+    second_process = Operation(valkey)
+    answers: list[Any] = []
+
+    def overtake() -> None:
+        pass_the_deadline(server)
+        answers.append(second_process.call(claim=CLAIM))
+
+    operation.during.append(overtake)
+    operation.call(claim=CLAIM)
+
+    assert second_process.runs == 1
+    assert not isinstance(answers[0], Replayed)
+
+
+def test_the_answer_of_a_process_that_was_overtaken_does_not_count(
+    valkey: str, server: redis.Redis, operation: Operation
+):
+    second_process = Operation(valkey)
+
+    def overtake() -> None:
+        pass_the_deadline(server)
+        second_process.call(claim=CLAIM, amount=200)
+
+    operation.during.append(overtake)
+    late = operation.call(claim=CLAIM, amount=100)
+
+    assert late["amount"] == 100
+    assert Operation(valkey).call(claim=CLAIM)["amount"] == 200
+
+
+def test_the_failure_of_a_process_that_was_overtaken_frees_nothing(
+    valkey: str, server: redis.Redis, operation: Operation
+):
+    second_process = Operation(valkey)
+
+    def overtake_and_fail() -> None:
+        pass_the_deadline(server)
+        second_process.call(claim=CLAIM)
+        raise ValueError("too late")
+
+    operation.during.append(overtake_and_fail)
+    with pytest.raises(ValueError, match="too late"):
+        operation.call(claim=CLAIM)
+
+    assert isinstance(Operation(valkey).call(claim=CLAIM), Replayed)
+
+
+def test_a_claim_is_held_for_the_rest_of_the_invocation_and_not_longer(
+    server: redis.Redis, deadline: Deadline, operation: Operation
+):
+    deadline.remaining_ms = 2500
+    seen: list[int] = []
+
+    def look() -> None:
+        (record,) = server.keys("idempotency:*")
+        seconds, micros = server.time()
+        seen.append(int(server.hget(record, "until")) - seconds * 1000 - micros // 1000)
+
+    operation.during.append(look)
+    operation.call(claim=CLAIM)
+
+    assert 2000 < seen[0] <= 2500
+
+
+def test_without_a_deadline_powertools_says_so(valkey: str):
+    idempotency.register(None)  # type: ignore[arg-type]
+
+    with pytest.warns(UserWarning, match="register_lambda_context"):
+        Operation(valkey).call(claim=CLAIM)
+
+
+def test_a_failure_frees_the_key(operation: Operation):
+    def fail() -> None:
+        raise ValueError("declined by a bug")
+
+    operation.during.append(fail)
+    with pytest.raises(ValueError, match="declined by a bug"):
+        operation.call(claim=CLAIM)
+
+    assert operation.call(claim=CLAIM)["run"] == 2
+
+
+def test_an_empty_key_is_a_bug_of_the_caller():
+    with pytest.raises(ValueError, match="key"):
+        Claim(tenant="demo", key="", fingerprint="")
+
+
+def test_every_record_has_an_end(server: redis.Redis, operation: Operation):
+    ends: list[int] = []
+    operation.during.append(lambda: ends.append(server.ttl(*server.keys("idempotency:*"))))
+    operation.call(claim=CLAIM)
+    ends.append(server.ttl(*server.keys("idempotency:*")))
+
+    assert all(0 < end <= idempotency.EXPIRES_AFTER_S for end in ends)
+
+
+def test_a_new_key_is_two_round_trips_and_a_replay_one(server: redis.Redis, operation: Operation):
+    operation.call(claim=Claim(tenant="demo", key="first", fingerprint=""))
+    before = evalsha_calls(server)
+    operation.call(claim=CLAIM)
+    new = evalsha_calls(server)
+    operation.call(claim=CLAIM)
+
+    assert (new - before, evalsha_calls(server) - new) == (2, 1)
+
+
+def test_without_a_cache_an_operation_runs_if_it_may(deadline: Deadline):
+    operation = Operation(NOBODY, without_cache="run")
+
+    assert operation.call(claim=CLAIM)["run"] == 1
+    assert operation.call(claim=CLAIM)["run"] == 2
+
+
+def test_without_a_cache_an_operation_that_must_not_run_is_refused(deadline: Deadline):
+    operation = Operation(NOBODY, without_cache="refuse")
+    with pytest.raises(Unavailable):
+        operation.call(claim=CLAIM)
+
+    assert operation.runs == 0
+
+
+def test_a_full_cache_is_no_cache_and_lets_claims_be_completed(
+    valkey: str, server: redis.Redis, deadline: Deadline
+):
+    operation = Operation(valkey, without_cache="run")
+    operation.during.append(lambda: server.config_set("maxmemory", 1))
+    operation.call(claim=CLAIM)
+    while_full = operation.call(claim=Claim(tenant="demo", key="k-2", fingerprint=""))
+    server.config_set("maxmemory", 0)
+
+    assert while_full["run"] == 2
+    assert isinstance(operation.call(claim=CLAIM), Replayed)
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
+    server: redis.Redis, operation: Operation
+):
+    operation.during.append(lambda: server.acl_setuser("default", commands=["-evalsha"]))
+    answer = operation.call(claim=CLAIM)
+    server.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
+
+    assert answer["run"] == 1
+    with pytest.raises(Conflict):
+        operation.call(claim=CLAIM)
+
+
+def test_a_failure_that_cannot_be_recorded_is_still_the_function_s_own(
+    server: redis.Redis, operation: Operation
+):
+    def fail_without_cache() -> None:
+        server.acl_setuser("default", commands=["-evalsha"])
+        raise ValueError("declined by a bug")
+
+    operation.during.append(fail_without_cache)
+    with pytest.raises(ValueError, match="declined by a bug"):
+        operation.call(claim=CLAIM)
+
+
+def test_a_record_that_is_gone_is_not_brought_back_by_its_answer(
+    server: redis.Redis, operation: Operation
+):
+    operation.during.append(server.flushall)
+    operation.call(claim=CLAIM)
+
+    assert operation.call(claim=CLAIM)["run"] == 2
+
+
+def test_the_function_s_own_unavailability_is_not_mistaken_for_the_cache_s(
+    valkey: str, deadline: Deadline
+):
+    operation = Operation(valkey, without_cache="run")
+
+    def store_is_away() -> None:
+        raise Unavailable("the store")
+
+    operation.during.append(store_is_away)
+    with pytest.raises(Unavailable, match="the store"):
+        operation.call(claim=CLAIM)
+
+    assert operation.runs == 1
