@@ -131,9 +131,10 @@ def _decoded(value: str) -> str:
     if "=?" not in value:
         return value
     try:
-        return str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, UnicodeDecodeError):
+        decoded = str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):
         return value
+    return decoded.encode("utf-8", "replace").decode("utf-8")  # UTF-7 can hide a lone surrogate
 
 
 async def _serve(options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """The mailbox as its clients see it: a process of its own, fed by SMTP and read by HTTP."""
 
+import asyncio
 import http.client
 import json
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from local.outside.serving import CONNECTIONS_MAX, Connections
+from local.outside.smtp import SmtpConnection
 from tests.conftest import free_port, wait_until
 
 ENVELOPE = b"MAIL FROM:<shop@spillway.example>\r\nRCPT TO:<ada@example.com>\r\nDATA\r\n"
@@ -174,12 +178,22 @@ def test_a_folded_header_is_read_whole(mailbox: Mailbox) -> None:
     assert (message["subject"], message["message_id"]) == ("a long one", "<ntf_9@x>")
 
 
-@pytest.mark.parametrize("subject", ["=?nothing?q?x?=", "=?utf-8?q?=FF?=", "=?utf-8?b?x?="])
+@pytest.mark.parametrize(
+    "subject",
+    ["=?nothing?q?x?=", "=?utf-8?q?=FF?=", "=?utf-8?b?x?=", "=?punycode?q?=C3?=", "=?a\0?q?x?="],
+)
 def test_a_subject_that_cannot_be_decoded_stays_as_it_is(mailbox: Mailbox, subject: str) -> None:
     with mailbox.client() as client:
         client.sendmail("shop@spillway.example", "ada@example.com", f"Subject: {subject}\n\n")
 
     assert mailbox.messages()[0]["subject"] == subject
+
+
+def test_a_subject_that_is_no_text_does_not_lose_the_mail(mailbox: Mailbox) -> None:
+    with mailbox.client() as client:
+        client.sendmail("a@example.com", "b@example.com", "Subject: =?utf-7?q?+2AA-?=\n\n")
+
+    assert mailbox.messages()[0]["subject"] == "?"
 
 
 def test_a_utf8_address_needs_smtputf8(mailbox: Mailbox) -> None:
@@ -337,6 +351,33 @@ def test_sigterm_tells_idle_clients_and_exits_0(mailbox: Mailbox) -> None:
     assert time.monotonic() - started < 3
 
 
+def test_a_connection_too_many_is_told_so_and_may_come_later(mailbox: Mailbox) -> None:
+    address = ("127.0.0.1", mailbox.smtp_port)
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS_MAX):
+            client = stack.enter_context(socket.create_connection(address, timeout=10))
+            assert client.recv(100).startswith(b"220")
+        with socket.create_connection(address, timeout=10) as client:
+            assert client.recv(100).startswith(b"421")
+
+    assert wait_until(mailbox.answers)
+
+
+@pytest.mark.parametrize(
+    ("sent", "later_s", "reply"),
+    [
+        (b"NOOP\r\n", 299, b""),
+        (b"NOOP\r\n", 301, b"421 4.4.2 waited too long\r\n"),
+        (b"EHLO x\r\n" + ENVELOPE + b"Subject: never", 29, b""),
+        (b"EHLO x\r\n" + ENVELOPE + b"Subject: never", 31, b"421 4.4.2 waited too long\r\n"),
+    ],
+)
+def test_a_client_that_keeps_the_server_waiting_is_let_go(
+    sent: bytes, later_s: float, reply: bytes
+) -> None:
+    assert asyncio.run(_reply_after(sent, later_s)) == reply
+
+
 def test_a_taken_port_is_one_sentence_and_exit_2(mailbox: Mailbox, tmp_path: Path) -> None:
     second = Mailbox(tmp_path / "second.jsonl", smtp_port=mailbox.smtp_port)
     process = second.spawn()
@@ -362,3 +403,27 @@ def _send_until_refused(mailbox: Mailbox) -> set[str]:
     finally:
         client.close()
     return taken
+
+
+async def _reply_after(sent: bytes, later_s: float) -> bytes:
+    """Send bytes to a server whose clock then jumps; gives what it says to that."""
+    loop = asyncio.get_running_loop()
+    connections = Connections()
+    server = await loop.create_server(
+        lambda: SmtpConnection(lambda mail, kept: kept(), connections), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(sent)
+        await asyncio.sleep(0.05)
+        await reader.read(65536)
+        connections.sweep(loop.time() + later_s)
+        try:
+            return await asyncio.wait_for(reader.read(65536), 0.2)
+        except TimeoutError:
+            return b""
+        finally:
+            writer.close()
+            connections.sweep(loop.time() + 1000)
+            connections.sweep(loop.time() + 2000)
+            await asyncio.sleep(0.01)

@@ -423,6 +423,23 @@ def test_sigterm_lets_a_charge_in_progress_finish(stopped: Provider) -> None:
     assert answers.count(b"HTTP/1.1") == 1
 
 
+def test_a_second_sigterm_does_not_wait(stopped: Provider) -> None:
+    stopped.start("--latency-ms", "4000")
+    process = stopped.process
+    assert process is not None
+    with socket.create_connection(("127.0.0.1", stopped.port)) as client:
+        client.sendall(_request("k"))
+        wait_until(lambda: stopped.charge("k")[0] == 409)
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not stopped.answers())
+        started = time.monotonic()
+        code, _ = stopped.stop()
+
+    assert code == 0
+    assert time.monotonic() - started < 2
+    assert stopped.journal.read_text() == ""
+
+
 @pytest.mark.parametrize(
     ("sent", "later_s", "answer"),
     [
@@ -462,6 +479,18 @@ def test_a_journal_of_something_else_is_refused_and_left_alone(stopped: Provider
     assert process.returncode == 2
     assert "line 1" in errors
     assert stopped.journal.read_text() == '{"other":"thing"}\n'
+
+
+def test_a_journal_with_a_line_missing_is_refused(provider: Provider) -> None:
+    provider.charge("a")
+    provider.charge("b")
+    provider.stop()
+    provider.journal.write_text(provider.journal.read_text().split("\n", 1)[1])
+    process = provider.spawn()
+    errors = process.communicate(timeout=10)[1]
+
+    assert process.returncode == 2
+    assert "line 1 has sequence 2" in errors
 
 
 def _charge_until_refused(provider: Provider) -> dict[str, str]:
