@@ -1,0 +1,38 @@
+"""Whether the things answer that the domains depend on, asked at most once a second."""
+
+import time
+from collections.abc import Callable
+
+from api.schema import State
+from backend import queues, store
+from backend.errors import QueueUnavailable
+from backend.settings import settings
+
+KEPT_S = 1.0  # probes come from several sides; a second-old answer is as good for them
+
+_queue = queues.connect(settings.payments_queue_url)
+_last: tuple[float, dict[str, State]] | None = None
+
+
+def states() -> dict[str, State]:
+    """Return the state of each dependency by its name."""
+    global _last  # noqa: PLW0603  # one value of one process, which serves one event at a time
+    if _last is None or time.monotonic() - _last[0] > KEPT_S:
+        found = {name: _state(answers) for name, answers in CHECKS.items()}
+        _last = (time.monotonic(), found)
+    return _last[1]
+
+
+def _queue_answers() -> bool:
+    try:
+        _queue.depth()
+    except QueueUnavailable:
+        return False
+    return True
+
+
+def _state(answers: Callable[[], bool]) -> State:
+    return "ok" if answers() else "unavailable"
+
+
+CHECKS = {"store": store.answers, "queues": _queue_answers}

@@ -1,0 +1,226 @@
+"""The API's OpenAPI 3.1 document, made of the template's routes and the domains' schemas.
+
+`python -m tests.contract.openapi` writes it to functions/api/openapi.json, which the API serves. It
+stands here, because no function may know all domains.
+"""
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import analytics.schema
+import api.schema
+import notifications.schema
+import payments.schema
+from local import template
+from local.template import Route, Template
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "functions" / "api" / "openapi.json"
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+REF = "#/components/schemas/{name}"
+
+
+class PaymentPage(msgspec.Struct):
+    """One page of a list."""
+
+    data: list[payments.schema.PaymentView]
+    has_more: bool
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """An error (RFC 9457); switch on `code`, and repeat the request if it is `retryable`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    retryable: bool
+    param: str | msgspec.UnsetType = msgspec.UNSET
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """What the template does not say about a route: the shapes that go in and come out."""
+
+    status: int = 200
+    answer: Any = None
+    answer_type: str = JSON
+    body: Any = None
+    body_type: str = JSON
+    query: Any = None
+    needs_key: bool = False
+    refuses: tuple[int, ...] = ()
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "GET /health": Operation(answer=api.schema.Health),
+    "GET /health/ready": Operation(answer=api.schema.Readiness),
+    "POST /oauth2/token": Operation(
+        answer=api.schema.Token,
+        body=api.schema.TokenRequest,
+        body_type=FORM,
+        refuses=(400, 401, 415),
+    ),
+    "GET /.well-known/jwks.json": Operation(answer=dict[str, list[dict[str, str]]]),
+    "GET /openapi.json": Operation(answer=dict[str, Any]),
+    "GET /docs": Operation(answer=str, answer_type="text/html"),
+    "POST /v1/payments": Operation(
+        status=201,
+        answer=payments.schema.PaymentView,
+        body=payments.schema.PaymentRequest,
+        needs_key=True,
+    ),
+    "GET /v1/payments": Operation(answer=PaymentPage, query=payments.schema.PaymentListQuery),
+    "GET /v1/payments/{payment_id}": Operation(answer=payments.schema.PaymentView, refuses=(404,)),
+    "POST /v1/analytics/events": Operation(
+        status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
+    ),
+    "GET /v1/analytics/metrics": Operation(
+        answer=analytics.schema.Metric, query=analytics.schema.MetricQuery
+    ),
+    "POST /v1/notifications": Operation(
+        status=202,
+        answer=notifications.schema.Queued,
+        body=notifications.schema.NotificationRequest,
+        needs_key=True,
+    ),
+    "GET /v1/notifications": Operation(
+        answer=notifications.schema.NotificationPage,
+        query=notifications.schema.NotificationListQuery,
+    ),
+    "GET /v1/notifications/{notification_id}": Operation(
+        answer=notifications.schema.NotificationView, refuses=(404,)
+    ),
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "New for each operation; the same key with the same body is answered the same.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the document of the template as it is now."""
+    found = template.load(ROOT / "template.yaml")
+    shapes = [
+        shape
+        for each in OPERATIONS.values()
+        for shape in (each.answer, each.body, each.query)
+        if shape is not None
+    ]
+    schemas, components = msgspec.json.schema_components([*shapes, Problem], ref_template=REF)
+    schema_of = dict(zip((repr(shape) for shape in (*shapes, Problem)), schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in found.api.routes:
+        described = _operation(route, found, schema_of, components)
+        paths.setdefault(route.path, {})[route.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Spillway",
+            "version": "1",
+            "description": "Payments, analytics and notifications. Errors are problem+json.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {
+                    "type": "oauth2",
+                    "flows": {
+                        "clientCredentials": {"tokenUrl": "oauth2/token", "scopes": _scopes(found)}
+                    },
+                }
+            },
+        },
+    }
+
+
+def view_of(route: Route, found: Template) -> Any:
+    """Return the view that serves a route, from the Chalice app that its handler names."""
+    module, _, attribute = found.functions[route.function].handler.rpartition(".")
+    app = getattr(importlib.import_module(module), attribute)
+    return app.routes[route.path][route.method].view_function
+
+
+def text() -> str:
+    """Return the document as it stands in the file."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _operation(
+    route: Route, found: Template, schema_of: Mapping[str, Any], components: Mapping[str, Any]
+) -> dict[str, Any]:
+    operation = OPERATIONS[f"{route.method} {route.path}"]
+    view = view_of(route, found)
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)\}", route.path)
+    ]
+    if operation.query is not None:
+        parameters += _query(components[operation.query.__name__])
+    if operation.needs_key:
+        parameters.append(IDEMPOTENCY_KEY)
+    summary = view.__doc__ or view.__name__.replace("_", " ").capitalize() + "."
+    described: dict[str, Any] = {"summary": summary, "operationId": view.__name__}
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        content = {operation.body_type: {"schema": schema_of[repr(operation.body)]}}
+        described["requestBody"] = {"required": True, "content": content}
+    answer = {operation.answer_type: {"schema": schema_of[repr(operation.answer)]}}
+    described["responses"] = {
+        str(operation.status): {"description": "Done", "content": answer},
+        **_problems(route, operation, schema_of[repr(Problem)]),
+    }
+    if route.authorizer is not None:
+        described["security"] = [{"token": [view.scope]}]
+    return described
+
+
+def _query(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": each,
+        }
+        for name, each in schema["properties"].items()
+    ]
+
+
+def _problems(route: Route, operation: Operation, schema: Any) -> dict[str, Any]:
+    statuses = set(operation.refuses)
+    if operation.query is not None:
+        statuses.add(422)
+    if route.authorizer is not None:
+        statuses |= {401, 403, 429, 503}
+        if operation.body is not None:
+            statuses |= {400, 413, 415, 422}
+    content = {"application/problem+json": {"schema": schema}}
+    return {str(each): {"description": "Refused", "content": content} for each in sorted(statuses)}
+
+
+def _scopes(found: Template) -> dict[str, str]:
+    views = [view_of(route, found) for route in found.api.routes if route.authorizer is not None]
+    return dict.fromkeys(sorted({view.scope for view in views}), "")
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(text(), encoding="utf-8")
+    sys.exit(0)
