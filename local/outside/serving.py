@@ -119,11 +119,10 @@ async def _listen(host: str, door: Door) -> asyncio.Server:
     try:
         return await loop.create_server(door.protocol, host, door.port, backlog=BACKLOG)
     except OSError as error:
-        where = f"{host}:{door.port}"
         if error.errno == errno.EADDRINUSE:
-            message = f"port {door.port} is taken: stop what listens there or choose {door.flag}"
+            message = f"port {door.port} is taken: stop what listens there or change {door.flag}"
         else:
-            message = f"cannot listen on {where} ({error.strerror}): choose another {door.flag}"
+            message = f"cannot listen, change --listen or {door.flag}: {error.strerror}"
         raise StartError(message) from error
 
 
