@@ -1,15 +1,18 @@
 """Payments: POST /v1/payments accepts a payment, the worker settles it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import msgspec
 from chalice.app import Response
 
 from backend import queues
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply
+from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
 from backend.telemetry import metrics_of
-from payments import service, store
+from payments import life_cycle, service, store
 from payments.provider import Provider
 from payments.schema import PaymentListQuery, PaymentRequest, SettlePayment, view
 
@@ -26,19 +29,30 @@ outgoing = {
 @app.route("/v1/payments", methods=["POST"])
 @endpoint(app, "payments:write")
 def create_payment(call: Call) -> Response:
+    """Accept a payment; a worker settles it."""
+    register(call.context)
+    request, tenant, key = call.body(PaymentRequest), call.caller.tenant, call.idempotency_key()
+    claim = Claim(tenant=tenant, key=key, fingerprint=life_cycle.fingerprint(request))
+    answer = accept(claim=claim, request=request)
+    headers = {"Location": f"/v1/payments/{answer['id']}"}
+    if isinstance(answer, Replayed):
+        headers["Idempotent-Replayed"] = "true"
+    return reply(answer, status=201, headers=headers)
+
+
+@idempotent("POST /v1/payments", without_cache="run")  # the document makes it safe by itself
+def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
     payment, replayed = service.accept(
-        call.body(PaymentRequest),
-        key=call.idempotency_key(),
-        tenant=call.caller.tenant,
+        request,
+        key=claim.key,
+        tenant=claim.tenant,
         payments=store,
         queues=outgoing,
         now_ms=now_ms(),
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
-    headers = {"Location": f"/v1/payments/{payment.id}"}
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return reply(view(payment), status=201, headers=headers)
+    answer: dict[str, Any] = msgspec.to_builtins(view(payment))
+    return Replayed(answer) if replayed else answer
 
 
 @app.route("/v1/payments/{payment_id}", methods=["GET"])

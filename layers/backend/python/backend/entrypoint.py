@@ -52,6 +52,11 @@ class Call:
     caller: Caller
     request: Request
 
+    @property
+    def context(self) -> Any:
+        """The Lambda context of the invocation."""
+        return self.request.lambda_context
+
     def body(self, shape: type[T]) -> T:
         """Return the JSON body as `shape`; raises InvalidRequest."""
         raw = self.request.raw_body
