@@ -407,6 +407,16 @@ def test_pipelined_requests_are_answered_in_their_order(provider: Provider) -> N
     assert answers.count(b"HTTP/1.1 404 ") == 1
 
 
+def test_a_client_that_pipelines_without_end_is_not_read_any_further(stopped: Provider) -> None:
+    stopped.start("--latency-ms", "5000")
+    more_than_kernels_buffer = 4000 * (b"GET /" + b"x" * 8000 + b" HTTP/1.1\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", stopped.port)) as client:
+        client.sendall(_request("k"))
+        client.settimeout(3)
+        with pytest.raises(TimeoutError):
+            client.sendall(more_than_kernels_buffer)
+
+
 def test_sigterm_lets_a_charge_in_progress_finish(stopped: Provider) -> None:
     stopped.start("--latency-ms", "500")
     request = _request("k") + b"GET /health HTTP/1.1\r\n\r\n"
