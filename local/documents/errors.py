@@ -17,6 +17,7 @@ NAMES = {
     43: "CursorNotFound",
     48: "NamespaceExists",
     53: "InvalidIdField",
+    54: "NotSingleValueField",
     59: "CommandNotFound",
     66: "ImmutableField",
     67: "CannotCreateIndex",

@@ -98,6 +98,8 @@ def equalities(filter_: Document) -> Iterator[tuple[str, Any]]:
                 yield name, operand
             elif "$eq" in operand:
                 yield name, operand["$eq"]
+            elif len(operand.get("$in", ())) == 1:
+                yield name, operand["$in"][0]
 
 
 def _branches(name: str, operand: Any) -> list[Filter]:

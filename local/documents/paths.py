@@ -52,8 +52,9 @@ def field_keys(document: Document, path: str) -> list[bytes]:
     value = document.get(path, MISSING) if "." not in path else None
     if value is not None and not isinstance(value, list):
         return [encode(value)]
-    found = elements(values_at(document, path.split(".")))
-    return list({encode(item) for item in found}) or [EMPTY_ARRAY]
+    found = values_at(document, path.split(".")) or [MISSING]
+    keys = {encode(item) for item in elements(found)}
+    return [*keys, EMPTY_ARRAY] if [] in found else list(keys)
 
 
 def sort_key(document: Document, spec: Spec) -> bytes:

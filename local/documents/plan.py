@@ -139,15 +139,18 @@ def _says_all(filter_: Filter, paths: list[str]) -> bool:
     """True if the bounds of these paths, as `_bound` takes them, are the whole filter."""
     lists = [filter_.bounds.get(path, []) for path in paths]
     points = any(len(bound) > 1 and any(part.is_point for part in bound[0]) for bound in lists)
-    return not points and sum(map(len, lists)) == filter_.leaves
+    nulls = any(_has_null(bound[0]) for bound in lists if bound)
+    return not points and not nulls and sum(map(len, lists)) == filter_.leaves
+
+
+def _has_null(intervals: list[Interval]) -> bool:
+    """True if the intervals hold what an index stores for null, and for nothing there at all."""
+    return any(low <= NULL < high for low, high in (part.span() for part in intervals))
 
 
 def _excludes_missing(index: Index, bounds: Bounds, used: int) -> bool:
-    return any(
-        not any(low <= NULL < high for low, high in (part.span() for part in parts))
-        for path, _ in index.spec[:used]
-        if (parts := _bound(index, path, bounds))
-    )
+    found = [_bound(index, path, bounds) for path, _ in index.spec[:used]]
+    return any(intervals and not _has_null(intervals) for intervals in found)
 
 
 def _order(rest: Spec, wanted: Spec) -> int:

@@ -43,10 +43,15 @@ def updated(document: Document, update: Document, *, inserting: bool = False) ->
 
 def upserted(filter_: Document, update: Document) -> Document:
     """The document that an upsert inserts where nothing matched `filter_`."""
+    operators = not is_replacement(update)
+    known = [(parse(path), value) for path, value in equalities(filter_)]
+    known = [(parts, value) for parts, value in known if operators or parts == ["_id"]]
+    conflict = _conflict([parts for parts, _ in known])
+    if conflict:
+        raise DocumentsError(54, f"cannot infer query fields to set, {conflict} is matched twice")
     seed: Document = {}
-    for path, value in equalities(filter_):
-        if path == "_id" or not is_replacement(update):
-            set_at(seed, parse(path), value)
+    for parts, value in known:
+        set_at(seed, parts, value)
     document = updated(seed, update, inserting=True)
     identity = document.pop("_id", MISSING)
     return {"_id": bson.ObjectId() if identity is MISSING else identity} | document
@@ -59,16 +64,23 @@ def _steps(update: Document) -> list[tuple[list[str], str, Any]]:
         for name, changes in update.items()
         for path, operand in _changes(name, changes)
     ]
-    if len(steps) > 1:
-        steps.sort(key=lambda step: [(not part.isdigit(), part.zfill(20)) for part in step[0]])
-        for (before, *_), (after, *_) in itertools.pairwise(steps):
-            if after[: len(before)] == before:
-                raise DocumentsError(
-                    40,
-                    f"Updating the path '{'.'.join(after)}' would create a conflict "
-                    f"at '{'.'.join(before)}'",
-                )
-    return steps
+    conflict = _conflict([parts for parts, *_ in steps])
+    if conflict:
+        raise DocumentsError(40, f"Updating {conflict} would create a conflict")
+    return sorted(steps, key=lambda step: _by_name(step[0]))
+
+
+def _by_name(parts: list[str]) -> list[tuple[bool, int, str]]:
+    return [(False, int(part), "") if part.isdigit() else (True, 0, part) for part in parts]
+
+
+def _conflict(paths: list[list[str]]) -> str:
+    """A path that is named twice or lies below another; empty if there is none."""
+    if len(paths) > 1:
+        for above, path in itertools.pairwise(sorted(paths)):
+            if path[: len(above)] == above:
+                return f"the path '{'.'.join(path)}'"
+    return ""
 
 
 def _changes(name: str, changes: Any) -> Iterator[tuple[str, Any]]:
