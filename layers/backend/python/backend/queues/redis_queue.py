@@ -50,7 +50,7 @@ class Keys:
 
 
 class RedisQueue:
-    """Implements backend.queues.Queue. One instance belongs to one thread."""
+    """Implements backend.queues.Queue. Threads may share an instance, CONNECTIONS_MAX at once."""
 
     def __init__(
         self,

@@ -1,0 +1,116 @@
+"""Messages to the SQS event a handler gets, and its answer to the messages that failed."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import NotRequired, TypedDict
+
+from backend.queues import Message
+from local.template.intrinsics import ACCOUNT_ID
+
+STRING_TRANSPORT = b"\x01"  # how SQS marks a string in the digest of the attributes
+
+
+class MessageAttribute(TypedDict):
+    stringValue: str
+    stringListValues: list[str]
+    binaryListValues: list[str]
+    dataType: str
+
+
+class SqsRecord(TypedDict):
+    """One record, as Lambda gives it to a handler."""
+
+    messageId: str
+    receiptHandle: str
+    body: str
+    attributes: dict[str, str]
+    messageAttributes: dict[str, MessageAttribute]
+    md5OfBody: str
+    md5OfMessageAttributes: NotRequired[str]
+    eventSource: str
+    eventSourceARN: str
+    awsRegion: str
+
+
+class SqsEvent(TypedDict):
+    Records: list[SqsRecord]
+
+
+class MalformedResponse(Exception):
+    """The handler's answer names no batch item failures as AWS reads them: the batch failed."""
+
+
+def sqs_event(messages: Sequence[Message], *, queue: str, region: str) -> SqsEvent:
+    arn = f"arn:aws:sqs:{region}:{ACCOUNT_ID}:{queue}"
+    return {"Records": [_record(message, arn, region) for message in messages]}
+
+
+def failed_ids(response: object, sent: Collection[str]) -> set[str]:
+    """Return the ids that a handler with ReportBatchItemFailures reports among those `sent`.
+
+    Nothing, null and an empty list mean that all succeeded; anything AWS would not understand,
+    an id that was not sent included, raises MalformedResponse.
+    """
+    if response is None:
+        return set()
+    if not isinstance(response, dict):
+        raise MalformedResponse(f"the response is a {type(response).__name__}, not an object")
+    failures = response.get("batchItemFailures")
+    if failures is None:
+        return set()
+    if not isinstance(failures, list):
+        raise MalformedResponse("batchItemFailures is not a list")
+    ids: set[str] = set()
+    for each in failures:
+        id_ = each.get("itemIdentifier") if isinstance(each, dict) else None
+        if not isinstance(id_, str) or id_ not in sent:
+            raise MalformedResponse(f"itemIdentifier {id_!r} is not a message of this batch")
+        ids.add(id_)
+    return ids
+
+
+def _record(message: Message, arn: str, region: str) -> SqsRecord:
+    record: SqsRecord = {
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt_handle,
+        "body": message.body,
+        "attributes": {
+            "ApproximateReceiveCount": str(message.receive_count),
+            "SentTimestamp": str(message.sent_at_ms),
+            "SenderId": ACCOUNT_ID,
+            "ApproximateFirstReceiveTimestamp": str(message.first_received_at_ms),
+        },
+        "messageAttributes": {
+            name: {
+                "stringValue": value,
+                "stringListValues": [],
+                "binaryListValues": [],
+                "dataType": "String",
+            }
+            for name, value in message.attributes.items()
+        },
+        "md5OfBody": _md5(message.body.encode()),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": region,
+    }
+    if message.attributes:
+        record["md5OfMessageAttributes"] = _md5_of_attributes(message.attributes)
+    return record
+
+
+def _md5_of_attributes(attributes: Mapping[str, str]) -> str:
+    encoded = b""
+    for name, value in sorted(attributes.items()):
+        encoded += _with_length(name) + _with_length("String")
+        encoded += STRING_TRANSPORT + _with_length(value)
+    return _md5(encoded)
+
+
+def _with_length(text: str) -> bytes:
+    raw = text.encode()
+    return len(raw).to_bytes(4, "big") + raw
+
+
+def _md5(raw: bytes) -> str:
+    return hashlib.md5(raw, usedforsecurity=False).hexdigest()

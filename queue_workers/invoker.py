@@ -1,0 +1,113 @@
+"""The socket where a function's execution environment dials in and is given one event at a time."""
+
+import contextlib
+import logging
+import select
+import socket
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from local import frames
+from local.template import Function
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 8  # one environment and those of its predecessors that nobody has accepted yet
+HELLO_S = 1.0  # an environment says hello as soon as it is connected
+OVERDUE_S = 2.0  # the environment ends at its deadline, or its host kills it a second later
+CLOCK_MS = 10  # the deadline is sent in whole milliseconds: the kernel may be a little early
+
+
+class InvocationFailed(Exception):
+    """The handler raised, ran out of time or died; what it did until then is done."""
+
+
+class NotTaken(Exception):
+    """The environment was gone before it had the event; nothing has run."""
+
+
+class Invoker:
+    """Gives events to one function's environment. One instance belongs to one thread."""
+
+    def __init__(self, function: Function, path: Path) -> None:
+        frames.parse_address(f"unix:{path}")  # refuses a path that no socket can have
+        self._function = function
+        self._path = path
+        self._stream: socket.socket | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # a killed predecessor leaves its file
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen(BACKLOG)
+
+    def ready(self, wait_s: float) -> bool:
+        """Say whether an environment is there, waiting up to `wait_s` for one to dial in."""
+        if self._stream is not None and _at_end(self._stream):
+            self._drop()
+        if self._stream is None:
+            self._accept(wait_s)
+        return self._stream is not None
+
+    def invoke(self, event: object) -> object:
+        """Return what the handler returned. Raises NotTaken or InvocationFailed."""
+        assert self._stream is not None  # ready() said so
+        request_id = str(uuid.uuid4())
+        deadline_ms = int(time.time() * 1000) + self._function.timeout_s * 1000
+        frame = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
+        try:
+            self._stream.settimeout(self._function.timeout_s + OVERDUE_S)
+            self._stream.sendall(frames.encode(frame))
+        except (OSError, frames.FrameError) as error:
+            self._drop()
+            raise NotTaken(str(error)) from error
+        answer = self._answer(self._stream)
+        if answer is None or answer.get("id") != request_id:
+            self._drop()
+            raise InvocationFailed(self._how_it_died(request_id, deadline_ms))
+        sys.stderr.write(answer.get("stdout") or "")
+        if fault := answer.get("error"):
+            raise InvocationFailed(f"{fault['errorType']}: {fault['errorMessage']}")
+        return answer.get("result")
+
+    def close(self) -> None:
+        self._drop()
+        self._listener.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self, wait_s: float) -> None:
+        self._listener.settimeout(max(0.001, wait_s))
+        with contextlib.suppress(OSError, frames.FrameError):
+            stream, _ = self._listener.accept()
+            stream.settimeout(HELLO_S)
+            hello = frames.Connection(stream).receive()
+            if hello is None or hello.get("function") != self._function.logical_id:
+                stream.close()
+                return
+            self._stream = stream
+
+    def _answer(self, stream: socket.socket) -> dict[str, Any] | None:
+        try:
+            return frames.Connection(stream).receive()
+        except (OSError, frames.FrameError):
+            return None
+
+    def _how_it_died(self, request_id: str, deadline_ms: int) -> str:
+        if time.time() * 1000 >= deadline_ms - CLOCK_MS:
+            what = f"Task timed out after {self._function.timeout_s:.2f} seconds"
+            return f"Sandbox.Timedout: RequestId: {request_id} Error: {what}"
+        what = "Runtime exited without providing a reason"
+        return f"Runtime.ExitError: RequestId: {request_id} Error: {what}"
+
+    def _drop(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def _at_end(stream: socket.socket) -> bool:
+    """Say whether the peer has closed: an idle environment sends nothing."""
+    readable, _, _ = select.select([stream], [], [], 0)
+    return bool(readable)

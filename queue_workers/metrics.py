@@ -1,0 +1,86 @@
+"""What a worker measures, and where Prometheus reads it."""
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from backend.errors import QueueUnavailable
+from backend.queues import Queue
+
+BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+AGE_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)  # to the longest backoff
+
+registry = CollectorRegistry()
+ProcessCollector(registry=registry)
+messages = Counter(
+    "worker_messages", "Messages by what became of them", ["queue", "outcome"], registry=registry
+)
+redeliveries = Counter(
+    "worker_redeliveries", "Messages received before", ["queue"], registry=registry
+)
+batch_duration = Histogram(
+    "worker_batch_duration_seconds",
+    "From a batch's receive until each message is deleted or given back",
+    ["queue"],
+    buckets=BATCH_BUCKETS_S,
+    registry=registry,
+)
+message_age = Histogram(
+    "worker_message_age_seconds",
+    "From a message's sending until it is deleted: what users feel",
+    ["queue"],
+    buckets=AGE_BUCKETS_S,
+    registry=registry,
+)
+
+
+class QueueDepths(Collector):
+    """Asks the queues when somebody looks, and leaves out what does not answer."""
+
+    def __init__(self, queues: Sequence[tuple[Queue, Queue | None]]) -> None:
+        self._queues = queues  # each with its dead-letter queue
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        depth = GaugeMetricFamily(
+            "queue_depth", "Messages on the queue by state", labels=["queue", "state"]
+        )
+        age = GaugeMetricFamily(
+            "queue_oldest_message_age_seconds", "Age of the oldest message", labels=["queue"]
+        )
+        for queue, dead_letters in self._queues:
+            try:
+                now = queue.depth()
+                dead = dead_letters.depth().visible if dead_letters else 0
+            except QueueUnavailable:
+                continue
+            for state, count in (
+                ("visible", now.visible),
+                ("delayed", now.delayed),
+                ("in_flight", now.in_flight),
+                ("dlq", dead),
+            ):
+                depth.add_metric([queue.name, state], count)
+            age.add_metric([queue.name], now.oldest_age_s)
+        yield depth
+        yield age
+
+
+class PortTaken(Exception):
+    """Somebody else listens where the metrics should be read."""
+
+
+def serve(port: int, queues: Sequence[tuple[Queue, Queue | None]]) -> None:
+    """Serve /metrics on loopback from a thread of its own; raises PortTaken."""
+    registry.register(QueueDepths(queues))
+    try:
+        start_http_server(port, addr="127.0.0.1", registry=registry)
+    except OSError as error:
+        raise PortTaken(f"127.0.0.1:{port}: {error.strerror}; choose --metrics-port") from error

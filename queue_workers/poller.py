@@ -1,0 +1,160 @@
+"""The loop on one queue: receive, invoke, delete what succeeded, give back what failed."""
+
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Sequence
+
+from backend.errors import QueueUnavailable
+from backend.queues import Message, Queue
+from backend.queues.limits import BATCH_MAX
+from local.template import Mapping
+from queue_workers import metrics
+from queue_workers.event import MalformedResponse, failed_ids, sqs_event
+from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
+
+log = logging.getLogger(__name__)
+
+POLL_S = 2.0  # the longest a stopping worker waits for an idle poller; an empty look costs 150 us
+# After a batch that was not full the queue may fill: workers woken by every message cost more CPU
+# than everything else. Spread, so that pollers do not march in step.
+FILL_S = (0.15, 0.20)
+BACKOFF_LONGEST_S = 900  # SQS's longest delay; a message fails five times long before
+EVENT_BYTES_MAX = 6_000_000  # Lambda invokes when the batch has 6 MB, its limit on an event
+RETRY_FIRST_S = 0.1
+RETRY_LONGEST_S = 5.0  # a queue that is back is noticed within it
+REASON_CHARS_MAX = 500  # stays with the message in Redis until it is deleted
+
+
+class Poller:
+    """One event source mapping in one process: one queue, one environment, one batch at a time."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        invoker: Invoker,
+        mapping: Mapping,
+        *,
+        visibility_timeout_s: int,
+        region: str,
+        stop: threading.Event,
+    ) -> None:
+        self._queue = queue
+        self._invoker = invoker
+        self._mapping = mapping
+        self._visibility_timeout_s = visibility_timeout_s
+        self._region = region
+        self._stop = stop
+        self._in_hand: list[Message] = []
+        self._received_at_s = 0.0  # monotonic
+
+    def run(self) -> None:
+        """Take batches until `stop`; a queue that is away is asked again after a growing pause."""
+        retry_s = RETRY_FIRST_S
+        while not self._stop.is_set():
+            try:
+                count = self.run_once()
+            except QueueUnavailable as error:
+                log.warning("%s (next look in %.1f s)", error, retry_s)
+            except Exception:
+                log.exception("queue %s: the batch comes back", self._queue.name)
+            else:
+                retry_s = RETRY_FIRST_S
+                if 0 < count < self._mapping.batch_size:
+                    self._stop.wait(random.uniform(*FILL_S))
+                continue
+            self._stop.wait(retry_s * random.uniform(0.5, 1))
+            retry_s = min(2 * retry_s, RETRY_LONGEST_S)
+
+    def run_once(self) -> int:
+        """Handle one batch, waiting up to POLL_S for it; returns how many messages it had.
+
+        Nothing is received while no environment is there to take it: a receive counts.
+        """
+        if not self._invoker.ready(POLL_S):
+            return 0
+        self._in_hand = self._receive()
+        if self._in_hand and self._stop.is_set():
+            self.give_back()
+        elif self._in_hand:
+            self._handle(self._in_hand)
+        count, self._in_hand = len(self._in_hand), []
+        return count
+
+    def give_back(self) -> None:
+        """Make what is in hand visible at once; used when there is no time left for it."""
+        for message in self._in_hand:
+            self._queue.release(message.receipt_handle, after_s=0)
+        metrics.messages.labels(self._queue.name, "released").inc(len(self._in_hand))
+
+    def _receive(self) -> list[Message]:
+        """Receive a batch, gathering for the mapping's window once there is a first message."""
+        batch = self._queue.receive(min(self._mapping.batch_size, BATCH_MAX), wait_s=POLL_S)
+        self._received_at_s = time.monotonic()
+        window_ends_s = self._received_at_s + self._mapping.window_s
+        size = sum(len(message.body) for message in batch)
+        while batch and len(batch) < self._mapping.batch_size and size < EVENT_BYTES_MAX:
+            left_s = window_ends_s - time.monotonic()
+            if left_s <= 0 or self._stop.is_set():
+                break
+            most = min(self._mapping.batch_size - len(batch), BATCH_MAX)
+            more = self._queue.receive(most, wait_s=min(left_s, POLL_S))
+            size += sum(len(message.body) for message in more)
+            batch += more
+        again = sum(message.receive_count > 1 for message in batch)
+        metrics.redeliveries.labels(self._queue.name).inc(again)
+        return batch
+
+    def _handle(self, batch: Sequence[Message]) -> None:
+        sent = {message.message_id for message in batch}
+        try:
+            response = self._invoker.invoke(
+                sqs_event(batch, queue=self._queue.name, region=self._region)
+            )
+            failed = failed_ids(response, sent) if self._mapping.report_failures else set()
+        except NotTaken as error:
+            log.warning("queue %s: no environment took the batch: %s", self._queue.name, error)
+            self.give_back()
+        except (InvocationFailed, MalformedResponse) as error:
+            self._fail_all(batch, str(error))
+        else:
+            self._settle(batch, failed)
+        taken_s = time.monotonic() - self._received_at_s
+        metrics.batch_duration.labels(self._queue.name).observe(taken_s)
+
+    def _settle(self, batch: Sequence[Message], failed: set[str]) -> None:
+        name = self._queue.name
+        done = [message for message in batch if message.message_id not in failed]
+        self._queue.delete([message.receipt_handle for message in done])
+        metrics.messages.labels(name, "succeeded").inc(len(done))
+        now_ms, age = time.time() * 1000, metrics.message_age.labels(name)
+        for message in done:
+            age.observe(max(0.0, now_ms - message.sent_at_ms) / 1000)
+        for message in batch:
+            if message.message_id in failed:
+                self._queue.release(
+                    message.receipt_handle,
+                    after_s=backoff_s(message.receive_count),
+                    reason="reported by the handler as failed",
+                )
+        metrics.messages.labels(name, "failed").inc(len(failed))
+
+    def _fail_all(self, batch: Sequence[Message], reason: str) -> None:
+        """Leave the batch to the rest of its visibility timeout, as AWS does, with the reason."""
+        log.error("queue %s: a batch of %d failed: %s", self._queue.name, len(batch), reason)
+        metrics.messages.labels(self._queue.name, "failed").inc(len(batch))
+        left_s = self._received_at_s + self._visibility_timeout_s - time.monotonic()
+        for message in batch:
+            self._queue.release(
+                message.receipt_handle,
+                after_s=max(0, math.ceil(left_s)),
+                reason=reason[:REASON_CHARS_MAX],
+            )
+
+
+def backoff_s(receive_count: int) -> int:
+    """Return how long a message that failed waits: doubled each time, up to half of it by luck."""
+    longest_s = min(BACKOFF_LONGEST_S, 1 << receive_count)
+    return math.ceil(longest_s * random.uniform(0.5, 1))

@@ -1,0 +1,184 @@
+"""One worker process: a poller and a function host for each mapping, from start to drained end."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from backend import redis_scripts
+from backend.errors import QueueUnavailable
+from backend.queues import Queue, connect
+from backend.settings import settings
+from local.template import Function, Mapping, Template
+from local.template.intrinsics import QUEUE_URL
+from queue_workers import metrics
+from queue_workers.invoker import Invoker
+from queue_workers.poller import Poller
+
+log = logging.getLogger(__name__)
+
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+TICK_S = 0.5  # how often a host that has ended is looked for
+DRAIN_S = 10.0  # what is in hand may take at the end; twice the time-out of the template's workers
+HOSTS_END_S = 3.0  # their environments are idle by then
+HOST_PAUSE_FIRST_S = 0.2
+HOST_PAUSE_LONGEST_S = 10.0  # a host that ends at once costs half a second of CPU each time
+HEALTHY_S = 30.0  # having lived this long, a host's next end counts as the first
+
+
+@dataclass(slots=True)
+class FunctionHost:
+    """The child process whose environment serves one poller."""
+
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0  # monotonic
+    pause_s: float = HOST_PAUSE_FIRST_S
+    due_s: float = 0.0  # monotonic; when it may start again
+
+    def keep_alive(self) -> None:
+        """Start the host unless it runs; after an end it waits, longer each time."""
+        now_s = time.monotonic()
+        if self.process is not None and self.process.poll() is not None:
+            if now_s - self.started_s >= HEALTHY_S:
+                self.pause_s = HOST_PAUSE_FIRST_S
+            log.warning("a host ended with status %d: %s", self.process.returncode, self.command)
+            self.process, self.due_s = None, now_s + self.pause_s
+            self.pause_s = min(2 * self.pause_s, HOST_PAUSE_LONGEST_S)
+        if self.process is None and now_s >= self.due_s:
+            self.process, self.started_s = subprocess.Popen(self.command), now_s
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+
+    def ended(self, wait_s: float) -> None:
+        """Wait up to `wait_s` for the end, then force it."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=max(0.0, wait_s))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass(slots=True)
+class Worker:
+    """Worker `index` of one machine. MaximumConcurrency n means that the first n workers poll."""
+
+    template: Template
+    state: Path
+    index: int
+    metrics_port: int
+    stop: threading.Event = field(default_factory=threading.Event)
+    hosts: list[FunctionHost] = field(default_factory=list)
+    invokers: list[Invoker] = field(default_factory=list)
+    pollers: list[Poller] = field(default_factory=list)
+    queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Poll until a signal, then drain. Raises PortTaken.
+
+        The port comes first: a worker that was started twice must not take the other's sockets.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        metrics.serve(self.metrics_port, self.queues)
+        for mapping in self.template.mappings:
+            if mapping.maximum_concurrency is None or self.index < mapping.maximum_concurrency:
+                self._add(mapping)
+        warn_of_eviction()
+        threads = [
+            threading.Thread(target=poller.run, name=queue.name, daemon=True)
+            for poller, (queue, _) in zip(self.pollers, self.queues, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        log.info("worker %d polls %s", self.index, ", ".join(thread.name for thread in threads))
+        while signal.sigtimedwait(STOPPING, TICK_S) is None:
+            for host in self.hosts:
+                host.keep_alive()
+        self._drain(threads)
+
+    def _add(self, mapping: Mapping) -> None:
+        queue = self.template.queues[mapping.queue]
+        function = self.template.functions[mapping.function]
+        dead_letter_url = f"{QUEUE_URL}{queue.dead_letter}" if queue.dead_letter else None
+        source = connect(
+            f"{QUEUE_URL}{queue.name}",
+            visibility_timeout_s=queue.visibility_timeout_s,
+            max_receive_count=queue.max_receive_count or 0,  # without a dead-letter queue no limit
+            dead_letter_url=dead_letter_url,
+            retention_s=queue.retention_s,
+        )
+        path = (self.state / "run" / f"worker-{self.index}-{function.logical_id}.sock").resolve()
+        invoker = Invoker(function, path)
+        self.queues.append((source, connect(dead_letter_url) if dead_letter_url else None))
+        self.invokers.append(invoker)
+        self.hosts.append(FunctionHost(self._host_command(function, path)))
+        self.pollers.append(
+            Poller(
+                source,
+                invoker,
+                mapping,
+                visibility_timeout_s=queue.visibility_timeout_s,
+                region=settings.aws_region,
+                stop=self.stop,
+            )
+        )
+
+    def _host_command(self, function: Function, path: Path) -> list[str]:
+        return [
+            *(sys.executable, "-m", "queue_workers.tied_host", str(os.getpid())),
+            *("--template", str(self.template.path), "--function", function.logical_id),
+            *("--connect", f"unix:{path}", "--environments", "1"),
+            *("--state", str(self.state.resolve())),
+        ]
+
+    def _drain(self, threads: Sequence[threading.Thread]) -> None:
+        """Stop receiving, let what is in hand finish, give the rest back; then the hosts.
+
+        In that order, because a host that went first would take the batch in hand with it.
+        A second signal ends the wait.
+        """
+        self.stop.set()
+        give_up_s = time.monotonic() + DRAIN_S
+        while any(thread.is_alive() for thread in threads) and time.monotonic() < give_up_s:
+            if signal.sigtimedwait(STOPPING, 0.05) is not None:
+                break
+        for poller, thread in zip(self.pollers, threads, strict=True):
+            if thread.is_alive():
+                with contextlib.suppress(QueueUnavailable):
+                    poller.give_back()
+        for host in self.hosts:
+            host.stop()
+        give_up_s = time.monotonic() + HOSTS_END_S
+        for host in self.hosts:
+            host.ended(give_up_s - time.monotonic())
+        for invoker in self.invokers:
+            invoker.close()
+        log.info("worker %d has drained", self.index)
+
+
+def warn_of_eviction() -> None:
+    """Say so if Redis may throw messages away when it is full."""
+    try:
+        policy = redis_scripts.client(settings.redis_url).info("memory")["maxmemory_policy"]
+    except redis.RedisError as error:
+        log.warning("Redis does not tell its maxmemory-policy yet: %s", error)
+        return
+    if policy != "noeviction":
+        log.warning(
+            "Redis's maxmemory-policy is %s: a full server throws messages away."
+            " Set it to noeviction.",
+            policy,
+        )
