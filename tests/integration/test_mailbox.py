@@ -50,6 +50,14 @@ class Mailbox:
             text=True,
         )
 
+    def fail_to_start(self) -> tuple[int, str]:
+        process = self.spawn()
+        try:
+            errors = process.communicate(timeout=10)[1]
+        finally:
+            process.kill()
+        return process.returncode, errors
+
     def answers(self) -> bool:
         try:
             return self.get("/health") == (200, {"status": "ok"})
@@ -380,10 +388,9 @@ def test_a_client_that_keeps_the_server_waiting_is_let_go(
 
 def test_a_taken_port_is_one_sentence_and_exit_2(mailbox: Mailbox, tmp_path: Path) -> None:
     second = Mailbox(tmp_path / "second.jsonl", smtp_port=mailbox.smtp_port)
-    process = second.spawn()
-    errors = process.communicate(timeout=10)[1]
+    code, errors = second.fail_to_start()
 
-    assert process.returncode == 2
+    assert code == 2
     assert len(errors.splitlines()) == 1
     assert f"port {mailbox.smtp_port} is taken" in errors
     assert "--smtp-port" in errors

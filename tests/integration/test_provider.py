@@ -53,6 +53,14 @@ class Provider:
             text=True,
         )
 
+    def fail_to_start(self) -> tuple[int, str]:
+        process = self.spawn()
+        try:
+            errors = process.communicate(timeout=10)[1]
+        finally:
+            process.kill()
+        return process.returncode, errors
+
     def answers(self) -> bool:
         try:
             return self.get("/health")[0] == 200
@@ -472,10 +480,9 @@ def test_a_second_provider_is_refused_in_one_sentence(
     second = Provider(provider.journal)
     if what == "port":
         second = Provider(tmp_path / "second.jsonl", port=provider.port)
-    process = second.spawn()
-    errors = process.communicate(timeout=10)[1]
+    code, errors = second.fail_to_start()
 
-    assert process.returncode == 2
+    assert code == 2
     assert len(errors.splitlines()) == 1
     assert (f"port {provider.port} is taken" if what == "port" else "is in use") in errors
 
@@ -483,10 +490,9 @@ def test_a_second_provider_is_refused_in_one_sentence(
 def test_a_journal_of_something_else_is_refused_and_left_alone(stopped: Provider) -> None:
     stopped.journal.parent.mkdir()
     stopped.journal.write_text('{"other":"thing"}\n')
-    process = stopped.spawn()
-    errors = process.communicate(timeout=10)[1]
+    code, errors = stopped.fail_to_start()
 
-    assert process.returncode == 2
+    assert code == 2
     assert "line 1" in errors
     assert stopped.journal.read_text() == '{"other":"thing"}\n'
 
@@ -496,10 +502,9 @@ def test_a_journal_with_a_line_missing_is_refused(provider: Provider) -> None:
     provider.charge("b")
     provider.stop()
     provider.journal.write_text(provider.journal.read_text().split("\n", 1)[1])
-    process = provider.spawn()
-    errors = process.communicate(timeout=10)[1]
+    code, errors = provider.fail_to_start()
 
-    assert process.returncode == 2
+    assert code == 2
     assert "line 1 has sequence 2" in errors
 
 
