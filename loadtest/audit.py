@@ -43,11 +43,11 @@ class Audit:
     receipts_expected: int = 0
     receipts_delivered: int = 0
     unresolved: int = 0
-    found: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    found: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what could not be looked at, by choice
 
     def differs(self, kind: str, where: object) -> None:
-        self.found[kind].append(str(where))
+        self.found.setdefault(kind, []).append(str(where))
 
     def differences(self) -> tuple[str, ...]:
         """One line per kind of difference: how many, and the first few."""

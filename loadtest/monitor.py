@@ -110,7 +110,7 @@ class QueueWatch:
             gevent.sleep(DRAIN_POLL_S)
 
     def undrained(self) -> tuple[str, ...]:
-        """A sentence per queue that was not empty in time, or per dead-letter queue with messages."""
+        """A sentence per queue that was not empty in time, and per dead-letter queue in use."""
         if self.trouble:
             return (f"queues could not be seen: {self.trouble}",) if self.console else ()
         late = [

@@ -1,0 +1,94 @@
+"""`python -m loadtest`, the program behind `make load`: one run on Locust's runner, in-process."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import gevent
+from locust import events
+from locust.env import Environment
+
+from loadtest import options
+from loadtest.api import Api, ApiError
+from loadtest.locustfile import OpenWorkload
+from loadtest.verdict import Exit
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOK_S = 2.0  # how long an address may take to show that it is there
+
+EPILOG = """exit codes: 0 passed, 1 failed, 2 it could not begin, 3 invalid (the generator was the
+bottleneck, so the run says nothing about the system)"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the load and return its exit code."""
+    chosen = _parse(arguments)
+    variables = dict(os.environ) | chosen
+    try:
+        settings = options.read(variables)
+    except options.UsageError as error:
+        sys.stderr.write(f"load: {error}\n")
+        return Exit.USAGE
+    if not _answers(settings.target) and not _start(settings.target):
+        return Exit.USAGE
+    os.environ.update(chosen)
+    return _run(settings.target)
+
+
+def _parse(arguments: list[str] | None) -> dict[str, str]:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest",
+        description="Drive the load profile, audit what came of it, and judge.",
+        epilog=EPILOG,
+    )
+    for name, (default, meaning) in options.VARIABLES.items():
+        parser.add_argument(
+            f"--{name.lower().replace('_', '-')}",
+            help=f"{meaning} [{name}={default}]",
+            metavar=name,
+        )
+    given = vars(parser.parse_args(arguments))
+    return {name.upper(): value for name, value in given.items() if value is not None}
+
+
+def _answers(target: str) -> bool:
+    try:
+        Api(target, timeout_s=LOOK_S).get("/health")
+    except ApiError:
+        return False
+    return True
+
+
+def _start(target: str) -> bool:
+    if target != options.VARIABLES["TARGET"][0]:
+        sys.stderr.write(f"load: nothing answers GET {target}/health; start it or set TARGET\n")
+        return False
+    sys.stderr.write("nothing answers on :5002; starting the system\n")
+    return (
+        subprocess.run([sys.executable, "-m", "local", "up"], cwd=ROOT, check=False).returncode == 0
+    )
+
+
+def _run(target: str) -> int:
+    environment = Environment(user_classes=[OpenWorkload], events=events, host=target)
+    runner = environment.create_local_runner()
+
+    def stop_early() -> None:
+        if OpenWorkload.run_now is None or environment.process_exit_code is None:
+            os._exit(Exit.FAILED)
+        OpenWorkload.run_now.stop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)  # a second signal ends it at once
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, stop_early)
+    runner.start(1, spawn_rate=1)
+    runner.greenlet.join()
+    return int(environment.process_exit_code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

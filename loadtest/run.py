@@ -1,0 +1,237 @@
+"""One load run from the token to the report: drive, drain, resolve, audit, judge, write."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust.stats import RequestStats
+
+from loadtest import locust_stats, records, report, report_html
+from loadtest.api import Api, ApiError, fetch_token
+from loadtest.audit import Audit, Period, audit, payment_event_counts
+from loadtest.claims import claims_of, resolve
+from loadtest.driver import Driver
+from loadtest.measure import Figures, figures, milliseconds
+from loadtest.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
+from loadtest.options import REPORTS, Options
+from loadtest.profile import ONE_K, schedule
+from loadtest.records import Sources
+from loadtest.scenarios import Requests, workload
+from loadtest.verdict import Facts, Verdict, judge
+
+LAST_GOOD_1K = Path(__file__).parent / "report-1k.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    verdict: Verdict
+    folder: Path
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The system's processes at one moment, or why they cannot be seen."""
+
+    rows: list[dict[str, Any]]
+    trouble: str = ""
+
+
+class LoadRun:
+    """A run; `stats` are Locust's. ApiError from the constructor says that it cannot begin."""
+
+    def __init__(self, options: Options, stats: RequestStats):
+        self._options = options
+        self._stats = stats
+        self._id = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
+        self._work = workload(schedule(options.profile))
+        token = fetch_token(options.target, options.client_id, options.client_secret)
+        self._sources = Sources(
+            system=Api(options.target, token=token),
+            console=Api(options.console) if options.console else None,
+            provider=Api(options.provider) if options.provider else None,
+            mailbox=Api(options.mailbox) if options.mailbox else None,
+        )
+        self._requests = Requests(
+            self._work,
+            run=self._id,
+            token=token,
+            host=options.target.removeprefix("http://"),
+            keep_alive=options.keep_alive,
+        )
+        self._driver = Driver(
+            self._work,
+            self._requests,
+            options.address,
+            keep_alive=options.keep_alive,
+            max_in_flight=options.max_in_flight,
+        )
+        self._cpu = CpuMeter()
+        self._queues = QueueWatch(self._sources.console)
+        self._started_at_s = 0.0
+        self._payment_events_before: Mapping[str, int] = {}
+
+    def execute(self) -> Outcome:
+        """Run it all; takes the profile's duration, the drain and the audit."""
+        servers_before = self._processes()
+        self._started_at_s = time.time()
+        self._payment_events_before = self._payment_events()
+        self._drive()
+        say("all arrivals ended; waiting until the queues are empty")
+        self._queues.drain(say)
+        servers_after = self._processes()
+        found = figures(self._work, self._driver.journal)
+        audited = self._audit()
+        facts = self._facts(found, audited)
+        verdict = judge(facts)
+        servers = used(servers_before.rows, servers_after.rows, found.sent)
+        note = servers_before.trouble or servers_after.trouble
+        run = self._run(servers if not note else [], note)
+        return self._write(report.document(run, found, audited, facts, verdict), verdict)
+
+    def stop(self) -> None:
+        """Send no more arrivals; what was sent is still drained, audited and reported."""
+        self._driver.stop()
+
+    def _drive(self) -> None:
+        watchers = [gevent.spawn(self._tick), gevent.spawn(self._queues.watch)]
+        self._cpu.sample()
+        try:
+            self._driver.run()
+        finally:
+            gevent.killall(watchers)
+            self._cpu.sample()
+            self._take_completed()
+
+    def _tick(self) -> None:
+        progress = Progress(self._driver, self._work)
+        while True:
+            gevent.sleep(TICK_S)
+            self._cpu.sample()
+            progress.note(self._take_completed())
+
+    def _take_completed(self) -> list[int]:
+        completed, self._driver.completed = self._driver.completed, []
+        start_s = self._started_at_s
+        journal = self._driver.journal
+        locust_stats.feed(self._stats, self._work, journal, completed, started_at_s=start_s)
+        return completed
+
+    def _audit(self) -> Audit:
+        claims = claims_of(self._work, self._driver.journal, self._id)
+        if claims.unresolved:
+            say(f"asking again about {len(claims.unresolved):,} arrivals without an answer")
+            resolve(claims, self._work, self._requests, self._sources.system)
+            self._queues.drain(say)
+        say("comparing every accepted key with what was recorded")
+        period = Period(
+            since_s=self._started_at_s,
+            until_s=time.time(),
+            payment_events_before=self._payment_events_before,
+        )
+        return audit(claims, self._sources, period)
+
+    def _facts(self, found: Figures, audited: Audit) -> Facts:
+        judged = self._work.schedule.profile.judged_phase
+        return Facts(
+            scheduled=found.scheduled,
+            sent=found.sent,
+            failed=found.failed,
+            skipped=found.skipped,
+            errors=found.errors,
+            worst_window_s=found.worst_window.start_s,
+            reached=found.worst_window.reached,
+            judged_phase=judged,
+            p99_ms=milliseconds(found.phase(judged).times.latency)["p99"],
+            slo_p99_ms=self._options.slo_p99_ms,
+            lag_p99_ms=milliseconds(found.total.times.lag)["p99"],
+            generator_cpu=self._cpu.busiest,
+            differences=audited.differences(),
+            undrained=self._queues.undrained(),
+        )
+
+    def _run(self, servers: list[dict[str, Any]], servers_note: str) -> report.Run:
+        return report.Run(
+            id=self._id,
+            profile=self._options.profile.name,
+            target=self._options.target,
+            connections="reuse" if self._options.keep_alive else "per-arrival",
+            started_at_s=self._started_at_s,
+            duration_s=max(self._driver.journal.done_s),
+            generator_cpu_s=self._cpu.total_s,
+            generator_cpu_mean=self._cpu.mean,
+            in_flight_max=self._driver.in_flight_max,
+            servers=servers,
+            servers_note=servers_note,
+            queues=self._queues.rows(),
+        )
+
+    def _write(self, document: dict[str, Any], verdict: Verdict) -> Outcome:
+        folder = report.write(self._options.reports, document, report_html.page(document))
+        is_1k = self._options.profile is ONE_K and self._options.reports == REPORTS
+        if is_1k and verdict.name == "passed":
+            LAST_GOOD_1K.write_bytes(report.as_bytes(document))
+        return Outcome(verdict, folder, document)
+
+    def _payment_events(self) -> Mapping[str, int]:
+        start_s = self._started_at_s
+        try:
+            return payment_event_counts(self._sources.system, since_s=start_s, until_s=start_s)
+        except (ApiError, KeyError, TypeError):
+            return {}  # the audit asks the same question later and reports that it failed
+
+    def _processes(self) -> Processes:
+        if self._sources.console is None:
+            return Processes([], "CONSOLE is empty")
+        try:
+            return Processes(records.processes(self._sources.console))
+        except (ApiError, KeyError, TypeError) as error:
+            return Processes([], str(error))
+
+
+def used(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], arrivals: int
+) -> list[dict[str, Any]]:
+    """What each process used between two looks at it; one that is new is counted from its start."""
+    cpu_before = {process["pid"]: process["cpu_s"] for process in before}
+    restarts = {process["name"]: process["restarts"] for process in before}
+    rows = []
+    for process in after:
+        cpu_s = process["cpu_s"] - cpu_before.get(process["pid"], 0.0)
+        rows.append(
+            {
+                "process": process["name"],
+                "cpu_s": round(cpu_s, 3),
+                "cpu_us_per_arrival": round(cpu_s * 1e6 / max(1, arrivals), 1),
+                "rss_mb": process["rss_mb"],
+                "restarts": process["restarts"] - restarts.get(process["name"], 0),
+            }
+        )
+    return rows
+
+
+def summary(outcome: Outcome) -> str:
+    """The last lines a person reads: what came of it, and where the rest is."""
+    document = outcome.report
+    totals, audited = document["totals"], document["audit"]
+    judged = max(document["phases"], key=lambda phase: phase["scheduled"])
+    latency = judged["latency_ms"]
+    lines = [
+        f"{outcome.verdict.name.upper()}  {totals['ok']:,} of {totals['scheduled']:,} answered, "
+        f"{totals['failed']:,} failed, {totals['skipped']:,} skipped",
+        f"  {judged['name']}: p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms, "
+        f"p99.9 {latency['p99_9']:.1f} ms, max {latency['max']:.1f} ms from the scheduled start",
+        f"  audit: {audited['payments_accepted']:,} payments accepted, "
+        f"{audited['payments_stored']:,} stored, {audited['provider_effects']:,} charged, "
+        f"{audited['lost']:,} lost, {audited['doubled']:,} doubled; "
+        f"{audited['events_counted']:,} of {audited['events_accepted']:,} events counted; "
+        f"{audited['notifications_delivered']:,} of {audited['notifications_accepted']:,} "
+        "notifications delivered",
+        *(f"  {reason}" for reason in outcome.verdict.reasons),
+        f"  report: {outcome.folder / 'report.html'}",
+    ]
+    return "\n".join(lines)
