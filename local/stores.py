@@ -1,4 +1,4 @@
-"""The embedded Valkey and the addresses of the stores; the documents server is `local.documents`."""
+"""The embedded Valkey, and the probes of loopback ports; documents has a package of its own."""
 
 import socket
 from dataclasses import dataclass

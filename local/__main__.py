@@ -1,0 +1,139 @@
+"""`python -m local`: starts, shows and stops the system on this machine."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from local import logs, plan, queue_table, status
+from local.up import down, up
+
+EXIT_PROBLEM = 1
+EXIT_USAGE = 2
+EXIT_NOT_RUNNING = 3
+EXIT_INTERRUPTED = 130
+Command = Callable[[argparse.Namespace], int]
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    options.state = options.state.resolve()
+    try:
+        code: int = options.command(options)
+    except plan.BadInput as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader, such as `head`, has seen enough
+        return 0
+    return code
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Print one line a process."""
+    last = status.read(options.state)
+    if last is None or not status.supervisor_pid(options.state):
+        print("not running; start it with `python -m local up`")
+        return EXIT_NOT_RUNNING
+    print(f"{'process':<24}{'pid':>8}  {'state':<12}{'restarts':>8}  address")
+    for each in last.processes:
+        pid = each.pid or "-"
+        print(f"{each.name:<24}{pid:>8}  {each.state:<12}{each.restarts:>8}  {each.address}")
+    all_run = last.phase == "ready" and all(each.state == "running" for each in last.processes)
+    return 0 if all_run else EXIT_PROBLEM
+
+
+def show_logs(options: argparse.Namespace) -> int:
+    """Print the last lines of one log or of all, and what is appended to them."""
+    folder = options.state / "logs"
+    known = sorted(str(path.relative_to(folder))[: -len(".log")] for path in folder.rglob("*.log"))
+    # A line per request would drown the rest; it is shown when it is named.
+    names = [options.name] if options.name else [name for name in known if name != "access"]
+    if options.name and options.name not in known:
+        raise plan.BadInput(f"there is no log {options.name!r}; there are: {', '.join(known)}")
+    paths = {logs.path_of(options.state, name): name for name in names}
+    heads = {path: f"{name:<20} " if len(paths) > 1 else "" for path, name in paths.items()}
+    for path, head in heads.items():
+        for line in logs.tail(path, options.lines):
+            print(f"{head}{line}")
+    if options.follow:
+        for path, line in logs.follow(list(paths)):
+            print(f"{heads[path]}{line}", flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    starting = _command(
+        commands,
+        "up",
+        up,
+        "start the system in the background and wait until it is ready",
+        "python -m local up\n  python -m local up --template mine.yaml --port 5102",
+    )
+    plan.add_options(starting)
+    starting.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
+
+    _command(
+        commands,
+        "down",
+        down,
+        "stop everything that `up` started, and nothing else",
+        "python -m local down",
+    )
+    _command(
+        commands,
+        "status",
+        show_status,
+        "one line a process; exits 0 when all run, 1 when not, 3 when the system is down",
+        "python -m local status",
+    )
+
+    reading = _command(
+        commands,
+        "logs",
+        show_logs,
+        "the end of the logs",
+        "python -m local logs gateway -n 50\n  python -m local logs --follow",
+    )
+    reading.add_argument("name", nargs="?", help="a process (default: all)")
+    reading.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
+    reading.add_argument("-n", "--lines", type=int, default=10, help="lines of each log")
+
+    _command(
+        commands,
+        "queues",
+        queue_table.show,
+        "depth and age of every queue",
+        "python -m local queues",
+    )
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Command,
+    sentence: str,
+    examples: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=sentence,
+        description=f"{sentence[0].upper()}{sentence[1:]}.",
+        epilog=f"examples:\n  {examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path(".local"), help="state directory (default: .local)"
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The processes' logs: kept below a bound, and shown."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+LOG_MAX_BYTES = 50 * 1024 * 1024
+TAIL_BYTES = 256 * 1024  # what is read of a log to find its last lines
+FOLLOW_PAUSE_S = 0.2
+
+
+def path_of(state: Path, name: str) -> Path:
+    return state / "logs" / f"{name}.log"
+
+
+def bound(path: Path) -> None:
+    """Move what `path` holds to `path`.1 once it is over LOG_MAX_BYTES.
+
+    Copied, then emptied, because the writer goes on appending to the same open file.
+    """
+    if path.exists() and path.stat().st_size > LOG_MAX_BYTES:
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.truncate(path, 0)
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """Return the last `lines` lines, or what of them stands in the last TAIL_BYTES."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return file.read().decode(errors="replace").splitlines()[-lines:] if lines else []
+    except FileNotFoundError:
+        return []
+
+
+def follow(paths: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield each new line of `paths` with its path, for ever."""
+    read_bytes = {path: _size(path) for path in paths}
+    while True:
+        for path in paths:
+            size = _size(path)
+            if size < read_bytes[path]:
+                read_bytes[path] = 0  # it was emptied by `bound`
+            if size == read_bytes[path]:
+                continue
+            with path.open("rb") as file:
+                file.seek(read_bytes[path])
+                chunk = file.read(TAIL_BYTES)
+            # A line that is still being written, or one longer than a chunk.
+            end = chunk.rfind(b"\n") + 1 or (len(chunk) if len(chunk) == TAIL_BYTES else 0)
+            read_bytes[path] += end
+            for line in chunk[:end].decode(errors="replace").splitlines():
+                yield path, line
+        time.sleep(FOLLOW_PAUSE_S)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,83 @@
+"""Turns options and environment into the system to start, or refuses them in one sentence."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.frames import AddressError, parse_address
+from local.processes import System
+from local.stores import NoFreePort, Valkey, is_taken, port_or_next
+from local.template import TemplateError, load
+from local.wiring import Ports, variables
+
+WORKERS = 5
+FIRST_METRICS_PORT = 9100
+DEFAULTS = Ports()
+SETTABLE = ("gateway", "console", "provider", "smtp", "mailbox", "documents", "valkey")
+
+
+class BadInput(Exception):
+    """What the user gave cannot be started; the message says what to do."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="SAM template")
+    for name in SETTABLE:
+        flag = "--port" if name == "gateway" else f"--{name}-port"
+        parser.add_argument(
+            flag,
+            dest=f"{name}_port",
+            type=int,
+            metavar="PORT",
+            help=f"{name}'s port (or {name.upper()}_PORT; default: {getattr(DEFAULTS, name)})",
+        )
+
+
+def make(options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[System, dict[str, str]]:
+    """Return the system and the environment of its processes; raises BadInput."""
+    try:
+        template = load(options.template)
+        parse_address(f"unix:{options.state / 'run' / 'gateway.sock'}")  # the longest path of ours
+        ports = _ports(options, environ)
+    except (TemplateError, AddressError, NoFreePort, OSError) as error:
+        raise BadInput(str(error)) from error
+    socket_path = options.state / "run" / "valkey.sock"
+    valkey = Valkey(directory=options.state / "data", port=ports.valkey, socket_path=socket_path)
+    system = System(
+        template=template,
+        state=options.state,
+        ports=ports,
+        valkey=None if "REDIS_URL" in environ else valkey,
+        embedded_documents="MONGO_URL" not in environ,
+    )
+    for process in system.processes():
+        for port, setting in process.port_settings:
+            if is_taken(port):
+                raise BadInput(
+                    f"port {port} of {process.name} is taken;"
+                    f" stop what listens there or choose another with {setting}"
+                )
+    return system, variables(environ, state=options.state, ports=ports, redis_url=valkey.url)
+
+
+def _ports(options: argparse.Namespace, environ: Mapping[str, str]) -> Ports:
+    chosen = {}
+    for name in SETTABLE:
+        given = getattr(options, f"{name}_port")
+        setting = f"{name.upper()}_PORT"
+        chosen[name] = given or _port(environ, setting, getattr(DEFAULTS, name))
+    # The usual port of a store is often another project's; nobody types these addresses.
+    for name in ("documents", "valkey"):
+        chosen[name] = port_or_next(chosen[name])
+    workers = [
+        _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)
+        for index in range(WORKERS)
+    ]
+    return Ports(**chosen, workers=tuple(workers))
+
+
+def _port(environ: Mapping[str, str], setting: str, default: int) -> int:
+    value = environ.get(setting, str(default))
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise BadInput(f"{setting}={value!r} is no port; give a number from 1 to 65535")
+    return int(value)

@@ -1,0 +1,129 @@
+"""The commands `up` and `down`: a supervisor in the background or in this terminal, and its end."""
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from local import logs, plan, status
+from local.ending import end
+from local.processes import GRACE_S
+from local.status import AlreadyRunning, Status
+from local.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
+
+POLL_S = 0.05
+STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
+TAIL_LINES = 20
+TOKEN_PATH = "/oauth2/token"
+EXAMPLE = """\
+TOKEN=$(curl -s {url}/oauth2/token -u demo:demo-secret -d grant_type=client_credentials \\
+  | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+PAYMENT=$(curl -s {url}/v1/payments -H "Authorization: Bearer $TOKEN" \\
+  -H "Content-Type: application/json" -H "Idempotency-Key: first-$(date +%s)" \\
+  -d '{{"amount":1250,"currency":"EUR","payment_method":"pm_card_visa"}}' \\
+  | sed 's/.*"id":"\\(pay_[^"]*\\)".*/\\1/')
+curl -s {url}/v1/payments/$PAYMENT -H "Authorization: Bearer $TOKEN"
+"""
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start the system and wait until it is ready; in the foreground, until it is stopped."""
+    state: Path = options.state
+    started_s = time.monotonic()
+    if status.supervisor_pid(state):
+        return _await_ready(state, None, started_s)
+    _end_leftovers(state)
+    system, variables = plan.make(options, os.environ)
+    if options.foreground:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        try:
+            with status.lock(state):
+                supervisor = Supervisor(system, variables)
+                return supervisor.run(lambda: _show_ready(state, started_s))
+        except AlreadyRunning as other:
+            _say(str(other))
+            return 0
+    status.write(state, Status(phase="starting"))
+    log_path = logs.path_of(state, "supervisor")
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    logs.bound(log_path)
+    with log_path.open("ab") as output:
+        supervising = subprocess.Popen(
+            [sys.executable, "-m", "local", *sys.argv[1:], "--foreground"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return _await_ready(state, supervising, started_s)
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop what `up` started in this state directory, and what a killed supervisor left."""
+    state: Path = options.state
+    pid = status.supervisor_pid(state)
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        ends_s = time.monotonic() + STOP_S
+        while status.supervisor_pid(state) and time.monotonic() < ends_s:
+            time.sleep(POLL_S)
+        if status.supervisor_pid(state):
+            psutil.Process(pid).kill()
+    ended = _end_leftovers(state)
+    _say("stopped" if pid or ended else "nothing was running")
+    return 0
+
+
+def _end_leftovers(state: Path) -> int:
+    """End the processes of a supervisor that was killed; return how many there were."""
+    last = status.read(state)
+    if last is None:
+        return 0
+    left = [process for each in last.processes if (process := status.living(each))]
+    end(left, max(GRACE_S.values()))
+    stopped = tuple(replace(each, pid=0, state="stopped") for each in last.processes)
+    status.write(state, replace(last, phase="stopped", processes=stopped))
+    return len(left)
+
+
+def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, started_s: float) -> int:
+    """Wait for another process, the supervisor, to say that all is ready or that it failed."""
+    while True:
+        alive = status.supervisor_pid(state) or (supervising and supervising.poll() is None)
+        last = status.read(state)
+        if last and last.phase == "ready" and alive:
+            if supervising is None:
+                _say("already running; `python -m local down` stops it\n")
+            _show_ready(state, started_s)
+            return 0
+        if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
+            break
+        time.sleep(POLL_S)
+    reason = last.reason if last and last.phase == "failed" else "the supervisor ended"
+    log_path = logs.path_of(state, last.blamed if last and last.blamed else "supervisor")
+    tail = "\n".join(logs.tail(log_path, TAIL_LINES))
+    sys.stderr.write(f"{reason}; the end of {log_path}:\n{tail}\n")
+    return (supervising.poll() if supervising else None) or EXIT_FAILED
+
+
+def _show_ready(state: Path, started_s: float) -> None:
+    last = status.read(state)
+    assert last is not None
+    _say(f"ready in {time.monotonic() - started_s:.1f} s\n")
+    for each in last.processes:
+        if "://" in each.address:
+            _say(f"{each.name:<12}{each.address}")
+    if any(each.name == "PaymentsFunction" for each in last.processes):
+        _say(f"\ncreate a payment and look at it:\n\n{EXAMPLE.format(url=last.url)}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

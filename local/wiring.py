@@ -1,0 +1,84 @@
+"""What the processes of one machine are told of one another: ports, store addresses, keys."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+PROJECT = Path(__file__).resolve().parents[1]
+BACKEND_LAYER = PROJECT / "layers" / "backend" / "python"
+SCOPES = [
+    f"{resource}:{verb}"
+    for resource in ("payments", "analytics", "notifications")
+    for verb in ("read", "write")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where each server listens on loopback."""
+
+    gateway: int = 5002
+    console: int = 5080
+    workers: tuple[int, ...] = tuple(range(9100, 9105))  # their metrics
+    provider: int = 5090
+    smtp: int = 1025
+    mailbox: int = 8025
+    documents: int = 27017  # or the next free one
+    valkey: int = 6379  # or the next free one
+
+
+def private_key(state: Path) -> str:
+    """Return the PEM of the key that signs tokens, made at the first start."""
+    path = state / "keys" / "token.pem"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pem = Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        unfinished = path.with_suffix(".new")
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(pem)
+        unfinished.replace(path)
+    return path.read_text()
+
+
+def demo_clients() -> str:
+    """Return the two clients that exist on embedded stores only, as OAUTH_CLIENTS has them."""
+    return json.dumps(
+        [
+            {
+                "id": name,
+                "secret_sha256": hashlib.sha256(f"{name}-secret".encode()).hexdigest(),
+                "tenant": name,
+                "scopes": SCOPES,
+            }
+            for name in ("demo", "other")
+        ]
+    )
+
+
+def variables(
+    environ: Mapping[str, str], *, state: Path, ports: Ports, redis_url: str
+) -> dict[str, str]:
+    """Return the environment of every child; what `environ` already says is kept."""
+    told = {
+        "REDIS_URL": redis_url,
+        "MONGO_URL": f"mongodb://127.0.0.1:{ports.documents}",
+        "QUEUE_BACKEND": "redis",
+        "PROVIDER_URL": f"http://127.0.0.1:{ports.provider}",
+        "SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
+    }
+    if "TOKEN_PRIVATE_KEY" not in environ:
+        told["TOKEN_PRIVATE_KEY"] = private_key(state)
+    if "OAUTH_CLIENTS" not in environ:
+        told["OAUTH_CLIENTS"] = demo_clients()
+    path = os.pathsep.join(
+        part for part in (str(PROJECT), str(BACKEND_LAYER), environ.get("PYTHONPATH", "")) if part
+    )
+    return {**told, **environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
