@@ -9,7 +9,7 @@ import orjson
 from local.gateway import events, responses
 from local.gateway.authorizer import TokenAuthorizer
 from local.gateway.dispatch import End, Invocation, Outcome, Pool
-from local.gateway.logs import AccessEntry, BufferedLog
+from local.gateway.logs import BufferedLog, access_line
 from local.gateway.metrics import Metrics, RouteMeter
 from local.gateway.output import FunctionOutput
 from local.gateway.request import Request
@@ -59,7 +59,7 @@ class RestApi:
         template: Template,
         pools: Mapping[str, Pool],
         metrics: Metrics,
-        access_log: BufferedLog[AccessEntry],
+        access_log: BufferedLog,
         output: FunctionOutput,
         *,
         port: int,
@@ -229,10 +229,16 @@ class _Exchange:
         meter = target.meter if target else api.unrouted
         meter.answered(status, latency_s)
         integration_s = now_s - self._started_s if self._started_s else 0.0
-        resource = target.path if target else "-"
-        api.access_log.append(
-            (request, self._context, resource, status, len(body), latency_s, integration_s)
+        line = access_line(
+            request,
+            self._context,
+            resource=target.path if target else "-",
+            status=status,
+            length=len(body),
+            latency_s=latency_s,
+            integration_s=integration_s,
         )
+        api.access_log.append(line)
 
 
 def _nobody(status: int, header_lines: str, body: bytes) -> None:

@@ -17,7 +17,7 @@ from local.gateway.console import Console
 from local.gateway.dispatch import Pool
 from local.gateway.emf import EmbeddedMetrics
 from local.gateway.environments import EnvironmentConnection
-from local.gateway.logs import BufferedLog, access_line
+from local.gateway.logs import BufferedLog
 from local.gateway.metrics import Metrics
 from local.gateway.output import FunctionOutput
 from local.gateway.server import Server
@@ -65,7 +65,7 @@ class Gateway:
         }
         embedded = EmbeddedMetrics(metrics.registry)
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
-        self._access_log = BufferedLog(logs / "access.log", access_line)
+        self._access_log = BufferedLog(logs / "access.log")
         self._api = RestApi(
             template, self._pools, metrics, self._access_log, self._output, port=port
         )

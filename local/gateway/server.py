@@ -30,6 +30,9 @@ IDLE_DEADLINE_S = 75.0  # longer than clients keep idle connections, so that the
 WRITE_DEADLINE_S = 30.0  # for a client that does not read its answer
 LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
 
+NAMES_MAX = 1000  # header names whose decoding is remembered
+
+_names: dict[bytes, tuple[str, str]] = {}
 _NEVER_S = float("inf")
 _ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
 _NO_BODY_STATUS = frozenset({204, 304})
@@ -94,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._reading: Request | None = None  # whose bytes are coming in
         self._target = b""
         self._head_bytes = 0
+        self._header_bytes = 0
         self._is_head_complete = False
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -154,6 +158,7 @@ class Connection(asyncio.Protocol):
         request = Request(self._peer, time.monotonic())
         self._reading = request
         self._target = b""
+        self._header_bytes = 0
         self._is_head_complete = False
         if self._in_hand is None:
             self.deadline_s = request.received_s + HEAD_DEADLINE_S
@@ -164,12 +169,12 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_head_complete or self._reading is None:
             return  # a trailer, which API Gateway drops
-        written = name.decode("latin-1")
-        lower = written.lower()
+        written, lower = _names.get(name) or _read_name(name)
         text = value.decode("latin-1")
         fields = self._reading.fields
-        if lower in _ONLY_ONCE and lower in fields:
+        if lower in fields and lower in _ONLY_ONCE:
             self._refuse(400)
+        self._header_bytes += len(name) + len(value) + 4  # with colon, space and line end
         fields[lower] = text
         self._reading.headers.append((written, lower, text))
 
@@ -180,7 +185,7 @@ class Connection(asyncio.Protocol):
         request.method = self._parser.get_method().decode("ascii")
         request.protocol = f"HTTP/{self._parser.get_http_version()}"
         request.keep_alive = self._parser.should_keep_alive()
-        refused = _head_error(request, self._target)
+        refused = _head_error(request, self._target, self._header_bytes)
         if refused:
             self._refuse(refused)
         request.target = _origin_form(self._target.decode("ascii", "replace"), request)
@@ -288,7 +293,6 @@ class Connection(asyncio.Protocol):
         assert request is not None
         self._in_hand = None
         self._server.buffered_bytes -= len(request.body)
-        request.body = b""  # the access log keeps the request for a while
         if transport is None:
             return
         is_last = not request.keep_alive or self._server.is_draining
@@ -343,12 +347,20 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
 
 
-def _head_error(request: Request, target: bytes) -> int | None:
+def _read_name(name: bytes) -> tuple[str, str]:
+    """A header's name as sent and in lower case, remembered as long as there is room."""
+    written = name.decode("latin-1")
+    names = (written, written.lower())
+    if len(_names) < NAMES_MAX:
+        _names[name] = names
+    return names
+
+
+def _head_error(request: Request, target: bytes, header_bytes: int) -> int | None:
     """The status that refuses a head, None where it is as it should be."""
     fields = request.fields
     if not _is_http(request):
         return 400
-    header_bytes = sum(len(name) + len(value) + 4 for name, _, value in request.headers)
     if len(target) > TARGET_MAX_BYTES or header_bytes > HEADERS_MAX_BYTES:
         return 413
     length = fields.get("content-length")

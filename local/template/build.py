@@ -84,6 +84,8 @@ class _Builder:
     def _active_resources(self) -> dict[str, dict[str, Any]]:
         active = {}
         for name, resource in self._document["Resources"].items():
+            if not isinstance(name, str) or not name.isalnum():
+                raise self._error(str(name), "", "a logical id has letters and digits; rename it")
             if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
                 raise self._error(str(name), "Type", "is missing; a resource needs a type")
             condition = resource.get("Condition")
