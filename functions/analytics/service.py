@@ -79,7 +79,7 @@ def count(messages: Iterable[tuple[EventMessage, int]], *, counts: Counts) -> in
 
 def measure(query: MetricQuery, *, tenant: str, counts: Counts) -> Metric:
     """Return the points of a metric; raises InvalidRequest."""
-    start_ms = parse_rfc3339(query.start, param="from") // MINUTE_MS * MINUTE_MS
+    start_ms = parse_rfc3339(query.start, param="from")
     end_ms = parse_rfc3339(query.end, param="to")
     if end_ms <= start_ms:
         raise InvalidRequest("`to` must be later than `from`.", param="to")
@@ -89,7 +89,8 @@ def measure(query: MetricQuery, *, tenant: str, counts: Counts) -> Metric:
             code="range_too_long",
             param="to",
         )
-    minutes = counts.minutes(tenant, query.name, start_ms=start_ms, end_ms=end_ms)
+    whole_ms = start_ms // MINUTE_MS * MINUTE_MS
+    minutes = counts.minutes(tenant, query.name, start_ms=whole_ms, end_ms=end_ms)
     points = _points(minutes, PERIODS_MS[query.granularity])
     return Metric(name=query.name, granularity=query.granularity, points=points)
 

@@ -12,7 +12,8 @@ from email.utils import formatdate
 from notifications.schema import Notification
 
 LINE_MAX = 998  # RFC 5322 2.1.1, without CRLF
-HEADER_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Also what only Unicode takes for a line end, because `email.header` folds there.
+HEADER_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MAIL_DOMAIN = "spillway.example"
 
 
@@ -49,7 +50,7 @@ def _header(name: str, value: str) -> str:
 
 
 def _part(kind: str, text: str, boundary: str) -> list[str]:
-    lines = text.splitlines()
+    lines = text.split("\n")
     is_plain = text.isascii() and boundary not in text and all(len(x) <= LINE_MAX for x in lines)
     if not is_plain:
         lines = base64.encodebytes("\r\n".join(lines).encode()).decode("ascii").splitlines()

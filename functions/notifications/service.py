@@ -92,7 +92,7 @@ def accept(
     notification = Notification(
         id=_id(tenant, "POST /v1/notifications", key),
         tenant=tenant,
-        fingerprint=hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest(),
+        fingerprint=fingerprint(request),
         created_ms=now_ms,
         channel=request.channel,
         to=request.to,
@@ -106,6 +106,11 @@ def accept(
     if existing is None or existing.status == "queued":
         queue.send(msgspec.json.encode({"id": notification.id}).decode(), delay_s=delay_s)
     return existing or notification, existing is not None
+
+
+def fingerprint(request: NotificationRequest | Wish) -> str:
+    """Return a digest that two requests share only if they ask for the same."""
+    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
 
 
 def deliver(
@@ -185,7 +190,7 @@ def _made(wish: Wish, *, now_ms: int) -> Notification:
     return Notification(
         id=_id(wish.tenant, "request", wish.key),
         tenant=wish.tenant,
-        fingerprint=hashlib.sha256(msgspec.json.encode(wish, order="deterministic")).hexdigest(),
+        fingerprint=fingerprint(wish),
         created_ms=now_ms,
         channel=wish.channel,
         to=wish.to,

@@ -112,8 +112,9 @@ class SmtpConnection:
 
     def is_idle(self) -> bool:
         """Tell whether the server still waits for us: it has neither closed nor said anything."""
+        self._socket.settimeout(0)
         try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:

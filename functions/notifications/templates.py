@@ -14,8 +14,11 @@ from backend import strict_json
 from backend.errors import InvalidRequest
 from notifications.schema import Rendered
 
-# No control characters: values reach the subject, and a line break there would be a new header.
-Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+# No control characters and line ends: values reach the subject, where one would be a new header.
+Words = Annotated[
+    str,
+    Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$(?!\n)"),
+]
 
 # ISO 4217: digits after the point, where they are not two.
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"

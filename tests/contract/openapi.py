@@ -5,6 +5,7 @@ stands here, because no function may know all domains.
 """
 
 import importlib
+import inspect
 import json
 import re
 import sys
@@ -123,6 +124,8 @@ def document() -> dict[str, Any]:
         if shape is not None
     ]
     schemas, components = msgspec.json.schema_components([*shapes, Problem], ref_template=REF)
+    for each in components.values():  # Python 3.13 strips a docstring's indentation, 3.11 does not
+        each["description"] = inspect.cleandoc(each["description"])
     schema_of = dict(zip((repr(shape) for shape in (*shapes, Problem)), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in found.api.routes:
@@ -175,7 +178,7 @@ def _operation(
         parameters += _query(components[operation.query.__name__])
     if operation.needs_key:
         parameters.append(IDEMPOTENCY_KEY)
-    summary = view.__doc__ or view.__name__.replace("_", " ").capitalize() + "."
+    summary = (view.__doc__ or view.__name__).partition("\n")[0]
     described: dict[str, Any] = {"summary": summary, "operationId": view.__name__}
     if parameters:
         described["parameters"] = parameters

@@ -1,0 +1,284 @@
+"""Analytics through its doors: REST events in, SQS events to the worker, metrics out."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.conftest import free_port
+from tests.integration.function_process import receive_all, sqs_event
+
+NOW = datetime.now(UTC)
+SCOPES = "analytics:read analytics:write"
+
+
+@pytest.fixture
+def api(function, tenant):
+    """Sends a request as this test's tenant."""
+    process = function("analytics.app.app")
+
+    def request(method, resource, **parts):
+        return process.request(method, resource, tenant=tenant, scope=SCOPES, **parts)
+
+    return request
+
+
+@pytest.fixture
+def worker(function):
+    return function("analytics.app.worker")
+
+
+@pytest.fixture
+def messages(queue, tenant):
+    """Sends events, each list in a message of its own, and receives all the messages."""
+    analytics = queue("analytics")
+
+    def send(*of_each):
+        for events in of_each:
+            analytics.send(json.dumps({"tenant": tenant, "events": events}))
+        return receive_all(analytics)
+
+    return send
+
+
+@pytest.fixture
+def points(api):
+    """Reads the points of a metric around now."""
+
+    def read(name="page.viewed", **query):
+        around = {
+            "from": rfc3339(NOW - timedelta(hours=1)),
+            "to": rfc3339(NOW + timedelta(hours=1)),
+        }
+        answer = api("GET", "/v1/analytics/metrics", query={"name": name, **around, **query})
+        assert answer.status == 200, answer.text
+        return answer.body["points"]
+
+    return read
+
+
+def rfc3339(moment):
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def event(event_id, value=None, name="page.viewed", at=NOW):
+    at_ms = int(at.timestamp() * 1000)
+    return {"event_id": event_id, "name": name, "occurred_at_ms": at_ms, "value": value}
+
+
+def test_an_event_is_accepted_counted_and_shown(api, worker, queue, points):
+    body = {"name": "page.viewed", "value": 2.5, "properties": {"page": "/", "is_new": True}}
+    answer = api("POST", "/v1/analytics/events", body=body)
+    failed = worker.consume(receive_all(queue("analytics")))
+
+    assert (answer.status, answer.body) == (202, {"accepted": 1, "rejected": []})
+    assert failed == []
+    [point] = points()
+    assert {name: point[name] for name in ("count", "sum", "min", "max")} == {
+        "count": 1,
+        "sum": 2.5,
+        "min": 2.5,
+        "max": 2.5,
+    }
+
+
+def test_points_have_count_sum_and_extremes_by_minute_hour_and_day(worker, messages, points):
+    hour = (NOW - timedelta(minutes=10)).replace(second=0, microsecond=0)
+    later = hour + timedelta(minutes=1)
+    worker.consume(
+        messages(
+            [event("a", 5, at=hour), event("b", -1, at=hour + timedelta(seconds=59))],
+            [event("c", at=later), event("d", 7, name="other", at=later)],
+        )
+    )
+
+    assert [(p["at"], p["count"], p["sum"], p["min"], p["max"]) for p in points()] == [
+        (rfc3339(hour).replace("Z", ".000Z"), 2, 4.0, -1.0, 5.0),
+        (rfc3339(later).replace("Z", ".000Z"), 1, 0.0, None, None),
+    ]
+    for granularity in ("hour", "day"):
+        assert sum(p["count"] for p in points(granularity=granularity)) == 3
+
+
+def test_a_message_delivered_again_counts_its_events_once(worker, messages, points):
+    batch = messages(*([event(f"e{i}", i)] for i in range(10)))
+    for delivered in (batch, batch[:4], batch[3:], batch):
+        assert worker.consume(delivered) == []
+
+    [point] = points()
+    assert (point["count"], point["sum"]) == (10, 45.0)
+
+
+def test_an_event_sent_in_several_messages_counts_once(worker, messages, points):
+    first = event("same", 1)
+    worker.consume(messages([first, event("other", 1)], [first], [{**first, "user_id": "u"}]))
+    worker.consume(messages([first], [event("same", 1, name="another.name")]))
+
+    [point] = points()
+    assert (point["count"], point["sum"]) == (2, 2.0)
+    assert points(name="another.name") == []
+
+
+def test_a_message_redriven_under_a_new_id_a_day_later_counts_once(worker, messages, points):
+    events = [event("a", 1), event("b", 1)]
+    first = messages(events)
+    [again] = messages(events)
+    worker.consume(first)
+    worker.consume([dataclasses.replace(again, sent_at_ms=again.sent_at_ms + 86_400_000)])
+
+    [point] = points()
+    assert point["count"] == 2
+
+
+def test_two_workers_with_the_same_messages_count_each_once(start, messages, points):
+    workers = [start("analytics.app.worker") for _ in range(2)]
+    for number in range(20):
+        batch = messages(*([event(f"{number}.{i}", 1)] for i in range(10)))
+        for each in workers:
+            each.begin(sqs_event(batch))
+        assert [each.end() for each in workers] == [{"batchItemFailures": []}] * 2
+
+    [point] = points()
+    assert (point["count"], point["sum"]) == (200, 200.0)
+
+
+def test_two_workers_with_other_messages_of_one_minute_lose_none(start, messages, points):
+    workers = [start("analytics.app.worker") for _ in range(2)]
+    for number in range(20):
+        batch = messages(*([event(f"{number}.{i}", i)] for i in range(10)))
+        for each, half in zip(workers, (batch[:5], batch[5:]), strict=True):
+            each.begin(sqs_event(half))
+        assert [each.end() for each in workers] == [{"batchItemFailures": []}] * 2
+
+    [point] = points()
+    assert (point["count"], point["sum"], point["min"], point["max"]) == (200, 900.0, 0.0, 9.0)
+
+
+def test_a_worker_killed_between_event_and_bucket_loses_and_doubles_nothing(
+    killed_at, worker, messages, points, database, tenant
+):
+    batch = messages(*([event(f"e{i}", 1)] for i in range(10)))
+    killed_at(b"analytics_buckets", "analytics.app.worker", batch)
+    kept = database["analytics_events"].count_documents({"tenant": tenant})
+    before = points()
+    for delivered in (batch[:7], batch):
+        worker.consume(delivered)
+
+    assert (kept, before) == (10, [])
+    [point] = points()
+    assert point["count"] == 10
+
+
+def test_a_message_that_is_none_is_reported_alone(worker, messages, points):
+    batch = messages([event("a", 1)], [{"event_id": "b"}])
+    [bad] = [each.message_id for each in batch if '"name"' not in each.body]
+
+    assert worker.consume(batch) == [bad]
+    assert [p["count"] for p in points()] == [1]
+
+
+def test_a_store_that_does_not_answer_gives_every_message_back(start, messages):
+    batch = messages([event("a", 1)], [event("b", 1)])
+    worker = start("analytics.app.worker", MONGO_URL=f"mongodb://127.0.0.1:{free_port()}")
+
+    assert sorted(worker.consume(batch)) == sorted(each.message_id for each in batch)
+
+
+def test_an_event_that_cannot_be_sent_is_answered_503(start, tenant):
+    process = start("analytics.app.app", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    answer = process.request(
+        "POST", "/v1/analytics/events", body={"name": "a"}, tenant=tenant, scope=SCOPES
+    )
+
+    assert (answer.status, answer.body["code"]) == (503, "queue_unavailable")
+    assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({}, "invalid_request", "name"),
+        ({"name": "Page"}, "invalid_request", "name"),
+        ({"name": "page\n"}, "invalid_request", "name"),
+        ({"name": "p" * 65}, "invalid_request", "name"),
+        ({"name": "p", "colour": "red"}, "invalid_request", "colour"),
+        ({"name": "p", "event_id": "a:b"}, "invalid_request", "event_id"),
+        ({"name": "p", "value": True}, "invalid_request", "value"),
+        ({"name": "p", "value": "1"}, "invalid_request", "value"),
+        ({"name": "p", "value": 1e13}, "invalid_request", "value"),
+        ({"name": "p", "occurred_at": "yesterday"}, "invalid_request", "occurred_at"),
+        ({"name": "p", "occurred_at": "2026-01-01T10:00:00"}, "invalid_request", "occurred_at"),
+        (
+            {"name": "p", "occurred_at": rfc3339(NOW - timedelta(days=7, seconds=1))},
+            "occurred_at_out_of_range",
+            "occurred_at",
+        ),
+        (
+            {"name": "p", "occurred_at": rfc3339(NOW + timedelta(minutes=30))},
+            "occurred_at_out_of_range",
+            "occurred_at",
+        ),
+        ({"name": "p", "properties": {"a": [1]}}, "invalid_request", "properties"),
+        ({"name": "p", "properties": {"$a": 1}}, "invalid_request", None),
+        (
+            {"name": "p", "properties": {f"p{i}": 1 for i in range(33)}},
+            "invalid_request",
+            "properties",
+        ),
+    ],
+)
+def test_a_wrong_event_is_refused_and_not_sent(api, queue, body, code, param):
+    answer = api("POST", "/v1/analytics/events", body=body)
+
+    assert (answer.status, answer.body["code"]) == (422, code), answer.text
+    assert param is None or answer.body["param"] == param
+    assert receive_all(queue("analytics")) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"name": "p", "from": rfc3339(NOW)}, "invalid_request"),
+        ({"name": "p", "from": rfc3339(NOW), "to": rfc3339(NOW)}, "invalid_request"),
+        ({"name": "p", "from": "now", "to": rfc3339(NOW)}, "invalid_request"),
+        (
+            {
+                "name": "p",
+                "from": rfc3339(NOW - timedelta(minutes=1502)),
+                "to": rfc3339(NOW),
+            },
+            "range_too_long",
+        ),
+        (
+            {
+                "name": "p",
+                "from": rfc3339(NOW - timedelta(minutes=1)),
+                "to": rfc3339(NOW),
+                "granularity": "second",
+            },
+            "invalid_request",
+        ),
+    ],
+)
+def test_a_wrong_query_is_refused(api, query, code):
+    answer = api("GET", "/v1/analytics/metrics", query=query)
+
+    assert (answer.status, answer.body["code"]) == (422, code), answer.text
+
+
+def test_another_tenant_sees_nothing(worker, messages, function):
+    worker.consume(messages([event("a", 1)]))
+    answer = function("analytics.app.app").request(
+        "GET",
+        "/v1/analytics/metrics",
+        tenant="somebody-else",
+        scope=SCOPES,
+        query={
+            "name": "page.viewed",
+            "from": rfc3339(NOW - timedelta(hours=1)),
+            "to": rfc3339(NOW + timedelta(hours=1)),
+        },
+    )
+
+    assert answer.body["points"] == []
