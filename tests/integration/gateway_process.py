@@ -32,13 +32,12 @@ class GatewayProcess:
             *("--state", str(self.state), "--port", str(self.port)),
             *("--console-port", str(self.console_port), *options),
         ]
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.environments: list[StandIn] = []
 
     def __enter__(self) -> "GatewayProcess":
-        self.process = subprocess.Popen(
-            self.command, cwd=ROOT, stderr=(self.folder / "stderr").open("w"), text=True
-        )
+        with (self.folder / "stderr").open("w") as stderr:
+            self.process = subprocess.Popen(self.command, cwd=ROOT, stderr=stderr)
         wait_until(self._is_listening)
         return self
 
@@ -47,7 +46,7 @@ class GatewayProcess:
         self.process.kill()
         self.process.wait(timeout=10)
         for environment in self.environments:
-            environment.join()
+            environment.join(timeout=10)
 
     def _is_listening(self) -> bool:
         assert self.process is not None
