@@ -1,10 +1,12 @@
 """Ends processes: asks, waits, kills, and leaves no descendant behind."""
 
 import contextlib
+import time
 from collections.abc import Iterable
 
 import psutil
 
+POLL_S = 0.02
 KILL_WAIT_S = 1.0  # the kernel's time to take a killed process away
 
 
@@ -15,11 +17,25 @@ def end(processes: Iterable[psutil.Process], grace_s: float) -> None:
     for process in asked:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    psutil.wait_procs(asked, timeout=grace_s)
+    _wait(asked, grace_s)
     for process in everyone:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(everyone, timeout=KILL_WAIT_S)
+    _wait(everyone, KILL_WAIT_S)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether the process runs; one that only waits to be reaped, perhaps by nobody, does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait(processes: Iterable[psutil.Process], timeout_s: float) -> None:
+    ends_s = time.monotonic() + timeout_s
+    while any(is_alive(process) for process in processes) and time.monotonic() < ends_s:
+        time.sleep(POLL_S)
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

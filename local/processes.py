@@ -27,10 +27,10 @@ class Stage(IntEnum):
 
 # How long a stage may drain before it is killed; together below the 10 s that `down` may take.
 GRACE_S = {
-    Stage.WORKER: 3.5,
+    Stage.WORKER: 4.5,
     Stage.GATEWAY: 2.0,
     Stage.HOST: 1.0,
-    Stage.OUTSIDE: 1.0,
+    Stage.OUTSIDE: 0.5,
     Stage.STORE: 1.5,
 }
 

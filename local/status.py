@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from local.ending import is_alive
+
 START_TOLERANCE_S = 0.01  # of a process's start time, which psutil counts in clock ticks
 
 
@@ -98,8 +100,7 @@ def living(each: ProcessStatus) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(each.pid)
-        if abs(process.create_time() - each.created_at) > START_TOLERANCE_S:
-            return None
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
+        is_same = abs(process.create_time() - each.created_at) <= START_TOLERANCE_S
     except psutil.NoSuchProcess:
         return None
+    return process if is_same and is_alive(process) else None

@@ -129,7 +129,7 @@ class Supervisor:
         ]
         self._logs_checked_s = time.monotonic()
 
-    def run(self, on_ready: Callable[[], None]) -> int:
+    def run(self, on_ready: Callable[[Status], None]) -> int:
         """Start, watch until SIGTERM or SIGINT, stop; return the exit code."""
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         for folder in ("data", "logs", "run"):
@@ -137,9 +137,10 @@ class Supervisor:
         try:
             self._start()
             self._publish("ready")
-            on_ready()
+            on_ready(self._status)
             while True:
-                self._turn(READY_TICK_S)
+                all_run = all(child.state == "running" for child in self._children)
+                self._turn(READY_TICK_S if all_run else STARTING_TICK_S)
         except StopRequested:
             self._stop("stopping")
             self._publish("stopped")

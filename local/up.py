@@ -21,7 +21,6 @@ from local.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
 POLL_S = 0.05
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
-TOKEN_PATH = "/oauth2/token"
 EXAMPLE = """\
 TOKEN=$(curl -s {url}/oauth2/token -u demo:demo-secret -d grant_type=client_credentials \\
   | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
@@ -46,7 +45,7 @@ def up(options: argparse.Namespace) -> int:
         try:
             with status.lock(state):
                 supervisor = Supervisor(system, variables)
-                return supervisor.run(lambda: _show_ready(state, started_s))
+                return supervisor.run(_show_addresses)
         except AlreadyRunning as other:
             _say(str(other))
             return 0
@@ -58,7 +57,7 @@ def up(options: argparse.Namespace) -> int:
         supervising = subprocess.Popen(
             [sys.executable, "-m", "local", *sys.argv[1:], "--foreground"],
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=subprocess.DEVNULL,  # the addresses, which this process prints
             stderr=output,
             start_new_session=True,
         )
@@ -99,9 +98,12 @@ def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, start
         alive = status.supervisor_pid(state) or (supervising and supervising.poll() is None)
         last = status.read(state)
         if last and last.phase == "ready" and alive:
-            if supervising is None:
-                _say("already running; `python -m local down` stops it\n")
-            _show_ready(state, started_s)
+            _say(
+                f"ready in {time.monotonic() - started_s:.1f} s\n"
+                if supervising
+                else "already running; `python -m local down` stops it\n"
+            )
+            _show_addresses(last)
             return 0
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break
@@ -113,15 +115,12 @@ def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, start
     return (supervising.poll() if supervising else None) or EXIT_FAILED
 
 
-def _show_ready(state: Path, started_s: float) -> None:
-    last = status.read(state)
-    assert last is not None
-    _say(f"ready in {time.monotonic() - started_s:.1f} s\n")
-    for each in last.processes:
+def _show_addresses(running: Status) -> None:
+    for each in running.processes:
         if "://" in each.address:
             _say(f"{each.name:<12}{each.address}")
-    if any(each.name == "PaymentsFunction" for each in last.processes):
-        _say(f"\ncreate a payment and look at it:\n\n{EXAMPLE.format(url=last.url)}")
+    if any(each.name == "PaymentsFunction" for each in running.processes):
+        _say(f"\ncreate a payment and look at it:\n\n{EXAMPLE.format(url=running.url)}")
 
 
 def _say(line: str) -> None:
