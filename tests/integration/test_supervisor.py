@@ -1,0 +1,333 @@
+"""`python -m local`: up, status, logs, queues and down of a small system on free ports."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local import status
+from local.status import ProcessStatus
+from tests.conftest import free_port, wait_until
+
+PROJECT = Path(__file__).parents[2]
+
+TEMPLATE = """
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api:
+    Type: AWS::Serverless::Api
+    Properties: {StageName: prod}
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties: {QueueName: jobs}
+  Counter:
+    Type: AWS::Serverless::Function
+    Metadata: {Spillway: {Environments: 2}}
+    Properties:
+      Handler: counter.handler
+      Runtime: python3.13
+      CodeUri: code/
+      Timeout: 3
+      Environment: {Variables: {REDIS_URL: "redis://elsewhere:6379", TOKEN_PRIVATE_KEY: ""}}
+      Events:
+        Count:
+          Type: Api
+          Properties: {Path: /count, Method: GET, RestApiId: !Ref Api}
+"""
+
+HANDLER = """
+import os
+import redis
+
+store = redis.Redis.from_url(os.environ["REDIS_URL"])
+
+def handler(event, context):
+    key_is_there = os.environ["TOKEN_PRIVATE_KEY"].startswith("-----BEGIN PRIVATE KEY-----")
+    return {"statusCode": 200 if key_is_there else 500, "body": str(store.incr("count"))}
+"""
+
+
+@dataclass(frozen=True)
+class System:
+    """A state directory and the environment that its commands are run with."""
+
+    folder: Path
+    port: int
+    variables: dict[str, str]
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "local", *arguments, "--state", str(self.state)]
+        return subprocess.run(
+            command,
+            env=self.variables,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    def count(self) -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/count", timeout=10) as answer:
+            return int(answer.read())
+
+    def process(self, name: str) -> ProcessStatus:
+        last = status.read(self.state)
+        assert last is not None
+        return next(each for each in last.processes if each.name == name)
+
+    def pids(self) -> list[int]:
+        """Return the supervisor's pid and all pids below it."""
+        pid = status.supervisor_pid(self.state)
+        assert pid
+        return [pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))]
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "counter.py").write_text(HANDLER)
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    port = free_port()
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"REDIS_URL", "MONGO_URL", "TOKEN_PRIVATE_KEY"}
+    }
+    system = System(
+        tmp_path,
+        port,
+        {
+            **inherited,
+            "PYTHONPATH": str(PROJECT),
+            "GATEWAY_PORT": str(port),
+            "CONSOLE_PORT": str(free_port()),
+            "VALKEY_PORT": str(free_port()),
+        },
+    )
+    yield system
+    down = system.run("down")
+    assert down.returncode == 0, down.stderr
+
+
+@pytest.fixture
+def running(system: System) -> System:
+    up = system.run("up")
+    assert up.returncode == 0, up.stderr
+    return system
+
+
+def are_gone(pids: list[int]) -> bool:
+    return not any(is_running(pid) for pid in pids)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_up_starts_what_the_template_needs_and_a_second_one_starts_nothing(running: System):
+    shown, again = running.run("status"), running.run("up")
+
+    assert running.count() == 1
+    assert shown.returncode == 0
+    assert [line.split()[0] for line in shown.stdout.splitlines()[1:]] == [
+        "valkey",
+        "Counter",
+        "gateway",
+    ]
+    assert again.returncode == 0
+    assert again.stdout.startswith("already running")
+    assert f"http://127.0.0.1:{running.port}" in again.stdout
+
+
+def test_down_leaves_no_process_and_no_port_and_the_next_up_finds_its_data(running: System):
+    running.count()
+    pids = running.pids()
+    down = running.run("down")
+
+    assert down.stdout == "stopped\n"
+    assert are_gone(pids)
+    assert is_free(running.port)
+    assert running.run("status").returncode == 3
+
+    assert running.run("up").returncode == 0
+    assert running.count() == 2
+
+
+@pytest.mark.parametrize("name", ["valkey", "Counter", "gateway"])
+def test_a_process_that_is_killed_is_started_again_and_counted(running: System, name: str):
+    os.kill(running.process(name).pid, signal.SIGKILL)
+
+    wait_until(lambda: running.process(name).restarts == 1)
+    wait_until(lambda: running.process(name).state == "running")
+    wait_until(lambda: answers(running))
+    assert running.run("status").returncode == 0
+
+
+def answers(system: System) -> bool:
+    try:
+        return system.count() > 0
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def test_a_killed_supervisor_takes_its_processes_along_and_down_cleans_up(running: System):
+    pids = running.pids()
+    os.kill(pids[0], signal.SIGKILL)
+    wait_until(lambda: are_gone(pids))
+
+    assert running.run("status").returncode == 3
+    assert running.run("down").returncode == 0
+    assert {running.process(name).state for name in ("valkey", "Counter")} == {"stopped"}
+
+
+def test_up_after_a_killed_supervisor_waits_for_what_is_left_of_it(running: System):
+    os.kill(running.pids()[0], signal.SIGKILL)
+    up = running.run("up")
+
+    assert up.returncode == 0, up.stderr
+    assert answers(running)
+
+
+def test_down_spares_a_process_that_has_the_pid_of_one_that_ended(running: System):
+    running.run("down")
+    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    last = status.read(running.state)
+    assert last
+    assert bystander.stdin
+    reused = ProcessStatus(
+        name="valkey",
+        pid=bystander.pid,
+        created_at=1.0,
+        state="running",
+        restarts=0,
+        address="",
+        started_at="",
+    )
+    status.write(running.state, status.Status(phase="ready", processes=(reused,)))
+    down = running.run("down")
+
+    assert down.stdout == "nothing was running\n"
+    assert bystander.poll() is None
+    bystander.communicate(b"\n")
+
+
+def test_in_the_foreground_a_signal_drains_and_the_exit_code_is_zero(system: System):
+    command = [sys.executable, "-m", "local", "up", "--foreground", "--state", str(system.state)]
+    supervisor = subprocess.Popen(
+        command, env=system.variables, cwd=system.folder, stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: answers(system), 30)
+    pids = system.pids()
+    supervisor.send_signal(signal.SIGINT)
+
+    assert supervisor.wait(timeout=15) == 0
+    assert are_gone(pids)
+
+
+def test_a_taken_port_is_named_with_what_to_do(system: System):
+    with socket.create_server(("127.0.0.1", system.port)):
+        up = system.run("up")
+
+    assert up.returncode == 2
+    assert up.stderr == (
+        f"port {system.port} of gateway is taken;"
+        " stop what listens there or choose another with --port\n"
+    )
+
+
+def test_a_store_takes_the_next_port_where_its_usual_one_is_taken(system: System):
+    usual = int(system.variables["VALKEY_PORT"])
+    with socket.create_server(("127.0.0.1", usual)):
+        up = system.run("up")
+
+    assert up.returncode == 0, up.stderr
+    assert system.process("valkey").address != f"redis://127.0.0.1:{usual}"
+    assert system.count() == 1
+
+
+def test_a_store_named_by_its_url_is_not_started(system: System, valkey: str):
+    system.variables["REDIS_URL"] = valkey
+    up = system.run("up")
+
+    assert up.returncode == 0, up.stderr
+    assert "valkey" not in up.stdout
+    assert system.count() == 1
+
+
+def test_what_does_not_start_is_named_with_the_end_of_its_log_and_nothing_stays(system: System):
+    (system.state / "data" / "appendonlydir").mkdir(parents=True)
+    (system.state / "data" / "appendonlydir" / "appendonly.aof.manifest").write_text("nonsense\n")
+    up = system.run("up")
+
+    assert up.returncode == 1
+    assert up.stderr.startswith("valkey does not start; the end of ")
+    assert "manifest" in up.stderr
+    assert is_free(system.port)
+    assert system.run("status").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "sentence"),
+    [
+        (["--template", "missing.yaml"], {}, "missing.yaml"),
+        ([], {"GATEWAY_PORT": "many"}, "GATEWAY_PORT='many' is no port"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    system: System, arguments: list[str], variables: dict[str, str], sentence: str
+):
+    system.variables.update(variables)
+    up = system.run("up", *arguments)
+
+    assert up.returncode == 2
+    assert sentence in up.stderr
+    assert up.stderr.count("\n") == 1
+
+
+def test_logs_show_a_process_by_name_and_refuse_an_unknown_one(running: System):
+    named, unknown = running.run("logs", "gateway"), running.run("logs", "nobody")
+
+    assert f"127.0.0.1:{running.port}" in named.stdout
+    assert unknown.returncode == 2
+    assert "there are:" in unknown.stderr
+
+
+def test_queues_lists_every_queue_of_the_template(running: System):
+    shown = running.run("queues")
+
+    assert shown.returncode == 0, shown.stderr
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["queue", "jobs"]
+
+
+def test_the_token_key_is_kept_and_nobody_else_may_read_it(running: System):
+    path = running.state / "keys" / "token.pem"
+    key = path.read_text()
+    running.run("down")
+    running.run("up")
+
+    assert path.read_text() == key
+    assert path.stat().st_mode & 0o777 == 0o600
