@@ -21,6 +21,7 @@ from local.gateway.logs import BufferedLog
 from local.gateway.metrics import Metrics
 from local.gateway.output import FunctionOutput
 from local.gateway.server import Server
+from local.gateway.views import add_views
 from local.template import Template
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Gateway:
         )
         metrics.watch(self._pools, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
+        add_views(self._console, template, state)
         self._servers = (
             Server(self._api, connections_max=_connections_max()),
             Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),

@@ -1,0 +1,87 @@
+"""The console's views of the machine as JSON: the processes and what they use, and the queues."""
+
+import asyncio
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+
+from local import status
+from local.depths import QueuesUnreadable, depths
+from local.gateway.console import Console, Page
+from local.template import Template
+
+ATTRIBUTES = ["pid", "ppid", "cpu_times", "memory_info"]
+
+
+def add_views(console: Console, template: Template, state: Path) -> None:
+    """Serve `/api/processes` and `/api/queues`; both read in a thread, off the gateway's loop."""
+
+    async def queues_view() -> Page:
+        return Page(orjson.dumps(await asyncio.to_thread(queues, template)))
+
+    async def processes_view() -> Page:
+        return Page(orjson.dumps(await asyncio.to_thread(processes, state)))
+
+    console.add_view("/api/queues", queues_view)
+    console.add_view("/api/processes", processes_view)
+
+
+def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
+    """Return each queue with the number of its dead letters. Raises OSError where none answers."""
+    try:
+        found = {each.name: each for each in depths(template, {})}
+    except QueuesUnreadable as error:
+        raise OSError(str(error)) from error
+    dead_letters = {queue.name: queue.dead_letter for queue in template.queues.values()}
+    listed = []
+    for name, depth in found.items():
+        if name in dead_letters.values():
+            continue
+        dead_letter = dead_letters[name]
+        listed.append(
+            {
+                "name": name,
+                "visible": depth.visible,
+                "delayed": depth.delayed,
+                "in_flight": depth.in_flight,
+                "oldest_age_s": depth.oldest_age_s,
+                "dlq": found[dead_letter].total if dead_letter else 0,
+            }
+        )
+    return {"queues": listed}
+
+
+def processes(state: Path) -> list[dict[str, Any]]:
+    """Return every supervised process with the CPU and memory of all that descends from it."""
+    running = status.read(state)
+    if running is None:
+        return []
+    children = defaultdict(list)
+    for process in psutil.process_iter(ATTRIBUTES):
+        children[process.info["ppid"]].append(process.info)
+    by_pid = {info["pid"]: info for siblings in children.values() for info in siblings}
+    listed = []
+    for each in running.processes:
+        family = [by_pid[each.pid]] if each.pid in by_pid else []
+        for info in family:  # grows while it is walked: children, their children, …
+            family.extend(children[info["pid"]])
+        listed.append(
+            {
+                "name": each.name,
+                "pid": each.pid,
+                "state": each.state,
+                "restarts": each.restarts,
+                "cpu_s": round(sum(_cpu_s(info["cpu_times"]) for info in family), 2),
+                "rss_mb": round(sum(info["memory_info"].rss for info in family) / 2**20, 1),
+            }
+        )
+    return listed
+
+
+def _cpu_s(times: Any) -> float:
+    """Return what a process used, and what children used that have ended."""
+    used: float = times.user + times.system + times.children_user + times.children_system
+    return used
