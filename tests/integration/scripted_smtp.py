@@ -4,7 +4,6 @@ import re
 import socketserver
 import threading
 from collections.abc import Mapping
-from typing import Any
 
 
 class ScriptedSmtp:
@@ -50,39 +49,46 @@ class ScriptedSmtp:
 
 class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        script: ScriptedSmtp = self.server.script  # type: ignore[attr-defined]
-        script.connections += 1
+        self.script: ScriptedSmtp = self.server.script  # type: ignore[attr-defined]
+        self.script.connections += 1
+        self.taken = 0
+        self._reset()
         self._say("220 ready")
-        taken, recipients = 0, 0
-        while line := self.rfile.readline().decode().strip():
-            match line.split(":")[0].upper():
-                case "RCPT TO":
-                    refusal = script.rcpt.get(line.partition("<")[2].rstrip(">"))
-                    recipients += refusal is None
-                    self._say(refusal or "250 ok")
-                case "DATA" if not recipients:
-                    self._say("503 no recipient")
-                case "DATA":
-                    self._say("354 go on")
-                    script.mails.append(self._mail())
-                    taken, recipients = taken + 1, 0
-                    self._say("250 taken")
-                    if taken == script.mails_a_connection:
-                        return
-                case command if command.startswith("EHLO"):
-                    if script.offers_pipelining:
-                        self._say("250-scripted\r\n250 PIPELINING")
-                    else:
-                        self._say("250 scripted")
-                case _:
-                    recipients = 0
-                    self._say("250 ok")
+        while self.taken < self.script.mails_a_connection:
+            line = self.rfile.readline().decode().strip()
+            if not line:
+                return
+            self._say(self._answer(line))
 
-    def _mail(self) -> bytes:
+    def _answer(self, line: str) -> str:
+        match line[:4].upper():
+            case "EHLO":
+                return "250-ok\r\n250 PIPELINING" if self.script.offers_pipelining else "250 ok"
+            case "MAIL":
+                was_open, self.is_open = self.is_open, True
+                return "503 one mail at a time" if was_open else "250 ok"
+            case "RCPT":
+                refusal = self.script.rcpt.get(line.partition("<")[2].rstrip(">"))
+                self.recipients += refusal is None
+                return refusal or "250 ok"
+            case "DATA":
+                return self._take() if self.recipients else "503 no recipient"
+            case _:
+                self._reset()
+                return "250 ok"
+
+    def _take(self) -> str:
+        self._say("354 go on")
         lines: list[bytes] = []
         while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line)
-        return b"".join(lines)
+        self.script.mails.append(b"".join(lines))
+        self.taken += 1
+        self._reset()
+        return "250 taken"
 
-    def _say(self, text: str) -> Any:
+    def _reset(self) -> None:
+        self.is_open, self.recipients = False, 0
+
+    def _say(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())

@@ -170,6 +170,24 @@ def test_a_worker_killed_between_event_and_bucket_loses_and_doubles_nothing(
     assert point["count"] == 10
 
 
+def test_an_event_whose_message_was_cut_short_counts_once_though_another_brings_it_first(
+    killed_at, worker, messages, points
+):
+    owner = messages([event("same", 1)])
+    killed_at(b"analytics_buckets", "analytics.app.worker", owner)
+    worker.consume([*messages([{**event("same", 1), "user_id": "u"}]), *owner])
+
+    [point] = points()
+    assert point["count"] == 1
+
+
+def test_a_range_that_begins_within_a_minute_has_that_minute(worker, messages, points):
+    start = NOW.replace(second=0, microsecond=0)
+    worker.consume(messages([event("a", 1, at=start)]))
+
+    assert len(points(**{"from": rfc3339(start + timedelta(seconds=30))})) == 1
+
+
 def test_a_message_that_is_none_is_reported_alone(worker, messages, points):
     batch = messages([event("a", 1)], [{"event_id": "b"}])
     [bad] = [each.message_id for each in batch if '"name"' not in each.body]

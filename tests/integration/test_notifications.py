@@ -8,6 +8,7 @@ import json
 import pytest
 import redis
 
+from notifications.smtp import SmtpConnection
 from tests.conftest import free_port
 from tests.integration.function_process import receive_all, sqs_event
 from tests.integration.scripted_smtp import ScriptedSmtp
@@ -371,6 +372,17 @@ def test_a_worker_connects_anew_when_the_mail_server_has_hung_up(start, create, 
             assert worker.consume(messages()) == []
 
     assert (server.connections, len(server.mails)) == (3, 3)
+
+
+def test_a_line_that_begins_with_a_dot_arrives_as_it_is(mailbox):
+    raw = b"Subject: dots\r\n\r\n.\r\n..one\r\n. two\r\n"
+    connection = SmtpConnection(("127.0.0.1", mailbox.smtp_port))
+    [outcome] = connection.send_all("a@example.com", [("dots@example.com", raw)])
+    connection.close()
+
+    assert outcome.result == "delivered"
+    [mail] = mailbox.mails_to("dots@example.com")
+    assert mailbox.raw(mail["sequence"]) == raw
 
 
 def test_a_list_is_newest_first_in_pages_and_the_tenants_own(create, api):
