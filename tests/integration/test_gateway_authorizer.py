@@ -1,0 +1,231 @@
+"""The TOKEN authorizer through the gateway: who is asked, how often, and what the answers mean."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.integration.gateway_process import GatewayProcess, StandIn, ok, returns
+
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function: {Runtime: python3.13, CodeUri: functions/, Timeout: 5}
+Resources:
+  Api:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: prod
+      Auth:
+        DefaultAuthorizer: Tokens
+        Authorizers:
+          Tokens:
+            FunctionArn: !GetAtt Guard.Arn
+            Identity: {ValidationExpression: "Bearer .+"}
+          Uncached:
+            FunctionArn: !GetAtt Guard.Arn
+            Identity: {Header: X-Key, ReauthorizeEvery: 0}
+  Guard:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: app.guard}
+  Safe:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.safe
+      Events:
+        Get:
+          Type: Api
+          Properties: {RestApiId: !Ref Api, Method: ANY, Path: "/safe/{id}"}
+        Open:
+          Type: Api
+          Properties: {RestApiId: !Ref Api, Method: GET, Path: /open, Auth: {Authorizer: NONE}}
+        Fresh:
+          Type: Api
+          Properties: {RestApiId: !Ref Api, Method: GET, Path: /fresh, Auth: {Authorizer: Uncached}}
+"""
+
+ARN = "arn:aws:execute-api:eu-west-1:000000000000:local/prod"
+TOKEN = {"Authorization": "Bearer t"}
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
+    with GatewayProcess(tmp_path, TEMPLATE, "--queue-deadline-ms", "3000") as process:
+        process.environment("Safe", ok)
+        yield process
+
+
+def policy(effect: str, resource: Any, **context: Any) -> dict[str, Any]:
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"principalId": "someone", "policyDocument": document, "context": context}
+
+
+def guard(gateway: GatewayProcess, result: Any) -> StandIn:
+    return gateway.environment("Guard", returns(result))
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": ""}, {"Authorization": "Basic x"}])
+def test_without_a_token_nobody_is_asked(gateway, headers):
+    """1.53."""
+    asked = guard(gateway, policy("Allow", "*"))
+
+    answer = gateway.request("GET", "/safe/1", headers=headers)
+
+    assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})
+    assert answer.headers["x-amzn-ErrorType"] == "UnauthorizedException"
+    assert asked.frames == []
+
+
+def test_the_authorizer_gets_exactly_three_keys(gateway):
+    """1.50."""
+    asked = guard(gateway, policy("Allow", "*"))
+
+    gateway.request("POST", "/safe/a%2Fb?x=1", headers=TOKEN)
+
+    assert asked.events == [
+        {
+            "type": "TOKEN",
+            "authorizationToken": "Bearer t",
+            "methodArn": f"{ARN}/POST/safe/a%2Fb",
+        }
+    ]
+
+
+def test_the_function_learns_who_calls_as_text(gateway):
+    """1.52."""
+    guard(gateway, policy("Allow", "*", tenant="demo", number=1, flag=True))
+
+    context = gateway.request("GET", "/safe/1", headers=TOKEN).json["requestContext"]
+
+    assert context["authorizer"] == {
+        "principalId": "someone",
+        "tenant": "demo",
+        "number": "1",
+        "flag": "true",
+    }
+
+
+def test_a_public_route_asks_nobody(gateway):
+    answer = gateway.request("GET", "/open")
+
+    assert answer.status == 200
+    assert "authorizer" not in answer.json["requestContext"]
+
+
+def test_the_policy_of_a_token_is_kept_and_asked_for_every_path(gateway):
+    """1.58: the answer is cached by token, not by path."""
+    asked = guard(gateway, policy("Allow", f"{ARN}/GET/safe/1"))
+
+    statuses = [
+        gateway.request("GET", path, headers=TOKEN).status
+        for path in ("/safe/1", "/safe/1", "/safe/2")
+    ]
+
+    assert statuses == [200, 200, 403]
+    assert len(asked.frames) == 1
+
+
+def test_each_token_is_asked_for(gateway):
+    asked = guard(gateway, policy("Allow", "*"))
+
+    for token in ("Bearer a", "Bearer b"):
+        assert gateway.request("GET", "/safe/1", headers={"Authorization": token}).status == 200
+
+    assert [event["authorizationToken"] for event in asked.events] == ["Bearer a", "Bearer b"]
+
+
+def test_a_time_to_live_of_0_keeps_nothing(gateway):
+    asked = guard(gateway, policy("Allow", "*"))
+
+    for _ in range(2):
+        assert gateway.request("GET", "/fresh", headers={"x-key": "k"}).status == 200
+
+    assert len(asked.frames) == 2
+
+
+def test_requests_that_miss_the_cache_together_ask_once(gateway):
+    release = threading.Event()
+
+    def slowly(frame: dict[str, Any]) -> dict[str, Any]:
+        release.wait(5)
+        return {"result": policy("Allow", "*")}
+
+    asked = gateway.environment("Guard", slowly)
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda: statuses.append(gateway.request("GET", "/safe/1", headers=TOKEN).status)
+        )
+        for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: gateway.metric("gateway_inflight") == 5)
+    release.set()
+    for thread in threads:
+        thread.join(timeout=10)
+
+    assert statuses == [200] * 5
+    assert len(asked.frames) == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            policy("Deny", "*"),
+            "User is not authorized to access this resource with an explicit deny",
+        ),
+        (policy("Allow", f"{ARN}/POST/*"), "User is not authorized to access this resource"),
+    ],
+)
+def test_a_denied_request_is_403_with_a_capital_message(gateway, statement, message):
+    """1.56, 1.57."""
+    guard(gateway, statement)
+
+    answer = gateway.request("GET", "/safe/1", headers=TOKEN)
+
+    assert (answer.status, answer.json) == (403, {"Message": message})
+    assert answer.headers["x-amzn-ErrorType"] == "AccessDeniedException"
+
+
+def test_an_authorizer_that_says_unauthorized_is_401_and_asked_again(gateway):
+    """1.54."""
+    error = {"errorType": "Exception", "errorMessage": "Unauthorized"}
+    asked = gateway.environment("Guard", lambda _: {"error": error})
+
+    answers = [gateway.request("GET", "/safe/1", headers=TOKEN) for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [401, 401]
+    assert answers[0].json == {"message": "Unauthorized"}
+    assert len(asked.frames) == 2
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"error": {"errorType": "ValueError", "errorMessage": "no"}},
+        {"result": {"principalId": "someone"}},
+        {"result": None},
+        {"die": True},
+    ],
+)
+def test_an_authorizer_that_fails_is_500(gateway, frame):
+    """1.55."""
+    gateway.environment("Guard", lambda _: frame)
+
+    answer = gateway.request("GET", "/safe/1", headers=TOKEN)
+
+    assert (answer.status, answer.json) == (500, {"message": None})
+    assert answer.headers["x-amzn-ErrorType"] == "AuthorizerConfigurationException"
+
+
+def test_an_authorizer_without_a_free_environment_is_503(gateway):
+    answer = gateway.request("GET", "/safe/1", headers=TOKEN)
+
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "1"

@@ -1,0 +1,269 @@
+"""HTTP as hostile and slow clients send it: refused and closed, never interpreted."""
+
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.integration.gateway_process import GatewayProcess, ok, read_all, read_response
+
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api:
+    Type: AWS::Serverless::Api
+    Properties: {StageName: prod}
+  Pages:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.pages
+      Runtime: python3.13
+      CodeUri: functions/
+      Events:
+        Page:
+          Type: Api
+          Properties: {RestApiId: !Ref Api, Method: ANY, Path: "/pages/{name}"}
+"""
+
+HEAD = b"POST /pages/one HTTP/1.1\r\nHost: a\r\n"
+GET = b"GET /pages/%b HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST = b"GET /pages/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    with GatewayProcess(tmp_path_factory.mktemp("gateway"), TEMPLATE) as process:
+        process.environment("Pages", ok)
+        yield process
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(b"GET /pages/one\r\n\r\n", id="HTTP/0.9"),
+        pytest.param(b"GET /pages/one HTTP/2.0\r\nHost: a\r\n\r\n", id="a version that is not 1.x"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01", id="TLS"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2"),
+        pytest.param(b"FETCH /pages/one HTTP/1.1\r\nHost: a\r\n\r\n", id="an unknown method"),
+        pytest.param(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", id="CONNECT"),
+        pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", id="asterisk form"),
+        pytest.param(b"GET pages/one HTTP/1.1\r\nHost: a\r\n\r\n", id="no leading slash"),
+        pytest.param(b"GET /pages/\x01 HTTP/1.1\r\nHost: a\r\n\r\n", id="control in the target"),
+        pytest.param(b"GET http://b/pages/one HTTP/1.1\r\nHost: a\r\n\r\n", id="another host"),
+        pytest.param(b"GET /pages/one HTTP/1.1\r\n\r\n", id="no host"),
+        pytest.param(b"GET /pages/one HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", id="two hosts"),
+        pytest.param(b"GET /pages/one HTTP/1.1\nHost: a\n\n", id="bare line feeds"),
+        pytest.param(b"GET /pages/one HTTP/1.1\r\nHost : a\r\n\r\n", id="space before the colon"),
+        pytest.param(b"GET /pages/one HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", id="a fold"),
+        pytest.param(b"GET /pages/one HTTP/1.1\r\nHost: a\x00b\r\n\r\n", id="NUL in a value"),
+        pytest.param(b"GET /pages/one HTTP/1.1\r\nHost: a\r\nX\x00: b\r\n\r\n", id="NUL in a name"),
+        pytest.param(b"GET /pages/one HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", id="no name"),
+        pytest.param(
+            HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="length and chunks",
+        ),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+            id="chunks and length",
+        ),
+        pytest.param(
+            HEAD + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", id="two equal lengths"
+        ),
+        pytest.param(
+            HEAD + b"Content-Length: 3\r\ncontent-length: 4\r\n\r\nabcd", id="two lengths"
+        ),
+        pytest.param(HEAD + b"Content-Length: +3\r\n\r\nabc", id="a signed length"),
+        pytest.param(HEAD + b"Content-Length: 3, 3\r\n\r\nabc", id="a list of lengths"),
+        pytest.param(HEAD + b"Content-Length: -1\r\n\r\n", id="a negative length"),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", id="another coding"
+        ),
+        pytest.param(HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", id="almost chunked"),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="chunked twice",
+        ),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", id="a chunk without size"),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", id="a huge chunk"
+        ),
+        pytest.param(
+            b"POST /pages/one HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="chunks in HTTP/1.0",
+        ),
+    ],
+)
+def test_what_is_not_http_is_400_and_closed(gateway, request_bytes):
+    answer = gateway.raw(request_bytes)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"Connection: close" in head
+    assert b"x-amzn-RequestId: " in head
+    assert json.loads(body) == {"message": "Bad Request"}
+
+
+def test_nothing_after_a_framing_error_is_interpreted(gateway):
+    smuggled = b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n" + GET % b"smuggled"
+
+    answer = gateway.raw(HEAD + smuggled)
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_pipelined_requests_are_answered_in_order(gateway):
+    names = [b"%d" % number for number in range(50)]
+
+    answer = gateway.raw(b"".join(GET % name for name in names) + LAST)
+
+    paths = [json.loads(part)["path"] for part in bodies(answer)]
+    assert paths == [f"/pages/{name.decode()}" for name in names] + ["/pages/last"]
+
+
+def test_a_malformed_request_behind_good_ones_is_answered_last(gateway):
+    answer = gateway.raw(GET % b"one" + GET % b"two" + b"nonsense\r\n\r\n")
+
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"200", b"200", b"400"]
+
+
+def test_pipelining_without_end_is_cut(gateway):
+    answer = gateway.raw(GET % b"x" * 2000)
+
+    assert answer.count(b"HTTP/1.1 400 ") == 1
+    assert answer.count(b"HTTP/1.1 200 ") <= 300
+
+
+def test_bytes_may_come_one_by_one(gateway):
+    request = HEAD + b"Content-Length: 3\r\nConnection: close\r\n\r\nabc"
+    with connect(gateway) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in request:
+            client.sendall(bytes([byte]))
+
+        assert json.loads(bodies(read_all(client))[0])["body"] == "abc"
+
+
+def test_chunks_and_trailers_make_one_body(gateway):
+    chunks = b"3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n"
+
+    answer = gateway.raw(HEAD + b"Transfer-Encoding: Chunked\r\nConnection: close\r\n\r\n" + chunks)
+
+    event = json.loads(bodies(answer)[0])
+    assert event["body"] == "abcde"
+    assert "X-Trailer" not in event["headers"]
+
+
+def test_the_absolute_form_is_taken_for_the_same_host(gateway):
+    request = b"GET http://a:1/pages/one?x=1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n\r\n"
+
+    event = json.loads(bodies(gateway.raw(request))[0])
+
+    assert (event["path"], event["queryStringParameters"]) == ("/pages/one", {"x": "1"})
+
+
+def test_http_1_0_is_closed_unless_it_asks_to_stay(gateway):
+    closed = gateway.raw(b"GET /pages/one HTTP/1.0\r\n\r\n")
+    with connect(gateway) as client:
+        client.sendall(b"GET /pages/one HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        kept, _ = read_response(client)
+        client.sendall(LAST)
+        assert read_all(client).startswith(b"HTTP/1.1 200 ")
+
+    assert b"Connection: close" in closed
+    assert b"Connection: keep-alive" in kept
+
+
+def test_head_is_answered_without_a_body(gateway):
+    """1.16: HEAD is a method like another."""
+    request = b"HEAD /pages/one HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    head, _, body = gateway.raw(request).partition(b"\r\n\r\n")
+
+    assert body == b""
+    assert b"Content-Length: 0" not in head
+
+
+def test_a_client_that_expects_100_gets_it_before_its_body(gateway):
+    with connect(gateway) as client:
+        client.sendall(HEAD + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert read_response(client)[0] == b"HTTP/1.1 100 Continue"
+        client.sendall(b"ok")
+        _, body = read_response(client)
+
+    assert json.loads(body)["body"] == "ok"
+
+
+def test_a_client_that_expects_anything_else_is_refused(gateway):
+    answer = gateway.raw(HEAD + b"Content-Length: 2\r\nExpect: a-miracle\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 417 ")
+
+
+def test_an_upgrade_is_answered_as_http_1_1_and_closed(gateway):
+    request = b"GET /pages/one HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+    answer = gateway.raw(request + b"\x00\x00\x00")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_an_endless_header_is_cut_before_it_ends(gateway):
+    answer = gateway.raw(b"GET /pages/one HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 30_000)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_target_over_10240_bytes_is_refused(gateway):
+    """1.37."""
+    request = b"GET /pages/one?%b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    fits = gateway.raw(request % (b"x" * 10_000))
+    too_long = gateway.raw(request % (b"x" * 10_240))
+
+    assert fits.startswith(b"HTTP/1.1 200 ")
+    assert too_long.startswith(b"HTTP/1.1 413 ")
+
+
+def test_what_comes_too_slowly_is_408_while_others_are_served(gateway):
+    """5 s for a head, 10 s for a body."""
+    began_s = time.monotonic()
+    with connect(gateway) as slow_head, connect(gateway) as slow_body:
+        slow_head.sendall(b"GET /pages/one HTTP/1.1\r\nHost: a\r\n")
+        slow_body.sendall(HEAD + b"Content-Length: 9\r\n\r\nabc")
+        assert gateway.request("GET", "/pages/other").status == 200
+        head_answer, head_s = read_all(slow_head), time.monotonic() - began_s
+        body_answer, body_s = read_all(slow_body), time.monotonic() - began_s
+
+    assert head_answer.startswith(b"HTTP/1.1 408 ")
+    assert body_answer.startswith(b"HTTP/1.1 408 ")
+    assert 5 <= head_s < 8
+    assert 10 <= body_s < 13
+
+
+def test_connections_that_are_cut_in_the_middle_leave_nothing_behind(gateway):
+    before = gateway.metric("process_open_fds")
+    for _ in range(50):
+        with connect(gateway) as client:
+            client.sendall(HEAD + b"Content-Length: 9\r\n\r\nabc")
+
+    wait_until(lambda: gateway.metric("process_open_fds") <= before)
+
+
+def connect(gateway: GatewayProcess) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", gateway.port), timeout=15)
+
+
+def bodies(answer: bytes) -> list[bytes]:
+    """The bodies of all responses in `answer`."""
+    found = []
+    while answer:
+        head, _, answer = answer.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        found.append(answer[:length])
+        answer = answer[length:]
+    return found
