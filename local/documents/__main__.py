@@ -13,6 +13,8 @@ import uvloop
 from local.documents.server import Connection, Server
 from local.documents.store import Store
 
+FLUSH_S = 1.0  # for clients to take their last answers
+
 
 async def serve(host: str, port: int, path: Path) -> None:
     loop = asyncio.get_running_loop()
@@ -22,21 +24,14 @@ async def serve(host: str, port: int, path: Path) -> None:
     store = Store(path)
     server = Server(store)
     listener = await loop.create_server(lambda: Connection(server), host, port, backlog=1024)
-    duties = [
-        asyncio.create_task(duty())
-        for duty in (server.sweep, server.close_idle_cursors, server.checkpoint)
-    ]
+    housekeeping = asyncio.create_task(server.keep_house())
     logging.info("documents on %s:%d, data in %s", host, port, path)
     await stopped.wait()
     # No new requests, then what is written becomes durable and is answered, then the file.
     listener.close()
-    for duty in duties:
-        duty.cancel()
-    await asyncio.gather(*duties, return_exceptions=True)
+    housekeeping.cancel()
     server.commit()
-    for connection in list(server.connections):
-        connection.close()
-    await asyncio.sleep(0)
+    await server.close(FLUSH_S)
     store.close()
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import bson.errors
+
 from local.documents import reads, writes
 from local.documents.collection import DOCUMENT_BYTES_MAX, Collection
 from local.documents.errors import DocumentsError
@@ -20,6 +22,14 @@ WRITE_BATCH_MAX = 100_000  # MongoDB's own limit
 INDEXES_MAX = 64  # MongoDB's own limit
 
 Reply = dict[str, Any] | bytes
+
+
+# What a field of a wrong type or a missing one leads to: the fields are used as they are meant,
+# not checked one by one before. Every statement is worked out before anything of it is stored.
+MALFORMED = (
+    *(LookupError, TypeError, AttributeError, ValueError, ArithmeticError),
+    bson.errors.BSONError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,7 @@ class Commands:
             self.store.begin()
         try:
             return command.run(self, body.get("$db", "admin"), body)
-        except (KeyError, TypeError, AttributeError) as error:
+        except MALFORMED as error:
             raise DocumentsError(9, f"malformed command {name}: {error!r}") from error
 
     def find(self, database: str, body: Document) -> bytes:

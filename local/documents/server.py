@@ -13,7 +13,6 @@ from local.documents.store import Store
 CONNECTIONS_MAX = 1_000
 SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
 CHECKPOINT_S = 2  # how long the write-ahead log may grow between checkpoints
-CURSOR_SWEEP_S = 30
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class Server:
             body = self.commands.run(request.body)
         except DocumentsError as error:
             body = error.as_reply()
-        except RecursionError:
+        except RecursionError:  # MongoDB allows a hundred levels, Python several hundred
             body = DocumentsError(15, "the command is nested too deeply").as_reply()
         except sqlite3.Error as error:
             body = self._abandon(error)
@@ -70,28 +69,40 @@ class Server:
         self._waiting = [(connection, request, body) for connection, request, _ in self._waiting]
         return body
 
-    async def sweep(self) -> None:
-        """Delete what has expired, every SWEEP_S, a bounded number at a time."""
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            while self.store.expire(time.time_ns() // 1_000_000):
-                self.commit()
-                await asyncio.sleep(0)
+    async def close(self, timeout_s: float) -> None:
+        """Close every connection behind the answers that are on their way."""
+        for connection in list(self.connections):
+            connection.close()
+        deadline_s = time.monotonic() + timeout_s
+        while self.connections and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.01)
 
-    async def close_idle_cursors(self) -> None:
-        while True:
-            await asyncio.sleep(CURSOR_SWEEP_S)
-            self.commands.cursors.expire(time.monotonic())
-
-    async def checkpoint(self) -> None:
-        """Keep the write-ahead log short: the bulk in a thread, the rest between two turns."""
+    async def keep_house(self) -> None:
+        """Keep the write-ahead log short, close idle cursors, delete what has expired."""
+        next_sweep_s = time.monotonic() + SWEEP_S
         while True:
             await asyncio.sleep(CHECKPOINT_S)
-            if self._written:
-                self._written = False
-                await asyncio.to_thread(self.store.checkpoint_beside)
-                self.commit()
-                self.store.checkpoint()
+            try:
+                await self._checkpoint()
+                self.commands.cursors.expire(time.monotonic())
+                if time.monotonic() >= next_sweep_s:
+                    await self._sweep()
+                    next_sweep_s = time.monotonic() + SWEEP_S
+            except sqlite3.Error as error:
+                self._abandon(error)
+
+    async def _checkpoint(self) -> None:
+        """Copy the bulk of the log in a thread; the few pages added meanwhile between two turns."""
+        if self._written:
+            self._written = False
+            await asyncio.to_thread(self.store.checkpoint_beside)
+            self.commit()
+            self.store.checkpoint()
+
+    async def _sweep(self) -> None:
+        while self.store.expire(time.time_ns() // 1_000_000):
+            self.commit()
+            await asyncio.sleep(0)
 
 
 class Connection(asyncio.Protocol):

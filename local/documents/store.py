@@ -95,7 +95,15 @@ class Store:
         return True
 
     def create_index(self, collection: Collection, index: Index) -> None:
-        collection.create_index(index)
+        """Make the index; if a document does not allow it, nothing of it remains."""
+        self._connection.execute("SAVEPOINT index_creation")
+        try:
+            collection.create_index(index)
+        except DocumentsError:
+            self._connection.execute("ROLLBACK TO index_creation")
+            raise
+        finally:
+            self._connection.execute("RELEASE index_creation")
         definition = bson.encode(index.as_document())
         self._connection.execute(
             "INSERT INTO indexes (collection, id, definition, multikey) VALUES (?, ?, ?, ?)",
