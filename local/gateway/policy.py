@@ -119,6 +119,12 @@ def _wildcard(text: str, flags: re.RegexFlag) -> re.Pattern[str]:
 
 
 def _expression(text: str) -> str:
-    """`*` is any run of characters, `?` one; `**` is `*`, which spares the search work."""
-    collapsed = re.sub(r"\*+", "*", text)
-    return re.escape(collapsed).replace(r"\*", ".*").replace(r"\?", ".")
+    """`*` is any run of characters, `?` one.
+
+    The groups are atomic, as in `fnmatch`: a long path of the client's choice is searched once.
+    """
+    first, *rest = [re.escape(part).replace(r"\?", ".") for part in re.split(r"\*+", text)]
+    if not rest:
+        return first
+    *inner, last = rest
+    return first + "".join(f"(?>.*?{part})" for part in inner) + f".*{last}"
