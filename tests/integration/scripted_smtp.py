@@ -52,7 +52,8 @@ class _Connection(socketserver.StreamRequestHandler):
         self.script: ScriptedSmtp = self.server.script  # type: ignore[attr-defined]
         self.script.connections += 1
         self.taken = 0
-        self._reset()
+        self.recipients = 0
+        self.is_open = False
         self._say("220 ready")
         while self.taken < self.script.mails_a_connection:
             line = self.rfile.readline().decode().strip()
