@@ -1,0 +1,233 @@
+"""A small system for tests of the load test: every route that it asks, on one port, with faults.
+
+`python load_system.py FAULT` prints its port and serves until it is killed. It keeps what it is
+sent and answers lists, metrics, journals and queues from that, but for the one fault it was given.
+"""
+
+import asyncio
+import itertools
+import json
+import socket
+import struct
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+STALL_S = 0.5
+DECLINES = {
+    "pm_card_chargeDeclined": "generic_decline",
+    "pm_card_insufficientFunds": "insufficient_funds",
+    "pm_card_expiredCard": "expired_card",
+    "pm_card_processingError": "processing_error",
+}
+RAW_ANSWERS = {
+    "refuses with 503": b"HTTP/1.1 503 X\r\ncontent-length: 2\r\n\r\n{}",
+    "answers nonsense": b"HTTP/1.1 201 Created\r\ncontent-length: 5\r\n\r\n<html",
+}
+Answer = tuple[int, object]
+
+
+class System:
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        self.numbers = itertools.count(1)
+        self.payments: dict[str, dict[str, Any]] = {}  # by idempotency key
+        self.extra_payments: list[dict[str, Any]] = []
+        self.charges: list[dict[str, Any]] = []
+        self.notifications: dict[str, dict[str, Any]] = {}
+        self.mails: list[dict[str, Any]] = []
+        self.events: dict[str, str] = {}  # event id -> name
+        self.posts = 0
+        self.stalled = False
+
+    def once(self) -> bool:
+        """True the first time a fault is due, and never again."""
+        first, self.stalled = not self.stalled, True
+        return first
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        parts = urlsplit(path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        route = f"{method} {parts.path}"
+        if route.startswith("GET /v1/payments/"):
+            wanted = parts.path.rpartition("/")[2]
+            found = [each for each in self.payments.values() if each["id"] == wanted]
+            return (200, found[0]) if found else (404, {"code": "not_found"})
+        answers = {
+            "GET /health": lambda: (200, {"status": "ok"}),
+            "POST /oauth2/token": lambda: (200, {"access_token": "token"}),
+            "POST /v1/payments": lambda: self.create_payment(headers, body),
+            "POST /v1/analytics/events": lambda: self.create_event(body),
+            "POST /v1/notifications": lambda: self.create_notification(headers, body),
+            "GET /v1/payments": lambda: self.page(
+                [*self.payments.values(), *self.extra_payments], query
+            ),
+            "GET /v1/notifications": lambda: self.page([*self.notifications.values()], query),
+            "GET /v1/analytics/metrics": lambda: self.metric(query),
+            "GET /charges": lambda: self.lines("charges", self.charges, query),
+            "GET /messages": lambda: self.lines("messages", self.mails, query),
+            "GET /api/queues": lambda: (200, {"queues": [self.queue()]}),
+            "GET /api/processes": lambda: (200, [self.process()]),
+        }
+        return answers[route]()
+
+    def create_payment(self, headers: dict[str, str], body: bytes) -> Answer:
+        key, asked = headers["idempotency-key"], json.loads(body)
+        if key in self.payments:
+            return 201, self.payments[key]
+        number = next(self.numbers)
+        code = DECLINES.get(asked["payment_method"])
+        payment = {
+            "id": f"pay_{number}",
+            "status": "failed" if code else "succeeded",
+            "amount": asked["amount"],
+            "amount_captured": 0 if code else asked["amount"],
+            "currency": asked["currency"],
+            "description": asked["description"],
+            "created_at": now(),
+        }
+        if code:
+            payment["failure"] = {"code": code}
+        self.payments[key] = payment
+        self.settle(payment, asked)
+        if self.fault == "stores a payment twice" and self.once():
+            self.extra_payments.append(payment | {"id": f"pay_{number}_again"})
+        return 201, payment
+
+    def settle(self, payment: dict[str, Any], asked: dict[str, Any]) -> None:
+        charge = {
+            "reference": payment["id"],
+            "amount": asked["amount"],
+            "currency": asked["currency"],
+            "captured": payment["amount_captured"] > 0,
+            "created_ms": round(time.time() * 1000),
+        }
+        copies = 1
+        if self.fault == "never charges a payment" and self.once():
+            copies = 0
+        elif self.fault == "charges a payment twice" and self.once():
+            copies = 2
+        elif self.fault == "charges another amount" and self.once():
+            charge["amount"] += 1
+        elif self.fault == "charges without a payment" and self.once():
+            self.charges.append(charge | {"reference": "pay_nobody"})
+        self.charges += [charge] * copies
+        if self.fault == "leaves a payment in processing" and self.once():
+            payment["status"] = "processing"
+        self.events[f"{payment['id']}.event"] = f"payment.{payment['status']}"
+        if asked.get("receipt_email") and self.fault != "mails no receipt":
+            self.mails.append({"message_id": "<receipt>", "to": asked["receipt_email"]})
+
+    def create_event(self, body: bytes) -> Answer:
+        event = json.loads(body)
+        if self.fault != "loses an event" or not self.once():
+            self.events[event["event_id"]] = event["name"]
+        if self.fault == "counts an event twice" and self.once():
+            self.events[event["event_id"] + "again"] = event["name"]
+        return 202, {"accepted": 1, "rejected": []}
+
+    def create_notification(self, headers: dict[str, str], body: bytes) -> Answer:
+        number = next(self.numbers)
+        created = {"id": f"ntf_{number}", "status": "delivered", "created_at": now()}
+        mail = {"message_id": f"<ntf_{number}@spillway.example>", "to": json.loads(body)["to"]}
+        copies = 2 if self.fault == "mails a notification twice" and self.once() else 1
+        if self.fault == "mails no notification" and self.once():
+            copies = 0
+        self.mails += [mail] * copies
+        if self.fault == "leaves a notification queued" and self.once():
+            created["status"] = "queued"
+        self.notifications[headers["idempotency-key"]] = created
+        return 202, created
+
+    def page(self, stored: list[dict[str, Any]], query: dict[str, str]) -> Answer:
+        newest = stored[::-1]
+        if self.fault == "loses a payment" and "pay_" in str(newest[:1]):
+            newest = newest[:-1]
+        ids = [each["id"] for each in newest]
+        start = ids.index(query["starting_after"]) + 1 if "starting_after" in query else 0
+        end = start + int(query["limit"])
+        return 200, {"data": newest[start:end], "has_more": end < len(newest)}
+
+    def metric(self, query: dict[str, str]) -> Answer:
+        count = sum(name == query["name"] for name in self.events.values())
+        return 200, {"points": [{"at": query["from"], "count": count}] if count else []}
+
+    def lines(self, key: str, journal: list[dict[str, Any]], query: dict[str, str]) -> Answer:
+        start = int(query["after"])
+        end = start + int(query["limit"])
+        return 200, {key: journal[start:end], "next": end if end < len(journal) else None}
+
+    def queue(self) -> dict[str, Any]:
+        dead = int(self.fault == "leaves a dead letter")
+        depths = {"visible": 0, "delayed": 0, "in_flight": 0, "oldest_age_s": 0.0}
+        return {"name": "payments", **depths, "dlq": dead}
+
+    def process(self) -> dict[str, Any]:
+        cpu_s = time.process_time()
+        return {"name": "gateway", "pid": 1, "restarts": 0, "cpu_s": cpu_s, "rss_mb": 20.0}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                first, *lines = head.split("\r\n")[:-2]
+                pairs = (line.split(": ", 1) for line in lines)
+                headers = {name.lower(): value for name, value in pairs}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                method, path, _ = first.split(" ")
+                if await self.misbehave(method, path, headers, body, writer):
+                    return
+                status, answer = self.answer(method, path, headers, body)
+                writer.write(response(status, answer))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def misbehave(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        """Do what the fault asks of this request; True if it has then been dealt with."""
+        if method != "POST" or path != "/v1/payments":
+            return False
+        self.posts += 1
+        if self.fault == "stalls" and self.posts > 5 and self.once():
+            time.sleep(STALL_S)
+        if self.fault == "resets" and self.posts % 5 == 0:
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            return True
+        if self.fault == "stores, then never answers" and self.once():
+            self.answer(method, path, headers, body)
+            return True
+        if self.fault in RAW_ANSWERS:
+            writer.write(RAW_ANSWERS[self.fault])
+            writer.close()
+            return True
+        return self.fault == "hangs"
+
+
+def response(status: int, answer: object) -> bytes:
+    body = json.dumps(answer).encode()
+    return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def main() -> None:
+    server = await asyncio.start_server(System(sys.argv[1]).serve, "127.0.0.1", 0, backlog=1024)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,150 @@
+"""The audit against a system that keeps everything, and against ones that lose or double."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from loadtest.api import Api
+from loadtest.audit import Audit, Period, audit
+from loadtest.claims import Claims, claims_of, resolve
+from loadtest.journal import OK, Journal
+from loadtest.monitor import QueueWatch
+from loadtest.profile import schedule, steady
+from loadtest.records import Sources
+from loadtest.scenarios import SCENARIOS, Requests, Workload, id_in, workload
+
+SYSTEM = Path(__file__).parent / "load_system.py"
+RUN = "20261123t101500abcd"
+WORK = workload(schedule(steady(40, 12)))
+
+
+@contextmanager
+def system(fault: str) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, str(SYSTEM), fault], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def send_everything(base: str, work: Workload = WORK) -> tuple[Claims, Requests]:
+    """Send every arrival one after the other, and return what may be claimed then."""
+    requests = Requests(work, run=RUN, token="token", host="127.0.0.1", keep_alive=True)
+    journal = Journal(len(work))
+    api = Api(base)
+    for index in range(len(work)):
+        status, body = api.send(requests.of(index))
+        assert status == SCENARIOS[work.scenario[index]].status
+        journal.ids[index] = id_in(work.scenario[index], body)
+        journal.outcome[index] = OK
+    api.close()
+    return claims_of(work, journal, RUN), requests
+
+
+def audited(base: str, claims: Claims, since_s: float) -> Audit:
+    witnesses = [Api(base) for _ in range(4)]
+    names = ("system", "console", "provider", "mailbox")
+    sources = Sources(**dict(zip(names, witnesses, strict=True)))
+    period = Period(since_s=since_s, until_s=time.time(), payment_events_before={})
+    result = audit(claims, sources, period)
+    for witness in witnesses:
+        witness.close()
+    return result
+
+
+def test_a_system_that_keeps_everything_shows_no_difference():
+    with system("none") as base:
+        since_s = time.time()
+        claims, _ = send_everything(base)
+        result = audited(base, claims, since_s)
+
+    assert result.differences() == ()
+    assert result.payments_accepted == result.payments_stored == result.provider_effects > 100
+    assert result.events_accepted == result.events_counted == 120
+    assert result.notifications_accepted == result.notifications_delivered == 120
+    assert result.payment_events_expected == result.payment_events_counted
+    assert result.receipts_expected == result.receipts_delivered > 0
+    assert (result.lost, result.doubled, result.notifications_doubled) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "figures"),
+    [
+        ("loses a payment", "accepted payment not stored", {"lost": 1}),
+        ("stores a payment twice", "one key, several payments", {"doubled": 1}),
+        ("never charges a payment", "accepted payment never charged", {"lost": 1}),
+        ("charges a payment twice", "charged more than once", {"doubled": 1}),
+        ("charges another amount", "charge of another amount", {"ledger_imbalance": 1}),
+        ("charges without a payment", "charged by the provider without a payment", {}),
+        ("leaves a payment in processing", "payment in the wrong state", {}),
+        ("loses an event", "events counted", {"events_counted": 119}),
+        ("counts an event twice", "events counted", {"events_counted": 121}),
+        ("leaves a notification queued", "notification not delivered", {}),
+        ("mails no notification", "delivered, but not in the mailbox", {}),
+        ("mails a notification twice", "mailed more than once", {"notifications_doubled": 1}),
+        ("mails no receipt", "receipts mailed", {"receipts_delivered": 0}),
+    ],
+)
+def test_each_kind_of_difference_is_found_and_named(fault: str, kind: str, figures: dict[str, int]):
+    with system(fault) as base:
+        since_s = time.time()
+        claims, _ = send_everything(base)
+        result = audited(base, claims, since_s)
+
+    assert kind in result.found
+    assert any(line.startswith(f"{kind}: ") for line in result.differences())
+    assert {name: getattr(result, name) for name in figures} == figures
+
+
+def test_a_repeated_key_that_gets_another_id_is_a_difference():
+    claims = Claims(RUN)
+    claims.accept(1, 4, "pay_1")
+    claims.accept(1, 4, "pay_2")
+    with system("none") as base:
+        result = audited(base, claims, time.time())
+
+    assert "a repeated key answered with another payment" in result.found
+
+
+def test_a_key_without_an_answer_is_sent_once_more_and_then_counts_as_accepted():
+    with system("none") as base:
+        since_s = time.time()
+        claims, requests = send_everything(base)
+        lost_answer = min(claims.payments)
+        payment_id = claims.payments.pop(lost_answer)
+        claims.unresolved = {lost_answer}
+        api = Api(base)
+        resolve(claims, WORK, requests, api)
+        api.close()
+        result = audited(base, claims, since_s)
+
+    assert claims.payments[lost_answer] == payment_id
+    assert result.unresolved == 0
+    assert result.differences() == ()
+
+
+def test_a_witness_that_does_not_answer_is_a_difference():
+    with system("none") as base:
+        since_s = time.time()
+        claims, _ = send_everything(base, workload(schedule(steady(8, 1))))
+    result = audited(base, claims, since_s)
+
+    assert "could not be audited" in result.found
+
+
+def test_a_message_in_a_dead_letter_queue_is_named():
+    with system("leaves a dead letter") as base:
+        console = Api(base)
+        watch = QueueWatch(console)
+        watch.drain(lambda _: None)
+        console.close()
+
+    assert watch.undrained() == ("1 messages of payments are in its dead-letter queue",)
