@@ -11,6 +11,7 @@ from backend import idempotency
 from backend.errors import Conflict, InvalidRequest, Unavailable
 from backend.idempotency import Claim, Replayed, idempotent
 
+Server = Any  # redis-py types its answers as bytes or text, whatever decode_responses says
 NOBODY = "redis://127.0.0.1:1/0"
 CLAIM = Claim(tenant="demo", key="k-1", fingerprint="sha of the body")
 
@@ -47,7 +48,7 @@ class Operation:
 
 
 @pytest.fixture
-def server(valkey: str) -> Iterator[redis.Redis]:
+def server(valkey: str) -> Iterator[Server]:
     with redis.Redis.from_url(valkey, decode_responses=True) as client:
         yield client
         client.config_set("maxmemory", 0)
@@ -66,13 +67,13 @@ def operation(valkey: str, deadline: Deadline) -> Operation:
     return Operation(valkey)
 
 
-def pass_the_deadline(server: redis.Redis) -> None:
+def pass_the_deadline(server: Server) -> None:
     (record,) = server.keys("idempotency:*")
     server.hset(record, "until", 1)
 
 
-def evalsha_calls(server: redis.Redis) -> int:
-    return server.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+def evalsha_calls(server: Server) -> int:
+    return int(server.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
 
 
 def test_a_repeat_with_the_same_payload_gets_the_first_answer(operation: Operation):
@@ -148,9 +149,7 @@ def test_keys_are_apart_by_tenant_key_and_operation(
     assert not isinstance(other.call(claim=claim), Replayed)
 
 
-def test_a_claim_past_its_deadline_is_taken_over(
-    valkey: str, server: redis.Redis, operation: Operation
-):
+def test_a_claim_past_its_deadline_is_taken_over(valkey: str, server: Server, operation: Operation):
     second_process = Operation(valkey)
     answers: list[Any] = []
 
@@ -166,7 +165,7 @@ def test_a_claim_past_its_deadline_is_taken_over(
 
 
 def test_the_answer_of_a_process_that_was_overtaken_does_not_count(
-    valkey: str, server: redis.Redis, operation: Operation
+    valkey: str, server: Server, operation: Operation
 ):
     second_process = Operation(valkey)
 
@@ -182,7 +181,7 @@ def test_the_answer_of_a_process_that_was_overtaken_does_not_count(
 
 
 def test_the_failure_of_a_process_that_was_overtaken_frees_nothing(
-    valkey: str, server: redis.Redis, operation: Operation
+    valkey: str, server: Server, operation: Operation
 ):
     second_process = Operation(valkey)
 
@@ -199,7 +198,7 @@ def test_the_failure_of_a_process_that_was_overtaken_frees_nothing(
 
 
 def test_a_claim_is_held_for_the_rest_of_the_invocation_and_not_longer(
-    server: redis.Redis, deadline: Deadline, operation: Operation
+    server: Server, deadline: Deadline, operation: Operation
 ):
     deadline.remaining_ms = 2500
     seen: list[int] = []
@@ -238,7 +237,7 @@ def test_an_empty_key_is_a_bug_of_the_caller():
         Claim(tenant="demo", key="", fingerprint="")
 
 
-def test_every_record_has_an_end(server: redis.Redis, operation: Operation):
+def test_every_record_has_an_end(server: Server, operation: Operation):
     ends: list[int] = []
     operation.during.append(lambda: ends.append(server.ttl(*server.keys("idempotency:*"))))
     operation.call(claim=CLAIM)
@@ -247,7 +246,7 @@ def test_every_record_has_an_end(server: redis.Redis, operation: Operation):
     assert all(0 < end <= idempotency.EXPIRES_AFTER_S for end in ends)
 
 
-def test_a_new_key_is_two_round_trips_and_a_replay_one(server: redis.Redis, operation: Operation):
+def test_a_new_key_is_two_round_trips_and_a_replay_one(server: Server, operation: Operation):
     operation.call(claim=Claim(tenant="demo", key="first", fingerprint=""))
     before = evalsha_calls(server)
     operation.call(claim=CLAIM)
@@ -273,7 +272,7 @@ def test_without_a_cache_an_operation_that_must_not_run_is_refused(deadline: Dea
 
 
 def test_a_full_cache_is_no_cache_and_lets_claims_be_completed(
-    valkey: str, server: redis.Redis, deadline: Deadline
+    valkey: str, server: Server, deadline: Deadline
 ):
     operation = Operation(valkey, without_cache="run")
     operation.during.append(lambda: server.config_set("maxmemory", 1))
@@ -285,9 +284,7 @@ def test_a_full_cache_is_no_cache_and_lets_claims_be_completed(
     assert isinstance(operation.call(claim=CLAIM), Replayed)
 
 
-def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
-    server: redis.Redis, operation: Operation
-):
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(server: Server, operation: Operation):
     operation.during.append(lambda: server.acl_setuser("default", commands=["-evalsha"]))
     answer = operation.call(claim=CLAIM)
     server.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
@@ -298,7 +295,7 @@ def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
 
 
 def test_a_failure_that_cannot_be_recorded_is_still_the_function_s_own(
-    server: redis.Redis, operation: Operation
+    server: Server, operation: Operation
 ):
     def fail_without_cache() -> None:
         server.acl_setuser("default", commands=["-evalsha"])
@@ -310,7 +307,7 @@ def test_a_failure_that_cannot_be_recorded_is_still_the_function_s_own(
 
 
 def test_a_record_that_is_gone_is_not_brought_back_by_its_answer(
-    server: redis.Redis, operation: Operation
+    server: Server, operation: Operation
 ):
     operation.during.append(server.flushall)
     operation.call(claim=CLAIM)

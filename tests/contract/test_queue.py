@@ -4,13 +4,13 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import boto3
 import pytest
 import redis
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
 from backend.queues import Message, Queue
@@ -96,7 +96,8 @@ class OnMoto:
 
     def pass_time(self, seconds: int) -> None:
         backend = sqs_backends[DEFAULT_ACCOUNT_ID][settings.aws_region]
-        for message in backend.queues["orders"]._messages:
+        messages: list[Any] = backend.queues["orders"]._messages
+        for message in messages:
             message.visible_at -= seconds * 1000
             message.delayed_until -= seconds * 1000
             message.sent_timestamp -= seconds * 1000

@@ -4,8 +4,9 @@ import json
 import math
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -16,11 +17,18 @@ from backend.queues.redis_queue import Keys, RedisQueue
 from backend.settings import settings
 from tests.conftest import wait_until
 
+Server = Any  # redis-py types its answers as bytes or text, whatever decode_responses says
 KEYS = Keys("orders")
 DEAD = Keys("orders-dlq")
 
 # id -> (receive count, seconds from now until it is visible); negative: visible since then
 State = dict[str, tuple[int, int]]
+
+
+def release_all(queue: Queue, handles: Sequence[str]) -> None:
+    for handle in handles:
+        queue.release(handle, after_s=0)
+
 
 # what happens | before | call | after | dead-letter queue after
 TRANSITIONS: list[tuple[str, State, Callable[[Queue], object], State, State]] = [
@@ -76,7 +84,7 @@ TRANSITIONS: list[tuple[str, State, Callable[[Queue], object], State, State]] = 
     (
         "a release with an older or unknown handle changes nothing",
         {"a": (2, 30)},
-        lambda queue: [queue.release(handle, after_s=0) for handle in ("a:1", "b:1", "nonsense")],
+        lambda queue: release_all(queue, ["a:1", "b:1", "nonsense"]),
         {"a": (2, 30)},
         {},
     ),
@@ -84,7 +92,7 @@ TRANSITIONS: list[tuple[str, State, Callable[[Queue], object], State, State]] = 
 
 
 @pytest.fixture
-def server(valkey: str) -> Iterator[redis.Redis]:
+def server(valkey: str) -> Iterator[Server]:
     with redis.Redis.from_url(valkey, decode_responses=True) as client:
         yield client
         client.config_set("maxmemory", 0)
@@ -105,7 +113,7 @@ def orders(url: str, *, depth_max: int = 1000) -> RedisQueue:
     )
 
 
-def put(server: redis.Redis, keys: Keys, state: State) -> None:
+def put(server: Server, keys: Keys, state: State) -> None:
     now_ms = milliseconds(server)
     for id_, (count, visible_in_s) in state.items():
         server.zadd(keys.visible_at, {id_: now_ms + visible_in_s * 1000})
@@ -113,7 +121,7 @@ def put(server: redis.Redis, keys: Keys, state: State) -> None:
         server.hset(keys.progress, id_, f"{count}|{now_ms - 9000}|0|")
 
 
-def state_of(server: redis.Redis, keys: Keys) -> State:
+def state_of(server: Server, keys: Keys) -> State:
     """Read the queue, checking that its three structures hold the same messages."""
     now_ms = milliseconds(server)
     visible_at = dict(server.zrange(keys.visible_at, 0, -1, withscores=True))
@@ -125,13 +133,13 @@ def state_of(server: redis.Redis, keys: Keys) -> State:
     }
 
 
-def milliseconds(server: redis.Redis) -> int:
+def milliseconds(server: Server) -> int:
     seconds, micros = server.time()
-    return seconds * 1000 + micros // 1000
+    return int(seconds * 1000 + micros // 1000)
 
 
-def calls(server: redis.Redis, command: str) -> int:
-    return server.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0)
+def calls(server: Server, command: str) -> int:
+    return int(server.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,7 @@ def calls(server: redis.Redis, command: str) -> int:
     ids=[case[0] for case in TRANSITIONS],
 )
 def test_each_transition_leaves_the_state_that_its_name_says(
-    server: redis.Redis,
+    server: Server,
     queue: RedisQueue,
     before: State,
     call: Callable[[Queue], object],
@@ -177,7 +185,7 @@ def test_without_a_dead_letter_queue_a_message_comes_back_for_ever(valkey: str):
         queue.release(message.receipt_handle, after_s=0)
 
 
-def test_a_hundred_dead_messages_do_not_hide_a_living_one(server: redis.Redis, queue: RedisQueue):
+def test_a_hundred_dead_messages_do_not_hide_a_living_one(server: Server, queue: RedisQueue):
     put(server, KEYS, {f"dead {number}": (2, -60) for number in range(250)})
     queue.send("good")
 
@@ -200,7 +208,7 @@ def test_a_queue_at_its_depth_refuses_the_whole_batch_and_takes_more_once_it_has
 
 
 def test_a_repeated_send_of_the_same_id_sends_nothing_twice(
-    server: redis.Redis, queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
+    server: Server, queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("uuid.uuid4", lambda: "the same id")
     queue.send("a")
@@ -221,7 +229,7 @@ def fill(queue: Queue) -> int:
 
 
 def test_at_maxmemory_senders_are_refused_and_receivers_drain_the_queue(
-    server: redis.Redis, queue: RedisQueue
+    server: Server, queue: RedisQueue
 ):
     server.config_set("maxmemory", server.info("memory")["used_memory"] + 2_000_000)
     sent = fill(queue)
@@ -237,7 +245,7 @@ def test_at_maxmemory_senders_are_refused_and_receivers_drain_the_queue(
     assert queue.depth().visible == 1
 
 
-def test_one_send_wakes_one_of_the_waiting_receivers(server: redis.Redis, valkey: str):
+def test_one_send_wakes_one_of_the_waiting_receivers(server: Server, valkey: str):
     receivers = [orders(valkey) for _ in range(3)]
     with ThreadPoolExecutor() as pool:
         pending = [pool.submit(receiver.receive, wait_s=20) for receiver in receivers]
@@ -255,9 +263,7 @@ def test_one_send_wakes_one_of_the_waiting_receivers(server: redis.Redis, valkey
     assert sorted(m.body for each in pending for m in each.result()) == ["a", "b", "c", "d"]
 
 
-def test_a_full_batch_that_leaves_messages_wakes_the_next_receiver(
-    server: redis.Redis, valkey: str
-):
+def test_a_full_batch_that_leaves_messages_wakes_the_next_receiver(server: Server, valkey: str):
     receivers = [orders(valkey) for _ in range(3)]
     with ThreadPoolExecutor() as pool:
         pending = [pool.submit(receiver.receive, wait_s=20) for receiver in receivers]
@@ -267,9 +273,7 @@ def test_a_full_batch_that_leaves_messages_wakes_the_next_receiver(
         assert sorted(len(each.result(timeout=3)) for each in pending) == [5, 10, 10]
 
 
-def test_a_waiting_receiver_learns_of_a_delayed_message_sent_meanwhile(
-    server: redis.Redis, valkey: str
-):
+def test_a_waiting_receiver_learns_of_a_delayed_message_sent_meanwhile(server: Server, valkey: str):
     queue = orders(valkey)
     with ThreadPoolExecutor() as pool:
         pending = pool.submit(queue.receive, wait_s=20)
@@ -279,7 +283,7 @@ def test_a_waiting_receiver_learns_of_a_delayed_message_sent_meanwhile(
         assert [message.body for message in pending.result(timeout=4)] == ["later"]
 
 
-def test_an_idle_receiver_asks_twice_and_sleeps_between(server: redis.Redis, queue: RedisQueue):
+def test_an_idle_receiver_asks_twice_and_sleeps_between(server: Server, queue: RedisQueue):
     queue.send("a")
     queue.delete([message.receipt_handle for message in queue.receive()])
     before = calls(server, "evalsha")
@@ -288,7 +292,7 @@ def test_an_idle_receiver_asks_twice_and_sleeps_between(server: redis.Redis, que
     assert calls(server, "evalsha") == before + 2
 
 
-def test_each_call_is_one_round_trip(server: redis.Redis, queue: RedisQueue):
+def test_each_call_is_one_round_trip(server: Server, queue: RedisQueue):
     queue.send_batch([str(number) for number in range(20)])
     queue.delete([message.receipt_handle for message in queue.receive()])
     before = server.info("commandstats")
@@ -315,7 +319,7 @@ def test_two_receivers_at_once_never_take_the_same_message(valkey: str):
     assert sorted(taken) == sorted(str(number) for number in range(400))
 
 
-def test_the_age_is_that_of_the_oldest_message(server: redis.Redis, queue: RedisQueue):
+def test_the_age_is_that_of_the_oldest_message(server: Server, queue: RedisQueue):
     put(server, KEYS, {"a": (1, 30)})
     queue.send("b")
 
@@ -327,7 +331,7 @@ def test_an_empty_queue_has_no_age(queue: RedisQueue):
 
 
 def test_nothing_is_left_of_a_message_that_was_delayed_received_and_deleted(
-    server: redis.Redis, queue: RedisQueue
+    server: Server, queue: RedisQueue
 ):
     id_ = queue.send("a", delay_s=60)
     server.zincrby(KEYS.visible_at, -60_000, id_)
@@ -336,7 +340,7 @@ def test_nothing_is_left_of_a_message_that_was_delayed_received_and_deleted(
     assert server.keys("queue:*") == []
 
 
-def test_attributes_stay_out_of_the_body(server: redis.Redis, queue: RedisQueue):
+def test_attributes_stay_out_of_the_body(server: Server, queue: RedisQueue):
     id_ = queue.send("{}", attributes={"line": "a\nb"})
 
     assert json.loads(server.hget(KEYS.entries, id_).partition("\n")[0]) == {"line": "a\nb"}
@@ -367,14 +371,14 @@ def test_a_server_that_never_answers_is_unavailable_within_its_time():
             queue.send("a")
 
 
-def test_a_dropped_connection_is_opened_again(server: redis.Redis, queue: RedisQueue):
+def test_a_dropped_connection_is_opened_again(server: Server, queue: RedisQueue):
     queue.send("a")
     server.client_kill_filter(_type="normal", skipme=True)
 
     assert [message.body for message in queue.receive()] == ["a"]
 
 
-def test_a_waiting_receiver_survives_a_dropped_connection(server: redis.Redis, valkey: str):
+def test_a_waiting_receiver_survives_a_dropped_connection(server: Server, valkey: str):
     received: list[str] = []
     receiver = threading.Thread(
         target=lambda: received.extend(m.body for m in orders(valkey).receive(wait_s=10))
