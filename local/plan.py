@@ -37,7 +37,8 @@ def make(options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Syste
     """Return the system and the environment of its processes; raises BadInput."""
     try:
         template = load(options.template)
-        parse_address(f"unix:{options.state / 'run' / 'gateway.sock'}")  # the longest path of ours
+        longest = max(map(len, template.functions), default=0)
+        parse_address(f"unix:{options.state}/run/worker-0-{'x' * longest}.sock")
         ports = _ports(options, environ)
     except (TemplateError, AddressError, NoFreePort, OSError) as error:
         raise BadInput(str(error)) from error

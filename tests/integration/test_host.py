@@ -41,7 +41,7 @@ Resources:
 """
 
 HANDLER = """
-import datetime, decimal, os, signal, sys, tempfile, time
+import datetime, decimal, os, resource, signal, sys, tempfile, time
 from from_layer import WORD
 
 print("printed by the import")
@@ -93,6 +93,9 @@ def hang_disarmed(event, context):
 def slow(event, context):
     time.sleep(0.5)
     return "finished"
+
+def open_files(event, context):
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 def temporary(event, context):
     return tempfile.gettempdir()
@@ -273,6 +276,10 @@ def test_the_context_is_lambdas(peer: Peer):
 
 def test_the_remaining_time_is_never_negative(peer: Peer):
     assert peer.invoke("late_remaining", within_s=0.1)["result"] == 0
+
+
+def test_a_handler_may_open_as_many_files_as_on_lambda(peer: Peer):
+    assert peer.invoke("open_files")["result"] == 1024
 
 
 def test_what_the_handler_prints_comes_with_its_answer_and_what_the_import_printed_does_not(

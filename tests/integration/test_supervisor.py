@@ -70,7 +70,9 @@ class System:
         return self.folder / "state"
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "local", *arguments, "--state", str(self.state)]
+        command = [sys.executable, "-m", "local", *arguments]
+        if "--state" not in arguments:
+            command += ["--state", str(self.state)]
         return subprocess.run(
             command,
             env=self.variables,
@@ -295,6 +297,7 @@ def test_what_does_not_start_is_named_with_the_end_of_its_log_and_nothing_stays(
     [
         (["--template", "missing.yaml"], {}, "missing.yaml"),
         ([], {"GATEWAY_PORT": "many"}, "GATEWAY_PORT='many' is no port"),
+        (["--state", "/tmp/" + "x" * 90], {}, "choose a shorter state directory"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(
