@@ -8,12 +8,13 @@ import asyncio
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import httptools
 import uvloop
 
-from local.frames import LENGTH, FrameReader, decode, encode
+from local.frames import FrameReader, decode, encode
 
 ROOT = Path(__file__).parents[2]
 CONNECTIONS = 32
@@ -76,9 +77,7 @@ class NullEnvironment(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for payload in self._reader.feed(data):
             answer = {"id": decode(payload)["id"], "result": self._result, "stdout": ""}
-            frame = encode(answer)
-            assert len(frame) > LENGTH.size
-            self._transport.write(frame)
+            self._transport.write(encode(answer))
 
 
 class Client(asyncio.Protocol):
@@ -132,14 +131,13 @@ async def _run(runtime: Path, port: int, pid: int, rate: int, seconds: int) -> N
             break
         await asyncio.sleep(0.05)
     for function, result in (("Guard", POLICY), ("Nothing", RESULT)):
-        await loop.create_unix_connection(
-            lambda f=function, r=result: NullEnvironment(f, r), str(runtime)
-        )
+        await loop.create_unix_connection(partial(NullEnvironment, function, result), str(runtime))
     free: list[Client] = []
     latencies: list[float] = []
-    clients = [Client(free, latencies) for _ in range(CONNECTIONS)]
-    for client in clients:
-        await loop.create_connection(lambda c=client: c, "127.0.0.1", port)
+    clients = []
+    for _ in range(CONNECTIONS):
+        connect = loop.create_connection(partial(Client, free, latencies), "127.0.0.1", port)
+        clients.append((await connect)[1])
     await _load(rate, 1, free)
     latencies.clear()
     before = _cpu_ticks(pid)

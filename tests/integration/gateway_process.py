@@ -48,6 +48,16 @@ class GatewayProcess:
         for environment in self.environments:
             environment.join(timeout=10)
 
+    def terminate(self) -> None:
+        """Ask the gateway to end, as a supervisor does."""
+        assert self.process is not None
+        self.process.terminate()
+
+    def exit_code(self) -> int:
+        """The exit code of a gateway that ends by itself."""
+        assert self.process is not None
+        return self.process.wait(timeout=5)
+
     def _is_listening(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "stderr").read_text()

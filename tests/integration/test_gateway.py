@@ -1,7 +1,6 @@
 """The gateway by HTTP, with stand-in environments on its runtime socket."""
 
 import json
-import signal
 import socket
 import threading
 import time
@@ -395,7 +394,7 @@ def test_sigterm_answers_what_is_in_hand_then_ends_with_0(gateway):
     client = start(gateway, "/pages/one")
     wait_until(lambda: gateway.metric('gateway_environments{function="Pages",state="busy"}') == 1)
 
-    gateway.process.send_signal(signal.SIGTERM)
+    gateway.terminate()
 
     assert read_all(idle) == b""
     idle.close()
@@ -405,7 +404,7 @@ def test_sigterm_answers_what_is_in_hand_then_ends_with_0(gateway):
     assert b"Connection: close" in head
     assert read_all(client) == b""
     client.close()
-    assert gateway.process.wait(timeout=5) == 0
+    assert gateway.exit_code() == 0
 
 
 def test_a_port_that_is_taken_is_one_sentence_and_exit_2(gateway, tmp_path):
@@ -416,7 +415,7 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_2(gateway, tmp_path):
     with pytest.raises(AssertionError), second:
         pass
 
-    assert second.process.wait(timeout=5) == 2
+    assert second.exit_code() == 2
     said = (tmp_path / "second" / "stderr").read_text()
     assert said == f"127.0.0.1:{gateway.port} is taken; stop what listens there or choose another\n"
 
