@@ -144,7 +144,7 @@ def _group(stream: Stream, operand: Any) -> Stream:
 
 
 def _group_identity(spec: Any) -> Expression:
-    if not isinstance(spec, dict):
+    if not isinstance(spec, dict) or next(iter(spec), "").startswith("$"):
         compute = _expression(spec)
         return lambda document: _or_null(compute(document))
     fields = {name: _expression(value) for name, value in spec.items()}
@@ -166,7 +166,7 @@ def _expression(spec: Any) -> Expression:
         parts = parse(spec[1:])
         return lambda document: _value_at(document, parts)
     if isinstance(spec, dict | list):
-        raise refused("expression", next(iter(spec), "{}"))
+        raise refused("expression", next(iter(spec), "{}") if isinstance(spec, dict) else "[]")
     return lambda _: spec
 
 

@@ -12,7 +12,7 @@ from local.documents.store import Store
 
 CONNECTIONS_MAX = 1_000
 SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
-CHECKPOINT_S = 2  # how long the write-ahead log may grow between checkpoints
+CHECKPOINT_S = 1  # how long the write-ahead log may grow between checkpoints
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,10 @@ from local.documents.keys import DATE, encode
 from local.documents.plan import Index, Plan
 
 CACHE_KIB = 64 * 1024  # pages of the indexes that stay in memory
-# Pages of 4 KiB in the write-ahead log, 128 MiB: the checkpoints of `checkpoint` keep it far
-# shorter, but if they fall behind, a commit does their work.
-LOG_PAGES_MAX = 32 * 1024
+# Pages of 4 KiB in the write-ahead log, 64 MiB: the regular checkpoints keep it far shorter, but
+# if they fall behind, a commit does their work.
+LOG_PAGES_MAX = 16 * 1024
+BUSY_S = 0.5  # somebody who looks into the file with other tools may hold its lock so long
 EXPIRED_MAX = 1_000  # documents that one sweep step deletes before others get their turn
 
 _SCHEMA = """
@@ -171,7 +172,7 @@ class Store:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, cached_statements=1024)
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, cached_statements=1024)
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",  # a commit returns after its fsync

@@ -1,0 +1,233 @@
+"""What the embedded server does not do, it refuses by name; bad bytes harm nobody else."""
+
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import bson
+import pytest
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import InsertOne, MongoClient, WriteConcern
+from pymongo.collection import Collection
+from pymongo.errors import DocumentTooLarge, OperationFailure, WriteError
+
+from tests.conftest import wait_until
+
+Document = dict[str, Any]
+Things = Collection[Document]
+
+
+@pytest.fixture
+def things(embedded: MongoClient[Document]) -> Iterator[Things]:
+    embedded.refusals.things.insert_many([{"_id": 1, "n": 1, "list": [1]}, {"_id": 2, "n": 2}])
+    yield embedded.refusals.things
+    embedded.drop_database("refusals")
+
+
+READS: list[tuple[Document, str]] = [
+    ({"find": "things", "filter": {"n": {"$regex": "x"}}}, "$regex"),
+    ({"find": "things", "filter": {"n": {"$not": {"$gt": 1}}}}, "$not"),
+    ({"find": "things", "filter": {"list": {"$elemMatch": {"$gt": 1}}}}, "$elemMatch"),
+    ({"find": "things", "filter": {"$where": "1"}}, "$where"),
+    ({"find": "things", "filter": {"$nor": [{"n": 1}]}}, "$nor"),
+    ({"find": "things", "filter": {"n": bson.Regex("x")}}, "Regex"),
+    ({"find": "things", "filter": {"n": bson.Decimal128("1")}}, "Decimal128"),
+    ({"find": "things", "filter": {"n": bson.MaxKey()}}, "MaxKey"),
+    ({"find": "things", "filter": {"$or": []}}, "nonempty"),
+    ({"find": "things", "filter": {"n": {"$in": 1}}}, "$in"),
+    ({"find": "things", "filter": 5}, "find"),
+    ({"find": "things", "collation": {"locale": "de"}}, "collation"),
+    ({"find": "things", "hint": "n_1"}, "hint"),
+    ({"find": "things", "sort": {"n": {"$meta": "textScore"}}}, "'n'"),
+    ({"find": "things", "projection": {"list": {"$slice": 1}}}, "$slice"),
+    ({"find": "things", "projection": {"n": 1, "list": 0}}, "mix"),
+    ({"find": "things", "projection": {"list.$": 1}}, "$"),
+    ({"find": "things", "readConcern": {"level": "snapshot"}}, "snapshot"),
+    ({"aggregate": "things", "pipeline": [{"$lookup": {}}], "cursor": {}}, "$lookup"),
+    ({"aggregate": "things", "pipeline": [{"$match": {"$expr": 1}}], "cursor": {}}, "$expr"),
+    (
+        {"aggregate": "things", "pipeline": [{"$group": {"_id": {"$add": [1]}}}], "cursor": {}},
+        "$add",
+    ),
+    (
+        {
+            "aggregate": "things",
+            "pipeline": [{"$group": {"_id": 1, "x": {"$push": "$n"}}}],
+            "cursor": {},
+        },
+        "$push",
+    ),
+    (
+        {"aggregate": "things", "pipeline": [{"$project": {"x": {"$add": [1]}}}], "cursor": {}},
+        "$add",
+    ),
+    ({"aggregate": 1, "pipeline": [], "cursor": {}}, "collection"),
+    ({"aggregate": "things", "pipeline": [5], "cursor": {}}, "aggregate"),
+    ({"mapReduce": "things"}, "mapReduce"),
+    ({"startTransaction": 1}, "startTransaction"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), READS, ids=str)
+def test_what_is_not_implemented_is_refused_by_name(
+    things: Things, command: Document, name: str
+) -> None:
+    with pytest.raises(OperationFailure) as refusal:
+        things.database.command(command)
+
+    assert name in (refusal.value.details or {})["errmsg"]
+    assert refusal.value.code in (2, 9, 59, 72, 73, 238, 40324, 40415)
+
+
+UPDATES: list[tuple[Any, str]] = [
+    ({"$rename": {"n": "m"}}, "$rename"),
+    ({"$set": {"list.$": 1}}, "$"),
+    ({"$set": {"list.$[].k": 1}}, "$[]"),
+    ({"$set": 5}, "$set"),
+    ({"$set": {"a..b": 1}}, "empty"),
+    ({"$push": {"list": {"$each": [1], "$position": 0}}}, "$position"),
+    ([{"$set": {"n": 1}}], "pipeline"),
+    ({"$inc": {"n": 1}, "m": 1}, "$inc"),
+]
+
+
+@pytest.mark.parametrize(("update", "name"), UPDATES, ids=str)
+def test_updates_that_are_not_implemented_change_nothing(
+    things: Things, update: Any, name: str
+) -> None:
+    before = list(things.find())
+
+    with pytest.raises(OperationFailure) as refusal:
+        things.database.command("findAndModify", "things", query={}, update=update)
+    answer = things.database.command("update", "things", updates=[{"q": {}, "u": update}])
+
+    assert list(things.find()) == before
+    assert name in str(refusal.value)
+    assert name in answer["writeErrors"][0]["errmsg"]
+
+
+def test_write_options_that_are_not_implemented_are_refused(things: Things) -> None:
+    with pytest.raises(WriteError, match="arrayFilters"):
+        things.update_one({}, {"$set": {"n": 1}}, array_filters=[{"x": 1}])
+    with pytest.raises(WriteError, match="collation"):
+        things.delete_one({}, collation={"locale": "de"})
+    with pytest.raises(OperationFailure, match="bypassDocumentValidation"):
+        things.insert_one({}, bypass_document_validation=True)
+    with pytest.raises(OperationFailure, match="not replicated"):
+        things.with_options(write_concern=WriteConcern(w=2)).insert_one({})
+
+
+def test_index_options_that_are_not_implemented_are_refused(things: Things) -> None:
+    with pytest.raises(OperationFailure, match="partialFilterExpression"):
+        things.create_index("n", partialFilterExpression={"n": {"$gt": 1}})
+    with pytest.raises(OperationFailure, match="'n'"):
+        things.create_index([("n", "text")])
+    with pytest.raises(OperationFailure, match="single-field"):
+        things.create_index([("n", 1), ("m", 1)], expireAfterSeconds=1)
+    things.create_index([("list", 1), ("lust", 1)])
+    with pytest.raises(OperationFailure, match="parallel arrays"):
+        things.insert_one({"list": [1, 2], "lust": [1, 2]})
+
+
+def test_values_that_cannot_be_compared_are_stored_all_the_same(things: Things) -> None:
+    price = bson.Decimal128("19.99")
+    things.insert_one({"_id": 3, "price": price, "at": bson.Timestamp(1, 2), "big": bson.Int64(1)})
+
+    assert things.find_one({"_id": 3}, {"price": 1, "_id": 0}) == {"price": price}
+    with pytest.raises(OperationFailure, match="Decimal128"):
+        things.find_one({"price": {"$gt": 1}})
+
+
+def test_names_of_collections_and_databases_are_checked(embedded: MongoClient[Document]) -> None:
+    with pytest.raises(OperationFailure, match="Invalid namespace"):
+        embedded.refusals.command("insert", "a$b", documents=[{"_id": 1}])
+    with pytest.raises(OperationFailure, match="Invalid namespace"):
+        embedded.refusals.command("insert", "", documents=[{"_id": 1}])
+
+
+def test_a_document_over_16_mib_is_refused_and_one_below_is_stored(things: Things) -> None:
+    things.insert_one({"_id": 3, "raw": b"x" * (16 * 2**20 - 100)})
+    too_large = bson.encode({"_id": 4, "raw": b"x" * (16 * 2**20)})
+    raw_things = things.with_options(CodecOptions(document_class=RawBSONDocument))
+
+    with pytest.raises((OperationFailure, DocumentTooLarge)):
+        raw_things.bulk_write([InsertOne(RawBSONDocument(too_large))])
+    with pytest.raises(WriteError, match="16 MiB"):
+        things.update_one({"_id": 3}, {"$set": {"more": "x" * 200}})
+    assert len((things.find_one({"_id": 3}) or {})["raw"]) == 16 * 2**20 - 100
+
+
+def test_a_bulk_larger_than_a_message_goes_through(things: Things) -> None:
+    things.insert_many([{"_id": n, "raw": b"x" * 2**20} for n in range(10, 62)])
+
+    assert sum(len(found["raw"]) for found in things.find({"_id": {"$gte": 10}})) == 52 * 2**20
+
+
+def test_a_write_without_acknowledgement_is_done(things: Things) -> None:
+    things.with_options(write_concern=WriteConcern(w=0)).insert_one({"_id": 3})
+
+    wait_until(lambda: things.find_one({"_id": 3}))
+
+
+BAD_BYTES = [
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    struct.pack("<iiii", 15, 1, 0, 2013),
+    struct.pack("<iiii", 2**31 - 1, 1, 0, 2013),
+    struct.pack("<iiii", 16, 1, 0, 2013),
+    struct.pack("<iiiiIBi", 25, 1, 0, 2013, 0, 0, 1000),
+    struct.pack("<iiiiIBi", 25, 1, 0, 2013, 0, 7, 5),
+    struct.pack("<iiiiIBiB", 26, 1, 0, 2013, 0, 0, 5, 9),
+    struct.pack("<iiiiI", 20, 1, 0, 2004, 0),
+    struct.pack("<iiiiI", 20, 1, 0, 2012, 0),
+]
+
+
+@pytest.mark.parametrize("sent", BAD_BYTES, ids=range(len(BAD_BYTES)))
+def test_bad_bytes_close_their_own_connection_only(things: Things, sent: bytes) -> None:
+    address = things.database.client.address
+    assert address
+
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65536)
+
+    assert answer == b"" or b"errmsg" in answer
+    assert things.count_documents({}) == 2
+
+
+def test_requests_sent_byte_by_byte_or_together_are_all_answered(things: Things) -> None:
+    section = b"\x00" + bson.encode({"ping": 1, "$db": "admin"})
+    frame = struct.pack("<iiiiI", 20 + len(section), 7, 0, 2013, 0) + section
+    address = things.database.client.address
+    assert address
+
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in frame:
+            connection.sendall(bytes([byte]))
+        connection.sendall(frame * 3)
+        connection.shutdown(socket.SHUT_WR)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert answers.count(b"\x01ok\x00" + struct.pack("<d", 1.0)) == 4
+
+
+def test_a_command_nested_too_deeply_is_refused(things: Things) -> None:
+    raw = bson.encode({"x": 1})
+    for _ in range(3000):
+        raw = bson.encode({"x": RawBSONDocument(raw)})
+    section = b"\x00" + bson.encode({"find": "things", "filter": RawBSONDocument(raw), "$db": "d"})
+    frame = struct.pack("<iiiiI", 20 + len(section), 7, 0, 2013, 0) + section
+    address = things.database.client.address
+    assert address
+
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(frame)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65536)
+
+    assert answer == b"" or b"errmsg" in answer
+    assert things.count_documents({}) == 2
