@@ -93,7 +93,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     status: Status = "queued"
     # From when on a worker may claim it: an open one at once, one being sent when its worker must
     # be dead, a finished one never.
-    claimable_at_ms: int | None = 0
+    claimable_at_ms: int = 0
     claim: str | None = None  # of the batch that sends it, or was the last to
     attempts: tuple[Attempt, ...] = ()
 

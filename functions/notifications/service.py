@@ -30,6 +30,7 @@ from notifications.schema import (
 
 # Twice the worker's time-out: who claimed a notification that long ago was killed by it.
 CLAIM_MS = 10_000
+NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
 DELAY_MAX_S = 900  # SQS holds a message back no longer
 FINISHED: frozenset[Status] = frozenset({"delivered", "failed", "suppressed", "canceled"})
 STATUS_AFTER: dict[str, Status] = {
@@ -218,6 +219,6 @@ def _attempted(notification: Notification, outcome: Outcome) -> Notification:
     return msgspec.structs.replace(
         notification,
         status=status,
-        claimable_at_ms=None if status in FINISHED else 0,
+        claimable_at_ms=NEVER_MS if status in FINISHED else 0,
         attempts=(*before, Attempt(at_ms=current.at_ms, outcome=outcome)),
     )

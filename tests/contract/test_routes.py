@@ -23,6 +23,12 @@ OPEN_ROUTES = {
     "/openapi.json",
     "/docs",
 }
+MAY_IMPORT = {
+    "layers": {"backend"},
+    "local": {"local", "backend"},
+    "queue_workers": {"queue_workers", "local", "backend"},
+    "loadtest": {"loadtest"},  # it speaks HTTP only
+}
 # What a service must not know: how requests come, and where things are kept.
 NOT_FOR_A_SERVICE = {"chalice", "aws_lambda_powertools", "boto3", "redis", "pymongo", "bson"}
 
@@ -100,15 +106,16 @@ def test_only_a_store_knows_the_store_s_driver(path):
     assert path.name == "store.py" or "pymongo" not in tops(path)
 
 
-@pytest.mark.parametrize("path", files("local", "loadtest", "layers"), ids=relative)
-def test_local_loadtest_and_layers_import_no_domain(path):
-    allowed = {
-        "local": {"local", "backend"},
-        "loadtest": {"loadtest"},
-        "layers": {"backend"},
-    }[path.relative_to(ROOT).parts[0]]
+@pytest.mark.parametrize("path", files(*MAY_IMPORT), ids=relative)
+def test_what_runs_the_functions_imports_no_domain(path):
+    assert tops(path) & OURS <= MAY_IMPORT[path.relative_to(ROOT).parts[0]]
 
-    assert tops(path) & OURS <= allowed
+
+@pytest.mark.parametrize("path", files("local"), ids=relative)
+def test_local_knows_of_backend_the_settings_and_the_queues_only(path):
+    known = {name for name in imports_of(path) if name.partition(".")[0] == "backend"} - {"backend"}
+
+    assert all(name.startswith(("backend.settings", "backend.queues")) for name in known)
 
 
 def test_the_openapi_document_is_what_the_template_and_the_schemas_say():
