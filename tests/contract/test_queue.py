@@ -269,6 +269,15 @@ def test_a_batch_of_any_size_is_sent_whole_and_answered_in_order(place: Place):
     assert [received[id_] for id_ in ids] == sent
 
 
+def test_a_batch_may_be_larger_than_one_message_may_be(place: Place):
+    ids = place.queue.send_batch([letter * 400_000 for letter in "abcde"])
+    received: dict[str, str] = {}
+    while batch := place.queue.receive():
+        received |= {message.message_id: message.body for message in batch}
+
+    assert "".join(received[id_][0] for id_ in ids) == "abcde"
+
+
 def test_a_message_goes_to_the_dead_letter_queue_at_the_receive_over_its_limit(place: Place):
     message_id = place.queue.send("poison", attributes={"tenant": "demo"})
     sent_at_ms = 0

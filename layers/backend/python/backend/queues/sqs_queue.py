@@ -52,9 +52,9 @@ class SqsQueue:
         return answer["MessageId"]
 
     def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
-        """Send `bodies` in calls of ten and return their ids, in their order."""
+        """Send `bodies` in calls of up to ten and return their ids, in their order."""
         limits.check_messages(bodies, NO_ATTRIBUTES, delay_s)
-        return [id_ for part in _batches(bodies) for id_ in self._send_ten(part, delay_s)]
+        return [id_ for part in _sendable(bodies) for id_ in self._send_ten(part, delay_s)]
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
         """Take up to `max_messages`, waiting at most `wait_s` (in whole seconds, rounded up)."""
@@ -157,6 +157,21 @@ class SqsQueue:
 def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), limits.BATCH_MAX):
         yield values[start : start + limits.BATCH_MAX]
+
+
+def _sendable(bodies: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut into batches of at most ten that together are no larger than one message may be."""
+    batch: list[str] = []
+    size = 0
+    for body in bodies:
+        length = len(body.encode())
+        if len(batch) == limits.BATCH_MAX or size + length > limits.MESSAGE_BYTES_MAX:
+            yield batch
+            batch, size = [], 0
+        batch.append(body)
+        size += length
+    if batch:
+        yield batch
 
 
 def _message(received: "MessageTypeDef") -> Message:

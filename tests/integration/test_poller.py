@@ -1,0 +1,216 @@
+"""One poller on a real Valkey, with an environment whose every move the test makes."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from backend.queues.redis_queue import RedisQueue
+from local import frames
+from local.template import Function, Mapping
+from queue_workers.invoker import Invoker
+from queue_workers.poller import Poller
+from tests.conftest import wait_until
+
+FUNCTION = Function(
+    logical_id="OrdersWorker",
+    name="OrdersWorker",
+    handler="orders.handler",
+    code_uri=Path("/nowhere"),
+    layers=(),
+    timeout_s=2,
+    memory_mb=128,
+    environment={},
+    reserved_concurrency=None,
+    environments=1,
+)
+MAPPING = Mapping(
+    queue="Orders",
+    function="OrdersWorker",
+    batch_size=10,
+    window_s=0,
+    report_failures=True,
+    maximum_concurrency=None,
+)
+
+
+class Environment:
+    """The other end of the invoker's socket."""
+
+    def __init__(self, path: Path, function: str = "OrdersWorker") -> None:
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.settimeout(10)
+        stream.connect(str(path))
+        self._connection = frames.Connection(stream)
+        self._connection.send(
+            frames.encode({"hello": 1, "function": function, "pid": 1, "init_ms": 1})
+        )
+
+    def take(self) -> dict[str, Any]:
+        invocation = self._connection.receive()
+        assert invocation is not None
+        return invocation
+
+    def answer(self, invocation: dict[str, Any], result: object = None) -> None:
+        self._connection.send(frames.encode({"id": invocation["id"], "result": result}))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Site:
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
+        self.path = folder / "s"
+        self.queue = RedisQueue("orders", redis_url=url)
+        self.invoker = Invoker(FUNCTION, self.path)
+        self.stop = threading.Event()
+        self.pool = ThreadPoolExecutor()
+
+    def run_once(self, mapping: Mapping = MAPPING) -> Future[int]:
+        poller = Poller(
+            RedisQueue("orders", redis_url=self.url),
+            self.invoker,
+            mapping,
+            visibility_timeout_s=30,
+            region="eu-west-1",
+            stop=self.stop,
+        )
+        return self.pool.submit(poller.run_once)
+
+    def environment(self, function: str = "OrdersWorker") -> Environment:
+        return Environment(self.path, function)
+
+    def waiting(self) -> bool:
+        """Whether the poller is in its long poll."""
+        with redis.Redis.from_url(self.url) as server:
+            return bool(server.info("clients")["blocked_clients"])
+
+
+@pytest.fixture
+def site(tmp_path: Path, valkey: str) -> Iterator[Site]:
+    site = Site(tmp_path, valkey)
+    yield site
+    site.pool.shutdown()
+    site.invoker.close()
+
+
+def counts(site: Site) -> tuple[int, int]:
+    """How many messages are visible and in flight."""
+    depth = site.queue.depth()
+    return depth.visible, depth.in_flight
+
+
+def test_nothing_is_received_while_no_environment_is_there(site: Site):
+    site.queue.send("{}")
+    polled = site.run_once()
+
+    assert polled.result() == 0
+    assert site.queue.receive()[0].receive_count == 1
+
+
+def test_an_environment_of_another_function_is_turned_away(site: Site):
+    site.queue.send("{}")
+    stranger = site.environment("PaymentsWorker")
+    polled = site.run_once()
+
+    assert polled.result() == 0
+    assert stranger._connection.receive() is None
+    stranger.close()
+
+
+def test_an_environment_that_went_while_idle_is_replaced_by_the_next(site: Site):
+    first = site.environment()
+    polled = site.run_once()
+    wait_until(site.waiting)
+    first.close()
+    assert polled.result() == 0
+    second = site.environment()
+    site.queue.send("{}")
+    polled = site.run_once()
+    second.answer(second.take())
+
+    assert polled.result() == 1
+    assert counts(site) == (0, 0)
+    second.close()
+
+
+def test_a_batch_that_no_environment_took_is_visible_again_at_once(site: Site):
+    environment = site.environment()
+    polled = site.run_once()
+    wait_until(site.waiting)
+    environment.close()
+    site.queue.send("{}")
+
+    assert polled.result() == 1
+    assert counts(site) == (1, 0)
+
+
+def test_what_arrives_while_stopping_is_given_back_unhandled(site: Site):
+    environment = site.environment()
+    polled = site.run_once()
+    wait_until(site.waiting)
+    site.stop.set()
+    site.queue.send("{}")
+
+    assert polled.result() == 1
+    assert counts(site) == (1, 0)
+    environment.close()
+
+
+def test_an_answer_to_another_event_fails_the_batch(site: Site):
+    environment = site.environment()
+    site.queue.send("{}")
+    polled = site.run_once()
+    environment.answer({**environment.take(), "id": "of an earlier event"})
+
+    assert polled.result() == 1
+    assert counts(site) == (0, 1)
+    environment.close()
+
+
+def test_without_report_batch_item_failures_any_answer_deletes_all(site: Site):
+    environment = site.environment()
+    ids = site.queue.send_batch(["{}", "{}"])
+    polled = site.run_once(replace(MAPPING, report_failures=False))
+    failures = {"batchItemFailures": [{"itemIdentifier": ids[0]}]}
+    environment.answer(environment.take(), failures)
+
+    assert polled.result() == 2
+    assert counts(site) == (0, 0)
+    environment.close()
+
+
+def test_a_window_gathers_more_than_one_receive_gives(site: Site):
+    environment = site.environment()
+    site.queue.send_batch([json.dumps({"n": number}) for number in range(15)])
+    polled = site.run_once(replace(MAPPING, batch_size=25, window_s=5))
+    wait_until(site.waiting)
+    site.queue.send_batch([json.dumps({"n": number}) for number in range(15, 30)])
+    invocation = environment.take()
+    environment.answer(invocation)
+
+    assert polled.result() == 25
+    assert len(invocation["event"]["Records"]) == 25
+    assert counts(site) == (5, 0)
+    environment.close()
+
+
+def test_the_event_comes_with_the_deadline_of_the_function(site: Site):
+    environment = site.environment()
+    site.queue.send("{}")
+    polled = site.run_once()
+    invocation = environment.take()
+    environment.answer(invocation)
+    polled.result()
+
+    sent_at_ms = int(invocation["event"]["Records"][0]["attributes"]["SentTimestamp"])
+    assert 0 <= invocation["deadline_ms"] - sent_at_ms - FUNCTION.timeout_s * 1000 < 1500
+    environment.close()
