@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--queue-deadline-ms",
         type=int,
-        default=int(os.environ.get("QUEUE_DEADLINE_MS", QUEUE_DEADLINE_MS)),
+        default=os.environ.get("QUEUE_DEADLINE_MS", str(QUEUE_DEADLINE_MS)),
         help="how long an event may wait for an environment",
     )
     parser.add_argument(

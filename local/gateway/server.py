@@ -12,14 +12,18 @@ from http import HTTPStatus
 
 import httptools
 
+from local.gateway.head import (
+    BODY_MAX_BYTES,
+    HEADERS_MAX_BYTES,
+    TARGET_MAX_BYTES,
+    head_error,
+    origin_form,
+    read_name,
+)
 from local.gateway.request import Application, Request
 
-# API Gateway's limits (1.34, 1.37).
-BODY_MAX_BYTES = 10 * 1024 * 1024
-HEADERS_MAX_BYTES = 10_240
-TARGET_MAX_BYTES = 10_240
 # What may come in before the head is complete: both, the request line, and one read too many.
-HEAD_MAX_BYTES = 2 * 10_240 + 4096
+HEAD_MAX_BYTES = HEADERS_MAX_BYTES + TARGET_MAX_BYTES + 4096
 PIPELINE_MAX = 256  # requests read ahead of the answer in hand
 REFUSED_AT_A_TIME_MAX = 128  # clients over the limit that are told so; others are cut
 BUFFERED_MAX_BYTES = 256 * 1024 * 1024  # bodies of all connections together
@@ -30,9 +34,6 @@ IDLE_DEADLINE_S = 75.0  # longer than clients keep idle connections, so that the
 WRITE_DEADLINE_S = 30.0  # for a client that does not read its answer
 LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
 
-NAMES_MAX = 1000  # header names whose decoding is remembered
-
-_names: dict[bytes, tuple[str, str]] = {}
 _NEVER_S = float("inf")
 _ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
 _NO_BODY_STATUS = frozenset({204, 304})
@@ -169,7 +170,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_head_complete or self._reading is None:
             return  # a trailer, which API Gateway drops
-        written, lower = _names.get(name) or _read_name(name)
+        written, lower = read_name(name)
         text = value.decode("latin-1")
         fields = self._reading.fields
         if lower in fields and lower in _ONLY_ONCE:
@@ -185,10 +186,10 @@ class Connection(asyncio.Protocol):
         request.method = self._parser.get_method().decode("ascii")
         request.protocol = f"HTTP/{self._parser.get_http_version()}"
         request.keep_alive = self._parser.should_keep_alive()
-        refused = _head_error(request, self._target, self._header_bytes)
+        refused = head_error(request, self._target, self._header_bytes)
         if refused:
             self._refuse(refused)
-        request.target = _origin_form(self._target.decode("ascii", "replace"), request)
+        request.target = origin_form(self._target.decode("ascii", "replace"))
         fields = request.fields
         if "expect" in fields:
             self._expected(fields["expect"])
@@ -345,58 +346,3 @@ class Connection(asyncio.Protocol):
         self._server.buffered_bytes -= self._body_bytes
         self._body.clear()
         self._body_bytes = 0
-
-
-def _read_name(name: bytes) -> tuple[str, str]:
-    """A header's name as sent and in lower case, remembered as long as there is room."""
-    written = name.decode("latin-1")
-    names = (written, written.lower())
-    if len(_names) < NAMES_MAX:
-        _names[name] = names
-    return names
-
-
-def _head_error(request: Request, target: bytes, header_bytes: int) -> int | None:
-    """The status that refuses a head, None where it is as it should be."""
-    fields = request.fields
-    if not _is_http(request):
-        return 400
-    if len(target) > TARGET_MAX_BYTES or header_bytes > HEADERS_MAX_BYTES:
-        return 413
-    length = fields.get("content-length")
-    if length is not None and int(length) > BODY_MAX_BYTES:
-        return 413
-    if not target.startswith(b"/") and not _names_host(target, fields.get("host", "")):
-        return 400
-    return None
-
-
-def _is_http(request: Request) -> bool:
-    """Version, method, host and transfer coding, which the parser leaves to its caller."""
-    if request.protocol not in ("HTTP/1.1", "HTTP/1.0") or request.method == "CONNECT":
-        return False
-    is_1_1 = request.protocol == "HTTP/1.1"
-    if is_1_1 and "host" not in request.fields:
-        return False
-    coding = request.fields.get("transfer-encoding")
-    return coding is None or (is_1_1 and coding.lower() == "chunked")
-
-
-def _names_host(target: bytes, host: str) -> bool:
-    """Whether a target in absolute form is for the host that the Host header names."""
-    try:
-        url = httptools.parse_url(target)
-    except httptools.HttpParserInvalidURLError:
-        return False
-    authority = (url.host or b"").decode("latin-1")
-    if url.port:
-        authority = f"{authority}:{url.port}"
-    return url.schema in (b"http", b"https") and authority.lower() == host.lower()
-
-
-def _origin_form(target: str, request: Request) -> str:
-    if target.startswith("/"):
-        return target
-    _, _, rest = target.partition("://")
-    _, slash, path = rest.partition("/")
-    return f"/{path}" if slash else "/"

@@ -1,0 +1,69 @@
+"""The head of a request: what is taken as HTTP and what is refused, with which status.
+
+The parser has already refused what it can; here is what it leaves to its caller.
+"""
+
+from functools import lru_cache
+
+import httptools
+
+from local.gateway.request import Request
+
+# API Gateway's limits (1.34, 1.37).
+BODY_MAX_BYTES = 10 * 1024 * 1024
+HEADERS_MAX_BYTES = 10_240
+TARGET_MAX_BYTES = 10_240
+
+
+@lru_cache(maxsize=1000)
+def read_name(name: bytes) -> tuple[str, str]:
+    """A header's name as sent and in lower case; clients send the same few again and again."""
+    written = name.decode("latin-1")
+    return written, written.lower()
+
+
+def head_error(request: Request, target: bytes, header_bytes: int) -> int | None:
+    """The status that refuses a head, None where it is as it should be."""
+    fields = request.fields
+    if not _is_http(request):
+        return 400
+    if len(target) > TARGET_MAX_BYTES or header_bytes > HEADERS_MAX_BYTES:
+        return 413
+    length = fields.get("content-length")
+    if length is not None and int(length) > BODY_MAX_BYTES:
+        return 413
+    if not target.startswith(b"/") and not _names_host(target, fields.get("host", "")):
+        return 400
+    return None
+
+
+def _is_http(request: Request) -> bool:
+    """Version, method, host and transfer coding, which the parser leaves to its caller."""
+    if request.protocol not in ("HTTP/1.1", "HTTP/1.0") or request.method == "CONNECT":
+        return False
+    is_1_1 = request.protocol == "HTTP/1.1"
+    if is_1_1 and "host" not in request.fields:
+        return False
+    coding = request.fields.get("transfer-encoding")
+    return coding is None or (is_1_1 and coding.lower() == "chunked")
+
+
+def _names_host(target: bytes, host: str) -> bool:
+    """Whether a target in absolute form is for the host that the Host header names."""
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        return False
+    authority = (url.host or b"").decode("latin-1")
+    if url.port:
+        authority = f"{authority}:{url.port}"
+    return url.schema in (b"http", b"https") and authority.lower() == host.lower()
+
+
+def origin_form(target: str) -> str:
+    """The path and query of a target that `head_error` has let pass."""
+    if target.startswith("/"):
+        return target
+    _, _, rest = target.partition("://")
+    _, slash, path = rest.partition("/")
+    return f"/{path}" if slash else "/"
