@@ -49,8 +49,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--template", default="template.yaml", help="the SAM template to serve")
     parser.add_argument("--state", default=".local", help="directory of sockets and logs")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=5002, help="port of the API")
-    parser.add_argument("--console-port", type=int, default=5080, help="port of /metrics")
+    parser.add_argument("--port", type=_port, default=5002, help="port of the API")
+    parser.add_argument("--console-port", type=_port, default=5080, help="port of /metrics")
     parser.add_argument("--runtime", help="unix:/path or tcp:host:port where environments dial in")
     parser.add_argument(
         "--queue-deadline-ms",
@@ -64,6 +64,13 @@ def _arguments() -> argparse.Namespace:
         help="leave out what the template has and this machine cannot emulate",
     )
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65_536:
+        raise argparse.ArgumentTypeError(f"{text} is no port; choose 1 to 65535")
+    return port
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ class EmbeddedMetrics:
             observe = self._observer(directive["Namespace"], name, unit, labels, values)
             found = document[name]
             for value in (found if isinstance(found, list) else [found])[:VALUES_MAX]:
-                if observe is None or isinstance(value, bool) or not isinstance(value, int | float):
+                is_number = isinstance(value, int | float) and not isinstance(value, bool)
+                if observe is None or not is_number or (unit == "Count" and value < 0):
                     self._refused.inc()
                 else:
                     observe(value)
@@ -83,11 +84,11 @@ class EmbeddedMetrics:
         labels: tuple[str, ...],
         values: tuple[str, ...],
     ) -> _Observe | None:
-        full_name = _snake(name)
+        full_name, labels = _snake(name), tuple(_snake(label) for label in labels)
         metric, known_labels, known_unit = self._metrics.get(full_name) or self._new_metric(
-            full_name, unit, tuple(_snake(label) for label in labels)
+            full_name, unit, labels
         )
-        if metric is None or len(known_labels) != len(labels) or known_unit != unit:
+        if metric is None or known_labels != labels or known_unit != unit:
             return None  # a name keeps the labels and the unit it came with first
         is_full = self._series_of[full_name] >= SERIES_PER_METRIC_MAX
         child = _child(metric, tuple(OTHER for _ in values) if is_full else values)
