@@ -43,7 +43,7 @@ format: $(READY) ## write the format that `make check` asks for
 	@$(BIN)/ruff check --fix --quiet .
 
 openapi: $(READY) ## write functions/api/openapi.json from the template and the schemas
-	@$(BIN)/python -m api.openapi
+	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.contract.openapi
 
 bench: $(READY) ## what each part costs in CPU microseconds
 	@for each in tests/bench/*.py; do $(BIN)/python $$each || exit 1; done

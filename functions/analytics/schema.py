@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-# Python's `$` also matches before a newline that ends the text; the lookahead refuses that.
-END = r"$(?!\n)"
+from backend.shapes import END
+
 EventName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,63}" + END)]
 # Without a colon, which separates the tenant from the event id in the store.
 EventId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}" + END)]

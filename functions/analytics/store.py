@@ -9,10 +9,8 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from analytics.schema import Bucket, Minute, Share, StoredEvent
-from backend.errors import StoreUnavailable
-from backend.store import Document, collection, store_errors
+from backend.store import Document, collection, duplicates, store_errors
 
-DUPLICATE_KEY = 11_000
 # A day longer than the dead-letter queue keeps a message: a redriven one must find its events.
 EVENT_LIFE_S = 15 * 24 * 3600
 EVENT_INDEXES = (IndexModel([("received_at", 1)], name="life", expireAfterSeconds=EVENT_LIFE_S),)
@@ -33,7 +31,7 @@ def insert(events: Sequence[StoredEvent]) -> list[StoredEvent]:
                 ordered=False,
             )
         except BulkWriteError as error:
-            taken = _duplicates(error)
+            taken = duplicates(error)
         else:
             return list(events)
         found = _events().find(
@@ -58,7 +56,7 @@ def add(shares: Mapping[Bucket, Sequence[Share]]) -> None:
                 [_addition(*each, upsert=True) for each in shares.items()], ordered=False
             )
         except BulkWriteError as error:
-            refused = _duplicates(error)
+            refused = duplicates(error)
         else:
             return
         # The bucket exists: it contains one of the messages, or another worker has just made it. So
@@ -104,15 +102,6 @@ def _addition(bucket: Bucket, shares: Sequence[Share], *, upsert: bool) -> Updat
         update |= {"$min": {"low": min(lows)}, "$max": {"high": max(highs)}}
     absent = {f"contains.{share.own}": {"$exists": False} for share in shares}
     return UpdateOne({"_id": bucket.id, **absent}, update, upsert=upsert)
-
-
-def _duplicates(error: BulkWriteError) -> set[int]:
-    """Return the indexes of what was refused as a duplicate; any other trouble is raised."""
-    details = error.details
-    refused = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(each["code"] != DUPLICATE_KEY for each in refused):
-        raise StoreUnavailable("The document store did not take every write.") from error
-    return {each["index"] for each in refused}
 
 
 def _events() -> Collection[Document]:

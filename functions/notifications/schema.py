@@ -5,12 +5,8 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.clock import rfc3339
+from backend.shapes import Email
 
-# RFC 5321's unquoted form in ASCII. The lookahead is there because Python's `$` also matches before
-# a newline that ends the text, and this text goes into an SMTP command.
-Address = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,189}$(?!\n)")
-]
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 Channel = Literal["email", "webhook", "sms"]
 Status = Literal["queued", "sending", "delivered", "failed", "suppressed", "canceled"]
@@ -20,7 +16,7 @@ class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The body of POST /v1/notifications."""
 
     channel: Channel
-    to: Address
+    to: Email
     template: Annotated[str, Meta(max_length=64)]
     variables: Annotated[dict[str, Any], Meta(max_length=32)] = {}
     send_after: Moment | None = None

@@ -7,11 +7,9 @@ from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from backend.errors import StoreUnavailable
-from backend.store import Document, collection, store_errors
+from backend.store import Document, collection, duplicates, store_errors
 from notifications.schema import Attempt, Notification
 
-DUPLICATE_KEY = 11_000
 INDEXES = (
     IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
 )
@@ -74,7 +72,8 @@ def claim(
         try:
             _notifications().bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            _refuse_all_but_duplicates(error)
+            # An upsert that met an unclaimable document: it exists, which is all it asked.
+            duplicates(error)
         found = _notifications().find({"_id": {"$in": every}})
         return [msgspec.convert(document, Notification) for document in found]
 
@@ -98,15 +97,6 @@ CLAIMED_FIELDS = ("status", "claim", "claimable_at_ms", "attempts")  # which the
 
 def _claimable(notification_id: str, now_ms: int) -> Document:
     return {"_id": notification_id, "claimable_at_ms": {"$lte": now_ms}}
-
-
-def _refuse_all_but_duplicates(error: BulkWriteError) -> None:
-    """Pass over an upsert that met an unclaimable document: it exists, which is all it asked."""
-    refused = error.details.get("writeErrors", [])
-    if error.details.get("writeConcernErrors") or any(
-        each["code"] != DUPLICATE_KEY for each in refused
-    ):
-        raise StoreUnavailable("The document store did not take every write.") from error
 
 
 def _notifications() -> MongoCollection[Document]:

@@ -12,12 +12,13 @@ from msgspec import Meta, Struct
 
 from backend import strict_json
 from backend.errors import InvalidRequest
+from backend.shapes import END, Currency
 from notifications.schema import Rendered
 
 # No control characters and line ends: values reach the subject, where one would be a new header.
 Words = Annotated[
     str,
-    Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$(?!\n)"),
+    Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END),
 ]
 
 # ISO 4217: digits after the point, where they are not two.
@@ -45,7 +46,7 @@ class PaymentReceipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Variables of `payment_receipt`; the amount is in the currency's minor unit."""
 
     amount: Annotated[int, Meta(ge=1, le=99_999_999)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+    currency: Currency
     payment_id: Words
 
     def values(self) -> Mapping[str, str]:

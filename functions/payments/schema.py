@@ -5,12 +5,11 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.clock import rfc3339
+from backend.shapes import END, Currency, Email
 
 AMOUNT_MAX = 99_999_999  # eight digits of minor units, the limit card networks share
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="In the currency's minor unit")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
-Email = Annotated[str, Meta(pattern=r"^[^\s@<>,;:\"]{1,64}@[A-Za-z0-9.-]{1,189}$")]
-MetadataKey = Annotated[str, Meta(pattern=r"^[^$.\x00][^.\x00]{0,39}$")]
+MetadataKey = Annotated[str, Meta(pattern=r"^[^$.\x00][^.\x00]{0,39}" + END)]
 MetadataValue = Annotated[str, Meta(max_length=500)]
 PaymentMethod = Literal[
     "pm_card_visa",

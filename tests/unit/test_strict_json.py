@@ -73,6 +73,7 @@ def test_an_amount_is_a_positive_integer_of_eight_digits_and_nothing_else(amount
         (GOOD.replace(b"{", b'{"extra":1,'), "extra"),
         (GOOD.replace(b'"currency":"EUR",', b""), "currency"),
         (GOOD.replace(b"EUR", b"eur"), "currency"),
+        (GOOD.replace(b"EUR", b"EUR\\n"), "currency"),
         (GOOD.replace(b"pm_card_visa", b"4242424242424242"), "payment_method"),
         (GOOD.replace(b"{", b'{"metadata":{"$where":"1"},', 1), "metadata"),
         (GOOD.replace(b"{", b'{"receipt_email":"a@b\\r\\nBcc: c@d",', 1), "receipt_email"),

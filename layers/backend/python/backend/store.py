@@ -19,6 +19,7 @@ from backend.settings import settings
 Document = dict[str, Any]
 
 CONNECTIONS_MAX = 2  # an environment serves one event at a time; the second is the monitor's spare
+DUPLICATE_KEY = 11_000  # MongoDB's code
 TIMEOUT_MS = 1_000  # an answer that takes longer is a failure: the caller has 503 to give
 
 
@@ -36,6 +37,16 @@ def store_errors() -> Iterator[None]:
         raise
     except PyMongoError as error:
         raise StoreUnavailable("The document store does not answer.") from error
+
+
+def duplicates(error: BulkWriteError) -> set[int]:
+    """Return the indexes of the writes refused as duplicates; raises StoreUnavailable for others."""
+    refused = error.details.get("writeErrors", [])
+    if error.details.get("writeConcernErrors") or any(
+        each["code"] != DUPLICATE_KEY for each in refused
+    ):
+        raise StoreUnavailable("The document store did not take every write.") from error
+    return {each["index"] for each in refused}
 
 
 def answers() -> bool:

@@ -2,17 +2,18 @@
 -- Take visible messages and hide them; a message over its receive limit goes to the dead-letter queue.
 --
 -- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset   5 wake list
---          6 to 10 the same of the dead-letter queue; absent where there is none
+--          6 quiet string   7 to 12 the same of the dead-letter queue; absent where there is none
 -- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
 --          4 retention, ms            5 this queue's name
+--          6 how soon this receiver looks again after a batch that was not full, ms; 0 if unknown
 -- Returns  { ms until the next message is visible, -1 if there is none,
 --            then for each message taken: id, entry, receive count, sent ms, first received ms }
 --
 -- One script, because two receivers must not take the same message and a message must not be in both
 -- queues or in none. allow-oom: a full server is emptied by receivers, so they must not be refused.
-local visible_at, entries, progress, delayed, wake = unpack(KEYS, 1, 5)
+local visible_at, entries, progress, delayed, wake, quiet = unpack(KEYS, 1, 6)
 local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local retention_ms, name = tonumber(ARGV[4]), ARGV[5]
+local retention_ms, name, again_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 -- Ten times the batch may be found dead (expired or over the limit) before the caller has to ask again.
 local ROUNDS_MAX = 10
 
@@ -38,10 +39,10 @@ local function bury(id, entry, state, count, reason)
   local known = attributes == '' and {} or cjson.decode(attributes)
   known.DeadLetterSource = name
   known.DeadLetterReason = 'received ' .. count .. ' times' .. (reason == '' and '' or ', last: ' .. reason)
-  redis.call('HSET', KEYS[7], id, cjson.encode(known) .. '\n' .. body)
-  redis.call('HSET', KEYS[8], id, state)
-  redis.call('ZADD', KEYS[6], now, id)
-  wake_one(KEYS[10])
+  redis.call('HSET', KEYS[8], id, cjson.encode(known) .. '\n' .. body)
+  redis.call('HSET', KEYS[9], id, state)
+  redis.call('ZADD', KEYS[7], now, id)
+  wake_one(KEYS[11])
   remove(id)
 end
 
@@ -60,7 +61,7 @@ for _ = 1, ROUNDS_MAX do
     count = tonumber(count)
     if now - sent > retention_ms then
       remove(id)
-    elseif #KEYS > 5 and count >= limit then
+    elseif #KEYS > 6 and count >= limit then
       bury(id, bodies[i], states[i], count, reason)
     else
       count = count + 1
@@ -95,5 +96,9 @@ if taken[1] == 0 then
   wake_one(wake)
 else
   redis.call('DEL', wake)
+  -- What is sent until this receiver comes back makes a fuller batch, and wakes nobody else.
+  if count_taken > 0 and again_ms > 0 then
+    redis.call('SET', quiet, 1, 'PX', again_ms)
+  end
 end
 return taken
