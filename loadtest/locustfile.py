@@ -12,8 +12,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Locust loads this file by path
 
+import gevent
 from locust import User, events, task
 from locust.env import Environment
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtest import options
 from loadtest.api import ApiError
@@ -60,7 +62,9 @@ class OpenWorkload(User):
             self._end()
 
     def _end(self) -> None:
-        runner = self.environment.runner
+        runner, parsed = self.environment.runner, self.environment.parsed_options
+        if getattr(parsed, "csv_prefix", None):
+            gevent.sleep(CSV_STATS_INTERVAL_SEC + 1)  # Locust closes its files without a last row
         if self.environment.web_ui is None:
             runner.quit()
         else:

@@ -1,7 +1,7 @@
 """A small system for tests of the load test: every route that it asks, on one port, with faults.
 
-`python load_system.py FAULT` prints its port and serves until it is killed. It keeps what it is
-sent and answers lists, metrics, journals and queues from that, but for the one fault it was given.
+It keeps what it is sent and answers lists, metrics, journals and queues from that, but for the one
+fault it was given. The tests start one with `running`; run as a program this module is that system.
 """
 
 import asyncio
@@ -9,8 +9,11 @@ import itertools
 import json
 import socket
 import struct
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +32,18 @@ RAW_ANSWERS = {
 Answer = tuple[int, object]
 
 
+@contextmanager
+def running(fault: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A system with this fault ("none" for none); gives its address and its process."""
+    process = subprocess.Popen([sys.executable, __file__, fault], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}", process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 class System:
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -40,6 +55,7 @@ class System:
         self.mails: list[dict[str, Any]] = []
         self.events: dict[str, str] = {}  # event id -> name
         self.posts = 0
+        self.connections = 0
         self.stalled = False
 
     def once(self) -> bool:
@@ -68,6 +84,7 @@ class System:
             "GET /v1/analytics/metrics": lambda: self.metric(query),
             "GET /charges": lambda: self.lines("charges", self.charges, query),
             "GET /messages": lambda: self.lines("messages", self.mails, query),
+            "GET /connections": lambda: (200, self.connections),
             "GET /api/queues": lambda: (200, {"queues": [self.queue()]}),
             "GET /api/processes": lambda: (200, [self.process()]),
         }
@@ -169,6 +186,7 @@ class System:
         return {"name": "gateway", "pid": 1, "restarts": 0, "cpu_s": cpu_s, "rss_mb": 20.0}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()

@@ -1,13 +1,9 @@
 """The audit against a system that keeps everything, and against ones that lose or double."""
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+
 from loadtest.api import Api
 from loadtest.audit import Audit, Period, audit
 from loadtest.claims import Claims, claims_of, resolve
@@ -16,23 +12,10 @@ from loadtest.monitor import QueueWatch
 from loadtest.profile import schedule, steady
 from loadtest.records import Sources
 from loadtest.scenarios import SCENARIOS, Requests, Workload, id_in, workload
+from tests.integration.load_system import running
 
-SYSTEM = Path(__file__).parent / "load_system.py"
 RUN = "20261123t101500abcd"
 WORK = workload(schedule(steady(40, 12)))
-
-
-@contextmanager
-def system(fault: str) -> Iterator[str]:
-    process = subprocess.Popen(
-        [sys.executable, str(SYSTEM), fault], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def send_everything(base: str, work: Workload = WORK) -> tuple[Claims, Requests]:
@@ -61,7 +44,7 @@ def audited(base: str, claims: Claims, since_s: float) -> Audit:
 
 
 def test_a_system_that_keeps_everything_shows_no_difference():
-    with system("none") as base:
+    with running("none") as (base, _):
         since_s = time.time()
         claims, _ = send_everything(base)
         result = audited(base, claims, since_s)
@@ -94,7 +77,7 @@ def test_a_system_that_keeps_everything_shows_no_difference():
     ],
 )
 def test_each_kind_of_difference_is_found_and_named(fault: str, kind: str, figures: dict[str, int]):
-    with system(fault) as base:
+    with running(fault) as (base, _):
         since_s = time.time()
         claims, _ = send_everything(base)
         result = audited(base, claims, since_s)
@@ -108,14 +91,14 @@ def test_a_repeated_key_that_gets_another_id_is_a_difference():
     claims = Claims(RUN)
     claims.accept(1, 4, "pay_1")
     claims.accept(1, 4, "pay_2")
-    with system("none") as base:
+    with running("none") as (base, _):
         result = audited(base, claims, time.time())
 
     assert "a repeated key answered with another payment" in result.found
 
 
 def test_a_key_without_an_answer_is_sent_once_more_and_then_counts_as_accepted():
-    with system("none") as base:
+    with running("none") as (base, _):
         since_s = time.time()
         claims, requests = send_everything(base)
         lost_answer = min(claims.payments)
@@ -132,7 +115,7 @@ def test_a_key_without_an_answer_is_sent_once_more_and_then_counts_as_accepted()
 
 
 def test_a_witness_that_does_not_answer_is_a_difference():
-    with system("none") as base:
+    with running("none") as (base, _):
         since_s = time.time()
         claims, _ = send_everything(base, workload(schedule(steady(8, 1))))
     result = audited(base, claims, since_s)
@@ -141,7 +124,7 @@ def test_a_witness_that_does_not_answer_is_a_difference():
 
 
 def test_a_message_in_a_dead_letter_queue_is_named():
-    with system("leaves a dead letter") as base:
+    with running("leaves a dead letter") as (base, _):
         console = Api(base)
         watch = QueueWatch(console)
         watch.drain(lambda _: None)

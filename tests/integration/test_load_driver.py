@@ -1,0 +1,273 @@
+"""The open-workload driver, and `python -m loadtest` as a process, against systems with faults."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from loadtest.api import Api
+from loadtest.claims import claims_of, resolve
+from loadtest.driver import Address, Driver
+from loadtest.profile import schedule, steady
+from loadtest.scenarios import PAYMENTS, Requests, workload
+from tests.conftest import free_port, wait_until
+from tests.integration.load_system import STALL_S, running
+
+ROOT = Path(__file__).parents[2]
+RUN = "20261123t101500abcd"
+PAUSE_S = 0.4
+ATTEMPTS = 5
+EVERY_ONE = {"scheduled": 200, "sent": 200, "ok": 200, "failed": 0, "skipped": 0}
+
+
+def settings(base: str, folder: Path, rate_per_s: int = 100, duration_s: int = 2) -> dict[str, str]:
+    witnesses = dict.fromkeys(("TARGET", "CONSOLE", "PROVIDER", "MAILBOX"), base)
+    return witnesses | {
+        "RATE": str(rate_per_s),
+        "DURATION": str(duration_s),
+        "REPORTS": str(folder),
+    }
+
+
+def start(environment: Mapping[str, str], *command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *(command or ("loadtest",))],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def run_valid(environment: Mapping[str, str], *command: str) -> tuple[int, str]:
+    """Run the load, again where the machine was too busy for a generator that can be trusted."""
+    for attempt in range(ATTEMPTS):
+        folder = str(Path(environment["REPORTS"]) / str(attempt))
+        code, errors = end(start({**environment, "REPORTS": folder}, *command))
+        if code != 3:
+            break
+    return code, errors
+
+
+def report_in(folder: Path) -> dict[str, Any]:
+    found = max(folder.rglob("report.json"))
+    report: dict[str, Any] = json.loads(found.read_bytes())
+    return report
+
+
+def has_charges(base: str) -> bool:
+    api = Api(base)
+    try:
+        return bool(api.get("/charges", after=0, limit=1)["charges"])
+    finally:
+        api.close()
+
+
+def drive(base: str, count: int, **options: Any) -> tuple[Driver, Requests]:
+    """Drive `count` arrivals in one second from this process."""
+    work = workload(schedule(steady(count, 1)))
+    keep_alive = options.get("keep_alive", True)
+    requests = Requests(work, run=RUN, token="token", host="127.0.0.1", keep_alive=keep_alive)
+    where = urlsplit(base)
+    driver = Driver(work, requests, Address(where.hostname or "", where.port or 0), **options)
+    driver.run()
+    return driver, requests
+
+
+def payments_in(driver: Driver) -> int:
+    return driver.work.scenario.count(PAYMENTS)
+
+
+def test_a_healthy_system_passes_with_exit_code_0_and_a_whole_report(tmp_path: Path):
+    with running("none") as (base, _):
+        code, errors = run_valid(settings(base, tmp_path))
+        report = report_in(tmp_path)
+
+    assert (code, report["verdict"], report["reasons"]) == (0, "passed", [])
+    assert report["totals"] == EVERY_ONE
+    assert report["audit"]["payments_accepted"] == report["audit"]["provider_effects"] > 40
+    assert report["servers"][0]["process"] == "gateway"
+    assert report["queues"][0]["dlq"] == 0
+    assert "PASSED  200 of 200 answered" in errors
+    assert next(tmp_path.rglob("report.html")).stat().st_size > 10_000
+
+
+def test_arrivals_are_sent_on_time_while_the_system_stalls(tmp_path: Path):
+    with running("stalls") as (base, _):
+        code, _ = run_valid(settings(base, tmp_path))
+        report = report_in(tmp_path)
+
+    assert code == 1
+    assert report["totals"]["ok"] == 200
+    assert report["generator"]["in_flight_max"] > STALL_S * 100 / 2
+    assert report["phases"][0]["latency_ms"]["max"] > STALL_S * 1000 * 0.9
+    assert [reason[:14] for reason in report["reasons"]] == ["p99 in the ste"]
+
+
+def test_a_late_generator_sends_late_charges_the_delay_and_calls_the_run_invalid(tmp_path: Path):
+    with running("none") as (base, _):
+        process = start(settings(base, tmp_path))
+        wait_until(lambda: has_charges(base))
+        process.send_signal(signal.SIGSTOP)
+        resumed_at = time.monotonic() + PAUSE_S
+        wait_until(lambda: time.monotonic() >= resumed_at)
+        process.send_signal(signal.SIGCONT)
+        code, _ = end(process)
+        report = report_in(tmp_path)
+
+    figures = report["phases"][0]
+    assert (code, report["verdict"]) == (3, "invalid")
+    assert report["totals"]["ok"] == 200
+    assert figures["lag_ms"]["max"] > PAUSE_S * 1000 / 2
+    assert figures["latency_ms"]["max"] >= figures["lag_ms"]["max"]
+    assert figures["service_ms"]["p50"] < PAUSE_S * 1000 / 2
+    assert report["reasons"][0].startswith("the generator was late")
+
+
+def test_a_system_that_goes_away_is_refused_connections_and_exit_code_1(tmp_path: Path):
+    with running("none") as (base, system):
+        process = start(settings(base, tmp_path, rate_per_s=50))
+        wait_until(lambda: has_charges(base))
+        system.kill()
+        code, _ = end(process)
+        report = report_in(tmp_path)
+
+    assert code in (1, 3)
+    assert report["errors"]["ECONNREFUSED"] > 0
+    assert report["totals"]["sent"] == 100
+    assert any("could not be audited" in reason for reason in report["reasons"])
+
+
+def test_an_interrupted_run_still_drains_audits_and_reports(tmp_path: Path):
+    with running("none") as (base, _):
+        process = start(settings(base, tmp_path, duration_s=60))
+        wait_until(lambda: has_charges(base))
+        process.send_signal(signal.SIGINT)
+        code, _ = end(process)
+        report = report_in(tmp_path)
+
+    assert code in (1, 3)
+    assert report["totals"]["sent"] == report["totals"]["ok"] < 6000
+    assert any(reason.startswith("stopped early") for reason in report["reasons"])
+    assert report["audit"]["differences"] == []
+
+
+def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_path: Path):
+    command = ("locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary")
+    with running("none") as (base, _):
+        table = ("--csv", str(tmp_path / "locust"))
+        code, errors = run_valid(settings(base, tmp_path), *command, *table)
+        report = report_in(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "locust_stats.csv").read_text().splitlines()))
+
+    assert (code, report["verdict"]) == (0, "passed"), errors
+    assert {row["Name"]: int(row["Request Count"]) for row in rows} == {
+        "/health": 50,
+        "/v1/payments": 50,
+        "/v1/analytics/events": 50,
+        "/v1/notifications": 50,
+        "Aggregated": 200,
+    }
+    slowest_ms = report["phases"][0]["latency_ms"]["max"]
+    assert float(rows[-1]["Max Response Time"]) == pytest.approx(slowest_ms, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"RATE": "many"}, "RATE is 'many'; it must be a whole number above 0"),
+        ({"RATE": "", "PROFILE": "2k"}, "no profile '2k'; there are: 1k, smoke"),
+        ({"TARGET": "https://127.0.0.1"}, "TARGET is 'https://127.0.0.1'; it must be http://"),
+        ({"TARGET": f"http://127.0.0.1:{free_port()}"}, "start it or set TARGET"),
+    ],
+)
+def test_a_run_that_cannot_begin_says_why_with_exit_code_2(
+    environment: dict[str, str], sentence: str, tmp_path: Path
+):
+    code, errors = end(start(settings("http://127.0.0.1:1", tmp_path) | environment))
+
+    assert code == 2
+    assert sentence in errors
+    assert "Traceback" not in errors
+
+
+def test_connections_are_kept_unless_each_arrival_shall_have_its_own():
+    with running("none") as (base, _):
+        kept, _ = drive(base, 100)
+        api = Api(base)
+        opened = api.get("/connections")
+        single, _ = drive(base, 100, keep_alive=False)
+        opened_then = api.get("/connections")
+        api.close()
+
+    assert opened < 50
+    assert opened_then - opened == 100
+    assert kept.journal.errors() == single.journal.errors() == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("refuses with 503", "http_503"), ("answers nonsense", "bad_body")]
+)
+def test_an_answer_that_is_not_the_right_one_is_classed(fault: str, error: str):
+    with running(fault) as (base, _):
+        driver, _ = drive(base, 40)
+
+    assert driver.journal.errors() == {error: payments_in(driver)}
+
+
+def test_a_connection_reset_is_classed_as_node_names_it():
+    with running("resets") as (base, _):
+        driver, _ = drive(base, 40)
+
+    assert driver.journal.errors() == {"ECONNRESET": payments_in(driver) // 5}
+
+
+def test_an_arrival_without_an_answer_times_out_and_is_charged_the_whole_time():
+    with running("hangs") as (base, _):
+        driver, _ = drive(base, 40, timeout_s=0.3)
+    journal, due_s = driver.journal, driver.work.schedule.due_s
+
+    assert journal.errors() == {"ETIMEDOUT": payments_in(driver)}
+    waited = [journal.done_s[i] - due_s[i] for i in range(40) if journal.outcome_of(i) != "ok"]
+    assert min(waited) >= 0.3
+    assert driver.in_flight == 0
+
+
+def test_arrivals_beyond_the_bound_in_flight_are_counted_as_skipped():
+    with running("hangs") as (base, _):
+        driver, _ = drive(base, 40, timeout_s=2.0, max_in_flight=3)
+    outcomes = [driver.journal.outcome_of(index) for index in range(40)]
+
+    assert driver.in_flight_max == 3
+    assert outcomes.count("ETIMEDOUT") == 3
+    assert outcomes.count("skipped") == 40 - 3 - outcomes.count("ok") > 0
+
+
+def test_a_payment_whose_answer_was_lost_is_settled_by_its_own_key():
+    with running("stores, then never answers") as (base, _):
+        driver, requests = drive(base, 40, timeout_s=0.3)
+        claims = claims_of(driver.work, driver.journal, RUN)
+        (unknown,) = claims.unresolved
+        api = Api(base)
+        resolve(claims, driver.work, requests, api)
+        stored = api.get("/v1/payments", limit=100)["data"]
+        api.close()
+
+    assert not claims.unresolved
+    assert sorted(claims.payments.values()) == sorted(payment["id"] for payment in stored)
+    assert unknown in claims.payments

@@ -1,0 +1,87 @@
+"""The verdict: one change at a time away from a run that passes."""
+
+from dataclasses import replace
+
+import pytest
+
+from loadtest.verdict import Exit, Facts, judge
+
+GOOD = Facts(
+    scheduled=127_800,
+    sent=127_800,
+    failed=0,
+    skipped=0,
+    errors={},
+    worst_window_s=95,
+    reached=1.0,
+    judged_phase="peak",
+    p99_ms=149.9,
+    slo_p99_ms=150.0,
+    lag_p99_ms=10.0,
+    generator_cpu=0.80,
+    differences=(),
+    undrained=(),
+)
+
+
+def test_a_run_inside_every_bound_passes_without_a_reason():
+    verdict = judge(GOOD)
+
+    assert (verdict.name, verdict.reasons, verdict.exit_code) == ("passed", (), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"failed": 3, "errors": {"ETIMEDOUT": 2, "http_503": 1}},
+            "3 of 127,800 failed: ETIMEDOUT 2, http_503 1",
+        ),
+        ({"skipped": 1, "sent": 127_799}, "1 arrivals skipped: too many were in flight"),
+        (
+            {"sent": 27_800},
+            "stopped early: 100,000 of 127,800 arrivals were never sent",
+        ),
+        (
+            {"reached": 0.9989},
+            "99.89% of the scheduled rate in the 5 s from second 95, 99.9% is required",
+        ),
+        ({"p99_ms": 150.1}, "p99 in the peak 150.1 ms, at most 150 ms is required"),
+        ({"differences": ("lost: 1, such as pay_1",)}, "audit: lost: 1, such as pay_1"),
+        ({"undrained": ("queue payments was not empty",)}, "queue payments was not empty"),
+    ],
+)
+def test_one_fault_fails_the_run_and_is_its_one_reason(change: dict[str, object], reason: str):
+    verdict = judge(replace(GOOD, **change))  # type: ignore[arg-type]
+
+    assert verdict.exit_code is Exit.FAILED
+    assert (verdict.name, verdict.reasons) == ("failed", (reason,))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"lag_p99_ms": 10.1},
+            "the generator was late: p99 of its lag 10.1 ms, at most 10 ms is trusted",
+        ),
+        (
+            {"generator_cpu": 0.81},
+            "the generator was busy: 81% of a core, at most 80% is trusted",
+        ),
+    ],
+)
+def test_a_generator_that_was_the_bottleneck_makes_the_run_invalid(
+    change: dict[str, object], reason: str
+):
+    verdict = judge(replace(GOOD, **change))  # type: ignore[arg-type]
+
+    assert verdict.exit_code is Exit.INVALID
+    assert (verdict.name, verdict.reasons) == ("invalid", (reason,))
+
+
+def test_an_invalid_run_still_lists_what_failed():
+    verdict = judge(replace(GOOD, lag_p99_ms=300.0, differences=("lost: 1, such as pay_1",)))
+
+    assert (verdict.name, int(verdict.exit_code)) == ("invalid", 3)
+    assert verdict.reasons[1] == "audit: lost: 1, such as pay_1"
