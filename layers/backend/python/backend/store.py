@@ -40,7 +40,7 @@ def store_errors() -> Iterator[None]:
 
 
 def duplicates(error: BulkWriteError) -> set[int]:
-    """Return the indexes of the writes refused as duplicates; raises StoreUnavailable for others."""
+    """Return the indexes of the writes refused as duplicates; any other raises StoreUnavailable."""
     refused = error.details.get("writeErrors", [])
     if error.details.get("writeConcernErrors") or any(
         each["code"] != DUPLICATE_KEY for each in refused
