@@ -21,6 +21,8 @@ from local.template import Api, Route, Template
 # 1.38: Lambda's limit on an event, which the escaped body reaches before API Gateway's 10 MB.
 EVENT_MAX_BYTES = 6 * 1024 * 1024
 
+CLIENT_GONE = 499  # nginx's number for a client that closed before its answer
+
 _REFUSAL_OF_END = {
     End.ERROR: responses.FUNCTION_ERROR,
     End.EXPIRED: responses.OVERLOADED,
@@ -147,8 +149,8 @@ class _Exchange:
 
     def drop(self) -> None:
         """The client has gone: what has not started never will."""
-        self._api.in_flight -= 1
         self._request.reply = _nobody
+        self._note(CLIENT_GONE, 0)
         if self._invocation is not None:
             assert self._target is not None
             self._target.pool.abandon(self._invocation)
@@ -218,25 +220,29 @@ class _Exchange:
         return self._target.pool.function.logical_id
 
     def _reply(self, status: int, lines: str, body: bytes) -> None:
-        api, request, target = self._api, self._request, self._target
+        request = self._request
         if request.reply is _nobody:
             return
         request.reply(status, lines, body)
         request.dropped = None
+        self._note(status, len(body))
+
+    def _note(self, status: int, length: int) -> None:
+        """Count the request and log it, once."""
+        api, target = self._api, self._target
         api.in_flight -= 1
         now_s = monotonic()
-        latency_s = now_s - request.received_s
+        latency_s = now_s - self._request.received_s
         meter = target.meter if target else api.unrouted
         meter.answered(status, latency_s)
-        integration_s = now_s - self._started_s if self._started_s else 0.0
         line = access_line(
-            request,
+            self._request,
             self._context,
             resource=target.path if target else "-",
             status=status,
-            length=len(body),
+            length=length,
             latency_s=latency_s,
-            integration_s=integration_s,
+            integration_s=now_s - self._started_s if self._started_s else 0.0,
         )
         api.access_log.append(line)
 

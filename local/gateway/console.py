@@ -66,6 +66,10 @@ class Console:
         except (TimeoutError, OSError) as error:
             log.warning("the view %s failed: %s", request.target, error)
             _reply(request, 503, Page(orjson.dumps({"message": "Service Unavailable"})))
+        except Exception:
+            # The client is answered in any case; the error goes on to the loop, which logs it.
+            _reply(request, 500, Page(orjson.dumps({"message": "Internal Server Error"})))
+            raise
         else:
             _reply(request, 200, page)
 

@@ -1,5 +1,6 @@
 """The gateway by HTTP, with stand-in environments on its runtime socket."""
 
+import http.client
 import json
 import socket
 import threading
@@ -251,7 +252,8 @@ def test_what_waited_too_long_is_refused_and_never_started(gateway):
 def test_what_a_client_left_behind_in_the_queue_is_never_started(tmp_path):
     with GatewayProcess(tmp_path, TEMPLATE, "--queue-deadline-ms", "10000") as gateway:
         start(gateway, "/pages/left").close()
-        wait_until(lambda: gateway.metric("gateway_inflight") == 0)
+        labels = 'function="Pages",method="GET",route="/pages/{name}",status="499"'
+        wait_until(lambda: gateway.metric(f"gateway_requests_total{{{labels}}}") == 1)
         environment = gateway.environment("Pages", ok)
 
         assert gateway.request("GET", "/pages/stayed").status == 200
@@ -418,6 +420,39 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_2(gateway, tmp_path):
     assert second.exit_code() == 2
     said = (tmp_path / "second" / "stderr").read_text()
     assert said == f"127.0.0.1:{gateway.port} is taken; stop what listens there or choose another\n"
+
+
+def test_clients_over_the_limit_are_told_so_and_others_are_served(tmp_path):
+    gateway = GatewayProcess(tmp_path, TEMPLATE)
+    limit = 'ulimit -n 514; exec "$@"'  # 512 are reserved, which leaves two for clients
+    gateway.command = ["sh", "-c", limit, "sh", *gateway.command]
+    with gateway:
+        gateway.environment("Pages", ok)
+        kept = [socket.create_connection(("127.0.0.1", gateway.port), 10) for _ in range(2)]
+        for client in kept:
+            client.sendall(b"GET /pages/one HTTP/1.1\r\nHost: a\r\n\r\n")
+            read_response(client)
+
+        refused = gateway.raw(b"GET /pages/one HTTP/1.1\r\nHost: a\r\n\r\n")
+        for client in kept:
+            client.close()
+
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 1" in refused
+        wait_until(lambda: gateway.request("GET", "/pages/one").status == 200)
+
+
+def test_the_console_answers_what_it_does_not_have(shared):
+    connection = http.client.HTTPConnection("127.0.0.1", shared.console_port, timeout=10)
+    statuses = []
+    for method, path in (("GET", "/metrics"), ("POST", "/metrics"), ("GET", "/nope")):
+        connection.request(method, path)
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+
+    assert statuses == [200, 405, 404]
 
 
 def test_a_hello_for_an_unknown_function_is_refused(gateway):
