@@ -109,11 +109,13 @@ class Commands:
 
     def drop(self, database: str, body: Document) -> Reply:
         namespace = f"{database}.{body['drop']}"
+        self.cursors.close(namespace)
         return {"ns": namespace, "ok": 1.0} if self.store.drop(database, body["drop"]) else _OK
 
     def drop_database(self, database: str, _: Document) -> Reply:
         for owner, name in list(self.store.collections):
             if owner == database:
+                self.cursors.close(f"{owner}.{name}")
                 self.store.drop(owner, name)
         return {"dropped": database, "ok": 1.0}
 
@@ -153,6 +155,7 @@ class Commands:
         found = [index for index in collection.indexes[1:] if wanted in ("*", index.name)]
         if not found and wanted != "*":
             raise DocumentsError(27, f"index not found with name [{wanted}]")
+        self.cursors.close(collection.namespace)
         for index in found:
             self.store.drop_index(collection, index)
         return {"nIndexesWas": before, "ok": 1.0}

@@ -78,6 +78,12 @@ class Cursors:
     def kill(self, number: int) -> bool:
         return self._open.pop(number, None) is not None
 
+    def close(self, namespace: str | None = None) -> None:
+        """Close the cursors of a collection whose tables change, or all of them."""
+        for cursor in list(self._open.values()):
+            if namespace in (None, cursor.namespace):
+                del self._open[cursor.id]
+
     def expire(self, now_s: float) -> None:
         while self._open:
             oldest = next(iter(self._open.values()))

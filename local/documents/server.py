@@ -65,6 +65,7 @@ class Server:
         """Nothing of this turn is stored: say so to everybody who waits."""
         log.error("the transaction was rolled back: %s", error)
         self.store.rollback()
+        self.commands.cursors.close()
         body = DocumentsError(14031, f"nothing was stored: {error}").as_reply()
         self._waiting = [(connection, request, body) for connection, request, _ in self._waiting]
         return body

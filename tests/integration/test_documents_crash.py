@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from pymongo import MongoClient, UpdateOne
 from pymongo.errors import PyMongoError
 
+from local.documents.server import CONNECTIONS_MAX
 from tests.conftest import free_port, wait_until
 
 Document = dict[str, Any]
@@ -94,7 +95,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     for writer, total in totals.items():
         counted = [number for who, number in acknowledged if who == writer]
         assert len(counted) <= total <= len(counted) + 1
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -163,7 +164,7 @@ def test_what_cannot_be_stored_is_an_error_to_all_who_wait(tmp_path: Path) -> No
     path, port = tmp_path / "documents.sqlite", free_port()
     with served(port, path) as (_, client):
         client.app.things.insert_one({"_id": 1})
-        with sqlite3.connect(path, isolation_level=None) as other:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(PyMongoError, match="nothing was stored"):
                 client.app.things.insert_one({"_id": 2})
@@ -171,3 +172,30 @@ def test_what_cannot_be_stored_is_an_error_to_all_who_wait(tmp_path: Path) -> No
         client.app.things.insert_one({"_id": 3})
 
         assert [found["_id"] for found in client.app.things.find()] == [1, 3]
+
+
+def test_a_connection_too_many_is_closed_and_a_freed_place_is_given_again(tmp_path: Path) -> None:
+    port = free_port()
+    with served(port, tmp_path / "documents.sqlite") as (_, client), ExitStack() as stack:
+        client.admin.command("ping")
+        held = [stack.enter_context(connected(port)) for _ in range(CONNECTIONS_MAX)]
+        refused = held[-1].recv(1)
+        for each in held[:10]:
+            each.close()
+
+        assert refused == b""
+        wait_until(lambda: stays_open(port))
+        assert client.admin.command("ping")["ok"] == 1
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def stays_open(port: int) -> bool:
+    with connected(port) as probe:
+        probe.settimeout(0.2)
+        try:
+            return probe.recv(1) != b""
+        except TimeoutError:
+            return True

@@ -7,7 +7,7 @@ import pytest
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 from pymongo import IndexModel
-from pymongo.errors import CursorNotFound
+from pymongo.errors import CursorNotFound, OperationFailure
 
 from tests.contract.documents.conftest import Documents
 
@@ -213,6 +213,18 @@ def test_a_killed_cursor_is_gone(database: Documents) -> None:
     assert killed["cursorsKilled"] == [reply["id"]]
     with pytest.raises(CursorNotFound):
         database.command("getMore", reply["id"], collection="things")
+
+
+def test_a_cursor_of_a_dropped_collection_is_gone(database: Documents) -> None:
+    database.things.insert_many([{"_id": n} for n in range(50)])
+    cursor = database.things.find().batch_size(2)
+    next(cursor)
+
+    database.things.drop()
+
+    with pytest.raises(OperationFailure):
+        list(cursor)
+    assert database.things.find_one() is None
 
 
 def test_counts_with_and_without_a_filter(database: Documents) -> None:
