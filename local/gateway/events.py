@@ -50,8 +50,7 @@ RESPONSE_MAX_BYTES = 6_291_556  # 2.6: Lambda's limit on a response
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_random = random.SystemRandom().getrandbits(64)
-_ids = random.Random(_random)
+_ids = random.Random(random.SystemRandom().getrandbits(64))
 
 
 class MalformedResponse(Exception):
@@ -65,7 +64,7 @@ class Context:
 
     def __init__(self, fields: dict[str, str], epoch_s: float) -> None:
         given = fields.get("x-amzn-requestid")
-        digits = f"{_ids.getrandbits(128):032x}"
+        digits = _ids.randbytes(16).hex()
         # 1.29: a client's own id is honoured where it is a UUID; ours is one of version 4.
         self.request_id = (
             given

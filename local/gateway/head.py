@@ -14,20 +14,37 @@ BODY_MAX_BYTES = 10 * 1024 * 1024
 HEADERS_MAX_BYTES = 10_240
 TARGET_MAX_BYTES = 10_240
 
+_ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
+
+
+def read_headers(request: Request, raw: list[tuple[bytes, bytes]]) -> int | None:
+    """Give the request its headers; the status that refuses them, None where all is well."""
+    fields, headers = request.fields, request.headers
+    size = 0
+    for name, value in raw:
+        written, lower = _read_name(name)
+        if lower in fields and lower in _ONLY_ONCE:
+            return 400
+        text = value.decode("latin-1")
+        fields[lower] = text
+        headers.append((written, lower, text))
+        size += len(name) + len(value) + 4  # with colon, space and line end
+    return 413 if size > HEADERS_MAX_BYTES else None
+
 
 @lru_cache(maxsize=1000)
-def read_name(name: bytes) -> tuple[str, str]:
+def _read_name(name: bytes) -> tuple[str, str]:
     """A header's name as sent and in lower case; clients send the same few again and again."""
     written = name.decode("latin-1")
     return written, written.lower()
 
 
-def head_error(request: Request, target: bytes, header_bytes: int) -> int | None:
+def head_error(request: Request, target: bytes) -> int | None:
     """The status that refuses a head, None where it is as it should be."""
     fields = request.fields
     if not _is_http(request):
         return 400
-    if len(target) > TARGET_MAX_BYTES or header_bytes > HEADERS_MAX_BYTES:
+    if len(target) > TARGET_MAX_BYTES:
         return 413
     length = fields.get("content-length")
     if length is not None and int(length) > BODY_MAX_BYTES:

@@ -18,7 +18,7 @@ from local.gateway.head import (
     TARGET_MAX_BYTES,
     head_error,
     origin_form,
-    read_name,
+    read_headers,
 )
 from local.gateway.request import Application, Request
 
@@ -35,7 +35,6 @@ WRITE_DEADLINE_S = 30.0  # for a client that does not read its answer
 LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
 
 _NEVER_S = float("inf")
-_ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
 _NO_BODY_STATUS = frozenset({204, 304})
 _STATUS_TEXT = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -98,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._reading: Request | None = None  # whose bytes are coming in
         self._target = b""
         self._head_bytes = 0
-        self._header_bytes = 0
+        self._headers: list[tuple[bytes, bytes]] = []
         self._is_head_complete = False
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -159,7 +158,7 @@ class Connection(asyncio.Protocol):
         request = Request(self._peer, time.monotonic())
         self._reading = request
         self._target = b""
-        self._header_bytes = 0
+        self._headers = []
         self._is_head_complete = False
         if self._in_hand is None:
             self.deadline_s = request.received_s + HEAD_DEADLINE_S
@@ -168,16 +167,8 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_head_complete or self._reading is None:
-            return  # a trailer, which API Gateway drops
-        written, lower = read_name(name)
-        text = value.decode("latin-1")
-        fields = self._reading.fields
-        if lower in fields and lower in _ONLY_ONCE:
-            self._refuse(400)
-        self._header_bytes += len(name) + len(value) + 4  # with colon, space and line end
-        fields[lower] = text
-        self._reading.headers.append((written, lower, text))
+        if not self._is_head_complete:  # else it is a trailer, which API Gateway drops
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         request = self._reading
@@ -186,7 +177,7 @@ class Connection(asyncio.Protocol):
         request.method = self._parser.get_method().decode("ascii")
         request.protocol = f"HTTP/{self._parser.get_http_version()}"
         request.keep_alive = self._parser.should_keep_alive()
-        refused = head_error(request, self._target, self._header_bytes)
+        refused = read_headers(request, self._headers) or head_error(request, self._target)
         if refused:
             self._refuse(refused)
         request.target = origin_form(self._target.decode("ascii", "replace"))
