@@ -55,11 +55,12 @@ def show_logs(options: argparse.Namespace) -> int:
         raise plan.BadInput(f"there is no log {options.name!r}; there are: {', '.join(known)}")
     paths = {logs.path_of(options.state, name): name for name in names}
     heads = {path: f"{name:<20} " if len(paths) > 1 else "" for path, name in paths.items()}
+    appended = logs.follow(list(paths))
     for path, head in heads.items():
         for line in logs.tail(path, options.lines):
             print(f"{head}{line}")
     if options.follow:
-        for path, line in logs.follow(list(paths)):
+        for path, line in appended:
             print(f"{heads[path]}{line}", flush=True)
     return 0
 

@@ -36,21 +36,23 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def follow(paths: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield each new line of `paths` with its path, for ever."""
-    read_bytes = {path: _size(path) for path in paths}
+    """Return each line that is appended to `paths` from now on, with its path, for ever."""
+    return _appended({path: _size(path) for path in paths})
+
+
+def _appended(read_bytes: dict[Path, int]) -> Iterator[tuple[Path, str]]:
     while True:
-        for path in paths:
+        for path, known in read_bytes.items():
             size = _size(path)
-            if size < read_bytes[path]:
-                read_bytes[path] = 0  # it was emptied by `bound`
-            if size == read_bytes[path]:
+            start = known if size >= known else 0  # it was emptied by `bound`
+            if size == start:
                 continue
             with path.open("rb") as file:
-                file.seek(read_bytes[path])
+                file.seek(start)
                 chunk = file.read(TAIL_BYTES)
             # A line that is still being written, or one longer than a chunk.
             end = chunk.rfind(b"\n") + 1 or (len(chunk) if len(chunk) == TAIL_BYTES else 0)
-            read_bytes[path] += end
+            read_bytes[path] = start + end
             for line in chunk[:end].decode(errors="replace").splitlines():
                 yield path, line
         time.sleep(FOLLOW_PAUSE_S)

@@ -189,7 +189,7 @@ class Supervisor:
                 child.schedule(exit_code)
                 ended.append((child, exit_code))
             elif child.state == "restarting" and child.due_s <= time.monotonic():
-                child.start(self._variables)
+                self._restart(child)
             elif child.state == "starting" and child.process.answers():
                 child.state = "running"
         if before != [child.status() for child in self._children]:
@@ -200,8 +200,18 @@ class Supervisor:
     def _bound_logs(self) -> None:
         if time.monotonic() - self._logs_checked_s > LOG_CHECK_S:
             self._logs_checked_s = time.monotonic()
-            for path in (self._system.state / "logs").glob("*.log"):
-                logs.bound(path)
+            try:
+                for name in ("supervisor", *(child.process.name for child in self._children)):
+                    logs.bound(logs.path_of(self._system.state, name))
+            except OSError as error:
+                log.warning("the logs cannot be kept short: %s", error)
+
+    def _restart(self, child: Child) -> None:
+        try:
+            child.start(self._variables)
+        except OSError as error:
+            log.warning("%s cannot be started: %s", child.process.name, error)
+            child.schedule(EXIT_FAILED)
 
     def _stop(self, phase: str) -> None:
         # A second signal ends the supervisor at once; the kernel then tells the children.
@@ -222,7 +232,11 @@ class Supervisor:
         self._status = replace(
             self._status, phase=phase, reason=reason, blamed=blamed, processes=processes
         )
-        status.write(self._system.state, self._status)
+        try:
+            status.write(self._system.state, self._status)
+        except OSError as error:
+            # A full disk is no reason to stop what runs.
+            log.warning("the status cannot be written: %s", error)
 
 
 def _become_child(parent_pid: int) -> None:
