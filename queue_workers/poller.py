@@ -18,9 +18,7 @@ from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0  # the longest a stopping worker waits for an idle poller; an empty look costs 150 us
-# After a batch that was not full the queue may fill: workers woken by every message cost more CPU
-# than everything else. Spread, so that pollers do not march in step.
-FILL_S = (0.15, 0.20)
+FILL_S = 0.2  # how long a batch may fill: handlers called for every message cost more than all else
 BACKOFF_LONGEST_S = 900  # SQS's longest delay; a message fails five times long before
 EVENT_BYTES_MAX = 6_000_000  # Lambda invokes when the batch has 6 MB, its limit on an event
 RETRY_FIRST_S = 0.1
@@ -55,15 +53,13 @@ class Poller:
         retry_s = RETRY_FIRST_S
         while not self._stop.is_set():
             try:
-                count = self.run_once()
+                self.run_once()
             except QueueUnavailable as error:
                 log.warning("%s (next look in %.1f s)", error, retry_s)
             except Exception:
                 log.exception("queue %s: the batch comes back", self._queue.name)
             else:
                 retry_s = RETRY_FIRST_S
-                if 0 < count < self._mapping.batch_size:
-                    self._stop.wait(random.uniform(*FILL_S))
                 continue
             self._stop.wait(retry_s * random.uniform(0.5, 1))
             retry_s = min(2 * retry_s, RETRY_LONGEST_S)

@@ -22,7 +22,7 @@ from local.template import Function, Mapping, Template
 from local.template.intrinsics import QUEUE_URL
 from queue_workers import metrics
 from queue_workers.invoker import Invoker
-from queue_workers.poller import Poller
+from queue_workers.poller import FILL_S, Poller
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,7 @@ class Worker:
             max_receive_count=queue.max_receive_count or 0,  # without a dead-letter queue no limit
             dead_letter_url=dead_letter_url,
             retention_s=queue.retention_s,
+            fill_s=FILL_S,
         )
         path = (self.state / "run" / f"worker-{self.index}-{function.logical_id}.sock").resolve()
         invoker = Invoker(function, path)

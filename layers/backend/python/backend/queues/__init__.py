@@ -80,16 +80,15 @@ def connect(
     max_receive_count: int = 5,
     dead_letter_url: str | None = None,
     retention_s: int = 345_600,
-    looks_again_s: float = 0,
+    fill_s: float = 0,
 ) -> Queue:
     """Return the queue at `url`; it connects at its first call, so it may be made before a fork.
 
     The defaults are SQS's. On Redis a receiver brings these values along; on SQS they belong to the
     queue and stand in the template.
 
-    A receiver that after a batch that was not full pauses and then looks by itself says so with
-    `looks_again_s`, its longest pause: meanwhile senders wake no other receiver, unless a full
-    batch has left messages. It makes fewer, fuller batches.
+    With `fill_s` a batch that is not full waits for more, until so long after the batch before it.
+    The first message after a silence is taken at once; under load there are fewer, fuller batches.
     """
     # Imported here, so that users of one do not pay for the other: boto3 costs 200 ms of CPU.
     if settings.queue_backend == "sqs":
@@ -104,7 +103,7 @@ def connect(
         max_receive_count=max_receive_count,
         dead_letter=_name(dead_letter_url) if dead_letter_url else None,
         retention_s=retention_s,
-        looks_again_s=looks_again_s,
+        fill_s=fill_s,
     )
 
 

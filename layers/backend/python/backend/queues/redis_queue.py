@@ -44,19 +44,19 @@ class Keys:
         self.progress = f"queue:{queue}:progress"
         self.delayed = f"queue:{queue}:delayed"
         self.wake = f"queue:{queue}:wake"
-        self.quiet = f"queue:{queue}:quiet"
+        self.filling = f"queue:{queue}:filling"
 
     def all(self) -> list[str]:
         return [
             *(self.visible_at, self.entries, self.progress),
-            *(self.delayed, self.wake, self.quiet),
+            *(self.delayed, self.wake, self.filling),
         ]
 
 
 class RedisQueue:
     """Implements backend.queues.Queue. Threads may share an instance, CONNECTIONS_MAX at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # SQS's own attributes of a queue, each with its default
         self,
         name: str,
         *,
@@ -64,7 +64,7 @@ class RedisQueue:
         max_receive_count: int = 5,
         dead_letter: str | None = None,
         retention_s: int = 345_600,
-        looks_again_s: float = 0,
+        fill_s: float = 0,
         depth_max: int = settings.queue_depth_max,
         redis_url: str = settings.redis_url,
     ) -> None:
@@ -74,7 +74,7 @@ class RedisQueue:
         self._visibility_ms = round(visibility_timeout_s * 1000)
         self._max_receive_count = max_receive_count
         self._retention_ms = retention_s * 1000
-        self._looks_again_ms = round(looks_again_s * 1000)
+        self._fill_ms = round(fill_s * 1000)
         self._depth_max = depth_max
         self._server = client(redis_url)
         self._waiting = client(redis_url, answer_timeout_s=WAIT_ANSWER_S)
@@ -109,7 +109,7 @@ class RedisQueue:
                 self._max_receive_count,
                 self._retention_ms,
                 self.name,
-                self._looks_again_ms,
+                self._fill_ms,
             )
             left_s = give_up_at - time.monotonic()
             if flat or left_s <= 0:

@@ -2,18 +2,18 @@
 -- Take visible messages and hide them; a message over its receive limit goes to the dead-letter queue.
 --
 -- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset   5 wake list
---          6 quiet string   7 to 12 the same of the dead-letter queue; absent where there is none
+--          6 filling string   7 to 12 the same of the dead-letter queue; absent where there is none
 -- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
 --          4 retention, ms            5 this queue's name
---          6 how soon this receiver looks again after a batch that was not full, ms; 0 if unknown
+--          6 how long a batch may fill after the one before it, ms
 -- Returns  { ms until the next message is visible, -1 if there is none,
 --            then for each message taken: id, entry, receive count, sent ms, first received ms }
 --
 -- One script, because two receivers must not take the same message and a message must not be in both
 -- queues or in none. allow-oom: a full server is emptied by receivers, so they must not be refused.
-local visible_at, entries, progress, delayed, wake, quiet = unpack(KEYS, 1, 6)
+local visible_at, entries, progress, delayed, wake, filling = unpack(KEYS, 1, 6)
 local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local retention_ms, name, again_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local retention_ms, name, fill_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 -- Ten times the batch may be found dead (expired or over the limit) before the caller has to ask again.
 local ROUNDS_MAX = 10
 
@@ -44,6 +44,16 @@ local function bury(id, entry, state, count, reason)
   redis.call('ZADD', KEYS[7], now, id)
   wake_one(KEYS[11])
   remove(id)
+end
+
+if fill_ms > 0 then
+  local fill_left = redis.call('PTTL', filling)
+  if fill_left > 0 then
+    local visible = redis.call('ZCOUNT', visible_at, '-inf', now)
+    if visible > 0 and visible < most then
+      return { fill_left }
+    end
+  end
 end
 
 local taken = { -1 }
@@ -90,15 +100,18 @@ local head = redis.call('ZRANGE', visible_at, 0, 0, 'WITHSCORES')
 if head[2] then
   taken[1] = math.max(0, head[2] - now)
 end
+local left = taken[1] == 0
+if left and fill_ms > 0 then
+  left = redis.call('ZCOUNT', visible_at, '-inf', now) >= most
+end
 -- One message wakes one receiver. What is left for others is passed on; a token that
 -- announces nothing any more would only cost somebody an empty look.
-if taken[1] == 0 then
+if left then
   wake_one(wake)
 else
   redis.call('DEL', wake)
-  -- What is sent until this receiver comes back makes a fuller batch, and wakes nobody else.
-  if count_taken > 0 and again_ms > 0 then
-    redis.call('SET', quiet, 1, 'PX', again_ms)
+  if fill_ms > 0 and count_taken > 0 then
+    redis.call('SET', filling, most, 'PX', fill_ms)
   end
 end
 return taken
