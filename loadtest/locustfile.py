@@ -50,7 +50,7 @@ class OpenWorkload(User):
         self.environment.process_exit_code = Exit.FAILED  # until the verdict says otherwise
         try:
             settings = options.read(_variables(self.environment, self.host))
-            OpenWorkload.run_now = LoadRun(settings, self.environment.stats)
+            OpenWorkload.run_now = LoadRun(settings, self.environment.events.request)
             outcome = OpenWorkload.run_now.execute()
         except (options.UsageError, ApiError) as error:
             say(f"load: {error}")

@@ -12,13 +12,14 @@ import gevent
 from loadtest import records
 from loadtest.api import Api, ApiError
 from loadtest.driver import Driver
-from loadtest.journal import OK
+from loadtest.journal import NO_TIME, OK, SKIPPED
 from loadtest.measure import exact
 from loadtest.scenarios import Workload
 
 TICK_S = 1.0
 CPU_WINDOW_S = 10  # as Locust's own CPU warning looks
 QUEUE_SAMPLE_S = 2.0  # often enough for a maximum, rare enough to cost nothing
+RECENT = 1_000  # arrivals that the progress line's p99 looks at: a second of the peak
 QUIET_EVERY_S = 10  # a progress line per so many seconds where nobody watches a terminal
 DRAIN_S = 60.0  # the contract's bound
 DRAIN_POLL_S = 0.25
@@ -156,36 +157,31 @@ class Progress:
     def __init__(self, driver: Driver, work: Workload):
         self._driver = driver
         self._work = work
-        self._ok = 0
-        self._failed = 0
         self._offered_before = 0
-        self._recent: list[list[float]] = []
 
-    def note(self, completed: list[int]) -> None:
-        """Count what ended since the last second and show the line."""
-        journal, due_s = self._driver.journal, self._work.schedule.due_s
-        ok = sum(journal.outcome[index] == OK for index in completed)
-        self._ok += ok
-        self._failed += len(completed) - ok
-        self._recent.append([(journal.done_s[i] - due_s[i]) * 1000 for i in completed])
-        del self._recent[:-CPU_WINDOW_S]
-        self._show()
-
-    def _show(self) -> None:
-        driver = self._driver
-        elapsed_s = driver.elapsed_s
+    def show(self) -> None:
+        """Show the line of this second; "now" is the last thousand arrivals or fewer."""
+        driver, journal = self._driver, self._driver.journal
         offered = driver.next_index - self._offered_before
         self._offered_before = driver.next_index
-        p99 = exact([ms for second in self._recent[-5:] for ms in second], 0.99)
+        p99 = exact(self._recent_ms(), 0.99)
         at = min(driver.next_index, len(self._work) - 1)
         phase = self._work.schedule.profile.phases[self._work.schedule.phase[at]].name
+        ok = journal.outcome.count(OK)
+        failed = driver.next_index - ok - driver.in_flight - journal.outcome.count(SKIPPED)
         line = (
-            f"{elapsed_s:4.0f} s  {phase:<8}  {offered:5,}/s  ok {self._ok:,}  "
-            f"failed {self._failed:,}  in flight {driver.in_flight:,}  "
+            f"{driver.elapsed_s:4.0f} s  {phase:<8}  {offered:5,}/s  ok {ok:,}  "
+            f"failed {failed:,}  in flight {driver.in_flight:,}  "
             f"p99 now {'-' if p99 is None else f'{p99:.1f} ms'}"
         )
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
-        elif round(elapsed_s) % QUIET_EVERY_S == 0:
+        elif round(driver.elapsed_s) % QUIET_EVERY_S == 0:
             say(line)
+
+    def _recent_ms(self) -> list[float]:
+        last = self._driver.next_index
+        due_s, done_s = self._work.schedule.due_s, self._driver.journal.done_s
+        recent = range(max(0, last - RECENT), last)
+        return [(done_s[i] - due_s[i]) * 1000 for i in recent if done_s[i] != NO_TIME]

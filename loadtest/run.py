@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from locust.stats import RequestStats
+from locust.event import EventHook
 
-from loadtest import locust_stats, records, report, report_html
+from loadtest import locust_events, records, report, report_html
 from loadtest.api import Api, ApiError, fetch_token
 from loadtest.audit import Audit, Period, audit, payment_event_counts
 from loadtest.claims import claims_of, resolve
@@ -23,6 +23,7 @@ from loadtest.records import Sources
 from loadtest.scenarios import Requests, workload
 from loadtest.verdict import Facts, Verdict, judge
 
+TELL_S = 0.1  # Locust hears of arrivals this often: a longer burst would hold up the pump
 LAST_GOOD_1K = Path(__file__).parent / "report-1k.json"
 
 
@@ -42,11 +43,11 @@ class Processes:
 
 
 class LoadRun:
-    """A run; `stats` are Locust's. ApiError from the constructor says that it cannot begin."""
+    """A run that fires Locust's `request` event. ApiError when made: it cannot begin, and why."""
 
-    def __init__(self, options: Options, stats: RequestStats):
+    def __init__(self, options: Options, request: EventHook):
         self._options = options
-        self._stats = stats
+        self._request = request
         self._id = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
         self._work = workload(schedule(options.profile))
         token = fetch_token(options.target, options.client_id, options.client_secret)
@@ -98,28 +99,30 @@ class LoadRun:
         self._driver.stop()
 
     def _drive(self) -> None:
-        watchers = [gevent.spawn(self._tick), gevent.spawn(self._queues.watch)]
+        watchers = [gevent.spawn(watch) for watch in (self._tick, self._tell, self._queues.watch)]
         self._cpu.sample()
         try:
             self._driver.run()
         finally:
             gevent.killall(watchers)
             self._cpu.sample()
-            self._take_completed()
+            self._tell_locust()
 
     def _tick(self) -> None:
         progress = Progress(self._driver, self._work)
         while True:
             gevent.sleep(TICK_S)
             self._cpu.sample()
-            progress.note(self._take_completed())
+            progress.show()
 
-    def _take_completed(self) -> list[int]:
+    def _tell(self) -> None:
+        while True:
+            gevent.sleep(TELL_S)
+            self._tell_locust()
+
+    def _tell_locust(self) -> None:
         completed, self._driver.completed = self._driver.completed, []
-        start_s = self._started_at_s
-        journal = self._driver.journal
-        locust_stats.feed(self._stats, self._work, journal, completed, started_at_s=start_s)
-        return completed
+        locust_events.tell(self._request, self._work, self._driver.journal, completed)
 
     def _audit(self) -> Audit:
         claims = claims_of(self._work, self._driver.journal, self._id)

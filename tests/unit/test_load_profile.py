@@ -3,8 +3,10 @@
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import yaml
 
 from loadtest.profile import ONE_K, SMOKE, ProfileError, Schedule, named, schedule, steady
 from loadtest.scenarios import (
@@ -19,6 +21,7 @@ from loadtest.scenarios import (
     workload,
 )
 
+ROOT = Path(__file__).parents[2]
 RUN = "20261123t101500abcd"
 WORK = workload(schedule(ONE_K))
 
@@ -185,3 +188,17 @@ def test_a_connection_of_its_own_is_asked_for_only_where_it_is_wanted():
     for index in range(4):
         assert header_of(requests().of(index), "Connection") is None
         assert header_of(requests(keep_alive=False).of(index), "Connection") == "close"
+
+
+def test_the_profile_for_artillery_has_the_same_phases_and_requests():
+    described = yaml.safe_load((ROOT / "loadtest/artillery-1k.yml").read_text())
+    phases = [
+        (phase["name"], phase["duration"], phase["arrivalRate"], phase.get("rampTo"))
+        for phase in described["config"]["phases"]
+    ]
+    steps = [next(iter(scenario["flow"][0].items())) for scenario in described["scenarios"]]
+
+    assert phases == [(p.name, p.duration_s, p.rate_per_s, p.to_rate_per_s) for p in ONE_K.phases]
+    assert [(m.upper(), step["url"]) for m, step in steps] == [
+        (each.method, each.path) for each in SCENARIOS
+    ]
