@@ -17,6 +17,7 @@ from local.gateway.metrics import DURATION_BUCKETS_S
 METRICS_MAX = 1000
 SERIES_PER_METRIC_MAX = 100
 VALUES_MAX = 100  # of one metric in one line, CloudWatch's limit
+VALUE_MAX_CHARS = 1024  # of a dimension's value, CloudWatch's limit
 OTHER = "other"  # the label value of whatever is over the limit
 
 _SECONDS = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
@@ -55,7 +56,7 @@ class EmbeddedMetrics:
         # Of several dimension sets the widest holds the others as sums.
         names = max(directive.get("Dimensions") or [[]], key=len)
         labels = tuple(sorted(names))
-        values = tuple(str(document[name]) for name in labels)
+        values = tuple(str(document[name])[:VALUE_MAX_CHARS] for name in labels)
         for metric in directive["Metrics"]:
             name, unit = metric["Name"], metric.get("Unit", "None")
             observe = self._observer(directive["Namespace"], name, unit, labels, values)

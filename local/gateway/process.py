@@ -116,7 +116,10 @@ class Gateway:
             listening = loop.create_unix_server(self._environment, runtime, backlog=BACKLOG)
         else:
             listening = loop.create_server(self._environment, *runtime, backlog=BACKLOG)
-        return listeners, await _bound(listening, str(runtime))
+        server = await _bound(listening, str(runtime))
+        if isinstance(runtime, str):
+            Path(runtime).chmod(0o600)  # whoever may connect may answer for a function
+        return listeners, server
 
     def _environment(self) -> EnvironmentConnection:
         return EnvironmentConnection(self._pools, self._meters, self._output)

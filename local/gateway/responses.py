@@ -134,7 +134,8 @@ def compile_template(text: str) -> Callable[[Situation], str]:
     for match in _PLACEHOLDER.finditer(text):
         name = match[1]
         if name not in _VARIABLES:
-            raise UnknownVariable(f"$context.{name}")
+            sentence = "a gateway response has a variable that is not emulated; remove"
+            raise UnknownVariable(f"{sentence} $context.{name}")
         parts.append(_fixed(text[end : match.start()]))
         parts.append(_filled(name))
         end = match.end()

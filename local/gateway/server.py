@@ -224,7 +224,8 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Close if nothing is in hand and nothing is coming in."""
-        if self._transport and self._in_hand is None and self._reading is None:
+        is_idle = self._in_hand is None and self._reading is None and not self._is_closing
+        if is_idle and self._transport is not None:
             self._close(self._transport)
 
     def abort(self) -> None:

@@ -42,6 +42,10 @@ class GatewayProcess:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End the gateway at once, and the environments with it."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(timeout=10)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -453,6 +454,22 @@ def test_the_console_answers_what_it_does_not_have(shared):
     connection.close()
 
     assert statuses == [200, 405, 404]
+
+
+def test_a_gateway_that_was_killed_can_be_started_again(gateway):
+    gateway.environment("Pages", ok)
+    gateway.kill()
+
+    with gateway:
+        gateway.environment("Pages", ok)
+
+        assert gateway.request("GET", "/pages/one").status == 200
+
+
+def test_only_its_owner_may_be_an_environment(gateway):
+    socket_path = gateway.state / "run" / "gateway.sock"
+
+    assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
 
 
 def test_a_hello_for_an_unknown_function_is_refused(gateway):

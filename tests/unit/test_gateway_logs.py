@@ -35,7 +35,7 @@ def test_a_full_file_becomes_the_older_generation(tmp_path: Path) -> None:
 def test_lines_beyond_the_bound_are_dropped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "PENDING_MAX", 2)
+    monkeypatch.setattr(logs, "PENDING_MAX_BYTES", 5)
     log = BufferedLog(tmp_path / "access.log")
     for _ in range(5):
         log.append(b"x\n")
