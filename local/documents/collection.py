@@ -51,8 +51,7 @@ class Collection:
         self._insert = f"INSERT INTO {table} (key, document) VALUES (?, ?)"
         self._update = f"UPDATE {table} SET document = ? WHERE id = ?"
         self._delete = f"DELETE FROM {table} WHERE id = ?"
-        self._by_key = f"SELECT id, document FROM {table} WHERE key = ?"
-        self._by_row = f"SELECT id, document FROM {table} WHERE id = ?"
+        self._by_keys = f"SELECT id, document FROM {table} WHERE key IN"
 
     def create_table(self) -> None:
         self._execute(
@@ -130,15 +129,12 @@ class Collection:
             rows = (row for row in rows if filter_.matches(decode(row.raw)))
         return rows, ordered
 
-    def row(self, number: int) -> Row | None:
-        found = self._execute(self._by_row, (number,)).fetchone()
-        return Row(*found) if found else None
-
     def _by_identity(self, keys: list[bytes]) -> Iterator[Row]:
-        for key in keys:
-            found = self._execute(self._by_key, (key,)).fetchone()
-            if found:
-                yield Row(*found)
+        for start in range(0, len(keys), CHUNK_ROWS[1]):
+            chunk = keys[start : start + CHUNK_ROWS[1]]
+            places = ",".join("?" * len(chunk))
+            found = self._execute(f"{self._by_keys} ({places}) ORDER BY key", chunk)
+            yield from map(Row._make, found.fetchall())
 
     def _all_rows(self) -> Iterator[Row]:
         sql = f"SELECT id, document FROM documents_{self.number} WHERE id > ? ORDER BY id LIMIT ?"

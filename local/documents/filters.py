@@ -174,9 +174,8 @@ def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list
     operands = value if name == "$in" else [value]
     if not isinstance(operands, list):
         raise DocumentsError(2, "$in needs an array")
-    intervals = [part for operand in operands for part in _intervals(name, operand)]
+    test, intervals = _points(operands) if name in ("$eq", "$in") else _range(name, value)
     arrays = any(isinstance(operand, list) for operand in operands)
-    test = _test(intervals)
 
     def matches(document: Document) -> bool:
         found = values_at(document, parts)
@@ -190,25 +189,22 @@ def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list
     return matches, [] if arrays else bounds
 
 
-def _test(intervals: list[Interval]) -> Callable[[bytes], bool]:
-    if all(part.is_point for part in intervals):
-        points = {part.low for part in intervals}
-        return lambda key: key in points
-    ((low, high),) = [part.span() for part in intervals]
-    return lambda key: low <= key < high
+def _points(operands: list[Any]) -> tuple[Callable[[bytes], bool], list[Interval]]:
+    keys = {encode(operand) for operand in operands}
+    return keys.__contains__, [Interval(key, False, key, True) for key in keys]
 
 
-def _intervals(name: str, operand: Any) -> list[Interval]:
-    key = encode(operand)
-    point = Interval(key, False, key, True)
-    if name in ("$eq", "$in") or (key == NOT_A_NUMBER and name in ("$gte", "$lte")):
-        return [point]
+def _range(name: str, operand: Any) -> tuple[Callable[[bytes], bool], list[Interval]]:
     if name not in ("$gt", "$gte", "$lt", "$lte"):
         raise refused("query operator", name)
-    if key == NOT_A_NUMBER:
-        return []
+    key = encode(operand)
+    if key == NOT_A_NUMBER:  # equals itself, and is neither less nor greater than anything
+        return _points([operand] if name in ("$gte", "$lte") else [])
     bracket = key[:1]
     first = (NOT_A_NUMBER, True) if bracket[0] == NUMBER else (bracket, False)
     if name in ("$gt", "$gte"):
-        return [Interval(key, name == "$gt", bracket, True)]
-    return [Interval(*first, key, name == "$lte")]
+        interval = Interval(key, name == "$gt", bracket, True)
+    else:
+        interval = Interval(*first, key, name == "$lte")
+    low, high = interval.span()
+    return (lambda found: low <= found < high), [interval]
