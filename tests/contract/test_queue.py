@@ -13,6 +13,7 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
+from backend.errors import QueueUnavailable
 from backend.queues import Message, Queue
 from backend.queues.limits import MESSAGE_BYTES_MAX
 from backend.queues.redis_queue import Keys, RedisQueue
@@ -138,6 +139,11 @@ def test_a_body_may_hold_newlines_and_separators(place: Place):
     assert only(place.queue.receive()).body == "a\nb|c:d\n"
 
 
+def test_a_queue_that_is_not_there_is_unavailable():
+    with mock_aws(), pytest.raises(QueueUnavailable, match="nowhere"):
+        SqsQueue(f"https://sqs.{settings.aws_region}.amazonaws.com/123456789012/nowhere").send("a")
+
+
 def test_an_empty_queue_gives_nothing(place: Place):
     assert place.queue.receive() == []
 
@@ -239,6 +245,15 @@ def test_a_stale_handle_releases_nothing(place: Place):
 
     visible = 1 if "stale release" in place.differences else 0
     assert place.queue.depth().visible == visible
+
+
+def test_releasing_a_deleted_message_succeeds_and_brings_nothing_back(place: Place):
+    place.queue.send("a")
+    handle = only(place.queue.receive()).receipt_handle
+    place.queue.delete([handle])
+    place.queue.release(handle, after_s=0)
+
+    assert total(place.queue) == 0
 
 
 def test_a_delayed_message_is_hidden_until_its_time(place: Place):

@@ -24,6 +24,12 @@ ATTEMPTS = 2  # the caller's own retry comes on top; SQS's calls are safe to rep
 
 # SQS answers these where it is the caller who has to wait: in flight or per second.
 _FULL = {"OverLimit", "AWS.SimpleQueueService.OverLimit", "RequestThrottled", "ThrottlingException"}
+# The handle is not the newest, or its message is not in flight: there is nothing to release.
+_STALE = {
+    "ReceiptHandleIsInvalid",
+    "MessageNotInflight",
+    "AWS.SimpleQueueService.MessageNotInflight",
+}
 
 
 class SqsQueue:
@@ -91,9 +97,13 @@ class SqsQueue:
         """Make the message visible in `after_s`; SQS has no place for `reason`."""
         limits.check_release(after_s)
         with self._errors():
-            self._client.change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=after_s
-            )
+            try:
+                self._client.change_message_visibility(
+                    QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=after_s
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _STALE:
+                    raise
 
     def depth(self) -> Depth:
         """Count the messages by state; the age of the oldest is a CloudWatch metric, hence NaN."""
