@@ -130,6 +130,12 @@ def test_a_malformed_request_behind_good_ones_is_answered_last(gateway):
     assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"200", b"200", b"400"]
 
 
+def test_what_follows_a_last_request_is_ignored(gateway):
+    answer = gateway.raw(GET % b"one" + LAST + GET % b"more")
+
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"200", b"200"]
+
+
 def test_pipelining_without_end_is_cut(gateway):
     answer = gateway.raw(GET % b"x" * 2000)
 
