@@ -1,9 +1,10 @@
 """What the client may claim after a run: the keys and events that the system accepted.
 
 An arrival whose answer never came is neither accepted nor refused; its key is sent once more, and
-the answer settles it.
+the answer settles it. One that was answered 5xx may have been stored or not, and both are right.
 """
 
+import http
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Claims:
     events: Counter[str] = field(default_factory=Counter)  # by event name
     contradictions: list[str] = field(default_factory=list)  # one key, two ids
     unresolved: set[int] = field(default_factory=set)
+    uncertain: dict[int, set[int]] = field(default_factory=dict)  # scenario -> answered 5xx
 
     def accept(self, which: int, index: int, found: str) -> None:
         """Note that the system accepted the arrival of this index and answered with this id."""
@@ -53,8 +55,12 @@ def claims_of(work: Workload, journal: Journal, run: str) -> Claims:
         which = work.scenario[index]
         if outcome == OK:
             claims.accept(which, work.origin[index], journal.ids[index] or "")
-    claims.unresolved = {work.origin[index] for index in _open_ends(work, journal)}
+    for index in _without_an_answer(work, journal):
+        claims.unresolved.add(work.origin[index])
     claims.unresolved -= claims.payments.keys()
+    for which in (PAYMENTS, ANALYTICS):
+        answered = {work.origin[i] for i in _answered_5xx(journal) if work.scenario[i] == which}
+        claims.uncertain[which] = answered - claims.payments.keys()
     return claims
 
 
@@ -71,10 +77,16 @@ def resolve(claims: Claims, work: Workload, requests: Requests, api: Api) -> Non
             claims.accept(which, index, found)
 
 
-def _open_ends(work: Workload, journal: Journal) -> Iterator[int]:
+def _without_an_answer(work: Workload, journal: Journal) -> Iterator[int]:
     for index, outcome in enumerate(journal.outcome):
         if outcome in (UNSENT, OK, SKIPPED) or work.scenario[index] == HEALTH:
             continue
-        refused = 400 <= journal.status[index] < 500
-        if not refused and journal.outcome_of(index) not in NEVER_ARRIVED:
+        answered = journal.status[index] >= http.HTTPStatus.MULTIPLE_CHOICES
+        if not answered and journal.outcome_of(index) not in NEVER_ARRIVED:
+            yield index
+
+
+def _answered_5xx(journal: Journal) -> Iterator[int]:
+    for index, status in enumerate(journal.status):
+        if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
             yield index

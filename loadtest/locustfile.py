@@ -1,7 +1,8 @@
 """The load under Locust: `locust -f loadtest/locustfile.py --headless`, or its web page.
 
 One user drives the whole schedule (driver.py); Locust's own user count and spawn rate do nothing.
-Settings come from the environment or the flags that `--help` lists; the exit code is the verdict's.
+Settings are variables of the environment (options.py) or flags of the same names; the exit code
+is the verdict's.
 """
 
 import os

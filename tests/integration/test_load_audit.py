@@ -11,7 +11,16 @@ from loadtest.journal import OK, Journal
 from loadtest.monitor import QueueWatch
 from loadtest.profile import schedule, steady
 from loadtest.records import Sources
-from loadtest.scenarios import SCENARIOS, Requests, Workload, id_in, workload
+from loadtest.scenarios import (
+    ANALYTICS,
+    PAYMENTS,
+    SCENARIOS,
+    Requests,
+    Workload,
+    event_name,
+    id_in,
+    workload,
+)
 from tests.integration.load_system import running
 
 RUN = "20261123t101500abcd"
@@ -112,6 +121,21 @@ def test_a_key_without_an_answer_is_sent_once_more_and_then_counts_as_accepted()
     assert claims.payments[lost_answer] == payment_id
     assert result.unresolved == 0
     assert result.differences() == ()
+
+
+def test_what_was_answered_503_may_be_stored_or_not():
+    with running("none") as (base, _):
+        since_s = time.time()
+        claims, _ = send_everything(base)
+        payment, event = min(claims.payments), WORK.scenario.index(ANALYTICS)
+        del claims.payments[payment]
+        claims.events[event_name(RUN, event)] -= 1
+        refused = audited(base, claims, since_s)
+        claims.uncertain = {PAYMENTS: {payment}, ANALYTICS: {event}}
+        unknown = audited(base, claims, since_s)
+
+    assert {"stored though it was refused", "events counted"} <= refused.found.keys()
+    assert unknown.differences() == ()
 
 
 def test_a_witness_that_does_not_answer_is_a_difference():

@@ -230,6 +230,20 @@ def test_an_answer_that_is_not_the_right_one_is_classed(fault: str, error: str):
     assert driver.journal.errors() == {error: payments_in(driver)}
 
 
+def test_an_answer_of_503_leaves_open_what_was_stored_and_no_answer_asks_again():
+    with running("refuses with 503") as (base, _):
+        refused, _ = drive(base, 40)
+    with running("resets") as (base, _):
+        cut, _ = drive(base, 40)
+    answered = claims_of(refused.work, refused.journal, RUN)
+    unanswered = claims_of(cut.work, cut.journal, RUN)
+
+    assert len(answered.uncertain[PAYMENTS]) == payments_in(refused)
+    assert answered.unresolved == set()
+    assert len(unanswered.unresolved) == payments_in(cut) // 5
+    assert unanswered.uncertain[PAYMENTS] == set()
+
+
 def test_a_connection_reset_is_classed_as_node_names_it():
     with running("resets") as (base, _):
         driver, _ = drive(base, 40)
