@@ -72,7 +72,7 @@ class Collection:
         """Store a document, which gets an `_id` if it has none."""
         document = decode(raw)
         if raw[5:9] != FIRST_IS_ID:
-            document = {"_id": document.pop("_id", None) or bson.ObjectId()} | document
+            document = {"_id": document.get("_id", bson.ObjectId())} | document
             raw = encode_document(document)
         elif len(raw) > DOCUMENT_BYTES_MAX:
             encode_document(document)

@@ -34,6 +34,7 @@ MONGOECO_DIFFERS = {
     "test_a_projection_keeps_an_empty_element_for_one_without_the_field": "drops the element",
     "test_what_is_inserted_behind_an_open_cursor_does_not_disturb_it": "reads a snapshot",
     "test_a_cursor_of_a_dropped_collection_is_gone": "gives the rest of what was there",
+    "test_an_id_of_any_value_is_kept_and_comes_first": "leaves it where it was",
     "test_a_killed_cursor_is_gone": "getMore answers after killCursors",
     "test_distinct_values_are_elements_and_never_repeat": "counts a missing field as null",
     "test_a_group_key_of_several_fields_leaves_out_the_missing": "puts null for the missing",

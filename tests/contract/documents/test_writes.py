@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+import bson
 import pytest
 from bson.int64 import Int64
+from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, WriteError
 
@@ -30,6 +32,18 @@ def test_a_document_comes_back_as_it_was_stored(database: Documents) -> None:
     assert found == document
     assert list(found or {}) == list(document)
     assert type((found or {})["wide"]) is Int64
+
+
+@pytest.mark.parametrize("identity", [0, "", None, {"a": 1}], ids=str)
+def test_an_id_of_any_value_is_kept_and_comes_first(database: Documents, identity: Any) -> None:
+    nested = bson.encode({"it": {"n": 1, "_id": identity}})
+    with_late_id = RawBSONDocument(nested[len(b"....\x03it\x00") : -1])
+    raw_things: Any = database.things
+    raw_things.insert_one(with_late_id)
+
+    found = database.things.find_one() or {}
+
+    assert list(found.items()) == [("_id", identity), ("n", 1)]
 
 
 def test_the_second_insert_of_an_id_is_refused_and_says_which(database: Documents) -> None:
