@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local import logs, plan, queue_table, status
+from local import exports, logs, plan, queue_table, status
 from local.up import down, up
 
 EXIT_PROBLEM = 1
@@ -111,6 +111,13 @@ def _parser() -> argparse.ArgumentParser:
         queue_table.show,
         "depth and age of every queue",
         "python -m local queues",
+    )
+    _command(
+        commands,
+        "env",
+        exports.show,
+        "the running system's settings as shell exports",
+        'eval "$(python -m local env)"',
     )
     return parser
 

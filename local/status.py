@@ -38,7 +38,7 @@ class Status:
     blamed: str = ""  # the process whose log explains `reason`
     template: str = ""
     url: str = ""
-    variables: dict[str, str] = field(default_factory=dict)  # store addresses, for `queues`
+    variables: dict[str, str] = field(default_factory=dict)  # the addresses that functions use
     processes: tuple[ProcessStatus, ...] = ()
 
 

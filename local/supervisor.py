@@ -22,6 +22,7 @@ from local.parent_death import signal_on_parent_death
 from local.processes import GRACE_S, Process, Stage, System
 from local.readiness import lacks
 from local.status import ProcessStatus, Status
+from local.wiring import ADDRESS_SETTINGS
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +120,7 @@ class Supervisor:
             phase="starting",
             template=str(system.template.path),
             url=f"http://127.0.0.1:{system.ports.gateway}",
-            variables={
-                name: variables[name] for name in ("REDIS_URL", "MONGO_URL", "QUEUE_BACKEND")
-            },
+            variables={name: variables[name] for name in ADDRESS_SETTINGS},
         )
         self._children = [
             Child(process, logs.path_of(system.state, process.name))

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 PROJECT = Path(__file__).resolve().parents[1]
 BACKEND_LAYER = PROJECT / "layers" / "backend" / "python"
+ADDRESS_SETTINGS = ("REDIS_URL", "MONGO_URL", "QUEUE_BACKEND", "PROVIDER_URL", "SMTP_URL")
 SCOPES = [
     f"{resource}:{verb}"
     for resource in ("payments", "analytics", "notifications")
