@@ -1,7 +1,5 @@
 """The socket where a function's execution environment dials in and is given one event at a time."""
 
-import contextlib
-import logging
 import select
 import socket
 import sys
@@ -12,8 +10,6 @@ from typing import Any
 
 from local import frames
 from local.template import Function
-
-log = logging.getLogger(__name__)
 
 BACKLOG = 8  # one environment and those of its predecessors that nobody has accepted yet
 HELLO_S = 1.0  # an environment says hello as soon as it is connected
@@ -56,14 +52,17 @@ class Invoker:
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
         deadline_ms = int(time.time() * 1000) + self._function.timeout_s * 1000
-        frame = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
+        invocation = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
         try:
+            frame = frames.encode(invocation)
             self._stream.settimeout(self._function.timeout_s + OVERDUE_S)
-            self._stream.sendall(frames.encode(frame))
-        except (OSError, frames.FrameError) as error:
+            self._stream.sendall(frame)
+        except frames.FrameError as error:
+            raise InvocationFailed(f"RequestTooLarge: {error}") from error
+        except OSError as error:
             self._drop()
             raise NotTaken(str(error)) from error
-        answer = self._answer(self._stream)
+        answer = _answer(self._stream)
         if answer is None or answer.get("id") != request_id:
             self._drop()
             raise InvocationFailed(self._how_it_died(request_id, deadline_ms))
@@ -78,21 +77,17 @@ class Invoker:
         self._path.unlink(missing_ok=True)
 
     def _accept(self, wait_s: float) -> None:
-        self._listener.settimeout(max(0.001, wait_s))
-        with contextlib.suppress(OSError, frames.FrameError):
-            stream, _ = self._listener.accept()
-            stream.settimeout(HELLO_S)
-            hello = frames.Connection(stream).receive()
-            if hello is None or hello.get("function") != self._function.logical_id:
-                stream.close()
-                return
-            self._stream = stream
-
-    def _answer(self, stream: socket.socket) -> dict[str, Any] | None:
+        self._listener.settimeout(wait_s)
         try:
-            return frames.Connection(stream).receive()
-        except (OSError, frames.FrameError):
-            return None
+            stream, _ = self._listener.accept()
+        except TimeoutError:
+            return
+        stream.settimeout(HELLO_S)
+        hello = _answer(stream)
+        if hello is None or hello.get("function") != self._function.logical_id:
+            stream.close()
+            return
+        self._stream = stream
 
     def _how_it_died(self, request_id: str, deadline_ms: int) -> str:
         if time.time() * 1000 >= deadline_ms - CLOCK_MS:
@@ -105,6 +100,14 @@ class Invoker:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def _answer(stream: socket.socket) -> dict[str, Any] | None:
+    """Return the next frame; None when the peer has gone, is silent for too long or babbles."""
+    try:
+        return frames.Connection(stream).receive()
+    except (OSError, frames.FrameError):
+        return None
 
 
 def _at_end(stream: socket.socket) -> bool:

@@ -152,5 +152,5 @@ class Poller:
 
 def backoff_s(receive_count: int) -> int:
     """Return how long a message that failed waits: doubled each time, up to half of it by luck."""
-    longest_s = min(BACKOFF_LONGEST_S, 1 << receive_count)
+    longest_s = min(BACKOFF_LONGEST_S, 1 << min(receive_count, 10))
     return math.ceil(longest_s * random.uniform(0.5, 1))

@@ -104,9 +104,9 @@ class Worker:
         for thread in threads:
             thread.start()
         log.info("worker %d polls %s", self.index, ", ".join(thread.name for thread in threads))
+        self._keep_hosts_alive()
         while signal.sigtimedwait(STOPPING, TICK_S) is None:
-            for host in self.hosts:
-                host.keep_alive()
+            self._keep_hosts_alive()
         self._drain(threads)
 
     def _add(self, mapping: Mapping) -> None:
@@ -136,6 +136,10 @@ class Worker:
                 stop=self.stop,
             )
         )
+
+    def _keep_hosts_alive(self) -> None:
+        for host in self.hosts:
+            host.keep_alive()
 
     def _host_command(self, function: Function, path: Path) -> list[str]:
         return [

@@ -165,6 +165,16 @@ def test_what_arrives_while_stopping_is_given_back_unhandled(site: Site):
     environment.close()
 
 
+def test_a_batch_too_large_for_an_event_fails_and_says_why(site: Site):
+    environment = site.environment()
+    site.queue.send_batch(["x" * 1_000_000] * 9)
+    polled = site.run_once()
+
+    assert polled.result() == 9
+    assert counts(site) == (0, 9)
+    environment.close()
+
+
 def test_an_answer_to_another_event_fails_the_batch(site: Site):
     environment = site.environment()
     site.queue.send("{}")
