@@ -1,11 +1,14 @@
 """The command `env`: the running system's settings as shell exports, for programs beside it."""
 
 import argparse
+import os
 import shlex
 import sys
 
 from local import status
+from local.handler import import_folders
 from local.plan import BadInput
+from local.template import Template, load
 from local.wiring import demo_clients, private_key
 
 
@@ -16,9 +19,20 @@ def show(options: argparse.Namespace) -> int:
         raise BadInput("the system is not running; start it with `python -m local up`")
     settings = {
         **last.variables,
+        "PYTHONPATH": os.pathsep.join(_code_folders(load(last.template))),
         "TOKEN_PRIVATE_KEY": private_key(options.state),
         "OAUTH_CLIENTS": demo_clients(),
     }
     for name, value in settings.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
     return 0
+
+
+def _code_folders(template: Template) -> list[str]:
+    """Return where the functions' modules are, absolute: Chalice changes its folder at the start."""
+    folders = [
+        str(folder)
+        for function in template.functions.values()
+        for folder in import_folders(function)
+    ]
+    return list(dict.fromkeys(folders))

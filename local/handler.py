@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from local.environment import Fault, Handler
@@ -22,9 +23,14 @@ def prepare(function: Function) -> None:
         os.environ.setdefault(name, value)
     os.environ.update(_lambda_variables(function))
     time.tzset()
-    layers = [str(layer / "python") for layer in function.layers if (layer / "python").is_dir()]
-    sys.path[:0] = [str(function.code_uri), *layers]
+    sys.path[:0] = [str(folder) for folder in import_folders(function)]
     os.chdir(function.code_uri)
+
+
+def import_folders(function: Function) -> list[Path]:
+    """Return where the function's modules are found: its own code, then its layers."""
+    layers = [layer / "python" for layer in function.layers]
+    return [function.code_uri, *(layer for layer in layers if layer.is_dir())]
 
 
 def _defaults(function: Function) -> Mapping[str, str]:
