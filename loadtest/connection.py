@@ -46,7 +46,10 @@ class Connection:
         self._socket = _Socket(family, sockets.SOCK_STREAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        self._socket.connect_ex(where)  # its error, if any, comes with the first send
+        begun = self._socket.connect_ex(where)
+        if begun not in (0, errno.EINPROGRESS):  # no port left, say; a refusal comes with the send
+            self._socket.close()
+            raise OSError(begun, "connect")
         self._reader = loop.io(self._socket.fileno(), READ)
         self._writer = loop.io(self._socket.fileno(), WRITE)
         self._on_answer = on_answer

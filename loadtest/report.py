@@ -33,6 +33,7 @@ class Run:
     generator_cpu_s: float
     generator_cpu_mean: float
     in_flight_max: int
+    load_before: float  # the machine's one-minute load average: who else wanted its cores
     servers: list[dict[str, Any]]
     servers_note: str  # why there are none, "" if there are
     queues: list[dict[str, Any]]
@@ -53,7 +54,7 @@ def document(
         "started_at": rfc3339(run.started_at_s),
         "duration_s": round(run.duration_s, 3),
         "slo_p99_ms": facts.slo_p99_ms,
-        "machine": machine(),
+        "machine": machine() | {"load_before": round(run.load_before, 2)},
         "versions": versions(),
         "totals": {
             "scheduled": figures.scheduled,

@@ -1,5 +1,6 @@
 """One load run from the token to the report: drive, drain, resolve, audit, judge, write."""
 
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -74,10 +75,12 @@ class LoadRun:
         self._cpu = CpuMeter()
         self._queues = QueueWatch(self._sources.console)
         self._started_at_s = 0.0
+        self._load_before = 0.0
         self._payment_events_before: Mapping[str, int] = {}
 
     def execute(self) -> Outcome:
         """Run it all; takes the profile's duration, the drain and the audit."""
+        self._load_before = os.getloadavg()[0]
         servers_before = self._processes()
         self._started_at_s = time.time()
         self._payment_events_before = self._payment_events()
@@ -164,10 +167,11 @@ class LoadRun:
             target=self._options.target,
             connections="reuse" if self._options.keep_alive else "per-arrival",
             started_at_s=self._started_at_s,
-            duration_s=max(self._driver.journal.done_s),
+            duration_s=max(0.0, *self._driver.journal.done_s),
             generator_cpu_s=self._cpu.total_s,
             generator_cpu_mean=self._cpu.mean,
             in_flight_max=self._driver.in_flight_max,
+            load_before=self._load_before,
             servers=servers,
             servers_note=servers_note,
             queues=self._queues.rows(),

@@ -224,12 +224,14 @@ class System:
             return True
         if self.fault == "stores, then never answers" and self.once():
             self.answer(method, path, headers, body)
-            return True
+            await asyncio.Event().wait()
+        if self.fault == "hangs":
+            await asyncio.Event().wait()
         if self.fault in RAW_ANSWERS:
             writer.write(RAW_ANSWERS[self.fault])
             writer.close()
             return True
-        return self.fault == "hangs"
+        return False
 
 
 def response(status: int, answer: object) -> bytes:

@@ -68,6 +68,7 @@ def a_report(found: Figures | None = None, audit: Audit | None = None) -> dict[s
         generator_cpu_s=0.02,
         generator_cpu_mean=0.01,
         in_flight_max=3,
+        load_before=0.1,
         servers=[
             {
                 "process": "gateway",
