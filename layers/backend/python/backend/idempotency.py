@@ -175,13 +175,12 @@ class RedisPersistence(BasePersistenceLayer):
 
     def _update_record(self, data_record: DataRecord) -> None:
         token = self._tokens.pop(data_record.idempotency_key)
-        life_ms = self.expires_after_seconds * 1000
-        self._finish(COMPLETE, data_record, token, data_record.response_data, life_ms)
+        self._finish(COMPLETE, data_record, token, data_record.response_data)
 
     def _delete_record(self, data_record: DataRecord) -> None:
         self._finish(ABANDON, data_record, self._tokens.pop(data_record.idempotency_key))
 
-    def _finish(self, script: Script, data_record: DataRecord, *arguments: str | int) -> None:
+    def _finish(self, script: Script, data_record: DataRecord, *arguments: str) -> None:
         try:
             kept = script.run(self._server, [_name(data_record.idempotency_key)], arguments)
         except redis.RedisError:

@@ -19,7 +19,9 @@ if status == 'COMPLETED' or (status and tonumber(over) > now) then
   return { status, payload, response or '', left, redis.call('PTTL', record) }
 end
 
-redis.call('DEL', record)
+if status then
+  redis.call('DEL', record)
+end
 redis.call('HSET', record, 'status', 'INPROGRESS', 'token', ARGV[1], 'payload', ARGV[2],
   'until', now + tonumber(ARGV[3]))
 redis.call('PEXPIRE', record, ARGV[4])
