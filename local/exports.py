@@ -22,6 +22,9 @@ def show(options: argparse.Namespace) -> int:
         "PYTHONPATH": os.pathsep.join(_code_folders(load(last.template))),
         "TOKEN_PRIVATE_KEY": private_key(options.state),
         "OAUTH_CLIENTS": demo_clients(),
+        # Chalice 1.34's reloader starts itself again from inside --project-dir, where a relative
+        # one is no more; this tells it that it is that second process already.
+        "CHALICE_WORKER": "true",
     }
     for name, value in settings.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
