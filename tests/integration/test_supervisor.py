@@ -206,7 +206,8 @@ def test_a_killed_supervisor_takes_its_processes_along_and_down_cleans_up(runnin
     assert {running.process(name).state for name in ("valkey", "Counter")} == {"stopped"}
 
 
-def test_up_after_a_killed_supervisor_waits_for_what_is_left_of_it(running: System):
+def test_up_after_a_killed_supervisor_first_ends_what_is_left_of_it(running: System):
+    os.kill(running.process("gateway").pid, signal.SIGSTOP)
     os.kill(running.pids()[0], signal.SIGKILL)
     up = running.run("up")
 
