@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 from locust.event import EventHook
 
-from loadtest import locust_events, records, report, report_html
+from loadtest import locust_events, report, report_html, servers
 from loadtest.api import Api, ApiError, fetch_token
 from loadtest.audit import Audit, Period, audit, payment_event_counts
 from loadtest.claims import claims_of, resolve
@@ -33,14 +33,6 @@ class Outcome:
     verdict: Verdict
     folder: Path
     report: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Processes:
-    """The system's processes at one moment, or why they cannot be seen."""
-
-    rows: list[dict[str, Any]]
-    trouble: str = ""
 
 
 class LoadRun:
@@ -81,20 +73,18 @@ class LoadRun:
     def execute(self) -> Outcome:
         """Run it all; takes the profile's duration, the drain and the audit."""
         self._load_before = os.getloadavg()[0]
-        servers_before = self._processes()
+        servers_before = servers.look(self._sources.console)
         self._started_at_s = time.time()
         self._payment_events_before = self._payment_events()
         self._drive()
         say("all arrivals ended; waiting until the queues are empty")
         self._queues.drain(say)
-        servers_after = self._processes()
+        servers_after = servers.look(self._sources.console)
         found = figures(self._work, self._driver.journal)
         audited = self._audit()
         facts = self._facts(found, audited)
         verdict = judge(facts)
-        servers = used(servers_before.rows, servers_after.rows, found.sent)
-        note = servers_before.trouble or servers_after.trouble
-        run = self._run(servers if not note else [], note)
+        run = self._run(servers.between(servers_before, servers_after, found.sent))
         return self._write(report.document(run, found, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
@@ -160,7 +150,7 @@ class LoadRun:
             undrained=self._queues.undrained(),
         )
 
-    def _run(self, servers: list[dict[str, Any]], servers_note: str) -> report.Run:
+    def _run(self, used: servers.Used) -> report.Run:
         return report.Run(
             id=self._id,
             profile=self._options.profile.name,
@@ -172,8 +162,8 @@ class LoadRun:
             generator_cpu_mean=self._cpu.mean,
             in_flight_max=self._driver.in_flight_max,
             load_before=self._load_before,
-            servers=servers,
-            servers_note=servers_note,
+            servers=used.rows,
+            servers_note=used.trouble,
             queues=self._queues.rows(),
         )
 
@@ -190,35 +180,6 @@ class LoadRun:
             return payment_event_counts(self._sources.system, since_s=start_s, until_s=start_s)
         except (ApiError, KeyError, TypeError):
             return {}  # the audit asks the same question later and reports that it failed
-
-    def _processes(self) -> Processes:
-        if self._sources.console is None:
-            return Processes([], "CONSOLE is empty")
-        try:
-            return Processes(records.processes(self._sources.console))
-        except (ApiError, KeyError, TypeError) as error:
-            return Processes([], str(error))
-
-
-def used(
-    before: list[dict[str, Any]], after: list[dict[str, Any]], arrivals: int
-) -> list[dict[str, Any]]:
-    """What each process used between two looks at it; one that is new is counted from its start."""
-    cpu_before = {process["pid"]: process["cpu_s"] for process in before}
-    restarts = {process["name"]: process["restarts"] for process in before}
-    rows = []
-    for process in after:
-        cpu_s = process["cpu_s"] - cpu_before.get(process["pid"], 0.0)
-        rows.append(
-            {
-                "process": process["name"],
-                "cpu_s": round(cpu_s, 3),
-                "cpu_us_per_arrival": round(cpu_s * 1e6 / max(1, arrivals), 1),
-                "rss_mb": process["rss_mb"],
-                "restarts": process["restarts"] - restarts.get(process["name"], 0),
-            }
-        )
-    return rows
 
 
 def summary(outcome: Outcome) -> str:

@@ -179,7 +179,8 @@ class System:
 
     def queue(self) -> dict[str, Any]:
         dead = int(self.fault == "leaves a dead letter")
-        depths = {"visible": 0, "delayed": 0, "in_flight": 0, "oldest_age_s": 0.0}
+        left = 3 if self.fault == "never drains" else 0
+        depths = {"visible": left, "delayed": 0, "in_flight": 0, "oldest_age_s": 0.0}
         return {"name": "payments", **depths, "dlq": dead}
 
     def process(self) -> dict[str, Any]:

@@ -155,3 +155,26 @@ def test_a_message_in_a_dead_letter_queue_is_named():
         console.close()
 
     assert watch.undrained() == ("1 messages of payments are in its dead-letter queue",)
+
+
+def test_a_queue_that_does_not_empty_is_waited_for_no_longer_than_the_bound_and_named():
+    told: list[str] = []
+    with running("never drains") as (base, _):
+        console = Api(base)
+        watch = QueueWatch(console)
+        waited_s = watch.drain(told.append, bound_s=1.2)
+        console.close()
+
+    assert 1.2 <= waited_s < 5
+    assert told[0].startswith("draining   1 s: payments 3")
+    assert watch.rows()[0]["drained_after_s"] is None
+    assert watch.undrained() == ("queue payments still had 3 messages 60 s after the last arrival",)
+
+
+def test_a_console_that_does_not_answer_is_a_reason_but_none_at_all_is_not():
+    silent, none = QueueWatch(Api("http://127.0.0.1:1")), QueueWatch(None)
+    silent.drain(lambda _: None)
+    none.drain(lambda _: None)
+
+    assert silent.undrained()[0].startswith("queues could not be seen: GET http://127.0.0.1:1")
+    assert none.undrained() == ()

@@ -10,8 +10,10 @@ from loadtest.audit import Audit
 from loadtest.http1 import BadResponse, Response, parse
 from loadtest.journal import OK, SKIPPED, Journal
 from loadtest.measure import Figures, figures, milliseconds
+from loadtest.monitor import CpuMeter
 from loadtest.profile import Phase, Profile, schedule
 from loadtest.scenarios import SCENARIOS, Workload, workload
+from loadtest.servers import used
 from loadtest.verdict import Facts, judge
 
 TWO_PHASES = Profile(
@@ -199,6 +201,34 @@ def test_a_report_is_written_under_its_time_and_profile(tmp_path):
 
     assert folder.name == "20261123T101500Z-two"
     assert {path.name for path in folder.iterdir()} == {"report.json", "report.html"}
+
+
+def test_the_generators_cpu_is_that_of_its_busiest_ten_seconds():
+    idle = [(float(second), 0.1 * second) for second in range(10)]
+    busy = [(10.0 + second, 1.0 + 0.9 * second) for second in range(11)]
+    meter = CpuMeter(idle + busy)
+
+    assert meter.busiest == pytest.approx(0.9)
+    assert meter.mean == pytest.approx(10 / 20)
+    assert CpuMeter(idle[:3]).busiest == pytest.approx(0.1)
+
+
+def test_a_process_that_was_replaced_counts_from_its_start():
+    before = [
+        {"name": "gateway", "pid": 1, "cpu_s": 10.0, "rss_mb": 9.0, "restarts": 0},
+        {"name": "worker-0", "pid": 2, "cpu_s": 50.0, "rss_mb": 9.0, "restarts": 1},
+    ]
+    after = [
+        {"name": "gateway", "pid": 1, "cpu_s": 12.0, "rss_mb": 8.0, "restarts": 0},
+        {"name": "worker-0", "pid": 3, "cpu_s": 1.0, "rss_mb": 7.0, "restarts": 2},
+    ]
+    rows = used(before, after, 1000)
+
+    assert [(row["process"], row["cpu_s"], row["restarts"]) for row in rows] == [
+        ("gateway", 2.0, 0),
+        ("worker-0", 1.0, 1),
+    ]
+    assert rows[0]["cpu_us_per_arrival"] == 2000.0
 
 
 @pytest.mark.parametrize(
