@@ -32,7 +32,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _code_folders(template: Template) -> list[str]:
-    """Return where the functions' modules are, absolute: Chalice changes its folder at the start."""
+    """Return where the functions' modules are, absolute: Chalice changes its folder."""
     folders = [
         str(folder)
         for function in template.functions.values()
