@@ -50,6 +50,7 @@ class Audit:
     receipts_expected: int = 0
     receipts_delivered: int = 0
     unresolved: int = 0
+    payments_of_others: int = 0  # created meanwhile by somebody else
     found: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what could not be looked at, by choice
 
@@ -121,6 +122,16 @@ def _audit_payments(result: Audit, claims: Claims, sources: Sources, since_s: fl
 def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) -> None:
     """Every accepted key has exactly one payment, in the state its test token leads to."""
     by_description = _grouped(stored, "description")
+    result.payments_of_others = sum(
+        len(payments)
+        for description, payments in by_description.items()
+        if not description.startswith(f"load {claims.run} ")
+    )
+    if result.payments_of_others:
+        result.notes.append(
+            f"others created {result.payments_of_others:,} payments meanwhile: "
+            "payment events cannot be told apart, so more of them than expected is no difference"
+        )
     for index, payment_id in claims.payments.items():
         mine = by_description.pop(description_of(claims.run, index), [])
         result.payments_stored += len(mine)
@@ -194,7 +205,8 @@ def _audit_events(result: Audit, claims: Claims, system: Api, period: Period) ->
         found = total - period.payment_events_before.get(state, 0)
         result.payment_events_expected += expected[state]
         result.payment_events_counted += found
-        if not expected[state] <= found <= expected[state] + extra[state]:
+        most = expected[state] + extra[state]
+        if found < expected[state] or (found > most and not result.payments_of_others):
             where = f"payment.{state} {found:,} of {expected[state]:,}"
             result.differs("payment events counted", where)
 

@@ -135,6 +135,8 @@ class System:
         if self.fault == "leaves a payment in processing" and self.once():
             payment["status"] = "processing"
         self.events[f"{payment['id']}.event"] = f"payment.{payment['status']}"
+        if self.fault == "counts payment events twice":
+            self.events[f"{payment['id']}.again"] = f"payment.{payment['status']}"
         if asked.get("receipt_email") and self.fault != "mails no receipt":
             self.mails.append({"message_id": "<receipt>", "to": asked["receipt_email"]})
 

@@ -27,9 +27,9 @@ RUN = "20261123t101500abcd"
 WORK = workload(schedule(steady(40, 12)))
 
 
-def send_everything(base: str, work: Workload = WORK) -> tuple[Claims, Requests]:
+def send_everything(base: str, work: Workload = WORK, *, run: str = RUN) -> tuple[Claims, Requests]:
     """Send every arrival one after the other, and return what may be claimed then."""
-    requests = Requests(work, run=RUN, token="token", host="127.0.0.1", keep_alive=True)
+    requests = Requests(work, run=run, token="token", host="127.0.0.1", keep_alive=True)
     journal = Journal(len(work))
     api = Api(base)
     for index in range(len(work)):
@@ -38,7 +38,7 @@ def send_everything(base: str, work: Workload = WORK) -> tuple[Claims, Requests]
         journal.ids[index] = id_in(work.scenario[index], body)
         journal.outcome[index] = OK
     api.close()
-    return claims_of(work, journal, RUN), requests
+    return claims_of(work, journal, run), requests
 
 
 def audited(base: str, claims: Claims, since_s: float) -> Audit:
@@ -136,6 +136,30 @@ def test_what_was_answered_503_may_be_stored_or_not():
 
     assert {"stored though it was refused", "events counted"} <= refused.found.keys()
     assert unknown.differences() == ()
+
+
+def test_payments_of_somebody_else_meanwhile_are_noted_and_their_events_no_difference():
+    with running("none") as (base, _):
+        since_s = time.time()
+        claims, _ = send_everything(base)
+        alone = audited(base, claims, since_s)
+        send_everything(base, run="20261123t101600beef")
+        beside = audited(base, claims, since_s)
+
+    assert (alone.payments_of_others, alone.notes) == (0, [])
+    assert beside.payments_of_others == alone.payments_stored
+    assert beside.payment_events_counted == 2 * beside.payment_events_expected
+    assert "others created" in beside.notes[0]
+    assert beside.differences() == ()
+
+
+def test_payment_events_counted_twice_are_a_difference():
+    with running("counts payment events twice") as (base, _):
+        since_s = time.time()
+        claims, _ = send_everything(base)
+        result = audited(base, claims, since_s)
+
+    assert list(result.found) == ["payment events counted"]
 
 
 def test_a_witness_that_does_not_answer_is_a_difference():
