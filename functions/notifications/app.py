@@ -47,7 +47,7 @@ def create_notification(call: Call) -> Response:
     return reply(answer, status=202, headers=headers)
 
 
-@idempotent("POST /v1/notifications", without_cache="run")  # the document makes it safe by itself
+@idempotent("POST /v1/notifications", guard="document")  # the document makes it safe by itself
 def accept(*, claim: Claim, request: NotificationRequest) -> dict[str, Any]:
     notification, replayed = service.accept(
         request,

@@ -40,7 +40,7 @@ def create_payment(call: Call) -> Response:
     return reply(answer, status=201, headers=headers)
 
 
-@idempotent("POST /v1/payments", without_cache="run")  # the document makes it safe by itself
+@idempotent("POST /v1/payments", guard="document")  # the document makes it safe by itself
 def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
     payment, replayed = service.accept(
         request,

@@ -29,15 +29,13 @@ class Operation:
     """An operation that counts its runs and does, inside the first, what a test wants."""
 
     redis_url: str
-    without_cache: Any = "refuse"
+    guard: Any = "claim"
     name: str = "POST /v1/payments"
     during: list[Any] = field(default_factory=list)
     runs: int = 0
 
     def __post_init__(self) -> None:
-        self.call = idempotent(
-            self.name, without_cache=self.without_cache, redis_url=self.redis_url
-        )(self._run)
+        self.call = idempotent(self.name, guard=self.guard, redis_url=self.redis_url)(self._run)
 
     def _run(self, *, claim: Claim, amount: int = 100) -> dict[str, Any]:
         self.runs += 1
@@ -246,25 +244,37 @@ def test_every_record_has_an_end(server: Server, operation: Operation):
     assert all(0 < end <= idempotency.EXPIRES_AFTER_S for end in ends)
 
 
-def test_a_new_key_is_two_round_trips_and_a_replay_one(server: Server, operation: Operation):
+def test_a_new_key_is_one_round_trip_and_so_is_a_replay(server: Server, operation: Operation):
     operation.call(claim=Claim(tenant="demo", key="first", fingerprint=""))
     before = evalsha_calls(server)
     operation.call(claim=CLAIM)
     new = evalsha_calls(server)
     operation.call(claim=CLAIM)
 
-    assert (new - before, evalsha_calls(server) - new) == (2, 1)
+    assert (new - before, evalsha_calls(server) - new) == (1, 1)
+
+
+def test_an_operation_guarded_by_its_document_runs_beside_one_in_progress(
+    valkey: str, deadline: Deadline
+):
+    first, second = (Operation(valkey, guard="document") for _ in range(2))
+    meanwhile: list[Any] = []
+    first.during.append(lambda: meanwhile.append(second.call(claim=CLAIM)))
+    first.call(claim=CLAIM)
+
+    assert (first.runs, second.runs) == (1, 1)
+    assert not isinstance(meanwhile[0], Replayed)
 
 
 def test_without_a_cache_an_operation_runs_if_it_may(deadline: Deadline):
-    operation = Operation(NOBODY, without_cache="run")
+    operation = Operation(NOBODY, guard="document")
 
     assert operation.call(claim=CLAIM)["run"] == 1
     assert operation.call(claim=CLAIM)["run"] == 2
 
 
 def test_without_a_cache_an_operation_that_must_not_run_is_refused(deadline: Deadline):
-    operation = Operation(NOBODY, without_cache="refuse")
+    operation = Operation(NOBODY, guard="claim")
     with pytest.raises(Unavailable):
         operation.call(claim=CLAIM)
 
@@ -274,7 +284,7 @@ def test_without_a_cache_an_operation_that_must_not_run_is_refused(deadline: Dea
 def test_a_full_cache_is_no_cache_and_lets_claims_be_completed(
     valkey: str, server: Server, deadline: Deadline
 ):
-    operation = Operation(valkey, without_cache="run")
+    operation = Operation(valkey, guard="document")
     operation.during.append(lambda: server.config_set("maxmemory", 1))
     operation.call(claim=CLAIM)
     while_full = operation.call(claim=Claim(tenant="demo", key="k-2", fingerprint=""))
@@ -285,7 +295,7 @@ def test_a_full_cache_is_no_cache_and_lets_claims_be_completed(
 
 
 def test_an_answer_that_cannot_be_kept_is_given_all_the_same(server: Server, operation: Operation):
-    operation.during.append(lambda: server.acl_setuser("default", commands=["-evalsha"]))
+    operation.during.append(lambda: server.acl_setuser("default", commands=["-eval"]))
     answer = operation.call(claim=CLAIM)
     server.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
 
@@ -318,7 +328,7 @@ def test_a_record_that_is_gone_is_not_brought_back_by_its_answer(
 def test_the_function_s_own_unavailability_is_not_mistaken_for_the_cache_s(
     valkey: str, deadline: Deadline
 ):
-    operation = Operation(valkey, without_cache="run")
+    operation = Operation(valkey, guard="document")
 
     def store_is_away() -> None:
         raise Unavailable("the store")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -27,7 +27,7 @@ from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePer
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 
 from backend.errors import Conflict, InvalidRequest, Unavailable
-from backend.redis_scripts import Script, client
+from backend.redis_scripts import Script, ScriptServer
 from backend.settings import settings
 from backend.telemetry import logger
 
@@ -90,18 +90,19 @@ def register(context: LambdaContext) -> None:
 def idempotent(
     operation: str,
     *,
-    without_cache: Literal["run", "refuse"],
+    guard: Literal["document", "claim"],
     redis_url: str = settings.redis_url,
 ) -> Callable[[F], F]:
     """Make a function with a keyword argument `claim: Claim` answer a repeat with its first answer.
 
-    The answer must be a JSON object; a repeat gives it as Replayed. Raises Conflict while the first
-    call runs, InvalidRequest 422 when the same key comes with another fingerprint. An exception of
-    the function gives the claim up, so the next call runs.
+    The answer must be a JSON object; a repeat gives it as Replayed. Raises InvalidRequest 422 when
+    the same key comes with another fingerprint. An exception of the function gives the claim up, so
+    the next call runs.
 
-    `without_cache` says what happens when Redis does not answer or takes no more: "run" calls the
-    function, which is right where the document store makes its effect idempotent by itself;
-    "refuse" raises Unavailable before anything is done.
+    `guard` says what keeps the effect from happening twice. With "document" the function does that
+    itself, by a document whose id comes from the key: it is also called while another call is in
+    progress and while Redis does not answer, and gives a repeat as Replayed. With "claim" there is
+    nothing else: Conflict is raised while the first call runs, Unavailable without Redis.
     """
 
     def decorate(function: F) -> F:
@@ -117,20 +118,21 @@ def idempotent(
         def guarded(*, claim: Claim, **arguments: Any) -> Json:
             try:
                 return cached(claim=claim, **arguments)  # type: ignore[no-any-return]
-            except IdempotencyAlreadyInProgressError as error:
-                raise Conflict(
-                    "A request with this Idempotency-Key is in progress; retry with the same key.",
-                    code="idempotency_in_progress",
-                ) from error
             except IdempotencyValidationError as error:
                 raise InvalidRequest(
                     "This Idempotency-Key was used with another body.",
                     code="idempotency_key_reused",
                 ) from error
+            except IdempotencyAlreadyInProgressError as error:
+                if guard == "claim":
+                    raise Conflict(
+                        "This Idempotency-Key is in progress; retry with the same key.",
+                        code="idempotency_in_progress",
+                    ) from error
             except IdempotencyPersistenceLayerError as error:
-                if without_cache == "refuse":
+                if guard == "claim":
                     raise Unavailable("Nothing was done; retry with the same key.") from error
-            logger.warning("no replay cache", extra={"operation": operation})
+                logger.warning("no replay cache", extra={"operation": operation})
             return function(claim=claim, **arguments)
 
         return guarded  # type: ignore[return-value]  # F's keyword arguments pass through
@@ -147,7 +149,7 @@ class RedisPersistence(BasePersistenceLayer):
 
     def __init__(self, redis_url: str = settings.redis_url) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._server = client(redis_url)
+        self._server = ScriptServer(redis_url)
         self._tokens: dict[str, str] = {}  # of the claims this process holds
 
     # Both say what _CONFIG's expressions say, 40 us a call cheaper than JMESPath says it.
@@ -165,7 +167,7 @@ class RedisPersistence(BasePersistenceLayer):
         if data_record.in_progress_expiry_timestamp is not None:
             run_ms = max(0, data_record.in_progress_expiry_timestamp - _now_ms())
         arguments = (token, data_record.payload_hash, run_ms, life_ms)
-        existing = CLAIM.run(self._server, [_name(key)], arguments)
+        existing = self._server.run(CLAIM, [_name(key)], arguments)
         if not existing:
             self._tokens[key] = token
             return
@@ -175,19 +177,25 @@ class RedisPersistence(BasePersistenceLayer):
 
     def _update_record(self, data_record: DataRecord) -> None:
         token = self._tokens.pop(data_record.idempotency_key)
-        self._finish(COMPLETE, data_record, token, data_record.response_data)
+        arguments = (token, data_record.response_data)
+        # Posted: the client does not wait for what only spares a later look-up.
+        self._finish(self._server.post, COMPLETE, data_record, arguments)
 
     def _delete_record(self, data_record: DataRecord) -> None:
-        self._finish(ABANDON, data_record, self._tokens.pop(data_record.idempotency_key))
+        token = self._tokens.pop(data_record.idempotency_key)
+        self._finish(self._server.run, ABANDON, data_record, (token,))
 
-    def _finish(self, script: Script, data_record: DataRecord, *arguments: str) -> None:
+    def _finish(
+        self,
+        send: Callable[[Script, Sequence[str], Sequence[str]], object],
+        script: Script,
+        data_record: DataRecord,
+        arguments: Sequence[str],
+    ) -> None:
         try:
-            kept = script.run(self._server, [_name(data_record.idempotency_key)], arguments)
+            send(script, [_name(data_record.idempotency_key)], arguments)
         except redis.RedisError:
             logger.warning("the claim stays until its deadline", exc_info=True)
-            return
-        if not kept:
-            logger.warning("the claim was taken over", extra={"key": data_record.idempotency_key})
 
     def _get_record(self, idempotency_key: str) -> DataRecord:
         # Powertools asks only where a refused claim brought no record along; ours always does.

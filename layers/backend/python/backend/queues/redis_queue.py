@@ -17,7 +17,7 @@ from redis.exceptions import OutOfMemoryError
 
 from backend.errors import QueueFull, QueueUnavailable
 from backend.queues import NO_ATTRIBUTES, Depth, Message, limits
-from backend.redis_scripts import Script, client
+from backend.redis_scripts import Script, ScriptServer, client
 from backend.settings import settings
 
 SENT_AT_ONCE_MAX = (
@@ -76,7 +76,7 @@ class RedisQueue:
         self._retention_ms = retention_s * 1000
         self._fill_ms = round(fill_s * 1000)
         self._depth_max = depth_max
-        self._server = client(redis_url)
+        self._server = ScriptServer(redis_url)
         self._waiting = client(redis_url, answer_timeout_s=WAIT_ANSWER_S)
 
     def send(
@@ -149,7 +149,7 @@ class RedisQueue:
 
     def _run(self, script: Script, keys: Sequence[str], *arguments: str | int) -> Any:
         try:
-            return script.run(self._server, keys, arguments)
+            return self._server.run(script, keys, arguments)
         except OutOfMemoryError as error:
             raise QueueFull(f"Queue {self.name}: Redis is out of memory; retry later.") from error
         except redis.RedisError as error:
