@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local.stores import Valkey, listens
 from local.template import Template
-from local.wiring import Ports
+from local.wiring import Ports, documents_socket
 
 
 class Stage(IntEnum):
@@ -87,7 +87,10 @@ class System:
             yield Process(
                 name="documents",
                 stage=Stage.STORE,
-                command=_python("local.documents", "--port", port, "--data", data),
+                command=_python(
+                    *("local.documents", "--port", port, "--data", data),
+                    *("--socket", documents_socket(self.state)),
+                ),
                 address=f"mongodb://127.0.0.1:{port}",
                 answers=lambda: listens(port),
             )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -32,6 +33,11 @@ class Ports:
     mailbox: int = 8025
     documents: int = 27017  # or the next free one
     valkey: int = 6379  # or the next free one
+
+
+def documents_socket(state: Path) -> Path:
+    """Return the unix socket of the embedded documents, which functions use."""
+    return state / "run" / "documents.sock"
 
 
 def private_key(state: Path) -> str:
@@ -70,7 +76,7 @@ def variables(
     """Return the environment of every child; what `environ` already says is kept."""
     told = {
         "REDIS_URL": redis_url,
-        "MONGO_URL": f"mongodb://127.0.0.1:{ports.documents}",
+        "MONGO_URL": f"mongodb://{quote(str(documents_socket(state)), safe='')}",
         "QUEUE_BACKEND": "redis",
         "PROVIDER_URL": f"http://127.0.0.1:{ports.provider}",
         "SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",

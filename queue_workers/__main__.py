@@ -13,7 +13,7 @@ from queue_workers.worker import Worker
 
 EXIT_USAGE = 2  # what the user has to change
 METRICS_PORT = 9100  # of worker 0; the others follow
-NICENESS = 10  # HTTP first: clients wait for it, while messages may wait and be caught up with
+NICENESS = 19  # HTTP first: clients wait for it, while messages may wait and be caught up with
 
 
 def main() -> int:

@@ -6,10 +6,12 @@ import msgspec
 from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
+from pymongo.write_concern import WriteConcern
 
 from backend.store import Document, collection, store_errors
 from payments.schema import Payment, Status
 
+UNACKNOWLEDGED = WriteConcern(w=0)
 INDEXES = (
     IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
 )
@@ -91,11 +93,15 @@ def replace_all(changed: Sequence[Payment]) -> set[str]:
 
 
 def clear_outboxes(payments: Sequence[Payment]) -> None:
-    """Forget the messages of these versions: they were sent."""
+    """Forget the messages of these versions: they were sent.
+
+    Unacknowledged, because nothing depends on it: an outbox that stays full is sent again, and its
+    messages are known by their ids.
+    """
     if not payments:
         return
     with store_errors():
-        _payments().bulk_write(
+        _payments().with_options(write_concern=UNACKNOWLEDGED).bulk_write(
             [
                 UpdateOne({"_id": each.id, "version": each.version}, {"$set": {"outbox": []}})
                 for each in payments

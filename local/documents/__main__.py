@@ -13,22 +13,32 @@ import uvloop
 from local.documents.server import Connection, Server
 from local.documents.store import Store
 
+BACKLOG = 1024
 FLUSH_S = 1.0  # for clients to take their last answers
 
 
-async def serve(host: str, port: int, path: Path) -> None:
+async def serve(host: str, port: int, path: Path, unix_socket: Path | None) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     store = Store(path)
     server = Server(store)
-    listener = await loop.create_server(lambda: Connection(server), host, port, backlog=1024)
+    listeners: list[asyncio.AbstractServer] = [
+        await loop.create_server(lambda: Connection(server), host, port, backlog=BACKLOG)
+    ]
+    if unix_socket is not None:
+        listening = loop.create_unix_server(
+            lambda: Connection(server), str(unix_socket), backlog=BACKLOG
+        )
+        listeners.append(await listening)
+        unix_socket.chmod(0o600)
     housekeeping = asyncio.create_task(server.keep_house())
     logging.info("documents on %s:%d, data in %s", host, port, path)
     await stopped.wait()
     # No new requests, then what is written becomes durable and is answered, then the file.
-    listener.close()
+    for listener in listeners:
+        listener.close()
     housekeeping.cancel()
     server.commit()
     await server.close(FLUSH_S)
@@ -40,10 +50,11 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=27017)
     parser.add_argument("--data", type=Path, required=True, help="the SQLite file")
+    parser.add_argument("--socket", type=Path, help="a unix socket besides, half as costly a call")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
-        uvloop.run(serve(arguments.host, arguments.port, arguments.data))
+        uvloop.run(serve(arguments.host, arguments.port, arguments.data, arguments.socket))
     except (OSError, sqlite3.Error) as error:
         sys.stderr.write(f"documents cannot serve on {arguments.host}:{arguments.port}: {error}\n")
         return 2

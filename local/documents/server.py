@@ -1,4 +1,4 @@
-"""Connections and the group commit: one fsync for all writes of one turn of the event loop."""
+"""Connections and the group commit: one fsync for all writes of a few milliseconds."""
 
 import asyncio
 import logging
@@ -13,6 +13,9 @@ from local.documents.store import Store
 CONNECTIONS_MAX = 1_000
 SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
 CHECKPOINT_S = 1  # how long the write-ahead log may grow between checkpoints
+# Commits are at least this far apart: one costs 200 us of CPU and an fsync, whatever is in it. After
+# a pause the first write is committed at once.
+COMMIT_EVERY_S = 0.003
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Connection, wire.Request, wire.Body]] = []
         self._commit_is_due = False
+        self._next_commit_s = 0.0  # by the loop's clock
         self._written = False  # since the last checkpoint
 
     def answer(self, connection: "Connection", frame: bytes) -> None:
@@ -46,11 +50,12 @@ class Server:
         self._waiting.append((connection, request, body))
         if not self._commit_is_due:
             self._commit_is_due = True
-            self._loop.call_soon(self.commit)
+            self._loop.call_at(self._next_commit_s, self.commit)
 
     def commit(self) -> None:
         """Make every write of this turn durable, then answer all who wait for it."""
         self._commit_is_due = False
+        self._next_commit_s = self._loop.time() + COMMIT_EVERY_S
         try:
             if self.store.writing:
                 self.store.commit()

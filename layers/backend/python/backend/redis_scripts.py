@@ -67,11 +67,15 @@ class ScriptServer:
     ) -> None:
         """Have the script run without waiting for it: for what may be lost and is only a cost then.
 
-        The answer is read before the connection's next command. What fails is logged. The text goes
-        along, since nobody is there to send it when the server turns out not to know the digest.
+        The answer is read before the connection's next command. What fails is logged. At first the
+        text goes along: nobody would be there to send it to a server without it.
         """
         connection = self._connection()
-        connection.send_command("EVAL", script.text, len(keys), *keys, *arguments)
+        if script.digest in self._mine.posted:
+            connection.send_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        else:
+            connection.send_command("EVAL", script.text, len(keys), *keys, *arguments)
+            self._mine.posted.add(script.digest)
         self._mine.owed = script
 
     def _run(
@@ -92,16 +96,17 @@ class ScriptServer:
         mine = self._mine
         if not hasattr(mine, "connection"):
             mine.connection = self._client.connection_pool.get_connection()
-            mine.owed = None
+            mine.owed, mine.posted = None, set()
         owed, mine.owed = mine.owed, None
         if owed is not None:
-            _take_posted(mine.connection, owed)
+            self._take_posted(owed)
         return mine.connection
 
-
-def _take_posted(connection: Any, script: Script) -> None:
-    try:
-        if not connection.read_response():
-            logger.warning("a posted script changed nothing", extra={"script": script.name})
-    except redis.RedisError:
-        logger.warning("a posted script failed", extra={"script": script.name}, exc_info=True)
+    def _take_posted(self, script: Script) -> None:
+        try:
+            if not self._mine.connection.read_response():
+                logger.warning("a posted script changed nothing", extra={"script": script.name})
+        except redis.RedisError as error:
+            if isinstance(error, NoScriptError):  # the server has started anew
+                self._mine.posted.discard(script.digest)
+            logger.warning("a posted script failed", extra={"script": script.name}, exc_info=True)

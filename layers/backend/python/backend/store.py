@@ -68,6 +68,7 @@ def _client() -> MongoClient[Document]:
         serverSelectionTimeoutMS=TIMEOUT_MS,
         connectTimeoutMS=TIMEOUT_MS,
         socketTimeoutMS=TIMEOUT_MS,
+        serverMonitoringMode="poll",  # streaming costs a second connection and thread a server
         retryWrites=True,
         w="majority",
         journal=True,

@@ -1,0 +1,1 @@
+"""Fault drills: real faults under real load, each with the evidence that the fault happened."""
