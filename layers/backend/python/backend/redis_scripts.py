@@ -95,7 +95,9 @@ class ScriptServer:
         """Return this thread's connection with nothing left to read on it."""
         mine = self._mine
         if not hasattr(mine, "connection"):
-            mine.connection = self._client.connection_pool.get_connection()
+            # Not the pool's own: it would count the connections of threads that have ended.
+            pool = self._client.connection_pool
+            mine.connection = pool.connection_class(**pool.connection_kwargs)
             mine.owed, mine.posted = None, set()
         owed, mine.owed = mine.owed, None
         if owed is not None:
