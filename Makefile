@@ -60,6 +60,6 @@ $(READY): requirements.lock
 	@echo "installing into $(VENV) (once, about a minute)"
 	@$(PYTHON) -c '$(USABLE)' \
 	  || { echo "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON=" >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
