@@ -14,7 +14,7 @@ GOOD = b'{"amount":1000,"currency":"EUR","payment_method":"pm_card_visa"}'
     [
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
-        (b'{"a":1,}', "property name"),
+        (b'{"a":1,}', "not acceptable JSON"),
         (b'{"a":1}{"a":2}', "Extra data"),
         (b'{"amount":1,"amount":2}', "'amount' stands twice"),
         (b'{"a":{"b":1,"b":1}}', "'b' stands twice"),

@@ -98,6 +98,7 @@ class ScriptServer:
             # Not the pool's own: it would count the connections of threads that have ended.
             pool = self._client.connection_pool
             mine.connection = pool.connection_class(**pool.connection_kwargs)
+            mine.closer = _Closer(mine.connection)
             mine.owed, mine.posted = None, set()
         owed, mine.owed = mine.owed, None
         if owed is not None:
@@ -112,3 +113,13 @@ class ScriptServer:
             if isinstance(error, NoScriptError):  # the server has started anew
                 self._mine.posted.discard(script.digest)
             logger.warning("a posted script failed", extra={"script": script.name}, exc_info=True)
+
+
+class _Closer:
+    """Closes a thread's connection with the thread: it is in a cycle and would wait for the gc."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __del__(self) -> None:
+        self._connection.disconnect()
