@@ -25,9 +25,13 @@ def end(processes: Iterable[psutil.Process], grace_s: float) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether the process runs; one that only waits to be reaped, perhaps by nobody, does not."""
+    """Whether the process runs; one that only waits to be reaped, perhaps by nobody, does not.
+
+    The first thread of a killed process is a zombie before the others have let go of its ports.
+    """
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+        return process.is_running() and not is_zombie
     except psutil.NoSuchProcess:
         return False
 
