@@ -144,11 +144,12 @@ def test_the_log_is_copied_into_the_file_and_used_again(tmp_path: Path) -> None:
     path, port = tmp_path / "documents.sqlite", free_port()
     log = tmp_path / "documents.sqlite-wal"
     with served(port, path) as (_, client):
-        for round_ in range(1, 4):
+        for round_ in range(1, 7):
             client.app.things.insert_many([{"raw": b"x" * 100_000} for _ in range(40)])
             wait_until(lambda size=round_ * 4_000_000: path.stat().st_size > size)  # type: ignore[misc]
 
-        assert log.stat().st_size < 6_000_000
+        # A round that overtakes a copy finds the log still in use and makes it longer.
+        assert log.stat().st_size < 16_000_000 < path.stat().st_size
 
 
 def test_the_log_is_bounded_when_writes_come_faster_than_copies(tmp_path: Path) -> None:
