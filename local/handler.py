@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -9,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.environment import Fault, Handler
+from local.environment import Fault, Handler, log
 from local.template import Function
+
+RESTORE_TIMEOUT_S = 10.0  # what AWS allows for the hooks after a restore; then SIGALRM ends it
 
 
 def prepare(function: Function) -> None:
@@ -83,6 +86,25 @@ def import_handler(name: str) -> Handler:
     except (Exception, SystemExit) as error:
         raise _fault_of_import(error) from error
     return handler
+
+
+def restore() -> None:
+    """Call what the handler registered with `snapshot_restore_py.register_after_restore`.
+
+    A forked environment is what Lambda's SnapStart makes of a snapshot: memory that is shared, and
+    connections that each has to open for itself, here before it takes its first event. What fails
+    is logged, and is for the first event to try again; AWS would throw the environment away.
+    """
+    hooks = sys.modules.get("snapshot_restore_py")
+    if hooks is None:
+        return
+    signal.setitimer(signal.ITIMER_REAL, RESTORE_TIMEOUT_S)
+    for hook, arguments, named in hooks.get_after_restore():
+        try:
+            hook(*arguments, **named)
+        except Exception as error:
+            log(f"{hook.__module__}.{hook.__name__} failed after the fork: {error}")
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _fault_of_import(error: BaseException) -> Fault:

@@ -28,6 +28,9 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 5.0  # an environment that dies at once costs little at this pace
 HEALTHY_S = 10.0  # having lived this long, the next death counts as the first
 OVERDUE_S = 1.0  # past its deadline: the handler has disarmed the timer that should end it
+# A server that all functions wait for comes before any one of them. Among processes of one
+# priority it would queue behind every environment, each time it is asked.
+NICENESS = 10
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
@@ -111,6 +114,7 @@ class Host:
     def _run_environment(self, slot: Slot, serve: Handler, host_pid: int) -> None:
         signal_on_parent_death(host_pid)
         self._choose_temporary_directory(slot)
+        handler.restore()
         Environment(
             self.function,
             serve,
@@ -245,6 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     if address.startswith("unix:"):
         # The working directory becomes the function's.
         address = f"unix:{Path(address.removeprefix('unix:')).resolve()}"
+    os.nice(NICENESS)
     environments = chosen.environments or function.environments
     Host(function, address, environments, state, chosen.import_retry_s).run()
     return 0

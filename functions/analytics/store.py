@@ -9,7 +9,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from analytics.schema import Bucket, Minute, Share, StoredEvent
-from backend.store import Document, collection, duplicates, store_errors
+from backend.store import Document, collection, duplicates, opened_early, store_errors
 
 # A day longer than the dead-letter queue keeps a message: a redriven one must find its events.
 EVENT_LIFE_S = 15 * 24 * 3600
@@ -104,9 +104,11 @@ def _addition(bucket: Bucket, shares: Sequence[Share], *, upsert: bool) -> Updat
     return UpdateOne({"_id": bucket.id, **absent}, update, upsert=upsert)
 
 
+@opened_early
 def _events() -> Collection[Document]:
     return collection("analytics_events", EVENT_INDEXES)
 
 
+@opened_early
 def _buckets() -> Collection[Document]:
     return collection("analytics_buckets", BUCKET_INDEXES)

@@ -7,7 +7,7 @@ from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from backend.store import Document, collection, duplicates, store_errors
+from backend.store import Document, collection, duplicates, opened_early, store_errors
 from notifications.schema import Attempt, Notification
 
 INDEXES = (
@@ -99,6 +99,7 @@ def _claimable(notification_id: str, now_ms: int) -> Document:
     return {"_id": notification_id, "claimable_at_ms": {"$lte": now_ms}}
 
 
+@opened_early
 def _notifications() -> MongoCollection[Document]:
     return collection("notifications", INDEXES)
 

@@ -8,7 +8,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from backend.store import Document, collection, store_errors
+from backend.store import Document, collection, opened_early, store_errors
 from payments.schema import Payment, Status
 
 UNACKNOWLEDGED = WriteConcern(w=0)
@@ -110,6 +110,7 @@ def clear_outboxes(payments: Sequence[Payment]) -> None:
         )
 
 
+@opened_early
 def _payments() -> MongoCollection[Document]:
     return collection("payments", INDEXES)
 

@@ -43,10 +43,23 @@ Resources:
 HANDLER = """
 import datetime, decimal, os, resource, signal, sys, tempfile, time
 from from_layer import WORD
+from snapshot_restore_py import register_after_restore
 
 print("printed by the import")
 IMPORTED_BY = os.getpid()
 served = 0
+restored_in = []
+
+@register_after_restore
+def fail_to_connect():
+    raise ConnectionError("not there yet")
+
+@register_after_restore
+def connect():
+    restored_in.append(os.getpid())
+
+def restored(event, context):
+    return restored_in
 
 def environment(event, context):
     return {name: os.environ.get(name) for name in event["names"]}
@@ -236,6 +249,21 @@ def test_environments_share_one_import_and_a_layer_is_on_the_path(invoker: Invok
     assert results[0]["pid"] != results[1]["pid"]
     assert [result["imported_by"] for result in results] == [host, host]
     assert results[0]["word"] == "layered"
+
+
+def test_hooks_after_a_restore_run_in_every_environment_and_one_that_fails_stops_nobody(
+    invoker: Invoker,
+):
+    invoker.start(environments=2)
+    peers = [invoker.accept() for _ in range(2)]
+
+    for peer in peers:
+        assert peer.invoke("restored")["result"] == [peer.hello["pid"]]
+    assert "echo.fail_to_connect failed after the fork: not there yet" in invoker.log.read_text()
+
+
+def test_an_environment_steps_back_behind_the_servers_it_calls(peer: Peer):
+    assert psutil.Process(peer.hello["pid"]).nice() == min(19, os.nice(0) + 10)
 
 
 def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):

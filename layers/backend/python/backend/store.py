@@ -4,19 +4,21 @@ Domains' `store.py` modules keep to single-document operations on the collection
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.operations import IndexModel
+from snapshot_restore_py import register_after_restore  # type: ignore[import-untyped]
 
 from backend.errors import StoreUnavailable
 from backend.settings import settings
 
 Document = dict[str, Any]
+C = TypeVar("C", bound=Collection[Any])
 
 CONNECTIONS_MAX = 2  # an environment serves one event at a time; the second is the monitor's spare
 DUPLICATE_KEY = 11_000  # MongoDB's code
@@ -26,6 +28,17 @@ TIMEOUT_MS = 1_000  # an answer that takes longer is a failure: the caller has 5
 def collection(name: str, indexes: Sequence[IndexModel]) -> Collection[Document]:
     """Return collection `name`, its `indexes` ensured once per process."""
     return _collection(name, tuple(indexes))
+
+
+def opened_early(find: Callable[[], C]) -> Callable[[], C]:
+    """Have `find`, a domain's way to its collection, called before an environment's first event.
+
+    Its connection and indexes are then there: the first request through each environment would
+    otherwise be a hundred milliseconds slower. It works where memory is restored after the import:
+    with SnapStart on AWS, and in the forked environments of one machine.
+    """
+    register_after_restore(find)
+    return find
 
 
 @contextmanager
