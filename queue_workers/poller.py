@@ -12,6 +12,7 @@ from backend.queues import Message, Queue
 from backend.queues.limits import BATCH_MAX
 from local.template import Mapping
 from queue_workers import metrics
+from queue_workers.courtesy import Courtesy
 from queue_workers.event import MalformedResponse, failed_ids, sqs_event
 from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
 
@@ -38,6 +39,7 @@ class Poller:
         visibility_timeout_s: int,
         region: str,
         stop: threading.Event,
+        courtesy: Courtesy,
     ) -> None:
         self._queue = queue
         self._invoker = invoker
@@ -45,6 +47,8 @@ class Poller:
         self._visibility_timeout_s = visibility_timeout_s
         self._region = region
         self._stop = stop
+        self._courtesy = courtesy
+        self._behind_s = 0.0  # age of the oldest message of the last batch when it came
         self._in_hand: list[Message] = []
         self._received_at_s = 0.0  # monotonic
 
@@ -70,6 +74,9 @@ class Poller:
         Nothing is received while no environment is there to take it: a receive counts.
         """
         if not self._invoker.ready(POLL_S):
+            return 0
+        self._courtesy.wait(self._behind_s, self._stop)
+        if self._stop.is_set():
             return 0
         self._in_hand = self._receive()
         if self._in_hand and self._stop.is_set():
@@ -99,6 +106,8 @@ class Poller:
             more = self._queue.receive(most, wait_s=min(left_s, POLL_S))
             size += sum(len(message.body) for message in more)
             batch += more
+        oldest_ms = min((message.sent_at_ms for message in batch), default=time.time() * 1000)
+        self._behind_s = time.time() - oldest_ms / 1000
         again = sum(message.receive_count > 1 for message in batch)
         metrics.redeliveries.labels(self._queue.name).inc(again)
         return batch

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -18,9 +19,11 @@ from backend import redis_scripts
 from backend.errors import QueueUnavailable
 from backend.queues import Queue, connect
 from backend.settings import settings
+from local import pressure
 from local.template import Function, Mapping, Template
 from local.template.intrinsics import QUEUE_URL
 from queue_workers import metrics
+from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
 
@@ -134,6 +137,7 @@ class Worker:
                 visibility_timeout_s=queue.visibility_timeout_s,
                 region=settings.aws_region,
                 stop=self.stop,
+                courtesy=Courtesy(partial(pressure.last_s, pressure.path_of(self.state))),
             )
         )
 

@@ -12,7 +12,7 @@ from local.documents.store import Store
 
 CONNECTIONS_MAX = 1_000
 SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
-CHECKPOINT_S = 1  # how long the write-ahead log may grow between checkpoints
+CHECKPOINT_S = 5  # how long the write-ahead log may grow between checkpoints
 # Commits are at least this far apart: one costs 200 us of CPU and an fsync, whatever is in it.
 # After a pause the first write is committed at once.
 COMMIT_EVERY_S = 0.003

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
+from local import pressure
 from local.frames import parse_address
 from local.gateway.api import RestApi
 from local.gateway.console import Console
@@ -59,6 +60,7 @@ class Gateway:
         metrics = Metrics()
         self._addresses = (host, port, console_port)
         self._runtime = parse_address(runtime)
+        self._pressure = pressure.path_of(state)
         self._meters = {name: metrics.function(name) for name in template.functions}
         self._pools = {
             name: Pool(function, self._meters[name], queue_deadline_s=queue_deadline_s)
@@ -136,6 +138,8 @@ class Gateway:
         now_s = time.monotonic()
         for pool in self._pools.values():
             pool.sweep(now_s)
+        if any(pool.waiting for pool in self._pools.values()):
+            pressure.say(self._pressure)
         if ticks % SLOW_SWEEPS == 0:
             for server in self._servers:
                 server.sweep(now_s)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local import pressure
 from local.frames import encode
 from tests.conftest import wait_until
 from tests.integration.gateway_process import (
@@ -235,6 +236,20 @@ def test_what_is_over_the_reserved_concurrency_is_refused_at_once(gateway):
     assert answer.headers["Retry-After"] == "1"
     assert gateway.metric('gateway_throttles_total{function="Pages"}') == 1
     assert [finish(client) for client in held] == [200, 200, 200]
+
+
+def test_workers_are_told_while_an_event_waits(gateway):
+    release = threading.Event()
+    gateway.environment("Pages", lambda frame: ok(frame) if release.wait(5) else {"die": True})
+    path = pressure.path_of(gateway.state)
+    alone = start(gateway, "/pages/one")
+    wait_until(lambda: gateway.metric("gateway_inflight") == 1)
+    assert pressure.last_s(path) == 0
+    waits = start(gateway, "/pages/one")
+    wait_until(lambda: pressure.last_s(path) > 0)
+    release.set()
+
+    assert [finish(client) for client in (alone, waits)] == [200, 200]
 
 
 def test_what_waited_too_long_is_refused_and_never_started(gateway):

@@ -3,7 +3,8 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import redis
 from backend.queues.redis_queue import RedisQueue
 from local import frames
 from local.template import Function, Mapping
+from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import Poller
 from tests.conftest import wait_until
@@ -74,7 +76,13 @@ class Site:
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor()
 
-    def run_once(self, mapping: Mapping = MAPPING) -> Future[int]:
+    def run_once(
+        self,
+        mapping: Mapping = MAPPING,
+        *,
+        last_waited_s: Callable[[], float] = lambda: 0.0,
+        longest_s: float = 60,
+    ) -> Future[int]:
         poller = Poller(
             RedisQueue("orders", redis_url=self.url),
             self.invoker,
@@ -82,6 +90,7 @@ class Site:
             visibility_timeout_s=30,
             region="eu-west-1",
             stop=self.stop,
+            courtesy=Courtesy(last_waited_s, longest_s),
         )
         return self.pool.submit(poller.run_once)
 
@@ -195,6 +204,46 @@ def test_without_report_batch_item_failures_any_answer_deletes_all(site: Site):
 
     assert polled.result() == 2
     assert counts(site) == (0, 0)
+    environment.close()
+
+
+def test_messages_stay_where_they_are_while_requests_wait(site: Site):
+    site.queue.send_batch(['"stays"'])
+    environment = site.environment()
+    seen: list[tuple[int, int]] = []
+
+    def last_waited_s() -> float:
+        seen.append(counts(site))
+        return time.time() if len(seen) < 3 else 0
+
+    handled = site.run_once(last_waited_s=last_waited_s)
+    environment.answer(environment.take())
+
+    assert handled.result(timeout=5) == 1
+    assert seen == [(1, 0)] * 3
+    environment.close()
+
+
+def test_messages_that_are_too_far_behind_do_not_wait_for_requests(site: Site):
+    site.queue.send_batch(['"has waited"'])
+    environment = site.environment()
+    handled = site.run_once(last_waited_s=time.time, longest_s=0)
+    environment.answer(environment.take())
+
+    assert handled.result(timeout=5) == 1
+    environment.close()
+
+
+def test_a_stopping_worker_does_not_wait_for_requests(site: Site):
+    site.queue.send_batch(['"stays"'])
+    environment = site.environment()
+
+    def last_waited_s() -> float:
+        site.stop.set()
+        return time.time()
+
+    assert site.run_once(last_waited_s=last_waited_s).result(timeout=5) == 0
+    assert counts(site) == (1, 0)
     environment.close()
 
 

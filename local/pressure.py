@@ -1,0 +1,25 @@
+"""Requests before messages: the gateway says when requests wait, and workers then take no more.
+
+It is said by the modification time of one file in the state directory, so that nobody depends on
+anybody: without a gateway, or on another machine, nobody ever waits.
+"""
+
+from pathlib import Path
+
+
+def path_of(state: Path) -> Path:
+    """Return the file that the gateway of this state directory touches."""
+    return state / "run" / "requests-wait"
+
+
+def say(path: Path) -> None:
+    """Requests wait for an environment now."""
+    path.touch()
+
+
+def last_s(path: Path) -> float:
+    """Return when requests last waited, in seconds since the epoch; 0.0 if they never did."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,38 @@
+"""Requests before messages: a poller takes no batch while requests wait for an environment.
+
+Clients wait for answers, nobody waits for a message. Where the CPU does not suffice for both, the
+messages stay in their queue, which is what it is for, and are caught up with later.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+LONGEST_S = 120.0  # how far behind messages may fall: as long as the peak of the 1k profile
+LOOK_S = 0.1
+# How long no request must have waited. Each time another length, so that pollers come back one by
+# one: all at once they would make requests wait again.
+CALM_SHORTEST_S = 0.5
+CALM_LONGEST_S = 4.0
+
+
+class Courtesy:
+    """`requests_waited_s` says when requests last waited, in seconds since the epoch."""
+
+    def __init__(
+        self, requests_waited_s: Callable[[], float], longest_s: float = LONGEST_S
+    ) -> None:
+        self._requests_waited_s = requests_waited_s
+        self._longest_s = longest_s
+
+    def wait(self, behind_s: float, stop: threading.Event) -> None:
+        """Wait while requests do, until `stop`, but not until messages are `longest_s` behind.
+
+        `behind_s` is how old the oldest message was when the last batch was taken.
+        """
+        ends_s = time.monotonic() + self._longest_s - behind_s
+        calm_s = random.uniform(CALM_SHORTEST_S, CALM_LONGEST_S)
+        while time.time() < self._requests_waited_s() + calm_s and time.monotonic() < ends_s:
+            if stop.wait(LOOK_S):
+                return
