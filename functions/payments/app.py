@@ -1,4 +1,4 @@
-"""Payments: POST /v1/payments accepts a payment, the worker settles it."""
+"""Payments: accepted and operated on over HTTP, settled by the worker, kept whole by schedules."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,7 +14,16 @@ from backend.settings import settings
 from backend.telemetry import metrics_of
 from payments import life_cycle, service, store
 from payments.provider import Provider
-from payments.schema import PaymentListQuery, PaymentRequest, SettlePayment, view
+from payments.schema import (
+    CancelRequest,
+    CaptureRequest,
+    OperationRequest,
+    PaymentListQuery,
+    PaymentRequest,
+    RefundRequest,
+    SettlePayment,
+)
+from payments.views import as_asked, balances_view, ledger_view, refund_view, view
 
 app = api("payments")
 metrics = metrics_of("payments")
@@ -34,10 +43,7 @@ def create_payment(call: Call) -> Response:
     request, tenant, key = call.body(PaymentRequest), call.caller.tenant, call.idempotency_key()
     claim = Claim(tenant=tenant, key=key, fingerprint=life_cycle.fingerprint(request))
     answer = accept(claim=claim, request=request)
-    headers = {"Location": f"/v1/payments/{answer['id']}"}
-    if isinstance(answer, Replayed):
-        headers["Idempotent-Replayed"] = "true"
-    return reply(answer, status=201, headers=headers)
+    return _given(answer, status=201, location=f"/v1/payments/{answer['id']}")
 
 
 @idempotent("POST /v1/payments", guard="document")  # the document makes it safe by itself
@@ -51,8 +57,77 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
         now_ms=now_ms(),
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
-    answer: dict[str, Any] = msgspec.to_builtins(view(payment))
+    answer: dict[str, Any] = msgspec.to_builtins(view(as_asked(payment, None)))
     return Replayed(answer) if replayed else answer
+
+
+@app.route("/v1/payments/{payment_id}/capture", methods=["POST"])
+@endpoint(app, "payments:write")
+def capture_payment(call: Call, payment_id: str) -> Response:
+    """Capture what is held, or a part of it; a worker does it."""
+    return _given(_operation(call, payment_id, CaptureRequest), status=202)
+
+
+@app.route("/v1/payments/{payment_id}/cancel", methods=["POST"])
+@endpoint(app, "payments:write")
+def cancel_payment(call: Call, payment_id: str) -> Response:
+    """Release what is held, also the rest of a partial capture; a worker does it."""
+    return _given(_operation(call, payment_id, CancelRequest), status=202)
+
+
+@app.route("/v1/payments/{payment_id}/refunds", methods=["POST"])
+@endpoint(app, "payments:write")
+def refund_payment(call: Call, payment_id: str) -> Response:
+    """Refund what was captured, or a part of it; a worker does it."""
+    return _given(_operation(call, payment_id, RefundRequest), status=201)
+
+
+def _operation(call: Call, payment_id: str, shape: type[OperationRequest]) -> dict[str, Any]:
+    register(call.context)
+    key = f"{call.idempotency_key()} {shape.__name__} {payment_id}"  # a route's keys are its own
+    request = call.body(shape, may_be_empty=True)
+    claim = Claim(tenant=call.caller.tenant, key=key, fingerprint=life_cycle.fingerprint(request))
+    return operate(claim=claim, request=request, payment_id=payment_id)
+
+
+@idempotent("POST /v1/payments/{payment_id}", guard="document")
+def operate(*, claim: Claim, request: OperationRequest, payment_id: str) -> dict[str, Any]:
+    payment, operation, replayed = service.operate(
+        request,
+        payment_id=payment_id,
+        key=claim.key,
+        tenant=claim.tenant,
+        payments=store,
+        queues=outgoing,
+        now_ms=now_ms(),
+    )
+    asked = as_asked(payment, operation)
+    is_refund = operation.kind == "refund"
+    shown = refund_view(asked, asked.operations[-1]) if is_refund else view(asked)
+    answer: dict[str, Any] = msgspec.to_builtins(shown)
+    return Replayed(answer) if replayed else answer
+
+
+def _given(answer: dict[str, Any], *, status: int, location: str | None = None) -> Response:
+    headers = {"Location": location} if location else {}
+    if isinstance(answer, Replayed):
+        headers["Idempotent-Replayed"] = "true"
+    return reply(answer, status=status, headers=headers)
+
+
+@app.route("/v1/payments/{payment_id}/ledger", methods=["GET"])
+@endpoint(app, "payments:read")
+def get_ledger(call: Call, payment_id: str) -> Response:
+    """Show the double entries of one payment."""
+    payment = service.find(payment_id, tenant=call.caller.tenant, payments=store)
+    return reply(ledger_view(payment))
+
+
+@app.route("/v1/balances", methods=["GET"])
+@endpoint(app, "payments:read")
+def get_balances(call: Call) -> Response:
+    """Show what each account holds, by currency."""
+    return reply(balances_view(store.sums(call.caller.tenant)))
 
 
 @app.route("/v1/payments/{payment_id}", methods=["GET"])

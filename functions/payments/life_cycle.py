@@ -2,13 +2,44 @@
 
 import hashlib
 from base64 import b32encode
+from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
-from payments.provider import Charge
-from payments.schema import Event, Failure, Outgoing, Payment, PaymentRequest, Status
+from backend.errors import InvalidState
+from payments import ledger
+from payments.announcements import announcements
+from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome, Path
+from payments.schema import (
+    CancelRequest,
+    CaptureRequest,
+    Entry,
+    Event,
+    Failure,
+    Operation,
+    OperationKind,
+    OperationRequest,
+    Outgoing,
+    Payment,
+    PaymentRequest,
+    RefundRequest,
+    Status,
+)
 
 ROUTE = "POST /v1/payments"
+OPERATIONS_MAX = 100  # a payment is one document; nobody refunds one payment a hundred times
+KINDS: Mapping[type[OperationRequest], OperationKind] = {
+    CaptureRequest: "capture",
+    CancelRequest: "cancel",
+    RefundRequest: "refund",
+}
+PREFIXES: Mapping[OperationKind, str] = {"capture": "cap_", "cancel": "can_", "refund": "re_"}
+PATHS: Mapping[OperationKind, Path] = {
+    "capture": "/captures",
+    "cancel": "/voids",
+    "refund": "/refunds",
+}
 
 DECLINES = {
     "generic_decline": "The card was declined.",
@@ -20,11 +51,16 @@ DECLINES = {
 
 def payment_id(tenant: str, idempotency_key: str) -> str:
     """Return the id that this key of this tenant always has: one key, one document, one payment."""
-    digest = hashlib.sha256(f"{tenant}|{ROUTE}|{idempotency_key}".encode()).digest()
-    return "pay_" + b32encode(digest).decode().lower()[:26]
+    return "pay_" + _digest(tenant, ROUTE, idempotency_key)
 
 
-def fingerprint(request: PaymentRequest) -> str:
+def operation_id(request: OperationRequest, payment_id: str, idempotency_key: str) -> str:
+    """Return the id that this key always has for this kind of operation on this payment."""
+    kind = KINDS[type(request)]
+    return PREFIXES[kind] + _digest(payment_id, kind, idempotency_key)
+
+
+def fingerprint(request: PaymentRequest | OperationRequest) -> str:
     """Return a hash that is equal for equal requests, however they were written."""
     canonical = msgspec.json.encode(request, order="sorted")
     return hashlib.sha256(canonical).hexdigest()
@@ -48,83 +84,220 @@ def create(request: PaymentRequest, *, key: str, tenant: str, now_ms: int) -> Pa
         status="processing",
         version=1,
         events=(Event(n=1, type="payment.created", at_ms=now_ms),),
-        outbox=(Outgoing(queue="payments", body={"payment_id": identity}),),
+        outbox=(_settlement(identity),),
+        promised_ms=now_ms,
     )
 
 
-def as_created(payment: Payment) -> Payment:
-    """Return `payment` as it was when it was made, from fields that never change."""
-    return msgspec.structs.replace(
-        payment,
-        status="processing",
-        amount_captured=0,
-        amount_refunded=0,
-        failure=None,
-        events=payment.events[:1],
+def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: int) -> Payment:
+    """Return `payment` with an operation asked for and promised; raises InvalidState.
+
+    A capture or a cancel is the payment's next state, so it is `processing` until the provider has
+    answered; refunds run beside one another, each reserving its amount.
+    """
+    kind = KINDS[type(request)]
+    amount = _amount_of(payment, request, kind)
+    if len(payment.operations) >= OPERATIONS_MAX:
+        raise InvalidState(f"A payment takes {OPERATIONS_MAX} operations at most.")
+    operation = Operation(
+        id=operation_id(request, payment.id, key),
+        kind=kind,
+        fingerprint=fingerprint(request),
+        amount=amount,
+        event=len(payment.events) + 1,
+        reason=getattr(request, "reason", None),
     )
-
-
-def charged(payment: Payment, charge: Charge, *, now_ms: int) -> Payment:
-    """Return `payment` after the provider's definitive answer, with what others must hear of it."""
-    status = _status(charge)
-    return msgspec.structs.replace(
-        payment,
-        status=status,
+    changed = _happened(
+        replace(payment, operations=(*payment.operations, operation)),
+        f"payment.{kind}_requested",
+        now_ms,
+        operation=operation,
+        entries=[ledger.refund("pending", operation, operation.event)] if kind == "refund" else [],
+    )
+    return replace(
+        changed,
+        status=payment.status if kind == "refund" else "processing",
         version=payment.version + 1,
-        charge_id=charge.id,
-        amount_captured=charge.amount if status == "succeeded" else 0,
-        failure=_failure(charge) if status == "failed" else None,
-        events=(
-            *payment.events,
-            Event(n=len(payment.events) + 1, type=f"payment.{status}", at_ms=now_ms),
-        ),
-        outbox=tuple(_announcements(payment, status, charge, now_ms=now_ms)),
+        outbox=(*payment.outbox, _settlement(payment.id)),
+        promised_ms=now_ms,
     )
 
 
-def _status(charge: Charge) -> Status:
-    if charge.status == "succeeded":
-        return "succeeded" if charge.captured else "requires_capture"
-    return charge.status
+def due(payment: Payment) -> list[Ask]:
+    """Return what the provider is still to be asked, each under a key that never changes."""
+    asks = [
+        _operation_ask(payment, each) for each in payment.operations if each.status == "pending"
+    ]
+    if payment.status == "processing" and payment.charge_id is None:
+        asks.append(_charge_ask(payment))
+    return asks
 
 
-def _failure(charge: Charge) -> Failure:
-    code = charge.decline_code or "generic_decline"
+def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) -> Payment:
+    """Return `payment` after the provider's definitive answers, by the keys of what was due.
+
+    What others must hear of it is in the outbox; without an answer it is the same payment.
+    """
+    changed = payment
+    for ask in due(payment):
+        outcome = outcomes.get(ask.key)
+        if outcome is None:
+            continue
+        if isinstance(ask.order, ChargeOrder):
+            changed = _charged(changed, outcome, now_ms)
+        else:
+            changed = _operated(changed, ask.key, outcome, now_ms)
+    if changed is payment:
+        return payment
+    asked_already = not due(changed)
+    outbox = [each for each in payment.outbox if not (asked_already and each.queue == "payments")]
+    outbox += announcements(payment, changed)
+    return replace(
+        changed,
+        version=payment.version + 1,
+        outbox=tuple(outbox),
+        promised_ms=now_ms if outbox else None,
+    )
+
+
+def _amount_of(payment: Payment, request: OperationRequest, kind: OperationKind) -> int:
+    """Return what the operation moves, or raise InvalidState where it is not allowed now."""
+    held = payment.amount_held
+    match kind:
+        case "capture":
+            left = held if payment.status in ("requires_capture", "succeeded") else 0
+        case "cancel":
+            if payment.status == "requires_action" or (held and payment.status != "processing"):
+                return held
+            left = 0
+        case "refund":
+            left = ledger.refundable(payment) if payment.status == "succeeded" else 0
+    amount = left if isinstance(request, CancelRequest) else request.amount or left
+    if not left:
+        raise InvalidState(f"A payment that is {payment.status} has nothing to {kind} now.")
+    if amount > left:
+        raise InvalidState(f"There is {left} left to {kind}, not {amount}.", param="amount")
+    return amount
+
+
+def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
+    event = len(payment.events) + 1
+    status: Status
+    entries: list[Entry] = []
+    match outcome.status:
+        case "succeeded" if outcome.captured:
+            status, entries = "succeeded", [ledger.charge("posted", payment.amount, event)]
+        case "succeeded":
+            status, entries = "requires_capture", [ledger.charge("pending", payment.amount, event)]
+        case other:
+            status = other
+    changed = _happened(payment, f"payment.{status}", now_ms, entries=entries)
+    return replace(
+        changed,
+        status=status,
+        charge_id=outcome.id,
+        amount_captured=payment.amount if status == "succeeded" else 0,
+        failure=_failure(outcome) if status == "failed" else None,
+    )
+
+
+def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int) -> Payment:
+    operation = next(each for each in payment.operations if each.id == operation_id)
+    done = outcome.status == "succeeded"
+    operations = tuple(
+        replace(each, status="succeeded" if done else "failed") if each is operation else each
+        for each in payment.operations
+    )
+    payment = replace(payment, operations=operations)
+    transition = {"capture": _captured, "cancel": _canceled, "refund": _refunded}[operation.kind]
+    return transition(payment, operation, done, now_ms)
+
+
+def _captured(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
+    if not done:
+        return _refused(payment, operation, now_ms)
+    entry = ledger.charge("posted", operation.amount, len(payment.events) + 1)
+    changed = _happened(payment, "payment.succeeded", now_ms, operation=operation, entries=[entry])
+    amount_captured = payment.amount_captured + operation.amount
+    return replace(changed, status="succeeded", amount_captured=amount_captured)
+
+
+def _canceled(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
+    """Release what is held; a payment of which a part was captured stays succeeded."""
+    if not done:
+        return _refused(payment, operation, now_ms)
+    event, amount = len(payment.events) + 1, operation.amount
+    entries = [ledger.charge("voided", amount, event)] if amount else []
+    changed = _happened(payment, "payment.canceled", now_ms, operation=operation, entries=entries)
+    return replace(changed, status="succeeded" if payment.amount_captured else "canceled")
+
+
+def _refused(payment: Payment, operation: Operation, now_ms: int) -> Payment:
+    """Return to the state before a capture or a cancel that the provider refused."""
+    changed = _happened(payment, f"payment.{operation.kind}_failed", now_ms, operation=operation)
+    before: Status = "succeeded" if payment.amount_captured else "requires_capture"
+    return replace(changed, status=before if payment.amount_held else "requires_action")
+
+
+def _refunded(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
+    entry = ledger.refund("posted" if done else "voided", operation, len(payment.events) + 1)
+    name = "payment.refunded" if done else "payment.refund_failed"
+    changed = _happened(payment, name, now_ms, operation=operation, entries=[entry])
+    amount_refunded = payment.amount_refunded + (operation.amount if done else 0)
+    return replace(changed, amount_refunded=amount_refunded)
+
+
+def _happened(
+    payment: Payment,
+    type: str,
+    now_ms: int,
+    *,
+    operation: Operation | None = None,
+    entries: Sequence[Entry] = (),
+) -> Payment:
+    """Return `payment` with one more event and what it moves in the ledger."""
+    event = Event(
+        n=len(payment.events) + 1,
+        type=type,
+        at_ms=now_ms,
+        amount=operation.amount if operation else sum(each.amount for each in entries),
+        operation=operation.id if operation else None,
+    )
+    changed = replace(payment, events=(*payment.events, event))
+    return ledger.entered(changed, entries) if entries else changed
+
+
+def _charge_ask(payment: Payment) -> Ask:
+    order = ChargeOrder(
+        amount=payment.amount,
+        currency=payment.currency,
+        payment_method=payment.payment_method,
+        capture=payment.capture_method == "automatic",
+        reference=payment.id,
+    )
+    return Ask(key=f"{payment.id}:charge", path="/charges", order=order)
+
+
+def _operation_ask(payment: Payment, operation: Operation) -> Ask:
+    assert payment.charge_id is not None  # nothing else can be captured, canceled or refunded
+    order = MoneyOrder(
+        charge=payment.charge_id,
+        amount=operation.amount,
+        currency=payment.currency,
+        reference=payment.id,
+    )
+    return Ask(key=operation.id, path=PATHS[operation.kind], order=order)
+
+
+def _settlement(payment_id: str) -> Outgoing:
+    return Outgoing(queue="payments", body=f'{{"payment_id":"{payment_id}"}}')
+
+
+def _failure(outcome: Outcome) -> Failure:
+    code = outcome.decline_code or "generic_decline"
     return Failure(code=code, message=DECLINES.get(code, "The card was declined."))
 
 
-def _announcements(
-    payment: Payment, status: Status, charge: Charge, *, now_ms: int
-) -> list[Outgoing]:
-    if status not in ("succeeded", "failed"):
-        return []
-    properties = {"currency": payment.currency}
-    if charge.decline_code:
-        properties["decline_code"] = charge.decline_code
-    event = {
-        "event_id": f"{payment.id}.{status}",
-        "name": f"payment.{status}",
-        "occurred_at_ms": now_ms,
-        "user_id": None,
-        "value": payment.amount,
-        "properties": properties,
-    }
-    outgoing = [Outgoing(queue="analytics", body={"tenant": payment.tenant, "events": [event]})]
-    if status == "succeeded" and payment.receipt_email:
-        outgoing.append(Outgoing(queue="notifications", body={"request": _receipt(payment)}))
-    return outgoing
-
-
-def _receipt(payment: Payment) -> dict[str, object]:
-    return {
-        "tenant": payment.tenant,
-        "key": f"{payment.id}.receipt",
-        "channel": "email",
-        "to": payment.receipt_email,
-        "template": "payment_receipt",
-        "variables": {
-            "amount": payment.amount,
-            "currency": payment.currency,
-            "payment_id": payment.id,
-        },
-    }
+def _digest(*parts: str) -> str:
+    digest = hashlib.sha256("|".join(parts).encode()).digest()
+    return b32encode(digest).decode().lower()[:26]

@@ -1,6 +1,6 @@
-"""The client of the payment provider: many charges at once over kept connections.
+"""The client of the payment provider: many orders at once over kept connections.
 
-Every charge has a key of its own that never changes, so repeating one is always safe. Only a
+Every order has a key of its own that never changes, so repeating one is always safe. Only a
 definitive answer is returned; a time-out, a reset or a 5xx means "unknown", never "failed".
 """
 
@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+Path = Literal["/charges", "/captures", "/voids", "/refunds"]
+
 CONNECTIONS_MAX = 10  # one per record of the largest batch
 
 
-class ChargeRequest(Struct, frozen=True, kw_only=True):
-    """What the provider is asked to charge; `reference` is the payment's id."""
+class ChargeOrder(Struct, frozen=True, kw_only=True):
+    """A charge to make; `reference` is the payment's id."""
 
     amount: int  # minor units
     currency: str
@@ -27,7 +29,24 @@ class ChargeRequest(Struct, frozen=True, kw_only=True):
     reference: str
 
 
-class Charge(Struct, frozen=True, kw_only=True):
+class MoneyOrder(Struct, frozen=True, kw_only=True):
+    """An amount of a charge to capture, release or refund; `reference` is the payment's id."""
+
+    charge: str
+    amount: int  # minor units
+    currency: str
+    reference: str
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """One order with the key under which it has its effect once, and where it goes."""
+
+    key: str
+    path: Path
+    order: ChargeOrder | MoneyOrder
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
     """The provider's definitive answer."""
 
     id: str
@@ -35,7 +54,7 @@ class Charge(Struct, frozen=True, kw_only=True):
     status: Literal["succeeded", "failed", "requires_action"]
     amount: int
     currency: str
-    captured: bool
+    captured: bool = False
     decline_code: str | None = None
 
 
@@ -49,41 +68,34 @@ class Provider:
         self._timeout_s = timeout_ms / 1000
         self._idle: list[http.client.HTTPConnection] = []
 
-    def charge_all(self, requests: Sequence[ChargeRequest]) -> dict[str, Charge]:
-        """Ask for all charges, then read all answers; returns the definitive ones by reference.
+    def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
+        """Send all orders, then read all answers; returns the definitive ones by key.
 
-        The answers are awaited together, at most `timeout_ms` in all: ten slow charges take as
+        The answers are awaited together, at most `timeout_ms` in all: ten slow orders take as
         long as one.
         """
-        charges: dict[str, Charge] = {}
-        for start in range(0, len(requests), CONNECTIONS_MAX):
+        outcomes: dict[str, Outcome] = {}
+        for start in range(0, len(asks), CONNECTIONS_MAX):
             deadline = time.monotonic() + self._timeout_s
-            asked = [
-                (request, self._ask(request))
-                for request in requests[start : start + CONNECTIONS_MAX]
-            ]
-            for request, connection in asked:
-                charge = self._answer(connection, deadline) if connection else None
-                if charge and _matches(charge, request):
-                    charges[request.reference] = charge
-        return charges
+            asked = [(ask, self._send(ask)) for ask in asks[start : start + CONNECTIONS_MAX]]
+            for ask, connection in asked:
+                outcome = self._answer(connection, deadline) if connection else None
+                if outcome and _matches(outcome, ask):
+                    outcomes[ask.key] = outcome
+        return outcomes
 
-    def _ask(self, request: ChargeRequest) -> http.client.HTTPConnection | None:
+    def _send(self, ask: Ask) -> http.client.HTTPConnection | None:
         connection = self._connection()
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": f"{request.reference}:charge",
-        }
+        headers = {"Content-Type": "application/json", "Idempotency-Key": ask.key}
+        body = msgspec.json.encode(ask.order)
         try:
-            connection.request(
-                "POST", f"{self._path}/charges", msgspec.json.encode(request), headers
-            )
+            connection.request("POST", f"{self._path}{ask.path}", body, headers)
         except OSError:
             connection.close()
             return None
         return connection
 
-    def _answer(self, connection: http.client.HTTPConnection, deadline: float) -> Charge | None:
+    def _answer(self, connection: http.client.HTTPConnection, deadline: float) -> Outcome | None:
         try:
             connection.sock.settimeout(max(0.001, deadline - time.monotonic()))
             response = connection.getresponse()
@@ -95,7 +107,7 @@ class Provider:
         if response.status != 200:
             return None
         try:
-            return msgspec.json.decode(body, type=Charge)
+            return msgspec.json.decode(body, type=Outcome)
         except msgspec.DecodeError:
             return None
 
@@ -113,10 +125,11 @@ def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
     return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
 
 
-def _matches(charge: Charge, request: ChargeRequest) -> bool:
+def _matches(outcome: Outcome, ask: Ask) -> bool:
     """Never trust an answer that speaks of another payment or of other money."""
-    return (charge.reference, charge.amount, charge.currency) == (
-        request.reference,
-        request.amount,
-        request.currency,
+    order = ask.order
+    return (outcome.reference, outcome.amount, outcome.currency) == (
+        order.reference,
+        order.amount,
+        order.currency,
     )

@@ -1,10 +1,9 @@
-"""What crosses the boundary of payments: requests, the stored payment, and what a client sees."""
+"""What crosses the boundary of payments: requests, messages and the stored payment."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import Meta, Struct, field
 
-from backend.clock import rfc3339
 from backend.shapes import END, Currency, Email
 
 AMOUNT_MAX = 99_999_999  # eight digits of minor units, the limit card networks share
@@ -19,7 +18,12 @@ PaymentMethod = Literal[
     "pm_card_processingError",
     "pm_card_authenticationRequired",
 ]
+CancelReason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
+RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
+OperationKind = Literal["capture", "cancel", "refund"]
 CaptureMethod = Literal["automatic", "manual"]
+EntryState = Literal["pending", "posted", "voided"]
+Account = Literal["provider_clearing", "receivable", "refunds"]
 Status = Literal[
     "processing", "requires_capture", "requires_action", "succeeded", "failed", "canceled"
 ]
@@ -35,6 +39,28 @@ class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     description: Annotated[str, Meta(max_length=500)] | None = None
     metadata: Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=50)] = {}
     receipt_email: Email | None = None
+
+
+class CaptureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/payments/{id}/capture; without an amount all that is held."""
+
+    amount: Amount | None = None
+
+
+class CancelRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/payments/{id}/cancel."""
+
+    reason: CancelReason | None = None
+
+
+class RefundRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/payments/{id}/refunds; without an amount all that is left."""
+
+    amount: Amount | None = None
+    reason: RefundReason | None = None
+
+
+OperationRequest = CaptureRequest | CancelRequest | RefundRequest
 
 
 class PaymentListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,19 +80,47 @@ class Failure(Struct, frozen=True, kw_only=True):
     message: str
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that happened to a payment; `n` counts from 1 without gaps."""
 
     n: int
     type: str
     at_ms: int
+    amount: int = 0  # minor units that it moved, or was asked to move
+    operation: str | None = None  # id of the operation that it belongs to
+
+
+class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A capture, cancel or refund that a client asked for; its id is its key at the provider."""
+
+    id: str
+    kind: OperationKind
+    fingerprint: str  # of the request that made it
+    amount: int  # minor units
+    event: int  # number of the event that asked for it
+    reason: str | None = None
+    status: Literal["pending", "succeeded", "failed"] = "pending"
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One transfer in the ledger, from the account it debits to the one it credits.
+
+    Entries are never changed: a pending one is resolved by posted and voided ones of its transfer.
+    """
+
+    transfer: str  # "charge", or the id of a refund
+    state: EntryState
+    debit: Account
+    credit: Account
+    amount: int  # minor units
+    event: int  # number of the event that made it
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
     """A message that the payment's last change promised and nobody has confirmed as sent."""
 
     queue: Literal["payments", "analytics", "notifications"]
-    body: dict[str, Any]
+    body: str  # JSON, as it is sent: BSON would give other types of numbers back
 
 
 class SettlePayment(Struct, frozen=True, kw_only=True):
@@ -75,8 +129,8 @@ class SettlePayment(Struct, frozen=True, kw_only=True):
     payment_id: str
 
 
-class Payment(Struct, frozen=True, kw_only=True):
-    """One payment as it is stored: state, events and outbox in one document, with its version."""
+class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One payment as it is stored, whole in one document: state, ledger, events and outbox."""
 
     id: str = field(name="_id")
     tenant: str
@@ -93,61 +147,12 @@ class Payment(Struct, frozen=True, kw_only=True):
     version: int  # 1 when made, one more with each change
     amount_captured: int = 0
     amount_refunded: int = 0
+    amount_held: int = 0  # authorized, neither captured nor released
+    amount_refunding: int = 0  # promised to refunds that the provider has not answered yet
     charge_id: str | None = None
     failure: Failure | None = None
     events: tuple[Event, ...]
+    operations: tuple[Operation, ...] = ()
+    ledger: tuple[Entry, ...] = ()
     outbox: tuple[Outgoing, ...] = ()
-
-
-class EventView(Struct, frozen=True, kw_only=True):
-    """An event as clients see it."""
-
-    id: str
-    type: str
-    created_at: str
-
-
-class PaymentView(Struct, frozen=True, kw_only=True):
-    """A payment as clients see it."""
-
-    id: str
-    status: Status
-    amount: int
-    currency: str
-    payment_method: str
-    capture_method: str
-    amount_captured: int
-    amount_refunded: int
-    description: str | None
-    metadata: dict[str, str]
-    receipt_email: str | None
-    created_at: str
-    failure: Failure | UnsetType = UNSET
-    events: list[EventView]
-
-
-def view(payment: Payment) -> PaymentView:
-    """Return what a client sees of `payment`."""
-    return PaymentView(
-        id=payment.id,
-        status=payment.status,
-        amount=payment.amount,
-        currency=payment.currency,
-        payment_method=payment.payment_method,
-        capture_method=payment.capture_method,
-        amount_captured=payment.amount_captured,
-        amount_refunded=payment.amount_refunded,
-        description=payment.description,
-        metadata=payment.metadata,
-        receipt_email=payment.receipt_email,
-        created_at=rfc3339(payment.created_ms),
-        failure=payment.failure or UNSET,
-        events=[
-            EventView(
-                id=f"evt_{payment.id.removeprefix('pay_')}_{event.n}",
-                type=event.type,
-                created_at=rfc3339(event.at_ms),
-            )
-            for event in payment.events
-        ],
-    )
+    promised_ms: int | None = None  # when the outbox was last added to; none while it is empty

@@ -1,17 +1,29 @@
-"""What payments do: accept one, settle a batch, find and list. Knows no HTTP, Redis or MongoDB."""
+"""What payments do, from accepting one to listing them. Knows no HTTP, Redis or MongoDB."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-import msgspec
-
 from backend.clock import parse_rfc3339
-from backend.errors import InvalidRequest, NotFound
+from backend.errors import Conflict, InvalidRequest, NotFound, QueueFull, QueueUnavailable
 from backend.queues import Queue
+from backend.telemetry import logger
 from payments import life_cycle
 from payments.currencies import CURRENCIES
-from payments.provider import Charge, ChargeRequest
-from payments.schema import Payment, PaymentListQuery, PaymentRequest, Status
+from payments.provider import Ask, Outcome
+from payments.schema import (
+    Operation,
+    OperationRequest,
+    Payment,
+    PaymentListQuery,
+    PaymentRequest,
+    Status,
+)
+
+OPERATE_ATTEMPTS = 5  # each is lost only to a change that somebody else made
+RELAY_MARGIN_MS = 2_000  # between a promise and its send; a send that takes longer is sent twice
+AGE_UNTOLD_S = 60.0  # SQS does not tell how long its oldest message waits; rarely longer
+RELAY_MAX = 500  # payments a run; the next run takes the rest
 
 
 class Payments(Protocol):
@@ -38,11 +50,13 @@ class Payments(Protocol):
 
     def clear_outboxes(self, payments: Sequence[Payment]) -> None: ...
 
+    def promised_before(self, time_ms: int, *, limit: int) -> list[Payment]: ...
+
 
 class Provider(Protocol):
     """Whoever moves the money; see `payments.provider`."""
 
-    def charge_all(self, requests: Sequence[ChargeRequest]) -> dict[str, Charge]: ...
+    def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]: ...
 
 
 Queues = Mapping[str, Queue]  # by the names that an outbox uses
@@ -57,24 +71,52 @@ def accept(
     queues: Queues,
     now_ms: int,
 ) -> tuple[Payment, bool]:
-    """Store a payment and send it to be settled; returns it as created, and whether it is a replay.
+    """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
     The document's id comes from the key, so a repeat finds the first one. Raises InvalidRequest 422
-    when the same key comes with another request, QueueUnavailable when the payment is stored but
-    not sent: its outbox keeps the message, and a repeat with the same key sends it.
+    when the same key comes with another request. What cannot be sent now the relay sends.
     """
     if request.currency not in CURRENCIES:
         raise InvalidRequest(f"{request.currency} is not an ISO 4217 currency.", param="currency")
     payment = life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms)
     existing = payments.insert(payment)
-    if existing and existing.fingerprint != payment.fingerprint:
-        raise InvalidRequest(
-            "This Idempotency-Key was used with another body.", code="idempotency_key_reused"
-        )
+    if existing:
+        _check_fingerprint(existing.fingerprint, payment.fingerprint)
     payment = existing or payment
     if payment.status == "processing":
-        _send_outboxes([payment], queues)
-    return life_cycle.as_created(payment), existing is not None
+        _try_to_send(payment, queues)
+    return payment, existing is not None
+
+
+def operate(
+    request: OperationRequest,
+    *,
+    payment_id: str,
+    key: str,
+    tenant: str,
+    payments: Payments,
+    queues: Queues,
+    now_ms: int,
+) -> tuple[Payment, Operation, bool]:
+    """Ask for a capture, cancel or refund; returns payment, operation, and if it is a replay.
+
+    The operation stands in the payment's document before anybody is asked to do it. Raises
+    NotFound, InvalidState, InvalidRequest 422 when the same key comes with another request, and
+    Conflict when others changed the payment at every attempt.
+    """
+    operation_id = life_cycle.operation_id(request, payment_id, key)
+    for _ in range(OPERATE_ATTEMPTS):
+        payment = find(payment_id, tenant=tenant, payments=payments)
+        known = _operation(payment, operation_id)
+        if known:
+            _check_fingerprint(known.fingerprint, life_cycle.fingerprint(request))
+            _try_to_send(payment, queues)
+            return payment, known, True
+        changed = life_cycle.requested(payment, request, key=key, now_ms=now_ms)
+        if payments.replace_all([changed]):
+            _try_to_send(changed, queues)
+            return changed, changed.operations[-1], False
+    raise Conflict("The payment changes all the time; retry with the same Idempotency-Key.")
 
 
 def settle(
@@ -85,27 +127,45 @@ def settle(
     queues: Queues,
     now_ms: int,
 ) -> set[str]:
-    """Drive payments on from `processing`; returns the ids for which nothing is left to do.
+    """Ask the provider for what is due; returns the ids for which nothing is left to do.
 
-    The order is the guarantee: the provider is asked under a key that never changes, then the
-    answer is stored over the version it was decided on, then what follows is sent, then the outbox
-    is cleared. A crash between any two of them is made good by the next delivery.
+    The order is the guarantee: the provider is asked under keys that never change, then the answers
+    are stored over the version they were asked for, then what follows is sent, then the outbox is
+    cleared. A crash between any two of them is made good by the next delivery.
     """
     found = payments.find_many(payment_ids)
-    open_payments = [each for each in found.values() if each.status == "processing"]
-    charges = provider.charge_all([_charge_request(each) for each in open_payments])
+    asks = {each.id: life_cycle.due(each) for each in found.values()}
+    outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
     changed = [
-        life_cycle.charged(each, charges[each.id], now_ms=now_ms)
-        for each in open_payments
-        if each.id in charges
+        after
+        for each in found.values()
+        if asks[each.id]
+        and (after := life_cycle.answered(each, outcomes, now_ms=now_ms)) is not each
     ]
     stored = payments.replace_all(changed)
-    settled = [each for each in changed if each.id in stored]
-    settled += [each for each in found.values() if each.status != "processing"]
+    current = [each for each in changed if each.id in stored]
+    current += [each for each in found.values() if not asks[each.id]]
+    settled = [each for each in current if not life_cycle.due(each)]
     unsent = [each for each in settled if each.outbox]
     _send_outboxes(unsent, queues)
     payments.clear_outboxes(unsent)
     return {each.id for each in settled}
+
+
+def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
+    """Send what was promised and never sent; returns for how many payments.
+
+    Whoever stores a promise sends it at once, and does not store that it was sent: that would be
+    a second write for each payment. A promise made before the oldest message on the queue was sent
+    has no message there any more, unless it is being handled. Sending twice is safe.
+    """
+    ages_s = [each.depth().oldest_age_s for each in queues.values()]
+    waiting_s = max(AGE_UNTOLD_S if math.isnan(each) else each for each in ages_s)
+    before_ms = now_ms - RELAY_MARGIN_MS - round(waiting_s * 1000)
+    forgotten = payments.promised_before(before_ms, limit=RELAY_MAX)
+    _send_outboxes(forgotten, queues)
+    payments.clear_outboxes(forgotten)
+    return len(forgotten)
 
 
 def find(payment_id: str, *, tenant: str, payments: Payments) -> Payment:
@@ -140,21 +200,34 @@ def _bound(text: str | None, param: str) -> int | None:
     return None if text is None else parse_rfc3339(text, param=param)
 
 
-def _charge_request(payment: Payment) -> ChargeRequest:
-    return ChargeRequest(
-        amount=payment.amount,
-        currency=payment.currency,
-        payment_method=payment.payment_method,
-        capture=payment.capture_method == "automatic",
-        reference=payment.id,
-    )
+def _operation(payment: Payment, operation_id: str) -> Operation | None:
+    return next((each for each in payment.operations if each.id == operation_id), None)
+
+
+def _check_fingerprint(stored: str, given: str) -> None:
+    if stored != given:
+        raise InvalidRequest(
+            "This Idempotency-Key was used with another body.", code="idempotency_key_reused"
+        )
+
+
+def _try_to_send(payment: Payment, queues: Queues) -> None:
+    """Send at once what is promised; a queue that is full says so, one that is away does not.
+
+    A full queue must be felt by those who fill it. The relay makes good what was not sent.
+    """
+    try:
+        _send_outboxes([payment], queues)
+    except QueueFull:
+        raise
+    except QueueUnavailable as error:
+        logger.warning("left to the relay", extra={"payment_id": payment.id, "why": error.detail})
 
 
 def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> None:
     bodies: dict[str, list[str]] = {}
     for payment in payments:
         for outgoing in payment.outbox:
-            text = msgspec.json.encode(outgoing.body).decode()
-            bodies.setdefault(outgoing.queue, []).append(text)
+            bodies.setdefault(outgoing.queue, []).append(outgoing.body)
     for name, batch in bodies.items():
         queues[name].send_batch(batch)

@@ -12,8 +12,16 @@ from backend.store import Document, collection, opened_early, store_errors
 from payments.schema import Payment, Status
 
 UNACKNOWLEDGED = WriteConcern(w=0)
+CLEARED = {"$unset": {"outbox": "", "promised_ms": ""}}
+SUMS = {
+    "captured": {"$sum": "$amount_captured"},
+    "refunded": {"$sum": "$amount_refunded"},
+    "held": {"$sum": "$amount_held"},
+    "refunding": {"$sum": "$amount_refunding"},
+}
 INDEXES = (
     IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
+    IndexModel([("promised_ms", 1)], name="promised", sparse=True),
 )
 
 
@@ -102,12 +110,31 @@ def clear_outboxes(payments: Sequence[Payment]) -> None:
         return
     with store_errors():
         _payments().with_options(write_concern=UNACKNOWLEDGED).bulk_write(
-            [
-                UpdateOne({"_id": each.id, "version": each.version}, {"$set": {"outbox": []}})
-                for each in payments
-            ],
+            [UpdateOne({"_id": each.id, "version": each.version}, CLEARED) for each in payments],
             ordered=False,
         )
+
+
+def promised_before(time_ms: int, *, limit: int) -> list[Payment]:
+    """Return payments whose outbox was last added to before `time_ms`, longest ago first."""
+    with store_errors():
+        found = _payments().find(
+            {"promised_ms": {"$lt": time_ms}}, sort=[("promised_ms", 1)], limit=limit
+        )
+        return [msgspec.convert(document, Payment) for document in found]
+
+
+def sums(tenant: str) -> dict[str, dict[str, int]]:
+    """Return captured, refunded, held and refunding of all payments of a tenant, by currency.
+
+    A projection that is made anew each time, so it cannot drift; it reads all of them.
+    """
+    stages: list[Document] = [
+        {"$match": {"tenant": tenant}},
+        {"$group": {"_id": "$currency", **SUMS}},
+    ]
+    with store_errors():
+        return {each.pop("_id"): each for each in _payments().aggregate(stages)}
 
 
 @opened_early

@@ -1,11 +1,15 @@
-"""What the provider charges and remembers: an order, its charge, the journal's line of it."""
+"""What the provider does and remembers: an order, its effect, the journal's line of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 
 Status = Literal["succeeded", "failed", "requires_action"]
+Kind = Literal["charge", "capture", "void", "refund"]
+
+PREFIXES: dict[Kind, str] = {"capture": "cp", "void": "vd", "refund": "rf"}
 
 OUTCOMES: dict[str, tuple[Status, str | None]] = {  # test token -> status, decline code
     "pm_card_visa": ("succeeded", None),
@@ -24,6 +28,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     payment_method: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]  # a test token
     capture: bool
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class MoneyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be captured, released or refunded of a charge."""
+
+    charge: Annotated[str, msgspec.Meta(pattern="^ch_[0-9]{12}$")]
+    amount: Annotated[int, msgspec.Meta(ge=0, le=99_999_999)]  # in the currency's minor unit
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
@@ -50,12 +63,49 @@ class NumberedCharge(Charge, frozen=True, kw_only=True):
 class Entry(NumberedCharge, frozen=True, kw_only=True):
     """A line of the journal: with the rest of the order, to tell a repeat from another order."""
 
-    payment_method: str
-    capture: bool
+    kind: Kind = "charge"
+    charge: str | None = None  # the charge of a capture, void or refund
+    payment_method: str = ""
+    capture: bool = False
 
-    def answers(self, order: Order) -> bool:
-        """Whether this charge came of the same order."""
-        return order == msgspec.convert(self, Order, from_attributes=True)
+    def answers(self, kind: Kind, order: Order | MoneyOrder) -> bool:
+        """Whether this effect came of the same order."""
+        if kind != self.kind:
+            return False
+        return order == msgspec.convert(self, type(order), from_attributes=True)
+
+
+@dataclass(slots=True)
+class Money:
+    """What is left of one charge."""
+
+    held: int = 0  # authorized, neither captured nor released
+    captured: int = 0  # and not refunded
+
+    @classmethod
+    def of(cls, charge: Entry) -> "Money":
+        """What a fresh charge holds."""
+        if charge.status != "succeeded":
+            return cls()
+        return cls(captured=charge.amount) if charge.captured else cls(held=charge.amount)
+
+    def move(self, kind: Kind, amount: int) -> bool:
+        """Capture, release or refund `amount`; False where so much is not there."""
+        if amount > (self.captured if kind == "refund" else self.held):
+            return False
+        if kind == "refund":
+            self.captured -= amount
+        else:
+            self.held -= amount
+            self.captured += amount if kind == "capture" else 0
+        return True
+
+
+class Effects(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of GET /effects: whole lines of the journal, of every kind."""
+
+    effects: list[msgspec.Raw]
+    next: int | None
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,9 +115,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     next: int | None
 
 
-ORDER = msgspec.json.Decoder(Order)
+ORDERS: dict[Kind, msgspec.json.Decoder[Order] | msgspec.json.Decoder[MoneyOrder]] = {
+    "charge": msgspec.json.Decoder(Order),
+    "capture": msgspec.json.Decoder(MoneyOrder),
+    "void": msgspec.json.Decoder(MoneyOrder),
+    "refund": msgspec.json.Decoder(MoneyOrder),
+}
 ENTRY = msgspec.json.Decoder(Entry)
-NUMBERED = msgspec.json.Decoder(NumberedCharge)
 
 
 def charge(order: Order, key: str, *, number: int, now_ms: int) -> Entry:
@@ -89,6 +143,39 @@ def charge(order: Order, key: str, *, number: int, now_ms: int) -> Entry:
     )
 
 
+def operate(
+    order: MoneyOrder, kind: Kind, key: str, *, done: bool, number: int, now_ms: int
+) -> Entry:
+    """Note what became of a capture, void or refund."""
+    return Entry(
+        id=f"{PREFIXES[kind]}_{number:012}",
+        idempotency_key=key,
+        reference=order.reference,
+        status="succeeded" if done else "failed",
+        decline_code=None if done else "amount_not_available",
+        amount=order.amount,
+        currency=order.currency,
+        captured=False,
+        created_ms=now_ms,
+        sequence=number,
+        kind=kind,
+        charge=order.charge,
+    )
+
+
 def page(lines: Sequence[bytes], next_after: int | None) -> Page:
-    """Show journal lines as a page."""
-    return Page(charges=[NUMBERED.decode(line) for line in lines], next=next_after)
+    """Show the charges among journal lines as a page."""
+    entries = [ENTRY.decode(line) for line in lines]
+    return Page(
+        charges=[
+            msgspec.convert(each, NumberedCharge, from_attributes=True)
+            for each in entries
+            if each.kind == "charge"
+        ],
+        next=next_after,
+    )
+
+
+def effects(lines: Sequence[bytes], next_after: int | None) -> Effects:
+    """Show journal lines as they are."""
+    return Effects(effects=[msgspec.Raw(line) for line in lines], next=next_after)

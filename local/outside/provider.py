@@ -1,7 +1,7 @@
-"""The payment provider's simulator: `python -m local.outside.provider`, POST and GET /charges.
+"""The payment provider's simulator: `python -m local.outside.provider`.
 
-Every charge is in its own fsynced journal before it is answered, so that a lost answer is a real
-effect and the journal an independent witness of what was charged.
+Charges, captures, voids and refunds are POSTed. Each is in its own fsynced journal before it is
+answered, so that a lost answer is a real effect and the journal an independent witness.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 
 from local.outside import charges, http, serving
-from local.outside.charges import Charge, Entry, Order
+from local.outside.charges import Charge, Entry, Money, MoneyOrder, Order
 from local.outside.http import Exchange, Refusal
 from local.outside.journal import Journal, JournalError
 
@@ -25,7 +25,18 @@ CHARGES_MAX = 2_000_000  # about 250 bytes of memory each; more than an hour at 
 PAGE_MAX = 1000
 LATENCY_MS_MAX = 60_000
 LIST_FIELDS = frozenset(("after", "limit", "idempotency_key"))
-ALLOWED = {"/charges": "GET, POST", "/health": "GET"}
+KINDS: dict[str, charges.Kind] = {
+    "/charges": "charge",
+    "/captures": "capture",
+    "/voids": "void",
+    "/refunds": "refund",
+}
+ALLOWED = {
+    **dict.fromkeys(KINDS, "POST"),
+    "/charges": "GET, POST",
+    "/effects": "GET",
+    "/health": "GET",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,50 +47,65 @@ class Conditions:
 
 
 class Provider:
-    """Charges by idempotency key, kept in a journal."""
+    """Charges and what was done with them by idempotency key, kept in a journal."""
 
     def __init__(self, journal: Journal, conditions: Conditions) -> None:
         self.conditions = conditions
         self._journal = journal
         self._lines: dict[str, tuple[int, ...]] = {}  # idempotency key -> its lines in the journal
         self._in_progress: set[str] = set()
+        self._money: dict[str, Money] = {}  # by charge; none where nothing was done with it
         for number, line in enumerate(journal.replay(), start=1):
-            self._index(_entry(line, number, journal))
+            entry = _entry(line, number, journal)
+            self._index(entry)
+            if entry.charge is not None and entry.status == "succeeded":
+                self._money_of(entry.charge).move(entry.kind, entry.amount)
 
     def dispatch(self, exchange: Exchange) -> None:
         """Route one request."""
         match exchange.method, exchange.path:
-            case "POST", "/charges":
-                self._order(exchange)
+            case "POST", path if path in KINDS:
+                self._order(KINDS[path], exchange)
             case "GET", "/charges":
-                exchange.answer(200, msgspec.json.encode(self._page(exchange.query)))
+                page = charges.page(*self._lines_of(exchange.query))
+                exchange.answer(200, msgspec.json.encode(page))
+            case "GET", "/effects":
+                effects = charges.effects(*self._lines_of(exchange.query))
+                exchange.answer(200, msgspec.json.encode(effects))
             case "GET", "/health":
                 exchange.answer(200, b'{"status":"ok"}')
             case _:
                 raise http.no_route(exchange, ALLOWED)
 
-    def _order(self, exchange: Exchange) -> None:
-        key, order = _parse(exchange)
+    def _order(self, kind: charges.Kind, exchange: Exchange) -> None:
+        key, order = _parse(kind, exchange)
         if key in self._in_progress:
-            detail = "a charge under this key is in progress; retry with the same key"
+            detail = "an order under this key is in progress; retry with the same key"
             raise Refusal(409, "idempotency_in_progress", detail, {"retry-after": "1"})
         earlier = self._earlier(key)
         if earlier is not None:
-            _replay(earlier, order, exchange)
+            _replay(earlier, kind, order, exchange)
             return
         if len(self._journal) >= CHARGES_MAX:
-            detail = f"the journal holds {CHARGES_MAX} charges; start with a new one"
+            detail = f"the journal holds {CHARGES_MAX} lines; start with a new one"
             raise Refusal(503, "journal_full", detail, {"retry-after": "60"})
         self._in_progress.add(key)
         if self.conditions.latency_ms:
             latency_s = self.conditions.latency_ms / 1000
-            asyncio.get_running_loop().call_later(latency_s, self._charge, key, order, exchange)
+            asyncio.get_running_loop().call_later(latency_s, self._do, kind, key, order, exchange)
         else:
-            self._charge(key, order, exchange)
+            self._do(kind, key, order, exchange)
 
-    def _charge(self, key: str, order: Order, exchange: Exchange) -> None:
-        """Have the effect: from its line in the journal on, the charge is made, answered or not."""
-        entry = charges.charge(order, key, number=self._journal.next_number, now_ms=_now_ms())
+    def _do(
+        self, kind: charges.Kind, key: str, order: Order | MoneyOrder, exchange: Exchange
+    ) -> None:
+        """Have the effect: from its line in the journal on it is there, answered or not."""
+        number, now_ms = self._journal.next_number, _now_ms()
+        if isinstance(order, Order):
+            entry = charges.charge(order, key, number=number, now_ms=now_ms)
+        else:
+            done = self._money_of(order.charge).move(kind, order.amount)
+            entry = charges.operate(order, kind, key, done=done, number=number, now_ms=now_ms)
         self._journal.append(msgspec.json.encode(entry), partial(self._settle, entry, exchange))
 
     def _settle(self, entry: Entry, exchange: Exchange) -> None:
@@ -95,23 +121,33 @@ class Provider:
         entry = _entry(self._journal.line(number), number, self._journal)
         return entry if _now_ms() - entry.created_ms < KEY_LIFE_MS else None
 
-    def _page(self, query: bytes) -> charges.Page:
+    def _money_of(self, charge_id: str) -> Money:
+        """What is left of a charge that is in the journal."""
+        if charge_id not in self._money:
+            number = int(charge_id.removeprefix("ch_"))
+            if not 0 < number <= len(self._journal):
+                return Money()  # never charged: nothing is there
+            entry = _entry(self._journal.line(number), number, self._journal)
+            self._money[charge_id] = Money.of(entry) if entry.id == charge_id else Money()
+        return self._money[charge_id]
+
+    def _lines_of(self, query: bytes) -> tuple[list[bytes], int | None]:
         fields = http.query_fields(query, LIST_FIELDS)
         after = http.query_number(fields, "after", 0, low=0, high=CHARGES_MAX)
         limit = http.query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
         if "idempotency_key" in fields:
             numbers = self._lines.get(fields["idempotency_key"], ())
-            return charges.page([self._journal.line(number) for number in numbers], None)
+            return [self._journal.line(number) for number in numbers], None
         lines = self._journal.page(after, limit)
         reached = after + len(lines)
-        return charges.page(lines, reached if reached < len(self._journal) else None)
+        return lines, reached if reached < len(self._journal) else None
 
     def _index(self, entry: Entry) -> None:
         key = entry.idempotency_key
         self._lines[key] = (*self._lines.get(key, ()), entry.sequence)
 
 
-def _parse(exchange: Exchange) -> tuple[str, Order]:
+def _parse(kind: charges.Kind, exchange: Exchange) -> tuple[str, Order | MoneyOrder]:
     key = exchange.header(b"idempotency-key")
     if not KEY_PATTERN.fullmatch(key):
         detail = "send an Idempotency-Key of 1 to 255 visible ASCII characters"
@@ -119,18 +155,20 @@ def _parse(exchange: Exchange) -> tuple[str, Order]:
     if exchange.header(b"content-type").partition(";")[0].strip().lower() != "application/json":
         raise Refusal(415, "unsupported_media_type", "send content-type: application/json")
     try:
-        order = charges.ORDER.decode(exchange.body)
+        order = charges.ORDERS[kind].decode(exchange.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, "invalid_order", str(error)) from error
-    if order.payment_method not in charges.OUTCOMES:
+    if isinstance(order, Order) and order.payment_method not in charges.OUTCOMES:
         detail = f"unknown payment_method; known are {', '.join(charges.OUTCOMES)}"
         raise Refusal(400, "unknown_payment_method", detail)
     return key, order
 
 
-def _replay(earlier: Entry, order: Order, exchange: Exchange) -> None:
-    if not earlier.answers(order):
-        detail = f"this key charged other parameters before, as {earlier.id}"
+def _replay(
+    earlier: Entry, kind: charges.Kind, order: Order | MoneyOrder, exchange: Exchange
+) -> None:
+    if not earlier.answers(kind, order):
+        detail = f"this key had other parameters before, as {earlier.id}"
         raise Refusal(400, "idempotency_key_reused", detail)
     exchange.answer(200, _as_json(earlier), http.JSON | {"idempotent-replayed": "true"})
 

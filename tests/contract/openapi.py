@@ -20,6 +20,7 @@ import analytics.schema
 import api.schema
 import notifications.schema
 import payments.schema
+import payments.views
 from local import template
 from local.template import Route, Template
 
@@ -33,7 +34,7 @@ REF = "#/components/schemas/{name}"
 class PaymentPage(msgspec.Struct):
     """One page of a list."""
 
-    data: list[payments.schema.PaymentView]
+    data: list[payments.views.PaymentView]
     has_more: bool
 
 
@@ -60,6 +61,7 @@ class Operation:
     answer_type: str = JSON
     body: Any = None
     body_type: str = JSON
+    body_required: bool = True
     query: Any = None
     needs_key: bool = False
     refuses: tuple[int, ...] = ()
@@ -79,12 +81,40 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /docs": Operation(answer=str, answer_type="text/html"),
     "POST /v1/payments": Operation(
         status=201,
-        answer=payments.schema.PaymentView,
+        answer=payments.views.PaymentView,
         body=payments.schema.PaymentRequest,
         needs_key=True,
     ),
     "GET /v1/payments": Operation(answer=PaymentPage, query=payments.schema.PaymentListQuery),
-    "GET /v1/payments/{payment_id}": Operation(answer=payments.schema.PaymentView, refuses=(404,)),
+    "GET /v1/payments/{payment_id}": Operation(answer=payments.views.PaymentView, refuses=(404,)),
+    "POST /v1/payments/{payment_id}/capture": Operation(
+        status=202,
+        answer=payments.views.PaymentView,
+        body=payments.schema.CaptureRequest,
+        body_required=False,
+        needs_key=True,
+        refuses=(404, 409),
+    ),
+    "POST /v1/payments/{payment_id}/cancel": Operation(
+        status=202,
+        answer=payments.views.PaymentView,
+        body=payments.schema.CancelRequest,
+        body_required=False,
+        needs_key=True,
+        refuses=(404, 409),
+    ),
+    "POST /v1/payments/{payment_id}/refunds": Operation(
+        status=201,
+        answer=payments.views.RefundView,
+        body=payments.schema.RefundRequest,
+        body_required=False,
+        needs_key=True,
+        refuses=(404, 409),
+    ),
+    "GET /v1/payments/{payment_id}/ledger": Operation(
+        answer=payments.views.LedgerView, refuses=(404,)
+    ),
+    "GET /v1/balances": Operation(answer=payments.views.BalancesView),
     "POST /v1/analytics/events": Operation(
         status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
     ),
@@ -184,7 +214,10 @@ def _operation(
         described["parameters"] = parameters
     if operation.body is not None:
         content = {operation.body_type: {"schema": schema_of[repr(operation.body)]}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {
+            "required": operation.body_required,
+            "content": content,
+        }
     answer = {operation.answer_type: {"schema": schema_of[repr(operation.answer)]}}
     described["responses"] = {
         str(operation.status): {"description": "Done", "content": answer},

@@ -1,11 +1,14 @@
 """A payment changes by pure functions, and what others must hear is part of the change."""
 
+import json
+
 import msgspec
 import pytest
 
 from payments import life_cycle
-from payments.provider import Charge
-from payments.schema import PaymentRequest, view
+from payments.provider import Outcome
+from payments.schema import PaymentRequest
+from payments.views import as_asked, view
 
 REQUEST = PaymentRequest(
     amount=1250,
@@ -21,7 +24,7 @@ def _created(request=REQUEST, *, key="key-1", tenant="demo"):
 
 
 def _charge(payment, status="succeeded", *, captured=True, decline_code=None):
-    return Charge(
+    return Outcome(
         id="ch_1",
         reference=payment.id,
         status=status,
@@ -30,6 +33,10 @@ def _charge(payment, status="succeeded", *, captured=True, decline_code=None):
         captured=captured,
         decline_code=decline_code,
     )
+
+
+def _charged(payment, outcome):
+    return life_cycle.answered(payment, {f"{payment.id}:charge": outcome}, now_ms=2_000)
 
 
 def test_the_same_key_of_the_same_tenant_is_the_same_payment():
@@ -53,7 +60,7 @@ def test_a_new_payment_promises_its_own_settlement():
     payment = _created()
 
     assert payment.status == "processing"
-    assert [(each.queue, each.body) for each in payment.outbox] == [
+    assert [(each.queue, json.loads(each.body)) for each in payment.outbox] == [
         ("payments", {"payment_id": payment.id})
     ]
 
@@ -70,7 +77,7 @@ def test_a_new_payment_promises_its_own_settlement():
 def test_the_providers_answer_decides_state_money_and_messages(charge, status, captured, queues):
     payment = _created()
 
-    after = life_cycle.charged(payment, _charge(payment, **charge), now_ms=2_000)
+    after = _charged(payment, _charge(payment, **charge))
 
     assert (after.status, after.amount_captured, after.version) == (status, captured, 2)
     assert [each.queue for each in after.outbox] == queues
@@ -84,7 +91,7 @@ def test_a_decline_keeps_the_providers_code():
     payment = _created()
     charge = _charge(payment, "failed", captured=False, decline_code="expired_card")
 
-    after = life_cycle.charged(payment, charge, now_ms=2_000)
+    after = _charged(payment, charge)
 
     assert after.failure is not None
     assert (after.failure.code, after.failure.message) == ("expired_card", "The card has expired.")
@@ -92,6 +99,6 @@ def test_a_decline_keeps_the_providers_code():
 
 def test_a_payment_as_created_is_the_same_after_any_change():
     payment = _created()
-    settled = life_cycle.charged(payment, _charge(payment), now_ms=2_000)
+    settled = _charged(payment, _charge(payment))
 
-    assert view(life_cycle.as_created(settled)) == view(payment)
+    assert view(as_asked(settled, None)) == view(payment)

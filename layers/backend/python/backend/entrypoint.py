@@ -57,9 +57,14 @@ class Call:
         """The Lambda context of the invocation."""
         return self.request.lambda_context
 
-    def body(self, shape: type[T]) -> T:
-        """Return the JSON body as `shape`; raises InvalidRequest."""
+    def body(self, shape: type[T], *, may_be_empty: bool = False) -> T:
+        """Return the JSON body as `shape`; raises InvalidRequest.
+
+        Where every field may be left out, so may be the body.
+        """
         raw = self.request.raw_body
+        if not raw and may_be_empty:
+            raw = b"{}"
         return strict_json.parse(raw.encode() if isinstance(raw, str) else raw, shape)
 
     def query(self, shape: type[T]) -> T:

@@ -6,7 +6,8 @@ BackendError
 │   ├── Unauthorized        401
 │   ├── Forbidden           403
 │   ├── NotFound            404
-│   ├── Conflict            409
+│   ├── Conflict            409 the same request may succeed later
+│   ├── InvalidState        409 it cannot
 │   └── Throttled           429
 └── Unavailable             503, the same request may succeed later
     ├── QueueUnavailable
@@ -85,12 +86,20 @@ class NotFound(RequestError):
 
 
 class Conflict(RequestError):
-    """The object's state does not allow it, or the same key is still in progress."""
+    """The same key is still in progress, or the object changes all the time just now."""
 
     status = 409
     title = "Conflict"
     code = "conflict"
     retryable = True
+
+
+class InvalidState(RequestError):
+    """What the object has become does not allow the operation."""
+
+    status = 409
+    title = "Conflict"
+    code = "invalid_state"
 
 
 class Throttled(RequestError):

@@ -1,0 +1,126 @@
+"""The double entries of one payment: what each event moves, and what must hold of them.
+
+Money is promised (pending), moved (posted) or given up (voided). Entries are only ever added.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from payments.schema import Entry, EntryState, Operation, Payment
+
+CHARGE = "charge"
+
+
+def charge(state: EntryState, amount: int, event: int) -> Entry:
+    """The provider owes us `amount`, and we owe it to the tenant."""
+    return Entry(
+        transfer=CHARGE,
+        state=state,
+        debit="provider_clearing",
+        credit="receivable",
+        amount=amount,
+        event=event,
+    )
+
+
+def refund(state: EntryState, operation: Operation, event: int) -> Entry:
+    """The amount of a refund goes back through the provider."""
+    return Entry(
+        transfer=operation.id,
+        state=state,
+        debit="refunds",
+        credit="provider_clearing",
+        amount=operation.amount,
+        event=event,
+    )
+
+
+def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
+    """Return `payment` with more entries and what is then open."""
+    ledger = (*payment.ledger, *entries)
+    return replace(
+        payment, ledger=ledger, amount_held=_held(ledger), amount_refunding=_refunding(ledger)
+    )
+
+
+def refundable(payment: Payment) -> int:
+    """Return what is captured and neither refunded nor promised to a refund, in minor units."""
+    return payment.amount_captured - payment.amount_refunded - payment.amount_refunding
+
+
+def violations(payment: Payment) -> list[str]:
+    """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
+    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds")}
+    asked = {each.id for each in payment.operations if each.kind == "refund"}
+    authorized_amount = sum(
+        each.amount for each in payment.ledger if each.state == "pending" and _is_charge(each)
+    )
+    claims = {
+        "the events are numbered without gaps": [each.n for each in payment.events]
+        == list(range(1, len(payment.events) + 1)),
+        "the ledger has captured what the payment says": posted["receivable"]
+        == payment.amount_captured,
+        "the ledger has refunded what the payment says": posted["refunds"]
+        == payment.amount_refunded,
+        "no more is captured than the payment's amount": payment.amount_captured <= payment.amount,
+        "no more is refunded than captured": refundable(payment) >= 0,
+        "what is held is the payment's amount": authorized_amount in (0, payment.amount),
+        "the ledger holds what the payment says": _held(payment.ledger) == payment.amount_held >= 0,
+        "the ledger is refunding what the payment says": _refunding(payment.ledger)
+        == payment.amount_refunding
+        >= 0,
+        "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
+        == asked,
+        "money and status agree": _status_agrees(payment),
+        "every amount is positive": all(each.amount > 0 for each in payment.ledger),
+    }
+    return [claim for claim, holds in claims.items() if not holds]
+
+
+def _status_agrees(payment: Payment) -> bool:
+    match payment.status:
+        case "succeeded":
+            return payment.amount_captured > 0
+        case "requires_capture":
+            return payment.amount_captured == 0 and payment.amount_held == payment.amount
+        case "requires_action" | "failed" | "canceled":
+            return payment.amount_captured == 0 and payment.amount_held == 0
+        case _:
+            return True
+
+
+def _posted(payment: Payment, account: str) -> int:
+    name = "credit" if account == "receivable" else "debit"
+    return sum(
+        each.amount
+        for each in payment.ledger
+        if each.state == "posted" and getattr(each, name) == account
+    )
+
+
+def _open(entries: Iterable[Entry]) -> int:
+    """Return what is pending and not resolved; a transfer posted at once was never pending."""
+    totals: dict[str, int] = {}
+    for each in entries:
+        if each.state == "pending":
+            totals[each.transfer] = totals.get(each.transfer, 0) + each.amount
+        elif each.transfer in totals:
+            totals[each.transfer] -= each.amount
+    return sum(totals.values())
+
+
+def _held(entries: Iterable[Entry]) -> int:
+    return _open(each for each in entries if _is_charge(each))
+
+
+def _refunding(entries: Iterable[Entry]) -> int:
+    return _open(_refunds(entries))
+
+
+def _refunds(entries: Iterable[Entry]) -> list[Entry]:
+    return [each for each in entries if not _is_charge(each)]
+
+
+def _is_charge(entry: Entry) -> bool:
+    return entry.transfer == CHARGE

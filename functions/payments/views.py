@@ -1,0 +1,208 @@
+"""What clients see of payments; an answer given once can be given again from what never changes."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from backend.clock import rfc3339
+from payments.schema import Entry, Failure, Operation, Payment, Status
+
+# The type that an event with this outcome of an operation has.
+DONE = {"refund": "payment.refunded", "capture": "payment.succeeded", "cancel": "payment.canceled"}
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """An event as clients see it."""
+
+    id: str
+    type: str
+    created_at: str
+
+
+class RefundView(Struct, frozen=True, kw_only=True):
+    """A refund as clients see it."""
+
+    id: str
+    payment_id: str
+    status: Literal["pending", "succeeded", "failed"]
+    amount: int
+    currency: str
+    reason: str | None
+    created_at: str
+
+
+class PaymentView(Struct, frozen=True, kw_only=True):
+    """A payment as clients see it."""
+
+    id: str
+    status: Status
+    amount: int
+    currency: str
+    payment_method: str
+    capture_method: str
+    amount_captured: int
+    amount_refunded: int
+    description: str | None
+    metadata: dict[str, str]
+    receipt_email: str | None
+    created_at: str
+    failure: Failure | UnsetType = UNSET
+    refunds: list[RefundView]
+    events: list[EventView]
+
+
+class EntryView(Struct, frozen=True, kw_only=True):
+    """One transfer of the ledger: what it debits and credits, in minor units."""
+
+    n: int
+    transfer: str
+    state: Literal["pending", "posted", "voided"]
+    debit: str
+    credit: str
+    amount: int
+    currency: str
+    event_id: str
+
+
+class LedgerView(Struct, frozen=True, kw_only=True):
+    """The double entries of one payment, oldest first."""
+
+    payment_id: str
+    data: list[EntryView]
+
+
+class BalanceView(Struct, frozen=True, kw_only=True):
+    """One account in one currency; a debit counts positive, so all accounts together are 0."""
+
+    account: str
+    currency: str
+    posted: int  # minor units
+    pending: int  # minor units; promised, not moved yet
+
+
+class BalancesView(Struct, frozen=True, kw_only=True):
+    """All accounts of the tenant."""
+
+    data: list[BalanceView]
+
+
+def view(payment: Payment) -> PaymentView:
+    """Return what a client sees of `payment`."""
+    return PaymentView(
+        id=payment.id,
+        status=payment.status,
+        amount=payment.amount,
+        currency=payment.currency,
+        payment_method=payment.payment_method,
+        capture_method=payment.capture_method,
+        amount_captured=payment.amount_captured,
+        amount_refunded=payment.amount_refunded,
+        description=payment.description,
+        metadata=payment.metadata,
+        receipt_email=payment.receipt_email,
+        created_at=rfc3339(payment.created_ms),
+        failure=payment.failure or UNSET,
+        refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
+        events=[
+            EventView(id=event_id(payment, each.n), type=each.type, created_at=rfc3339(each.at_ms))
+            for each in payment.events
+        ],
+    )
+
+
+def refund_view(payment: Payment, refund: Operation) -> RefundView:
+    """Return what a client sees of one refund."""
+    return RefundView(
+        id=refund.id,
+        payment_id=payment.id,
+        status=refund.status,
+        amount=refund.amount,
+        currency=payment.currency,
+        reason=refund.reason,
+        created_at=rfc3339(payment.events[refund.event - 1].at_ms),
+    )
+
+
+def ledger_view(payment: Payment) -> LedgerView:
+    """Return the double entries of `payment`."""
+    return LedgerView(
+        payment_id=payment.id,
+        data=[_entry(payment, n, each) for n, each in enumerate(payment.ledger, start=1)],
+    )
+
+
+def balances_view(sums: Mapping[str, Mapping[str, int]]) -> BalancesView:
+    """Return the accounts from the sums of payments by currency."""
+    return BalancesView(
+        data=[
+            BalanceView(account=account, currency=currency, posted=posted, pending=pending)
+            for currency, each in sorted(sums.items())
+            for account, posted, pending in (
+                (
+                    "provider_clearing",
+                    each["captured"] - each["refunded"],
+                    each["held"] - each["refunding"],
+                ),
+                ("receivable", -each["captured"], -each["held"]),
+                ("refunds", each["refunded"], each["refunding"]),
+            )
+        ]
+    )
+
+
+def as_asked(payment: Payment, operation: Operation | None) -> Payment:
+    """Return `payment` as it was when `operation` was asked for, or when it was made.
+
+    Events never change, so the answer that was given then can be given again at any time.
+    """
+    events = payment.events[: operation.event if operation else 1]
+    happened = {(each.type, each.operation) for each in events}
+    operations = [
+        replace(each, status=_status_then(each, happened))
+        for each in payment.operations
+        if each.event <= len(events)
+    ]
+    is_refund = operation is not None and _is_refund(operation)
+    return replace(
+        payment,
+        status="succeeded" if is_refund else "processing",
+        amount_captured=sum(e.amount for e in events if e.type == "payment.succeeded"),
+        amount_refunded=sum(e.amount for e in events if e.type == "payment.refunded"),
+        failure=None,
+        events=events,
+        operations=tuple(operations),
+    )
+
+
+def event_id(payment: Payment, number: int) -> str:
+    """Return the id of a payment's event as clients see it."""
+    return f"evt_{payment.id.removeprefix('pay_')}_{number}"
+
+
+def _status_then(
+    operation: Operation, happened: set[tuple[str, str | None]]
+) -> Literal["pending", "succeeded", "failed"]:
+    if (DONE[operation.kind], operation.id) in happened:
+        return "succeeded"
+    if (f"payment.{operation.kind}_failed", operation.id) in happened:
+        return "failed"
+    return "pending"
+
+
+def _entry(payment: Payment, number: int, entry: Entry) -> EntryView:
+    return EntryView(
+        n=number,
+        transfer=entry.transfer,
+        state=entry.state,
+        debit=entry.debit,
+        credit=entry.credit,
+        amount=entry.amount,
+        currency=payment.currency,
+        event_id=event_id(payment, entry.event),
+    )
+
+
+def _is_refund(operation: Operation) -> bool:
+    return operation.kind == "refund"
