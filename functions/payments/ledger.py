@@ -64,7 +64,8 @@ def violations(payment: Payment) -> list[str]:
         "the ledger has refunded what the payment says": posted["refunds"]
         == payment.amount_refunded,
         "no more is captured than the payment's amount": payment.amount_captured <= payment.amount,
-        "no more is refunded than captured": refundable(payment) >= 0,
+        "no more is refunded than captured": payment.amount_refunded + payment.amount_refunding
+        <= payment.amount_captured,
         "what is held is the payment's amount": authorized_amount in (0, payment.amount),
         "the ledger holds what the payment says": _held(payment.ledger) == payment.amount_held >= 0,
         "the ledger is refunding what the payment says": _refunding(payment.ledger)

@@ -34,6 +34,7 @@ KINDS: Mapping[type[OperationRequest], OperationKind] = {
     CancelRequest: "cancel",
     RefundRequest: "refund",
 }
+REMIND_MS = 600_000  # a message that fails is in the dead-letter queue long before
 PREFIXES: Mapping[OperationKind, str] = {"capture": "cap_", "cancel": "can_", "refund": "re_"}
 PATHS: Mapping[OperationKind, Path] = {
     "capture": "/captures",
@@ -158,6 +159,15 @@ def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) 
         outbox=tuple(outbox),
         promised_ms=now_ms if outbox else None,
     )
+
+
+def sent(payment: Payment, *, now_ms: int) -> Payment:
+    """Return this version of `payment` after all its outbox was sent.
+
+    A settlement that is due stays promised: if its message is lost, the relay sends another.
+    """
+    outbox = tuple(each for each in payment.outbox if each.queue == "payments")
+    return replace(payment, outbox=outbox, promised_ms=now_ms + REMIND_MS if outbox else None)
 
 
 def _amount_of(payment: Payment, request: OperationRequest, kind: OperationKind) -> int:

@@ -48,7 +48,7 @@ class Payments(Protocol):
 
     def replace_all(self, changed: Sequence[Payment]) -> set[str]: ...
 
-    def clear_outboxes(self, payments: Sequence[Payment]) -> None: ...
+    def store_outboxes(self, payments: Sequence[Payment]) -> None: ...
 
     def promised_before(self, time_ms: int, *, limit: int) -> list[Payment]: ...
 
@@ -146,9 +146,7 @@ def settle(
     current = [each for each in changed if each.id in stored]
     current += [each for each in found.values() if not asks[each.id]]
     settled = [each for each in current if not life_cycle.due(each)]
-    unsent = [each for each in settled if each.outbox]
-    _send_outboxes(unsent, queues)
-    payments.clear_outboxes(unsent)
+    _keep_promises([each for each in settled if each.outbox], payments, queues, now_ms)
     return {each.id for each in settled}
 
 
@@ -157,14 +155,14 @@ def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
 
     Whoever stores a promise sends it at once, and does not store that it was sent: that would be
     a second write for each payment. A promise made before the oldest message on the queue was sent
-    has no message there any more, unless it is being handled. Sending twice is safe.
+    has no message there any more, unless it is being handled. Sending twice is safe. A settlement
+    stays promised until it is settled, so also one whose message is lost is driven on.
     """
-    ages_s = [each.depth().oldest_age_s for each in queues.values()]
-    waiting_s = max(AGE_UNTOLD_S if math.isnan(each) else each for each in ages_s)
+    oldest_age_s = queues["payments"].depth().oldest_age_s
+    waiting_s = AGE_UNTOLD_S if math.isnan(oldest_age_s) else oldest_age_s
     before_ms = now_ms - RELAY_MARGIN_MS - round(waiting_s * 1000)
     forgotten = payments.promised_before(before_ms, limit=RELAY_MAX)
-    _send_outboxes(forgotten, queues)
-    payments.clear_outboxes(forgotten)
+    _keep_promises(forgotten, payments, queues, now_ms)
     return len(forgotten)
 
 
@@ -222,6 +220,13 @@ def _try_to_send(payment: Payment, queues: Queues) -> None:
         raise
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": error.detail})
+
+
+def _keep_promises(
+    promised: Sequence[Payment], payments: Payments, queues: Queues, now_ms: int
+) -> None:
+    _send_outboxes(promised, queues)
+    payments.store_outboxes([life_cycle.sent(each, now_ms=now_ms) for each in promised])
 
 
 def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> None:

@@ -100,8 +100,8 @@ def replace_all(changed: Sequence[Payment]) -> set[str]:
     return {each.id for each in changed if stored.get(each.id) == each}
 
 
-def clear_outboxes(payments: Sequence[Payment]) -> None:
-    """Forget the messages of these versions: they were sent.
+def store_outboxes(payments: Sequence[Payment]) -> None:
+    """Store the outboxes of these versions as they are after they were sent.
 
     Unacknowledged, because nothing depends on it: an outbox that stays full is sent again, and its
     messages are known by their ids.
@@ -110,7 +110,10 @@ def clear_outboxes(payments: Sequence[Payment]) -> None:
         return
     with store_errors():
         _payments().with_options(write_concern=UNACKNOWLEDGED).bulk_write(
-            [UpdateOne({"_id": each.id, "version": each.version}, CLEARED) for each in payments],
+            [
+                UpdateOne({"_id": each.id, "version": each.version}, _rest(each))
+                for each in payments
+            ],
             ordered=False,
         )
 
@@ -140,6 +143,17 @@ def sums(tenant: str) -> dict[str, dict[str, int]]:
 @opened_early
 def _payments() -> MongoCollection[Document]:
     return collection("payments", INDEXES)
+
+
+def _rest(payment: Payment) -> Document:
+    if not payment.outbox:
+        return CLEARED
+    return {
+        "$set": {
+            "outbox": msgspec.to_builtins(payment.outbox),
+            "promised_ms": payment.promised_ms,
+        }
+    }
 
 
 def _document(payment: Payment) -> Document:

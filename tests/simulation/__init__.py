@@ -1,0 +1,1 @@
+"""A deterministic simulation of payments: the real service on a virtual clock, with every fault."""

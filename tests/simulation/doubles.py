@@ -1,0 +1,227 @@
+"""The store, the queues and the provider in memory, behind the protocols that the service knows."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from backend.errors import QueueUnavailable, StoreUnavailable
+from backend.queues import Depth
+from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome
+from payments.schema import Payment
+from tests.simulation.world import World
+
+VISIBILITY_MS = 30_000
+Status = Literal["succeeded", "failed", "requires_action"]
+OUTCOMES: dict[str, Status] = {
+    "pm_card_visa": "succeeded",
+    "pm_card_chargeDeclined": "failed",
+    "pm_card_authenticationRequired": "requires_action",
+}
+REFUSED = 0.1  # captures, voids and refunds that the provider refuses for good
+AWAY = StoreUnavailable("simulated")
+UNSENT = QueueUnavailable("simulated")
+
+
+class Store:
+    """Payments by id; each write is atomic for one document and for no more."""
+
+    def __init__(self, world: World) -> None:
+        self.documents: dict[str, Payment] = {}
+        self.versions: list[Payment] = []  # every one that was ever stored
+        self._world = world
+
+    def insert(self, payment: Payment) -> Payment | None:
+        def effect() -> Payment | None:
+            existing = self.documents.get(payment.id)
+            if existing is None:
+                self._put(payment)
+            return existing
+
+        return self._world.io(effect, AWAY)
+
+    def find(self, tenant: str, payment_id: str) -> Payment | None:
+        found = self.find_many([payment_id]).get(payment_id)
+        return found if found and found.tenant == tenant else None
+
+    def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]:
+        return self._world.io(
+            lambda: {
+                each: self.documents[each] for each in sorted(payment_ids) if each in self.documents
+            },
+            AWAY,
+        )
+
+    def replace_all(self, changed: Sequence[Payment]) -> set[str]:
+        stored = set()
+        for each in changed:
+            if self._world.io(partial(self._replace, each), AWAY):
+                stored.add(each.id)
+        return stored
+
+    def store_outboxes(self, payments: Sequence[Payment]) -> None:
+        for each in payments:
+            if not self._world.strikes("lost"):  # nobody waits for an answer
+                self._world.io(partial(self._store_outbox, each), AWAY)
+
+    def promised_before(self, time_ms: int, *, limit: int) -> list[Payment]:
+        def effect() -> list[Payment]:
+            return [
+                each
+                for each in self.documents.values()
+                if each.promised_ms is not None and each.promised_ms < time_ms
+            ][:limit]
+
+        return self._world.io(effect, AWAY)
+
+    def page(self, tenant: str, **_: object) -> list[Payment]:
+        raise NotImplementedError
+
+    def guarded(self, payment: Payment) -> bool:
+        """Whether the version that this one was made of is still the stored one."""
+        return self.documents[payment.id].version == payment.version - 1
+
+    def _replace(self, payment: Payment) -> bool:
+        if self.guarded(payment):
+            self._put(payment)
+        return self.documents[payment.id] == payment
+
+    def _store_outbox(self, payment: Payment) -> None:
+        if self.documents[payment.id].version == payment.version:
+            self._put(payment)
+
+    def _put(self, payment: Payment) -> None:
+        self.documents[payment.id] = payment
+        self.versions.append(payment)
+
+
+@dataclass
+class Held:
+    """A message on a queue."""
+
+    body: str
+    sent_ms: int
+    visible_ms: int
+    receives: int = 0
+
+
+Receipt = tuple[int, int]  # number of the message, of the receive
+
+
+class Queue:
+    """At least once, in no order, and a message that is not deleted comes back."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.name = name
+        self.sent: list[str] = []
+        self._world = world
+        self._messages: dict[int, Held] = {}
+        self._numbers = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
+        def effect() -> list[str]:
+            for body in bodies:
+                for _ in range(2 if self._world.strikes("duplicated") else 1):
+                    self._numbers += 1
+                    now_ms = self._world.now_ms
+                    self._messages[self._numbers] = Held(body, now_ms, now_ms)
+                self.sent.append(body)
+            return []
+
+        return self._world.io(effect, UNSENT)
+
+    def receive(self) -> dict[Receipt, str]:
+        """Up to ten bodies by receipt."""
+        if self._world.strikes("wiped"):
+            self._messages.clear()
+        now_ms = self._world.now_ms
+        visible = [n for n, each in self._messages.items() if each.visible_ms <= now_ms]
+        self._world.dice.shuffle(visible)
+        taken = {}
+        for number in visible[:10]:
+            message = self._messages[number]
+            message.visible_ms = now_ms + VISIBILITY_MS
+            message.receives += 1
+            self._world.happened["redelivered"] += message.receives > 1
+            taken[number, message.receives] = message.body
+        return taken
+
+    def delete(self, receipt: Receipt) -> None:
+        if self._is_newest(receipt):
+            del self._messages[receipt[0]]
+
+    def release(self, receipt: Receipt) -> None:
+        if self._is_newest(receipt):
+            self._messages[receipt[0]].visible_ms = self._world.now_ms + 1_000
+
+    def _is_newest(self, receipt: Receipt) -> bool:
+        number, receives = receipt
+        return number in self._messages and self._messages[number].receives == receives
+
+    def depth(self) -> Depth:
+        oldest_ms = min(
+            (each.sent_ms for each in self._messages.values()), default=self._world.now_ms
+        )
+        age_s = (self._world.now_ms - oldest_ms) / 1000
+        return Depth(visible=len(self), delayed=0, in_flight=0, oldest_age_s=age_s)
+
+
+class Provider:
+    """Has each effect once a key; an answer that is lost leaves its effect behind."""
+
+    def __init__(self, world: World) -> None:
+        self.effects: list[tuple[Ask, Outcome]] = []
+        self._world = world
+        self._by_key: dict[str, tuple[Ask, Outcome]] = {}
+        self._held: dict[str, int] = {}
+        self._captured: dict[str, int] = {}
+
+    def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
+        outcomes = {}
+        for ask in asks:
+            try:
+                outcomes[ask.key] = self._world.io(partial(self._answer, ask), UNSENT)
+            except QueueUnavailable:
+                continue  # no answer: nobody knows whether it was done
+        return outcomes
+
+    def _answer(self, ask: Ask) -> Outcome:
+        if ask.key not in self._by_key:
+            self._by_key[ask.key] = (ask, self._do(ask))
+            self.effects.append(self._by_key[ask.key])
+        first, outcome = self._by_key[ask.key]
+        assert first == ask, "a key was used for another order"
+        return outcome
+
+    def _do(self, ask: Ask) -> Outcome:
+        order, identity = ask.order, f"x_{len(self.effects) + 1}"
+        status: Status = "failed"
+        captured = False
+        if isinstance(order, ChargeOrder):
+            status = OUTCOMES[order.payment_method]
+            captured = status == "succeeded" and order.capture
+            held = status == "succeeded" and not order.capture
+            self._held[identity] = order.amount if held else 0
+            self._captured[identity] = order.amount if captured else 0
+        elif self._move(ask.path, order):
+            status = "succeeded"
+        return Outcome(
+            id=identity,
+            reference=order.reference,
+            status=status,
+            amount=order.amount,
+            currency=order.currency,
+            captured=captured,
+        )
+
+    def _move(self, path: str, order: MoneyOrder) -> bool:
+        left = self._captured if path == "/refunds" else self._held
+        if order.amount > left[order.charge] or self._world.dice.random() < REFUSED:
+            return False
+        left[order.charge] -= order.amount
+        if path == "/captures":
+            self._captured[order.charge] += order.amount
+        return True

@@ -1,0 +1,273 @@
+"""One history: clients, workers and a relay on the real service, and what must hold at its end."""
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+
+from backend.errors import BackendError, InvalidRequest, Unavailable
+from payments import ledger, life_cycle, service
+from payments.schema import (
+    CancelRequest,
+    CaptureRequest,
+    OperationRequest,
+    Payment,
+    PaymentRequest,
+    RefundRequest,
+)
+from payments.views import as_asked, view
+from tests.simulation.doubles import OUTCOMES, Provider, Queue, Store
+from tests.simulation.world import Crash, Faults, World
+
+CLIENTS = 4
+WORKERS = 3
+PATIENCE = 8  # times a client tries the same key before it gives up
+LIVE_MS = 600_000
+QUIET_MS = 3_600_000  # without faults: longer than the relay's reminder
+TENANT = "t"
+
+
+@dataclass
+class Journal:
+    """What the clients were told, by key; nothing of it may ever be contradicted."""
+
+    requests: dict[str, PaymentRequest | OperationRequest] = field(default_factory=dict)
+    answers: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    contradictions: list[str] = field(default_factory=list)
+
+
+class History:
+    """The system of one seed; `violations` says what is wrong with it after `run`."""
+
+    def __init__(self, seed: int) -> None:
+        self.world = World(seed)
+        self.store = Store(self.world)
+        self.provider = Provider(self.world)
+        self.queues = {
+            name: Queue(self.world, name) for name in ("payments", "analytics", "notifications")
+        }
+        self.journal = Journal()
+        self._busy = CLIENTS
+
+    def run(self) -> list[str]:
+        """Live with faults, then without, until nothing is left to do; returns the violations."""
+        for number in range(CLIENTS):
+            self.world.start(partial(self._client, number))
+        for _ in range(WORKERS):
+            self.world.start(self._worker)
+        self.world.start(self._relay)
+        finished = self.world.run(lambda: self._busy == 0, at_most_ms=LIVE_MS)
+        self.world.faults = Faults()
+        quiet = finished and self.world.run(self._is_quiet, at_most_ms=QUIET_MS)
+        self.world.end()
+        return self._violations() + ([] if quiet else ["something is left to do for ever"])
+
+    def _is_quiet(self) -> bool:
+        documents = self.store.documents.values()
+        return not self.queues["payments"] and not any(each.outbox for each in documents)
+
+    # Who acts.
+
+    def _client(self, number: int) -> None:
+        dice = self.world.dice
+        for turn in range(dice.randrange(1, 3)):
+            key = f"{number}-{turn}"
+            request = PaymentRequest(
+                amount=dice.randrange(1, 1000),
+                currency="EUR",
+                payment_method=dice.choice(["pm_card_visa"] * 4 + list(OUTCOMES)),  # type: ignore[arg-type]
+                capture_method=dice.choice(["automatic", "manual"]),
+                receipt_email="a@example.com",
+            )
+            self._create_twice(key, request)
+            payment_id = self._until_answered(key, request)
+            if payment_id is not None:
+                for step in range(dice.randrange(4)):
+                    self.world.sleep(dice.choice((0, 200, 5_000, 40_000)))
+                    self._operate(f"{key}-{step}", payment_id, request)
+        self._busy -= 1
+
+    def _create_twice(self, key: str, request: PaymentRequest) -> None:
+        """Sometimes the same request is under way at once, and sometimes another one."""
+        other = msgspec.structs.replace(request, amount=request.amount + 1)
+        for each in (request, other):
+            if self.world.dice.random() < 0.3:
+                self._beside(key, each)
+
+    def _beside(
+        self, key: str, request: PaymentRequest | OperationRequest, payment_id: str = ""
+    ) -> None:
+        """Make a request while the client goes on."""
+
+        def rival() -> None:
+            self._until_answered(key, request, payment_id)
+            self._busy -= 1
+
+        self._busy += 1
+        self.world.start(rival)
+
+    def _operate(self, key: str, payment_id: str, created: PaymentRequest) -> None:
+        dice = self.world.dice
+        amount = dice.choice((None, dice.randrange(1, created.amount + 1)))
+        requests: list[OperationRequest] = [
+            CaptureRequest(amount=amount),
+            RefundRequest(amount=amount),
+            CancelRequest(),
+        ]
+        request = dice.choice(requests)
+        if dice.random() < 0.3:
+            self._beside(dice.choice((key, f"{key}-rival")), request, payment_id)
+        self._until_answered(key, request, payment_id)
+
+    def _until_answered(
+        self, key: str, request: PaymentRequest | OperationRequest, payment_id: str = ""
+    ) -> str | None:
+        """Repeat the request under the same key until there is an answer, or patience ends."""
+        for _ in range(PATIENCE):
+            try:
+                payment, body = self._ask(key, request, payment_id)
+            except (Unavailable, Crash):
+                self.world.sleep(self.world.dice.choice((10, 1_000, 40_000)))
+                continue
+            except InvalidRequest:
+                return None
+            except BackendError:
+                continue
+            if self.journal.requests.setdefault(key, request) != request:
+                self.journal.contradictions.append(f"{key} was taken with two bodies")
+            self.journal.answers[key].append(body)
+            return payment.id
+        return None
+
+    def _ask(
+        self, key: str, request: PaymentRequest | OperationRequest, payment_id: str
+    ) -> tuple[Payment, bytes]:
+        doubles = {"payments": self.store, "queues": self.queues, "now_ms": self.world.now_ms}
+        if isinstance(request, PaymentRequest):
+            payment, _ = service.accept(request, key=key, tenant=TENANT, **doubles)  # type: ignore[arg-type]
+            return payment, msgspec.json.encode(view(as_asked(payment, None)))
+        payment, operation, _ = service.operate(
+            request,
+            payment_id=payment_id,
+            key=key,
+            tenant=TENANT,
+            **doubles,  # type: ignore[arg-type]
+        )
+        return payment, msgspec.json.encode(view(as_asked(payment, operation)))
+
+    def _worker(self) -> None:
+        queue = self.queues["payments"]
+        while True:
+            messages = queue.receive()
+            if not messages:
+                self.world.sleep(200)
+                continue
+            ids = {receipt: json.loads(body)["payment_id"] for receipt, body in messages.items()}
+            try:
+                self._settle(ids)
+            except Crash:
+                self.world.sleep(500)  # the next process; what was in hand comes back by itself
+            except BackendError:
+                for receipt in ids:
+                    queue.release(receipt)
+
+    def _settle(self, ids: dict[tuple[int, int], str]) -> None:
+        queue = self.queues["payments"]
+        settled = service.settle(
+            set(ids.values()),
+            payments=self.store,
+            provider=self.provider,
+            queues=self.queues,  # type: ignore[arg-type]
+            now_ms=self.world.now_ms,
+        )
+        self.world.io(lambda: None, Unavailable("simulated"))
+        for receipt, payment_id in ids.items():
+            if payment_id in settled:
+                queue.delete(receipt)
+            else:
+                queue.release(receipt)
+
+    def _relay(self) -> None:
+        while True:
+            self.world.sleep(2_000)
+            try:
+                service.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)  # type: ignore[arg-type]
+            except (Crash, BackendError):
+                continue
+
+    # What must hold.
+
+    def _violations(self) -> list[str]:
+        return [
+            *self.journal.contradictions,
+            *self._answers_contradicted(),
+            *self._documents_broken(),
+            *self._money_wrong(),
+            *self._announcements_missing(),
+        ]
+
+    def _answers_contradicted(self) -> list[str]:
+        """One key has one answer, and what was answered exists."""
+        wrong = [
+            f"{key} was answered in {len(set(bodies))} ways"
+            for key, bodies in self.journal.answers.items()
+            if len(set(bodies)) > 1
+        ]
+        created = [
+            json.loads(bodies[0])["id"]
+            for key, bodies in self.journal.answers.items()
+            if isinstance(self.journal.requests[key], PaymentRequest)
+        ]
+        wrong += [f"{each} is lost" for each in created if each not in self.store.documents]
+        wrong += [f"{len(created) - len(set(created))} keys share a payment"] * (
+            len(created) != len(set(created))
+        )
+        return wrong
+
+    def _documents_broken(self) -> list[str]:
+        return [
+            f"{each.id} version {each.version}: it does not hold that {violation}"
+            for each in self.store.versions
+            for violation in ledger.violations(each)
+        ] + [
+            f"{each.id} is left {each.status}"
+            for each in self.store.documents.values()
+            if life_cycle.due(each)
+        ]
+
+    def _money_wrong(self) -> list[str]:
+        """The provider moved exactly what the documents say, once."""
+        moved: dict[str, Counter[str]] = defaultdict(Counter)
+        charges: Counter[str] = Counter()
+        for ask, outcome in self.provider.effects:
+            charges[outcome.reference] += ask.path == "/charges"
+            if outcome.status == "succeeded":
+                kind = "/captures" if outcome.captured else ask.path
+                moved[outcome.reference][kind] += outcome.amount
+        wrong = [f"{each} is charged {count} times" for each, count in charges.items() if count > 1]
+        wrong += [f"{each} has no payment" for each in charges if each not in self.store.documents]
+        for payment in self.store.documents.values():
+            ours = (payment.amount_captured, payment.amount_refunded)
+            theirs = (moved[payment.id]["/captures"], moved[payment.id]["/refunds"])
+            if ours != theirs:
+                wrong.append(f"{payment.id}: captured and refunded {ours}, provider {theirs}")
+            if payment.status == "failed" and moved[payment.id]:
+                wrong.append(f"{payment.id} failed, but the provider moved money")
+        return wrong
+
+    def _announcements_missing(self) -> list[str]:
+        """Every event that others must hear of was sent, at least once."""
+        heard = {
+            event["event_id"]
+            for body in self.queues["analytics"].sent
+            for event in json.loads(body)["events"]
+        }
+        return [
+            f"nobody heard of {payment.id} {event.type}"
+            for payment in self.store.documents.values()
+            for event in payment.events
+            if event.type in ("payment.succeeded", "payment.failed", "payment.refunded")
+            and f"{payment.id}.{event.n}" not in heard
+        ]

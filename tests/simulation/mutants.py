@@ -1,0 +1,194 @@
+"""The rules that keep money right, each broken on purpose; the simulation must notice every one.
+
+One is not noticed, `a_message_deleted_before_its_payment_is_settled`: the settlement stays promised
+in the document until it is done, so the relay sends another message.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from msgspec.structs import replace
+
+from payments import ledger, life_cycle, service
+from payments.provider import Ask, Outcome
+from payments.schema import Payment, PaymentRequest
+from tests.simulation.doubles import Provider, Store
+
+Mutant = Callable[[], Iterator[None]]
+MUTANTS: dict[str, Mutant] = {}
+
+
+def _mutant(make: Mutant) -> Mutant:
+    MUTANTS[make.__name__] = make
+    return make
+
+
+@contextmanager
+def mutated(name: str) -> Iterator[None]:
+    """Break one rule within the block."""
+    yield from MUTANTS[name]()
+
+
+@_mutant
+def a_new_provider_key_for_each_attempt() -> Iterator[None]:
+    ask_all, numbers = Provider.ask_all, itertools.count()
+
+    def mutant(self: Provider, asks: Sequence[Ask]) -> dict[str, Outcome]:
+        fresh = {f"{ask.key}:{next(numbers)}": ask for ask in asks}
+        outcomes = ask_all(self, [replace(ask, key=key) for key, ask in fresh.items()])
+        return {fresh[key].key: outcome for key, outcome in outcomes.items()}
+
+    with patch.object(Provider, "ask_all", mutant):
+        yield
+
+
+@_mutant
+def no_answer_means_failed() -> Iterator[None]:
+    ask_all = Provider.ask_all
+
+    def mutant(self: Provider, asks: Sequence[Ask]) -> dict[str, Outcome]:
+        unknown = {ask.key: _failed(ask) for ask in asks}
+        return unknown | ask_all(self, asks)
+
+    with patch.object(Provider, "ask_all", mutant):
+        yield
+
+
+@_mutant
+def a_write_over_whatever_is_there() -> Iterator[None]:
+    with patch.object(Store, "guarded", lambda self, payment: True):
+        yield
+
+
+@contextmanager
+def a_message_deleted_before_its_payment_is_settled() -> Iterator[None]:
+    settle = service.settle
+
+    def mutant(payment_ids: set[str], **arguments: object) -> set[str]:
+        settle(payment_ids, **arguments)  # type: ignore[arg-type]
+        return payment_ids
+
+    with patch.object(service, "settle", mutant):
+        yield
+
+
+@_mutant
+def a_new_payment_for_each_attempt() -> Iterator[None]:
+    numbers = itertools.count()
+    with patch.object(life_cycle, "payment_id", lambda tenant, key: f"pay_{next(numbers)}"):
+        yield
+
+
+@_mutant
+def a_lease_instead_of_a_document_by_its_key() -> Iterator[None]:
+    """The key is remembered with its answer, as a cache does: after the work, and not for ever."""
+    accept, numbers = service.accept, itertools.count()
+    done: dict[str, tuple[Payment, bool]] = {}
+
+    def mutant(request: PaymentRequest, *, key: str, **arguments: object) -> object:
+        if key in done:
+            return done[key]
+        done[key] = accept(request, key=f"{key}-{next(numbers)}", **arguments)  # type: ignore[arg-type]
+        return done[key]
+
+    with patch.object(service, "accept", mutant):
+        yield
+
+
+@_mutant
+def a_new_operation_for_each_attempt() -> Iterator[None]:
+    numbers = itertools.count()
+    with patch.object(life_cycle, "operation_id", lambda *_: f"re_{next(numbers)}"):
+        yield
+
+
+@_mutant
+def a_key_taken_with_any_body() -> Iterator[None]:
+    with patch.object(service, "_check_fingerprint", lambda stored, given: None):
+        yield
+
+
+@_mutant
+def no_relay() -> Iterator[None]:
+    with patch.object(service, "relay", lambda **_: 0):
+        yield
+
+
+@_mutant
+def a_settlement_forgotten_once_it_is_sent() -> Iterator[None]:
+    def mutant(payment: Payment, *, now_ms: int) -> Payment:
+        return replace(payment, outbox=(), promised_ms=None)
+
+    with patch.object(life_cycle, "sent", mutant):
+        yield
+
+
+@_mutant
+def an_outbox_cleared_before_it_is_sent() -> Iterator[None]:
+    def mutant(promised: Sequence[Payment], payments: Store, queues: object, now_ms: int) -> None:
+        payments.store_outboxes([life_cycle.sent(each, now_ms=now_ms) for each in promised])
+        service._send_outboxes(promised, queues)  # type: ignore[arg-type]
+
+    with patch.object(service, "_keep_promises", mutant):
+        yield
+
+
+@_mutant
+def a_change_that_drops_earlier_promises() -> Iterator[None]:
+    answered = life_cycle.answered
+
+    def mutant(payment: Payment, outcomes: dict[str, Outcome], *, now_ms: int) -> Payment:
+        settlement = tuple(each for each in payment.outbox if each.queue == "payments")
+        bare = replace(payment, outbox=settlement)
+        changed = answered(bare, outcomes, now_ms=now_ms)
+        return payment if changed is bare else changed
+
+    with patch.object(life_cycle, "answered", mutant):
+        yield
+
+
+@_mutant
+def a_refund_that_reserves_nothing() -> Iterator[None]:
+    def mutant(payment: Payment) -> int:
+        return payment.amount_captured - payment.amount_refunded
+
+    with patch.object(ledger, "refundable", mutant):
+        yield
+
+
+@_mutant
+def a_refusal_that_moves_money() -> Iterator[None]:
+    with patch.object(life_cycle, "_operated", _always_done(life_cycle._operated)):
+        yield
+
+
+@_mutant
+def a_capture_that_leaves_the_payment_open_to_another() -> Iterator[None]:
+    requested = life_cycle.requested
+
+    def mutant(payment: Payment, *arguments: object, **named: object) -> Payment:
+        changed = requested(payment, *arguments, **named)  # type: ignore[arg-type]
+        return replace(changed, status=payment.status)
+
+    with patch.object(life_cycle, "requested", mutant):
+        yield
+
+
+def _failed(ask: Ask) -> Outcome:
+    order = ask.order
+    return Outcome(
+        id="x_0",
+        reference=order.reference,
+        status="failed",
+        amount=order.amount,
+        currency=order.currency,
+    )
+
+
+def _always_done(operated: Callable[..., Payment]) -> Callable[..., Payment]:
+    def mutant(payment: Payment, key: str, outcome: Outcome, now_ms: int) -> Payment:
+        return operated(payment, key, replace(outcome, status="succeeded"), now_ms)
+
+    return mutant
