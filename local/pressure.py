@@ -4,6 +4,7 @@ It is said by the modification time of one file in the state directory, so that 
 anybody: without a gateway, or on another machine, nobody ever waits.
 """
 
+import contextlib
 from pathlib import Path
 
 
@@ -14,7 +15,8 @@ def path_of(state: Path) -> Path:
 
 def say(path: Path) -> None:
     """Requests wait for an environment now."""
-    path.touch()
+    with contextlib.suppress(OSError):  # a full disk is no reason to stop serving
+        path.touch()
 
 
 def last_s(path: Path) -> float:
