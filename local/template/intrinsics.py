@@ -236,6 +236,14 @@ class Resolver:
         return self._get_att(name, where) if "." in name else self._ref(name, where)
 
 
+def is_function(value: Any) -> bool:
+    """Tell whether a value of a document is one of CloudFormation's functions."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    name = str(next(iter(value)))
+    return name in ("Ref", "Condition") or name.startswith("Fn::")
+
+
 def layer_arn(logical_id: str) -> str:
     """What `!Ref` of a layer of this template gives."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:layer:{logical_id}:1"
