@@ -307,7 +307,7 @@ class _Builder:
 def _merge(shared: Any, own: Any) -> Any:
     """SAM's rule for Globals: dictionaries merge, lists add up, anything else is replaced.
 
-    Nothing is resolved yet: a function such as `!Ref` is a value, though it looks like a dictionary.
+    Nothing is resolved yet: a function such as `!Ref` is a value, though written as a dictionary.
     """
     if is_function(shared) or is_function(own):
         return own
