@@ -31,6 +31,7 @@ OVERDUE_S = 1.0  # past its deadline: the handler has disarmed the timer that sh
 # A server that all functions wait for comes before any one of them. Among processes of one
 # priority it would queue behind every environment, each time it is asked.
 NICENESS = 10
+EXIT_USAGE = 2  # what the user has to change
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
@@ -55,6 +56,7 @@ class Host:
     environments: int
     state: Path | None
     import_retry_s: float
+    must_import: bool = False
     output: CapturedOutput = field(default_factory=CapturedOutput)
     slots: list[Slot] = field(default_factory=list)
     init_ms: float = 0.0
@@ -89,6 +91,8 @@ class Host:
             serve = handler.import_handler(self.function.handler)
         except Fault as fault:
             log(f"{self.function.logical_id}: {fault.error_type}: {fault}")
+            if self.must_import:
+                raise SystemExit(EXIT_USAGE) from fault
             traceback.print_exception(fault.__cause__)
             serve = handler.failing_handler(fault)
             retry_at_s = time.monotonic() + self.import_retry_s
@@ -230,6 +234,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         default=IMPORT_RETRY_S,
         help="when to try again a handler that could not be imported (default: %(default)s)",
     )
+    parser.add_argument(
+        "--must-import",
+        action="store_true",
+        help="end when the handler cannot be imported, where AWS would answer each event with why",
+    )
     return parser.parse_args(arguments)
 
 
@@ -240,10 +249,10 @@ def main(arguments: list[str] | None = None) -> int:
         frames.parse_address(chosen.connect)
     except (TemplateError, frames.AddressError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return EXIT_USAGE
     if function is None:
         sys.stderr.write(f"{chosen.template} has no function {chosen.function}\n")
-        return 2
+        return EXIT_USAGE
     state = chosen.state.resolve() if chosen.state else None
     address = chosen.connect
     if address.startswith("unix:"):
@@ -251,7 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
         address = f"unix:{Path(address.removeprefix('unix:')).resolve()}"
     os.nice(NICENESS)
     environments = chosen.environments or function.environments
-    Host(function, address, environments, state, chosen.import_retry_s).run()
+    Host(function, address, environments, state, chosen.import_retry_s, chosen.must_import).run()
     return 0
 
 

@@ -26,7 +26,7 @@ def main() -> int:
     os.nice(NICENESS)
     try:
         template = load(arguments.template, allow_unsupported=arguments.allow_unsupported)
-        Worker(template, arguments.state, arguments.index, port).run()
+        Worker(template, arguments.state, arguments.index, (arguments.metrics_host, port)).run()
     except (TemplateError, AddressError, PortTaken) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
@@ -38,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--template", type=Path, default=Path("template.yaml"))
     parser.add_argument("--state", type=Path, default=Path(".local"), help="directory of sockets")
     parser.add_argument("--index", type=int, default=0, help="number of this worker, from 0")
+    parser.add_argument("--metrics-host", default="127.0.0.1", help="address of /metrics")
     parser.add_argument("--metrics-port", type=int, help="default: 9100 plus the index")
     parser.add_argument(
         "--allow-unsupported",

@@ -322,14 +322,17 @@ def test_a_killed_host_is_started_again(site: Site):
 
 
 def test_only_as_many_workers_poll_as_the_mapping_allows(site: Site):
-    site.start(index=2)
-    site.send(n=1)
-    wait_until(lambda: "worker 2 polls" in site.log())
-    none_took_it = site.queue.depth().visible
+    first, _ = site.start(index=0)
     site.start(index=1)
-    wait_until(site.empty)
+    wait_until(lambda: site.log().count("polls orders") == 2)
+    site.start(index=2)
+    wait_until(lambda: "worker 2 polls nothing yet" in site.log())
+    hosts = [len(psutil.Process(each.pid).children()) for each in site.processes]
+    first.kill()
+    third = psutil.Process(site.processes[2].pid)
 
-    assert none_took_it == 1
+    assert hosts == [1, 1, 0]
+    wait_until(third.children)  # the place of the killed one is taken
 
 
 def test_metrics_tell_outcomes_ages_depths_and_redeliveries(site: Site):
