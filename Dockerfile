@@ -27,7 +27,7 @@ USER 10001:10001
 FROM base AS runtime
 COPY --from=dependencies /opt/spillway /opt/spillway
 COPY template.yaml ./
-COPY layers/backend layers/backend
+COPY layers layers
 COPY queue_workers queue_workers
 COPY local local
 COPY functions functions
