@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==", re.MULTILINE)
-VIA = re.compile(r"^    # (?:via|  ) +(\S.*)$", re.MULTILINE)
+VIA = re.compile(r"^    #(?: via)? +((?!via$)\S.*)$", re.MULTILINE)
 
 
 def needed(lock: str, roots: Iterable[str]) -> str:
