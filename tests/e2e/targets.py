@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-MACHINE, COMPOSE, AWS, CHALICE = "machine", "compose", "aws", "chalice"
-KINDS = (MACHINE, COMPOSE, AWS, CHALICE)
+MACHINE, COMPOSE, CHALICE = "machine", "compose", "chalice"
+AWS, MINISTACK = "aws", "ministack"  # the stack deployed for real, and to an emulator
+KINDS = (MACHINE, COMPOSE, CHALICE, AWS, MINISTACK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,13 @@ def test_no_route_is_told_in_the_problem_shape(demo):
     assert_problem(demo.call("GET", "/nothing"), 403, "no_such_route")
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/v1/payments/pay_nobody"])
+def test_a_problem_names_the_request_as_its_header_does(demo, path):
+    answer = demo.call("GET", path)
+
+    assert answer.body["request_id"] == answer.headers["x-amzn-requestid"]
+
+
 def test_each_answer_has_an_id_of_its_own(anybody):
     ids = {anybody.call("GET", "/health").headers["x-amzn-requestid"] for _ in range(2)}
 
