@@ -51,6 +51,9 @@ check: $(READY) ## format, lint, types, template, unit and contract tests
 deploy-drill: $(READY) $(DEPLOY_READY) ## the real SAM on an AWS emulator: deploy, ask, update, delete
 	@$(BIN)/python -m tests.deploy --tools $(DEPLOY_VENV)/bin
 
+compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
+	@$(BIN)/python -m pytest -q tests/compose/life.py
+
 format: $(READY) ## write the format that `make check` asks for
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
