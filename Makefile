@@ -7,15 +7,21 @@ PYTHON ?= $(or $(shell for each in /usr/bin/python3 python3; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+# The deploy drill's tools; their Python is also the one that runs the deployed functions.
+LAMBDA := import sys; sys.exit(sys.version_info[:2] != (3, 13))
+LAMBDA_PYTHON ?= $(or $(shell for each in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python3; do \
+  $$each -c '$(LAMBDA)' 2>/dev/null && echo $$each && break; done),python3.13)
+DEPLOY_VENV ?= .venv-deploy
+DEPLOY_READY := $(DEPLOY_VENV)/.installed
 export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check format lock openapi bench help
+.PHONY: up down status logs load test check deploy-drill format lock openapi bench help
 .DEFAULT_GOAL := help
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 up: $(READY) ## start the whole system in the background and wait until it is ready
 	@$(BIN)/python -m local up
@@ -42,6 +48,12 @@ check: $(READY) ## format, lint, types, template, unit and contract tests
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/unit tests/contract
 
+deploy-drill: $(READY) $(DEPLOY_READY) ## the real SAM on an AWS emulator: deploy, ask, update, delete
+	@$(BIN)/python -m tests.deploy --tools $(DEPLOY_VENV)/bin
+
+compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
+	@$(BIN)/python -m pytest -q tests/compose/life.py
+
 format: $(READY) ## write the format that `make check` asks for
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
@@ -55,6 +67,9 @@ bench: $(READY) ## what each part costs in CPU microseconds
 lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade requirements.in -o requirements.lock
+	uv pip compile --universal --python-version 3.13 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links --upgrade \
+	  tests/deploy/requirements.in -o tests/deploy/requirements.lock
 
 $(READY): requirements.lock
 	@echo "installing into $(VENV) (once, about a minute)"
@@ -62,4 +77,13 @@ $(READY): requirements.lock
 	  || { echo "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON=" >&2; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(DEPLOY_READY): tests/deploy/requirements.lock
+	@echo "installing the deploy drill's tools into $(DEPLOY_VENV) (once, about a minute)"
+	@$(LAMBDA_PYTHON) -c '$(LAMBDA)' \
+	  || { echo "the deploy drill needs Python 3.13, as Lambda runs it; set LAMBDA_PYTHON=" >&2; exit 2; }
+	@$(LAMBDA_PYTHON) -m venv --clear $(DEPLOY_VENV)
+	@$(DEPLOY_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r tests/deploy/requirements.lock
 	@touch $@

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local import exports, logs, plan, queue_table, status
+from local import arguments, exports, logs, plan, queue_table, status
 from local.up import down, up
 
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
 EXIT_NOT_RUNNING = 3
 EXIT_INTERRUPTED = 130
+LINES_MAX = 1_000_000
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -48,6 +49,8 @@ def show_status(options: argparse.Namespace) -> int:
 def show_logs(options: argparse.Namespace) -> int:
     """Print the last lines of one log or of all, and what is appended to them."""
     folder = options.state / "logs"
+    if not folder.is_dir():
+        raise plan.BadInput(f"there is no {folder}; `python -m local up` starts what writes logs")
     known = sorted(str(path.relative_to(folder))[: -len(".log")] for path in folder.rglob("*.log"))
     # A line per request would drown the rest; it is shown when it is named.
     names = [options.name] if options.name else [name for name in known if name != "access"]
@@ -66,7 +69,9 @@ def show_logs(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="Start, show and stop the system on this machine."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     starting = _command(
@@ -74,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         "up",
         up,
         "start the system in the background and wait until it is ready",
-        "python -m local up\n  python -m local up --template mine.yaml --port 5102",
+        "python -m local up\n  python -m local up --template mine.yaml --port 5102\n"
+        "  WORKER_0_PORT=9200 python -m local up   # metrics of the first of five workers",
+        state=arguments.directory,
     )
     plan.add_options(starting)
     starting.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
@@ -98,12 +105,18 @@ def _parser() -> argparse.ArgumentParser:
         commands,
         "logs",
         show_logs,
-        "the end of the logs",
+        "the end of the logs, all but the access log unless it is named",
         "python -m local logs gateway -n 50\n  python -m local logs --follow",
     )
     reading.add_argument("name", nargs="?", help="a process (default: all)")
     reading.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
-    reading.add_argument("-n", "--lines", type=int, default=10, help="lines of each log")
+    reading.add_argument(
+        "-n",
+        "--lines",
+        type=arguments.number(0, LINES_MAX),
+        default=10,
+        help="lines of each log (default: %(default)s)",
+    )
 
     _command(
         commands,
@@ -128,6 +141,8 @@ def _command(
     command: Command,
     sentence: str,
     examples: str,
+    *,
+    state: Callable[[str], Path] = Path,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
@@ -137,7 +152,7 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--state", type=Path, default=Path(".local"), help="state directory (default: .local)"
+        "--state", type=state, default=".local", help="state directory (default: %(default)s)"
     )
     parser.set_defaults(command=command)
     return parser

@@ -20,7 +20,7 @@ def show(options: argparse.Namespace) -> int:
     settings = {
         **last.variables,
         "PYTHONPATH": os.pathsep.join(_code_folders(load(last.template))),
-        "TOKEN_PRIVATE_KEY": private_key(options.state),
+        "TOKEN_PRIVATE_KEY": private_key(options.state / "keys"),
         "OAUTH_CLIENTS": demo_clients(),
         # Chalice 1.34's reloader starts itself again from inside --project-dir, where a relative
         # one is no more; this tells it that it is that second process already.

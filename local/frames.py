@@ -107,7 +107,7 @@ def parse_address(address: str) -> str | tuple[str, int]:
             )
         return rest
     host, _, port = rest.rpartition(":")
-    if kind == "tcp" and host and port.isdecimal():
+    if kind == "tcp" and host and port.isdecimal() and 0 < int(port) < 65_536:
         return host, int(port)
     raise AddressError(f"{address!r} is no address; write unix:/path or tcp:host:port")
 

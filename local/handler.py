@@ -13,7 +13,7 @@ from typing import Any
 from local.environment import Fault, Handler, log
 from local.template import Function
 
-RESTORE_TIMEOUT_S = 10.0  # what AWS allows for the hooks after a restore; then SIGALRM ends it
+RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
 
 
 def prepare(function: Function) -> None:

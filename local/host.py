@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from local import frames, handler
+from local import arguments, frames, handler
 from local.environment import CapturedOutput, Environment, Fault, Handler, become, log
 from local.parent_death import signal_on_parent_death
 from local.template import Function, TemplateError, load
@@ -31,6 +31,8 @@ OVERDUE_S = 1.0  # past its deadline: the handler has disarmed the timer that sh
 # A server that all functions wait for comes before any one of them. Among processes of one
 # priority it would queue behind every environment, each time it is asked.
 NICENESS = 10
+EXIT_USAGE = 2  # what the user has to change
+ENVIRONMENTS_MAX = 1_000  # what AWS gives an account unless it asks for more
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
@@ -55,6 +57,7 @@ class Host:
     environments: int
     state: Path | None
     import_retry_s: float
+    must_import: bool = False
     output: CapturedOutput = field(default_factory=CapturedOutput)
     slots: list[Slot] = field(default_factory=list)
     init_ms: float = 0.0
@@ -89,6 +92,8 @@ class Host:
             serve = handler.import_handler(self.function.handler)
         except Fault as fault:
             log(f"{self.function.logical_id}: {fault.error_type}: {fault}")
+            if self.must_import:
+                raise SystemExit(EXIT_USAGE) from fault
             traceback.print_exception(fault.__cause__)
             serve = handler.failing_handler(fault)
             retry_at_s = time.monotonic() + self.import_retry_s
@@ -208,42 +213,65 @@ def _wait_for_any() -> tuple[int, int] | None:
     return (pid, status) if pid else None
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+def parse_options(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.host",
         description="Run the execution environments of one function of a SAM template.",
         epilog="example: python -m local.host --template template.yaml"
         " --function PaymentsFunction --connect unix:.local/run/gateway.sock --environments 2",
     )
-    parser.add_argument("--template", type=Path, default=Path("template.yaml"))
+    parser.add_argument(
+        "--template",
+        type=Path,
+        default=Path("template.yaml"),
+        help="SAM template (default: %(default)s)",
+    )
     parser.add_argument("--function", required=True, help="logical id of the function")
-    parser.add_argument("--connect", required=True, help="unix:/path or tcp:host:port")
-    parser.add_argument("--environments", type=int, help="processes (default: the template's)")
+    parser.add_argument(
+        "--connect",
+        required=True,
+        metavar="ADDRESS",
+        help="where environments dial in: unix:/path or tcp:host:port",
+    )
+    parser.add_argument(
+        "--environments",
+        type=arguments.number(1, ENVIRONMENTS_MAX),
+        metavar="NUMBER",
+        help="processes (default: the template's)",
+    )
     parser.add_argument(
         "--state",
-        type=Path,
+        type=arguments.directory,
         help="where each environment keeps a temporary directory (default: the system's)",
     )
     parser.add_argument(
         "--import-retry-s",
         type=float,
         default=IMPORT_RETRY_S,
-        help="when to try again a handler that could not be imported (default: %(default)s)",
+        metavar="S",
+        help="seconds until a failed import of the handler is tried again (default: %(default)s)",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--must-import",
+        action="store_true",
+        help="end when the handler cannot be imported, where AWS would answer each event with why",
+    )
+    return parser.parse_args(given)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    chosen = parse_arguments(arguments)
+def main(given: list[str] | None = None) -> int:
+    chosen = parse_options(given)
     try:
-        function = load(chosen.template).functions.get(chosen.function)
+        functions = load(chosen.template).functions
         frames.parse_address(chosen.connect)
     except (TemplateError, frames.AddressError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return EXIT_USAGE
+    function = functions.get(chosen.function)
     if function is None:
-        sys.stderr.write(f"{chosen.template} has no function {chosen.function}\n")
-        return 2
+        there = ", ".join(sorted(functions))
+        sys.stderr.write(f"{chosen.template} has no function {chosen.function}; it has {there}\n")
+        return EXIT_USAGE
     state = chosen.state.resolve() if chosen.state else None
     address = chosen.connect
     if address.startswith("unix:"):
@@ -251,7 +279,7 @@ def main(arguments: list[str] | None = None) -> int:
         address = f"unix:{Path(address.removeprefix('unix:')).resolve()}"
     os.nice(NICENESS)
     environments = chosen.environments or function.environments
-    Host(function, address, environments, state, chosen.import_retry_s).run()
+    Host(function, address, environments, state, chosen.import_retry_s, chosen.must_import).run()
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from local import arguments
 from local.frames import AddressError, parse_address
 from local.processes import System
 from local.stores import NoFreePort, Valkey, is_taken, port_or_next
@@ -13,7 +14,16 @@ from local.wiring import Ports, variables
 WORKERS = 5
 FIRST_METRICS_PORT = 9100
 DEFAULTS = Ports()
-SETTABLE = ("gateway", "console", "provider", "smtp", "mailbox", "documents", "valkey")
+NEXT_FREE = "; the next free one where it is taken"
+SETTABLE = {
+    "gateway": "port of the API",
+    "console": "port of the console and the gateway's metrics",
+    "provider": "port of the payment provider",
+    "smtp": "port of the mailbox that takes mails",
+    "mailbox": "port of the mailbox that shows mails",
+    "documents": f"port of the document store{NEXT_FREE}",
+    "valkey": f"port of Valkey{NEXT_FREE}",
+}
 
 
 class BadInput(Exception):
@@ -21,15 +31,20 @@ class BadInput(Exception):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="SAM template")
-    for name in SETTABLE:
+    parser.add_argument(
+        "--template",
+        type=Path,
+        default=Path("template.yaml"),
+        help="SAM template (default: %(default)s)",
+    )
+    for name, what in SETTABLE.items():
         flag = "--port" if name == "gateway" else f"--{name}-port"
         parser.add_argument(
             flag,
             dest=f"{name}_port",
-            type=int,
+            type=arguments.port,
             metavar="PORT",
-            help=f"{name}'s port (or {name.upper()}_PORT; default: {getattr(DEFAULTS, name)})",
+            help=f"{what} (or {name.upper()}_PORT; default: {getattr(DEFAULTS, name)})",
         )
 
 

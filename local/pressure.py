@@ -1,20 +1,29 @@
 """Requests before messages: the gateway says when requests wait, and workers then take no more.
 
 It is said by the modification time of one file in the state directory, so that nobody depends on
-anybody: without a gateway, or on another machine, nobody ever waits.
+anybody: without a gateway, or on another machine, nobody ever waits. Containers of one machine have
+a state directory each, but for `shared`.
 """
 
+import contextlib
 from pathlib import Path
+
+
+def shared(state: Path) -> Path:
+    """Return the folder that gateway and workers of one machine share."""
+    return state / "shared"
 
 
 def path_of(state: Path) -> Path:
     """Return the file that the gateway of this state directory touches."""
-    return state / "run" / "requests-wait"
+    return shared(state) / "requests-wait"
 
 
 def say(path: Path) -> None:
     """Requests wait for an environment now."""
-    path.touch()
+    with contextlib.suppress(OSError):  # a full disk is no reason to stop serving
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
 def last_s(path: Path) -> float:

@@ -59,13 +59,6 @@ class System:
     valkey: Valkey | None  # None: REDIS_URL names one that is not ours
     embedded_documents: bool  # False: MONGO_URL names a server that is not ours
 
-    @property
-    def hosted(self) -> list[str]:
-        """Functions that the gateway invokes, by logical id."""
-        api = self.template.api
-        authorizers = [authorizer.function for authorizer in api.authorizers.values()]
-        return sorted({*(route.function for route in api.routes), *authorizers})
-
     def processes(self) -> list[Process]:
         return [*self._stores(), *self._outside(), *self._serving()]
 
@@ -126,7 +119,7 @@ class System:
     def _serving(self) -> Iterator[Process]:
         ports = self.ports
         of_template = ("--template", self.template.path, "--state", self.state)
-        for function in self.hosted:
+        for function in self.template.hosted:
             connect = f"unix:{self.state / 'run' / 'gateway.sock'}"
             yield Process(
                 name=function,

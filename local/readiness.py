@@ -14,7 +14,7 @@ def lacks(system: System) -> tuple[str, str] | None:
     """Return what is missing, as a sentence and the process to blame; None when it is ready."""
     _, metrics = _get(system.ports.console, "/metrics")
     connected = {name for name, number in CONNECTED.findall(metrics) if float(number) > 0}
-    for function in system.hosted:
+    for function in system.template.hosted:
         if function not in connected:
             return f"no environment of {function} has connected to the gateway", function
     for route in system.template.api.routes:

@@ -40,9 +40,9 @@ def documents_socket(state: Path) -> Path:
     return state / "run" / "documents.sock"
 
 
-def private_key(state: Path) -> str:
+def private_key(folder: Path) -> str:
     """Return the PEM of the key that signs tokens, made at the first start."""
-    path = state / "keys" / "token.pem"
+    path = folder / "token.pem"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         pem = Ed25519PrivateKey.generate().private_bytes(
@@ -82,7 +82,7 @@ def variables(
         "SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
     }
     if "TOKEN_PRIVATE_KEY" not in environ:
-        told["TOKEN_PRIVATE_KEY"] = private_key(state)
+        told["TOKEN_PRIVATE_KEY"] = private_key(state / "keys")
     if "OAUTH_CLIENTS" not in environ:
         told["OAUTH_CLIENTS"] = demo_clients()
     path = os.pathsep.join(

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from local import arguments
 from local.frames import AddressError
 from local.template import TemplateError, load
 from queue_workers.metrics import PortTaken
@@ -13,6 +14,7 @@ from queue_workers.worker import Worker
 
 EXIT_USAGE = 2  # what the user has to change
 METRICS_PORT = 9100  # of worker 0; the others follow
+INDEX_MAX = 999  # mappings poll with a thousand at most, as on AWS
 NICENESS = 19  # HTTP first: clients wait for it, while messages may wait and be caught up with
 
 
@@ -21,24 +23,52 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    arguments = _arguments()
-    port = arguments.metrics_port or METRICS_PORT + arguments.index
+    options = _options()
+    port = options.metrics_port or METRICS_PORT + options.index
     os.nice(NICENESS)
     try:
-        template = load(arguments.template, allow_unsupported=arguments.allow_unsupported)
-        Worker(template, arguments.state, arguments.index, port).run()
+        template = load(options.template, allow_unsupported=options.allow_unsupported)
+        Worker(template, options.state, options.index, (options.metrics_host, port)).run()
     except (TemplateError, AddressError, PortTaken) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     return 0
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m queue_workers", description=__doc__)
-    parser.add_argument("--template", type=Path, default=Path("template.yaml"))
-    parser.add_argument("--state", type=Path, default=Path(".local"), help="directory of sockets")
-    parser.add_argument("--index", type=int, default=0, help="number of this worker, from 0")
-    parser.add_argument("--metrics-port", type=int, help="default: 9100 plus the index")
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m queue_workers",
+        description="Run one worker on the queues of a SAM template: receive, invoke, delete.",
+        epilog="example: python -m queue_workers --template template.yaml --index 0",
+    )
+    parser.add_argument(
+        "--template",
+        type=Path,
+        default=Path("template.yaml"),
+        help="SAM template (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--state",
+        type=arguments.directory,
+        default=".local",
+        help="directory of sockets (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--index",
+        type=arguments.number(0, INDEX_MAX),
+        default=0,
+        metavar="NUMBER",
+        help="number of this worker, from 0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--metrics-host", default="127.0.0.1", help="address of /metrics (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=arguments.port,
+        metavar="PORT",
+        help=f"port of /metrics (default: {METRICS_PORT} plus the index)",
+    )
     parser.add_argument(
         "--allow-unsupported",
         action="store_true",

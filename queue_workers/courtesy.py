@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 LONGEST_S = 120.0  # how far behind messages may fall: as long as the peak of the 1k profile
 LOOK_S = 0.1
-# How long no request must have waited. Each time another length, so that pollers come back one by
-# one: all at once they would make requests wait again.
+# A batch is taken once no request has waited for so long. Another length each time, so that pollers
+# come back one by one: all at once they would make requests wait again.
 CALM_SHORTEST_S = 0.5
 CALM_LONGEST_S = 4.0
 
@@ -27,7 +27,7 @@ class Courtesy:
         self._longest_s = longest_s
 
     def wait(self, behind_s: float, stop: threading.Event) -> None:
-        """Wait while requests do, until `stop`, but not until messages are `longest_s` behind.
+        """Wait while requests do; no longer than until `stop`, or messages are `longest_s` behind.
 
         `behind_s` is how old the oldest message was when the last batch was taken.
         """

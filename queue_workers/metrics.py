@@ -77,10 +77,10 @@ class PortTaken(Exception):
     """Somebody else listens where the metrics should be read."""
 
 
-def serve(port: int, queues: Sequence[tuple[Queue, Queue | None]]) -> None:
-    """Serve /metrics on loopback from a thread of its own; raises PortTaken."""
+def serve(host: str, port: int, queues: Sequence[tuple[Queue, Queue | None]]) -> None:
+    """Serve /metrics from a thread of its own; raises PortTaken."""
     registry.register(QueueDepths(queues))
     try:
-        start_http_server(port, addr="127.0.0.1", registry=registry)
+        start_http_server(port, addr=host, registry=registry)
     except OSError as error:
-        raise PortTaken(f"127.0.0.1:{port}: {error.strerror}; choose --metrics-port") from error
+        raise PortTaken(f"{host}:{port}: {error.strerror}; choose --metrics-port") from error

@@ -71,12 +71,11 @@ class Poller:
     def run_once(self) -> int:
         """Handle one batch, waiting up to POLL_S for it; returns how many messages it had.
 
-        Nothing is received while no environment is there to take it: a receive counts.
+        Requests come first. Nothing is received while no environment is there to take it: a
+        receive counts.
         """
-        if not self._invoker.ready(POLL_S):
-            return 0
         self._courtesy.wait(self._behind_s, self._stop)
-        if self._stop.is_set():
+        if self._stop.is_set() or not self._invoker.ready(POLL_S):
             return 0
         self._in_hand = self._receive()
         if self._in_hand and self._stop.is_set():
@@ -108,8 +107,8 @@ class Poller:
             batch += more
         oldest_ms = min((message.sent_at_ms for message in batch), default=time.time() * 1000)
         self._behind_s = time.time() - oldest_ms / 1000
-        again = sum(message.receive_count > 1 for message in batch)
-        metrics.redeliveries.labels(self._queue.name).inc(again)
+        redelivered = sum(message.receive_count > 1 for message in batch)
+        metrics.redeliveries.labels(self._queue.name).inc(redelivered)
         return batch
 
     def _handle(self, batch: Sequence[Message]) -> None:
@@ -160,6 +159,6 @@ class Poller:
 
 
 def backoff_s(receive_count: int) -> int:
-    """Return how long a message that failed waits: doubled each time, up to half of it by luck."""
+    """Return how long a message that failed waits: doubled each time, less up to half by luck."""
     longest_s = min(BACKOFF_LONGEST_S, 1 << min(receive_count, 10))
     return math.ceil(longest_s * random.uniform(0.5, 1))

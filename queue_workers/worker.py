@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import redis
 
@@ -22,7 +23,7 @@ from backend.settings import settings
 from local import pressure
 from local.template import Function, Mapping, Template
 from local.template.intrinsics import QUEUE_URL
-from queue_workers import metrics
+from queue_workers import metrics, places
 from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
@@ -77,16 +78,19 @@ class FunctionHost:
 
 @dataclass(slots=True)
 class Worker:
-    """Worker `index` of one machine. MaximumConcurrency n means that the first n workers poll."""
+    """Worker `index` of one state directory: it polls every mapping that has a place for it."""
 
     template: Template
     state: Path
     index: int
-    metrics_port: int
+    metrics_address: tuple[str, int]
     stop: threading.Event = field(default_factory=threading.Event)
     hosts: list[FunctionHost] = field(default_factory=list)
     invokers: list[Invoker] = field(default_factory=list)
     pollers: list[Poller] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+    unplaced: list[Mapping] = field(default_factory=list)  # other workers have all their places
+    places: list[IO[str]] = field(default_factory=list)
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
 
     def run(self) -> None:
@@ -95,22 +99,29 @@ class Worker:
         The port comes first: a worker that was started twice must not take the other's sockets.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-        metrics.serve(self.metrics_port, self.queues)
-        for mapping in self.template.mappings:
-            if mapping.maximum_concurrency is None or self.index < mapping.maximum_concurrency:
-                self._add(mapping)
+        metrics.serve(*self.metrics_address, self.queues)
+        self.unplaced = list(self.template.mappings)
         warn_of_eviction()
-        threads = [
-            threading.Thread(target=poller.run, name=queue.name, daemon=True)
-            for poller, (queue, _) in zip(self.pollers, self.queues, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        log.info("worker %d polls %s", self.index, ", ".join(thread.name for thread in threads))
-        self._keep_hosts_alive()
+        self._look_after()
+        polled = ", ".join(thread.name for thread in self.threads) or "nothing yet: all is polled"
+        log.info("worker %d polls %s", self.index, polled)
         while signal.sigtimedwait(STOPPING, TICK_S) is None:
-            self._keep_hosts_alive()
-        self._drain(threads)
+            self._look_after()
+        self._drain()
+
+    def _look_after(self) -> None:
+        """Poll the mappings that have a place left, and keep their hosts alive."""
+        for mapping in tuple(self.unplaced):
+            most = mapping.maximum_concurrency
+            place = most and places.take(pressure.shared(self.state), mapping.function, most)
+            if most and not place:
+                continue
+            if place:
+                self.places.append(place)
+            self.unplaced.remove(mapping)
+            self._add(mapping)
+        for host in self.hosts:
+            host.keep_alive()
 
     def _add(self, mapping: Mapping) -> None:
         queue = self.template.queues[mapping.queue]
@@ -129,21 +140,18 @@ class Worker:
         self.queues.append((source, connect(dead_letter_url) if dead_letter_url else None))
         self.invokers.append(invoker)
         self.hosts.append(FunctionHost(self._host_command(function, path)))
-        self.pollers.append(
-            Poller(
-                source,
-                invoker,
-                mapping,
-                visibility_timeout_s=queue.visibility_timeout_s,
-                region=settings.aws_region,
-                stop=self.stop,
-                courtesy=Courtesy(partial(pressure.last_s, pressure.path_of(self.state))),
-            )
+        poller = Poller(
+            source,
+            invoker,
+            mapping,
+            visibility_timeout_s=queue.visibility_timeout_s,
+            region=settings.aws_region,
+            stop=self.stop,
+            courtesy=Courtesy(partial(pressure.last_s, pressure.path_of(self.state))),
         )
-
-    def _keep_hosts_alive(self) -> None:
-        for host in self.hosts:
-            host.keep_alive()
+        self.pollers.append(poller)
+        self.threads.append(threading.Thread(target=poller.run, name=queue.name, daemon=True))
+        self.threads[-1].start()
 
     def _host_command(self, function: Function, path: Path) -> list[str]:
         return [
@@ -153,7 +161,7 @@ class Worker:
             *("--state", str(self.state.resolve())),
         ]
 
-    def _drain(self, threads: Sequence[threading.Thread]) -> None:
+    def _drain(self) -> None:
         """Stop receiving, let what is in hand finish, give the rest back; then the hosts.
 
         In that order, because a host that went first would take the batch in hand with it.
@@ -161,10 +169,10 @@ class Worker:
         """
         self.stop.set()
         give_up_s = time.monotonic() + DRAIN_S
-        while any(thread.is_alive() for thread in threads) and time.monotonic() < give_up_s:
+        while any(thread.is_alive() for thread in self.threads) and time.monotonic() < give_up_s:
             if signal.sigtimedwait(STOPPING, 0.05) is not None:
                 break
-        for poller, thread in zip(self.pollers, threads, strict=True):
+        for poller, thread in zip(self.pollers, self.threads, strict=True):
             if thread.is_alive():
                 with contextlib.suppress(QueueUnavailable):
                     poller.give_back()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from local import arguments
 from local.documents.server import Connection, Server
 from local.documents.store import Store
 
@@ -46,17 +47,36 @@ async def serve(host: str, port: int, path: Path, unix_socket: Path | None) -> N
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.documents", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=27017)
-    parser.add_argument("--data", type=Path, required=True, help="the SQLite file")
-    parser.add_argument("--socket", type=Path, help="a unix socket besides, half as costly a call")
-    arguments = parser.parse_args()
+    parser = argparse.ArgumentParser(
+        prog="python -m local.documents",
+        description="Serve one data file to MongoDB's drivers until SIGTERM.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port",
+        type=arguments.port,
+        default=27017,
+        metavar="PORT",
+        help="port to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the SQLite file; made if missing",
+    )
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help="a unix socket besides, half as costly a call"
+    )
+    options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
-        uvloop.run(serve(arguments.host, arguments.port, arguments.data, arguments.socket))
+        uvloop.run(serve(options.host, options.port, options.data, options.socket))
     except (OSError, sqlite3.Error) as error:
-        sys.stderr.write(f"documents cannot serve on {arguments.host}:{arguments.port}: {error}\n")
+        sys.stderr.write(f"documents cannot serve on {options.host}:{options.port}: {error}\n")
         return 2
     return 0
 

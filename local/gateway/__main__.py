@@ -9,12 +9,14 @@ from pathlib import Path
 
 import uvloop
 
+from local import arguments
 from local.frames import AddressError
 from local.gateway.process import QUEUE_DEADLINE_MS, Gateway, PortTaken
 from local.gateway.responses import UnknownVariable
 from local.template import TemplateError, load
 
 EXIT_USAGE = 2  # what the user has to change
+QUEUE_DEADLINE_LONGEST_MS = 900_000  # no function may run longer than 15 minutes either
 
 
 def main() -> int:
@@ -22,19 +24,19 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    arguments = _arguments()
-    state = Path(arguments.state)
-    runtime = arguments.runtime or f"unix:{(state / 'run' / 'gateway.sock').resolve()}"
+    options = _options()
+    state: Path = options.state
+    runtime = options.runtime or f"unix:{(state / 'run' / 'gateway.sock').resolve()}"
     try:
-        template = load(arguments.template, allow_unsupported=arguments.allow_unsupported)
+        template = load(options.template, allow_unsupported=options.allow_unsupported)
         gateway = Gateway(
             template,
             state=state,
-            host=arguments.host,
-            port=arguments.port,
-            console_port=arguments.console_port,
+            host=options.host,
+            port=options.port,
+            console_port=options.console_port,
             runtime=runtime,
-            queue_deadline_s=arguments.queue_deadline_ms / 1000,
+            queue_deadline_s=options.queue_deadline_ms / 1000,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(gateway.run())
@@ -44,19 +46,52 @@ def main() -> int:
     return 0
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m local.gateway", description=__doc__)
-    parser.add_argument("--template", default="template.yaml", help="the SAM template to serve")
-    parser.add_argument("--state", default=".local", help="directory of sockets and logs")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=_port, default=5002, help="port of the API")
-    parser.add_argument("--console-port", type=_port, default=5080, help="port of /metrics")
-    parser.add_argument("--runtime", help="unix:/path or tcp:host:port where environments dial in")
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.gateway",
+        description="Serve the REST API of a SAM template: HTTP here, events to the environments"
+        " that dial in.",
+        epilog="example: python -m local.gateway --template template.yaml --port 5002",
+    )
+    parser.add_argument(
+        "--template", default="template.yaml", help="SAM template (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--state",
+        type=arguments.directory,
+        default=".local",
+        help="directory of sockets and logs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port",
+        type=arguments.port,
+        default=5002,
+        metavar="PORT",
+        help="port of the API (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--console-port",
+        type=arguments.port,
+        default=5080,
+        metavar="PORT",
+        help="port of the console and /metrics (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="ADDRESS",
+        help="unix:/path or tcp:host:port where environments dial in"
+        " (default: run/gateway.sock in the state directory)",
+    )
     parser.add_argument(
         "--queue-deadline-ms",
-        type=int,
+        type=arguments.number(1, QUEUE_DEADLINE_LONGEST_MS),
         default=os.environ.get("QUEUE_DEADLINE_MS", str(QUEUE_DEADLINE_MS)),
-        help="how long an event may wait for an environment",
+        metavar="MS",
+        help="how long an event may wait for an environment"
+        " (or QUEUE_DEADLINE_MS; default: %(default)s)",
     )
     parser.add_argument(
         "--allow-unsupported",
@@ -64,13 +99,6 @@ def _arguments() -> argparse.Namespace:
         help="leave out what the template has and this machine cannot emulate",
     )
     return parser.parse_args()
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65_536:
-        raise argparse.ArgumentTypeError(f"{text} is no port; choose 1 to 65535")
-    return port
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Page:
 
     body: bytes
     content_type: str = "application/json"
+    status: int = 200
 
 
 View = Callable[[], Awaitable[Page]]
@@ -71,7 +72,7 @@ class Console:
             _reply(request, 500, Page(orjson.dumps({"message": "Internal Server Error"})))
             raise
         else:
-            _reply(request, 200, page)
+            _reply(request, page.status, page)
 
 
 def _reply(request: Request, status: int, page: Page) -> None:

@@ -39,6 +39,24 @@ _SET_BY_GATEWAY = frozenset(
     {"x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"}
 )
 
+# 1.3: who comes without IAM, Cognito or an API key; two of these are then filled in.
+_NOBODY = dict.fromkeys(
+    (
+        "accessKey",
+        "accountId",
+        "caller",
+        "cognitoAuthenticationProvider",
+        "cognitoAuthenticationType",
+        "cognitoIdentityId",
+        "cognitoIdentityPoolId",
+        "principalOrgId",
+        "sourceIp",
+        "user",
+        "userAgent",
+        "userArn",
+    )
+)
+
 _RESPONSE_KEYS = frozenset(
     {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 )
@@ -119,50 +137,20 @@ def build_event(  # noqa: PLR0913 - an event has as many sources
 ) -> dict[str, Any]:
     """The event of row 1.1 for `request`; what is absent is None (1.2)."""
     raw_path, query = split_target(request.target)
-    single, multi = _headers(request, context, port)
+    headers, multi_headers = _headers(request, context, port)
     query_single, query_multi = _query(query)
     body, is_base64 = _body(request, binary_types)
-    fields = request.fields
-    host = fields.get("host", "").rpartition(":")[0] or fields.get("host", "")
-    request_context: dict[str, Any] = {
-        "accountId": ACCOUNT_ID,
-        "apiId": API_ID,
-        "deploymentId": API_ID,
-        "domainName": host,
-        "domainPrefix": host.partition(".")[0],
-        "extendedRequestId": context.extended_request_id,
-        "httpMethod": request.method,
-        "identity": {
-            "accessKey": None,
-            "accountId": None,
-            "caller": None,
-            "cognitoAuthenticationProvider": None,
-            "cognitoAuthenticationType": None,
-            "cognitoIdentityId": None,
-            "cognitoIdentityPoolId": None,
-            "principalOrgId": None,
-            "sourceIp": request.peer,
-            "user": None,
-            "userAgent": fields.get("user-agent"),
-            "userArn": None,
-        },
-        "path": f"/{stage}{raw_path}",
-        "protocol": request.protocol,
-        "requestId": context.request_id,
-        "requestTime": request_time(context.epoch_s),
-        "requestTimeEpoch": int(context.epoch_s * 1000),
-        "resourceId": resource,
-        "resourcePath": resource,
-        "stage": stage,
-    }
+    request_context = _request_context(
+        request, context, resource=resource, stage=stage, raw_path=raw_path
+    )
     if authorizer is not None:
         request_context["authorizer"] = authorizer
     return {
         "resource": resource,
         "path": collapse(raw_path),
         "httpMethod": request.method,
-        "headers": single,
-        "multiValueHeaders": multi,
+        "headers": headers,
+        "multiValueHeaders": multi_headers,
         "queryStringParameters": query_single,
         "multiValueQueryStringParameters": query_multi,
         "pathParameters": path_parameters,
@@ -177,6 +165,36 @@ def method_arn(stage: str, method: str, path: str) -> str:
     """What an authorizer is asked about (1.50)."""
     prefix = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}"
     return f"{prefix}/{stage}/{method}/{path.lstrip('/')}"
+
+
+def _request_context(
+    request: Request, context: Context, *, resource: str, stage: str, raw_path: str
+) -> dict[str, Any]:
+    fields = request.fields
+    host = fields.get("host", "")
+    domain = host.rpartition(":")[0] or host
+    return {
+        "accountId": ACCOUNT_ID,
+        "apiId": API_ID,
+        "deploymentId": API_ID,
+        "domainName": domain,
+        "domainPrefix": domain.partition(".")[0],
+        "extendedRequestId": context.extended_request_id,
+        "httpMethod": request.method,
+        "identity": {
+            **_NOBODY,
+            "sourceIp": request.peer,
+            "userAgent": fields.get("user-agent"),
+        },
+        "path": f"/{stage}{raw_path}",
+        "protocol": request.protocol,
+        "requestId": context.request_id,
+        "requestTime": request_time(context.epoch_s),
+        "requestTimeEpoch": int(context.epoch_s * 1000),
+        "resourceId": resource,
+        "resourcePath": resource,
+        "stage": stage,
+    }
 
 
 def _headers(

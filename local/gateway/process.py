@@ -74,7 +74,7 @@ class Gateway:
         )
         metrics.watch(self._pools, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
-        add_views(self._console, template, state)
+        add_views(self._console, template, state, self._pools)
         self._servers = (
             Server(self._api, connections_max=_connections_max()),
             Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import psutil
 from local import status
 from local.depths import QueuesUnreadable, depths
 from local.gateway.console import Console, Page
+from local.gateway.dispatch import Pool
 from local.template import Template
 
 ATTRIBUTES = ["pid", "ppid", "cpu_times", "memory_info"]
 
 
-def add_views(console: Console, template: Template, state: Path) -> None:
-    """Serve `/api/processes` and `/api/queues`; both read in a thread, off the gateway's loop."""
+def add_views(console: Console, template: Template, state: Path, pools: Mapping[str, Pool]) -> None:
+    """Serve `/api/processes` and `/api/queues`, read in a thread, and `/api/ready`."""
 
     async def queues_view() -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(queues, template)))
@@ -25,6 +27,11 @@ def add_views(console: Console, template: Template, state: Path) -> None:
     async def processes_view() -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(processes, state)))
 
+    async def ready_view() -> Page:
+        missing = [name for name in template.hosted if not pools[name].environments]
+        return Page(orjson.dumps({"without_environment": missing}), status=503 if missing else 200)
+
+    console.add_view("/api/ready", ready_view)
     console.add_view("/api/queues", queues_view)
     console.add_view("/api/processes", processes_view)
 

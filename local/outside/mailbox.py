@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from local import arguments
 from local.outside import http, serving
 from local.outside.http import Exchange, Refusal
 from local.outside.journal import Journal
@@ -164,8 +165,20 @@ def main() -> int:
     """Parse the command line and serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m local.outside.mailbox", description=__doc__)
     serving.add_options(parser)
-    parser.add_argument("--smtp-port", type=serving.port, default=1025)
-    parser.add_argument("--http-port", type=serving.port, default=8025)
+    parser.add_argument(
+        "--smtp-port",
+        type=arguments.port,
+        default=1025,
+        metavar="PORT",
+        help="port that takes mails (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--http-port",
+        type=arguments.port,
+        default=8025,
+        metavar="PORT",
+        help="port that shows mails, /messages (default: %(default)s)",
+    )
     return serving.run("mailbox", _serve(parser.parse_args()))
 
 

@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from local import arguments
 from local.outside import charges, http, serving
 from local.outside.charges import Charge, Entry, Money, MoneyOrder, Order
 from local.outside.http import Exchange, Refusal
@@ -213,12 +214,19 @@ def main() -> int:
     """Parse the command line and serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m local.outside.provider", description=__doc__)
     serving.add_options(parser)
-    parser.add_argument("--port", type=serving.port, default=5090)
+    parser.add_argument(
+        "--port",
+        type=arguments.port,
+        default=5090,
+        metavar="PORT",
+        help="port of /charges (default: %(default)s)",
+    )
     parser.add_argument(
         "--latency-ms",
-        type=serving.number(0, LATENCY_MS_MAX),
+        type=arguments.number(0, LATENCY_MS_MAX),
         default=0,
-        help="how long a charge takes before it has its effect",
+        metavar="MS",
+        help="how long a charge takes before it has its effect (default: %(default)s)",
     )
     return serving.run("provider", _serve(parser.parse_args()))
 

@@ -126,24 +126,21 @@ async def _listen(host: str, door: Door) -> asyncio.Server:
         raise StartError(message) from error
 
 
-def number(low: int, high: int) -> Callable[[str], int]:
-    """An argparse type: a whole number from `low` to `high`."""
-
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-port = number(1, 65535)
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that both processes take."""
-    parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS")
-    parser.add_argument("--journal", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="where everything is kept; made if missing",
+    )
 
 
 def run(name: str, main: Coroutine[Any, Any, None]) -> int:

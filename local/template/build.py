@@ -8,7 +8,7 @@ from typing import Any
 from local.template import document as documents
 from local.template import support
 from local.template.api import empty_api, read_api, read_routes
-from local.template.intrinsics import UNKNOWN, Resolver, layer_arn
+from local.template.intrinsics import UNKNOWN, Resolver, is_function, layer_arn
 from local.template.model import Api, Function, Mapping, Queue, Route, Template, TemplateError
 from local.template.reader import Properties, Refusals
 
@@ -305,7 +305,12 @@ class _Builder:
 
 
 def _merge(shared: Any, own: Any) -> Any:
-    """SAM's rule for Globals: dictionaries merge, lists add up, anything else is replaced."""
+    """SAM's rule for Globals: dictionaries merge, lists add up, anything else is replaced.
+
+    Nothing is resolved yet: a function such as `!Ref` is a value, though written as a dictionary.
+    """
+    if is_function(shared) or is_function(own):
+        return own
     if isinstance(shared, dict) and isinstance(own, dict):
         return {**shared, **{k: _merge(shared[k], v) if k in shared else v for k, v in own.items()}}
     if isinstance(shared, list) and isinstance(own, list):

@@ -71,16 +71,14 @@ class Resolver:
         """`value` with every function in it replaced, and NO_VALUE entries left out."""
         if isinstance(value, dict):
             if len(value) == 1 and (name := next(iter(value))) in self._functions:
-                return self._call(name, value[name], where)
+                return _known_here(self._call(name, value[name], where))
             if len(value) == 1 and str(name).startswith("Fn::"):
                 raise self._error(where, f"{name} is not emulated; write the value itself")
             pairs = {key: self.resolve(one, where) for key, one in value.items()}
             return {key: one for key, one in pairs.items() if one is not NO_VALUE}
         if isinstance(value, list):
             return [one for one in (self.resolve(v, where) for v in value) if one is not NO_VALUE]
-        if isinstance(value, str) and "{{resolve:" in value:
-            return UNKNOWN
-        return value
+        return _known_here(value)
 
     def truth(self, value: Any, where: tuple[str, str]) -> bool:
         """A condition as a boolean; one that rests on what only AWS knows is false."""
@@ -234,6 +232,19 @@ class Resolver:
 
     def _named(self, name: str, where: tuple[str, str]) -> Any:
         return self._get_att(name, where) if "." in name else self._ref(name, where)
+
+
+def _known_here(value: Any) -> Any:
+    """`value`, or UNKNOWN where it is a dynamic reference: AWS puts a secret in its place."""
+    return UNKNOWN if isinstance(value, str) and "{{resolve:" in value else value
+
+
+def is_function(value: Any) -> bool:
+    """Tell whether a value of a document is one of CloudFormation's functions."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    name = str(next(iter(value)))
+    return name in ("Ref", "Condition") or name.startswith("Fn::")
 
 
 def layer_arn(logical_id: str) -> str:

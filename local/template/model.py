@@ -125,3 +125,9 @@ class Template:
     queues: ReadOnlyDict[str, Queue]
     mappings: tuple[Mapping, ...]
     warnings: tuple[str, ...]  # what was left out, a sentence each
+
+    @property
+    def hosted(self) -> list[str]:
+        """Functions that the gateway invokes, by logical id."""
+        authorizers = [authorizer.function for authorizer in self.api.authorizers.values()]
+        return sorted({*(route.function for route in self.api.routes), *authorizers})

@@ -89,6 +89,7 @@ LAYER_PROPERTIES_WITHOUT_EFFECT = {
     "Description": _TEXT,
     "LayerName": _TEXT,
     "LicenseInfo": _TEXT,
+    "PublishLambdaVersion": "only $LATEST runs here",
     "RetentionPolicy": "nothing is deployed here",
 }
 

@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 STATUS = ROOT / ".local" / "status.json"
 LOAD_TIMEOUT_S = 300  # start, load and the audit's wait for empty queues
+RESTART_S = 15.0  # the supervisor's longest pause before a restart, and the start itself
 SAMPLE_S = 0.5  # a killed worker's counters die with it, so they are read all the time
 REDELIVERIES = re.compile(r"^worker_redeliveries_total\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
 ALWAYS_ZERO = ("lost", "doubled", "ledger_imbalance", "unresolved")
@@ -68,7 +69,7 @@ def main() -> int:
         killed = 0
         for _ in range(arguments.kills):
             _watch(redeliveries, for_s=arguments.duration / (arguments.kills + 1))
-            killed += _kill_one(chance)
+            killed += _kill_one(chance, redeliveries)
         _watch_until_done(redeliveries, load)
         (report,) = Path(reports).glob("*/report.json")
         return _judge(json.loads(report.read_text()), killed, arguments.kills, redeliveries.total)
@@ -91,21 +92,26 @@ def _watch_until_done(redeliveries: Redeliveries, load: subprocess.Popen[bytes])
         raise SystemExit("F01: the load run did not end")
 
 
-def _kill_one(chance: random.Random) -> int:
-    """Kill -9 one live worker; returns 1 when there was one."""
+def _kill_one(chance: random.Random, redeliveries: Redeliveries) -> bool:
+    """Kill -9 one live worker; whether there was one before the longest restart pause was over."""
+    until = time.monotonic() + RESTART_S
+    while time.monotonic() < until:
+        try:
+            os.kill(chance.choice(_live_workers()), signal.SIGKILL)
+        except (IndexError, ProcessLookupError):  # all of them are about to start again
+            _watch(redeliveries, for_s=SAMPLE_S)
+            continue
+        return True
+    return False
+
+
+def _live_workers() -> list[int]:
     processes = json.loads(STATUS.read_text())["processes"]
-    live = [
+    return [
         each["pid"]
         for each in processes
         if each["name"].startswith("worker") and each["state"] == "running"
     ]
-    if not live:
-        return 0
-    try:
-        os.kill(chance.choice(live), signal.SIGKILL)
-    except ProcessLookupError:
-        return 0
-    return 1
 
 
 def _judge(report: dict[str, object], killed: int, wanted: int, redelivered: float) -> int:

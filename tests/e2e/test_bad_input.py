@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from tests.e2e.conftest import log_in
+from tests.e2e.conftest import assert_problem, log_in
 
 GOOD = b'{"amount":1000,"currency":"EUR","payment_method":"pm_card_visa"}'
 DEEP = b'{"metadata":' + b"[" * 40 + b"]" * 40 + b"}"
@@ -15,14 +15,6 @@ def _post(client, body, headers=None):
     return client.call(
         "POST", "/v1/payments", body, {"Idempotency-Key": uuid.uuid4().hex, **(headers or {})}
     )
-
-
-def _assert_problem(answer, status, code):
-    assert (answer.status, answer.body.get("code")) == (status, code), answer
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.body["status"] == status
-    assert answer.body["request_id"] == answer.headers["x-amzn-requestid"]
-    assert set(answer.body) >= {"type", "title", "detail", "instance", "retryable"}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +43,7 @@ def test_a_bad_body_is_refused_and_makes_no_payment(demo, body, status, code):
 
     answer = _post(demo, body)
 
-    _assert_problem(answer, status, code)
+    assert_problem(answer, status, code)
     assert [each["id"] for each in demo.call("GET", "/v1/payments?limit=1").body["data"]] == [
         each["id"] for each in before
     ]
@@ -60,7 +52,7 @@ def test_a_bad_body_is_refused_and_makes_no_payment(demo, body, status, code):
 def test_another_content_type_is_refused(demo):
     answer = _post(demo, GOOD, {"Content-Type": "text/plain"})
 
-    _assert_problem(answer, 415, "unsupported_media_type")
+    assert_problem(answer, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize(
@@ -75,22 +67,7 @@ def test_another_content_type_is_refused(demo):
 def test_a_payment_needs_a_usable_idempotency_key(demo, headers, code):
     answer = demo.call("POST", "/v1/payments", GOOD, headers)
 
-    _assert_problem(answer, 400, code)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Authorization": ""},
-        {"Authorization": "Bearer nonsense"},
-        {"Authorization": "Basic ZGVtbzpkZW1v"},
-    ],
-)
-def test_no_good_token_is_unauthorized(anybody, headers):
-    answer = _post(anybody, GOOD, headers)
-
-    _assert_problem(answer, 401, "unauthorized")
+    assert_problem(answer, 400, code)
 
 
 def test_a_token_without_the_scope_is_forbidden(base):
@@ -98,17 +75,7 @@ def test_a_token_without_the_scope_is_forbidden(base):
 
     answer = _post(reader, GOOD)
 
-    _assert_problem(answer, 403, "insufficient_scope")
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/nothing"), ("DELETE", "/v1/payments"), ("POST", "/health"), ("GET", "/v1")],
-)
-def test_what_is_no_route_is_answered_as_api_gateway_does(demo, method, path):
-    answer = demo.call(method, path)
-
-    _assert_problem(answer, 403, "no_such_route")
+    assert_problem(answer, 403, "insufficient_scope")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +93,7 @@ def test_what_is_no_route_is_answered_as_api_gateway_does(demo, method, path):
 def test_a_bad_filter_is_named(demo, query, param):
     answer = demo.call("GET", f"/v1/payments?{query}")
 
-    _assert_problem(answer, 422, "invalid_request")
+    assert_problem(answer, 422, "invalid_request")
     assert answer.body["param"] == param
 
 
@@ -139,7 +106,7 @@ def test_a_wrong_client_gets_no_token(anybody):
             {"Content-Type": "application/x-www-form-urlencoded"},
         )
 
-        _assert_problem(answer, 401, "invalid_client")
+        assert_problem(answer, 401, "invalid_client")
 
 
 @pytest.mark.parametrize(
@@ -183,4 +150,4 @@ def test_a_bad_notification_is_refused(demo, change):
         {"Idempotency-Key": uuid.uuid4().hex},
     )
 
-    _assert_problem(answer, 422, answer.body.get("code"))
+    assert_problem(answer, 422, answer.body.get("code"))

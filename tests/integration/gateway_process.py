@@ -200,3 +200,21 @@ def read_response(client: socket.socket) -> tuple[bytes, bytes]:
     while len(body) < length:
         body += client.recv(length - len(body))
     return head, body
+
+
+def start(gateway: GatewayProcess, path: str) -> socket.socket:
+    """Send a request and do not wait for its answer."""
+    client = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return client
+
+
+def finish(client: socket.socket) -> int:
+    """The status of the answer to a request that was started."""
+    with client:
+        head, _ = read_response(client)
+        return int(head.split(b" ", 2)[1])
+
+
+def in_parallel(gateway: GatewayProcess, path: str, count: int) -> list[int]:
+    return [finish(client) for client in [start(gateway, path) for _ in range(count)]]

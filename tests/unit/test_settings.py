@@ -54,3 +54,17 @@ def test_clients_are_read_by_id():
     client = Settings.from_env({"OAUTH_CLIENTS": text}).oauth_clients["demo"]
 
     assert (client.tenant, client.scopes) == ("t", frozenset({"payments:read"}))
+
+
+def test_a_value_may_stand_in_a_file_that_wins_over_the_variable(tmp_path):
+    secret = tmp_path / "mongo_url"
+    secret.write_text("mongodb://user:password@host\n")
+
+    settings = Settings.from_env({"MONGO_URL": "mongodb://other", "MONGO_URL_FILE": str(secret)})
+
+    assert settings.mongo_url == "mongodb://user:password@host"
+
+
+def test_a_secrets_file_that_cannot_be_read_is_refused_by_name(tmp_path):
+    with pytest.raises(SettingsError, match=r"TOKEN_PRIVATE_KEY_FILE=.*No such file"):
+        Settings.from_env({"TOKEN_PRIVATE_KEY_FILE": str(tmp_path / "missing")})

@@ -100,6 +100,25 @@ Globals:
     ]
 
 
+def test_a_global_that_is_a_function_is_replaced_whole_as_sam_does(read):
+    before = """
+Conditions: {Never: !Equals [a, b]}
+Globals:
+  Function:
+    Timeout: !If [Never, 7, 8]
+    Environment: {Variables: {A: !If [Never, b, c], B: d, C: !If [Never, e, f]}}
+"""
+    resources = f"""{FUNCTION}
+      Timeout: !Ref AWS::NoValue
+      Environment: {{Variables: {{A: !Ref AWS::NoValue, B: !Ref AWS::Region}}}}
+"""
+
+    function = read(resources, before=before).functions["Pages"]
+
+    assert function.timeout_s == 3
+    assert function.environment == {"B": "eu-west-1", "C": "f"}
+
+
 def test_environments_are_read_from_the_metadata(read):
     metadata = "    Metadata: {BuildMethod: makefile, Spillway: {Environments: 3}}\n"
 
@@ -290,13 +309,18 @@ def test_a_parameter_can_be_given(read):
 
 def test_what_only_aws_knows_is_left_out_of_the_environment_with_a_warning(read):
     resources = f"""{property_of_function("Environment:")}
-        Variables: {{HOST: !GetAtt Cache.Endpoint.Address, SECRET: "{{{{resolve:ssm:a}}}}", A: b}}
+        Variables:
+          HOST: !GetAtt Cache.Endpoint.Address
+          SECRET: "{{{{resolve:ssm:a}}}}"
+          OTHER: !Sub "{{{{resolve:secretsmanager:${{AWS::StackName}}:SecretString:A}}}}"
+          A: b
   Cache: {{Type: AWS::ElastiCache::ServerlessCache}}
 """
     template = read(resources)
 
     assert template.functions["Pages"].environment == {"A": "b"}
-    assert ["HOST" in template.warnings[0], "SECRET" in template.warnings[1]] == [True, True]
+    left_out = [warning.split(": ")[-2].split(".")[-1] for warning in template.warnings]
+    assert left_out == ["HOST", "SECRET", "OTHER"]
 
 
 def test_aws_novalue_removes_a_property(read):

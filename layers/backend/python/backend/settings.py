@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 
@@ -114,17 +115,30 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read every setting from `environ`; raises SettingsError naming the first bad variable."""
+        """Read every setting from `environ`; raises SettingsError naming the first bad variable.
+
+        NAME_FILE in the place of NAME names a file that holds the value, as container secrets do.
+        """
         values: dict[str, Any] = {}
         for each in fields(cls):
             name = each.name.upper()
-            raw = environ.get(name, each.metadata["default"])
+            raw = _raw(environ, name, each.metadata["default"])
             try:
                 values[each.name] = each.metadata["parse"](raw)
             except (ValueError, KeyError, TypeError) as error:
                 shown = "(hidden)" if not each.repr else repr(raw)
                 raise SettingsError(f"{name}={shown}: {error}") from error
         return cls(**values)
+
+
+def _raw(environ: Mapping[str, str], name: str, default: str) -> str:
+    path = environ.get(f"{name}_FILE")
+    if path is None:
+        return environ.get(name, default)
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE={path!r}: {error.strerror}") from error
 
 
 assert all(each.default is MISSING for each in fields(Settings))  # from_env is the only reader

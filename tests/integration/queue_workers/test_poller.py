@@ -247,6 +247,22 @@ def test_a_stopping_worker_does_not_wait_for_requests(site: Site):
     environment.close()
 
 
+def test_nothing_is_received_when_the_environment_goes_while_requests_wait(site: Site):
+    environment = site.environment()
+    site.queue.send("{}")
+    handled = site.run_once()
+    environment.answer(environment.take())
+    assert handled.result() == 1
+    site.queue.send("{}")
+
+    def last_waited_s() -> float:
+        environment.close()
+        return 0.0
+
+    assert site.run_once(last_waited_s=last_waited_s).result(timeout=5) == 0
+    assert site.queue.receive()[0].receive_count == 1
+
+
 def test_a_window_gathers_more_than_one_receive_gives(site: Site):
     environment = site.environment()
     site.queue.send_batch([json.dumps({"n": number}) for number in range(15)])

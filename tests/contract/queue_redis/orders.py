@@ -1,0 +1,52 @@
+"""The queue of orders, and what Redis holds of it, read and written past the queue."""
+
+import math
+from typing import Any
+
+from backend.queues.redis_queue import Keys, RedisQueue
+
+Server = Any  # redis-py types its answers as bytes or text, whatever decode_responses says
+KEYS = Keys("orders")
+DEAD = Keys("orders-dlq")
+
+# id -> (receive count, seconds from now until it is visible); negative: visible since then
+State = dict[str, tuple[int, int]]
+
+
+def orders(url: str, *, depth_max: int = 1000) -> RedisQueue:
+    return RedisQueue(
+        "orders",
+        max_receive_count=2,
+        dead_letter="orders-dlq",
+        depth_max=depth_max,
+        redis_url=url,
+    )
+
+
+def put(server: Server, keys: Keys, state: State) -> None:
+    now_ms = milliseconds(server)
+    for id_, (count, visible_in_s) in state.items():
+        server.zadd(keys.visible_at, {id_: now_ms + visible_in_s * 1000})
+        server.hset(keys.entries, id_, f"\nbody of {id_}")
+        server.hset(keys.progress, id_, f"{count}|{now_ms - 9000}|0|")
+
+
+def state_of(server: Server, keys: Keys) -> State:
+    """Read the queue, checking that its three structures hold the same messages."""
+    now_ms = milliseconds(server)
+    visible_at = dict(server.zrange(keys.visible_at, 0, -1, withscores=True))
+    progress = server.hgetall(keys.progress)
+    assert set(visible_at) == set(progress) == set(server.hkeys(keys.entries))
+    return {
+        id_: (int(progress[id_].split("|")[0]), math.ceil((at - now_ms) / 1000))
+        for id_, at in visible_at.items()
+    }
+
+
+def milliseconds(server: Server) -> int:
+    seconds, micros = server.time()
+    return int(seconds * 1000 + micros // 1000)
+
+
+def calls(server: Server, command: str) -> int:
+    return int(server.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))

@@ -1,0 +1,121 @@
+"""A request becomes a REST event, and what the handler returns an answer."""
+
+import json
+import time
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.integration.gateway_process import returns
+
+
+def test_the_function_gets_the_request_as_a_rest_event(shared):
+    """1.1, 1.4, 1.8, 1.11, 1.12."""
+    answer = shared.request(
+        "POST", "/pages/one?b=1&a=%20x+y&b=2", b'{"k":"\xc3\xa9"}', {"X-FoO": "v"}
+    )
+
+    event = answer.json
+    assert answer.status == 200
+    assert event["resource"] == "/pages/{name}"
+    assert event["path"] == "/pages/one"
+    assert event["requestContext"]["path"] == "/prod/pages/one"
+    assert event["pathParameters"] == {"name": "one"}
+    assert event["queryStringParameters"] == {"b": "2", "a": " x y"}
+    assert event["multiValueQueryStringParameters"] == {"b": ["1", "2"], "a": [" x y"]}
+    assert event["headers"]["X-FoO"] == "v"
+    assert event["body"] == '{"k":"é"}'
+
+
+def test_the_answer_bears_the_ids_of_the_event(shared):
+    """1.26: x-amzn-RequestId, x-amz-apigw-id and X-Amzn-Trace-Id."""
+    answer = shared.request("GET", "/pages/one")
+
+    context = answer.json["requestContext"]
+    assert answer.headers["x-amzn-RequestId"] == context["requestId"]
+    assert answer.headers["x-amz-apigw-id"] == context["extendedRequestId"]
+    assert answer.headers["X-Amzn-Trace-Id"] == answer.json["headers"]["X-Amzn-Trace-Id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nope"), ("GET", "/pages"), ("PUT", "/rare")]
+)
+def test_no_route_and_no_method_are_missing_authentication_token(shared, method, path):
+    """1.30, worded by the template."""
+    answer = shared.request(method, path)
+
+    assert answer.status == 404
+    assert answer.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Kind"] == "no route"
+    assert answer.json == {"detail": "Missing Authentication Token", "path": f"/prod{path}"}
+
+
+def test_a_path_with_a_quote_leaves_the_answer_json(shared):
+    head = b'GET /a"b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+
+    body = shared.raw(head).partition(b"\r\n\r\n")[2]
+
+    assert json.loads(body)["path"] == '/prod/a"b'
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"error": {"errorType": "ValueError", "errorMessage": "no"}},
+        {"result": "text"},
+        {"result": {"statusCode": 200, "unknown": 1}},
+        {"result": {"headers": {"X-A": "b\r\nX-Evil: 1"}}},
+        {"die": True},
+    ],
+)
+def test_a_function_that_fails_is_a_502(gateway, frame):
+    """1.20, 1.22, 1.31."""
+    gateway.environment("Pages", lambda _: frame)
+
+    answer = gateway.request("GET", "/pages/one")
+
+    assert answer.status == 502
+    assert answer.json == {"message": "Internal server error"}
+    assert answer.headers["x-amzn-ErrorType"] == "InternalServerErrorException"
+    assert "X-Evil" not in answer.headers
+
+
+def test_an_environment_that_dies_is_logged_with_its_reason(gateway):
+    """2.10."""
+    gateway.environment("Pages", lambda _: {"die": True})
+    gateway.request("GET", "/pages/one")
+    log = gateway.state / "logs" / "functions" / "Pages.log"
+
+    wait_until(lambda: log.exists() and "Runtime.ExitError" in log.read_text())
+
+
+def test_an_environment_that_dies_at_its_deadline_timed_out(gateway):
+    """2.8."""
+
+    def hang(frame):
+        wait_until(lambda: time.time() * 1000 >= frame["deadline_ms"])
+        return {"die": True}
+
+    gateway.environment("Pages", hang)
+
+    assert gateway.request("GET", "/pages/one").status == 502
+    assert gateway.metric('gateway_invoke_timeouts_total{function="Pages"}') == 1
+    log = gateway.state / "logs" / "functions" / "Pages.log"
+    wait_until(lambda: log.exists() and "Task timed out after 1.00 seconds" in log.read_text())
+
+
+def test_a_binary_body_comes_as_base64_and_goes_back_as_bytes(gateway):
+    """1.14, 1.25."""
+    environment = gateway.environment(
+        "Pages", returns({"body": "/wAB", "isBase64Encoded": True, "statusCode": 200})
+    )
+
+    png = {"Content-Type": "image/png"}
+    binary = gateway.request("POST", "/pages/one", b"\xff\x00", {**png, "Accept": "image/png"})
+    text = gateway.request("POST", "/pages/one", b"\xff\x00", {"Accept": "image/*"})
+
+    assert (binary.body, text.body) == (b"\xff\x00\x01", b"/wAB")
+    assert environment.events[0]["body"] == "/wA="
+    assert environment.events[0]["isBase64Encoded"] is True
+    assert environment.events[1]["isBase64Encoded"] is False

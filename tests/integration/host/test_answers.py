@@ -1,0 +1,89 @@
+"""Events in, answers out: results, errors and what was printed."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.host.invoker import Invoker, Peer
+
+
+def test_an_environment_says_hello_and_answers_one_event_after_another(peer: Peer):
+    first, second = peer.invoke("pid"), peer.invoke("pid")
+
+    assert peer.hello["hello"] == 1
+    assert peer.hello["function"] == "Echo"
+    assert peer.hello["init_ms"] > 0
+    assert first["id"] == "request-1"
+    assert first["result"]["pid"] == second["result"]["pid"] == peer.hello["pid"]
+    assert (first["result"]["served"], second["result"]["served"]) == (1, 2)
+    assert first["duration_ms"] >= 0
+    assert first["max_memory_mb"] > 1
+
+
+def test_what_the_handler_prints_comes_with_its_answer_and_what_the_import_printed_does_not(
+    peer: Peer, invoker: Invoker
+):
+    assert peer.invoke("say", word="one")["stdout"] == "said one\n"
+    assert peer.invoke("pid")["stdout"] == ""
+    assert peer.invoke("say", word="ü")["stdout"] == "said ü\n"
+    assert "printed by the import" in invoker.log.read_text()
+
+
+def test_output_beyond_the_bound_is_cut_and_said_so(peer: Peer):
+    printed = peer.invoke("flood")["stdout"]
+
+    assert len(printed) < 300_000
+    assert printed.endswith("more bytes of output were cut]\n")
+    assert peer.invoke("say", word="after")["stdout"] == "said after\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [
+        ("decimal", {"whole": 12, "part": 1.5}),
+        ("none", None),
+        ("text", "ä ☂"),
+        ("bytes", {"raw": True}),
+    ],
+)
+def test_a_result_is_encoded_as_lambda_does(peer: Peer, kind: str, result: Any):
+    assert peer.invoke("returned", kind=kind)["result"] == result
+
+
+@pytest.mark.parametrize("kind", ["nan", "object", "date"])
+def test_a_result_that_is_no_json_is_a_marshal_error_and_the_environment_lives_on(
+    peer: Peer, kind: str
+):
+    answer = peer.invoke("returned", kind=kind)
+
+    assert answer["error"]["errorType"] == "Runtime.MarshalError"
+    assert "result" not in answer
+    assert peer.invoke("pid")["result"]["served"] == 1
+
+
+def test_a_result_over_six_megabytes_is_refused_with_lambdas_error(peer: Peer):
+    error = peer.invoke("returned", kind="large")["error"]
+
+    assert error["errorType"] == "Function.ResponseSizeTooLarge"
+    assert "6291556 bytes" in error["errorMessage"]
+
+
+def test_an_exception_is_answered_with_its_trace_and_logged(peer: Peer, invoker: Invoker):
+    error = peer.invoke("fail")["error"]
+
+    assert error["errorType"] == "ValueError"
+    assert error["errorMessage"] == "no such thing"
+    assert error["requestId"] == "request-1"
+    assert error["stackTrace"][0].startswith(f'  File "{invoker.folder}/code/echo.py"')
+    assert "[ERROR] ValueError: no such thing" in invoker.log.read_text()
+
+
+def test_a_handler_that_cannot_be_imported_fails_every_event_by_name(invoker: Invoker):
+    invoker.start("Broken")
+    peer = invoker.accept()
+    errors = [peer.invoke("pid")["error"] for _ in range(2)]
+
+    assert errors[0] == errors[1]
+    assert errors[0]["errorType"] == "Runtime.ImportModuleError"
+    assert "No module named 'there_is_no_such_module'" in errors[0]["errorMessage"]
+    assert "Traceback" in invoker.log.read_text()

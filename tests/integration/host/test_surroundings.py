@@ -1,0 +1,86 @@
+"""What a handler finds around it is what it finds on Lambda."""
+
+import os
+
+import psutil
+
+from tests.integration.host.invoker import Invoker, Peer
+
+
+def test_environments_share_one_import_and_a_layer_is_on_the_path(invoker: Invoker):
+    host = invoker.start(environments=2)
+    results = [invoker.accept().invoke("pid")["result"] for _ in range(2)]
+
+    assert results[0]["pid"] != results[1]["pid"]
+    assert [result["imported_by"] for result in results] == [host, host]
+    assert results[0]["word"] == "layered"
+
+
+def test_hooks_after_a_restore_run_in_every_environment_and_one_that_fails_stops_nobody(
+    invoker: Invoker,
+):
+    invoker.start(environments=2)
+    peers = [invoker.accept() for _ in range(2)]
+
+    for peer in peers:
+        assert peer.invoke("restored")["result"] == [peer.hello["pid"]]
+    assert "echo.fail_to_connect failed after the fork: not there yet" in invoker.log.read_text()
+
+
+def test_an_environment_steps_back_behind_the_servers_it_calls(peer: Peer):
+    assert psutil.Process(peer.hello["pid"]).nice() == min(19, os.nice(0) + 10)
+
+
+def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
+    names = [
+        "GREETING",
+        "OVERRIDDEN",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "_HANDLER",
+        "TZ",
+        "AWS_SAM_LOCAL",
+    ]
+    names += ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_REGION"]
+
+    assert peer.invoke("environment", names=names)["result"] == {
+        "GREETING": "hello",
+        "OVERRIDDEN": "host",
+        "AWS_LAMBDA_FUNCTION_NAME": "echo-function",
+        "_HANDLER": "echo.handler",
+        "TZ": ":UTC",
+        "AWS_SAM_LOCAL": "true",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_REGION": "us-east-1",
+    }
+
+
+def test_the_context_is_lambdas(peer: Peer):
+    context = peer.invoke("context", within_s=10)["result"]
+
+    assert 5_000 < context.pop("remaining") <= 10_000
+    assert context == {
+        "id": "request-1",
+        "name": "echo-function",
+        "memory": "256",
+        "arn": "arn:aws:lambda:us-east-1:000000000000:function:echo-function",
+        "trace": "Root=1-2-3",
+    }
+
+
+def test_the_remaining_time_is_never_negative(peer: Peer):
+    assert peer.invoke("late_remaining", within_s=0.3)["result"] == 0
+
+
+def test_a_handler_may_open_as_many_files_as_on_lambda(peer: Peer):
+    assert peer.invoke("open_files")["result"] == 1024
+
+
+def test_the_temporary_directory_outlives_the_process(invoker: Invoker):
+    invoker.start(environments=2)
+    first, other = invoker.accept(), invoker.accept()
+    directory = first.invoke("temporary")["result"]
+    first.ask("hang", within_s=0.1)
+    successor = invoker.accept()
+
+    assert successor.invoke("temporary")["result"] == directory
+    assert other.invoke("temporary")["result"] != directory

@@ -1,0 +1,79 @@
+"""The doors of notifications: its API, its worker, its queue."""
+
+import hashlib
+import json
+
+import pytest
+import redis
+
+from tests.integration.function_process import receive_all
+from tests.integration.notifications.bodies import SCOPES, welcome
+
+
+@pytest.fixture
+def api(function, tenant):
+    """Sends a request as this test's tenant."""
+    process = function("notifications.app.app")
+
+    def request(method, resource="/v1/notifications", **parts):
+        return process.request(method, resource, **{"tenant": tenant, "scope": SCOPES, **parts})
+
+    return request
+
+
+@pytest.fixture
+def worker(function):
+    return function("notifications.app.worker")
+
+
+@pytest.fixture
+def create(api):
+    """Asks for a notification under a key."""
+
+    def post(key, **changes):
+        return api("POST", body=welcome(**changes), headers={"Idempotency-Key": key})
+
+    return post
+
+
+@pytest.fixture
+def show(api):
+    """Reads a notification."""
+
+    def get(notification_id):
+        return api(
+            "GET",
+            "/v1/notifications/{notification_id}",
+            path={"notification_id": notification_id},
+        ).body
+
+    return get
+
+
+@pytest.fixture
+def messages(queue):
+    """Receives everything that was sent to be delivered."""
+    return lambda: receive_all(queue("notifications"))
+
+
+@pytest.fixture
+def forget_replays(valkey):
+    """Empties Redis, as an eviction or the end of a record's life would."""
+    return redis.Redis.from_url(valkey).flushall
+
+
+@pytest.fixture
+def deliver_wish(queue, worker):
+    """Sends what another domain would, and lets the worker have it."""
+
+    def deliver(wish):
+        queue("notifications").send(json.dumps(wish))
+        assert worker.consume(receive_all(queue("notifications"))) == []
+
+    return deliver
+
+
+@pytest.fixture
+def address(tenant):
+    """An address that no other test writes to."""
+    return f"{hashlib.sha256(tenant.encode()).hexdigest()[:16]}@example.com"

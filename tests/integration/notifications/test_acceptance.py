@@ -1,0 +1,171 @@
+"""Asking for a notification: accepted once, refused by name, shown to its tenant alone."""
+
+import pytest
+
+from tests.conftest import free_port
+from tests.integration.notifications.bodies import SCOPES, welcome
+
+
+def test_a_notification_is_accepted_delivered_and_shown(
+    create, show, worker, messages, mailbox, address
+):
+    answer = create("k", to=address)
+    queued = show(answer.body["id"])
+    failed = worker.consume(messages())
+    shown = show(answer.body["id"])
+
+    assert (answer.status, answer.body["status"]) == (202, "queued")
+    assert answer.headers["location"] == f"/v1/notifications/{answer.body['id']}"
+    assert (queued["status"], queued["attempts"]) == ("queued", [])
+    assert failed == []
+    assert (shown["status"], shown["template"], shown["template_version"]) == (
+        "delivered",
+        "welcome",
+        1,
+    )
+    assert [(each["result"], each["code"]) for each in shown["attempts"]] == [("delivered", 250)]
+    [mail] = mailbox.mails_to(address)
+    assert mail["message_id"] == f"<{answer.body['id']}@spillway.example>"
+
+
+def test_the_same_key_and_body_is_answered_again_and_delivered_once(
+    create, worker, messages, mailbox, address
+):
+    answers = [create("k", to=address) for _ in range(3)]
+    batch = messages()
+    worker.consume(batch)
+    late = create("k", to=address)
+    worker.consume([*batch, *messages()])
+
+    assert {answer.text for answer in (*answers, late)} == {answers[0].text}
+    assert [each.headers.get("idempotent-replayed") for each in (*answers, late)] == [
+        None,
+        "true",
+        "true",
+        "true",
+    ]
+    assert len(mailbox.mails_to(address)) == 1
+
+
+def test_a_repeat_is_answered_alike_when_the_replay_cache_has_lost_it(
+    create, messages, forget_replays
+):
+    first = create("k")
+    messages()
+    forget_replays()
+    again = create("k")
+
+    assert (again.status, again.text) == (first.status, first.text)
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_the_same_key_with_another_body_is_refused(create, show, forget_replays, is_cached):
+    first = create("k")
+    if not is_cached:
+        forget_replays()
+    other = create("k", variables={"name": "Bob"})
+
+    assert (other.status, other.body["code"]) == (422, "idempotency_key_reused")
+    assert show(first.body["id"])["subject"] == "Welcome, Ada"
+
+
+def test_the_same_key_of_another_tenant_is_another_notification(create, api):
+    first = create("k")
+    other = api(
+        "POST", body=welcome(), headers={"Idempotency-Key": "k"}, tenant="somebody-else-altogether"
+    )
+
+    assert first.body["id"] != other.body["id"]
+
+
+def test_a_repeat_sends_what_the_queue_refused(start, create, worker, messages, mailbox, address):
+    process = start("notifications.app.app", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    refused = process.request(
+        "POST",
+        "/v1/notifications",
+        body=welcome(to=address),
+        headers={"Idempotency-Key": "k"},
+        tenant="a_repeat_sends_what_the_queue_refused",
+        scope=SCOPES,
+    )
+    unsent = messages()
+    repeated = create("k", to=address)
+    worker.consume(messages())
+
+    assert (refused.status, refused.body["code"]) == (503, "queue_unavailable")
+    assert unsent == []
+    assert (repeated.status, repeated.headers["idempotent-replayed"]) == (202, "true")
+    assert len(mailbox.mails_to(address)) == 1
+
+
+def test_send_after_holds_the_message_back(create, messages, queue):
+    soon = create("k", send_after="2001-01-01T00:00:00Z")
+    assert len(messages()) == 1
+    assert soon.status == 202
+
+    late = create("late", send_after="2999-01-01T00:00:00Z")
+    assert (late.status, late.body["code"]) == (422, "send_after_too_late")
+
+
+def test_a_list_is_newest_first_in_pages_and_the_tenants_own(create, api):
+    ids = [create(f"k{i}").body["id"] for i in range(5)]
+    seen: list[str] = []
+    after: dict[str, str] = {}
+    for _ in range(3):
+        page = api("GET", query={"limit": "2", **after}).body
+        seen += [each["id"] for each in page["data"]]
+        after = {"starting_after": seen[-1]}
+
+    assert (sorted(seen), page["has_more"]) == (sorted(ids), False)
+    made = [each["created_at"] for each in api("GET").body["data"]]
+    assert made == sorted(made, reverse=True)
+    assert api("GET", tenant="nobody-has-this-name").body == {"data": [], "has_more": False}
+
+
+def test_another_tenants_notification_is_not_found(create, function):
+    answer = function("notifications.app.app").request(
+        "GET",
+        "/v1/notifications/{notification_id}",
+        path={"notification_id": create("k").body["id"]},
+        tenant="somebody-else",
+        scope=SCOPES,
+    )
+
+    assert (answer.status, answer.body["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "param"),
+    [
+        ({"channel": "sms"}, "channel_not_supported", "channel"),
+        ({"channel": "pigeon"}, "invalid_request", "channel"),
+        ({"to": "nobody"}, "invalid_request", "to"),
+        ({"to": "a@example.com\n"}, "invalid_request", "to"),
+        ({"to": "a@example.com\r\nRCPT TO:<b@example.com>"}, "invalid_request", "to"),
+        ({"to": "a@example.com,b@example.com"}, "invalid_request", "to"),
+        ({"template": "nothing"}, "unknown_template", "template"),
+        ({"variables": {}}, "invalid_variables", "variables.name"),
+        ({"variables": {"name": 1}}, "invalid_variables", "variables.name"),
+        ({"variables": {"name": "A", "age": 1}}, "invalid_variables", "variables.age"),
+        ({"variables": {"name": "A\r\nBcc: b@example.com"}}, "invalid_variables", "variables.name"),
+        ({"variables": {"name": "A\n"}}, "invalid_variables", "variables.name"),
+        ({"variables": {"name": "A\u2028B"}}, "invalid_variables", "variables.name"),
+        ({"send_after": "tomorrow"}, "invalid_request", "send_after"),
+        ({"priority": 1}, "invalid_request", "priority"),
+    ],
+)
+def test_a_wrong_notification_is_refused_and_nothing_is_stored(
+    create, api, messages, changes, code, param
+):
+    answer = create("k", **changes)
+
+    assert (answer.status, answer.body["code"], answer.body.get("param")) == (422, code, param)
+    assert api("GET").body["data"] == []
+    assert messages() == []
+
+
+def test_a_notification_needs_an_idempotency_key(api):
+    answer = api("POST", body=welcome())
+
+    assert (answer.status, answer.body["code"]) == (400, "idempotency_key_required")

@@ -1,0 +1,147 @@
+"""Mails go out once each, whatever workers and mail servers do meanwhile."""
+
+import email
+import email.policy
+
+import pytest
+
+from notifications.smtp import SmtpConnection
+from tests.conftest import free_port
+from tests.integration.function_process import sqs_event
+from tests.integration.scripted_smtp import ScriptedSmtp
+
+
+def test_a_mail_has_a_text_and_an_escaped_html_part(create, worker, messages, mailbox, address):
+    create("k", to=address, variables={"name": "Zoë <b>"})
+    worker.consume(messages())
+    [listed] = mailbox.mails_to(address)
+    mail = email.message_from_bytes(mailbox.raw(listed["sequence"]), policy=email.policy.default)
+
+    assert mail["Subject"] == "Welcome, Zoë <b>"
+    assert (mail["To"], mail["From"].addresses[0].addr_spec) == (
+        address,
+        "no-reply@spillway.example",
+    )
+    text, html = mail.iter_parts()
+    assert text.get_content().splitlines() == ["Hello Zoë <b>,", "", "your account is ready."]
+    assert "<p>Hello Zoë &lt;b&gt;,</p>" in html.get_content()
+    assert not mail.defects
+
+
+def test_a_batch_is_sent_over_one_connection(start, create, messages):
+    ids = [create(f"k{i}", to=f"reader.{i}@example.com").body["id"] for i in range(10)]
+    with ScriptedSmtp() as server:
+        worker = start("notifications.app.worker", SMTP_URL=server.url)
+        batch = messages()
+
+        assert worker.consume(batch[:5]) == []
+        assert worker.consume(batch[5:]) == []
+    assert server.connections == 1
+    assert sorted(server.message_ids()) == sorted(f"<{each}@spillway.example>" for each in ids)
+
+
+def test_two_workers_with_the_same_messages_send_each_mail_once(
+    start, create, messages, mailbox, address
+):
+    workers = [start("notifications.app.worker") for _ in range(2)]
+    for number in range(10):
+        ids = [create(f"{number}.{i}", to=address).body["id"] for i in range(4)]
+        batch = messages()
+        for each in workers:
+            each.begin(sqs_event(batch))
+        for each in workers:
+            each.end()
+        assert len(ids) == len(batch)
+
+    assert len(mailbox.mails_to(address)) == 40
+
+
+def test_a_worker_killed_before_it_stores_the_outcome_is_made_good_under_the_same_message_id(
+    killed_at, create, show, worker, messages, mailbox, database
+):
+    address = "killed.before.it.stores@example.com"
+    notification_id = create("k", to=address).body["id"]
+    [message] = messages()
+    killed_at(b"delivered", "notifications.app.worker", [message])
+    cut_short = show(notification_id)
+    too_early = worker.consume([message])
+    database["notifications"].update_one({"_id": notification_id}, {"$set": {"claimable_at_ms": 1}})
+    in_time = worker.consume([message])
+
+    assert (cut_short["status"], cut_short["attempts"][0]["result"]) == ("sending", "unknown")
+    assert (too_early, in_time) == ([message.message_id], [])
+    assert show(notification_id)["status"] == "delivered"
+    assert [each["message_id"] for each in mailbox.mails_to(address)] == [
+        f"<{notification_id}@spillway.example>"
+    ] * 2
+
+
+def test_a_mail_that_is_refused_for_good_fails_with_its_reason(start, create, show, messages):
+    ids = {name: create(name, to=f"{name}@example.com").body["id"] for name in ("a", "no", "b")}
+    with ScriptedSmtp(rcpt={"no@example.com": "550 5.1.1 nobody of that name"}) as server:
+        worker = start("notifications.app.worker", SMTP_URL=server.url)
+
+        assert worker.consume(messages()) == []
+    shown = {name: show(each) for name, each in ids.items()}
+    assert {name: each["status"] for name, each in shown.items()} == {
+        "a": "delivered",
+        "no": "failed",
+        "b": "delivered",
+    }
+    assert shown["no"]["failure"] == "5.1.1 nobody of that name"
+    assert len(server.mails) == 2
+
+
+@pytest.mark.parametrize("offers_pipelining", [True, False])
+def test_a_mail_that_is_refused_for_now_comes_back(
+    start, create, show, worker, messages, offers_pipelining
+):
+    ids = {name: create(name, to=f"{name}@example.com").body["id"] for name in ("later", "now")}
+    batch = messages()
+    with ScriptedSmtp(
+        rcpt={"later@example.com": "451 4.7.1 greylisted"}, offers_pipelining=offers_pipelining
+    ) as server:
+        impatient = start("notifications.app.worker", SMTP_URL=server.url)
+        [failed] = impatient.consume(batch)
+        assert len(server.mails) == 1
+    queued = show(ids["later"])
+    [again] = [each for each in batch if each.message_id == failed]
+
+    assert (queued["status"], queued["attempts"][0]["code"]) == ("queued", 451)
+    assert worker.consume([again]) == []
+    assert show(ids["later"])["status"] == "delivered"
+    assert [each["result"] for each in show(ids["later"])["attempts"]] == ["deferred", "delivered"]
+
+
+def test_a_mail_server_that_does_not_answer_gives_the_messages_back(
+    start, create, show, worker, messages
+):
+    notification_id = create("k").body["id"]
+    batch = messages()
+    unlucky = start("notifications.app.worker", SMTP_URL=f"smtp://127.0.0.1:{free_port()}")
+
+    assert unlucky.consume(batch) == [batch[0].message_id]
+    assert show(notification_id)["status"] == "queued"
+    assert worker.consume(batch) == []
+    assert show(notification_id)["status"] == "delivered"
+
+
+def test_a_worker_connects_anew_when_the_mail_server_has_hung_up(start, create, messages):
+    with ScriptedSmtp(mails_a_connection=1) as server:
+        worker = start("notifications.app.worker", SMTP_URL=server.url)
+        for number in range(3):
+            create(f"k{number}")
+            assert worker.consume(messages()) == []
+
+    assert (server.connections, len(server.mails)) == (3, 3)
+
+
+def test_a_line_that_begins_with_a_dot_arrives_as_it_is(mailbox):
+    raw = b"Subject: dots\r\n\r\n.\r\n..one\r\n. two\r\n"
+    connection = SmtpConnection(("127.0.0.1", mailbox.smtp_port))
+    [outcome] = connection.send_all("a@example.com", [("dots@example.com", raw)])
+    connection.close()
+
+    assert outcome.result == "delivered"
+    [mail] = mailbox.mails_to("dots@example.com")
+    assert mailbox.raw(mail["sequence"]) == raw

@@ -1,0 +1,82 @@
+"""Every program says what it cannot use in one sentence and ends with status 2."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOST = ["local.host", "--function", "PaymentsFunction"]
+PROGRAMS = [
+    "local",
+    "local up",
+    "local.gateway",
+    "local.host",
+    "local.documents",
+    "local.outside.provider",
+    "local.outside.mailbox",
+    "queue_workers",
+    "loadtest",
+]
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = f"{ROOT}:{ROOT / 'functions'}:{ROOT / 'layers/backend/python'}"
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_explains_itself(program: str) -> None:
+    shown = run(*program.split(), "--help")
+
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"usage: python -m {program}")
+    assert shown.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["local", "up", "--port", "99999"], "'99999' is no whole number from 1 to 65535"),
+        (["local", "up", "--template", "none.yaml"], "none.yaml: cannot read the template"),
+        (["local", "up", "--state", "/dev/null/x"], "/dev/null/x cannot be made"),
+        (["local", "logs", "--state", "/nowhere"], "there is no /nowhere/logs"),
+        (["local", "logs", "-n", "-3"], "'-3' is no whole number from 0"),
+        (["local", "queues", "--state", "/nowhere"], "the system is not running"),
+        (["local.gateway", "--port", "many"], "'many' is no whole number from 1 to 65535"),
+        (["local.gateway", "--state", "/dev/null/x"], "/dev/null/x cannot be made"),
+        (["local.gateway", "--queue-deadline-ms", "0"], "'0' is no whole number from 1"),
+        ([*HOST, "--connect", "tcp:localhost:70000"], "is no address"),
+        ([*HOST, "--connect", "unix:/x", "--environments", "0"], "'0' is no whole number from 1"),
+        (["local.documents", "--data", "x", "--port", "99999"], "'99999' is no whole number"),
+        (["local.outside.provider", "--journal", "/dev/null/x"], "cannot be opened"),
+        (["queue_workers", "--index", "-1"], "'-1' is no whole number from 0"),
+        (["queue_workers", "--metrics-port", "99999"], "'99999' is no whole number"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_used_is_one_sentence_and_status_2(
+    arguments: list[str], sentence: str
+) -> None:
+    refused = run(*arguments)
+
+    assert refused.returncode == 2
+    assert sentence in refused.stderr.splitlines()[-1]
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_function_that_is_not_there_is_answered_with_those_that_are() -> None:
+    refused = run("local.host", "--function", "Nobody", "--connect", "unix:/nowhere")
+
+    assert refused.returncode == 2
+    assert "has no function Nobody; it has AnalyticsFunction, " in refused.stderr
