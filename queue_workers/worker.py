@@ -21,12 +21,13 @@ from backend.errors import QueueUnavailable
 from backend.queues import Queue, connect
 from backend.settings import settings
 from local import pressure
-from local.template import Function, Mapping, Template
+from local.template import Function, Mapping, Schedule, Template
 from local.template.intrinsics import QUEUE_URL
 from queue_workers import metrics, places
 from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
+from queue_workers.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,10 @@ class FunctionHost:
 
 @dataclass(slots=True)
 class Worker:
-    """Worker `index` of one state directory: it polls every mapping that has a place for it."""
+    """Worker `index` of one state directory: it polls every mapping that has a place for it.
+
+    A schedule has one place, so one worker runs it, and another one when that has gone.
+    """
 
     template: Template
     state: Path
@@ -87,9 +91,10 @@ class Worker:
     stop: threading.Event = field(default_factory=threading.Event)
     hosts: list[FunctionHost] = field(default_factory=list)
     invokers: list[Invoker] = field(default_factory=list)
-    pollers: list[Poller] = field(default_factory=list)
+    pollers: list[Poller | Ticker] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
     unplaced: list[Mapping] = field(default_factory=list)  # other workers have all their places
+    unscheduled: list[Schedule] = field(default_factory=list)  # other workers run them
     places: list[IO[str]] = field(default_factory=list)
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
 
@@ -101,6 +106,7 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         metrics.serve(*self.metrics_address, self.queues)
         self.unplaced = list(self.template.mappings)
+        self.unscheduled = list(self.template.schedules)
         warn_of_eviction()
         self._look_after()
         polled = ", ".join(thread.name for thread in self.threads) or "nothing yet: all is polled"
@@ -120,6 +126,12 @@ class Worker:
                 self.places.append(place)
             self.unplaced.remove(mapping)
             self._add(mapping)
+        for schedule in tuple(self.unscheduled):
+            name = f"schedule-{schedule.function}"
+            if place := places.take(pressure.shared(self.state), name, 1):
+                self.places.append(place)
+                self.unscheduled.remove(schedule)
+                self._add_schedule(schedule)
         for host in self.hosts:
             host.keep_alive()
 
@@ -135,22 +147,34 @@ class Worker:
             retention_s=queue.retention_s,
             fill_s=FILL_S,
         )
-        path = (self.state / "run" / f"worker-{self.index}-{function.logical_id}.sock").resolve()
-        invoker = Invoker(function, path)
         self.queues.append((source, connect(dead_letter_url) if dead_letter_url else None))
-        self.invokers.append(invoker)
-        self.hosts.append(FunctionHost(self._host_command(function, path)))
         poller = Poller(
             source,
-            invoker,
+            self._host(function),
             mapping,
             visibility_timeout_s=queue.visibility_timeout_s,
             region=settings.aws_region,
             stop=self.stop,
             courtesy=Courtesy(partial(pressure.last_s, pressure.path_of(self.state))),
         )
+        self._run(poller, queue.name)
+
+    def _add_schedule(self, schedule: Schedule) -> None:
+        function = self.template.functions[schedule.function]
+        every_s = function.every_s or schedule.every_s
+        ticker = Ticker(self._host(function), schedule, every_s=every_s, stop=self.stop)
+        self._run(ticker, f"the clock for {function.logical_id}")
+
+    def _host(self, function: Function) -> Invoker:
+        """Have a host for `function`; returns the way to its environment."""
+        path = (self.state / "run" / f"worker-{self.index}-{function.logical_id}.sock").resolve()
+        self.invokers.append(Invoker(function, path))
+        self.hosts.append(FunctionHost(self._host_command(function, path)))
+        return self.invokers[-1]
+
+    def _run(self, poller: Poller | Ticker, name: str) -> None:
         self.pollers.append(poller)
-        self.threads.append(threading.Thread(target=poller.run, name=queue.name, daemon=True))
+        self.threads.append(threading.Thread(target=poller.run, name=name, daemon=True))
         self.threads[-1].start()
 
     def _host_command(self, function: Function, path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from chalice.app import Response
 
 from backend import queues
 from backend.clock import now_ms
-from backend.entrypoint import Call, Record, api, consumer, endpoint, reply
+from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
 from backend.telemetry import metrics_of
@@ -158,3 +158,10 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     )
     metrics.count("PaymentsSettled", len(settled))
     return [each for each, payment_id in payment_ids.items() if payment_id not in settled]
+
+
+@scheduled("payments")
+def relay() -> None:
+    """Send what payments promised and could not send."""
+    relayed = service.relay(payments=store, queues=outgoing, now_ms=now_ms())
+    metrics.count("PaymentsRelayed", relayed)

@@ -9,8 +9,18 @@ from local.template import document as documents
 from local.template import support
 from local.template.api import empty_api, read_api, read_routes
 from local.template.intrinsics import UNKNOWN, Resolver, is_function, layer_arn
-from local.template.model import Api, Function, Mapping, Queue, Route, Template, TemplateError
+from local.template.model import (
+    Api,
+    Function,
+    Mapping,
+    Queue,
+    Route,
+    Schedule,
+    Template,
+    TemplateError,
+)
 from local.template.reader import Properties, Refusals
+from local.template.schedule import read_schedule
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
 FUNCTION = "AWS::Serverless::Function"
@@ -52,6 +62,7 @@ class _Builder:
         self._function_ids = self._by_arn(FUNCTION)
         self._queue_ids = self._by_arn(QUEUE)
         self._layers: dict[str, Path] = {}
+        self._schedules: list[Schedule] = []
 
     def build(self) -> Template:
         self._check_head()
@@ -75,6 +86,7 @@ class _Builder:
             functions=functions,
             queues={name: self._queue(name) for name in self._of_type(QUEUE)},
             mappings=tuple(mappings),
+            schedules=tuple(self._schedules),
             warnings=tuple(self._refusals.warnings),
         )
 
@@ -156,6 +168,7 @@ class _Builder:
             raise block.error("Runtime", f"{runtime} is not emulated; only python3.x runs here")
         if block.text("PackageType", "Zip") != "Zip":
             raise block.error("PackageType", "images are not emulated; use Zip")
+        environments, every_s = self._here(name)
         function = Function(
             logical_id=name,
             name=block.text("FunctionName", name),
@@ -168,17 +181,20 @@ class _Builder:
             reserved_concurrency=block.optional_integer(
                 "ReservedConcurrentExecutions", lowest=0, highest=1_000_000
             ),
-            environments=self._environments(name),
+            environments=environments,
+            every_s=every_s,
         )
         block.finish(support.FUNCTION_PROPERTIES_WITHOUT_EFFECT)
         return function
 
-    def _environments(self, name: str) -> int:
+    def _here(self, name: str) -> tuple[int, int | None]:
+        """Read what Metadata.Spillway says of this machine: environments, and how often to run."""
         metadata = self._resources[name].get("Metadata") or {}
         ours = Properties(self._refusals, name, metadata.get("Spillway") or {}, "Metadata.Spillway")
         environments = ours.integer("Environments", 1, lowest=1, highest=ENVIRONMENTS_MAX)
+        every_s = ours.optional_integer("EverySeconds", lowest=1, highest=86_400)
         ours.finish({})
-        return environments
+        return environments, every_s
 
     def _layers_of(self, block: Properties) -> tuple[Path, ...]:
         paths = []
@@ -218,6 +234,9 @@ class _Builder:
             return read_routes(properties, function, api, default), []
         if kind == "SQS":
             return [], [self._mapping(properties, "Queue", function)]
+        if kind in ("Schedule", "ScheduleV2"):
+            self._schedules.append(read_schedule(properties, function, kind))
+            return [], []
         events.refuse(name, f"events of type {kind} are not emulated; remove it")
         return [], []
 

@@ -34,6 +34,7 @@ class Function:
     environment: ReadOnlyDict[str, str]  # without the variables whose value only AWS knows
     reserved_concurrency: int | None
     environments: int  # processes on this machine, from Metadata.Spillway.Environments
+    every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,15 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How often a function is invoked by the clock, and the event it is given."""
+
+    function: str  # logical id
+    every_s: int
+    event: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A whole template; `functions` and `queues` are keyed by logical id."""
 
@@ -124,7 +134,8 @@ class Template:
     functions: ReadOnlyDict[str, Function]
     queues: ReadOnlyDict[str, Queue]
     mappings: tuple[Mapping, ...]
-    warnings: tuple[str, ...]  # what was left out, a sentence each
+    schedules: tuple[Schedule, ...] = ()
+    warnings: tuple[str, ...] = ()  # what was left out, a sentence each
 
     @property
     def hosted(self) -> list[str]:

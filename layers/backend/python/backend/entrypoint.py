@@ -1,4 +1,4 @@
-"""The two edges of a function: `api` and `endpoint` for API Gateway, `consumer` for SQS.
+"""The edges of a function: `api` and `endpoint` for API Gateway, `consumer` for SQS, `scheduled`.
 
 They own what every handler needs and no domain should repeat: caller and scope, problem+json,
 metrics, the partial batch response. A view takes a Call and returns a Response, or raises a
@@ -168,6 +168,26 @@ def consumer(
                 failed |= {record.message_id for record in records}
             metrics.flush()
             return {"batchItemFailures": [{"itemIdentifier": each} for each in sorted(failed)]}
+
+        return handler
+
+    return decorate
+
+
+def scheduled(name: str) -> Callable[[Callable[[], T]], Callable[[Any, Any], T]]:
+    """Make a function without arguments the handler of a schedule.
+
+    An error is raised on: Lambda then counts a failed run, which alarms, and the next run follows.
+    """
+    metrics = metrics_of(name)
+
+    def decorate(run: Callable[[], T]) -> Callable[[Any, Any], T]:
+        @functools.wraps(run)
+        def handler(event: object, context: object) -> T:
+            try:
+                return run()
+            finally:
+                metrics.flush()
 
         return handler
 
