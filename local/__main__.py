@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local import arguments, exports, logs, plan, queue_table, status
+from local import arguments, exports, logs, plan, queue_table, reconcile, status
 from local.up import down, up
 
 EXIT_PROBLEM = 1
@@ -124,6 +124,13 @@ def _parser() -> argparse.ArgumentParser:
         queue_table.show,
         "depth and age of every queue",
         "python -m local queues",
+    )
+    _command(
+        commands,
+        "reconcile",
+        reconcile.run,
+        "compare all payments with the provider's record; exits 1 when they differ",
+        "python -m local reconcile",
     )
     _command(
         commands,

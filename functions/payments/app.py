@@ -11,8 +11,8 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
-from backend.telemetry import metrics_of
-from payments import life_cycle, service, store
+from backend.telemetry import logger, metrics_of
+from payments import life_cycle, reconciliation, service, store
 from payments.provider import Provider
 from payments.schema import (
     CancelRequest,
@@ -161,7 +161,19 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
 
 
 @scheduled("payments")
-def relay() -> None:
+def relay(event: object) -> None:
     """Send what payments promised and could not send."""
     relayed = service.relay(payments=store, queues=outgoing, now_ms=now_ms())
     metrics.count("PaymentsRelayed", relayed)
+
+
+@scheduled("payments")
+def reconciler(event: dict[str, Any]) -> Any:
+    """Compare payments with the provider's record: what is new, or with `all` everything."""
+    reconcile = reconciliation.reconcile_all if event.get("all") else reconciliation.reconcile_new
+    report = reconcile(payments=store, provider=provider, now_ms=now_ms())
+    metrics.count("PaymentMismatches", len(report.mismatches))
+    metrics.count("PaymentsUnsettled", report.unsettled)
+    for each in report.mismatches:
+        logger.error("mismatch", extra={"payment_id": each.payment_id, "kind": each.kind})
+    return msgspec.to_builtins(report)

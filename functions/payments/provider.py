@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from backend.errors import ProviderUnavailable
+
 Path = Literal["/charges", "/captures", "/voids", "/refunds"]
 
 CONNECTIONS_MAX = 10  # one per record of the largest batch
@@ -58,6 +60,26 @@ class Outcome(Struct, frozen=True, kw_only=True):
     decline_code: str | None = None
 
 
+class Effect(Struct, frozen=True, kw_only=True):
+    """A line of the provider's own record; `sequence` counts from 1."""
+
+    sequence: int
+    id: str
+    idempotency_key: str
+    reference: str
+    kind: Literal["charge", "capture", "void", "refund"] = "charge"
+    status: Literal["succeeded", "failed", "requires_action"]
+    amount: int
+    currency: str
+    created_ms: int
+
+
+class EffectPage(Struct, frozen=True, kw_only=True):
+    """The answer of GET /effects."""
+
+    effects: list[Effect]
+
+
 class Provider:
     """One environment's connections to the provider at `url`."""
 
@@ -83,6 +105,19 @@ class Provider:
                 if outcome and _matches(outcome, ask):
                     outcomes[ask.key] = outcome
         return outcomes
+
+    def effects(self, after: int) -> list[Effect]:
+        """Return the next page of what the provider did; raises ProviderUnavailable."""
+        connection = self._connection()
+        try:
+            connection.request("GET", f"{self._path}/effects?after={after}")
+            response = connection.getresponse()
+            page = msgspec.json.decode(response.read(), type=EffectPage)
+        except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+            connection.close()
+            raise ProviderUnavailable("The provider does not show what it did.") from error
+        self._idle.append(connection)
+        return page.effects
 
     def _send(self, ask: Ask) -> http.client.HTTPConnection | None:
         connection = self._connection()

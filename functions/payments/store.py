@@ -140,6 +140,28 @@ def sums(tenant: str) -> dict[str, dict[str, int]]:
         return {each.pop("_id"): each for each in _payments().aggregate(stages)}
 
 
+def all_after(payment_id: str, *, limit: int) -> list[Payment]:
+    """Return up to `limit` payments of all tenants with a greater id, in the order of their ids."""
+    with store_errors():
+        found = _payments().find({"_id": {"$gt": payment_id}}, sort=[("_id", 1)], limit=limit)
+        return [msgspec.convert(document, Payment) for document in found]
+
+
+def reconciled_up_to() -> int:
+    """Return the last line of the provider's record that was compared."""
+    with store_errors():
+        found = collection("reconciliation", ()).find_one({"_id": "effects"})
+        return int(found["sequence"]) if found else 0
+
+
+def set_reconciled_up_to(sequence: int) -> None:
+    """Remember it for the next run."""
+    with store_errors():
+        collection("reconciliation", ()).update_one(
+            {"_id": "effects"}, {"$set": {"sequence": sequence}}, upsert=True
+        )
+
+
 @opened_early
 def _payments() -> MongoCollection[Document]:
     return collection("payments", INDEXES)

@@ -219,3 +219,12 @@ def test_balances_move_with_the_money_and_add_up_to_nothing(demo):
         "receivable": (-900, -100),
         "refunds": (200, 0),
     }
+
+
+def test_everything_agrees_with_the_provider_s_own_record(demo, system):
+    _made(demo, "succeeded")
+
+    done = system.local("reconcile")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 differences" in done.stdout

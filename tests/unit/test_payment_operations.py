@@ -14,7 +14,7 @@ from payments.views import as_asked, view
 NOW_MS = 1_000
 
 
-def _answer(payment, *, status="succeeded"):
+def answer(payment, *, status="succeeded"):
     """`payment` after the provider has answered whatever is due."""
     outcomes = {
         ask.key: Outcome(
@@ -32,15 +32,15 @@ def _answer(payment, *, status="succeeded"):
     return after
 
 
-def _payment(capture_method="manual", *, status="succeeded"):
+def payment_of(capture_method="manual", *, status="succeeded"):
     request = PaymentRequest(
         amount=1000, currency="EUR", payment_method="pm_card_visa", capture_method=capture_method
     )
     payment = life_cycle.create(request, key="key", tenant="demo", now_ms=NOW_MS)
-    return _answer(payment, status=status)
+    return answer(payment, status=status)
 
 
-def _ask(payment, request, key="k"):
+def ask(payment, request, key="k"):
     after = life_cycle.requested(payment, request, key=key, now_ms=NOW_MS)
     assert ledger.violations(after) == []
     assert after.version == payment.version + 1
@@ -52,64 +52,64 @@ def _money(payment):
 
 
 def test_a_capture_takes_what_it_asks_for_and_keeps_the_rest_held():
-    asked = _ask(_payment(), CaptureRequest(amount=400))
-    captured = _answer(asked)
+    asked = ask(payment_of(), CaptureRequest(amount=400))
+    captured = answer(asked)
 
     assert (asked.status, _money(asked)) == ("processing", (1000, 0, 0))
     assert (captured.status, _money(captured)) == ("succeeded", (600, 400, 0))
-    assert _money(_answer(_ask(captured, CaptureRequest(), "k2"))) == (0, 1000, 0)
+    assert _money(answer(ask(captured, CaptureRequest(), "k2"))) == (0, 1000, 0)
 
 
 def test_a_cancel_releases_all_that_is_held():
-    canceled = _answer(_ask(_payment(), CancelRequest()))
+    canceled = answer(ask(payment_of(), CancelRequest()))
 
     assert (canceled.status, _money(canceled)) == ("canceled", (0, 0, 0))
     assert [each.state for each in canceled.ledger] == ["pending", "voided"]
 
 
 def test_a_cancel_after_a_partial_capture_releases_the_rest_and_leaves_it_succeeded():
-    captured = _answer(_ask(_payment(), CaptureRequest(amount=400)))
+    captured = answer(ask(payment_of(), CaptureRequest(amount=400)))
 
-    canceled = _answer(_ask(captured, CancelRequest(), "k2"))
+    canceled = answer(ask(captured, CancelRequest(), "k2"))
 
     assert (canceled.status, _money(canceled)) == ("succeeded", (0, 400, 0))
 
 
 def test_a_payment_that_requires_action_can_be_canceled():
-    canceled = _answer(_ask(_payment(status="requires_action"), CancelRequest()))
+    canceled = answer(ask(payment_of(status="requires_action"), CancelRequest()))
 
     assert (canceled.status, canceled.ledger) == ("canceled", ())
 
 
 def test_refunds_reserve_their_amount_from_the_moment_they_are_asked_for():
-    one = _ask(_payment("automatic"), RefundRequest(amount=700), "k1")
+    one = ask(payment_of("automatic"), RefundRequest(amount=700), "k1")
 
     with pytest.raises(InvalidState, match="There is 300 left"):
-        _ask(one, RefundRequest(amount=301), "k2")
-    both = _answer(_ask(one, RefundRequest(), "k2"))
+        ask(one, RefundRequest(amount=301), "k2")
+    both = answer(ask(one, RefundRequest(), "k2"))
     assert (both.status, _money(both)) == ("succeeded", (0, 1000, 1000))
     assert [each.amount for each in both.operations] == [700, 300]
 
 
 def test_a_refund_that_the_provider_refuses_gives_its_amount_free_again():
-    refused = _answer(_ask(_payment("automatic"), RefundRequest()), status="failed")
+    refused = answer(ask(payment_of("automatic"), RefundRequest()), status="failed")
 
     assert (_money(refused), refused.amount_refunding) == ((0, 1000, 0), 0)
     assert refused.events[-1].type == "payment.refund_failed"
-    assert _ask(refused, RefundRequest(), "k2").amount_refunding == 1000
+    assert ask(refused, RefundRequest(), "k2").amount_refunding == 1000
 
 
 @pytest.mark.parametrize(
     ("payment", "request_", "status"),
     [
-        (_payment(), CaptureRequest(), "requires_capture"),
-        (_payment(), CancelRequest(), "requires_capture"),
-        (_payment(status="requires_action"), CancelRequest(), "requires_action"),
-        (_answer(_ask(_payment(), CaptureRequest(amount=1))), CancelRequest(), "succeeded"),
+        (payment_of(), CaptureRequest(), "requires_capture"),
+        (payment_of(), CancelRequest(), "requires_capture"),
+        (payment_of(status="requires_action"), CancelRequest(), "requires_action"),
+        (answer(ask(payment_of(), CaptureRequest(amount=1))), CancelRequest(), "succeeded"),
     ],
 )
 def test_what_the_provider_refuses_leaves_the_payment_as_it_was(payment, request_, status):
-    refused = _answer(_ask(payment, request_, "k2"), status="failed")
+    refused = answer(ask(payment, request_, "k2"), status="failed")
 
     assert (refused.status, _money(refused)) == (status, _money(payment))
 
@@ -117,43 +117,43 @@ def test_what_the_provider_refuses_leaves_the_payment_as_it_was(payment, request
 @pytest.mark.parametrize(
     ("payment", "request_"),
     [
-        (_payment("automatic"), CaptureRequest()),
-        (_payment("automatic"), CancelRequest()),
-        (_payment("automatic"), RefundRequest(amount=1001)),
-        (_payment(), CaptureRequest(amount=1001)),
-        (_payment(), RefundRequest()),
-        (_payment(status="failed"), CaptureRequest()),
-        (_payment(status="failed"), CancelRequest()),
-        (_payment(status="failed"), RefundRequest()),
-        (_payment(status="requires_action"), CaptureRequest()),
-        (_ask(_payment(), CaptureRequest(amount=1)), CaptureRequest(amount=1)),
-        (_ask(_payment(), CaptureRequest(amount=1)), CancelRequest()),
-        (_answer(_ask(_payment(), CancelRequest())), CaptureRequest()),
-        (_answer(_ask(_payment(), CancelRequest())), CancelRequest()),
+        (payment_of("automatic"), CaptureRequest()),
+        (payment_of("automatic"), CancelRequest()),
+        (payment_of("automatic"), RefundRequest(amount=1001)),
+        (payment_of(), CaptureRequest(amount=1001)),
+        (payment_of(), RefundRequest()),
+        (payment_of(status="failed"), CaptureRequest()),
+        (payment_of(status="failed"), CancelRequest()),
+        (payment_of(status="failed"), RefundRequest()),
+        (payment_of(status="requires_action"), CaptureRequest()),
+        (ask(payment_of(), CaptureRequest(amount=1)), CaptureRequest(amount=1)),
+        (ask(payment_of(), CaptureRequest(amount=1)), CancelRequest()),
+        (answer(ask(payment_of(), CancelRequest())), CaptureRequest()),
+        (answer(ask(payment_of(), CancelRequest())), CancelRequest()),
     ],
 )
 def test_what_the_state_does_not_allow_is_refused(payment, request_):
     with pytest.raises(InvalidState):
-        _ask(payment, request_, "another")
+        ask(payment, request_, "another")
 
 
 def test_a_payment_takes_a_bounded_number_of_operations():
-    payment = _payment("automatic")
+    payment = payment_of("automatic")
     for number in range(life_cycle.OPERATIONS_MAX):
-        payment = _ask(payment, RefundRequest(amount=1), f"k{number}")
+        payment = ask(payment, RefundRequest(amount=1), f"k{number}")
 
     with pytest.raises(InvalidState, match="operations at most"):
-        _ask(payment, RefundRequest(amount=1), "one more")
+        ask(payment, RefundRequest(amount=1), "one more")
 
 
 def test_an_answer_to_nothing_that_is_due_changes_nothing():
-    payment = _payment()
+    payment = payment_of()
 
     assert life_cycle.answered(payment, {}, now_ms=NOW_MS) is payment
 
 
 def test_a_settlement_stays_promised_until_nothing_is_due():
-    payment = _ask(_ask(_payment("automatic"), RefundRequest(amount=1)), RefundRequest(), "k2")
+    payment = ask(ask(payment_of("automatic"), RefundRequest(amount=1)), RefundRequest(), "k2")
     first, second = life_cycle.due(payment)
     outcome = Outcome(id="rf_1", reference=payment.id, status="succeeded", amount=1, currency="EUR")
 
@@ -161,28 +161,28 @@ def test_a_settlement_stays_promised_until_nothing_is_due():
 
     assert [ask.key for ask in life_cycle.due(half)] == [second.key]
     assert "payments" in {each.queue for each in half.outbox}
-    assert "payments" not in {each.queue for each in _answer(half).outbox}
+    assert "payments" not in {each.queue for each in answer(half).outbox}
 
 
 def test_what_was_promised_to_others_survives_the_next_change():
-    succeeded = _payment("automatic")
+    succeeded = payment_of("automatic")
     assert [each.queue for each in succeeded.outbox] == ["analytics"]
 
-    refunded = _answer(_ask(succeeded, RefundRequest()))
+    refunded = answer(ask(succeeded, RefundRequest()))
 
     names = [event["name"] for each in refunded.outbox for event in json.loads(each.body)["events"]]
     assert names == ["payment.succeeded", "payment.refunded"]
 
 
 def test_the_answer_to_a_request_can_be_given_again_after_everything_else():
-    held = _payment()
-    captured = _ask(held, CaptureRequest(amount=400), "k1")
+    held = payment_of()
+    captured = ask(held, CaptureRequest(amount=400), "k1")
     first_answer = view(as_asked(captured, captured.operations[0]))
-    paid = _answer(captured)
-    refund = _ask(paid, RefundRequest(amount=100), "k2")
+    paid = answer(captured)
+    refund = ask(paid, RefundRequest(amount=100), "k2")
     second_answer = view(as_asked(refund, refund.operations[1]))
 
-    later = _answer(_ask(_answer(refund), CancelRequest(), "k3"))
+    later = answer(ask(answer(refund), CancelRequest(), "k3"))
 
     assert view(as_asked(later, later.operations[0])) == first_answer == view(captured)
     assert view(as_asked(later, later.operations[1])) == second_answer == view(refund)
@@ -198,12 +198,12 @@ def test_the_answer_to_a_request_can_be_given_again_after_everything_else():
         {"amount_refunding": 1},
         {"status": "requires_capture"},
         {"status": "canceled"},
-        {"events": _payment("automatic").events[1:]},
+        {"events": payment_of("automatic").events[1:]},
         {"ledger": ()},
         {"amount": 1},
     ],
 )
 def test_a_document_that_contradicts_itself_is_found_out(change):
-    payment = replace(_payment("automatic"), **change)
+    payment = replace(payment_of("automatic"), **change)
 
     assert ledger.violations(payment)

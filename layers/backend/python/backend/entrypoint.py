@@ -174,18 +174,18 @@ def consumer(
     return decorate
 
 
-def scheduled(name: str) -> Callable[[Callable[[], T]], Callable[[Any, Any], T]]:
-    """Make a function without arguments the handler of a schedule.
+def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], T]]:
+    """Make a function of an event the handler of a schedule.
 
     An error is raised on: Lambda then counts a failed run, which alarms, and the next run follows.
     """
     metrics = metrics_of(name)
 
-    def decorate(run: Callable[[], T]) -> Callable[[Any, Any], T]:
+    def decorate(run: Callable[[Any], T]) -> Callable[[Any, Any], T]:
         @functools.wraps(run)
-        def handler(event: object, context: object) -> T:
+        def handler(event: Any, context: object) -> T:
             try:
-                return run()
+                return run(event)
             finally:
                 metrics.flush()
 

@@ -1,0 +1,154 @@
+"""Our payments against the provider's own record, one by one; differences are told, never mended.
+
+A scheduled run goes on from where the last one ended; a whole one begins anew and also looks for
+payments that the provider knows nothing of.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from payments import ledger, life_cycle
+from payments.provider import Effect
+from payments.schema import Operation, Payment
+
+SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
+PAGES_MAX = 10  # of a thousand effects, a scheduled run; two take a second of CPU
+DOCUMENTS = 500  # payments read at once by a whole run
+
+
+class Payments(Protocol):
+    """The store of payments; `payments.store` says what each function guarantees."""
+
+    def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]: ...
+
+    def reconciled_up_to(self) -> int: ...
+
+    def set_reconciled_up_to(self, sequence: int) -> None: ...
+
+    def all_after(self, payment_id: str, *, limit: int) -> list[Payment]: ...
+
+
+class Provider(Protocol):
+    """Whoever moved the money; see `payments.provider`."""
+
+    def effects(self, after: int) -> list[Effect]: ...
+
+
+class Mismatch(Struct, frozen=True):
+    """One difference."""
+
+    payment_id: str
+    kind: str
+
+
+class Report(Struct, kw_only=True):
+    """What a run has compared, and the differences it found."""
+
+    effects: int
+    payments: int = 0
+    unsettled: int = 0  # the provider has answered, the document does not say so yet
+    mismatches: list[Mismatch] = []
+
+    def compare(self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]) -> None:
+        """Compare one payment with its effects."""
+        self.mismatches += [Mismatch(payment_id, each) for each in mismatches(payment, effects)]
+        due = {ask.key for ask in life_cycle.due(payment)} if payment else set()
+        self.unsettled += any(each.idempotency_key in due for each in effects)
+
+
+def reconcile_new(*, payments: Payments, provider: Provider, now_ms: int) -> Report:
+    """Compare what the provider did since the last run, each payment with its effects."""
+    start = payments.reconciled_up_to()
+    effects = _old_effects(provider, start, before_ms=now_ms - SETTLED_MS, pages=PAGES_MAX)
+    by_payment = _by_payment(effects)
+    report = Report(effects=len(effects), payments=len(by_payment))
+    found = payments.find_many(by_payment.keys())
+    for payment_id, mine in by_payment.items():
+        report.compare(payment_id, found.get(payment_id), mine)
+    if effects:
+        payments.set_reconciled_up_to(effects[-1].sequence)
+    return report
+
+
+def reconcile_all(*, payments: Payments, provider: Provider, now_ms: int) -> Report:
+    """Compare every payment with its effects, and find effects without a payment."""
+    effects = _old_effects(provider, 0, before_ms=now_ms - SETTLED_MS, pages=None)
+    by_payment = _by_payment(effects)
+    report = Report(effects=len(effects))
+    last_id = ""
+    while page := payments.all_after(last_id, limit=DOCUMENTS):
+        last_id = page[-1].id
+        report.payments += len(page)
+        for payment in page:
+            mine = by_payment.pop(payment.id, [])
+            report.compare(payment.id, payment, mine)
+            if _answers_before(payment, now_ms - SETTLED_MS) - {e.idempotency_key for e in mine}:
+                report.mismatches.append(Mismatch(payment.id, "the provider knows nothing of it"))
+    for payment_id, mine in by_payment.items():
+        report.compare(payment_id, None, mine)
+    return report
+
+
+def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
+    """Return how a payment and the provider's record of it differ, one sentence each."""
+    if payment is None:
+        return ["the provider did something for no payment"]
+    asked = {each.id: each for each in payment.operations}
+    wrong = [f"it does not hold that {each}" for each in ledger.violations(payment)]
+    for effect in effects:
+        if effect.currency != payment.currency:
+            wrong.append(f"the {effect.kind} is in another currency")
+        if effect.kind == "charge":
+            wrong += _charge_mismatches(payment, effect)
+        else:
+            wrong += _operation_mismatches(asked.get(effect.idempotency_key), effect)
+    return wrong
+
+
+def _charge_mismatches(payment: Payment, charge: Effect) -> list[str]:
+    claims = {
+        "it was charged twice": payment.charge_id not in (None, charge.id),
+        "the charge is of another amount": charge.amount != payment.amount,
+    }
+    return [claim for claim, holds in claims.items() if holds]
+
+
+def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[str]:
+    if operation is None:
+        return [f"nobody asked for the {effect.kind}"]
+    claims = {
+        f"the {effect.kind} is of another amount": operation.amount != effect.amount,
+        f"the {effect.kind} ended otherwise": operation.status not in ("pending", effect.status),
+    }
+    return [claim for claim, holds in claims.items() if holds]
+
+
+def _by_payment(effects: Iterable[Effect]) -> dict[str, list[Effect]]:
+    grouped: dict[str, list[Effect]] = defaultdict(list)
+    for effect in effects:
+        grouped[effect.reference].append(effect)
+    return grouped
+
+
+def _old_effects(
+    provider: Provider, after: int, *, before_ms: int, pages: int | None
+) -> list[Effect]:
+    found: list[Effect] = []
+    while pages is None or pages > 0:
+        page = provider.effects(found[-1].sequence if found else after)
+        old = [each for each in page if each.created_ms < before_ms]
+        found += old
+        pages = pages - 1 if pages is not None else None
+        if not page or len(old) < len(page):
+            break
+    return found
+
+
+def _answers_before(payment: Payment, time_ms: int) -> set[str]:
+    """Return the keys under which this payment says that the provider has answered by then."""
+    keys = {f"{payment.id}:charge"} if payment.charge_id else set()
+    keys |= {each.id for each in payment.operations if each.status != "pending"}
+    return keys if payment.events[-1].at_ms < time_ms else set()

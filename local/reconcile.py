@@ -1,0 +1,45 @@
+"""The command `reconcile`: payments, ledger and the provider's record compared as a whole."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from local import status
+from local.plan import BadInput
+from local.template import load
+
+FUNCTION = "PaymentsReconciler"
+SHOWN = 20  # differences; the count tells the rest
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what was compared and every kind of difference; 0 none, 1 some or not compared."""
+    last = status.read(options.state)
+    if last is None or not status.supervisor_pid(options.state):
+        raise BadInput("the system is not running; start it with `python -m local up`")
+    if FUNCTION not in load(last.template).functions:
+        raise BadInput(f"the template has no function {FUNCTION}; there is nothing to reconcile")
+    command = [
+        *(sys.executable, "-m", "local.run_once", "--template", str(last.template)),
+        *("--function", FUNCTION, "--event", '{"all": true}'),
+    ]
+    environment = {**os.environ, **last.variables}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.stderr.write(f"not compared: {(done.stderr.strip() or 'no reason').splitlines()[-1]}\n")
+        return 1
+    return _show(json.loads(done.stdout))
+
+
+def _show(report: dict[str, Any]) -> int:
+    found = report["mismatches"]
+    sys.stdout.write(
+        f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
+        f" {report['unsettled']:,} not settled yet, {len(found):,} differences\n"
+    )
+    for each in found[:SHOWN]:
+        sys.stdout.write(f"{each['payment_id']}: {each['kind']}\n")
+    return 1 if found else 0

@@ -1,0 +1,39 @@
+"""`python -m local.run_once`: invoke one function of a template with one event; print the answer.
+
+The process is a function's execution environment for this one event.
+"""
+
+import argparse
+import json
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from local.environment import Context
+from local.handler import import_handler, prepare
+from local.template import load
+
+DEADLINE_MS = 3_600_000  # told to the handler, not enforced: somebody waits and can press Ctrl-C
+
+
+def main() -> int:
+    """Print the answer as JSON; an exception of the handler is raised on."""
+    parser = argparse.ArgumentParser(prog="python -m local.run_once", description=__doc__)
+    parser.add_argument("--template", type=Path, required=True)
+    parser.add_argument("--function", required=True)
+    parser.add_argument("--event", default="{}")
+    options = parser.parse_args()
+    function = load(options.template).functions[options.function]
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # what the handler prints is no answer
+    prepare(function)
+    deadline_ms = int(time.time() * 1000) + DEADLINE_MS
+    context = Context(function, str(uuid.uuid4()), deadline_ms)
+    answer = import_handler(function.handler)(json.loads(options.event), context)
+    answers.write(json.dumps(answer) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The reconciler sees every difference between our payments and the provider's own record."""
+
+import pytest
+
+from payments import reconciliation
+from payments.provider import Effect
+from payments.schema import RefundRequest
+from tests.integration.payments.conftest import VISA
+from tests.unit.test_payment_operations import answer, ask, payment_of
+
+PAYMENT = answer(ask(payment_of("automatic"), RefundRequest(amount=300)))
+REFUND = PAYMENT.operations[0].id
+
+
+def _effect(**changes):
+    effect = {
+        "sequence": 1,
+        "id": "x_1",
+        "idempotency_key": f"{PAYMENT.id}:charge",
+        "reference": PAYMENT.id,
+        "kind": "charge",
+        "status": "succeeded",
+        "amount": 1000,
+        "currency": "EUR",
+        "created_ms": 0,
+    }
+    return Effect(**effect | changes)
+
+
+def _refund(**changes):
+    return _effect(**{"kind": "refund", "idempotency_key": REFUND, "amount": 300} | changes)
+
+
+class Record:
+    """A provider that shows these effects."""
+
+    def __init__(self, *effects):
+        self._effects = effects
+
+    def effects(self, after):
+        return [each for each in self._effects if each.sequence > after]
+
+
+class Documents:
+    """A store of these payments."""
+
+    def __init__(self, *payments):
+        self._payments = {each.id: each for each in payments}
+        self.sequence = 0
+
+    def find_many(self, payment_ids):
+        return {each: self._payments[each] for each in payment_ids if each in self._payments}
+
+    def all_after(self, payment_id, *, limit):
+        return [each for name, each in sorted(self._payments.items()) if name > payment_id][:limit]
+
+    def reconciled_up_to(self):
+        return self.sequence
+
+    def set_reconciled_up_to(self, sequence):
+        self.sequence = sequence
+
+
+@pytest.mark.parametrize(
+    ("effects", "kind"),
+    [
+        ([_effect(id="x_2")], "it was charged twice"),
+        ([_effect(amount=999)], "the charge is of another amount"),
+        ([_effect(currency="USD")], "the charge is in another currency"),
+        ([_refund(idempotency_key="re_other")], "nobody asked for the refund"),
+        ([_refund(amount=299)], "the refund is of another amount"),
+        ([_refund(status="failed")], "the refund ended otherwise"),
+    ],
+)
+def test_an_effect_that_the_payment_does_not_tell_is_a_difference(effects, kind):
+    assert reconciliation.mismatches(PAYMENT, effects) == [kind]
+
+
+def test_a_payment_and_its_effects_that_agree_are_no_difference():
+    assert reconciliation.mismatches(PAYMENT, [_effect(), _refund()]) == []
+
+
+def test_a_whole_run_finds_what_only_one_side_knows():
+    report = reconciliation.reconcile_all(
+        payments=Documents(PAYMENT),
+        provider=Record(_effect(reference="pay_nobody")),
+        now_ms=1_000_000,
+    )
+
+    assert [(each.payment_id, each.kind) for each in report.mismatches] == [
+        (PAYMENT.id, "the provider knows nothing of it"),
+        ("pay_nobody", "the provider did something for no payment"),
+    ]
+
+
+def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_young():
+    documents = Documents(PAYMENT)
+    young = _refund(sequence=2, created_ms=1_000_000)
+    record = Record(_effect(), young)
+
+    first = reconciliation.reconcile_new(payments=documents, provider=record, now_ms=1_000_000)
+    second = reconciliation.reconcile_new(payments=documents, provider=record, now_ms=2_000_000)
+    third = reconciliation.reconcile_new(payments=documents, provider=record, now_ms=2_000_000)
+
+    assert [each.effects for each in (first, second, third)] == [1, 1, 0]
+
+
+def test_the_reconciler_compares_the_store_with_the_provider_and_logs_a_difference(
+    payments, asking, messages, database
+):
+    asks, worker, reconciler = asking(payments("app")), payments("worker"), payments("reconciler")
+    payment_id = asks("POST", key="k", body=VISA).body["id"]
+    worker.consume(messages())
+    database["payments"].update_one(
+        {"_id": payment_id}, {"$set": {"amount_captured": 999, "events.1.at_ms": 1}}
+    )
+
+    report = reconciler.invoke({"all": True})
+
+    assert {
+        "payment_id": payment_id,
+        "kind": "it does not hold that the ledger has captured what the payment says",
+    } in report["mismatches"]
+    database["payments"].delete_one({"_id": payment_id})
