@@ -34,6 +34,7 @@ KINDS: Mapping[type[OperationRequest], OperationKind] = {
     CancelRequest: "cancel",
     RefundRequest: "refund",
 }
+POSTPONED_MS = 10_000  # an open breaker probes the provider every 30 s at the latest
 REMIND_MS = 600_000  # a message that fails is in the dead-letter queue long before
 PREFIXES: Mapping[OperationKind, str] = {"capture": "cap_", "cancel": "can_", "refund": "re_"}
 PATHS: Mapping[OperationKind, Path] = {
@@ -168,6 +169,16 @@ def sent(payment: Payment, *, now_ms: int) -> Payment:
     """
     outbox = tuple(each for each in payment.outbox if each.queue == "payments")
     return replace(payment, outbox=outbox, promised_ms=now_ms + REMIND_MS if outbox else None)
+
+
+def postponed(payment: Payment, *, now_ms: int) -> Payment:
+    """Return this version of `payment`, its settlement promised again for when it may succeed."""
+    outbox = [each for each in payment.outbox if each.queue != "payments"]
+    return replace(
+        payment,
+        outbox=(*outbox, _settlement(payment.id)),
+        promised_ms=now_ms + POSTPONED_MS,
+    )
 
 
 def _amount_of(payment: Payment, request: OperationRequest, kind: OperationKind) -> int:

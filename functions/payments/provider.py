@@ -1,7 +1,8 @@
 """The client of the payment provider: many orders at once over kept connections.
 
 Every order has a key of its own that never changes, so repeating one is always safe. Only a
-definitive answer is returned; a time-out, a reset or a 5xx means "unknown", never "failed".
+definitive answer is returned; a time-out, a reset or a 5xx means "unknown", never "failed". Nothing
+is repeated here: the message comes back by itself.
 """
 
 import http.client
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from backend.breaker import Breaker
 from backend.errors import ProviderUnavailable
 
 Path = Literal["/charges", "/captures", "/voids", "/refunds"]
@@ -89,21 +91,30 @@ class Provider:
         self._path = parts.path.rstrip("/")
         self._timeout_s = timeout_ms / 1000
         self._idle: list[http.client.HTTPConnection] = []
+        self._breaker = Breaker("The payment provider")
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         """Send all orders, then read all answers; returns the definitive ones by key.
 
         The answers are awaited together, at most `timeout_ms` in all: ten slow orders take as
-        long as one.
+        long as one. Raises CircuitOpen, with nothing sent, while the provider fails too often;
+        to find out that it does no more, only the first order is sent.
         """
         outcomes: dict[str, Outcome] = {}
         for start in range(0, len(asks), CONNECTIONS_MAX):
-            deadline = time.monotonic() + self._timeout_s
-            asked = [(ask, self._send(ask)) for ask in asks[start : start + CONNECTIONS_MAX]]
+            now_s = time.monotonic()
+            batch = asks[start : start + CONNECTIONS_MAX]
+            batch = batch[: self._breaker.admit(len(batch), now_s=now_s)]
+            asked = [(ask, self._send(ask)) for ask in batch]
+            found: dict[str, Outcome] = {}
             for ask, connection in asked:
-                outcome = self._answer(connection, deadline) if connection else None
+                outcome = self._answer(connection, now_s + self._timeout_s) if connection else None
                 if outcome and _matches(outcome, ask):
-                    outcomes[ask.key] = outcome
+                    found[ask.key] = outcome
+            self._breaker.learn(
+                succeeded=len(found), failed=len(batch) - len(found), now_s=time.monotonic()
+            )
+            outcomes |= found
         return outcomes
 
     def effects(self, after: int) -> list[Effect]:

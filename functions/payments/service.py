@@ -5,7 +5,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from backend.clock import parse_rfc3339
-from backend.errors import Conflict, InvalidRequest, NotFound, QueueFull, QueueUnavailable
+from backend.errors import (
+    CircuitOpen,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    QueueFull,
+    QueueUnavailable,
+)
 from backend.queues import Queue
 from backend.telemetry import logger
 from payments import life_cycle
@@ -23,7 +30,8 @@ from payments.schema import (
 OPERATE_ATTEMPTS = 5  # each is lost only to a change that somebody else made
 RELAY_MARGIN_MS = 2_000  # between a promise and its send; a send that takes longer is sent twice
 AGE_UNTOLD_S = 60.0  # SQS does not tell how long its oldest message waits; rarely longer
-RELAY_MAX = 500  # payments a run; the next run takes the rest
+RELAY_BATCH = 500
+RELAY_ROUNDS = 10  # a run; the next one takes the rest
 
 
 class Payments(Protocol):
@@ -131,11 +139,15 @@ def settle(
 
     The order is the guarantee: the provider is asked under keys that never change, then the answers
     are stored over the version they were asked for, then what follows is sent, then the outbox is
-    cleared. A crash between any two of them is made good by the next delivery.
+    cleared. A crash between any two of them is made good by the next delivery. While the provider
+    is not to be asked, payments are left to the relay instead of using up their messages' receives.
     """
     found = payments.find_many(payment_ids)
     asks = {each.id: life_cycle.due(each) for each in found.values()}
-    outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
+    try:
+        outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
+    except CircuitOpen:
+        return _postpone(found, payments, now_ms)
     changed = [
         after
         for each in found.values()
@@ -161,9 +173,14 @@ def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
     oldest_age_s = queues["payments"].depth().oldest_age_s
     waiting_s = AGE_UNTOLD_S if math.isnan(oldest_age_s) else oldest_age_s
     before_ms = now_ms - RELAY_MARGIN_MS - round(waiting_s * 1000)
-    forgotten = payments.promised_before(before_ms, limit=RELAY_MAX)
-    _keep_promises(forgotten, payments, queues, now_ms)
-    return len(forgotten)
+    relayed = 0
+    for _ in range(RELAY_ROUNDS):
+        forgotten = payments.promised_before(before_ms, limit=RELAY_BATCH)
+        _keep_promises(forgotten, payments, queues, now_ms)
+        relayed += len(forgotten)
+        if len(forgotten) < RELAY_BATCH:
+            break
+    return relayed
 
 
 def find(payment_id: str, *, tenant: str, payments: Payments) -> Payment:
@@ -220,6 +237,16 @@ def _try_to_send(payment: Payment, queues: Queues) -> None:
         raise
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": error.detail})
+
+
+def _postpone(found: Mapping[str, Payment], payments: Payments, now_ms: int) -> set[str]:
+    """Have the relay send these again later; returns the ids whose messages are not needed.
+
+    What is settled but not sent on stays: it does not need the provider.
+    """
+    waiting = [each for each in found.values() if life_cycle.due(each)]
+    payments.store_outboxes([life_cycle.postponed(each, now_ms=now_ms) for each in waiting])
+    return {each.id for each in waiting}
 
 
 def _keep_promises(

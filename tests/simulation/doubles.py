@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from backend.errors import QueueUnavailable, StoreUnavailable
+from backend.errors import CircuitOpen, QueueUnavailable, StoreUnavailable
 from backend.queues import Depth
 from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome
 from payments.schema import Payment
@@ -180,6 +180,8 @@ class Provider:
         self._captured: dict[str, int] = {}
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
+        if asks and self._world.strikes("open"):
+            raise CircuitOpen("simulated")
         outcomes = {}
         for ask in asks:
             try:

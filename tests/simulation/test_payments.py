@@ -36,7 +36,16 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
         happened += history.world.happened
         happened["effects"] += len(history.provider.effects)
 
-    for fault in ("crash", "refused", "lost", "frozen", "duplicated", "wiped", "redelivered"):
+    for fault in (
+        "crash",
+        "refused",
+        "lost",
+        "frozen",
+        "duplicated",
+        "open",
+        "wiped",
+        "redelivered",
+    ):
         assert happened[fault], f"no {fault} happened, so nothing is proven about it"
     assert happened["effects"] > SEEDS / BLOCKS
 

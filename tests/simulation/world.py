@@ -32,6 +32,7 @@ class Faults:
     lost: float = 0.0  # an error after the effect
     frozen: float = 0.0
     duplicated: float = 0.0  # of a message
+    open: float = 0.0  # the breaker in front of the provider
     wiped: float = 0.0  # the queues lose all they hold
 
     @classmethod
@@ -45,6 +46,7 @@ class Faults:
             lost=some(0.1),
             frozen=some(0.03),
             duplicated=some(0.3),
+            open=some(0.4),
             wiped=dice.choice((0.0, 0.0, 0.002)),
         )
 
