@@ -29,7 +29,10 @@ STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in 
 class Exchange:
     """One request and, once, its answer."""
 
-    __slots__ = ("_connection", "_keep_alive", "body", "headers", "method", "path", "query")
+    __slots__ = (
+        *("_connection", "_keep_alive", "body", "headers"),
+        *("is_lost", "method", "path", "query"),
+    )
 
     def __init__(
         self, connection: "HttpConnection", target: bytes, headers: dict[bytes, bytes], body: bytes
@@ -42,6 +45,7 @@ class Exchange:
         self.query = query
         self.headers = headers
         self.body = body
+        self.is_lost = False  # the connection is closed instead of the answer
 
     def header(self, name: bytes) -> str:
         """The value of a header (name in lower case), empty where it is missing."""
@@ -49,6 +53,9 @@ class Exchange:
 
     def answer(self, status: int, body: bytes, headers: Mapping[str, str] = JSON) -> None:
         """Send the answer; the connection's next request comes up after it."""
+        if self.is_lost:
+            self._connection.abort()
+            return
         self._connection.send(status, body, headers, self._keep_alive)
 
 

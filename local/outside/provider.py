@@ -9,7 +9,6 @@ import asyncio
 import re
 import sys
 import time
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -17,6 +16,7 @@ import msgspec
 from local import arguments
 from local.outside import charges, http, serving
 from local.outside.charges import Charge, Entry, Money, MoneyOrder, Order
+from local.outside.faults import Dice, Faults
 from local.outside.http import Exchange, Refusal
 from local.outside.journal import Journal, JournalError
 
@@ -36,22 +36,17 @@ ALLOWED = {
     **dict.fromkeys(KINDS, "POST"),
     "/charges": "GET, POST",
     "/effects": "GET",
+    "/faults": "GET, PUT",
     "/health": "GET",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """How the provider behaves towards every charge; faults to inject belong here."""
-
-    latency_ms: int = 0  # between an order and its effect
 
 
 class Provider:
     """Charges and what was done with them by idempotency key, kept in a journal."""
 
-    def __init__(self, journal: Journal, conditions: Conditions) -> None:
-        self.conditions = conditions
+    def __init__(self, journal: Journal, faults: Faults) -> None:
+        self._dice = Dice()
+        self._dice.set(faults)
         self._journal = journal
         self._lines: dict[str, tuple[int, ...]] = {}  # idempotency key -> its lines in the journal
         self._in_progress: set[str] = set()
@@ -73,6 +68,11 @@ class Provider:
             case "GET", "/effects":
                 effects = charges.effects(*self._lines_of(exchange.query))
                 exchange.answer(200, msgspec.json.encode(effects))
+            case "GET", "/faults":
+                exchange.answer(200, msgspec.json.encode(self._dice.shown()))
+            case "PUT", "/faults":
+                self._dice.set(_faults(exchange))
+                exchange.answer(200, msgspec.json.encode(self._dice.shown()))
             case "GET", "/health":
                 exchange.answer(200, b'{"status":"ok"}')
             case _:
@@ -80,6 +80,8 @@ class Provider:
 
     def _order(self, kind: charges.Kind, exchange: Exchange) -> None:
         key, order = _parse(kind, exchange)
+        if self._is_hung(exchange):
+            return
         if key in self._in_progress:
             detail = "an order under this key is in progress; retry with the same key"
             raise Refusal(409, "idempotency_in_progress", detail, {"retry-after": "1"})
@@ -91,11 +93,21 @@ class Provider:
             detail = f"the journal holds {CHARGES_MAX} lines; start with a new one"
             raise Refusal(503, "journal_full", detail, {"retry-after": "60"})
         self._in_progress.add(key)
-        if self.conditions.latency_ms:
-            latency_s = self.conditions.latency_ms / 1000
+        if latency_s := self._dice.latency_s():
             asyncio.get_running_loop().call_later(latency_s, self._do, kind, key, order, exchange)
         else:
             self._do(kind, key, order, exchange)
+
+    def _is_hung(self, exchange: Exchange) -> bool:
+        """Let a fault befall this order, if the dice say so; True where it is left alone for ever."""
+        fault = self._dice.throw()
+        if fault == "refused":
+            detail = "too many orders; retry later"
+            raise Refusal(429, "too_many_requests", detail, {"retry-after": "1"})
+        if fault == "failed":
+            raise Refusal(500, "internal_error", "something broke; nothing was done")
+        exchange.is_lost = fault == "lost"
+        return fault == "hung"
 
     def _do(
         self, kind: charges.Kind, key: str, order: Order | MoneyOrder, exchange: Exchange
@@ -165,6 +177,13 @@ def _parse(kind: charges.Kind, exchange: Exchange) -> tuple[str, Order | MoneyOr
     return key, order
 
 
+def _faults(exchange: Exchange) -> Faults:
+    try:
+        return msgspec.json.decode(exchange.body, type=Faults)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, "invalid_faults", str(error)) from error
+
+
 def _replay(
     earlier: Entry, kind: charges.Kind, order: Order | MoneyOrder, exchange: Exchange
 ) -> None:
@@ -199,7 +218,7 @@ def _now_ms() -> int:
 async def _serve(options: argparse.Namespace) -> None:
     connections = serving.Connections()
     journal = Journal(options.journal, sync=True)
-    provider = Provider(journal, Conditions(latency_ms=options.latency_ms))
+    provider = Provider(journal, Faults(p50_ms=options.latency_ms, p99_ms=options.latency_ms))
     door = serving.Door(
         "charges",
         "--port",
