@@ -17,7 +17,7 @@ export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check deploy-drill format lock openapi bench help
+.PHONY: up down status logs load test check drills deploy-drill format lock openapi bench help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -53,6 +53,9 @@ deploy-drill: $(READY) $(DEPLOY_READY) ## the real SAM on an AWS emulator: deplo
 
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q tests/compose/life.py
+
+drills: $(READY) ## faults of payments on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18)
+	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.payments $(DRILL)
 
 format: $(READY) ## write the format that `make check` asks for
 	@$(BIN)/ruff format --quiet .

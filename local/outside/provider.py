@@ -99,7 +99,7 @@ class Provider:
             self._do(kind, key, order, exchange)
 
     def _is_hung(self, exchange: Exchange) -> bool:
-        """Let a fault befall this order, if the dice say so; True where it is left alone for ever."""
+        """Let a fault befall this order if the dice say so; True where it is never answered."""
         fault = self._dice.throw()
         if fault == "refused":
             detail = "too many orders; retry later"

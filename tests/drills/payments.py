@@ -141,7 +141,7 @@ def f09_three_deliveries(site: Site) -> tuple[str, bool]:
 
 
 def f13_zombie(site: Site) -> tuple[str, bool]:
-    """Two workers and their functions stop in the middle, and wake after their messages came back."""
+    """Two workers stop in the middle, and wake after their messages came back."""
     before = site.redeliveries()
     site.set_faults(p50_ms=1500, p99_ms=1600)
     site.create_many(100)
