@@ -112,7 +112,9 @@ def _given(answer: dict[str, Any], *, status: int, location: str | None = None) 
     headers = {"Location": location} if location else {}
     if isinstance(answer, Replayed):
         headers["Idempotent-Replayed"] = "true"
-    return reply(answer, status=status, headers=headers)
+    # Sorted, as the replay cache keeps it: a repeat is answered with the same bytes.
+    text = msgspec.json.encode(answer, order="sorted").decode()
+    return reply(text, status=status, headers=headers)
 
 
 @app.route("/v1/payments/{payment_id}/ledger", methods=["GET"])

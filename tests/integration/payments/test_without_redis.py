@@ -46,6 +46,7 @@ def test_an_emptied_redis_forgets_no_answer_and_moves_no_money_twice(
     settled = ask("GET", PAYMENT, payment_id=payment_id).text
 
     for resource, body, first in answers:
+        _assert_replayed(ask("POST", resource, "k", payment_id, body), first)
         with redis.Redis.from_url(valkey) as client:
             client.flushall()
         _assert_replayed(ask("POST", resource, "k", payment_id, body), first)
