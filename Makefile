@@ -17,7 +17,7 @@ export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check deploy-drill format lock openapi bench help
+.PHONY: up down status logs load test check compose-test deploy-drill parity format lock openapi bench help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -50,6 +50,9 @@ check: $(READY) ## format, lint, types, template, unit and contract tests
 
 deploy-drill: $(READY) $(DEPLOY_READY) ## the real SAM on an AWS emulator: deploy, ask, update, delete
 	@$(BIN)/python -m tests.deploy --tools $(DEPLOY_VENV)/bin
+
+parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that can run here, in a table
+	@$(BIN)/python -m tests.parity --tools $(DEPLOY_VENV)/bin
 
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q tests/compose/life.py
