@@ -17,7 +17,7 @@ export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check compose-test deploy-drill parity format lock openapi bench help
+.PHONY: up down status logs load test check compose-test deploy-drill import-times parity format lock openapi bench help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -56,6 +56,13 @@ parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that ca
 
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q tests/compose/life.py
+
+import-times: $(READY) $(DEPLOY_READY) ## what importing each function costs on Lambda, of what `sam build` makes
+	@said=$$(PATH="$(abspath $(DEPLOY_VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build \
+	  --build-dir .aws-sam/import-times \
+	  --parameter-overrides Architecture=$(subst aarch64,arm64,$(shell uname -m)) 2>&1) \
+	  || { echo "$$said" >&2; exit 1; }
+	@$(BIN)/python tests/bench/imports.py .aws-sam/import-times $(DEPLOY_VENV)/bin/python
 
 format: $(READY) ## write the format that `make check` asks for
 	@$(BIN)/ruff format --quiet .
