@@ -7,18 +7,19 @@ failed, but a target could not be run.
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tests.compose.conftest import Stack
+from tests.compose.conftest import UP_TIMEOUT_S, Stack
 from tests.conftest import free_port, wait_until
 from tests.e2e.conftest import ROOT, Client, System, own_system
 from tests.e2e.targets import CHALICE, COMPOSE, MACHINE, MINISTACK
@@ -32,6 +33,10 @@ DOMAINS = {"api": "", "payments": "/v1/payments", "analytics": "/v1/analytics"} 
 }
 EXIT_FAILED = 1
 EXIT_INCOMPLETE = 3
+
+
+class NotStarted(Exception):
+    """A target does not start, or does not stop; the message is the end of what was said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
     parser.add_argument("--tools", type=Path, required=True, help="folder of sam and ministack")
     tools: Path = parser.parse_args().tools.absolute()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that targets end with us
     with tempfile.TemporaryDirectory(prefix="spillway-parity-") as name:
         results = list(_results(Path(name), tools))
     _say(f"\n{'target':<12}{'passed':>7}{'differences':>14}{'failed':>9}{'time':>11}")
@@ -73,17 +79,37 @@ def main() -> int:
 
 
 def _results(folder: Path, tools: Path) -> Iterator[Result]:
+    yield from _started((MACHINE, CHALICE), lambda: _here(folder))
+    if _engine_answers():
+        yield from _started((COMPOSE,), lambda: _contained(folder))
+    else:
+        yield Result(target=COMPOSE, not_run="no Docker engine")
+    yield _drill(folder, tools)
+
+
+def _started(targets: Sequence[str], run: Callable[[], Iterator[Result]]) -> Iterator[Result]:
+    """Give the results of `run`; a target that does not start has failed."""
+    left = list(targets)
+    try:
+        for result in run():
+            left.remove(result.target)
+            yield result
+    except NotStarted as error:
+        _say(f"{left[0]} does not start or stop: {error}")
+        yield from (Result(target=each, failed=1) for each in left)
+
+
+def _here(folder: Path) -> Iterator[Result]:
     with machine(folder) as system:
         told = {"TARGET": system.gateway, "TARGET_MAILBOX": system.mailbox}
         yield _suite(folder, MACHINE, told)
         with chalice(system, folder) as address:
             yield _suite(folder, CHALICE, {**told, "TARGET": address})
-    if _engine_answers():
-        with compose() as told:
-            yield _suite(folder, COMPOSE, told)
-    else:
-        yield Result(target=COMPOSE, not_run="no Docker engine")
-    yield _drill(folder, tools)
+
+
+def _contained(folder: Path) -> Iterator[Result]:
+    with compose() as told:
+        yield _suite(folder, COMPOSE, told)
 
 
 @contextmanager
@@ -133,7 +159,7 @@ def compose() -> Iterator[dict[str, str]]:
         }
     )
     try:
-        stack.up("--build")
+        _must(stack.compose("up", "--detach", "--wait", "--build", timeout_s=UP_TIMEOUT_S))
         yield {"TARGET": stack.address("GATEWAY"), "TARGET_MAILBOX": stack.address("MAILBOX")}
     finally:
         _must(stack.compose("down", "--volumes"))
@@ -165,9 +191,7 @@ def _drill(folder: Path, tools: Path) -> Result:
         check=False,
     )
     result = read(MINISTACK, report, time.monotonic() - began_s)
-    if done.returncode and not result.failed:
-        return Result(target=MINISTACK, failed=1, passed=result.passed, seconds=result.seconds)
-    return result
+    return replace(result, failed=result.failed or int(done.returncode != 0))
 
 
 def read(target: str, report: Path, seconds: float) -> Result:
@@ -212,7 +236,7 @@ def _answers(client: Client, prefix: str) -> bool:
 
 def _must(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode:
-        raise SystemExit(f"{shlex.join(done.args[1:])}: {done.stderr}")
+        raise NotStarted(f"{shlex.join(done.args)}:\n{done.stderr[-1000:]}")
     return done.stdout
 
 

@@ -113,6 +113,11 @@ class OnMinistack:
     def pass_time(self, seconds: int) -> None:
         self.clock.write_text(str(float(self.clock.read_text()) + seconds))
 
+    def delete_queues(self) -> None:
+        sqs = boto3.client("sqs", region_name=settings.aws_region)
+        for queue in (self.queue, self.dead_letters):
+            sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=queue.name)["QueueUrl"])
+
 
 def sqs_queues(name: str) -> tuple[Queue, Queue]:
     """Make a queue and its dead-letter queue where AWS_ENDPOINT_URL or moto has SQS."""
@@ -136,7 +141,9 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     if request.param == "valkey":
         yield OnValkey(request.getfixturevalue("valkey"))
     elif request.param == "ministack":
-        yield OnMinistack(Path(os.environ["QUEUE_CLOCK"]))
+        place = OnMinistack(Path(os.environ["QUEUE_CLOCK"]))
+        yield place
+        place.delete_queues()
     else:
         with mock_aws():
             yield OnMoto()
