@@ -43,7 +43,7 @@ def import_ms(function: Function, build: Path | None, python: str) -> float:
         "AWS_REGION": "eu-west-1",
     }
     module = function.handler.rpartition(".")[0]
-    # -B: Lambda cannot write bytecode either. -S hides what else is installed beside the interpreter.
+    # -B: Lambda cannot write bytecode either. -S: nor has it what is installed beside Python here.
     options = ["-B", "-S"] if build else ["-B"]
     command = [python, *options, "-c", MEASURE, module]
     runs = [
