@@ -118,6 +118,7 @@ def cloud(folder: Path, tools: Path) -> Iterator[Cloud]:
         "STATE_DIR": str(folder / "state"),
         "IOT_MTLS_ENABLED": "0",  # it would take a port of its own on every address
         "SFTP_ENABLED": "0",
+        "AUTH": "true",  # roles are held to their policies
         "QUEUE_CLOCK": str(clock),
     }
     clock.write_text("0")
