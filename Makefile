@@ -17,7 +17,7 @@ export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills deploy-drill format lock openapi bench help
+.PHONY: up down status logs load test check drills compose-test deploy-drill import-times parity format lock openapi bench help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -51,11 +51,21 @@ check: $(READY) ## format, lint, types, template, unit and contract tests
 deploy-drill: $(READY) $(DEPLOY_READY) ## the real SAM on an AWS emulator: deploy, ask, update, delete
 	@$(BIN)/python -m tests.deploy --tools $(DEPLOY_VENV)/bin
 
+parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that can run here, in a table
+	@$(BIN)/python -m tests.parity --tools $(DEPLOY_VENV)/bin
+
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q tests/compose/life.py
 
 drills: $(READY) ## faults of payments on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.payments $(DRILL)
+
+import-times: $(READY) $(DEPLOY_READY) ## what importing each function costs on Lambda, of what `sam build` makes
+	@said=$$(PATH="$(abspath $(DEPLOY_VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build \
+	  --build-dir .aws-sam/import-times \
+	  --parameter-overrides Architecture=$(subst aarch64,arm64,$(shell uname -m)) 2>&1) \
+	  || { echo "$$said" >&2; exit 1; }
+	@$(BIN)/python tests/bench/imports.py .aws-sam/import-times $(DEPLOY_VENV)/bin/python
 
 format: $(READY) ## write the format that `make check` asks for
 	@$(BIN)/ruff format --quiet .

@@ -66,6 +66,7 @@ def claims_of(work: Workload, journal: Journal, run: str) -> Claims:
 
 def resolve(claims: Claims, work: Workload, requests: Requests, api: Api) -> None:
     """Send every unresolved arrival once more, oldest first; what answers now is accepted."""
+    api.close()  # kept since before the run, and the system may have started anew
     for index in sorted(claims.unresolved)[:MAX_RESENT]:
         which = work.scenario[index]
         try:

@@ -103,7 +103,8 @@ def restore() -> None:
         try:
             hook(*arguments, **named)
         except Exception as error:
-            log(f"{hook.__module__}.{hook.__name__} failed after the fork: {error}")
+            name = getattr(hook, "__qualname__", repr(hook))  # a partial has none
+            log(f"{name} failed after the fork: {error}")
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -65,7 +65,7 @@ class Host:
     def run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         started_in, started_with = Path.cwd(), dict(os.environ)
-        serve, retry_at_s = self._initialise()
+        serve, retry_at_s = self._initialise()  # never to be retried, unless the import failed
         self.slots = [Slot(number, _shared_cell()) for number in range(self.environments)]
         while time.monotonic() < retry_at_s:
             self._fork_due(serve)

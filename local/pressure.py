@@ -1,8 +1,8 @@
 """Requests before messages: the gateway says when requests wait, and workers then take no more.
 
 It is said by the modification time of one file in the state directory, so that nobody depends on
-anybody: without a gateway, or on another machine, nobody ever waits. Containers of one machine have
-a state directory each, but for `shared`.
+anybody: without a gateway, or on another machine, nobody ever waits. The containers of one machine
+have state directories of their own, and only `shared` in common.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ def path_of(state: Path) -> Path:
 
 
 def say(path: Path) -> None:
-    """Requests wait for an environment now."""
+    """Tell the workers that requests wait for an environment now."""
     with contextlib.suppress(OSError):  # a full disk is no reason to stop serving
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

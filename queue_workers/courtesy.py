@@ -31,6 +31,7 @@ class Courtesy:
 
         `behind_s` is how old the oldest message was when the last batch was taken.
         """
+        # A file knows the time of day only; how long a wait lasts must not depend on that.
         ends_s = time.monotonic() + self._longest_s - behind_s
         calm_s = random.uniform(CALM_SHORTEST_S, CALM_LONGEST_S)
         while time.time() < self._requests_waited_s() + calm_s and time.monotonic() < ends_s:

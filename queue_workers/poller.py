@@ -77,10 +77,10 @@ class Poller:
         self._courtesy.wait(self._behind_s, self._stop)
         if self._stop.is_set() or not self._invoker.ready(POLL_S):
             return 0
+        # Also what came while stopping: to give it back costs a receive, and five workers that stop
+        # together could make a dead letter of it.
         self._in_hand = self._receive()
-        if self._in_hand and self._stop.is_set():
-            self.give_back()
-        elif self._in_hand:
+        if self._in_hand:
             self._handle(self._in_hand)
         count, self._in_hand = len(self._in_hand), []
         return count

@@ -166,12 +166,13 @@ def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
     """Send what was promised and never sent; returns for how many payments.
 
     Whoever stores a promise sends it at once, and does not store that it was sent: that would be
-    a second write for each payment. A promise made before the oldest message on the queue was sent
-    has no message there any more, unless it is being handled. Sending twice is safe. A settlement
-    stays promised until it is settled, so also one whose message is lost is driven on.
+    a second write for each payment. A promise older than every message that waits on the queue has
+    none there, unless it is in hand or being tried again; then it is sent once more, which is safe.
+    A settlement stays promised until it is settled, so also one whose message is lost is driven on.
     """
-    oldest_age_s = queues["payments"].depth().oldest_age_s
-    waiting_s = AGE_UNTOLD_S if math.isnan(oldest_age_s) else oldest_age_s
+    depth = queues["payments"].depth()
+    oldest_s = AGE_UNTOLD_S if math.isnan(depth.oldest_age_s) else depth.oldest_age_s
+    waiting_s = oldest_s if depth.visible else 0
     before_ms = now_ms - RELAY_MARGIN_MS - round(waiting_s * 1000)
     relayed = 0
     for _ in range(RELAY_ROUNDS):

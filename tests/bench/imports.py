@@ -43,8 +43,9 @@ def import_ms(function: Function, build: Path | None, python: str) -> float:
         "AWS_REGION": "eu-west-1",
     }
     module = function.handler.rpartition(".")[0]
-    # -B: Lambda cannot write bytecode either.
-    command = [python, "-B", "-c", MEASURE, module]
+    # -B: Lambda cannot write bytecode either. -S: nor has it what is installed beside Python here.
+    options = ["-B", "-S"] if build else ["-B"]
+    command = [python, *options, "-c", MEASURE, module]
     runs = [
         subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout
         for _ in range(RUNS)

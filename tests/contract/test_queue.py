@@ -1,9 +1,16 @@
-"""One contract for every queue: what senders and receivers rely on, on Valkey and on moto's SQS."""
+"""One contract for every queue: what senders and receivers rely on, on Valkey and on moto's SQS.
+
+The deploy drill asks the same of an SQS behind a socket: its QUEUE_CLOCK names the file that puts
+that one's clock forward, and AWS_ENDPOINT_URL where it is.
+"""
 
 import json
+import os
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
@@ -80,20 +87,7 @@ class OnMoto:
     dead_letters: Queue = field(init=False)
 
     def __post_init__(self) -> None:
-        sqs = boto3.client("sqs", region_name=settings.aws_region)
-        dead_letters = sqs.create_queue(QueueName="orders-dlq")["QueueUrl"]
-        arn = f"arn:aws:sqs:{settings.aws_region}:{DEFAULT_ACCOUNT_ID}:orders-dlq"
-        queue = sqs.create_queue(
-            QueueName="orders",
-            Attributes={
-                "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
-                "MessageRetentionPeriod": str(RETENTION_S),
-                "RedrivePolicy": json.dumps(
-                    {"deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX}
-                ),
-            },
-        )["QueueUrl"]
-        self.queue, self.dead_letters = SqsQueue(queue), SqsQueue(dead_letters)
+        self.queue, self.dead_letters = sqs_queues("orders")
 
     def pass_time(self, seconds: int) -> None:
         backend = sqs_backends[DEFAULT_ACCOUNT_ID][settings.aws_region]
@@ -104,10 +98,52 @@ class OnMoto:
             message.sent_timestamp -= seconds * 1000
 
 
-@pytest.fixture(params=["valkey", "moto"])
+@dataclass
+class OnMinistack:
+    """The drill's SQS; each test has queues of its own there, because it outlives the test."""
+
+    clock: Path
+    differences: frozenset[str] = frozenset()
+    queue: Queue = field(init=False)
+    dead_letters: Queue = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue, self.dead_letters = sqs_queues(f"orders-{uuid.uuid4().hex}")
+
+    def pass_time(self, seconds: int) -> None:
+        self.clock.write_text(str(float(self.clock.read_text()) + seconds))
+
+    def delete_queues(self) -> None:
+        sqs = boto3.client("sqs", region_name=settings.aws_region)
+        for queue in (self.queue, self.dead_letters):
+            sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=queue.name)["QueueUrl"])
+
+
+def sqs_queues(name: str) -> tuple[Queue, Queue]:
+    """Make a queue and its dead-letter queue where AWS_ENDPOINT_URL or moto has SQS."""
+    sqs = boto3.client("sqs", region_name=settings.aws_region)
+    dead_letters = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+    asked = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
+    redrive = {"deadLetterTargetArn": asked["Attributes"]["QueueArn"]}
+    queue = sqs.create_queue(
+        QueueName=name,
+        Attributes={
+            "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
+            "MessageRetentionPeriod": str(RETENTION_S),
+            "RedrivePolicy": json.dumps({**redrive, "maxReceiveCount": RECEIVES_MAX}),
+        },
+    )["QueueUrl"]
+    return SqsQueue(queue), SqsQueue(dead_letters)
+
+
+@pytest.fixture(params=["ministack"] if "QUEUE_CLOCK" in os.environ else ["valkey", "moto"])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     if request.param == "valkey":
         yield OnValkey(request.getfixturevalue("valkey"))
+    elif request.param == "ministack":
+        place = OnMinistack(Path(os.environ["QUEUE_CLOCK"]))
+        yield place
+        place.delete_queues()
     else:
         with mock_aws():
             yield OnMoto()

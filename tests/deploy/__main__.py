@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.deploy import gaps, servers
-from tests.deploy.servers import ROOT, ServerFailed, Stores
+from tests.deploy.servers import ROOT, Cloud, ServerFailed, Stores
 from tests.deploy.stack import CommandFailed, Stack, parameters
 from tests.e2e.conftest import Client
 from tests.e2e.targets import MINISTACK
@@ -50,6 +50,8 @@ def _drill(folder: Path, tools: Path, results: Path | None) -> list[str]:
             failures = _gaps(stack)
         for line in _build(stack):
             _say(f"  {line}")
+        with _step("queue contract"):
+            failures += _queue_contract(cloud)
         with _step("sam deploy"):
             target = stack.deploy(told)
         with _step("end-to-end suite"):
@@ -78,21 +80,26 @@ def _build(stack: Stack) -> list[str]:
     return packages + gaps.leave_out(stack.template)
 
 
+def _queue_contract(cloud: Cloud) -> list[str]:
+    ours = {**os.environ, **cloud.credentials, "QUEUE_CLOCK": str(cloud.queue_clock)}
+    return _pytest("the queue contract", ours, "tests/contract/test_queue.py")
+
+
 def _suite(target: str, stores: Stores, results: Path | None) -> list[str]:
+    told = {"TARGET": target, "TARGET_KIND": MINISTACK, "TARGET_MAILBOX": stores.mailbox}
     report = [f"--junitxml={results}"] if results else []
+    return _pytest("the end-to-end suite", {**os.environ, **told}, "tests/e2e", *report)
+
+
+def _pytest(name: str, environment: Mapping[str, str], *arguments: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/e2e", *report],
-        env={
-            **os.environ,
-            "TARGET": target,
-            "TARGET_KIND": MINISTACK,
-            "TARGET_MAILBOX": stores.mailbox,
-        },
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        env=dict(environment),
         cwd=ROOT,
         timeout=SUITE_TIMEOUT_S,
         check=False,
     )
-    return ["the end-to-end suite failed"] if done.returncode else []
+    return [f"{name} failed"] if done.returncode else []
 
 
 def _update(stack: Stack, told: Mapping[str, str], before: str) -> list[str]:

@@ -81,6 +81,7 @@ class Cloud:
     """An AWS emulator: its address, and the environment in which tools speak to it only."""
 
     endpoint: str
+    credentials: Mapping[str, str]
     environment: Mapping[str, str]
     queue_clock: Path  # see `emulator`
 
@@ -91,17 +92,20 @@ def cloud(folder: Path, tools: Path) -> Iterator[Cloud]:
     port, clock = free_port(), folder / "queue-clock"
     endpoint = f"http://127.0.0.1:{port}"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment = {
-        **ours,
-        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(folder),  # neither profiles nor settings of whoever runs this
-        "TMPDIR": str(folder),
+    credentials = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    environment = {
+        **ours,
+        **credentials,
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),  # neither profiles nor settings of whoever runs this
+        "TMPDIR": str(folder),
         "SAM_CLI_TELEMETRY": "0",
     }
     # What functions are started with is this environment too; ours is not for them.
@@ -114,12 +118,18 @@ def cloud(folder: Path, tools: Path) -> Iterator[Cloud]:
         "STATE_DIR": str(folder / "state"),
         "IOT_MTLS_ENABLED": "0",  # it would take a port of its own on every address
         "SFTP_ENABLED": "0",
+        "AUTH": "true",  # roles are held to their policies
         "QUEUE_CLOCK": str(clock),
     }
     clock.write_text("0")
     command = [str(tools / "python3"), str(Path(__file__).with_name("emulator.py"))]
     with _running({"ministack": (command, [port])}, folder, server):
-        yield Cloud(endpoint=endpoint, environment=environment, queue_clock=clock)
+        yield Cloud(
+            endpoint=endpoint,
+            credentials=credentials,
+            environment=environment,
+            queue_clock=clock,
+        )
 
 
 @contextmanager

@@ -166,7 +166,8 @@ class Queue:
             (each.sent_ms for each in self._messages.values()), default=self._world.now_ms
         )
         age_s = (self._world.now_ms - oldest_ms) / 1000
-        return Depth(visible=len(self), delayed=0, in_flight=0, oldest_age_s=age_s)
+        visible = sum(e.visible_ms <= self._world.now_ms for e in self._messages.values())
+        return Depth(visible=visible, delayed=0, in_flight=0, oldest_age_s=age_s)
 
 
 class Provider:

@@ -22,8 +22,8 @@ def test_an_empty_environment_gives_what_suits_one_machine():
         ("MONGO_DATABASE", ""),
     ],
 )
-def test_a_bad_value_is_refused_with_its_name_and_value(name, value):
-    with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+def test_a_bad_value_is_refused_with_its_name_and_value_and_what_it_must_be(name, value):
+    with pytest.raises(SettingsError, match=f"^{name}='{value}': must "):
         Settings.from_env({name: value})
 
 

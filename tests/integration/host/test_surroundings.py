@@ -24,7 +24,7 @@ def test_hooks_after_a_restore_run_in_every_environment_and_one_that_fails_stops
 
     for peer in peers:
         assert peer.invoke("restored")["result"] == [peer.hello["pid"]]
-    assert "echo.fail_to_connect failed after the fork: not there yet" in invoker.log.read_text()
+    assert "fail_to_connect failed after the fork: not there yet" in invoker.log.read_text()
 
 
 def test_an_environment_steps_back_behind_the_servers_it_calls(peer: Peer):

@@ -29,10 +29,9 @@ def _text(value: str) -> str:
 
 
 def _count(value: str) -> int:
-    number = int(value)
-    if number < 1:
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
         raise ValueError("must be a whole number of at least 1")
-    return number
+    return int(value)
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
