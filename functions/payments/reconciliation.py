@@ -16,7 +16,7 @@ from payments.schema import Operation, Payment
 
 SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
 PAGES_MAX = 10  # of a thousand effects, a scheduled run; two take a second of CPU
-DOCUMENTS = 500  # payments read at once by a whole run
+DOCUMENTS = 100  # payments read at once: requests of clients wait behind one read
 
 
 class Payments(Protocol):
@@ -65,9 +65,10 @@ def reconcile_new(*, payments: Payments, provider: Provider, now_ms: int) -> Rep
     effects = _old_effects(provider, start, before_ms=now_ms - SETTLED_MS, pages=PAGES_MAX)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects), payments=len(by_payment))
-    found = payments.find_many(by_payment.keys())
-    for payment_id, mine in by_payment.items():
-        report.compare(payment_id, found.get(payment_id), mine)
+    for ids in _in_parts(list(by_payment)):
+        found = payments.find_many(ids)
+        for payment_id in ids:
+            report.compare(payment_id, found.get(payment_id), by_payment[payment_id])
     if effects:
         payments.set_reconciled_up_to(effects[-1].sequence)
     return report
@@ -124,6 +125,10 @@ def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[s
         f"the {effect.kind} ended otherwise": operation.status not in ("pending", effect.status),
     }
     return [claim for claim, holds in claims.items() if holds]
+
+
+def _in_parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + DOCUMENTS] for start in range(0, len(ids), DOCUMENTS))
 
 
 def _by_payment(effects: Iterable[Effect]) -> dict[str, list[Effect]]:

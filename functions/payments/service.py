@@ -30,8 +30,8 @@ from payments.schema import (
 OPERATE_ATTEMPTS = 5  # each is lost only to a change that somebody else made
 RELAY_MARGIN_MS = 2_000  # between a promise and its send; a send that takes longer is sent twice
 AGE_UNTOLD_S = 60.0  # SQS does not tell how long its oldest message waits; rarely longer
-RELAY_BATCH = 500
-RELAY_ROUNDS = 10  # a run; the next one takes the rest
+RELAY_BATCH = 100  # payments read at once: requests of clients wait behind one read
+RELAY_ROUNDS = 50  # a run; the next one takes the rest
 
 
 class Payments(Protocol):
