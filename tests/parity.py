@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tests.compose.conftest import UP_TIMEOUT_S, Stack
 from tests.conftest import free_port, wait_until
+from tests.deploy.commands import run
 from tests.e2e.conftest import ROOT, Client, System, own_system
 from tests.e2e.targets import CHALICE, COMPOSE, MACHINE, MINISTACK
 
@@ -64,7 +65,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
     parser.add_argument("--tools", type=Path, required=True, help="folder of sam and ministack")
     tools: Path = parser.parse_args().tools.absolute()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that targets end with us
+    for number in (signal.SIGTERM, signal.SIGINT):  # so that targets end with us
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="spillway-parity-") as name:
         results = list(_results(Path(name), tools))
     _say(f"\n{'target':<12}{'passed':>7}{'differences':>14}{'failed':>9}{'time':>11}")
@@ -170,13 +172,9 @@ def _suite(folder: Path, target: str, told: Mapping[str, str]) -> Result:
     arguments = ("-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests/e2e")
     began_s = time.monotonic()
     _say(f"== {target}")
-    subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
-        env={**os.environ, "TARGET_KIND": target, **told},
-        cwd=ROOT,
-        timeout=SUITE_TIMEOUT_S,
-        check=False,
-    )
+    command = [sys.executable, "-m", "pytest", *arguments]
+    told = {**os.environ, "TARGET_KIND": target, **told}
+    run(command, told, ROOT, timeout_s=SUITE_TIMEOUT_S, shown=True)
     return read(target, report, time.monotonic() - began_s)
 
 
@@ -184,14 +182,11 @@ def _drill(folder: Path, tools: Path) -> Result:
     report = folder / f"{MINISTACK}.xml"
     _say(f"== {MINISTACK}")
     began_s = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.deploy", "--tools", str(tools), "--results", str(report)],
-        cwd=ROOT,
-        timeout=DRILL_TIMEOUT_S,
-        check=False,
-    )
+    command = [sys.executable, "-m", "tests.deploy"]
+    command += ["--tools", str(tools), "--results", str(report)]
+    done = run(command, os.environ, ROOT, timeout_s=DRILL_TIMEOUT_S, shown=True)
     result = read(MINISTACK, report, time.monotonic() - began_s)
-    return replace(result, failed=result.failed or int(done.returncode != 0))
+    return replace(result, failed=result.failed or int(done.status != 0))
 
 
 def read(target: str, report: Path, seconds: float) -> Result:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.deploy import gaps, servers
+from tests.deploy.commands import run
 from tests.deploy.servers import ROOT, Cloud, ServerFailed, Stores
 from tests.deploy.stack import CommandFailed, Stack, parameters
 from tests.e2e.conftest import Client
@@ -24,7 +25,11 @@ SUITE_TIMEOUT_S = 600  # a hundred tests at 4 requests a second, the emulator's 
 
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not (arguments.tools / "sam").exists():
+        sys.stderr.write(f"deploy drill: no sam in {arguments.tools}; run `make deploy-drill`\n")
+        return 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     started_s = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="spillway-drill-") as name:
@@ -92,14 +97,9 @@ def _suite(target: str, stores: Stores, results: Path | None) -> list[str]:
 
 
 def _pytest(name: str, environment: Mapping[str, str], *arguments: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
-        env=dict(environment),
-        cwd=ROOT,
-        timeout=SUITE_TIMEOUT_S,
-        check=False,
-    )
-    return [f"{name} failed"] if done.returncode else []
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    done = run(command, environment, ROOT, timeout_s=SUITE_TIMEOUT_S, shown=True)
+    return [f"{name} failed"] if done.status else []
 
 
 def _update(stack: Stack, told: Mapping[str, str], before: str) -> list[str]:

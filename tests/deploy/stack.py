@@ -2,7 +2,6 @@
 
 import json
 import platform
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import boto3
 
 from local.wiring import demo_clients, private_key
+from tests.deploy.commands import run
 from tests.deploy.servers import REGION, ROOT, Cloud, Stores
 
 NAME = "spillway-drill"
@@ -146,18 +146,12 @@ class Stack:
         )
 
     def _sam(self, *arguments: object) -> None:
-        done = subprocess.run(
-            ["sam", *map(str, arguments)],
-            env=dict(self.cloud.environment),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
-        if done.returncode:
-            said = (done.stdout + done.stderr)[-3000:]
-            raise CommandFailed(f"sam {arguments[0]} ended with {done.returncode}:\n{said}")
+        command = ["sam", *map(str, arguments)]
+        done = run(command, self.cloud.environment, self.folder, timeout_s=COMMAND_TIMEOUT_S)
+        if done.status:
+            raise CommandFailed(
+                f"sam {arguments[0]} ended with {done.status}:\n{done.said[-3000:]}"
+            )
 
 
 def parameters(stores: Stores, folder: Path) -> dict[str, str]:

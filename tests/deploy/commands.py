@@ -1,0 +1,40 @@
+"""Runs one command to its end; if we are ended first, it and all below it end too."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from local.ending import end
+
+END_GRACE_S = 10.0  # a drill under way takes 4 s to end all that it started
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended; `said` is empty where its output was shown instead."""
+
+    status: int
+    said: str
+
+
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    timeout_s: float,
+    shown: bool = False,
+) -> Done:
+    """Run `command` in `folder`; raises subprocess.TimeoutExpired."""
+    output = None if shown else subprocess.PIPE
+    process = psutil.Popen(
+        command, env=dict(environment), cwd=folder, stdout=output, stderr=output, text=True
+    )
+    try:
+        said = process.communicate(timeout=timeout_s)
+    finally:
+        end([process], END_GRACE_S)
+    return Done(process.returncode, "".join(each or "" for each in said))
