@@ -1,9 +1,9 @@
 """The commands `up` and `down`: a supervisor in the background or in this terminal, and its end."""
 
 import argparse
+import contextlib
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -69,12 +69,8 @@ def down(options: argparse.Namespace) -> int:
     state: Path = options.state
     pid = status.supervisor_pid(state)
     if pid:
-        os.kill(pid, signal.SIGTERM)
-        ends_s = time.monotonic() + STOP_S
-        while status.supervisor_pid(state) and time.monotonic() < ends_s:
-            time.sleep(POLL_S)
-        if status.supervisor_pid(state):
-            psutil.Process(pid).kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself just now
+            end([psutil.Process(pid)], STOP_S)
     ended = _end_leftovers(state)
     _say("stopped" if pid or ended else "nothing was running")
     return 0
