@@ -20,6 +20,7 @@ from tests.e2e.differences import DIFFERENCES
 
 ROOT = Path(__file__).parents[2]
 UP_TIMEOUT_S = 120
+TIMEOUT_S = 35  # API Gateway itself answers after 29 s
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Client:
             body = json.dumps(body).encode()
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=15)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
         try:
             connection.request(method, parts.path + path, body, sent)
             response = connection.getresponse()
