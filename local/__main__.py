@@ -101,23 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "python -m local status",
     )
 
-    reading = _command(
-        commands,
-        "logs",
-        show_logs,
-        "the end of the logs, all but the access log unless it is named",
-        "python -m local logs gateway -n 50\n  python -m local logs --follow",
-    )
-    reading.add_argument("name", nargs="?", help="a process (default: all)")
-    reading.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
-    reading.add_argument(
-        "-n",
-        "--lines",
-        type=arguments.number(0, LINES_MAX),
-        default=10,
-        help="lines of each log (default: %(default)s)",
-    )
-
+    _add_logs(commands)
     _command(
         commands,
         "queues",
@@ -140,6 +124,25 @@ def _parser() -> argparse.ArgumentParser:
         'eval "$(python -m local env)"',
     )
     return parser
+
+
+def _add_logs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    reading = _command(
+        commands,
+        "logs",
+        show_logs,
+        "the end of the logs, all but the access log unless it is named",
+        "python -m local logs gateway -n 50\n  python -m local logs --follow",
+    )
+    reading.add_argument("name", nargs="?", help="a process (default: all)")
+    reading.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
+    reading.add_argument(
+        "-n",
+        "--lines",
+        type=arguments.number(0, LINES_MAX),
+        default=10,
+        help="lines of each log (default: %(default)s)",
+    )
 
 
 def _command(
