@@ -17,7 +17,7 @@ export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills compose-test deploy-drill import-times parity format lock openapi bench help
+.PHONY: up down status logs load test check drills compose-test deploy-drill import-times parity format lock openapi bench conformance help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -76,6 +76,9 @@ openapi: $(READY) ## write functions/api/openapi.json from the template and the 
 
 bench: $(READY) ## what each part costs in CPU microseconds
 	@for each in tests/bench/*.py; do $(BIN)/python $$each || exit 1; done
+
+conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
+	@$(BIN)/python -m tests.conformance
 
 lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \

@@ -1,0 +1,50 @@
+"""Which rows a test bears, and which stand in the table of differences."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+PAGE = TESTS.parent / "docs" / "local-aws.md"
+DIFFERENCE = re.compile(r"^\| *(\d\.\d+b?) *\| *(differs|not emulated) *\| *\S")
+
+
+def tests_by_row(folder: Path = TESTS) -> dict[str, list[str]]:
+    """The tests of each row by their names, `path::test`, read from the source: nothing is run."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(folder.rglob("test_*.py")):
+        tree = ast.parse(path.read_text())
+        shared = [row for node in tree.body for row in _of_module(node)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_test(node):
+                for row in {*shared, *_rows(node.decorator_list)}:
+                    found[row].append(f"{path.relative_to(folder.parent)}::{node.name}")
+    return dict(found)
+
+
+def differences(page: Path = PAGE) -> dict[str, str]:
+    """`differs` or `not emulated` by row, from the table's lines in `page`."""
+    found = (DIFFERENCE.match(line) for line in page.read_text().splitlines())
+    return {match[1]: match[2] for match in found if match}
+
+
+def _is_test(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return node.name.startswith("test_")
+
+
+def _of_module(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id == "pytestmark" for target in node.targets
+    ):
+        return list(_rows([node.value]))
+    return []
+
+
+def _rows(expressions: list[ast.expr]) -> Iterator[str]:
+    """Arguments of each `pytest.mark.row(...)` in `expressions`."""
+    for expression in expressions:
+        for node in ast.walk(expression):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.row":
+                yield from (str(ast.literal_eval(argument)) for argument in node.args)
