@@ -11,7 +11,7 @@ PAGE = TESTS.parent / "docs" / "local-aws.md"
 DIFFERENCE = re.compile(r"^\| *(\d\.\d+b?) *\| *(differs|not emulated) *\| *\S")
 
 
-def tests_by_row(folder: Path = TESTS) -> dict[str, list[str]]:
+def borne_rows(folder: Path = TESTS) -> dict[str, list[str]]:
     """The tests of each row by their names, `path::test`, read from the source: nothing is run."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.rglob("test_*.py")):
