@@ -21,6 +21,7 @@ def answer(*statements: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"principalId": "p", "policyDocument": document, **more}
 
 
+@pytest.mark.row("1.56", "1.57")
 @pytest.mark.parametrize(
     ("statements", "decision"),
     [
@@ -37,10 +38,10 @@ def answer(*statements: dict[str, Any], **more: Any) -> dict[str, Any]:
     ],
 )
 def test_deny_comes_before_allow_and_nothing_is_deny(statements, decision):
-    """1.56, 1.57."""
     assert read_policy(answer(*statements)).decide(f"{PREFIX}/GET/pets/1") is decision
 
 
+@pytest.mark.row("1.59")
 @pytest.mark.parametrize(
     ("resource", "is_allowed"),
     [
@@ -59,7 +60,6 @@ def test_deny_comes_before_allow_and_nothing_is_deny(statements, decision):
     ],
 )
 def test_a_star_is_any_run_and_a_question_mark_one_character(resource, is_allowed):
-    """1.59."""
     decision = read_policy(answer(statement("Allow", resource))).decide(f"{PREFIX}/GET/pets/1")
 
     assert (decision is Decision.ALLOW) is is_allowed
@@ -72,8 +72,8 @@ def test_one_statement_need_not_be_a_list():
     assert read_policy(result).decide(PREFIX) is Decision.ALLOW
 
 
+@pytest.mark.row("1.52")
 def test_the_context_is_text_and_has_the_principal():
-    """1.52."""
     policy = read_policy(
         answer(
             statement("Allow", "*"),
@@ -97,6 +97,7 @@ def without(key: str) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.row("1.55")
 @pytest.mark.parametrize(
     "result",
     [
@@ -124,7 +125,6 @@ def without(key: str) -> dict[str, Any]:
     ids=lambda result: repr(result)[:60],
 )
 def test_what_is_no_policy_is_refused(result):
-    """1.55."""
     with pytest.raises(PolicyError):
         read_policy(result)
 

@@ -157,8 +157,8 @@ def test_abandoning_what_runs_leaves_its_environment_busy(outcomes):
     assert outcomes == {}
 
 
+@pytest.mark.row("1.33")
 def test_an_integration_takes_29_seconds_while_the_function_goes_on(outcomes):
-    """1.33."""
     functions, environment = pool(timeout_s=60), FakeEnvironment()
     functions.free(environment, 0.0)
     functions.invoke(invocation("a", outcomes), 1.0)
@@ -195,8 +195,8 @@ def test_a_lost_environment_gets_nothing_more(outcomes):
     assert (functions.waiting, functions.busy) == (1, 0)
 
 
+@pytest.mark.row("1.60")
 def test_a_token_bucket_gives_its_burst_then_its_rate():
-    """1.60."""
     bucket = TokenBucket(2.0, 3, 10.0)
 
     assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]

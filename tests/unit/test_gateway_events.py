@@ -42,8 +42,9 @@ def event(
     return build_event(request, Context(request.fields, EPOCH_S), **arguments)
 
 
+@pytest.mark.row("1.1")
 def test_an_event_has_the_twelve_keys_of_rest():
-    """1.1: and no version, which would make it an HTTP API's."""
+    """And no version, which would make it an HTTP API's."""
     assert set(event()) == {
         "resource",
         "path",
@@ -60,6 +61,7 @@ def test_an_event_has_the_twelve_keys_of_rest():
     }
 
 
+@pytest.mark.row("1.2")
 @pytest.mark.parametrize(
     "key",
     [
@@ -72,12 +74,11 @@ def test_an_event_has_the_twelve_keys_of_rest():
 )
 @pytest.mark.parametrize("target", ["/a", "/a?"])
 def test_what_is_absent_is_null(key, target):
-    """1.2."""
     assert event(target)[key] is None
 
 
+@pytest.mark.row("1.3")
 def test_the_request_context_has_all_its_keys():
-    """1.3."""
     context = event(headers=(("User-Agent", "curl"), ("Host", "api.example:5002")))[
         "requestContext"
     ]
@@ -115,8 +116,8 @@ def test_the_request_context_has_all_its_keys():
     }
 
 
+@pytest.mark.row("1.4", "1.5")
 def test_the_three_paths_are_kept_apart():
-    """1.4, 1.5."""
     made = event("/one/two/?x=1", resource="/one/{proxy+}", path_parameters={"proxy": "two"})
 
     assert made["path"] == "/one/two/"
@@ -125,21 +126,21 @@ def test_the_three_paths_are_kept_apart():
     assert made["pathParameters"] == {"proxy": "two"}
 
 
+@pytest.mark.row("1.6")
 def test_leading_slashes_are_collapsed_in_the_path_alone():
-    """1.6."""
     made = event("//hardcoded")
 
     assert made["path"] == "/hardcoded"
     assert made["requestContext"]["path"] == "/prod//hardcoded"
 
 
+@pytest.mark.row("1.7")
 def test_the_path_stays_percent_encoded():
-    """1.7."""
     assert event("/test%2Balias@gmail.com+x")["path"] == "/test%2Balias@gmail.com+x"
 
 
+@pytest.mark.row("1.8", "1.13")
 def test_header_names_keep_their_casing_but_for_two():
-    """1.8, 1.13."""
     headers = event(
         headers=(("tEsT", "1"), ("test", "2"), ("authorization", "b"), ("USER-agent", "c"))
     )["headers"]
@@ -148,8 +149,8 @@ def test_header_names_keep_their_casing_but_for_two():
     assert (headers["Authorization"], headers["User-Agent"]) == ("b", "c")
 
 
+@pytest.mark.row("1.9")
 def test_the_gateway_adds_five_headers():
-    """1.9."""
     made = event(headers=(("host", "a"), ("X-Forwarded-For", "1.2.3.4")))
 
     assert made["headers"]["Host"] == "a"
@@ -162,8 +163,8 @@ def test_the_gateway_adds_five_headers():
     assert made["multiValueHeaders"]["X-Forwarded-Proto"] == ["http"]
 
 
+@pytest.mark.row("1.10")
 def test_twelve_headers_never_reach_the_function():
-    """1.10."""
     dropped = [
         "Connection",
         "Content-Length",
@@ -185,8 +186,8 @@ def test_twelve_headers_never_reach_the_function():
     assert made["multiValueHeaders"]["Kept"] == ["x"]
 
 
+@pytest.mark.row("1.11")
 def test_of_duplicates_the_last_counts_and_all_are_kept():
-    """1.11."""
     made = event("/a?price=10&price=20&price=30", headers=(("X-A", "1"), ("X-A", "2")))
 
     assert made["queryStringParameters"] == {"price": "30"}
@@ -195,8 +196,8 @@ def test_of_duplicates_the_last_counts_and_all_are_kept():
     assert made["multiValueHeaders"]["X-A"] == ["1", "2"]
 
 
+@pytest.mark.row("1.12")
 def test_the_query_is_decoded():
-    """1.12."""
     made = event("/a?plus=a+b&encoded=a%2Bb%20c&empty=&x=1;y=2&caf%C3%A9=1")
 
     assert made["queryStringParameters"] == {
@@ -209,6 +210,7 @@ def test_the_query_is_decoded():
     }
 
 
+@pytest.mark.row("1.14")
 @pytest.mark.parametrize(
     ("content_type", "body", "is_base64"),
     [
@@ -219,7 +221,6 @@ def test_the_query_is_decoded():
     ],
 )
 def test_a_body_is_base64_only_for_a_binary_type(content_type, body, is_base64):
-    """1.14."""
     made = event(
         headers=(("Content-Type", content_type),), body=b"\xff\x00", binary_types=("image/png",)
     )
@@ -238,8 +239,8 @@ def test_the_authorizers_context_stands_in_the_request_context():
     assert "authorizer" not in event()["requestContext"]
 
 
+@pytest.mark.row("1.29")
 def test_a_client_may_bring_its_own_request_id_if_it_is_a_uuid():
-    """1.29."""
     given = "1f4e0a4c-6f3b-4f0e-9b57-0a3b7a1c2d3e"
 
     assert Context({"x-amzn-requestid": given}, EPOCH_S).request_id == given
@@ -252,8 +253,8 @@ def test_the_clients_trace_is_carried_on():
     assert event(headers=(("x-amzn-trace-id", trace),))["headers"]["X-Amzn-Trace-Id"] == trace
 
 
+@pytest.mark.row("1.50")
 def test_a_method_arn_names_stage_method_and_path():
-    """1.50."""
     assert (
         method_arn("prod", "GET", "/a/b")
         == "arn:aws:execute-api:eu-west-1:000000000000:local/prod/GET/a/b"
@@ -264,6 +265,7 @@ def read(result: Any, accept: str | None = None, *binary: str) -> tuple[int, str
     return read_result(result, accept=accept, binary_types=binary)
 
 
+@pytest.mark.row("1.20", "1.21", "1.24")
 @pytest.mark.parametrize(
     ("result", "status"),
     [
@@ -274,10 +276,10 @@ def read(result: Any, accept: str | None = None, *binary: str) -> tuple[int, str
     ],
 )
 def test_every_key_of_a_response_is_optional(result, status):
-    """1.20, 1.21, 1.24."""
     assert read(result) == (status, "Content-Type: application/json\r\n", b"")
 
 
+@pytest.mark.row("1.20", "1.21", "1.22", "2.6")
 @pytest.mark.parametrize(
     "result",
     [
@@ -312,7 +314,6 @@ def test_every_key_of_a_response_is_optional(result, status):
     ids=lambda result: repr(result)[:40],
 )
 def test_a_malformed_response_is_none(result):
-    """1.20, 1.21, 1.22, 2.6."""
     if isinstance(result, dict) and result.get("headers") == []:
         assert read(result)[0] == 200
         return
@@ -320,20 +321,20 @@ def test_a_malformed_response_is_none(result):
         read(result)
 
 
+@pytest.mark.row("1.22")
 def test_header_values_may_be_booleans_and_numbers():
-    """1.22."""
     _, lines, _ = read({"headers": {"A": True, "B": 1, "C": "x"}})
 
     assert lines.startswith("A: true\r\nB: 1\r\nC: x\r\n")
 
 
+@pytest.mark.row("1.22")
 def test_headers_may_be_null():
-    """1.22."""
     assert read({"headers": None, "multiValueHeaders": None})[0] == 200
 
 
+@pytest.mark.row("1.23")
 def test_values_of_both_header_maps_are_merged():
-    """1.23."""
     _, lines, _ = read(
         {"headers": {"x-key": "solo"}, "multiValueHeaders": {"X-Key": ["multi", "other"]}}
     )
@@ -341,13 +342,13 @@ def test_values_of_both_header_maps_are_merged():
     assert lines.startswith("X-Key: multi\r\nX-Key: other\r\nX-Key: solo\r\n")
 
 
+@pytest.mark.row("1.24")
 def test_the_functions_content_type_is_kept():
-    """1.24."""
     assert read({"headers": {"content-type": "text/plain"}})[1] == "content-type: text/plain\r\n"
 
 
+@pytest.mark.row("1.28")
 def test_headers_of_the_gateways_own_are_renamed_or_dropped():
-    """1.28."""
     _, lines, _ = read(
         {
             "headers": {
@@ -370,6 +371,7 @@ def test_headers_of_the_gateways_own_are_renamed_or_dropped():
     ]
 
 
+@pytest.mark.row("1.25")
 @pytest.mark.parametrize(
     ("accept", "body"),
     [
@@ -382,7 +384,6 @@ def test_headers_of_the_gateways_own_are_renamed_or_dropped():
     ],
 )
 def test_base64_is_decoded_only_for_the_first_accepted_type(accept, body):
-    """1.25."""
     assert read({"body": "/w==", "isBase64Encoded": True}, accept, "image/png")[2] == body
 
 

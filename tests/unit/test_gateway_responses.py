@@ -25,6 +25,7 @@ def words(kind: str, status: int | None = None, body: str | None = None) -> Gate
     return GatewayResponse(kind=kind, status=status, headers={"X-Kind": kind}, body_template=body)
 
 
+@pytest.mark.row("1.27", "1.30", "1.31", "1.32", "1.34", "1.35")
 @pytest.mark.parametrize(
     ("refusal", "status", "body", "error_type"),
     [

@@ -32,6 +32,7 @@ TREE = (
 )
 
 
+@pytest.mark.row("1.15")
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -50,16 +51,19 @@ def test_static_comes_before_a_parameter_and_that_before_a_greedy_one(path, expe
     assert found(TREE, path) == expected
 
 
+@pytest.mark.row("1.5")
 def test_a_trailing_slash_reaches_the_same_resource():
     assert found(("/a/{id}",), "/a/1/") == ("/a/{id}", {"id": "1"})
     assert found(("/a",), "/a/") == ("/a", None)
     assert found(("/a/{rest+}",), "/a/b/c/") == ("/a/{rest+}", {"rest": "b/c"})
 
 
+@pytest.mark.row("1.7")
 def test_parameters_stay_percent_encoded():
     assert found(("/a/{id}",), "/a/b%2Fc+d") == ("/a/{id}", {"id": "b%2Fc+d"})
 
 
+@pytest.mark.row("1.6")
 def test_a_double_slash_is_kept_inside_a_greedy_parameter():
     assert found(("/a/{rest+}",), "/a/b//c") == ("/a/{rest+}", {"rest": "b//c"})
 
@@ -75,6 +79,7 @@ def test_a_path_without_route_has_none():
     assert found((), "/") is None
 
 
+@pytest.mark.row("1.30")
 def test_the_resource_is_chosen_before_the_method():
     routes = Router([Target("GET", "/a"), Target("POST", "/{rest+}")])
 
@@ -82,6 +87,7 @@ def test_the_resource_is_chosen_before_the_method():
     assert routes.match("POST", "/b") == (Target("POST", "/{rest+}"), {"rest": "b"})
 
 
+@pytest.mark.row("1.16")
 def test_head_is_not_get():
     assert router("/a").match("HEAD", "/a") is None
 

@@ -68,9 +68,9 @@ def guard(gateway: GatewayProcess, result: Any) -> StandIn:
     return gateway.environment("Guard", returns(result))
 
 
+@pytest.mark.row("1.53")
 @pytest.mark.parametrize("headers", [{}, {"Authorization": ""}, {"Authorization": "Basic x"}])
 def test_without_a_token_nobody_is_asked(gateway, headers):
-    """1.53."""
     asked = guard(gateway, policy("Allow", "*"))
 
     answer = gateway.request("GET", "/safe/1", headers=headers)
@@ -80,8 +80,8 @@ def test_without_a_token_nobody_is_asked(gateway, headers):
     assert asked.frames == []
 
 
+@pytest.mark.row("1.50")
 def test_the_authorizer_gets_exactly_three_keys(gateway):
-    """1.50."""
     asked = guard(gateway, policy("Allow", "*"))
 
     gateway.request("POST", "/safe/a%2Fb?x=1", headers=TOKEN)
@@ -95,8 +95,8 @@ def test_the_authorizer_gets_exactly_three_keys(gateway):
     ]
 
 
+@pytest.mark.row("1.52")
 def test_the_function_learns_who_calls_as_text(gateway):
-    """1.52."""
     guard(gateway, policy("Allow", "*", tenant="demo", number=1, flag=True))
 
     context = gateway.request("GET", "/safe/1", headers=TOKEN).json["requestContext"]
@@ -116,8 +116,9 @@ def test_a_public_route_asks_nobody(gateway):
     assert "authorizer" not in answer.json["requestContext"]
 
 
+@pytest.mark.row("1.58")
 def test_the_policy_of_a_token_is_kept_and_asked_for_every_path(gateway):
-    """1.58: the answer is cached by token, not by path."""
+    """The answer is cached by token, not by path."""
     asked = guard(gateway, policy("Allow", f"{ARN}/GET/safe/1"))
 
     statuses = [
@@ -173,6 +174,7 @@ def test_requests_that_miss_the_cache_together_ask_once(gateway):
     assert len(asked.frames) == 1
 
 
+@pytest.mark.row("1.56", "1.57")
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -184,7 +186,6 @@ def test_requests_that_miss_the_cache_together_ask_once(gateway):
     ],
 )
 def test_a_denied_request_is_403_with_a_capital_message(gateway, statement, message):
-    """1.56, 1.57."""
     guard(gateway, statement)
 
     answer = gateway.request("GET", "/safe/1", headers=TOKEN)
@@ -193,8 +194,8 @@ def test_a_denied_request_is_403_with_a_capital_message(gateway, statement, mess
     assert answer.headers["x-amzn-ErrorType"] == "AccessDeniedException"
 
 
+@pytest.mark.row("1.54")
 def test_an_authorizer_that_says_unauthorized_is_401_and_asked_again(gateway):
-    """1.54."""
     error = {"errorType": "Exception", "errorMessage": "Unauthorized"}
     asked = gateway.environment("Guard", lambda _: {"error": error})
 
@@ -205,6 +206,7 @@ def test_an_authorizer_that_says_unauthorized_is_401_and_asked_again(gateway):
     assert len(asked.frames) == 2
 
 
+@pytest.mark.row("1.55")
 @pytest.mark.parametrize(
     "frame",
     [
@@ -215,7 +217,6 @@ def test_an_authorizer_that_says_unauthorized_is_401_and_asked_again(gateway):
     ],
 )
 def test_an_authorizer_that_fails_is_500(gateway, frame):
-    """1.55."""
     gateway.environment("Guard", lambda _: frame)
 
     answer = gateway.request("GET", "/safe/1", headers=TOKEN)

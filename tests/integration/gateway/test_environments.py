@@ -5,6 +5,8 @@ import stat
 import threading
 import time
 
+import pytest
+
 from local import pressure
 from local.frames import encode
 from tests.conftest import wait_until
@@ -24,8 +26,8 @@ def test_the_frame_carries_the_deadline_of_the_function(gateway):
     assert frame["id"] == frame["event"]["requestContext"]["requestId"]
 
 
+@pytest.mark.row("2.1")
 def test_one_environment_has_one_event_at_a_time(gateway):
-    """2.1."""
     running = threading.Semaphore(1)
 
     def alone(frame):
@@ -42,8 +44,9 @@ def test_one_environment_has_one_event_at_a_time(gateway):
     assert len(environment.events) == 3
 
 
+@pytest.mark.row("1.32", "2.2")
 def test_what_is_over_the_reserved_concurrency_is_refused_at_once(gateway):
-    """1.32, 2.2: in flight and waiting count together."""
+    """In flight and waiting count together."""
     release = threading.Event()
     gateway.environment("Pages", lambda frame: ok(frame) if release.wait(5) else {"die": True})
     held = [start(gateway, "/pages/one") for _ in range(3)]

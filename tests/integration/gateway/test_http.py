@@ -183,8 +183,9 @@ def test_http_1_0_is_closed_unless_it_asks_to_stay(gateway):
     assert b"Connection: keep-alive" in kept
 
 
+@pytest.mark.row("1.16")
 def test_head_is_answered_without_a_body(gateway):
-    """1.16: HEAD is a method like another."""
+    """HEAD is a method like another."""
     request = b"HEAD /pages/one HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
     head, _, body = gateway.raw(request).partition(b"\r\n\r\n")
@@ -224,8 +225,8 @@ def test_an_endless_header_is_cut_before_it_ends(gateway):
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.row("1.37")
 def test_a_target_over_10240_bytes_is_refused(gateway):
-    """1.37."""
     request = b"GET /pages/one?%b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
     fits = gateway.raw(request % (b"x" * 10_000))

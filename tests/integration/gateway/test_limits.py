@@ -2,13 +2,15 @@
 
 import socket
 
+import pytest
+
 from tests.conftest import wait_until
 from tests.integration.gateway.pages import PAGES
 from tests.integration.gateway_process import GatewayProcess, ok, read_response
 
 
+@pytest.mark.row("1.35", "1.60")
 def test_a_throttled_method_is_429(gateway):
-    """1.35, 1.60."""
     gateway.environment("Pages", ok)
 
     answers = [gateway.request("GET", "/rare") for _ in range(3)]
@@ -18,8 +20,8 @@ def test_a_throttled_method_is_429(gateway):
     assert answers[2].headers["Retry-After"] == "1"
 
 
+@pytest.mark.row("1.34")
 def test_a_body_over_ten_megabytes_is_413(shared):
-    """1.34."""
     head = b"POST /pages/one HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
     answer = shared.raw(head % (10_485_760 + 1))
@@ -28,24 +30,26 @@ def test_a_body_over_ten_megabytes_is_413(shared):
     assert b'{"message":"Request Too Long"}' in answer
 
 
+@pytest.mark.row("1.34")
 def test_a_chunked_body_over_ten_megabytes_is_413(shared):
-    """1.34, without the length being announced."""
+    """Without the length being announced."""
     head = b"POST /pages/one HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
 
     assert shared.raw(head + chunk * 11).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.row("1.38")
 def test_an_event_over_six_megabytes_is_413(shared):
-    """1.38: escaped, the body of 4 MB is 8 MB."""
+    """Escaped, the body of 4 MB is 8 MB."""
     answer = shared.request("POST", "/pages/one", b"\n" * 4_000_000)
 
     assert answer.status == 413
     assert answer.headers["x-amzn-ErrorType"] == "RequestTooLargeException"
 
 
+@pytest.mark.row("1.37")
 def test_headers_over_10240_bytes_are_413(shared):
-    """1.37."""
     fits = shared.request("GET", "/pages/one", headers={"X-Long": "x" * 10_100})
     too_long = shared.request("GET", "/pages/one", headers={"X-Long": "x" * 10_240})
 

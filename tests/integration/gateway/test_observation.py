@@ -3,6 +3,8 @@
 import http.client
 import json
 
+import pytest
+
 from tests.conftest import wait_until
 from tests.integration.gateway_process import ok, returns
 
@@ -38,8 +40,8 @@ def test_embedded_metrics_that_a_function_prints_reach_prometheus(gateway):
     wait_until(lambda: log.exists() and log.read_text() == "a line\n")
 
 
+@pytest.mark.row("1.39")
 def test_every_request_is_a_line_of_the_access_log(gateway):
-    """1.39."""
     gateway.environment("Pages", ok)
     answer = gateway.request("GET", "/pages/one?secret=1")
     log = gateway.state / "logs" / "access.log"

@@ -9,8 +9,8 @@ from tests.conftest import wait_until
 from tests.integration.gateway_process import returns
 
 
+@pytest.mark.row("1.1", "1.4", "1.8", "1.11", "1.12")
 def test_the_function_gets_the_request_as_a_rest_event(shared):
-    """1.1, 1.4, 1.8, 1.11, 1.12."""
     answer = shared.request(
         "POST", "/pages/one?b=1&a=%20x+y&b=2", b'{"k":"\xc3\xa9"}', {"X-FoO": "v"}
     )
@@ -27,8 +27,9 @@ def test_the_function_gets_the_request_as_a_rest_event(shared):
     assert event["body"] == '{"k":"é"}'
 
 
+@pytest.mark.row("1.26")
 def test_the_answer_bears_the_ids_of_the_event(shared):
-    """1.26: x-amzn-RequestId, x-amz-apigw-id and X-Amzn-Trace-Id."""
+    """The headers x-amzn-RequestId, x-amz-apigw-id and X-Amzn-Trace-Id."""
     answer = shared.request("GET", "/pages/one")
 
     context = answer.json["requestContext"]
@@ -37,11 +38,12 @@ def test_the_answer_bears_the_ids_of_the_event(shared):
     assert answer.headers["X-Amzn-Trace-Id"] == answer.json["headers"]["X-Amzn-Trace-Id"]
 
 
+@pytest.mark.row("1.30")
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nope"), ("GET", "/pages"), ("PUT", "/rare")]
 )
 def test_no_route_and_no_method_are_missing_authentication_token(shared, method, path):
-    """1.30, worded by the template."""
+    """Worded by the template."""
     answer = shared.request(method, path)
 
     assert answer.status == 404
@@ -59,6 +61,7 @@ def test_a_path_with_a_quote_leaves_the_answer_json(shared):
     assert json.loads(body)["path"] == '/prod/a"b'
 
 
+@pytest.mark.row("1.20", "1.22", "1.31")
 @pytest.mark.parametrize(
     "frame",
     [
@@ -70,7 +73,6 @@ def test_a_path_with_a_quote_leaves_the_answer_json(shared):
     ],
 )
 def test_a_function_that_fails_is_a_502(gateway, frame):
-    """1.20, 1.22, 1.31."""
     gateway.environment("Pages", lambda _: frame)
 
     answer = gateway.request("GET", "/pages/one")
@@ -81,8 +83,8 @@ def test_a_function_that_fails_is_a_502(gateway, frame):
     assert "X-Evil" not in answer.headers
 
 
+@pytest.mark.row("2.10")
 def test_an_environment_that_dies_is_logged_with_its_reason(gateway):
-    """2.10."""
     gateway.environment("Pages", lambda _: {"die": True})
     gateway.request("GET", "/pages/one")
     log = gateway.state / "logs" / "functions" / "Pages.log"
@@ -90,8 +92,8 @@ def test_an_environment_that_dies_is_logged_with_its_reason(gateway):
     wait_until(lambda: log.exists() and "Runtime.ExitError" in log.read_text())
 
 
+@pytest.mark.row("2.8")
 def test_an_environment_that_dies_at_its_deadline_timed_out(gateway):
-    """2.8."""
 
     def hang(frame):
         wait_until(lambda: time.time() * 1000 >= frame["deadline_ms"])
@@ -105,8 +107,8 @@ def test_an_environment_that_dies_at_its_deadline_timed_out(gateway):
     wait_until(lambda: log.exists() and "Task timed out after 1.00 seconds" in log.read_text())
 
 
+@pytest.mark.row("1.14", "1.25")
 def test_a_binary_body_comes_as_base64_and_goes_back_as_bytes(gateway):
-    """1.14, 1.25."""
     environment = gateway.environment(
         "Pages", returns({"body": "/wAB", "isBase64Encoded": True, "statusCode": 200})
     )
