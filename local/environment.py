@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -123,7 +124,12 @@ class Environment:
         self._function = function
         self._handler = handler
         self._address = address
-        self._hello = {"hello": 1, "function": function.logical_id, "init_ms": round(init_ms, 1)}
+        self._hello = {
+            "hello": 1,
+            "function": function.logical_id,
+            "machine": socket.gethostname(),
+            "init_ms": round(init_ms, 1),
+        }
         self._output = output
         self._deadline_s = deadline_s
         self._connection: frames.Connection | None = None

@@ -71,6 +71,7 @@ class Environment(Protocol):
     """An execution environment as a pool sees it."""
 
     invocation: Invocation | None
+    machine: str  # the host or container it runs on
 
     def start(self, invocation: Invocation) -> None:
         """Send the event."""

@@ -26,6 +26,7 @@ class EnvironmentConnection(asyncio.Protocol):
         output: FunctionOutput,
     ) -> None:
         self.invocation: Invocation | None = None
+        self.machine = ""
         self._pools = pools
         self._meters = meters
         self._output = output
@@ -83,6 +84,7 @@ class EnvironmentConnection(asyncio.Protocol):
         if frame.get("hello") != 1 or pool is None:
             raise FrameError(f"the hello names no function of the template: {function!r}")
         self._pool = pool
+        self.machine = str(frame.get("machine", ""))
         self._meters[pool.function.logical_id].cold_start()
         pool.free(self, time.monotonic())
 

@@ -1,7 +1,7 @@
 """The console's views of the machine as JSON: the processes and what they use, and the queues."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ ATTRIBUTES = ["pid", "ppid", "cpu_times", "memory_info"]
 
 
 def add_views(console: Console, template: Template, state: Path, pools: Mapping[str, Pool]) -> None:
-    """Serve `/api/processes` and `/api/queues`, read in a thread, and `/api/ready`."""
+    """Serve `/api/processes` and `/api/queues`, read in a thread, and who has dialled in."""
 
     async def queues_view() -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(queues, template)))
@@ -31,7 +31,15 @@ def add_views(console: Console, template: Template, state: Path, pools: Mapping[
         missing = [name for name in template.hosted if not pools[name].environments]
         return Page(orjson.dumps({"without_environment": missing}), status=503 if missing else 200)
 
+    async def environments_view() -> Page:
+        machines = {
+            name: Counter(each.machine for each in pool.environments)
+            for name, pool in pools.items()
+        }
+        return Page(orjson.dumps(machines))
+
     console.add_view("/api/ready", ready_view)
+    console.add_view("/api/environments", environments_view)
     console.add_view("/api/queues", queues_view)
     console.add_view("/api/processes", processes_view)
 

@@ -101,10 +101,14 @@ class GatewayProcess:
             return read_all(client)
 
     def metrics(self) -> str:
+        return self.console("/metrics").decode()
+
+    def console(self, path: str) -> bytes:
+        """What the console answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.console_port, timeout=10)
         try:
-            connection.request("GET", "/metrics")
-            return connection.getresponse().read().decode()
+            connection.request("GET", path)
+            return connection.getresponse().read()
         finally:
             connection.close()
 
@@ -147,7 +151,9 @@ class StandIn(threading.Thread):
     def run(self) -> None:
         self.connection = dial(self._address)
         self.connection.send(
-            encode({"hello": 1, "function": self._function, "pid": 1, "init_ms": 1})
+            encode(
+                {"hello": 1, "function": self._function, "machine": "m1", "pid": 1, "init_ms": 1}
+            )
         )
         try:
             self._serve(self.connection)

@@ -1,5 +1,6 @@
 """Events wait for an idle environment, and not for ever."""
 
+import json
 import socket
 import stat
 import threading
@@ -24,6 +25,16 @@ def test_the_frame_carries_the_deadline_of_the_function(gateway):
     assert before_ms + 900 < frame["deadline_ms"] < time.time() * 1000 + 1001
     assert frame["trace"] == frame["event"]["headers"]["X-Amzn-Trace-Id"]
     assert frame["id"] == frame["event"]["requestContext"]["requestId"]
+
+
+def test_the_console_names_the_machines_whose_environments_have_dialled_in(gateway):
+    """A container asks for its own name to know whether it is of use."""
+    assert json.loads(gateway.console("/api/environments"))["Pages"] == {}
+
+    gateway.environment("Pages", ok)
+    gateway.environment("Pages", ok)
+
+    assert json.loads(gateway.console("/api/environments"))["Pages"] == {"m1": 2}
 
 
 @pytest.mark.row("2.1")
