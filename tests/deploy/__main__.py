@@ -87,7 +87,7 @@ def _build(stack: Stack) -> list[str]:
 
 def _queue_contract(cloud: Cloud) -> list[str]:
     ours = {**os.environ, **cloud.credentials, "QUEUE_CLOCK": str(cloud.queue_clock)}
-    return _pytest("the queue contract", ours, "tests/contract/test_queue.py")
+    return _pytest("the queue contract", ours, "tests/contract/queues")
 
 
 def _suite(target: str, stores: Stores, results: Path | None) -> list[str]:

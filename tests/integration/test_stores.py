@@ -45,6 +45,7 @@ def test_the_server_answers_on_its_socket_and_on_its_port(server: Valkey):
         assert other.get("key") == b"value"
 
 
+@pytest.mark.row("3.23")
 def test_a_kill_loses_nothing_that_was_answered(tmp_path: Path):
     valkey = Valkey(directory=tmp_path, port=free_port(), socket_path=tmp_path / "s")
     for expected in (b"0", b"1"):

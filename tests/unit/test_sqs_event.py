@@ -24,6 +24,7 @@ def message(**changed: object) -> Message:
     return Message(**{**fields, **changed})  # type: ignore[arg-type]
 
 
+@pytest.mark.row("3.20", "4.1")
 def test_a_record_has_the_shape_that_lambda_gives_it():
     event = sqs_event([message()], queue="payments", region="eu-west-1")
 
@@ -49,6 +50,7 @@ def test_a_record_has_the_shape_that_lambda_gives_it():
     }
 
 
+@pytest.mark.row("3.19", "4.1")
 def test_attributes_come_with_their_type_and_the_digest_that_sqs_makes():
     attributes = {"timestamp": "1493147359900", "city": "Any City"}
     (record,) = sqs_event([message(attributes=attributes)], queue="q", region="r")["Records"]
@@ -64,6 +66,7 @@ def test_attributes_come_with_their_type_and_the_digest_that_sqs_makes():
     )  # as moto computes it
 
 
+@pytest.mark.row("4.6", "4.8")
 @pytest.mark.parametrize(
     ("response", "failed"),
     [
@@ -80,6 +83,7 @@ def test_an_answer_names_the_messages_that_failed(response: object, failed: set[
     assert failed_ids(response, SENT) == failed
 
 
+@pytest.mark.row("4.7")
 @pytest.mark.parametrize(
     "response",
     [

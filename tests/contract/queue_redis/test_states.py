@@ -97,6 +97,7 @@ def test_each_transition_leaves_the_state_that_its_name_says(
     assert state_of(server, DEAD) == dead
 
 
+@pytest.mark.row("3.8")
 def test_a_dead_letter_tells_where_it_came_from_and_why(valkey: str, queue: RedisQueue):
     queue.send("poison", attributes={"tenant": "demo"})
     for reason in ("ValueError: no amount", "StoreUnavailable: no answer"):
@@ -111,6 +112,7 @@ def test_a_dead_letter_tells_where_it_came_from_and_why(valkey: str, queue: Redi
     }
 
 
+@pytest.mark.row("3.8")
 def test_without_a_dead_letter_queue_a_message_comes_back_for_ever(valkey: str):
     queue = RedisQueue("orders", max_receive_count=1, redis_url=valkey)
     queue.send("a")
@@ -163,6 +165,7 @@ def fill(queue: Queue) -> int:
     pytest.fail("never full")
 
 
+@pytest.mark.row("3.23")
 def test_at_maxmemory_senders_are_refused_and_receivers_drain_the_queue(
     server: Server, queue: RedisQueue
 ):

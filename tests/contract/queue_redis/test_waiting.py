@@ -2,11 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from backend.queues.redis_queue import RedisQueue
 from tests.conftest import wait_until
 from tests.contract.queue_redis.orders import Server, calls, orders
 
 
+@pytest.mark.row("3.4")
 def test_one_send_wakes_one_of_the_waiting_receivers(server: Server, valkey: str):
     receivers = [orders(valkey) for _ in range(3)]
     with ThreadPoolExecutor() as pool:
@@ -126,6 +129,7 @@ def test_each_call_is_one_round_trip(server: Server, queue: RedisQueue):
     assert {name for name in after if name not in before} <= {"cmdstat_info"}
 
 
+@pytest.mark.row("3.5")
 def test_two_receivers_at_once_never_take_the_same_message(valkey: str):
     orders(valkey).send_batch([str(number) for number in range(400)])
 

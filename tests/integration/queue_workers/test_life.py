@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from tests.conftest import wait_until
 from tests.integration.queue_workers.site import TEMPLATE, Site, count_of
@@ -48,6 +49,7 @@ def test_a_second_signal_gives_the_batch_in_hand_back_at_once(site: Site):
     assert worker.wait(timeout=10) == 0
 
 
+@pytest.mark.row("4.4")
 def test_a_killed_worker_takes_its_host_with_it_and_loses_nothing(site: Site):
     worker, _ = site.start()
     site.send(take_s=0.8)

@@ -9,6 +9,7 @@ from tests.conftest import wait_until
 from tests.integration.queue_workers.site import RECEIVES_MAX, VISIBILITY_TIMEOUT_S, Site, count_of
 
 
+@pytest.mark.row("4.2", "4.4")
 def test_messages_are_handled_in_batches_of_ten_and_deleted(site: Site):
     ids = site.queue.send_batch([json.dumps({"n": number}) for number in range(25)])
     site.start()
@@ -33,6 +34,7 @@ def test_a_reported_message_alone_comes_back_after_its_backoff(site: Site):
     assert 0.8 < between_s < 5
 
 
+@pytest.mark.row("4.5", "4.7")
 @pytest.mark.parametrize(
     ("do", "reason"),
     [
@@ -56,6 +58,7 @@ def test_a_batch_that_failed_as_a_whole_comes_back_after_its_visibility_timeout(
     assert sorted(count_of(record) for event in site.events() for record in event) == [1, 1, 2, 2]
 
 
+@pytest.mark.row("3.8")
 def test_a_message_that_always_fails_ends_in_the_dead_letter_queue_with_its_reason(site: Site):
     message_id = site.send(do="raise", always=True)
     site.start()

