@@ -1,0 +1,134 @@
+"""What a template says of its API: frozen records of routes, authorizers, keys, limits and words."""
+
+from collections.abc import Mapping as ReadOnlyDict
+from dataclasses import dataclass
+
+REST_TIMEOUT_MS = 29_000  # 1.33: what a REST API waits for a function
+HTTP_TIMEOUT_MS = 30_000  # 1.75: and an HTTP API
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one resource; `function` and `authorizer` are names in the same template."""
+
+    method: str
+    path: str
+    function: str  # logical id
+    authorizer: str | None
+    key: str = ""  # as the template has it: GET /a, ANY /a, $default
+    needs_key: bool = False  # an API key
+    timeout_ms: int = REST_TIMEOUT_MS
+    payload: str = "1.0"  # format of the event; an HTTP API has 2.0 too
+    scopes: tuple[str, ...] = ()  # of a JWT: one of them is needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """The OPTIONS method of a REST API's resource that CORS asks first."""
+
+    path: str
+    headers: ReadOnlyDict[str, str]
+    authorizer: str | None
+    needs_key: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cors:
+    """What an HTTP API answers to other origins."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    expose_headers: tuple[str, ...]
+    max_age_s: int | None
+    credentials: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorizer:
+    """A Lambda authorizer."""
+
+    name: str
+    function: str  # logical id
+    kind: str  # TOKEN or REQUEST
+    sources: tuple[str, ...]  # of identity: header.NAME, querystring.NAME, stageVariables.NAME, …
+    validation: str | None  # a regular expression the token must match
+    ttl_s: int  # 0 switches the cache off
+    payload: str = "1.0"  # of an HTTP API's authorizer
+    is_simple: bool = False  # it answers isAuthorized, no policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtAuthorizer:
+    """An authorizer of an HTTP API that checks tokens by the keys of their issuer."""
+
+    name: str
+    source: str  # header.NAME or querystring.NAME
+    issuer: str
+    audience: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayResponse:
+    """How the gateway words one kind of its own errors; texts may have `$context.` variables."""
+
+    kind: str
+    status: int | None  # None keeps the status of the kind
+    headers: ReadOnlyDict[str, str]
+    body_template: str | None  # None keeps AWS's own body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """A token bucket for one method of one resource; `*` stands for any."""
+
+    path: str
+    method: str
+    rate_per_s: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key that clients send."""
+
+    id: str  # logical id
+    value: str
+    is_enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """Requests of one key in a period."""
+
+    limit: int
+    period: str  # DAY, WEEK or MONTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsagePlan:
+    """What each of its keys may use."""
+
+    name: str
+    keys: tuple[ApiKey, ...]
+    throttles: tuple[Throttle, ...]
+    quota: Quota | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The one API of the template, of kind REST or HTTP."""
+
+    kind: str
+    stage: str
+    routes: tuple[Route, ...]
+    authorizers: ReadOnlyDict[str, Authorizer | JwtAuthorizer]
+    gateway_responses: ReadOnlyDict[str, GatewayResponse]
+    throttles: tuple[Throttle, ...]
+    binary_types: tuple[str, ...]
+    variables: ReadOnlyDict[str, str]  # of the stage
+    log_format: str | None  # of the access log's lines, with `$context.` variables
+    preflights: tuple[Preflight, ...] = ()
+    cors: Cors | None = None
+    usage_plans: tuple[UsagePlan, ...] = ()
+    key_source: str = "HEADER"  # of API keys; AUTHORIZER takes them from its answer
