@@ -8,6 +8,7 @@ import msgspec
 
 Status = Literal["succeeded", "failed", "requires_action"]
 Kind = Literal["charge", "capture", "void", "refund"]
+EntryKind = Kind | Literal["confirmation"]
 
 PREFIXES: dict[Kind, str] = {"capture": "cp", "void": "vd", "refund": "rf"}
 
@@ -40,6 +41,13 @@ class MoneyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a customer does with a charge that requires action: POST /confirmations."""
+
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    outcome: Literal["succeeded", "failed"] = "succeeded"
+
+
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """What a client is answered."""
 
@@ -63,8 +71,8 @@ class NumberedCharge(Charge, frozen=True, kw_only=True):
 class Entry(NumberedCharge, frozen=True, kw_only=True):
     """A line of the journal: with the rest of the order, to tell a repeat from another order."""
 
-    kind: Kind = "charge"
-    charge: str | None = None  # the charge of a capture, void or refund
+    kind: EntryKind = "charge"
+    charge: str | None = None  # the charge of a capture, void, refund or confirmation
     payment_method: str = ""
     capture: bool = False
 
@@ -73,6 +81,25 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
         if kind != self.kind:
             return False
         return order == msgspec.convert(self, type(order), from_attributes=True)
+
+    def told(self) -> Charge:
+        """What clients hear of it: a confirmation is news of its charge."""
+        told = msgspec.convert(self, Charge, from_attributes=True)
+        if self.kind == "confirmation" and self.charge is not None:
+            return msgspec.structs.replace(told, id=self.charge)
+        return told
+
+    def event(self) -> bytes:
+        """The body of the webhook that tells of it."""
+        kind = "charge" if self.kind == "confirmation" else self.kind
+        return msgspec.json.encode(
+            {
+                "id": f"evt_{self.sequence:012}",
+                "type": f"{kind}.{self.status}",
+                "created_ms": self.created_ms,
+                "data": self.told(),
+            }
+        )
 
 
 @dataclass(slots=True)
@@ -84,21 +111,22 @@ class Money:
 
     @classmethod
     def of(cls, charge: Entry) -> "Money":
-        """What a fresh charge holds."""
+        """What a fresh or a confirmed charge holds."""
         if charge.status != "succeeded":
             return cls()
         return cls(captured=charge.amount) if charge.captured else cls(held=charge.amount)
 
-    def move(self, kind: Kind, amount: int) -> bool:
-        """Capture, release or refund `amount`; False where so much is not there."""
-        if amount > (self.captured if kind == "refund" else self.held):
-            return False
+    def has(self, kind: Kind, amount: int) -> bool:
+        """Whether there is so much to capture, to release or to refund."""
+        return 0 < amount <= (self.captured if kind == "refund" else self.held)
+
+    def move(self, kind: EntryKind, amount: int) -> None:
+        """Capture, release or refund `amount`."""
         if kind == "refund":
             self.captured -= amount
         else:
             self.held -= amount
             self.captured += amount if kind == "capture" else 0
-        return True
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +188,22 @@ def operate(
         sequence=number,
         kind=kind,
         charge=order.charge,
+    )
+
+
+def confirm(charge: Entry, outcome: Status, *, number: int, now_ms: int) -> Entry:
+    """Note what the customer made of a charge that required action."""
+    done = outcome == "succeeded"
+    return msgspec.structs.replace(
+        charge,
+        id=f"cf_{number:012}",
+        status=outcome,
+        decline_code=None if done else "authentication_failed",
+        captured=charge.capture and done,
+        created_ms=now_ms,
+        sequence=number,
+        kind="confirmation",
+        charge=charge.id,
     )
 
 

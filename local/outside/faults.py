@@ -1,7 +1,8 @@
 """How the provider misbehaves: set by PUT /faults, thrown by dice with a seed.
 
 Each fault is what providers really do: too many requests, an error before anything was done, an
-answer that is lost after it was done, one that never comes, and answers that take their time.
+answer that is lost after it was done, one that never comes, and answers that take their time;
+webhooks that are lost, sent twice, late, or overtaken by those that follow.
 """
 
 import math
@@ -16,6 +17,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Latency = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
 Fault = Literal["refused", "failed", "hung", "lost"]
 
+OVERTAKEN_S = 1.0  # what is sent meanwhile arrives before
 Z_P99 = 2.326  # standard deviations between the median and the 99th percentile
 
 
@@ -29,6 +31,10 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     p_lost: Share = 0.0  # done, and the connection closed instead of an answer
     p50_ms: Latency = 0  # latency of an order: half are faster
     p99_ms: Latency = 0  # one in a hundred is slower; not below p50_ms
+    p_webhook_dropped: Share = 0.0
+    p_webhook_duplicated: Share = 0.0
+    p_webhook_overtaken: Share = 0.0
+    webhook_delay_ms: Latency = 0  # of every webhook
 
 
 @dataclass(slots=True)
@@ -38,10 +44,13 @@ class Dice:
     faults: Faults = field(default_factory=Faults)
     thrown: Counter[str] = field(default_factory=Counter)
     _random: random.Random = field(default_factory=lambda: random.Random(1))
+    _of_webhooks: random.Random = field(default_factory=lambda: random.Random(1))
 
     def set(self, faults: Faults) -> None:
         """Begin anew with other faults."""
         self.faults, self._random = faults, random.Random(faults.seed)
+        # Their own: webhooks come when their customers act, and must not move what befalls orders.
+        self._of_webhooks = random.Random(faults.seed)
         self.thrown.clear()
 
     def shown(self) -> dict[str, object]:
@@ -61,6 +70,24 @@ class Dice:
                 self.thrown[fault] += 1
                 return fault
         return None
+
+    def webhook_delays_s(self) -> list[float]:
+        """Return how late each copy of the next webhook is sent; none where it is dropped."""
+        faults = self.faults
+        if self._befalls_webhook("webhook_dropped", faults.p_webhook_dropped):
+            return []
+        delays_s = [faults.webhook_delay_ms / 1000]
+        if self._befalls_webhook("webhook_duplicated", faults.p_webhook_duplicated):
+            delays_s *= 2
+        if self._befalls_webhook("webhook_overtaken", faults.p_webhook_overtaken):
+            delays_s[0] += OVERTAKEN_S
+        return delays_s
+
+    def _befalls_webhook(self, fault: str, share: float) -> bool:
+        strikes = self._of_webhooks.random() < share
+        if strikes:
+            self.thrown[fault] += 1
+        return strikes
 
     def latency_s(self) -> float:
         """Draw from the log-normal distribution with the median and percentile that are set."""

@@ -1,24 +1,30 @@
 """The payment provider's simulator: `python -m local.outside.provider`.
 
 Charges, captures, voids and refunds are POSTed. Each is in its own fsynced journal before it is
-answered, so that a lost answer is a real effect and the journal an independent witness.
+answered, so that a lost answer is a real effect and the journal an independent witness. Webhooks
+tell of charges that wait for their customer, and of what the customer did.
 """
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import time
 from functools import partial
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from local import arguments
 from local.outside import charges, http, serving
-from local.outside.charges import Charge, Entry, Money, MoneyOrder, Order
+from local.outside.charges import Confirmation, Entry, Money, MoneyOrder, Order
 from local.outside.faults import Dice, Faults
 from local.outside.http import Exchange, Refusal
 from local.outside.journal import Journal, JournalError
+from local.outside.webhooks import Webhooks
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 KEY_LIFE_MS = 24 * 3600 * 1000  # as at Stripe: a key used again after a day charges again
 KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}")
@@ -35,45 +41,64 @@ KINDS: dict[str, charges.Kind] = {
 ALLOWED = {
     **dict.fromkeys(KINDS, "POST"),
     "/charges": "GET, POST",
+    "/confirmations": "POST",
     "/effects": "GET",
     "/faults": "GET, PUT",
     "/health": "GET",
+    "/webhooks": "POST",
 }
+
+
+class Resend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /webhooks: the line of the journal to tell of, again or at all."""
+
+    sequence: Annotated[int, msgspec.Meta(ge=1, le=CHARGES_MAX)]
 
 
 class Provider:
     """Charges and what was done with them by idempotency key, kept in a journal."""
 
-    def __init__(self, journal: Journal, faults: Faults) -> None:
-        self._dice = Dice()
-        self._dice.set(faults)
+    def __init__(self, journal: Journal, dice: Dice, webhooks: Webhooks | None) -> None:
+        self._dice = dice
+        self._webhooks = webhooks
         self._journal = journal
         self._lines: dict[str, tuple[int, ...]] = {}  # idempotency key -> its lines in the journal
         self._in_progress: set[str] = set()
         self._money: dict[str, Money] = {}  # by charge; none where nothing was done with it
+        self._unconfirmed: dict[str, Entry] = {}  # charges that wait for a customer, by reference
         for number, line in enumerate(journal.replay(), start=1):
             entry = _entry(line, number, journal)
             self._index(entry)
-            if entry.charge is not None and entry.status == "succeeded":
-                self._money_of(entry.charge).move(entry.kind, entry.amount)
+            self._take_effect(entry)
 
     def dispatch(self, exchange: Exchange) -> None:
         """Route one request."""
         match exchange.method, exchange.path:
             case "POST", path if path in KINDS:
                 self._order(KINDS[path], exchange)
-            case "GET", "/charges":
+            case "POST", "/confirmations":
+                self._confirm(_body(exchange, Confirmation), exchange)
+            case "POST", "/webhooks":
+                self._resend(_body(exchange, Resend).sequence, exchange)
+            case "PUT", "/faults":
+                self._dice.set(_body(exchange, Faults))
+                exchange.answer(200, msgspec.json.encode(self._dice.shown()))
+            case "GET", _:
+                self._show(exchange)
+            case _:
+                raise http.no_route(exchange, ALLOWED)
+
+    def _show(self, exchange: Exchange) -> None:
+        match exchange.path:
+            case "/charges":
                 page = charges.page(*self._lines_of(exchange.query))
                 exchange.answer(200, msgspec.json.encode(page))
-            case "GET", "/effects":
+            case "/effects":
                 effects = charges.effects(*self._lines_of(exchange.query))
                 exchange.answer(200, msgspec.json.encode(effects))
-            case "GET", "/faults":
+            case "/faults":
                 exchange.answer(200, msgspec.json.encode(self._dice.shown()))
-            case "PUT", "/faults":
-                self._dice.set(_faults(exchange))
-                exchange.answer(200, msgspec.json.encode(self._dice.shown()))
-            case "GET", "/health":
+            case "/health":
                 exchange.answer(200, b'{"status":"ok"}')
             case _:
                 raise http.no_route(exchange, ALLOWED)
@@ -117,14 +142,61 @@ class Provider:
         if isinstance(order, Order):
             entry = charges.charge(order, key, number=number, now_ms=now_ms)
         else:
-            done = self._money_of(order.charge).move(kind, order.amount)
+            done = self._is_possible(kind, order)
             entry = charges.operate(order, kind, key, done=done, number=number, now_ms=now_ms)
+        self._keep(entry, exchange)
+
+    def _confirm(self, confirmation: Confirmation, exchange: Exchange) -> None:
+        """Have a customer act on the charge that waits for it."""
+        charge = self._unconfirmed.get(confirmation.reference)
+        if charge is None:
+            detail = "no charge of this reference waits for its customer"
+            raise Refusal(404, "nothing_to_confirm", detail)
+        number = self._journal.next_number
+        entry = charges.confirm(charge, confirmation.outcome, number=number, now_ms=_now_ms())
+        self._keep(entry, exchange)
+
+    def _resend(self, sequence: int, exchange: Exchange) -> None:
+        if sequence > len(self._journal):
+            raise Refusal(404, "not_found", f"the journal has {len(self._journal)} lines")
+        if self._webhooks is None:
+            raise Refusal(409, "no_webhooks", "the provider was started without --webhook-url")
+        entry = _entry(self._journal.line(sequence), sequence, self._journal)
+        self._webhooks.tell(f"evt_{sequence:012}", entry.event())
+        exchange.answer(202, b'{"status":"sending"}')
+
+    def _keep(self, entry: Entry, exchange: Exchange) -> None:
+        self._take_effect(entry)
         self._journal.append(msgspec.json.encode(entry), partial(self._settle, entry, exchange))
 
     def _settle(self, entry: Entry, exchange: Exchange) -> None:
         self._in_progress.discard(entry.idempotency_key)
         self._index(entry)
-        exchange.answer(200, _as_json(entry))
+        exchange.answer(200, msgspec.json.encode(entry.told()))
+        needs_customer = entry.kind == "confirmation" or entry.status == "requires_action"
+        if self._webhooks is not None and needs_customer:
+            self._webhooks.tell(f"evt_{entry.sequence:012}", entry.event())
+
+    def _is_possible(self, kind: charges.Kind, order: MoneyOrder) -> bool:
+        """Whether the money is there; a void of nothing gives up a charge that waits."""
+        if kind == "void" and order.amount == 0:
+            waiting = self._unconfirmed.get(order.reference)
+            return waiting is not None and waiting.id == order.charge
+        return self._money_of(order.charge).has(kind, order.amount)
+
+    def _take_effect(self, entry: Entry) -> None:
+        """Keep what the entry means for the orders after it."""
+        if entry.status == "requires_action":
+            self._unconfirmed[entry.reference] = entry
+        if entry.charge is None:
+            return
+        if entry.kind == "confirmation":
+            self._unconfirmed.pop(entry.reference)
+            self._money[entry.charge] = Money.of(entry)
+        elif entry.status == "succeeded" and entry.amount:
+            self._money_of(entry.charge).move(entry.kind, entry.amount)
+        elif entry.status == "succeeded":
+            self._unconfirmed.pop(entry.reference, None)
 
     def _earlier(self, key: str) -> Entry | None:
         """The charge that `key` still stands for."""
@@ -156,6 +228,8 @@ class Provider:
         return lines, reached if reached < len(self._journal) else None
 
     def _index(self, entry: Entry) -> None:
+        if entry.kind == "confirmation":
+            return  # a repeat of its charge is answered as at first
         key = entry.idempotency_key
         self._lines[key] = (*self._lines.get(key, ()), entry.sequence)
 
@@ -177,11 +251,11 @@ def _parse(kind: charges.Kind, exchange: Exchange) -> tuple[str, Order | MoneyOr
     return key, order
 
 
-def _faults(exchange: Exchange) -> Faults:
+def _body(exchange: Exchange, shape: type[S]) -> S:
     try:
-        return msgspec.json.decode(exchange.body, type=Faults)
+        return msgspec.json.decode(exchange.body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, "invalid_faults", str(error)) from error
+        raise Refusal(400, f"invalid_{shape.__name__.lower()}", str(error)) from error
 
 
 def _replay(
@@ -190,11 +264,8 @@ def _replay(
     if not earlier.answers(kind, order):
         detail = f"this key had other parameters before, as {earlier.id}"
         raise Refusal(400, "idempotency_key_reused", detail)
-    exchange.answer(200, _as_json(earlier), http.JSON | {"idempotent-replayed": "true"})
-
-
-def _as_json(entry: Entry) -> bytes:
-    return msgspec.json.encode(msgspec.convert(entry, Charge, from_attributes=True))
+    answer = msgspec.json.encode(earlier.told())
+    exchange.answer(200, answer, http.JSON | {"idempotent-replayed": "true"})
 
 
 def _entry(line: bytes, number: int, journal: Journal) -> Entry:
@@ -217,8 +288,12 @@ def _now_ms() -> int:
 
 async def _serve(options: argparse.Namespace) -> None:
     connections = serving.Connections()
+    dice = Dice()
+    dice.set(Faults(p50_ms=options.latency_ms, p99_ms=options.latency_ms))
+    secret = os.environ.get("PROVIDER_WEBHOOK_SECRET", "")
+    webhooks = Webhooks(options.webhook_url, secret, dice) if options.webhook_url else None
     journal = Journal(options.journal, sync=True)
-    provider = Provider(journal, Faults(p50_ms=options.latency_ms, p99_ms=options.latency_ms))
+    provider = Provider(journal, dice, webhooks)
     door = serving.Door(
         "charges",
         "--port",
@@ -246,6 +321,11 @@ def main() -> int:
         default=0,
         metavar="MS",
         help="how long a charge takes before it has its effect (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--webhook-url",
+        metavar="URL",
+        help="where webhooks are sent, signed with PROVIDER_WEBHOOK_SECRET (default: nowhere)",
     )
     return serving.run("provider", _serve(parser.parse_args()))
 
