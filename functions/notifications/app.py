@@ -1,4 +1,4 @@
-"""Notifications: POST /v1/notifications accepts one, the worker delivers it by e-mail."""
+"""Notifications: accepted over HTTP, delivered by the worker, woken by the relay when due."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,10 +6,11 @@ from chalice.app import Response
 
 from backend import queues
 from backend.clock import now_ms
-from backend.entrypoint import Call, Record, api, consumer, endpoint, reply
+from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of
-from notifications import service, store
+from notifications import delivery, service, store, waiting
+from notifications.channels import Channel
 from notifications.schema import (
     NotificationListQuery,
     NotificationMessage,
@@ -23,7 +24,10 @@ from notifications.smtp import SmtpSender
 app = api("notifications")
 metrics = metrics_of("notifications")
 queue = queues.connect(settings.notifications_queue_url)
-sender = SmtpSender(settings.smtp_url, mail_from=settings.mail_from)
+queue_of = {"email": queue, "sms": queue}
+channels: dict[str, Channel] = {
+    "email": SmtpSender(settings.smtp_url, mail_from=settings.mail_from),
+}
 
 
 @app.route("/v1/notifications", methods=["POST"])
@@ -37,7 +41,7 @@ def create_notification(call: Call) -> Response:
         key=call.idempotency_key(),
         tenant=call.caller.tenant,
         notifications=store,
-        queue=queue,
+        queues=queue_of,
         now_ms=now_ms(),
     )
     metrics.count("NotificationsAccepted", 0 if replayed else 1)
@@ -65,15 +69,34 @@ def list_notifications(call: Call) -> Response:
     return reply(NotificationPage(data=[view(each) for each in page], has_more=has_more))
 
 
+@app.route("/v1/notifications/{notification_id}/cancel", methods=["POST"])
+@endpoint(app, "notifications:write")
+def cancel_notification(call: Call, notification_id: str) -> Response:
+    """Cancel a notification that was not sent yet."""
+    canceled = service.cancel(notification_id, tenant=call.caller.tenant, notifications=store)
+    return reply(view(canceled))
+
+
 @consumer("notifications", NotificationMessage)
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Deliver the notifications that these messages name or bring."""
-    ids = {record.message_id: service.id_of(record.body) for record in records}
-    finished, delivered = service.deliver(
-        [record.body for record in records], notifications=store, sender=sender, now_ms=now_ms()
+    ids = {record.message_id: delivery.id_of(record.body) for record in records}
+    settled, changed = delivery.deliver(
+        [record.body for record in records],
+        notifications=store,
+        channels=channels,
+        queues=queue_of,
+        now_ms=now_ms(),
     )
-    metrics.count("NotificationsDelivered", delivered)
-    open_ids = {message_id: each for message_id, each in ids.items() if each not in finished}
+    metrics.count("NotificationsDelivered", sum(x.status == "delivered" for x in changed))
+    open_ids = {message_id: each for message_id, each in ids.items() if each not in settled}
     if open_ids:
         logger.warning("not delivered yet", extra={"notifications": sorted(open_ids.values())})
     return open_ids
+
+
+@scheduled("notifications")
+def relay(event: object) -> None:
+    """Send the messages of notifications that have waited long enough."""
+    relayed = waiting.relay(notifications=store, queues=queue_of, now_ms=now_ms())
+    metrics.count("NotificationsRelayed", relayed)

@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.clock import rfc3339
 from backend.shapes import Email
+from notifications.channels import Accepted, Answer, Permanent, RetryAfter
 
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 Channel = Literal["email", "webhook", "sms"]
@@ -61,19 +62,11 @@ class Rendered(Struct, frozen=True, kw_only=True):
     html: str
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of an attempt: taken, refused for good, or unknown and to be tried again."""
-
-    result: Literal["delivered", "refused", "deferred"]
-    code: int | None  # SMTP's reply, None where there was none
-    reason: str
-
-
 class Attempt(Struct, frozen=True, kw_only=True):
     """One try; without an outcome it is under way, or was cut short."""
 
     at_ms: int
-    outcome: Outcome | None = None
+    outcome: Answer | None = None
 
 
 class Notification(Struct, frozen=True, kw_only=True):
@@ -87,11 +80,12 @@ class Notification(Struct, frozen=True, kw_only=True):
     to: str
     rendered: Rendered
     status: Status = "queued"
-    # From when on a worker may claim it: an open one at once, one being sent when its worker must
-    # be dead, a finished one never.
+    # From when on a worker may claim it: an open one when it is due, one being sent when its worker
+    # must be dead, a finished one never.
     claimable_at_ms: int = 0
     claim: str | None = None  # of the batch that sends it, or was the last to
     attempts: tuple[Attempt, ...] = ()
+    wake_ms: int | UnsetType = UNSET  # when the relay sends its message, only if it has to wait
 
 
 class Queued(Struct, frozen=True, kw_only=True):
@@ -151,10 +145,13 @@ def view(notification: Notification) -> NotificationView:
 
 
 def _attempt_view(attempt: Attempt) -> AttemptView:
-    outcome = attempt.outcome
-    return AttemptView(
-        at=rfc3339(attempt.at_ms),
-        result=outcome.result if outcome else "unknown",
-        code=outcome.code if outcome else None,
-        reason=outcome.reason if outcome else None,
-    )
+    at = rfc3339(attempt.at_ms)
+    match attempt.outcome:
+        case None:
+            return AttemptView(at=at, result="unknown", code=None, reason=None)
+        case Accepted(code=code, reference=reference):
+            return AttemptView(at=at, result="delivered", code=code, reason=reference)
+        case RetryAfter(code=code, reason=reason):
+            return AttemptView(at=at, result="deferred", code=code, reason=reason)
+        case Permanent(code=code, reason=reason):
+            return AttemptView(at=at, result="refused", code=code, reason=reason)

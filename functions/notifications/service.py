@@ -1,43 +1,15 @@
-"""What notifications do: accept one, deliver a batch, find and list. Knows no HTTP or MongoDB.
+"""What clients ask for: accept a notification, cancel, find and list. Knows no HTTP or MongoDB."""
 
-SMTP has no idempotency, so a mail is sent at least once: twice only if its worker died after the
-mail server took it and before that was stored. Both then have the same Message-ID.
-"""
-
-import base64
-import hashlib
-import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Protocol
 
-import msgspec
-
 from backend.clock import parse_rfc3339
-from backend.errors import InvalidRequest, NotFound
-from backend.queues import Queue
-from notifications import templates
-from notifications.schema import (
-    Attempt,
-    Notification,
-    NotificationListQuery,
-    NotificationMessage,
-    NotificationRequest,
-    Outcome,
-    Status,
-    Wish,
-)
+from backend.errors import InvalidRequest, InvalidState, NotFound
+from notifications import life_cycle, waiting
+from notifications.schema import Notification, NotificationListQuery, NotificationRequest
+from notifications.waiting import Queues
 
-# Twice the worker's time-out: who claimed a notification that long ago was killed by it.
-CLAIM_MS = 10_000
-NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
-DELAY_MAX_S = 900  # SQS holds a message back no longer
-FINISHED: frozenset[Status] = frozenset({"delivered", "failed", "suppressed", "canceled"})
-STATUS_AFTER: dict[str, Status] = {
-    "delivered": "delivered",
-    "refused": "failed",
-    "deferred": "queued",
-}
+SEND_AFTER_MAX_MS = 366 * 86_400_000  # a year; what is planned longer ahead is not sent blindly
+CHANNELS = frozenset({"email"})  # that can be asked for
 
 
 class Notifications(Protocol):
@@ -47,27 +19,11 @@ class Notifications(Protocol):
 
     def find(self, tenant: str, notification_id: str) -> Notification | None: ...
 
+    def cancel(self, tenant: str, notification_id: str) -> Notification | None: ...
+
     def page(
         self, tenant: str, *, limit: int, after: Notification | None
     ) -> list[Notification]: ...
-
-    def claim(
-        self,
-        ids: Collection[str],
-        new: Collection[Notification],
-        *,
-        claim: str,
-        now_ms: int,
-        until_ms: int,
-    ) -> list[Notification]: ...
-
-    def finish(self, changed: Sequence[Notification]) -> None: ...
-
-
-class Sender(Protocol):
-    """Whoever takes mails to their recipients."""
-
-    def send_all(self, notifications: Sequence[Notification]) -> list[Outcome]: ...
 
 
 def accept(
@@ -76,7 +32,7 @@ def accept(
     key: str,
     tenant: str,
     notifications: Notifications,
-    queue: Queue,
+    queues: Queues,
     now_ms: int,
 ) -> tuple[Notification, bool]:
     """Store a notification and send it to be delivered; returns it, and whether it is a replay.
@@ -85,64 +41,36 @@ def accept(
     same key comes with another request, QueueUnavailable when the notification is stored but not
     sent: a repeat with the same key sends it.
     """
-    if request.channel != "email":
+    if request.channel not in CHANNELS:
         raise InvalidRequest(
-            "Only e-mail is delivered so far.", code="channel_not_supported", param="channel"
+            f"This channel is not delivered; there are {', '.join(sorted(CHANNELS))}.",
+            code="channel_not_supported",
+            param="channel",
         )
-    delay_s = _delay_s(request, now_ms=now_ms)
-    notification = Notification(
-        id=_id(tenant, "POST /v1/notifications", key),
-        tenant=tenant,
-        fingerprint=fingerprint(request),
-        created_ms=now_ms,
-        channel=request.channel,
-        to=request.to,
-        rendered=templates.render(request.template, request.variables),
-    )
+    notification = life_cycle.create(request, tenant=tenant, key=key, now_ms=now_ms)
+    due_ms = _due_ms(request, now_ms=now_ms)
+    if due_ms > now_ms:
+        notification = life_cycle.until(notification, due_ms, now_ms=now_ms)
     existing = notifications.insert(notification)
     if existing and existing.fingerprint != notification.fingerprint:
         raise InvalidRequest(
             "This Idempotency-Key was used with another body.", code="idempotency_key_reused"
         )
-    if existing is None or existing.status == "queued":
-        queue.send(msgspec.json.encode({"id": notification.id}).decode(), delay_s=delay_s)
-    return existing or notification, existing is not None
+    notification = existing or notification
+    if notification.status == "queued":
+        waiting.send([notification], queues=queues, now_ms=now_ms)
+    return notification, existing is not None
 
 
-def fingerprint(request: NotificationRequest | Wish) -> str:
-    """Return a digest that two requests share only if they ask for the same."""
-    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
-
-
-def deliver(
-    messages: Collection[NotificationMessage],
-    *,
-    notifications: Notifications,
-    sender: Sender,
-    now_ms: int,
-) -> tuple[set[str], int]:
-    """Deliver a batch; returns the ids for which nothing is left to do, and how many it delivered.
-
-    The order is the guarantee: a notification is claimed, with its attempt noted, before its mail
-    is sent, so that of two workers with the same message one sends; the other's comes back later
-    and finds it finished, or the claim of a dead worker run out.
-    """
-    claim = secrets.token_hex(8)
-    new = {each.id: each for each in _wished(messages, now_ms=now_ms)}
-    claimed = notifications.claim(
-        {each.id for each in messages if each.id},
-        new.values(),
-        claim=claim,
-        now_ms=now_ms,
-        until_ms=now_ms + CLAIM_MS,
-    )
-    ours = [each for each in claimed if each.claim == claim]
-    outcomes = sender.send_all(ours)
-    changed = [_attempted(each, outcome) for each, outcome in zip(ours, outcomes, strict=True)]
-    notifications.finish(changed)
-    others = [each for each in claimed if each.claim != claim]
-    finished = {each.id for each in (*changed, *others) if each.status in FINISHED}
-    return finished, sum(each.status == "delivered" for each in changed)
+def cancel(notification_id: str, *, tenant: str, notifications: Notifications) -> Notification:
+    """Cancel what was not sent yet, also again; raises NotFound, and InvalidState once it was."""
+    canceled = notifications.cancel(tenant, notification_id)
+    if canceled is not None:
+        return canceled
+    found = find(notification_id, tenant=tenant, notifications=notifications)
+    if found.status == "canceled":
+        return found
+    raise InvalidState(f"It is {found.status}; only what is queued can be canceled.")
 
 
 def find(notification_id: str, *, tenant: str, notifications: Notifications) -> Notification:
@@ -166,59 +94,14 @@ def newest(
     return found[: query.limit], len(found) > query.limit
 
 
-def id_of(message: NotificationMessage) -> str:
-    """Return the id of the notification that a message names or brings."""
-    if message.request is None:
-        assert message.id is not None  # the message's own rule
-        return message.id
-    return _id(message.request.tenant, "request", message.request.key)
-
-
-def _id(tenant: str, origin: str, key: str) -> str:
-    digest = hashlib.sha256(f"{tenant}|{origin}|{key}".encode()).digest()
-    return "ntf_" + base64.b32encode(digest).decode().lower()[:26]
-
-
-def _wished(messages: Iterable[NotificationMessage], *, now_ms: int) -> Iterator[Notification]:
-    for message in messages:
-        if message.request is not None:
-            # A wish that no template fulfils stays unfinished: its message ends as a dead letter.
-            with suppress(InvalidRequest):
-                yield _made(message.request, now_ms=now_ms)
-
-
-def _made(wish: Wish, *, now_ms: int) -> Notification:
-    return Notification(
-        id=_id(wish.tenant, "request", wish.key),
-        tenant=wish.tenant,
-        fingerprint=fingerprint(wish),
-        created_ms=now_ms,
-        channel=wish.channel,
-        to=wish.to,
-        rendered=templates.render(wish.template, wish.variables),
-    )
-
-
-def _delay_s(request: NotificationRequest, *, now_ms: int) -> int:
+def _due_ms(request: NotificationRequest, *, now_ms: int) -> int:
     if request.send_after is None:
-        return 0
-    left_ms = parse_rfc3339(request.send_after, param="send_after") - now_ms
-    delay_s = max(0, -(-left_ms // 1000))
-    if delay_s > DELAY_MAX_S:
+        return now_ms
+    due_ms = parse_rfc3339(request.send_after, param="send_after")
+    if due_ms > now_ms + SEND_AFTER_MAX_MS:
         raise InvalidRequest(
-            f"send_after may be at most {DELAY_MAX_S} s from now.",
+            "send_after may be at most 366 days from now.",
             code="send_after_too_late",
             param="send_after",
         )
-    return delay_s
-
-
-def _attempted(notification: Notification, outcome: Outcome) -> Notification:
-    status = STATUS_AFTER[outcome.result]
-    *before, current = notification.attempts
-    return msgspec.structs.replace(
-        notification,
-        status=status,
-        claimable_at_ms=NEVER_MS if status in FINISHED else 0,
-        attempts=(*before, Attempt(at_ms=current.at_ms, outcome=outcome)),
-    )
+    return due_ms

@@ -13,11 +13,18 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from notifications import mail
-from notifications.schema import Notification, Outcome
+from notifications.channels import (
+    BATCH_TIMEOUT_S,
+    Accepted,
+    Answer,
+    Permanent,
+    RetryAfter,
+)
+from notifications.schema import Notification
 
-# For a whole batch, within the worker's five seconds: what is not sent by then is deferred, which
-# is better than killed, because it is stored.
-BATCH_TIMEOUT_S = 3.0
+# Mail servers that greylist take it a few minutes later; the last one is eleven hours after the
+# first, when a server that is down for a night has come back.
+SCHEDULE_S = (30, 300, 900, 3600, 7200, 14_400, 14_400)
 REPLY_LINES_MAX = 100  # more than any server has capabilities
 REPLY_LINE_BYTES_MAX = 1_000  # RFC 5321 4.5.3.1.5 asks for 512
 GO_ON = 354
@@ -32,7 +39,9 @@ class Reply(NamedTuple):
 
 
 class SmtpSender:
-    """Implements notifications.service.Sender; connects at the first mail and keeps connected."""
+    """Implements notifications.channels.Channel; connects at the first mail and stays connected."""
+
+    schedule_s = SCHEDULE_S
 
     def __init__(self, url: str, *, mail_from: str) -> None:
         parts = urlsplit(url)
@@ -41,12 +50,12 @@ class SmtpSender:
         self._return_path = parseaddr(mail_from)[1]
         self._connection: SmtpConnection | None = None
 
-    def send_all(self, notifications: Sequence[Notification]) -> list[Outcome]:
+    def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Send one mail for each notification and return what became of each."""
-        able = [each for each in notifications if ADDRESS.fullmatch(each.to)]
-        outcomes = iter(self._send(able))
-        refused = Outcome(result="refused", code=None, reason="No mail can go to this address.")
-        return [next(outcomes) if each in able else refused for each in notifications]
+        able = [each for each in batch if ADDRESS.fullmatch(each.to)]
+        answers = iter(self._send(able))
+        refused = Permanent(reason="No mail can go to this address.")
+        return [next(answers) if each in able else refused for each in batch]
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -54,19 +63,19 @@ class SmtpSender:
             self._connection.close()
             self._connection = None
 
-    def _send(self, notifications: Sequence[Notification]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        if not notifications:
-            return outcomes
-        mails = [(each.to, mail.encode(each, mail_from=self._mail_from)) for each in notifications]
+    def _send(self, batch: Sequence[Notification]) -> list[Answer]:
+        answers: list[Answer] = []
+        if not batch:
+            return answers
+        mails = [(each.to, mail.encode(each, mail_from=self._mail_from)) for each in batch]
         try:
-            outcomes.extend(self._connected().send_all(self._return_path, mails))
+            answers.extend(self._connected().send_all(self._return_path, mails))
         except OSError as error:
             self.close()
             # Of the first of these nobody knows whether it was taken: at least once means again.
-            unknown = Outcome(result="deferred", code=None, reason=f"No reply by SMTP: {error}.")
-            outcomes += [unknown] * (len(mails) - len(outcomes))
-        return outcomes
+            unknown = RetryAfter(reason=f"No reply by SMTP: {error}.")
+            answers += [unknown] * (len(mails) - len(answers))
+        return answers
 
     def _connected(self) -> "SmtpConnection":
         if self._connection is not None and not self._connection.is_idle():
@@ -90,8 +99,8 @@ class SmtpConnection:
             self.close()
             raise
 
-    def send_all(self, sender: str, mails: Iterable[tuple[str, bytes]]) -> Iterator[Outcome]:
-        """Send mails, each to its recipient; yields one outcome a mail, in their order."""
+    def send_all(self, sender: str, mails: Iterable[tuple[str, bytes]]) -> Iterator[Answer]:
+        """Send mails, each to its recipient; yields one answer a mail, in their order."""
         give_up_at = time.monotonic() + BATCH_TIMEOUT_S
         content: list[bytes] = []  # of the mail whose envelope was taken last
         for to, raw in mails:
@@ -99,16 +108,16 @@ class SmtpConnection:
             envelope = [b"MAIL FROM:<%s>\r\n" % sender.encode(), b"RCPT TO:<%s>\r\n" % to.encode()]
             replies = self._exchange([*content, *envelope, b"DATA\r\n"])
             if content:
-                yield _outcome(replies.pop(0))
+                yield _answer(replies.pop(0))
             refusal = _refusal(replies)
             if refusal is None:
                 content = [raw.replace(b"\r\n.", b"\r\n..") + b".\r\n"]
             else:
                 content = []
                 self._abandon(is_open=replies[-1].code == GO_ON)
-                yield _outcome(refusal)
+                yield _answer(refusal)
         if content:
-            yield _outcome(self._exchange(content)[0])
+            yield _answer(self._exchange(content)[0])
 
     def is_idle(self) -> bool:
         """Tell whether the server still waits for us: it has neither closed nor said anything."""
@@ -172,11 +181,11 @@ def _refusal(replies: Sequence[Reply]) -> Reply | None:
     return None if data.code == GO_ON else data
 
 
-def _outcome(reply: Reply) -> Outcome:
+def _answer(reply: Reply) -> Answer:
     match reply.code // 100:
         case 2:
-            return Outcome(result="delivered", code=reply.code, reason=reply.text)
+            return Accepted(code=reply.code, reference=reply.text)
         case 5:
-            return Outcome(result="refused", code=reply.code, reason=reply.text)
+            return Permanent(code=reply.code, reason=reply.text)
         case _:
-            return Outcome(result="deferred", code=reply.code, reason=reply.text)
+            return RetryAfter(code=reply.code, reason=reply.text)

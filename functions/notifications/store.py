@@ -3,15 +3,17 @@
 from collections.abc import Collection, Sequence
 
 import msgspec
-from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
+from pymongo import DESCENDING, IndexModel, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from backend.store import Document, collection, duplicates, opened_early, store_errors
+from notifications.life_cycle import NEVER_MS
 from notifications.schema import Attempt, Notification
 
 INDEXES = (
     IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
+    IndexModel([("wake_ms", 1)], name="waiting", sparse=True),
 )
 
 
@@ -40,6 +42,20 @@ def page(tenant: str, *, limit: int, after: Notification | None) -> list[Notific
     with store_errors():
         found = _notifications().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
         return [msgspec.convert(document, Notification) for document in found]
+
+
+def cancel(tenant: str, notification_id: str) -> Notification | None:
+    """Cancel a notification that is queued; returns it, or None where there is none such."""
+    with store_errors():
+        document = _notifications().find_one_and_update(
+            {"_id": notification_id, "tenant": tenant, "status": "queued"},
+            {
+                "$set": {"status": "canceled", "claimable_at_ms": NEVER_MS},
+                "$unset": {"wake_ms": ""},
+            },
+            return_document=ReturnDocument.AFTER,
+        )
+        return _notification(document)
 
 
 def claim(
@@ -87,6 +103,32 @@ def finish(changed: Sequence[Notification]) -> None:
             [
                 ReplaceOne({"_id": each.id, "claim": each.claim}, _document(each))
                 for each in changed
+            ],
+            ordered=False,
+        )
+
+
+def waiting(until_ms: int, *, limit: int) -> list[Notification]:
+    """Return notifications to wake by `until_ms`, longest due first."""
+    with store_errors():
+        found = _notifications().find(
+            {"wake_ms": {"$lte": until_ms}}, sort=[("wake_ms", 1)], limit=limit
+        )
+        return [msgspec.convert(document, Notification) for document in found]
+
+
+def woken(notifications: Sequence[Notification]) -> None:
+    """Store when these must be woken next, unless somebody else has changed that meanwhile."""
+    if not notifications:
+        return
+    with store_errors():
+        _notifications().bulk_write(
+            [
+                UpdateOne(
+                    {"_id": each.id, "claimable_at_ms": each.claimable_at_ms},
+                    {"$set": {"wake_ms": each.wake_ms}},
+                )
+                for each in notifications
             ],
             ordered=False,
         )

@@ -134,6 +134,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/notifications/{notification_id}": Operation(
         answer=notifications.schema.NotificationView, refuses=(404,)
     ),
+    "POST /v1/notifications/{notification_id}/cancel": Operation(
+        answer=notifications.schema.NotificationView, refuses=(404, 409)
+    ),
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

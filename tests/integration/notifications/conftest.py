@@ -57,6 +57,20 @@ def messages(queue):
 
 
 @pytest.fixture
+def due(function, database, queue):
+    """Lets the time pass for which a notification waits, and the relay do its work."""
+
+    def let_pass(notification_id):
+        receive_all(queue("notifications"))
+        database["notifications"].update_one(
+            {"_id": notification_id}, {"$set": {"claimable_at_ms": 1, "wake_ms": 1}}
+        )
+        function("notifications.app.relay").invoke({})
+
+    return let_pass
+
+
+@pytest.fixture
 def forget_replays(valkey):
     """Empties Redis, as an eviction or the end of a record's life would."""
     return redis.Redis.from_url(valkey).flushall

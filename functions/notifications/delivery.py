@@ -1,0 +1,105 @@
+"""What the worker does with messages: claim their notifications, send them, store what became.
+
+No channel is idempotent, so a notification is sent at least once: twice only if its worker died
+after the other side took it and before that was stored. Both then bear the same id.
+"""
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from backend.errors import InvalidRequest
+from notifications import life_cycle, waiting
+from notifications.channels import Answer, Channel
+from notifications.schema import Notification, NotificationMessage
+from notifications.waiting import Queues
+
+# Twice the worker's time-out: who claimed a notification that long ago was killed by it.
+CLAIM_MS = 10_000
+
+
+class Notifications(Protocol):
+    """The store of notifications; `notifications.store` says what each function guarantees."""
+
+    def claim(
+        self,
+        ids: Collection[str],
+        new: Collection[Notification],
+        *,
+        claim: str,
+        now_ms: int,
+        until_ms: int,
+    ) -> list[Notification]: ...
+
+    def finish(self, changed: Sequence[Notification]) -> None: ...
+
+
+class Delivery(NamedTuple):
+    """What a batch came to."""
+
+    settled: set[str]  # ids whose messages are not needed any more
+    changed: list[Notification]
+
+
+def deliver(
+    messages: Collection[NotificationMessage],
+    *,
+    notifications: Notifications,
+    channels: Mapping[str, Channel],
+    queues: Queues,
+    now_ms: int,
+    claim_ms: int = CLAIM_MS,
+) -> Delivery:
+    """Deliver a batch.
+
+    The order is the guarantee: a notification is claimed, with its attempt noted, before it is
+    sent, so that of two workers with the same message one sends; the other's comes back later and
+    finds it finished, or the claim of a dead worker run out. What is to be tried again waits in its
+    document and has a message of its own.
+    """
+    claim = secrets.token_hex(8)
+    claimed = notifications.claim(
+        {each.id for each in messages if each.id},
+        list(_wished(messages, now_ms=now_ms)),
+        claim=claim,
+        now_ms=now_ms,
+        until_ms=now_ms + claim_ms,
+    )
+    ours = [each for each in claimed if each.claim == claim]
+    changed = [
+        life_cycle.attempted(each, answer, channels[each.channel].schedule_s, now_ms=now_ms)
+        for each, answer in _sent(ours, channels)
+    ]
+    notifications.finish(changed)
+    waiting.send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
+    others = [each for each in claimed if each.claim != claim]
+    settled = {
+        each.id for each in (*changed, *others) if not life_cycle.needs_message(each, now_ms=now_ms)
+    }
+    return Delivery(settled, changed)
+
+
+def id_of(message: NotificationMessage) -> str:
+    """Return the id of the notification that a message names or brings."""
+    if message.request is not None:
+        return life_cycle.wished_id(message.request)
+    assert message.id is not None  # the message's own rule
+    return message.id
+
+
+def _sent(
+    notifications: Sequence[Notification], channels: Mapping[str, Channel]
+) -> Iterator[tuple[Notification, Answer]]:
+    for name, channel in channels.items():
+        batch = [each for each in notifications if each.channel == name]
+        if batch:
+            yield from zip(batch, channel.send_all(batch), strict=True)
+
+
+def _wished(messages: Iterable[NotificationMessage], *, now_ms: int) -> Iterator[Notification]:
+    wishes = {id_of(each): each.request for each in messages if each.request}
+    for wish in wishes.values():
+        # A wish that no template fulfils stays unfinished: its message ends as a dead letter.
+        with suppress(InvalidRequest):
+            yield life_cycle.wished(wish, now_ms=now_ms)

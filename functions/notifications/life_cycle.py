@@ -1,0 +1,119 @@
+"""A notification from its request to its end, as pure functions from document to document.
+
+queued -> sending -> delivered or failed; back to queued where it is to be tried again. A queued one
+may also become suppressed or canceled.
+"""
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Sequence
+
+import msgspec
+
+from notifications import templates
+from notifications.channels import Accepted, Answer, Permanent, RetryAfter
+from notifications.schema import (
+    Attempt,
+    Notification,
+    NotificationRequest,
+    Status,
+    Wish,
+)
+
+NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
+ATTEMPTS_MAX = 20  # kept of a log; more than any schedule is long
+JITTER = 0.1  # of a wait, so that what failed together does not come back together
+DELAY_MAX_MS = 900_000  # SQS holds a message back no longer
+AHEAD_MS = 600_000  # so long before it is due the relay sends its message, exact to a second
+LOST_MS = 300_000  # a message that nobody has received so long after it was due is sent again
+FINISHED: frozenset[Status] = frozenset({"delivered", "failed", "suppressed", "canceled"})
+
+
+def create(request: NotificationRequest, *, tenant: str, key: str, now_ms: int) -> Notification:
+    """Return the notification of a request, rendered; raises InvalidRequest."""
+    return _made(request, tenant=tenant, origin="POST /v1/notifications", key=key, now_ms=now_ms)
+
+
+def wished(wish: Wish, *, now_ms: int) -> Notification:
+    """Return the notification that another domain asks for, rendered; raises InvalidRequest."""
+    return _made(wish, tenant=wish.tenant, origin="request", key=wish.key, now_ms=now_ms)
+
+
+def wished_id(wish: Wish) -> str:
+    """Return the id of the notification that a wish makes."""
+    return _id(wish.tenant, "request", wish.key)
+
+
+def until(notification: Notification, due_ms: int, *, now_ms: int) -> Notification:
+    """Return the notification queued, not to be sent before `due_ms`."""
+    is_soon = due_ms - now_ms <= DELAY_MAX_MS
+    return msgspec.structs.replace(
+        notification,
+        status="queued",
+        claimable_at_ms=due_ms,
+        wake_ms=due_ms + LOST_MS if is_soon else due_ms - AHEAD_MS,
+    )
+
+
+def woken(notification: Notification, *, now_ms: int) -> Notification:
+    """Return the notification after its message was sent by the relay."""
+    due_ms = max(now_ms, notification.claimable_at_ms)
+    return msgspec.structs.replace(notification, wake_ms=due_ms + LOST_MS)
+
+
+def attempted(
+    notification: Notification, answer: Answer, schedule_s: Sequence[int], *, now_ms: int
+) -> Notification:
+    """Return what the answer to its last attempt makes of a notification."""
+    *before, current = notification.attempts
+    attempts = (*before, Attempt(at_ms=current.at_ms, outcome=answer))
+    logged = msgspec.structs.replace(notification, attempts=attempts[-ATTEMPTS_MAX:])
+    match answer:
+        case Accepted():
+            return ended(logged, "delivered")
+        case RetryAfter(seconds=seconds) if len(attempts) <= len(schedule_s):
+            wait_s = max(seconds or 0, schedule_s[len(attempts) - 1])
+            wait_ms = round(wait_s * 1000 * (1 + JITTER * _share(logged)))
+            return until(logged, now_ms + wait_ms, now_ms=now_ms)
+        case RetryAfter() | Permanent():
+            return ended(logged, "failed")
+
+
+def ended(notification: Notification, status: Status) -> Notification:
+    """Return the notification with nothing left to do."""
+    return msgspec.structs.replace(
+        notification, status=status, claimable_at_ms=NEVER_MS, wake_ms=msgspec.UNSET
+    )
+
+
+def needs_message(notification: Notification, *, now_ms: int) -> bool:
+    """Tell whether its message is still needed: one that waits has, or will be given, another."""
+    waits = notification.status == "queued" and notification.claimable_at_ms > now_ms
+    return not waits and notification.status not in FINISHED
+
+
+def _made(
+    asked: NotificationRequest | Wish, *, tenant: str, origin: str, key: str, now_ms: int
+) -> Notification:
+    encoded = msgspec.json.encode(asked, order="deterministic")
+    return Notification(
+        id=_id(tenant, origin, key),
+        tenant=tenant,
+        fingerprint=hashlib.sha256(encoded).hexdigest(),
+        created_ms=now_ms,
+        channel=asked.channel,
+        to=asked.to,
+        rendered=templates.render(asked.template, asked.variables),
+    )
+
+
+def _id(tenant: str, origin: str, key: str) -> str:
+    digest = hashlib.sha256(f"{tenant}|{origin}|{key}".encode()).digest()
+    return "ntf_" + base64.b32encode(digest).decode().lower()[:26]
+
+
+def _share(notification: Notification) -> float:
+    """Return a number from 0 to 1 that is the same for the same attempt."""
+    text = f"{notification.id}{len(notification.attempts)}"
+    return zlib.crc32(text.encode()) / 0xFFFF_FFFF
