@@ -1,11 +1,17 @@
 """The one reader of the environment: name, type, unit and default of every setting."""
 
+import base64
+import binascii
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
+
+GROUP_BY_MAX = 8  # each is counted in every minute, by up to a hundred values
+PROPERTY_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
 class SettingsError(ValueError):
@@ -43,11 +49,28 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _webhook_secret(value: str) -> str:
+    try:
+        base64.b64decode(value.removeprefix("whsec_"), validate=True)
+    except binascii.Error as error:
+        raise ValueError("must be whsec_ and base64") from error
+    if value and not value.startswith("whsec_"):
+        raise ValueError("must be whsec_ and base64")
+    return value
+
+
 def _queue_backend(value: str) -> Literal["redis", "sqs"]:
     match value:
         case "redis" | "sqs":
             return value
     raise ValueError("must be redis or sqs")
+
+
+def _property_names(value: str) -> tuple[str, ...]:
+    names = tuple(each.strip() for each in value.split(",") if each.strip())
+    if len(names) > GROUP_BY_MAX or not all(map(PROPERTY_NAME.fullmatch, names)):
+        raise ValueError(f"must be up to {GROUP_BY_MAX} names of properties with commas between")
+    return names
 
 
 def _clients(value: str) -> Mapping[str, OAuthClient]:
@@ -94,11 +117,19 @@ class Settings:
     analytics_queue_url: str = _setting(
         _HTTP, "http://sqs.local/000000000000/analytics", "Queue of events to count"
     )
+    analytics_group_by: tuple[str, ...] = _setting(
+        _property_names,
+        "currency,decline_code,country,platform,plan",
+        "Properties of events that metrics can be grouped by, at most 8",
+    )
     notifications_queue_url: str = _setting(
         _HTTP, "http://sqs.local/000000000000/notifications", "Queue of messages to deliver"
     )
     provider_url: str = _setting(_HTTP, "http://127.0.0.1:5090", "Payment provider")
     provider_timeout_ms: int = _setting(_count, "2000", "Longest wait for one provider answer, ms")
+    provider_webhook_secret: str = _setting(
+        _webhook_secret, "", "Secret that the provider signs its webhooks with", secret=True
+    )
     smtp_url: str = _setting(_url("smtp"), "smtp://127.0.0.1:1025", "Mail server")
     mail_from: str = _setting(_text, "Spillway <no-reply@spillway.example>", "Sender of e-mails")
     token_private_key: str = _setting(
