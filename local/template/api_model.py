@@ -1,4 +1,4 @@
-"""What a template says of its API: frozen records of routes, authorizers, keys, limits and words."""
+"""Records of what a template says of its API: routes, authorizers, keys, limits and words."""
 
 from collections.abc import Mapping as ReadOnlyDict
 from dataclasses import dataclass

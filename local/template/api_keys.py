@@ -1,0 +1,119 @@
+"""API keys and usage plans: those that SAM makes for an API, and resources of their own."""
+
+import hashlib
+
+from local.template import support
+from local.template.api_model import ApiKey, Quota, Throttle, UsagePlan
+from local.template.reader import Properties
+from local.template.resources import API_KEY, USAGE_PLAN, USAGE_PLAN_KEY, Resources
+
+# What one side of a throttle leaves out is the account's default.
+RATE_DEFAULT_PER_S = 10_000
+BURST_DEFAULT = 5_000
+BURST_MAX = 1_000_000
+QUOTA_MAX = 2**31 - 1
+KEY_CHARS = (20, 128)  # 1.64
+
+
+def read_usage_plans(resources: Resources, api: str, stage: str) -> tuple[UsagePlan, ...]:
+    """The plans among `resources` that hold for the stage of the API of that logical id."""
+    keys = {name: _key(resources.properties(name)) for name in resources.of_type(API_KEY)}
+    members: dict[str, list[ApiKey]] = {}
+    for name in resources.of_type(USAGE_PLAN_KEY):
+        block = resources.properties(name)
+        key, plan = block.text("KeyId"), block.text("UsagePlanId")
+        block.take("KeyType")
+        block.finish()
+        if key not in keys:
+            raise block.error("KeyId", f"{key} is no {API_KEY} of this template; use !Ref")
+        members.setdefault(plan, []).append(keys[key])
+    plans = [
+        _plan(name, resources.properties(name), tuple(members.get(name, ())), (api, stage))
+        for name in resources.of_type(USAGE_PLAN)
+    ]
+    return tuple(plan for plan in plans if plan is not None)
+
+
+def read_sam_usage_plan(auth: Properties, api: str) -> tuple[UsagePlan, ...]:
+    """The plan that SAM makes for an API by itself, with one key."""
+    if "UsagePlan" not in auth:
+        return ()
+    block = auth.block("UsagePlan")
+    kind = block.text("CreateUsagePlan")
+    if kind not in ("PER_API", "SHARED", "NONE"):
+        raise block.error("CreateUsagePlan", f"{kind} is none of PER_API, SHARED, NONE")
+    name = "Serverless" if kind == "SHARED" else api
+    throttle, quota = _throttle(block.block("Throttle")), _quota(block.block("Quota"))
+    block.finish(support.USAGE_PLAN_PROPERTIES_WITHOUT_EFFECT)
+    if kind == "NONE":
+        return ()
+    key = ApiKey(id=f"{name}ApiKey", value=generated(f"{name}ApiKey"), is_enabled=True)
+    return (UsagePlan(name=f"{name}UsagePlan", keys=(key,), throttles=throttle, quota=quota),)
+
+
+def generated(logical_id: str) -> str:
+    """The value of a key without one: AWS makes it up; here it is the same every time."""
+    return hashlib.sha256(logical_id.encode()).hexdigest()[:40]
+
+
+def _key(block: Properties) -> ApiKey:
+    value = block.text("Value", generated(block.resource))
+    shortest, longest = KEY_CHARS
+    if not shortest <= len(value) <= longest:
+        raise block.error("Value", f"has to have {shortest} to {longest} characters")
+    is_enabled = block.take("Enabled", False) is True
+    block.finish()
+    return ApiKey(id=block.resource, value=value, is_enabled=is_enabled)
+
+
+def _plan(
+    name: str, block: Properties, keys: tuple[ApiKey, ...], stage: tuple[str, str]
+) -> UsagePlan | None:
+    throttles = _throttle(block.block("Throttle"))
+    is_ours = False
+    for index, entry in enumerate(block.sequence("ApiStages")):
+        item = block.item(f"ApiStages[{index}]", entry)
+        if (item.text("ApiId"), item.text("Stage")) == stage:
+            is_ours = True
+            throttles += _method_throttles(item.block("Throttle"))
+        else:
+            item.take("Throttle")
+        item.finish()
+    plan = UsagePlan(name=name, keys=keys, throttles=throttles, quota=_quota(block.block("Quota")))
+    block.finish()
+    return plan if is_ours else None
+
+
+def _method_throttles(block: Properties) -> tuple[Throttle, ...]:
+    """Throttles under the names of methods, such as /pages/{name}/GET."""
+    throttles: list[Throttle] = []
+    for name in block.names():
+        path, _, method = name.rpartition("/")
+        throttles += _throttle(block.block(name), path or "/", method.upper())
+    return tuple(throttles)
+
+
+def _throttle(block: Properties, path: str = "/*", method: str = "*") -> tuple[Throttle, ...]:
+    if not block.names():
+        return ()
+    throttle = Throttle(
+        path=path,
+        method=method,
+        rate_per_s=block.decimal("RateLimit", RATE_DEFAULT_PER_S),
+        burst=block.integer("BurstLimit", BURST_DEFAULT, lowest=0, highest=BURST_MAX),
+    )
+    block.finish()
+    return (throttle,)
+
+
+def _quota(block: Properties) -> Quota | None:
+    if not block.names():
+        return None
+    period = block.text("Period")
+    if period not in ("DAY", "WEEK", "MONTH"):
+        raise block.error("Period", f"{period} is none of DAY, WEEK, MONTH")
+    quota = Quota(limit=block.integer("Limit", 0, lowest=0, highest=QUOTA_MAX), period=period)
+    if block.take("Offset", 0):
+        block.refuse("Offset", "a first period that counts otherwise is not emulated; remove it")
+    block.finish()
+    return quota

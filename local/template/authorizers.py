@@ -1,0 +1,136 @@
+"""The authorizers of an API: Lambda functions, and the JSON Web Tokens of an HTTP API."""
+
+import re
+from collections.abc import Callable
+
+from local.template import support
+from local.template.api_model import Authorizer, JwtAuthorizer
+from local.template.reader import Properties
+
+TTL_DEFAULT_S = 300  # of a REST API's; an HTTP API keeps nothing unless it is told to
+TTL_MAX_S = 3600
+
+# What SAM calls the sources of identity, and what API Gateway does.
+_SOURCES = {
+    "Headers": "header",
+    "QueryStrings": "querystring",
+    "StageVariables": "stageVariables",
+    "Context": "context",
+}
+_JWT_SOURCE = re.compile(r"\$request\.((header|querystring)\.[\w-]+)")
+
+Reader = Callable[[str, Properties, dict[str, str]], Authorizer | JwtAuthorizer]
+
+
+def read_authorizers(
+    auth: Properties, functions_by_arn: dict[str, str], read: Reader
+) -> tuple[dict[str, Authorizer | JwtAuthorizer], str | None]:
+    """What stands under Auth: each authorizer by its name, and the default one's name."""
+    default = auth.text("DefaultAuthorizer", "") or None
+    block = auth.block("Authorizers")
+    found = {name: read(name, block.block(name), functions_by_arn) for name in block.names()}
+    if default and default not in found:
+        raise auth.error("DefaultAuthorizer", f"{default!r} is not in Authorizers; add it there")
+    return found, default
+
+
+def read_rest_authorizer(
+    name: str, block: Properties, functions_by_arn: dict[str, str]
+) -> Authorizer:
+    """A Lambda authorizer of a REST API."""
+    function = _function(block, functions_by_arn)
+    kind = block.text("FunctionPayloadType", "TOKEN")
+    if kind not in ("TOKEN", "REQUEST"):
+        raise block.error("FunctionPayloadType", f"{kind} is neither TOKEN nor REQUEST")
+    identity = block.block("Identity")
+    ttl_s = identity.integer("ReauthorizeEvery", TTL_DEFAULT_S, lowest=0, highest=TTL_MAX_S)
+    if kind == "TOKEN":
+        validation = _validation(identity)
+        sources: tuple[str, ...] = (f"header.{identity.text('Header', 'Authorization')}",)
+    else:
+        validation = None
+        sources = _sources(identity)
+        if ttl_s and not sources:
+            raise identity.error("Headers", "a cached answer needs a source of identity; add one")
+    identity.finish()
+    block.finish(support.AUTHORIZER_PROPERTIES_WITHOUT_EFFECT)
+    return Authorizer(
+        name=name,
+        function=function,
+        kind=kind,
+        sources=sources,
+        validation=validation,
+        ttl_s=ttl_s,
+    )
+
+
+def read_http_authorizer(
+    name: str, block: Properties, functions_by_arn: dict[str, str]
+) -> Authorizer | JwtAuthorizer:
+    """An authorizer of an HTTP API."""
+    if "JwtConfiguration" in block:
+        return _jwt(name, block)
+    function = _function(block, functions_by_arn)
+    payload = block.text("AuthorizerPayloadFormatVersion")
+    is_simple = block.take("EnableSimpleResponses", False) is True
+    if payload not in ("1.0", "2.0") or (is_simple and payload == "1.0"):
+        sentence = "has to be 1.0, or 2.0 as simple responses need it"
+        raise block.error("AuthorizerPayloadFormatVersion", sentence)
+    identity = block.block("Identity")
+    sources = _sources(identity)
+    ttl_s = identity.integer("ReauthorizeEvery", 0, lowest=0, highest=TTL_MAX_S)
+    identity.finish()
+    block.finish(support.AUTHORIZER_PROPERTIES_WITHOUT_EFFECT)
+    return Authorizer(
+        name=name,
+        function=function,
+        kind="REQUEST",
+        sources=sources,
+        validation=None,
+        ttl_s=ttl_s if sources else 0,
+        payload=payload,
+        is_simple=is_simple,
+    )
+
+
+def _jwt(name: str, block: Properties) -> JwtAuthorizer:
+    source = _JWT_SOURCE.fullmatch(block.text("IdentitySource"))
+    if source is None:
+        sentence = "has to be $request.header.NAME or $request.querystring.NAME"
+        raise block.error("IdentitySource", sentence)
+    configuration = block.block("JwtConfiguration")
+    issuer = configuration.text("issuer" if "issuer" in configuration else "Issuer")
+    audience = configuration.sequence("audience") or configuration.sequence("Audience")
+    configuration.finish()
+    block.finish({})
+    return JwtAuthorizer(
+        name=name, source=source[1], issuer=issuer, audience=tuple(map(str, audience))
+    )
+
+
+def _function(block: Properties, functions_by_arn: dict[str, str]) -> str:
+    if "FunctionArn" not in block:
+        raise block.error("", "is of a kind that is not emulated; give it a FunctionArn")
+    function = functions_by_arn.get(block.text("FunctionArn"))
+    if function is None:
+        raise block.error("FunctionArn", "is no function of this template; use !GetAtt NAME.Arn")
+    return function
+
+
+def _validation(identity: Properties) -> str | None:
+    expression = identity.text("ValidationExpression", "") or None
+    if expression:
+        try:
+            re.compile(expression)
+        except re.error as error:
+            sentence = f"is no regular expression ({error}); correct it"
+            raise identity.error("ValidationExpression", sentence) from error
+    return expression
+
+
+def _sources(identity: Properties) -> tuple[str, ...]:
+    return tuple(
+        f"{prefix}.{source}"
+        for name, prefix in _SOURCES.items()
+        for source in identity.sequence(name)
+    )

@@ -1,0 +1,134 @@
+"""Routes of an API: read from functions' events of type Api and HttpApi, checked, ANY spelled out."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from local.template import support
+from local.template.api_model import HTTP_TIMEOUT_MS, REST_TIMEOUT_MS, Api, Route
+from local.template.reader import Properties
+
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # what ANY stands for
+DEFAULT = "$default"  # the route of an HTTP API that takes what no other does
+
+_PATH = re.compile(r"(/([A-Za-z0-9._~:@!$&'()*,;=%-]+|\{[A-Za-z0-9._-]+\}))*(/|/\{[\w.-]+\+\})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What an API says of all its routes."""
+
+    authorizer: str | None
+    needs_key: bool = False
+    cors: Mapping[str, str] = field(default_factory=dict)  # headers of preflight answers
+    preflight_authorizer: str | None = None
+    preflight_needs_key: bool = False
+
+
+def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:
+    """The route of an event of type Api."""
+    path, method = _path(event), _method(event)
+    auth = event.block("Auth")
+    authorizer = _authorizer(auth, api, defaults)
+    needs_key = auth.take("ApiKeyRequired", defaults.needs_key) is True
+    auth.finish(support.AUTH_PROPERTIES_WITHOUT_EFFECT)
+    route = Route(
+        method=method,
+        path=path,
+        function=function,
+        authorizer=authorizer,
+        key=f"{method} {path}",
+        needs_key=needs_key,
+        timeout_ms=event.integer(
+            "TimeoutInMillis", REST_TIMEOUT_MS, lowest=50, highest=REST_TIMEOUT_MS
+        ),
+    )
+    event.finish()
+    return route
+
+
+def read_http_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:
+    """The route of an event of type HttpApi; without a path it is the default one."""
+    is_default = "Path" not in event
+    path = DEFAULT if is_default else _path(event)
+    method = _method(event) if "Method" in event else "ANY"
+    auth = event.block("Auth")
+    authorizer = _authorizer(auth, api, defaults)
+    scopes = tuple(map(str, auth.sequence("AuthorizationScopes")))
+    auth.finish()
+    payload = event.text("PayloadFormatVersion", "2.0")
+    if payload not in ("1.0", "2.0"):
+        raise event.error("PayloadFormatVersion", f"{payload} is neither 1.0 nor 2.0")
+    route = Route(
+        method=method,
+        path=path,
+        function=function,
+        authorizer=authorizer,
+        key=DEFAULT if is_default else f"{method} {path}",
+        timeout_ms=event.integer(
+            "TimeoutInMillis", HTTP_TIMEOUT_MS, lowest=50, highest=HTTP_TIMEOUT_MS
+        ),
+        payload=payload,
+        scopes=scopes,
+    )
+    event.finish()
+    return route
+
+
+def repeated(routes: Iterable[Route]) -> tuple[Route, Route] | None:
+    """Two routes for the same method and path, whatever their parameters are called."""
+    seen: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        key = (route.method, _shape(route.path))
+        if key in seen:
+            return seen[key], route
+        seen[key] = route
+    return None
+
+
+def spelled_out(routes: Iterable[Route]) -> tuple[Route, ...]:
+    """Each route of ANY as one for every method that its path has not by name."""
+    routes = tuple(routes)
+    named = {(route.method, _shape(route.path)) for route in routes}
+    single: list[Route] = []
+    for route in routes:
+        if route.method != "ANY":
+            single.append(route)
+            continue
+        shape = _shape(route.path)
+        single += [
+            dataclasses.replace(route, method=method)
+            for method in METHODS
+            if (method, shape) not in named
+        ]
+    return tuple(single)
+
+
+def _path(event: Properties) -> str:
+    path = event.text("Path")
+    if not _PATH.fullmatch(path) or not path.startswith("/"):
+        raise event.error("Path", f"{path!r} is no resource path; write it as /a/{{b}}/{{c+}}")
+    return path
+
+
+def _method(event: Properties) -> str:
+    method = event.text("Method").upper()
+    if method not in (*METHODS, "ANY"):
+        raise event.error("Method", f"{method!r} is none of {', '.join(METHODS)}, ANY")
+    return method
+
+
+def _authorizer(auth: Properties, api: Api, defaults: Defaults) -> str | None:
+    authorizer = auth.text("Authorizer", defaults.authorizer or "NONE")
+    if authorizer == "NONE":
+        return None
+    if authorizer not in api.authorizers:
+        raise auth.error("Authorizer", f"{authorizer!r} is not an authorizer of the API; add it")
+    return authorizer
+
+
+def _shape(path: str) -> str:
+    """A path without the names of its parameters and its last slash."""
+    shape = re.sub(r"\{[^}+]+\}", "{}", re.sub(r"\{[^}]+\+\}", "{+}", path))
+    return shape.rstrip("/")
