@@ -1,4 +1,4 @@
-"""Types of arguments that several programs take; each refuses what it cannot use in a sentence."""
+"""Arguments that several programs take; each refuses what it cannot use in a sentence."""
 
 import argparse
 from collections.abc import Callable
@@ -29,3 +29,59 @@ def directory(text: str) -> Path:
             f"{text} cannot be made ({error.strerror}); choose another directory"
         ) from error
     return path
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """An argparse type: KEY=VALUE."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
+    return name, value
+
+
+def add_template(parser: argparse.ArgumentParser) -> None:
+    """Which template, and how it is read; `local.template.chosen` reads it."""
+    parser.add_argument(
+        "--template",
+        type=Path,
+        default=Path("template.yaml"),
+        help="SAM template (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--parameter",
+        dest="parameters",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="value of one of the template's Parameters; may be given again",
+    )
+    parser.add_argument(
+        "--allow-unsupported",
+        action="store_true",
+        help="leave out what the template has and this machine cannot emulate",
+    )
+
+
+def add_state(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--state",
+        type=directory,
+        default=".local",
+        help=f"directory of {what} (default: %(default)s)",
+    )
+
+
+def add_host(parser: argparse.ArgumentParser, flag: str = "--host") -> None:
+    parser.add_argument(
+        flag,
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on (default: %(default)s)",
+    )
+
+
+def add_port(parser: argparse.ArgumentParser, flag: str, default: int, what: str) -> None:
+    parser.add_argument(
+        flag, type=port, default=default, metavar="PORT", help=f"{what} (default: %(default)s)"
+    )

@@ -32,8 +32,7 @@ def prepare(function: Function) -> None:
 
 def import_folders(function: Function) -> list[Path]:
     """Return where the function's modules are found: its own code, then its layers."""
-    layers = [layer / "python" for layer in function.layers]
-    return [function.code_uri, *(layer for layer in layers if layer.is_dir())]
+    return [function.code_uri, *function.layers]
 
 
 def _defaults(function: Function) -> Mapping[str, str]:

@@ -20,7 +20,8 @@ from pathlib import Path
 from local import arguments, frames, handler
 from local.environment import CapturedOutput, Environment, Fault, Handler, become, log
 from local.parent_death import signal_on_parent_death
-from local.template import Function, TemplateError, load
+from local.template import Function, TemplateError
+from local.template.options import chosen as read_chosen
 
 WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 TICK_S = 0.5  # how often overdue environments are looked for
@@ -33,6 +34,7 @@ OVERDUE_S = 1.0  # past its deadline: the handler has disarmed the timer that sh
 NICENESS = 10
 EXIT_USAGE = 2  # what the user has to change
 ENVIRONMENTS_MAX = 1_000  # what AWS gives an account unless it asks for more
+PID_MAX = 1 << 22  # Linux's own
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
@@ -220,12 +222,7 @@ def parse_options(given: list[str] | None) -> argparse.Namespace:
         epilog="example: python -m local.host --template template.yaml"
         " --function PaymentsFunction --connect unix:.local/run/gateway.sock --environments 2",
     )
-    parser.add_argument(
-        "--template",
-        type=Path,
-        default=Path("template.yaml"),
-        help="SAM template (default: %(default)s)",
-    )
+    arguments.add_template(parser)
     parser.add_argument("--function", required=True, help="logical id of the function")
     parser.add_argument(
         "--connect",
@@ -256,13 +253,19 @@ def parse_options(given: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="end when the handler cannot be imported, where AWS would answer each event with why",
     )
+    parser.add_argument(
+        "--end-with",
+        type=arguments.number(1, PID_MAX),
+        metavar="PID",
+        help="end when this process, which started the host, has gone",
+    )
     return parser.parse_args(given)
 
 
 def main(given: list[str] | None = None) -> int:
     chosen = parse_options(given)
     try:
-        functions = load(chosen.template).functions
+        functions = read_chosen(chosen).functions
         frames.parse_address(chosen.connect)
     except (TemplateError, frames.AddressError, OSError) as error:
         sys.stderr.write(f"{error}\n")
@@ -272,6 +275,8 @@ def main(given: list[str] | None = None) -> int:
         there = ", ".join(sorted(functions))
         sys.stderr.write(f"{chosen.template} has no function {chosen.function}; it has {there}\n")
         return EXIT_USAGE
+    if chosen.end_with:
+        signal_on_parent_death(chosen.end_with)
     state = chosen.state.resolve() if chosen.state else None
     address = chosen.connect
     if address.startswith("unix:"):

@@ -8,11 +8,11 @@ import json
 import sys
 import time
 import uuid
-from pathlib import Path
 
+from local import arguments
 from local.environment import Context
 from local.handler import import_handler, prepare
-from local.template import load
+from local.template.options import chosen
 
 DEADLINE_MS = 3_600_000  # told to the handler, not enforced: somebody waits and can press Ctrl-C
 
@@ -20,11 +20,11 @@ DEADLINE_MS = 3_600_000  # told to the handler, not enforced: somebody waits and
 def main() -> int:
     """Print the answer as JSON; an exception of the handler is raised on."""
     parser = argparse.ArgumentParser(prog="python -m local.run_once", description=__doc__)
-    parser.add_argument("--template", type=Path, required=True)
+    arguments.add_template(parser)
     parser.add_argument("--function", required=True)
     parser.add_argument("--event", default="{}")
     options = parser.parse_args()
-    function = load(options.template).functions[options.function]
+    function = chosen(options).functions[options.function]
     answers = sys.stdout
     sys.stdout = sys.stderr  # what the handler prints is no answer
     prepare(function)

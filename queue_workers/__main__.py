@@ -4,11 +4,11 @@ import argparse
 import logging
 import os
 import sys
-from pathlib import Path
 
 from local import arguments
 from local.frames import AddressError
-from local.template import TemplateError, load
+from local.template import TemplateError
+from local.template.options import chosen
 from queue_workers.metrics import PortTaken
 from queue_workers.worker import Worker
 
@@ -27,7 +27,7 @@ def main() -> int:
     port = options.metrics_port or METRICS_PORT + options.index
     os.nice(NICENESS)
     try:
-        template = load(options.template, allow_unsupported=options.allow_unsupported)
+        template = chosen(options)
         Worker(template, options.state, options.index, (options.metrics_host, port)).run()
     except (TemplateError, AddressError, PortTaken) as error:
         sys.stderr.write(f"{error}\n")
@@ -41,18 +41,8 @@ def _options() -> argparse.Namespace:
         description="Run one worker on the queues of a SAM template: receive, invoke, delete.",
         epilog="example: python -m queue_workers --template template.yaml --index 0",
     )
-    parser.add_argument(
-        "--template",
-        type=Path,
-        default=Path("template.yaml"),
-        help="SAM template (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--state",
-        type=arguments.directory,
-        default=".local",
-        help="directory of sockets (default: %(default)s)",
-    )
+    arguments.add_template(parser)
+    arguments.add_state(parser, "sockets")
     parser.add_argument(
         "--index",
         type=arguments.number(0, INDEX_MAX),
@@ -68,11 +58,6 @@ def _options() -> argparse.Namespace:
         type=arguments.port,
         metavar="PORT",
         help=f"port of /metrics (default: {METRICS_PORT} plus the index)",
-    )
-    parser.add_argument(
-        "--allow-unsupported",
-        action="store_true",
-        help="leave out what the template has and this machine cannot emulate",
     )
     return parser.parse_args()
 

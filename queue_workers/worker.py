@@ -180,7 +180,7 @@ class Worker:
     def _host_command(self, function: Function, path: Path) -> list[str]:
         return [
             *(sys.executable, "-m", "queue_workers.tied_host", str(os.getpid())),
-            *("--template", str(self.template.path), "--function", function.logical_id),
+            *(*self.template.options, "--function", function.logical_id),
             *("--connect", f"unix:{path}", "--environments", "1"),
             *("--state", str(self.state.resolve())),
         ]

@@ -51,16 +51,8 @@ def main() -> int:
         prog="python -m local.documents",
         description="Serve one data file to MongoDB's drivers until SIGTERM.",
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--port",
-        type=arguments.port,
-        default=27017,
-        metavar="PORT",
-        help="port to listen on (default: %(default)s)",
-    )
+    arguments.add_host(parser)
+    arguments.add_port(parser, "--port", 27017, "port to listen on")
     parser.add_argument(
         "--data",
         type=Path,

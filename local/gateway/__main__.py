@@ -11,11 +11,15 @@ import uvloop
 
 from local import arguments
 from local.frames import AddressError
+from local.gateway.dispatch import CONCURRENCY_DEFAULT
 from local.gateway.process import QUEUE_DEADLINE_MS, Gateway, PortTaken
 from local.gateway.responses import UnknownVariable
-from local.template import TemplateError, load
+from local.invoke.background import RETRY_S
+from local.template import TemplateError
+from local.template.options import chosen
 
 EXIT_USAGE = 2  # what the user has to change
+CONCURRENCY_MAX = 100_000  # more than any account of AWS has
 QUEUE_DEADLINE_LONGEST_MS = 900_000  # no function may run longer than 15 minutes either
 
 
@@ -28,15 +32,18 @@ def main() -> int:
     state: Path = options.state
     runtime = options.runtime or f"unix:{(state / 'run' / 'gateway.sock').resolve()}"
     try:
-        template = load(options.template, allow_unsupported=options.allow_unsupported)
+        template = chosen(options)
         gateway = Gateway(
             template,
             state=state,
             host=options.host,
             port=options.port,
             console_port=options.console_port,
+            invoke_port=options.invoke_port,
             runtime=runtime,
             queue_deadline_s=options.queue_deadline_ms / 1000,
+            concurrency=options.account_concurrency,
+            retry_s=options.async_retry_s,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(gateway.run())
@@ -53,31 +60,32 @@ def _options() -> argparse.Namespace:
         " that dial in.",
         epilog="example: python -m local.gateway --template template.yaml --port 5002",
     )
+    arguments.add_template(parser)
+    arguments.add_state(parser, "sockets and logs")
+    arguments.add_host(parser)
+    arguments.add_port(parser, "--port", 5002, "port of the API")
+    arguments.add_port(parser, "--console-port", 5080, "port of the console and /metrics")
     parser.add_argument(
-        "--template", default="template.yaml", help="SAM template (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--state",
-        type=arguments.directory,
-        default=".local",
-        help="directory of sockets and logs (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--port",
+        "--invoke-port",
         type=arguments.port,
-        default=5002,
+        default=3001,
         metavar="PORT",
-        help="port of the API (default: %(default)s)",
+        help="port of the Lambda Invoke API (default: %(default)s)",
     )
     parser.add_argument(
-        "--console-port",
-        type=arguments.port,
-        default=5080,
-        metavar="PORT",
-        help="port of the console and /metrics (default: %(default)s)",
+        "--account-concurrency",
+        type=arguments.number(1, CONCURRENCY_MAX),
+        default=CONCURRENCY_DEFAULT,
+        metavar="NUMBER",
+        help="events that all functions together may have in flight (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--async-retry-s",
+        type=arguments.number(1, 450),
+        default=RETRY_S,
+        metavar="S",
+        help="pause before an asynchronous event's first retry, doubled before the second"
+        " (default: %(default)s)",
     )
     parser.add_argument(
         "--runtime",
@@ -92,11 +100,6 @@ def _options() -> argparse.Namespace:
         metavar="MS",
         help="how long an event may wait for an environment"
         " (or QUEUE_DEADLINE_MS; default: %(default)s)",
-    )
-    parser.add_argument(
-        "--allow-unsupported",
-        action="store_true",
-        help="leave out what the template has and this machine cannot emulate",
     )
     return parser.parse_args()
 

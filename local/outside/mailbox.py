@@ -165,20 +165,8 @@ def main() -> int:
     """Parse the command line and serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m local.outside.mailbox", description=__doc__)
     serving.add_options(parser)
-    parser.add_argument(
-        "--smtp-port",
-        type=arguments.port,
-        default=1025,
-        metavar="PORT",
-        help="port that takes mails (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--http-port",
-        type=arguments.port,
-        default=8025,
-        metavar="PORT",
-        help="port that shows mails, /messages (default: %(default)s)",
-    )
+    arguments.add_port(parser, "--smtp-port", 1025, "port that takes mails")
+    arguments.add_port(parser, "--http-port", 8025, "port that shows mails, /messages")
     return serving.run("mailbox", _serve(parser.parse_args()))
 
 

@@ -308,13 +308,7 @@ def main() -> int:
     """Parse the command line and serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m local.outside.provider", description=__doc__)
     serving.add_options(parser)
-    parser.add_argument(
-        "--port",
-        type=arguments.port,
-        default=5090,
-        metavar="PORT",
-        help="port of /charges (default: %(default)s)",
-    )
+    arguments.add_port(parser, "--port", 5090, "port of /charges")
     parser.add_argument(
         "--latency-ms",
         type=arguments.number(0, LATENCY_MS_MAX),

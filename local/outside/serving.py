@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import uvloop
 
+from local import arguments
 from local.outside.journal import JournalError
 
 log = logging.getLogger(__name__)
@@ -128,12 +129,7 @@ async def _listen(host: str, door: Door) -> asyncio.Server:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that both processes take."""
-    parser.add_argument(
-        "--listen",
-        default="127.0.0.1",
-        metavar="ADDRESS",
-        help="address to listen on (default: %(default)s)",
-    )
+    arguments.add_host(parser, "--listen")
     parser.add_argument(
         "--journal",
         type=Path,

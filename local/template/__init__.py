@@ -1,31 +1,38 @@
 """A SAM template as frozen records: `load` reads it and refuses by name what cannot run here."""
 
-from local.template.build import load
-from local.template.model import (
+from local.template.api_model import (
     Api,
+    ApiKey,
     Authorizer,
-    Function,
+    Cors,
     GatewayResponse,
-    Mapping,
-    Queue,
+    JwtAuthorizer,
+    Preflight,
+    Quota,
     Route,
-    Schedule,
-    Template,
-    TemplateError,
     Throttle,
+    UsagePlan,
 )
+from local.template.build import load
+from local.template.model import Function, Mapping, Queue, Schedule, Template, TemplateError
 
 __all__ = [
     "Api",
+    "ApiKey",
     "Authorizer",
+    "Cors",
     "Function",
     "GatewayResponse",
+    "JwtAuthorizer",
     "Mapping",
+    "Preflight",
     "Queue",
+    "Quota",
     "Route",
     "Schedule",
     "Template",
     "TemplateError",
     "Throttle",
+    "UsagePlan",
     "load",
 ]

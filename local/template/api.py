@@ -1,13 +1,19 @@
-"""Routes, authorizers, gateway responses and throttles of the template's REST API."""
+"""The template's REST API: its stage, gateway responses and throttles, without its routes."""
 
 import re
-from typing import Any
 
 from local.template import support
-from local.template.model import Api, Authorizer, GatewayResponse, Route, Throttle
+from local.template.api_keys import (
+    BURST_DEFAULT,
+    BURST_MAX,
+    RATE_DEFAULT_PER_S,
+    read_sam_usage_plan,
+)
+from local.template.api_model import Api, GatewayResponse, Throttle
+from local.template.authorizers import read_authorizers, read_rest_authorizer
+from local.template.cors import read_rest_cors
 from local.template.reader import Properties
-
-METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # what ANY stands for
+from local.template.routes import Defaults
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 RESPONSE_KINDS = frozenset(
@@ -36,23 +42,22 @@ RESPONSE_KINDS = frozenset(
     }
 )
 
-_PATH = re.compile(r"(/([A-Za-z0-9._~:@!$&'()*,;=%-]+|\{[A-Za-z0-9._-]+\}))*(/|/\{[\w.-]+\+\})?")
 _STAGE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-def read_api(properties: Properties, functions_by_arn: dict[str, str]) -> tuple[Api, str | None]:
-    """The API without its routes, and the name of its default authorizer."""
-    stage = properties.text("StageName")
-    if not _STAGE.fullmatch(stage):
-        raise properties.error("StageName", "has to be letters, digits, - and _; rename it")
+def read_api(
+    name: str, properties: Properties, functions_by_arn: dict[str, str]
+) -> tuple[Api, Defaults]:
+    """The API without its routes, and what its routes have unless they say otherwise."""
     auth = properties.block("Auth")
-    default = auth.text("DefaultAuthorizer", "") or None
-    authorizers = _authorizers(auth.block("Authorizers"), functions_by_arn)
-    auth.finish(support.AUTH_PROPERTIES_WITHOUT_EFFECT)
-    if default and default not in authorizers:
-        raise auth.error("DefaultAuthorizer", f"{default!r} is not in Authorizers; add it there")
+    authorizers, default = read_authorizers(auth, functions_by_arn, read_rest_authorizer)
+    cors = read_rest_cors(properties)
+    needs_key = auth.take("ApiKeyRequired", False) is True
+    with_key = auth.take("AddApiKeyRequiredToCorsPreflight", True) is True
+    with_authorizer = auth.take("AddDefaultAuthorizerToCorsPreflight", True) is True
     api = Api(
-        stage=stage,
+        kind="REST",
+        stage=stage_name(properties),
         routes=(),
         authorizers=authorizers,
         gateway_responses=_gateway_responses(properties.block("GatewayResponses")),
@@ -61,68 +66,50 @@ def read_api(properties: Properties, functions_by_arn: dict[str, str]) -> tuple[
         binary_types=tuple(
             str(kind).replace("~1", "/") for kind in properties.sequence("BinaryMediaTypes")
         ),
+        variables=stage_variables(properties.block("Variables")),
+        log_format=log_format(properties.block("AccessLogSetting")),
+        usage_plans=read_sam_usage_plan(auth, name),
+        key_source=_key_source(properties),
     )
-    properties.finish(support.API_PROPERTIES_WITHOUT_EFFECT)
-    return api, default
-
-
-def read_routes(event: Properties, function: str, api: Api, default: str | None) -> list[Route]:
-    """The routes of one event of type Api; the method ANY gives seven."""
-    path = event.text("Path")
-    if not _PATH.fullmatch(path) or not path.startswith("/"):
-        raise event.error("Path", f"{path!r} is no resource path; write it as /a/{{b}}/{{c+}}")
-    method = event.text("Method").upper()
-    if method not in (*METHODS, "ANY"):
-        raise event.error("Method", f"{method!r} is none of {', '.join(METHODS)}, ANY")
-    auth = event.block("Auth")
-    authorizer: str | None = auth.text("Authorizer", default or "NONE")
-    if authorizer == "NONE":
-        authorizer = None
-    elif authorizer not in api.authorizers:
-        raise auth.error("Authorizer", f"{authorizer!r} is not an authorizer of the API; add it")
-    if auth.take("ApiKeyRequired", False) is True:
-        auth.refuse("ApiKeyRequired", "API keys are not emulated; use an authorizer")
     auth.finish(support.AUTH_PROPERTIES_WITHOUT_EFFECT)
-    event.finish({})
-    methods = METHODS if method == "ANY" else (method,)
-    return [
-        Route(method=one, path=path, function=function, authorizer=authorizer) for one in methods
-    ]
-
-
-def _authorizers(block: Properties, functions_by_arn: dict[str, str]) -> dict[str, Authorizer]:
-    return {name: _authorizer(name, block.block(name), functions_by_arn) for name in block.names()}
-
-
-def _authorizer(name: str, block: Properties, functions_by_arn: dict[str, str]) -> Authorizer:
-    if "FunctionArn" not in block:
-        raise block.error("", "only Lambda authorizers are emulated; give it a FunctionArn")
-    function = functions_by_arn.get(block.text("FunctionArn"))
-    if function is None:
-        raise block.error("FunctionArn", "is no function of this template; use !GetAtt NAME.Arn")
-    kind = block.text("FunctionPayloadType", "TOKEN")
-    if kind != "TOKEN":
-        block.refuse("FunctionPayloadType", f"{kind} authorizers are not emulated; use TOKEN")
-    identity = block.block("Identity")
-    validation = identity.text("ValidationExpression", "") or None
-    if validation:
-        try:
-            re.compile(validation)
-        except re.error as error:
-            sentence = f"is no regular expression ({error}); correct it"
-            raise identity.error("ValidationExpression", sentence) from error
-    header = identity.text("Header", "Authorization")
-    ttl_s = identity.integer("ReauthorizeEvery", 300, lowest=0, highest=3600)
-    identity.finish({})
-    block.finish(support.AUTHORIZER_PROPERTIES_WITHOUT_EFFECT)
-    return Authorizer(
-        name=name,
-        function=function,
-        kind="TOKEN",
-        header=header,
-        validation=validation,
-        ttl_s=ttl_s,
+    properties.finish()
+    defaults = Defaults(
+        authorizer=default,
+        needs_key=needs_key,
+        cors=cors,
+        preflight_authorizer=default if with_authorizer else None,
+        preflight_needs_key=needs_key and with_key,
     )
+    return api, defaults
+
+
+def stage_name(properties: Properties, default: str | None = None) -> str:
+    """The name of the stage, which is a part of many addresses."""
+    stage = properties.text("StageName", default)
+    if stage != default and not _STAGE.fullmatch(stage):
+        raise properties.error("StageName", "has to be letters, digits, - and _; rename it")
+    return stage
+
+
+def stage_variables(block: Properties) -> dict[str, str]:
+    """The variables of a stage, all of them text."""
+    return {name: block.text(name) for name in block.names()}
+
+
+def log_format(block: Properties) -> str | None:
+    """How the access log words a request. Where it goes is this machine's business."""
+    wording = block.text("Format", "") or None
+    if wording and not re.search(r"\$context\.(extendedR|r)equestId\b", wording):
+        raise block.error("Format", "has to name $context.requestId; add it")  # 1.39
+    block.finish({"DestinationArn": "the access log is a file in the state directory"})
+    return wording
+
+
+def _key_source(properties: Properties) -> str:
+    source = properties.text("ApiKeySourceType", "HEADER")
+    if source not in ("HEADER", "AUTHORIZER"):
+        raise properties.error("ApiKeySourceType", f"{source} is neither HEADER nor AUTHORIZER")
+    return source
 
 
 def _gateway_responses(block: Properties) -> dict[str, GatewayResponse]:
@@ -184,9 +171,8 @@ def _throttle(block: Properties) -> Throttle | None:
     path = block.text("ResourcePath", "/*")
     method = block.text("HttpMethod", "*")
     has_limit = "ThrottlingRateLimit" in block or "ThrottlingBurstLimit" in block
-    # What one side leaves out is the account's default: 10,000 a second, bursts of 5,000.
-    rate_per_s = block.decimal("ThrottlingRateLimit", 10_000)
-    burst = block.integer("ThrottlingBurstLimit", 5_000, lowest=0, highest=1_000_000)
+    rate_per_s = block.decimal("ThrottlingRateLimit", RATE_DEFAULT_PER_S)
+    burst = block.integer("ThrottlingBurstLimit", BURST_DEFAULT, lowest=0, highest=BURST_MAX)
     if block.take("CachingEnabled", False) is True:
         block.refuse("CachingEnabled", "the response cache is not emulated; switch it off")
     block.finish(support.METHOD_SETTINGS_WITHOUT_EFFECT)
@@ -195,16 +181,3 @@ def _throttle(block: Properties) -> Throttle | None:
     # AWS writes /a/b as /~1a~1b in this one place.
     path = path.replace("/~1", "/", 1).replace("~1", "/")
     return Throttle(path=path, method=method.upper(), rate_per_s=rate_per_s, burst=burst)
-
-
-def empty_api(stage: str) -> Api:
-    """The API of a template that has none."""
-    nothing: dict[str, Any] = {}
-    return Api(
-        stage=stage,
-        routes=(),
-        authorizers=nothing,
-        gateway_responses=nothing,
-        throttles=(),
-        binary_types=(),
-    )

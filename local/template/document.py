@@ -3,7 +3,9 @@
 Nothing is resolved here; `intrinsics` does that.
 """
 
+import re
 from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,46 @@ _Loader.add_multi_constructor("!", _short_tag)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
 
-def read(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Where in the file a property stands."""
+
+    root: yaml.Node
+
+    def of(self, resource: str, property: str) -> int:
+        """The line of `property`, or of what is nearest around it; 0 where nothing is found."""
+        names = re.findall(r"[^.\[\]]+", property)
+        places = [
+            ("Resources", resource, "Properties", *names),
+            ("Resources", resource, *names),
+            ("Globals", "Function", *names),
+            (resource, *names),
+        ]
+        return max(map(self._descend, places))[-1]
+
+    def _descend(self, names: tuple[str, ...]) -> tuple[int, int, int]:
+        """How many of `names` do not lead on (negative), how many do, and the line of the last."""
+        node, line = self.root, 0
+        for depth, name in enumerate(names):
+            found = _entry(node, name)
+            if found is None:
+                return depth - len(names), depth, line
+            line, node = found
+        return 0, len(names), line
+
+
+def _entry(node: yaml.Node, name: str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == name:
+                return key.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and name.isdigit() and int(name) < len(node.value):
+        entry = node.value[int(name)]
+        return entry.start_mark.line + 1, entry
+    return None
+
+
+def read(path: Path) -> tuple[dict[str, Any], Lines]:
     """The document at `path`. Raises TemplateError where it cannot be read, naming the line."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -66,18 +107,19 @@ def read(path: Path) -> dict[str, Any]:
     return _parse(path, text)
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
     try:
-        document = yaml.load(text, _Loader)
+        loader = _Loader(text)
+        root = loader.get_single_node() or yaml.ScalarNode("tag:yaml.org,2002:null", "")
+        document = loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 1}" if mark else ""
         sentence = f"{error.problem or error.context}; correct the YAML there"
-        raise TemplateError(path, line, "", sentence) from error
+        raise TemplateError(path, "", "", sentence, mark.line + 1 if mark else 0) from error
     except yaml.YAMLError as error:
         raise TemplateError(path, "", "", f"is not YAML: {error}") from error
     except RecursionError as error:
         raise TemplateError(path, "", "", "is nested too deep to be a template") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise TemplateError(path, "Resources", "", "a SAM template needs a section Resources")
-    return document
+    return document, Lines(root)

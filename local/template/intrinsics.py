@@ -74,7 +74,7 @@ class Resolver:
                 return _known_here(self._call(name, value[name], where))
             if len(value) == 1 and str(name).startswith("Fn::"):
                 raise self._error(where, f"{name} is not emulated; write the value itself")
-            pairs = {key: self.resolve(one, where) for key, one in value.items()}
+            pairs = {key: self.resolve(one, _inside(where, key)) for key, one in value.items()}
             return {key: one for key, one in pairs.items() if one is not NO_VALUE}
         if isinstance(value, list):
             return [one for one in (self.resolve(v, where) for v in value) if one is not NO_VALUE]
@@ -144,14 +144,20 @@ class Resolver:
                 return self.name_of(name)
             case "AWS::Serverless::LayerVersion":
                 return layer_arn(name)
-            case "AWS::Serverless::Api":
+            case (
+                "AWS::Serverless::Api"
+                | "AWS::Serverless::HttpApi"
+                | "AWS::ApiGateway::ApiKey"
+                | "AWS::ApiGateway::UsagePlan"
+            ):
                 return name
         return UNKNOWN
 
     def name_of(self, logical_id: str) -> str:
         """The physical name of a queue or function: as given, or its logical id."""
         properties = self._resources[logical_id].get("Properties") or {}
-        given = properties.get("QueueName", properties.get("FunctionName", logical_id))
+        suffix = ".fifo" if properties.get("FifoQueue") in (True, "true") else ""
+        given = properties.get("QueueName", properties.get("FunctionName", logical_id + suffix))
         name = self.resolve(given, (logical_id, "name"))
         return name if isinstance(name, str) else logical_id
 
@@ -232,6 +238,11 @@ class Resolver:
 
     def _named(self, name: str, where: tuple[str, str]) -> Any:
         return self._get_att(name, where) if "." in name else self._ref(name, where)
+
+
+def _inside(where: tuple[str, str], name: Any) -> tuple[str, str]:
+    resource, property = where
+    return resource, f"{property}.{name}" if property else str(name)
 
 
 def _known_here(value: Any) -> Any:

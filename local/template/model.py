@@ -1,23 +1,57 @@
 """What a template says once it is read: frozen records, and the error that refuses one.
 
-Every path is absolute; every name is resolved. How YAML becomes these records is in `build`.
+Every path is absolute; every name is resolved. Records of the API are in `api_model`; how YAML
+becomes them is in `build`.
 """
 
 from collections.abc import Mapping as ReadOnlyDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from local.template.api_model import Api, Authorizer
 
 
 class TemplateError(Exception):
     """The template cannot be run here; says where and what to do."""
 
-    def __init__(self, file: Path, resource: str, property: str, sentence: str) -> None:
+    def __init__(
+        self, file: Path, resource: str, property: str, sentence: str, line: int = 0
+    ) -> None:
+        super().__init__(sentence)
         self.file = file
         self.resource = resource
         self.property = property
         self.sentence = sentence
-        place = ": ".join(part for part in (str(file), resource, property) if part)
-        super().__init__(f"{place}: {sentence}")
+        self.line = line  # 0 where it is not known
+
+    def __str__(self) -> str:
+        file = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return ": ".join(
+            part for part in (file, self.resource, self.property, self.sentence) if part
+        )
+
+
+class NotEmulated(TemplateError):
+    """AWS would run it, this machine cannot; the user may have it left out with a warning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the record of an event goes: a queue by its name, or a function by its logical id."""
+
+    kind: str  # SQS or Lambda
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asynchronous:
+    """What becomes of a function's asynchronous events; the defaults are Lambda's."""
+
+    retries_max: int = 2  # after the handler failed
+    age_max_s: int = 21_600  # an older event is given up
+    on_success: Target | None = None
+    on_failure: Target | None = None
+    dead_letter: Target | None = None  # gets the bare event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,67 +62,14 @@ class Function:
     name: str
     handler: str  # dotted module and attribute, for example payments.app.worker
     code_uri: Path
-    layers: tuple[Path, ...]  # content roots: what Lambda unpacks to /opt, so with python/ inside
+    layers: tuple[Path, ...]  # folders of modules, in the order in which they are searched
     timeout_s: int
     memory_mb: int
     environment: ReadOnlyDict[str, str]  # without the variables whose value only AWS knows
     reserved_concurrency: int | None
     environments: int  # processes on this machine, from Metadata.Spillway.Environments
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One method of one resource; `function` and `authorizer` are names in the same template."""
-
-    method: str
-    path: str
-    function: str  # logical id
-    authorizer: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorizer:
-    """A Lambda authorizer of kind TOKEN."""
-
-    name: str
-    function: str  # logical id
-    kind: str
-    header: str
-    validation: str | None  # a regular expression the token must match
-    ttl_s: int  # 0 switches the cache off
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayResponse:
-    """How the gateway words one kind of its own errors; texts may have `$context.` variables."""
-
-    kind: str
-    status: int | None  # None keeps the status of the kind
-    headers: ReadOnlyDict[str, str]
-    body_template: str | None  # None keeps AWS's own body
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Throttle:
-    """A token bucket for one method of one resource; `*` stands for any."""
-
-    path: str
-    method: str
-    rate_per_s: float
-    burst: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
-    """The one REST API of the template."""
-
-    stage: str
-    routes: tuple[Route, ...]
-    authorizers: ReadOnlyDict[str, Authorizer]
-    gateway_responses: ReadOnlyDict[str, GatewayResponse]
-    throttles: tuple[Throttle, ...]
-    binary_types: tuple[str, ...]
+    asynchronous: Asynchronous = Asynchronous()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +83,13 @@ class Queue:
     retention_s: int
     max_receive_count: int | None
     dead_letter: str | None  # the name of the dead-letter queue
+    message_bytes_max: int = 1_048_576
+    deduplicates_content: bool = False  # FIFO: the body's digest is its deduplication id
+    deduplicates_by_group: bool = False  # FIFO: the same id in another group is another message
+
+    @property
+    def is_fifo(self) -> bool:
+        return self.name.endswith(".fifo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +102,7 @@ class Mapping:
     window_s: int
     report_failures: bool
     maximum_concurrency: int | None
+    filters: tuple[str, ...] = ()  # patterns, JSON; a message that matches none is deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +125,24 @@ class Template:
     mappings: tuple[Mapping, ...]
     schedules: tuple[Schedule, ...] = ()
     warnings: tuple[str, ...] = ()  # what was left out, a sentence each
+    parameters: ReadOnlyDict[str, str] = field(default_factory=dict)  # as given, without defaults
+    allow_unsupported: bool = False
+    provides: frozenset[str] = frozenset()  # settings whose value is this machine's, by name
+    ready_path: str | None = None  # a GET route that answers 200 once all is ready
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The command line options with which another process reads the same template."""
+        given = (f"--parameter={name}={value}" for name, value in self.parameters.items())
+        allowing = ("--allow-unsupported",) if self.allow_unsupported else ()
+        return ("--template", str(self.path), *given, *allowing)
 
     @property
     def hosted(self) -> list[str]:
         """Functions that the gateway invokes, by logical id."""
-        authorizers = [authorizer.function for authorizer in self.api.authorizers.values()]
+        authorizers = [
+            authorizer.function
+            for authorizer in self.api.authorizers.values()
+            if isinstance(authorizer, Authorizer)
+        ]
         return sorted({*(route.function for route in self.api.routes), *authorizers})

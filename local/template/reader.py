@@ -1,12 +1,14 @@
 """One block of properties, read by type; what nobody asked for is refused at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from local.template.intrinsics import UNKNOWN
-from local.template.model import TemplateError
+from local.template.model import NotEmulated, TemplateError
 
 
 @dataclass(slots=True)
@@ -15,14 +17,22 @@ class Refusals:
 
     file: Path
     allowed: bool
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[TemplateError] = field(default_factory=list)
 
     def refuse(self, resource: str, property: str, sentence: str) -> None:
-        """Raise TemplateError, or keep its text as a warning."""
-        error = TemplateError(self.file, resource, property, sentence)
-        if not self.allowed:
-            raise error
-        self.warnings.append(str(error))
+        """Raise NotEmulated, or keep it as a warning."""
+        with self.leaving_out():
+            raise NotEmulated(self.file, resource, property, sentence)
+
+    @contextmanager
+    def leaving_out(self) -> Iterator[None]:
+        """Where the user allowed that, what raises NotEmulated becomes a warning."""
+        try:
+            yield
+        except NotEmulated as error:
+            if not self.allowed:
+                raise
+            self.warnings.append(error)
 
 
 class Properties:
@@ -30,7 +40,7 @@ class Properties:
 
     def __init__(self, refusals: Refusals, resource: str, values: Any, prefix: str = "") -> None:
         self._refusals = refusals
-        self._resource = resource
+        self.resource = resource
         self._prefix = prefix
         if not isinstance(values, dict):
             raise self.error("", "has to be a block of names and values")
@@ -45,14 +55,16 @@ class Properties:
 
     def error(self, name: str, sentence: str) -> TemplateError:
         """The error that refuses property `name` of this block."""
-        path = ".".join(part for part in (self._prefix, name) if part)
-        return TemplateError(self._refusals.file, self._resource, path, sentence)
+        return TemplateError(self._refusals.file, self.resource, self._path(name), sentence)
+
+    def not_emulated(self, name: str, sentence: str) -> NotEmulated:
+        """The error that leaves out the whole thing that has this block, or refuses it."""
+        return NotEmulated(self._refusals.file, self.resource, self._path(name), sentence)
 
     def refuse(self, name: str, sentence: str) -> None:
         """Refuse property `name` as not emulated (a warning where the user allowed that)."""
         self._left.pop(name, None)
-        path = ".".join(part for part in (self._prefix, name) if part)
-        self._refusals.refuse(self._resource, path, sentence)
+        self._refusals.refuse(self.resource, self._path(name), sentence)
 
     def take(self, name: str, default: Any = None) -> Any:
         """The value as it stands. Raises where only AWS would know it."""
@@ -60,6 +72,10 @@ class Properties:
         if value is UNKNOWN:
             raise self.error(name, "only AWS knows this value; give the parameter a default")
         return default if value is None else value
+
+    def left(self, name: str) -> Any:
+        """The value as it stands, UNKNOWN and null included."""
+        return self._left.pop(name)
 
     def text(self, name: str, default: str | None = None) -> str:
         """A string; required where there is no default."""
@@ -100,13 +116,11 @@ class Properties:
 
     def block(self, name: str) -> "Properties":
         """A block inside this one, empty where it does not stand."""
-        prefix = ".".join(part for part in (self._prefix, name) if part)
-        return Properties(self._refusals, self._resource, self.take(name, {}), prefix)
+        return Properties(self._refusals, self.resource, self.take(name, {}), self._path(name))
 
     def item(self, name: str, values: Any) -> "Properties":
         """A block that is an entry of a list, under the name it shall have in errors."""
-        prefix = ".".join(part for part in (self._prefix, name) if part)
-        return Properties(self._refusals, self._resource, values, prefix)
+        return Properties(self._refusals, self.resource, values, self._path(name))
 
     def sequence(self, name: str) -> list[Any]:
         """A list, empty where it does not stand."""
@@ -115,8 +129,11 @@ class Properties:
             raise self.error(name, f"has to be a list, not {value!r}")
         return value
 
-    def finish(self, without_effect: Mapping[str, str]) -> None:
+    def finish(self, without_effect: Mapping[str, str] = MappingProxyType({})) -> None:
         """Refuse by name whatever nobody has asked for and has an effect."""
         for name in tuple(self._left):
             if name not in without_effect:
                 self.refuse(name, "is not emulated on this machine; remove it")
+
+    def _path(self, name: str) -> str:
+        return ".".join(part for part in (self._prefix, name) if part)

@@ -1,4 +1,4 @@
-"""Routes of an API: read from functions' events of type Api and HttpApi, checked, ANY spelled out."""
+"""Routes of an API, read from events of type Api and HttpApi, checked, and ANY spelled out."""
 
 import dataclasses
 import re

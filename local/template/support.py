@@ -63,7 +63,6 @@ FUNCTION_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 API_PROPERTIES_WITHOUT_EFFECT = {
-    "AccessLogSetting": "the access log is a file in the state directory",
     "AlwaysDeploy": "nothing is deployed here",
     "CanarySetting": "nothing is deployed here",
     "Description": _TEXT,
@@ -75,6 +74,31 @@ API_PROPERTIES_WITHOUT_EFFECT = {
     "SecurityPolicy": "the gateway speaks HTTP on loopback",
     "Tags": _TEXT,
     "TracingEnabled": _TRACING,
+}
+
+HTTP_API_PROPERTIES_WITHOUT_EFFECT = {
+    "Description": _TEXT,
+    "DisableExecuteApiEndpoint": "the gateway listens on loopback",
+    "Domain": "a domain name",
+    "FailOnWarnings": "a detail of how SAM deploys",
+    "Name": _TEXT,
+    "PropagateTags": _TEXT,
+    "Tags": _TEXT,
+}
+
+API_KEY_PROPERTIES_WITHOUT_EFFECT = {
+    "CustomerId": "the marketplace on AWS",
+    "Description": _TEXT,
+    "GenerateDistinctId": "the id is the logical one",
+    "Name": _TEXT,
+    "StageKeys": "usage plans replaced them",
+    "Tags": _TEXT,
+}
+
+USAGE_PLAN_PROPERTIES_WITHOUT_EFFECT = {
+    "Description": _TEXT,
+    "Tags": _TEXT,
+    "UsagePlanName": _TEXT,
 }
 
 METHOD_SETTINGS_WITHOUT_EFFECT = {
@@ -94,6 +118,7 @@ LAYER_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 QUEUE_PROPERTIES_WITHOUT_EFFECT = {
+    "FifoThroughputLimit": "a queue here is as fast as the machine",
     "KmsDataKeyReusePeriodSeconds": "nothing is encrypted at rest here",
     "KmsMasterKeyId": "nothing is encrypted at rest here",
     "ReceiveMessageWaitTimeSeconds": "workers always long-poll",
@@ -108,12 +133,25 @@ MAPPING_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 AUTH_PROPERTIES_WITHOUT_EFFECT = {
-    "AddDefaultAuthorizerToCorsPreflight": "there is no preflight method of the gateway's own",
     "InvokeRole": _PERMISSIONS,
 }
 
 AUTHORIZER_PROPERTIES_WITHOUT_EFFECT = {
+    "DisableFunctionDefaultPermissions": _PERMISSIONS,
+    "EnableFunctionDefaultPermissions": _PERMISSIONS,
     "FunctionInvokeRole": _PERMISSIONS,
+}
+
+
+PROPERTIES_WITHOUT_EFFECT = {
+    "AWS::Serverless::Function": FUNCTION_PROPERTIES_WITHOUT_EFFECT,
+    "AWS::Serverless::Api": API_PROPERTIES_WITHOUT_EFFECT,
+    "AWS::Serverless::HttpApi": HTTP_API_PROPERTIES_WITHOUT_EFFECT,
+    "AWS::ApiGateway::ApiKey": API_KEY_PROPERTIES_WITHOUT_EFFECT,
+    "AWS::ApiGateway::UsagePlan": USAGE_PLAN_PROPERTIES_WITHOUT_EFFECT,
+    "AWS::Serverless::LayerVersion": LAYER_PROPERTIES_WITHOUT_EFFECT,
+    "AWS::SQS::Queue": QUEUE_PROPERTIES_WITHOUT_EFFECT,
+    "AWS::Lambda::EventSourceMapping": MAPPING_PROPERTIES_WITHOUT_EFFECT,
 }
 
 

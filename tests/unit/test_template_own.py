@@ -17,6 +17,12 @@ def template() -> Template:
     return load(PATH)
 
 
+def test_it_can_be_run_whole(template):
+    assert template.warnings == ()
+    assert {"PaymentsFunction", "PaymentsWorker", "AuthorizerFunction"} <= set(template.functions)
+    assert template.queues["PaymentsQueue"].dead_letter == "payments-dlq"
+
+
 def test_a_message_stays_hidden_six_times_as_long_as_its_worker_may_run(template):
     for mapping in template.mappings:
         timeout_s = template.functions[mapping.function].timeout_s

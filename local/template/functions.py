@@ -1,0 +1,120 @@
+"""Functions and their layers."""
+
+import re
+import sys
+from pathlib import Path
+
+from local.template.asynchronous import read_asynchronous
+from local.template.intrinsics import UNKNOWN, layer_arn
+from local.template.model import Asynchronous, Function
+from local.template.reader import Properties
+from local.template.resources import FUNCTION, LAYER, QUEUE, Resources
+
+ENVIRONMENTS_MAX = 64  # processes a function may ask for on one machine
+_HANDLER = re.compile(r"[\w/-]+(\.[\w-]+)*\.[A-Za-z_]\w*")
+_SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+
+Layers = dict[str, tuple[Path, ...]]  # folders of modules by the layer's ARN
+
+
+def read_layers(resources: Resources) -> Layers:
+    """Every layer of the template by its ARN."""
+    return {layer_arn(name): _layer(resources, name) for name in resources.of_type(LAYER)}
+
+
+def read_function(resources: Resources, name: str, block: Properties, layers: Layers) -> Function:
+    """One function, of the properties that are not its events."""
+    _check_kind(block)
+    handler = block.text("Handler")
+    if not _HANDLER.fullmatch(handler):
+        raise block.error("Handler", f"{handler!r} is no module.function; correct it")
+    environments, every_s = _here(resources, name)
+    function = Function(
+        logical_id=name,
+        name=block.text("FunctionName", name),
+        handler=handler,
+        code_uri=resources.directory(block, "CodeUri", "."),
+        layers=_layers_of(block, layers),
+        timeout_s=block.integer("Timeout", 3, lowest=1, highest=900),
+        memory_mb=block.integer("MemorySize", 128, lowest=128, highest=10240),
+        environment=_environment(resources, name, block),
+        reserved_concurrency=block.optional_integer(
+            "ReservedConcurrentExecutions", lowest=0, highest=1_000_000
+        ),
+        environments=environments,
+        every_s=every_s,
+        asynchronous=_asynchronous(resources, block),
+    )
+    block.finish()
+    return function
+
+
+def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
+    queues = {
+        arn: resources.resolver.name_of(name) for arn, name in resources.by_arn(QUEUE).items()
+    }
+    functions = resources.by_arn(FUNCTION)
+    return read_asynchronous(block, {"SQS": queues.get, "Lambda": functions.get})
+
+
+def _check_kind(block: Properties) -> None:
+    if block.text("PackageType", "Zip") != "Zip":
+        raise block.not_emulated("PackageType", "images are not emulated; use Zip")
+    runtime = block.text("Runtime")
+    if not runtime.startswith("python3."):
+        raise block.not_emulated("Runtime", f"{runtime} is not emulated; only python3.x runs here")
+
+
+def _here(resources: Resources, name: str) -> tuple[int, int | None]:
+    """Read what Metadata.Spillway says of this machine: environments, and how often to run."""
+    ours = resources.ours(name)
+    environments = ours.integer("Environments", 1, lowest=1, highest=ENVIRONMENTS_MAX)
+    every_s = ours.optional_integer("EverySeconds", lowest=1, highest=86_400)
+    ours.finish()
+    return environments, every_s
+
+
+def _layer(resources: Resources, name: str) -> tuple[Path, ...]:
+    block = resources.properties(name)
+    root = resources.directory(block, "ContentUri")
+    block.finish()
+    if str(resources.metadata(name).get("BuildMethod", "")).startswith("python"):
+        return (root,)  # `sam build` moves it all to python/
+    folders = (root / "python" / _SITE_PACKAGES, root / "python")
+    return tuple(folder for folder in folders if folder.is_dir())
+
+
+def _layers_of(block: Properties, layers: Layers) -> tuple[Path, ...]:
+    """Folders of modules; a later layer comes first, because it is unpacked over the others."""
+    found: list[tuple[Path, ...]] = []
+    for layer in block.sequence("Layers"):
+        if layer in layers:
+            found.append(layers[layer])
+        else:
+            block.refuse("Layers", f"{layer} is no layer of this template; add an {LAYER}")
+    return tuple(folder for folders in reversed(found) for folder in folders)
+
+
+def _environment(resources: Resources, name: str, block: Properties) -> dict[str, str]:
+    environment = block.block("Environment")
+    variables = environment.block("Variables")
+    environment.finish()
+    known = {}
+    for variable in variables.names():
+        value = variables.left(variable)
+        if value is UNKNOWN:
+            # A program's settings mostly have a default that suits one machine.
+            resources.refusals.warnings.append(
+                variables.error(variable, "known on AWS only, left out")
+            )
+        elif isinstance(value, dict | list) or value is None:
+            raise variables.error(variable, "has to be text")
+        else:
+            known[variable] = _text(value)
+    return known
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

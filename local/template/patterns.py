@@ -1,0 +1,145 @@
+"""Filter patterns of event source mappings, compiled to functions of a record.
+
+A pattern names fields; each has a list of conditions of which one must hold. What AWS knows beyond
+the operators here is refused by name.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Condition = Callable[[Any], bool]
+MISSING = object()  # what a condition is given where the record has no such field
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    "=": lambda value, bound: value == bound,
+    "<": lambda value, bound: value < bound,
+    "<=": lambda value, bound: value <= bound,
+    ">": lambda value, bound: value > bound,
+    ">=": lambda value, bound: value >= bound,
+}
+
+
+class PatternError(Exception):
+    """The pattern is none, or uses what is not emulated; one sentence."""
+
+
+def compile_filters(patterns: Sequence[str]) -> Condition:
+    """Return whether a record passes one of `patterns`, JSON texts; raises PatternError."""
+    filters = [_of_record(pattern) for pattern in patterns]
+    return lambda record: any(passes(record) for passes in filters)
+
+
+def _of_record(text: str) -> Condition:
+    try:
+        pattern = json.loads(text)
+    except ValueError as error:
+        raise PatternError(f"{text!r} is no JSON; correct it") from error
+    if not isinstance(pattern, dict) or not pattern:
+        raise PatternError(f"{text!r} is no object with fields; correct it")
+    needs_object = isinstance(pattern.get("body"), dict)
+    matches = _fields(pattern)
+
+    def passes(record: Mapping[str, Any]) -> bool:
+        body = _parsed(record["body"])
+        if needs_object and not isinstance(body, dict):
+            return False
+        return matches({**record, "body": body})
+
+    return passes
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
+
+
+def _fields(pattern: Mapping[str, Any]) -> Condition:
+    tests = [_field(name, wanted) for name, wanted in pattern.items()]
+    return lambda value: all(test(value) for test in tests)
+
+
+def _field(name: str, wanted: Any) -> Condition:
+    if name == "$or":
+        if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
+            raise PatternError("$or needs a list of patterns")
+        choices = [_fields(each) for each in wanted]
+        return lambda value: any(choice(value) for choice in choices)
+    if isinstance(wanted, dict):
+        return _of_each(name, _fields(wanted))
+    if not isinstance(wanted, list) or not wanted:
+        raise PatternError(f"{name} needs a list of values or conditions")
+    conditions = [_condition(each) for each in wanted]
+    return _of_each(name, lambda value: any(holds(value) for holds in conditions))
+
+
+def _of_each(name: str, holds: Condition) -> Condition:
+    """Apply `holds` to a field; of a list one entry is enough."""
+
+    def test(parent: Any) -> bool:
+        value = parent.get(name, MISSING) if isinstance(parent, dict) else MISSING
+        return any(map(holds, value)) if isinstance(value, list) else holds(value)
+
+    return test
+
+
+def _condition(wanted: Any) -> Condition:
+    if not isinstance(wanted, dict):
+        return lambda value: _equal(value, wanted)
+    if len(wanted) != 1:
+        raise PatternError(f"{wanted!r} has to name one operator")
+    ((operator, operand),) = wanted.items()
+    holds = _condition_of(operator, operand)
+    if holds is None:
+        raise PatternError(f"{operator} of {operand!r} is not emulated; leave it out")
+    return holds
+
+
+def _condition_of(operator: str, operand: Any) -> Condition | None:
+    match operator, operand:
+        case "exists", bool():
+            return lambda value: (value is not MISSING) == operand
+        case "anything-but", str() | int() | float() | list():
+            unwanted = operand if isinstance(operand, list) else [operand]
+            if all(isinstance(each, str | int | float) for each in unwanted):
+                return lambda value: value is not MISSING and not _is_among(value, unwanted)
+        case "numeric", list():
+            return _numeric(operand)
+        case (("prefix" | "suffix" | "equals-ignore-case"), str()):
+            return _of_text(operator, operand)
+    return None
+
+
+def _of_text(operator: str, operand: str) -> Condition:
+    holds: Callable[[str], bool] = {
+        "prefix": lambda value: value.startswith(operand),
+        "suffix": lambda value: value.endswith(operand),
+        "equals-ignore-case": lambda value: value.lower() == operand.lower(),
+    }[operator]
+    return lambda value: isinstance(value, str) and holds(value)
+
+
+def _numeric(parts: Sequence[Any]) -> Condition:
+    operators, bounds = parts[::2], parts[1::2]
+    if (
+        not bounds
+        or len(operators) != len(bounds)
+        or not all(map(_is_number, bounds))
+        or not all(isinstance(each, str) and each in COMPARISONS for each in operators)
+    ):
+        raise PatternError(f"numeric needs operators and numbers, not {list(parts)!r}")
+    comparisons = [(COMPARISONS[each], bounds[i]) for i, each in enumerate(operators)]
+    return lambda value: _is_number(value) and all(holds(value, b) for holds, b in comparisons)
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _is_among(value: Any, many: Sequence[Any]) -> bool:
+    return any(_equal(value, each) for each in many)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,134 @@
+"""Queues and event source mappings of a template, with the limits that AWS sets them."""
+
+import re
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as ReadOnlyDict
+
+from local.template import support
+from local.template.model import Function, Mapping, Queue
+from local.template.patterns import PatternError, compile_filters
+from local.template.reader import Properties
+
+FILTERS_MAX = 5
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+def read_queue(block: Properties, logical_id: str, name_of: Callable[[str], str | None]) -> Queue:
+    """Return the queue of `block`; `name_of` gives a queue's name by its ARN."""
+    is_fifo = block.take("FifoQueue", False) in (True, "true")
+    name = block.text("QueueName", logical_id + (".fifo" if is_fifo else ""))
+    if not _QUEUE_NAME.fullmatch(name.removesuffix(".fifo")) or len(name) > 80:
+        raise block.error("QueueName", f"{name!r} has to be 1 to 80 of A-Z a-z 0-9 - _")
+    if name.endswith(".fifo") != is_fifo:
+        raise block.error("FifoQueue", f"a FIFO queue's name ends in .fifo, {name} has to agree")
+    dead_letter, max_receive_count = _redrive(block.block("RedrivePolicy"), name, name_of)
+    queue = Queue(
+        logical_id=logical_id,
+        name=name,
+        visibility_timeout_s=block.integer("VisibilityTimeout", 30, lowest=0, highest=43_200),
+        delay_s=block.integer("DelaySeconds", 0, lowest=0, highest=900),
+        retention_s=block.integer("MessageRetentionPeriod", 345_600, lowest=60, highest=1_209_600),
+        max_receive_count=max_receive_count,
+        dead_letter=dead_letter,
+        message_bytes_max=block.integer(
+            "MaximumMessageSize", 1_048_576, lowest=1024, highest=1_048_576
+        ),
+        deduplicates_content=is_fifo and block.take("ContentBasedDeduplication", False) is True,
+        deduplicates_by_group=is_fifo and block.text("DeduplicationScope", "queue") != "queue",
+    )
+    block.finish(support.QUEUE_PROPERTIES_WITHOUT_EFFECT)
+    return queue
+
+
+def _redrive(
+    redrive: Properties, name: str, name_of: Callable[[str], str | None]
+) -> tuple[str | None, int | None]:
+    if "deadLetterTargetArn" not in redrive:
+        redrive.finish()
+        return None, None
+    arn = redrive.text("deadLetterTargetArn")
+    dead_letter = name_of(arn)
+    if dead_letter is None:
+        raise redrive.error("deadLetterTargetArn", f"{arn} is no queue of this template")
+    if dead_letter.endswith(".fifo") != name.endswith(".fifo"):
+        raise redrive.error("deadLetterTargetArn", "has to be FIFO as the queue is, or neither")
+    max_receive_count = redrive.integer("maxReceiveCount", 10, lowest=1, highest=1000)
+    redrive.finish()
+    return dead_letter, max_receive_count
+
+
+def read_mapping(block: Properties, *, queue: str, is_fifo: bool, function: str) -> Mapping:
+    """Return the mapping of `block` from `queue` to `function`, both logical ids."""
+    if block.take("Enabled", True) is not True:
+        block.refuse("Enabled", "a mapping that is switched off is not emulated; remove it")
+    types = block.sequence("FunctionResponseTypes")
+    if set(types) - {"ReportBatchItemFailures"}:
+        raise block.error("FunctionResponseTypes", "knows ReportBatchItemFailures only")
+    window_s = block.integer("MaximumBatchingWindowInSeconds", 0, lowest=0, highest=300)
+    if window_s and is_fifo:
+        raise block.error("MaximumBatchingWindowInSeconds", "is not for FIFO queues; remove it")
+    batch_size = block.integer("BatchSize", 10, lowest=1, highest=10 if is_fifo else 10_000)
+    if batch_size > 10 and not window_s:
+        raise block.error("MaximumBatchingWindowInSeconds", "is needed above a batch of 10")
+    concurrency = _concurrency(block)
+    filters = _filters(block.block("FilterCriteria"))
+    block.finish(support.MAPPING_PROPERTIES_WITHOUT_EFFECT)
+    return Mapping(
+        queue=queue,
+        function=function,
+        batch_size=batch_size,
+        window_s=window_s,
+        report_failures=bool(types),
+        maximum_concurrency=concurrency,
+        filters=filters,
+    )
+
+
+def _concurrency(block: Properties) -> int | None:
+    scaling = block.block("ScalingConfig")
+    concurrency = scaling.optional_integer("MaximumConcurrency", lowest=2, highest=1000)
+    scaling.finish()
+    if "ProvisionedPollerConfig" in block:
+        pollers = block.block("ProvisionedPollerConfig")
+        pollers.optional_integer("MinimumPollers", lowest=2, highest=200)
+        pollers.optional_integer("MaximumPollers", lowest=2, highest=2000)
+        pollers.finish()
+        if concurrency:
+            raise block.error("ProvisionedPollerConfig", "excludes MaximumConcurrency; remove one")
+    return concurrency
+
+
+def _filters(criteria: Properties) -> tuple[str, ...]:
+    patterns = []
+    for number, entry in enumerate(criteria.sequence("Filters")):
+        item = criteria.item(f"Filters.{number}", entry)
+        patterns.append(item.text("Pattern"))
+        try:
+            compile_filters(patterns[-1:])
+        except PatternError as error:
+            raise item.error("Pattern", str(error)) from error
+        item.finish()
+    if len(patterns) > FILTERS_MAX:
+        raise criteria.error("Filters", f"are at most {FILTERS_MAX}; join some with $or")
+    criteria.finish()
+    return tuple(patterns)
+
+
+def refused_mapping(
+    mappings: Sequence[Mapping],
+    functions: ReadOnlyDict[str, Function],
+    queues: ReadOnlyDict[str, Queue],
+) -> tuple[str, str] | None:
+    """Return the function and a sentence about the first mapping that AWS would not create."""
+    seen: set[tuple[str, str]] = set()
+    for mapping in mappings:
+        queue, function = queues[mapping.queue], functions[mapping.function]
+        if (mapping.queue, mapping.function) in seen:
+            return mapping.function, f"two mappings from {mapping.queue}; remove one"
+        seen.add((mapping.queue, mapping.function))
+        if queue.visibility_timeout_s < function.timeout_s:
+            return mapping.function, (
+                f"its Timeout of {function.timeout_s} s is longer than the VisibilityTimeout of"
+                f" {mapping.queue}, {queue.visibility_timeout_s} s; six times as long is advised"
+            )
+    return None

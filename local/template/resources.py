@@ -1,0 +1,117 @@
+"""The resources of a document that exist here, each with its properties resolved."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.template import support
+from local.template.intrinsics import Resolver, is_function
+from local.template.model import TemplateError
+from local.template.reader import Properties, Refusals
+
+FUNCTION = "AWS::Serverless::Function"
+LAYER = "AWS::Serverless::LayerVersion"
+API = "AWS::Serverless::Api"
+HTTP_API = "AWS::Serverless::HttpApi"
+API_KEY = "AWS::ApiGateway::ApiKey"
+USAGE_PLAN = "AWS::ApiGateway::UsagePlan"
+USAGE_PLAN_KEY = "AWS::ApiGateway::UsagePlanKey"
+QUEUE = "AWS::SQS::Queue"
+MAPPING = "AWS::Lambda::EventSourceMapping"
+EMULATED = (
+    *(FUNCTION, LAYER, QUEUE, MAPPING),
+    *(API, HTTP_API, API_KEY, USAGE_PLAN, USAGE_PLAN_KEY),
+)
+
+# Globals that SAM would merge into resources which are refused or without effect anyway.
+GLOBALS = {"Function": FUNCTION, "Api": API, "HttpApi": HTTP_API, "LayerVersion": LAYER}
+
+
+class Resources:
+    """What the builders ask: which resources there are, and what stands in them."""
+
+    def __init__(self, document: dict[str, Any], resolver: Resolver, refusals: Refusals) -> None:
+        self.refusals = refusals
+        self.resolver = resolver
+        self._globals: dict[str, Any] = document.get("Globals") or {}
+        self._active = self._existing(document["Resources"])
+
+    def of_type(self, kind: str) -> list[str]:
+        """Logical ids, in the template's order."""
+        return [name for name, resource in self._active.items() if resource["Type"] == kind]
+
+    def by_arn(self, kind: str) -> dict[str, str]:
+        """Logical ids by what `!GetAtt NAME.Arn` gives."""
+        return {
+            self.resolver.resolve({"Fn::GetAtt": [name, "Arn"]}, (name, "Arn")): name
+            for name in self.of_type(kind)
+        }
+
+    def properties(self, name: str) -> Properties:
+        """The properties of a resource, with the Globals of its type."""
+        resource = self._active[name]
+        kind = resource["Type"]
+        shared: dict[str, Any] = {}
+        for section, of_kind in GLOBALS.items():
+            if kind == of_kind:
+                shared = self._globals.get(section) or {}
+        merged = _merge(shared, resource.get("Properties") or {})
+        without_effect = support.PROPERTIES_WITHOUT_EFFECT.get(kind, {})
+        used = {key: value for key, value in merged.items() if key not in without_effect}
+        return Properties(self.refusals, name, self.resolver.resolve(used, (name, "")))
+
+    def declare(self, name: str, kind: str, properties: dict[str, Any]) -> None:
+        """Add a resource that SAM makes without being asked."""
+        self._active[name] = {"Type": kind, "Properties": properties}
+
+    def metadata(self, name: str) -> Mapping[str, Any]:
+        """What stands in a resource's Metadata, unresolved."""
+        return self._active[name].get("Metadata") or {}
+
+    def ours(self, name: str) -> Properties:
+        """What a resource's Metadata.Spillway says of this machine."""
+        return Properties(
+            self.refusals, name, self.metadata(name).get("Spillway") or {}, "Metadata.Spillway"
+        )
+
+    def directory(self, block: Properties, name: str, default: str | None = None) -> Path:
+        """The folder that a property names, from the template's own."""
+        path = (self.refusals.file.parent / block.text(name, default)).resolve()
+        if not path.is_dir():
+            raise block.error(name, f"no directory {path}; paths start at the template")
+        return path
+
+    def error(self, resource: str, property: str, sentence: str) -> TemplateError:
+        return TemplateError(self.refusals.file, resource, property, sentence)
+
+    def _existing(self, resources: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        existing = {}
+        for name, resource in resources.items():
+            if not isinstance(name, str) or not name.isalnum():
+                raise self.error(str(name), "", "a logical id has letters and digits; rename it")
+            if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+                raise self.error(str(name), "Type", "is missing; a resource needs a type")
+            condition = resource.get("Condition")
+            if condition is not None and not self.resolver.holds(condition, (name, "Condition")):
+                continue
+            kind = resource["Type"]
+            if kind in EMULATED:
+                existing[name] = resource
+            elif support.why_without_effect(kind) is None:
+                sentence = f"{kind} is not emulated on this machine; remove it or put it under"
+                self.refusals.refuse(name, "Type", f"{sentence} a Condition")
+        return existing
+
+
+def _merge(shared: Any, own: Any) -> Any:
+    """SAM's rule for Globals: dictionaries merge, lists add up, anything else is replaced.
+
+    Nothing is resolved yet: a function such as `!Ref` is a value, though written as a dictionary.
+    """
+    if is_function(shared) or is_function(own):
+        return own
+    if isinstance(shared, dict) and isinstance(own, dict):
+        return {**shared, **{k: _merge(shared[k], v) if k in shared else v for k, v in own.items()}}
+    if isinstance(shared, list) and isinstance(own, list):
+        return shared + own
+    return own

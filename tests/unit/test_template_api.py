@@ -1,0 +1,97 @@
+"""Routes, authorizers, answers and throttles of a template."""
+
+import pytest
+
+from local.template import Route, TemplateError, Throttle
+from tests.unit.template_texts import API, FUNCTION, event
+
+ROUTES = """
+      Events:
+        One: {Type: Api, Properties: {RestApiId: !Ref Api, Method: get, Path: /one}}
+        Any:
+          Type: Api
+          Properties:
+            {RestApiId: !Ref Api, Method: ANY, Path: "/any/{rest+}", Auth: {Authorizer: NONE}}
+  Api:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: prod
+      BinaryMediaTypes: [image~1png]
+      MethodSettings:
+        - {ResourcePath: /~1one, HttpMethod: GET, ThrottlingRateLimit: 5, ThrottlingBurstLimit: 9}
+        - {ResourcePath: "/*", HttpMethod: "*", LoggingLevel: INFO}
+      Auth:
+        DefaultAuthorizer: Tokens
+        Authorizers:
+          Tokens:
+            FunctionArn: !GetAtt Pages.Arn
+            Identity: {ReauthorizeEvery: 60}
+      GatewayResponses:
+        THROTTLED:
+          StatusCode: 420
+          ResponseParameters:
+            Headers: {Retry-After: "'1'", X-Id: context.requestId}
+          ResponseTemplates: {application/problem+json: "{}"}
+"""
+
+
+def test_routes_know_their_function_and_their_authorizer(read):
+    api = read(FUNCTION + ROUTES).api
+
+    assert api.routes[0] == Route(
+        method="GET", path="/one", function="Pages", authorizer="Tokens", key="GET /one"
+    )
+    assert [route.method for route in api.routes[1:]] == [
+        "DELETE",
+        "GET",
+        "HEAD",
+        "OPTIONS",
+        "PATCH",
+        "POST",
+        "PUT",
+    ]
+    assert {route.authorizer for route in api.routes[1:]} == {None}
+
+
+def test_the_api_brings_authorizers_responses_throttles_and_binary_types(read):
+    api = read(FUNCTION + ROUTES).api
+
+    tokens = api.authorizers["Tokens"]
+    assert (tokens.function, tokens.kind, tokens.ttl_s) == ("Pages", "TOKEN", 60)
+    assert tokens.sources == ("header.Authorization",)
+    throttled = api.gateway_responses["THROTTLED"]
+    assert throttled.status == 420
+    assert throttled.headers == {
+        "Content-Type": "application/problem+json",
+        "Retry-After": "1",
+        "X-Id": "$context.requestId",
+    }
+    assert throttled.body_template == "{}"
+    assert api.throttles == (Throttle(path="/one", method="GET", rate_per_s=5, burst=9),)
+    assert api.binary_types == ("image/png",)
+
+
+@pytest.mark.parametrize(
+    ("properties", "sentence"),
+    [
+        ("{RestApiId: !Ref Api, Method: GET, Path: nope}", "is no resource path"),
+        ("{RestApiId: !Ref Api, Method: GET, Path: '/{a+}/b'}", "is no resource path"),
+        ("{RestApiId: !Ref Api, Method: FETCH, Path: /a}", "is none of"),
+        ("{Method: GET, Path: /a}", "has to be !Ref Api"),
+        ("{RestApiId: !Ref Api, Method: GET, Path: /a, Auth: {Authorizer: X}}", "not an author"),
+        ("{RestApiId: !Ref Api, Method: GET, Path: /a, RequestModel: {}}", "is not emulated"),
+    ],
+)
+def test_a_route_that_cannot_be_is_refused(read, properties, sentence):
+    with pytest.raises(TemplateError, match=sentence):
+        read(event(properties))
+
+
+def test_a_route_cannot_stand_twice(read):
+    events = """
+      Events:
+        A: {Type: Api, Properties: {RestApiId: !Ref Api, Method: GET, Path: "/a/{b}"}}
+        B: {Type: Api, Properties: {RestApiId: !Ref Api, Method: GET, Path: "/a/{c}"}}
+"""
+    with pytest.raises(TemplateError, match="is a route of Pages already"):
+        read(API + FUNCTION + events)

@@ -1,0 +1,77 @@
+"""Queues and mappings of a template."""
+
+from local.template import Mapping, Queue
+from tests.unit.template_texts import FUNCTION
+
+
+def test_a_queue_with_its_dead_letter_queue(read):
+    queues = read(
+        """
+  Work:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: work
+      VisibilityTimeout: 60
+      DelaySeconds: 5
+      RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 4}
+  Dead:
+    Type: AWS::SQS::Queue
+    Properties: {MessageRetentionPeriod: 1209600}
+"""
+    ).queues
+
+    assert queues["Work"] == Queue(
+        logical_id="Work",
+        name="work",
+        visibility_timeout_s=60,
+        delay_s=5,
+        retention_s=345_600,
+        max_receive_count=4,
+        dead_letter="Dead",
+    )
+    assert queues["Dead"].retention_s == 1_209_600
+    assert (queues["Dead"].max_receive_count, queues["Dead"].dead_letter) == (None, None)
+
+
+def test_a_mapping_from_an_event_and_from_a_resource(read):
+    template = read(
+        FUNCTION
+        + """
+      Events:
+        Messages:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt Work.Arn
+            BatchSize: 5
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            ScalingConfig: {MaximumConcurrency: 7}
+  Work: {Type: AWS::SQS::Queue}
+  Other: {Type: AWS::SQS::Queue}
+  Second:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      EventSourceArn: !GetAtt Other.Arn
+      FunctionName: !Ref Pages
+      BatchSize: 100
+      MaximumBatchingWindowInSeconds: 2
+"""
+    )
+
+    assert template.mappings == (
+        Mapping(
+            queue="Work",
+            function="Pages",
+            batch_size=5,
+            window_s=0,
+            report_failures=True,
+            maximum_concurrency=7,
+        ),
+        Mapping(
+            queue="Other",
+            function="Pages",
+            batch_size=100,
+            window_s=2,
+            report_failures=False,
+            maximum_concurrency=None,
+        ),
+    )

@@ -1,0 +1,137 @@
+"""What of a template is refused, and how it is named."""
+
+import re
+
+import pytest
+
+from local.template import TemplateError, load
+from tests.unit.template_texts import API, FUNCTION, property_of_function
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::CloudWatch::Alarm", "AWS::SNS::Topic"],
+)
+def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
+    assert read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings == ()
+
+
+REFUSED = [
+    ("  Table: {Type: AWS::DynamoDB::Table}", "Table", "Type", "AWS::DynamoDB::Table is not emul"),
+    (property_of_function("InlineCode: x"), "Pages", "InlineCode", "is not emulated"),
+    (property_of_function("Events: {A: {Type: S3}}"), "Pages", "Events.A", "events of type S3"),
+    (property_of_function("Layers: ['arn:aws:lambda:x']"), "Pages", "Layers", "no layer of this"),
+    (API + "      DefinitionUri: api.yaml", "Api", "DefinitionUri", "is not emulated"),
+    (API + "      Auth: {ResourcePolicy: {}}", "Api", "Auth.ResourcePolicy", "is not emulated"),
+]
+
+
+@pytest.mark.parametrize(("resources", "resource", "property", "sentence"), REFUSED)
+def test_what_is_not_emulated_is_refused_by_name(read, resources, resource, property, sentence):
+    with pytest.raises(TemplateError) as caught:
+        read(resources)
+
+    error = caught.value
+    assert (error.resource, error.property) == (resource, property)
+    assert sentence in error.sentence
+    assert str(error) == f"{error.file}:{error.line}: {resource}: {property}: {error.sentence}"
+
+
+@pytest.mark.parametrize(("resources", "resource", "property", "sentence"), REFUSED)
+def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, property, sentence):
+    warnings = read(resources, allow_unsupported=True).warnings
+
+    assert len(warnings) == 1
+    assert f"{resource}: {property}: " in warnings[0]
+    assert sentence in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("resources", "place", "sentence"),
+    [
+        (FUNCTION.replace("app.pages", "pages"), "Pages: Handler", "is no module.function"),
+        (FUNCTION.replace("python3.13", "nodejs22.x"), "Pages: Runtime", "only python3.x"),
+        (FUNCTION.replace("CodeUri: .", "CodeUri: nowhere"), "Pages: CodeUri", "no directory"),
+        (FUNCTION.replace("      Handler: app.pages\n", ""), "Pages: Handler", "is missing"),
+        (property_of_function("Timeout: 0"), "Pages: Timeout", "1 to 900"),
+        (property_of_function("Timeout: soon"), "Pages: Timeout", "whole number"),
+        (property_of_function("Timeout: true"), "Pages: Timeout", "whole number"),
+        (property_of_function("MemorySize: !Ref Nothing"), "Pages", "!Ref Nothing: no such"),
+        (property_of_function("MemorySize: !GetAtt Nothing.Arn"), "Pages", "no such resource"),
+        (property_of_function("MemorySize: !Cidr [a]"), "Pages", "Fn::Cidr is not emulated"),
+        (property_of_function("MemorySize: !Select [9, [a]]"), "Pages", "Fn::Select has argum"),
+        (property_of_function("MemorySize: !If [Nope, 1, 2]"), "Pages", "no condition 'Nope'"),
+        (property_of_function("Environment: {Variables: {A: [1]}}"), "Pages: Env", "be text"),
+        (property_of_function("Events: {A: {Properties: {}}}"), "Pages: Events.A.Type", "missing"),
+        (FUNCTION + "    Metadata: {Spillway: {Environments: 0}}", "Pages: Metadata", "1 to 64"),
+        (FUNCTION + "    Metadata: {Spillway: {Env: 1}}", "Pages: Metadata.Spillway.Env", "not em"),
+        ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a b}}", "Q: QueueName", "1 to 80"),
+        ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a.fifo}}", "Q: Fifo", "FIFO"),
+        (API + API.replace("Api:", "Two:", 1), "Two: Type", "one API a template"),
+        (API.replace("prod", "a b"), "Api: StageName", "letters"),
+        (API + "      GatewayResponses: {NOPE: {}}", "Api: GatewayResponses.NOPE", "no kind"),
+        (API + "      Auth: {DefaultAuthorizer: X}", "Api: Auth.DefaultAuthorizer", "not in Auth"),
+        ("  Null: {Type: AWS::SQS::Queue}", "None", "logical id"),
+        ("  Nothing: {}", "Nothing: Type", "is missing"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(read, resources, place, sentence):
+    with pytest.raises(TemplateError) as caught:
+        read(resources)
+
+    assert re.search(rf"template\.yaml:\d+: {place}", str(caught.value))
+    assert sentence in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Resources:\n  A: [\n", "template.yaml:3: "),
+        ("Resources:\n  A: {}\n  A: {}\n", "template.yaml:3: the key 'A' stands twice"),
+        ("Resources:\n\tA: {}\n", "template.yaml:2: "),
+        ("- a list", "needs a section Resources"),
+        ("Resources: []", "needs a section Resources"),
+        ("[" * 2000, "nested too deep"),
+        ("Transform: AWS::Other\nResources: {}", "AWS::Other is not emulated"),
+        ("Globals: {SimpleTable: {}}\nResources: {}", "Globals for SimpleTable"),
+    ],
+)
+def test_a_file_that_is_no_template_is_one_sentence(write, text, sentence):
+    with pytest.raises(TemplateError) as caught:
+        load(write(text))
+
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_template_that_does_not_exist_is_one_sentence(tmp_path):
+    with pytest.raises(TemplateError, match="cannot read the template"):
+        load(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("property", "at"),
+    [
+        ("Timeout: soon", "Timeout"),
+        ("Environment:\n        Variables:\n          A: b\n          B: [c]", "          B:"),
+        ("Events:\n        A:\n          Type: Api\n          Properties: {Path: no}", "Path"),
+        ("Timeout: !Ref Nothing", "Timeout"),
+    ],
+)
+def test_the_line_of_a_property_is_named(read, property, at):
+    with pytest.raises(TemplateError) as caught:
+        read(property_of_function(property))
+
+    assert at in line_of(caught.value)
+
+
+def test_a_property_that_stands_in_the_globals_is_named_there(read):
+    with pytest.raises(TemplateError) as caught:
+        read(FUNCTION, before="Globals:\n  Function:\n    Timeout: 9000")
+
+    assert caught.value.resource == "Pages"
+    assert line_of(caught.value) == "    Timeout: 9000"
+
+
+def line_of(error: TemplateError) -> str:
+    return error.file.read_text().splitlines()[error.line - 1]

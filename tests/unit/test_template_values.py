@@ -1,0 +1,116 @@
+"""Functions, parameters and conditions of CloudFormation in a template."""
+
+from typing import Any
+
+import pytest
+
+from local.template import TemplateError
+from tests.unit.template_texts import FUNCTION, property_of_function
+
+
+def environment(read: Any, value: str, before: str = "", **options: Any) -> dict[str, str]:
+    resources = f"""{property_of_function("Environment:")}
+        Variables:
+          VALUE: {value}
+  Work: {{Type: AWS::SQS::Queue, Properties: {{QueueName: !Sub "work-${{Stage}}"}}}}
+  Cache: {{Type: AWS::ElastiCache::ServerlessCache}}
+"""
+    sections = f"Parameters:\n  Stage: {{Type: String, Default: dev}}\n{before}"
+    return dict(read(resources, before=sections, **options).functions["Pages"].environment)
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ("!Ref Stage", "dev"),
+        ("!Ref Work", "http://sqs.local/000000000000/work-dev"),
+        ("!GetAtt Work.Arn", "arn:aws:sqs:eu-west-1:000000000000:work-dev"),
+        ("!GetAtt Work.QueueName", "work-dev"),
+        ("{Fn::GetAtt: [Work, QueueUrl]}", "http://sqs.local/000000000000/work-dev"),
+        ("!Ref Pages", "Pages"),
+        ("!GetAtt Pages.Arn", "arn:aws:lambda:eu-west-1:000000000000:function:Pages"),
+        ("!Sub '${Stage}:${Work.Arn}:${AWS::Region}'", "dev:arn:aws:sqs:eu-west-1:000000000000:"),
+        ("!Sub ['${A}-${!B}', {A: !Ref Stage}]", "dev-${B}"),
+        ("!Join ['-', [a, !Ref Stage]]", "a-dev"),
+        ("!Select [1, !Split [',', 'a,b,c']]", "b"),
+        ("!If [IsDev, yes it is, no]", "yes it is"),
+        ("!If [IsLive, a, b]", "b"),
+        ("!FindInMap [Sizes, !Ref Stage, memory]", "512"),
+        ("{Fn::Base64: abc}", "YWJj"),
+        ("2026-01-01", "2026-01-01"),
+    ],
+)
+def test_intrinsic_functions_are_resolved(read, value, resolved):
+    before = """
+Conditions:
+  IsDev: !Equals [!Ref Stage, dev]
+  IsLive: !And [!Not [!Condition IsDev], !Or [!Condition IsDev, !Equals [a, a]]]
+Mappings:
+  Sizes: {dev: {memory: 512}}
+"""
+    assert environment(read, value, before)["VALUE"].startswith(resolved)
+
+
+def test_a_parameter_can_be_given(read):
+    assert environment(read, "!Ref Stage", parameters={"Stage": "live"}) == {"VALUE": "live"}
+
+
+def test_what_only_aws_knows_is_left_out_of_the_environment_with_a_warning(read):
+    resources = f"""{property_of_function("Environment:")}
+        Variables:
+          HOST: !GetAtt Cache.Endpoint.Address
+          SECRET: "{{{{resolve:ssm:a}}}}"
+          OTHER: !Sub "{{{{resolve:secretsmanager:${{AWS::StackName}}:SecretString:A}}}}"
+          A: b
+  Cache: {{Type: AWS::ElastiCache::ServerlessCache}}
+"""
+    template = read(resources)
+
+    assert template.functions["Pages"].environment == {"A": "b"}
+    left_out = [warning.split(": ")[-2].split(".")[-1] for warning in template.warnings]
+    assert left_out == ["HOST", "SECRET", "OTHER"]
+
+
+def test_aws_novalue_removes_a_property(read):
+    assert (
+        read(property_of_function("Timeout: !Ref AWS::NoValue")).functions["Pages"].timeout_s == 3
+    )
+
+
+def test_a_resource_whose_condition_is_false_does_not_exist(read):
+    before = "Conditions: {Never: !Equals [a, b]}"
+
+    template = read(
+        FUNCTION + "  Table: {Type: AWS::DynamoDB::Table, Condition: Never}\n", before=before
+    )
+
+    assert set(template.functions) == {"Pages"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"Other": "x"}, "is not declared"),
+        ({"Size": "large"}, "'large' is not one of small, big"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_refused(read, parameters, sentence):
+    before = "Parameters: {Size: {Type: String, Default: small, AllowedValues: [small, big]}}"
+
+    with pytest.raises(TemplateError, match=sentence):
+        read(FUNCTION, before=before, parameters=parameters)
+
+
+def test_a_parameter_without_a_value_is_missed_only_where_it_is_needed(read):
+    before = "Parameters: {Size: {Type: Number}}"
+
+    assert read(FUNCTION, before=before).functions["Pages"].memory_mb == 128
+    with pytest.raises(TemplateError, match="only AWS knows this value"):
+        read(property_of_function("MemorySize: !Ref Size"), before=before)
+
+
+def test_a_condition_that_depends_on_itself_is_refused(read):
+    before = "Conditions: {A: !Not [!Condition B], B: !Not [!Condition A]}"
+
+    with pytest.raises(TemplateError, match="depends on itself"):
+        read(FUNCTION + "    Condition: A\n", before=before)
