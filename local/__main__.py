@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local import arguments, exports, logs, plan, queue_table, reconcile, status
+from local.invoke import command as invoke
 from local.up import down, up
 
 EXIT_PROBLEM = 1
@@ -115,6 +116,16 @@ def _parser() -> argparse.ArgumentParser:
         reconcile.run,
         "compare all payments with the provider's record; exits 1 when they differ",
         "python -m local reconcile",
+    )
+    invoke.add(
+        _command(
+            commands,
+            "invoke",
+            invoke.run,
+            "give a function an event and print its answer; exits 1 when the function failed",
+            "python -m local invoke ApiFunction --event event.json --tail\n"
+            "  echo '{}' | python -m local invoke PaymentsReconciler --event - --async",
+        )
     )
     _command(
         commands,

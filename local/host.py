@@ -87,7 +87,7 @@ class Host:
     def _initialise(self) -> tuple[Handler, float]:
         """Import the handler; return it and when, on the monotonic clock, to try again."""
         sys.stdout = self.output
-        handler.prepare(self.function)
+        handler.prepare(self.function, self.state)
         started = time.perf_counter()
         retry_at_s = float("inf")
         try:

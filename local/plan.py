@@ -18,6 +18,7 @@ NEXT_FREE = "; the next free one where it is taken"
 SETTABLE = {
     "gateway": "port of the API",
     "console": "port of the console and the gateway's metrics",
+    "invoke": "port of the Lambda Invoke API",
     "provider": "port of the payment provider",
     "smtp": "port of the mailbox that takes mails",
     "mailbox": "port of the mailbox that shows mails",

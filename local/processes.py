@@ -135,10 +135,16 @@ class System:
             command=_python(
                 "local.gateway",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
+                *("--invoke-port", ports.invoke),
             ),
-            address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}/metrics",
-            answers=lambda: listens(ports.gateway) and listens(ports.console),
-            port_settings=((ports.gateway, "--port"), (ports.console, "--console-port")),
+            address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}/metrics"
+            f" http://127.0.0.1:{ports.invoke}",
+            answers=lambda: all(map(listens, (ports.gateway, ports.console, ports.invoke))),
+            port_settings=(
+                (ports.gateway, "--port"),
+                (ports.console, "--console-port"),
+                (ports.invoke, "--invoke-port"),
+            ),
         )
         for index, port in enumerate(ports.workers if self.template.mappings else ()):
             yield Process(

@@ -13,7 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 PROJECT = Path(__file__).resolve().parents[1]
 BACKEND_LAYER = PROJECT / "layers" / "backend" / "python"
-ADDRESS_SETTINGS = ("REDIS_URL", "MONGO_URL", "QUEUE_BACKEND", "PROVIDER_URL", "SMTP_URL")
+INVOKE_URL = "AWS_ENDPOINT_URL_LAMBDA"  # where AWS's SDKs and its command line look for Lambda
+ADDRESS_SETTINGS = (
+    *("REDIS_URL", "MONGO_URL", "QUEUE_BACKEND", "PROVIDER_URL", "SMTP_URL"),
+    INVOKE_URL,
+)
 SCOPES = [
     f"{resource}:{verb}"
     for resource in ("payments", "analytics", "notifications")
@@ -27,6 +31,7 @@ class Ports:
 
     gateway: int = 5002
     console: int = 5080
+    invoke: int = 3001  # the Lambda Invoke API
     workers: tuple[int, ...] = tuple(range(9100, 9105))  # their metrics
     provider: int = 5090
     smtp: int = 1025
@@ -80,6 +85,7 @@ def variables(
         "QUEUE_BACKEND": "redis",
         "PROVIDER_URL": f"http://127.0.0.1:{ports.provider}",
         "SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
+        INVOKE_URL: f"http://127.0.0.1:{ports.invoke}",
     }
     if "TOKEN_PRIVATE_KEY" not in environ:
         told["TOKEN_PRIVATE_KEY"] = private_key(state / "keys")

@@ -65,13 +65,7 @@ def _options() -> argparse.Namespace:
     arguments.add_host(parser)
     arguments.add_port(parser, "--port", 5002, "port of the API")
     arguments.add_port(parser, "--console-port", 5080, "port of the console and /metrics")
-    parser.add_argument(
-        "--invoke-port",
-        type=arguments.port,
-        default=3001,
-        metavar="PORT",
-        help="port of the Lambda Invoke API (default: %(default)s)",
-    )
+    arguments.add_port(parser, "--invoke-port", 3001, "port of the Lambda Invoke API")
     parser.add_argument(
         "--account-concurrency",
         type=arguments.number(1, CONCURRENCY_MAX),

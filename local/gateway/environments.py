@@ -33,6 +33,7 @@ class EnvironmentConnection(asyncio.Protocol):
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._pool: Pool | None = None
+        self._init_ms: float | None = None  # until the first event has been told
 
     # uvloop's transports are no subclasses of asyncio.Transport, so nothing can be asserted.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -60,9 +61,14 @@ class EnvironmentConnection(asyncio.Protocol):
         assert self._pool is not None
         self.invocation = invocation
         deadline_ms = int((time.time() + self._pool.function.timeout_s) * 1000)
-        head = orjson.dumps(
-            {"id": invocation.request_id, "deadline_ms": deadline_ms, "trace": invocation.trace}
-        )
+        fields = {
+            "id": invocation.request_id,
+            "deadline_ms": deadline_ms,
+            "trace": invocation.trace,
+        }
+        if invocation.client_context is not None:
+            fields["client_context"] = invocation.client_context
+        head = orjson.dumps(fields)
         # The event is JSON already: it is put in front of the head's closing brace.
         payload = b'%b,"event":%b}' % (head[:-1], invocation.event)
         self._transport.write(LENGTH.pack(len(payload)) + payload)
@@ -85,6 +91,7 @@ class EnvironmentConnection(asyncio.Protocol):
             raise FrameError(f"the hello names no function of the template: {function!r}")
         self._pool = pool
         self.machine = str(frame.get("machine", ""))
+        self._init_ms = frame.get("init_ms")
         self._meters[pool.function.logical_id].cold_start()
         pool.free(self, time.monotonic())
 
@@ -92,14 +99,13 @@ class EnvironmentConnection(asyncio.Protocol):
         invocation = self.invocation
         if invocation is None or frame.get("id") != invocation.request_id:
             raise FrameError(f"an answer to no event in hand: {frame.get('id')!r}")
-        stdout = frame.get("stdout")
-        if stdout:
-            self._output.printed(pool.function.logical_id, stdout)
-        error = frame.get("error")
-        if error is not None:
-            self._output.failed(pool.function.logical_id, invocation.request_id, error)
+        invocation.log = self._output.ended(
+            pool.function, invocation.request_id, frame, self._init_ms
+        )
+        self._init_ms = None
         # Free before telling: the next event is on its way while this answer is written.
         pool.free(self, time.monotonic())
+        error = frame.get("error")
         if error is None:
             invocation.end(Outcome(End.RESULT, frame.get("result")))
         else:
@@ -117,5 +123,6 @@ class EnvironmentConnection(asyncio.Protocol):
             kind = "Runtime.ExitError"
             text = "Runtime exited without providing a reason"
         error = {"errorType": kind, "errorMessage": f"RequestId: {request_id} Error: {text}"}
-        self._output.failed(function.logical_id, request_id, error)
+        lasted_s = time.monotonic() - invocation.started_s
+        invocation.log = self._output.died(function, request_id, error, lasted_s)
         invocation.end(Outcome(End.ERROR, error=error))

@@ -1,6 +1,11 @@
-"""What functions print: embedded metrics go to Prometheus, other lines to the function's log."""
+"""What functions print: embedded metrics go to Prometheus, the rest to the function's log.
 
-from collections.abc import Iterable
+Each event stands there between the lines that Lambda itself writes (2.23).
+"""
+
+import math
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +13,52 @@ import orjson
 
 from local.gateway.emf import EmbeddedMetrics
 from local.gateway.logs import BufferedLog
+from local.template import Function
 
 
 class FunctionOutput:
     """The standard output and the errors of every function."""
 
-    def __init__(self, folder: Path, functions: Iterable[str], metrics: EmbeddedMetrics) -> None:
+    def __init__(
+        self, folder: Path, functions: Mapping[str, Function], metrics: EmbeddedMetrics
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._metrics = metrics
         self._logs = {name: BufferedLog(folder / f"{name}.log") for name in functions}
 
-    def printed(self, function: str, text: str) -> None:
-        """Take what a handler wrote to its standard output during one event."""
-        for line in text.splitlines():
-            if line and not self._metrics.take(line):
-                self._logs[function].append(line.encode("utf-8", "replace") + b"\n")
+    def ended(
+        self, function: Function, request_id: str, answer: Mapping[str, Any], init_ms: float | None
+    ) -> bytes:
+        """Log an event by the frame that answered it, and return what was logged.
+
+        `init_ms` is told with the first event of an environment.
+        """
+        printed = answer.get("stdout")
+        text = self._without_metrics(printed) if printed else ""
+        error = answer.get("error")
+        if error is not None:
+            text += _error_text(error)
+        duration_ms = answer.get("duration_ms", 0.0)
+        init = "" if init_ms is None else f"Init Duration: {init_ms:.2f} ms\t"
+        block = (
+            f"START RequestId: {request_id} Version: $LATEST\n{text}END RequestId: {request_id}\n"
+            f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
+            f"Billed Duration: {math.ceil(duration_ms)} ms\tMemory Size: {function.memory_mb} MB\t"
+            f"Max Memory Used: {answer.get('max_memory_mb', 0)} MB\t{init}\n"
+        ).encode("utf-8", "replace")
+        self._logs[function.logical_id].append(block)
+        return block
+
+    def died(
+        self, function: Function, request_id: str, error: Mapping[str, Any], duration_s: float
+    ) -> bytes:
+        """Log an event whose environment did not answer, and return what was logged."""
+        said = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {error['errorMessage']}\n"
+        answer = {"stdout": said, "duration_ms": duration_s * 1000}
+        return self.ended(function, request_id, answer, None)
 
     def failed(self, function: str, request_id: str, error: Any) -> None:
-        """Note how an event failed, with Lambda's error object."""
+        """Note what is wrong with an answer, which the function knows nothing of."""
         entry = {"level": "ERROR", "requestId": request_id, "error": error}
         self._logs[function].append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
 
@@ -33,3 +66,14 @@ class FunctionOutput:
         """Write what has come since the last time."""
         for function_log in self._logs.values():
             function_log.flush()
+
+    def _without_metrics(self, printed: str) -> str:
+        lines = [line for line in printed.splitlines() if line and not self._metrics.take(line)]
+        return "\n".join([*lines, ""])
+
+
+def _error_text(error: Mapping[str, Any]) -> str:
+    """Return Lambda's words for a handler that raised."""
+    head = f"[ERROR] {error.get('errorType')}: {error.get('errorMessage')}\n"
+    frames = error.get("stackTrace")
+    return f"{head}Traceback (most recent call last):\n{''.join(frames)}" if frames else head

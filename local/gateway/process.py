@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import logging
+import os
 import resource
 import signal
 import time
@@ -15,7 +16,7 @@ from local import pressure
 from local.frames import parse_address
 from local.gateway.api import RestApi
 from local.gateway.console import Console
-from local.gateway.dispatch import Pool
+from local.gateway.dispatch import UNRESERVED_MIN, Account, Pool
 from local.gateway.emf import EmbeddedMetrics
 from local.gateway.environments import EnvironmentConnection
 from local.gateway.logs import BufferedLog
@@ -23,13 +24,18 @@ from local.gateway.metrics import Metrics
 from local.gateway.output import FunctionOutput
 from local.gateway.server import Server
 from local.gateway.views import add_views
-from local.template import Template
+from local.invoke.api import InvokeApi
+from local.invoke.background import Background
+from local.invoke.hosts import Hosts
+from local.invoke.store import Store
+from local.template import Template, TemplateError
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 4096  # the kernel's somaxconn: a stall of a second at 1,000 connections a second fits
 CONNECTIONS_MAX = 10_000
 CONSOLE_CONNECTIONS_MAX = 100
+INVOKE_CONNECTIONS_MAX = 1_000  # as many as the account runs at a time
 FILES_RESERVED = 512  # for environments, refused clients, logs and libraries
 POOL_SWEEP_S = 0.1  # how late the deadline of an event may be noticed
 SLOW_SWEEPS = 5  # connections and logs are looked at every fifth time
@@ -53,17 +59,23 @@ class Gateway:
         host: str,
         port: int,
         console_port: int,
+        invoke_port: int,
         runtime: str,
         queue_deadline_s: float,
+        concurrency: int,
+        retry_s: int,
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
-        self._addresses = (host, port, console_port)
+        self._addresses = (host, port, console_port, invoke_port)
         self._runtime = parse_address(runtime)
         self._pressure = pressure.path_of(state)
         self._meters = {name: metrics.function(name) for name in template.functions}
+        account = _account(template, concurrency)
         self._pools = {
-            name: Pool(function, self._meters[name], queue_deadline_s=queue_deadline_s)
+            name: Pool(
+                function, self._meters[name], queue_deadline_s=queue_deadline_s, account=account
+            )
             for name, function in template.functions.items()
         }
         embedded = EmbeddedMetrics(metrics.registry)
@@ -75,9 +87,17 @@ class Gateway:
         metrics.watch(self._pools, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools)
+        self._hosts = Hosts(template, state, runtime)
+        # Whose Redis the default address is nobody knows.
+        has_store = "REDIS_URL" in os.environ
+        self._background = (
+            Background(self._pools, self._hosts, Store(), retry_s) if has_store else None
+        )
+        invoke_api = InvokeApi(self._pools, self._hosts, self._background)
         self._servers = (
             Server(self._api, connections_max=_connections_max()),
             Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),
+            Server(invoke_api, connections_max=INVOKE_CONNECTIONS_MAX),
         )
         for warning in template.warnings:
             log.warning("%s", warning)
@@ -92,13 +112,17 @@ class Gateway:
         gc.collect()
         gc.freeze()  # what stands now is never garbage
         gc.set_threshold(GC_THRESHOLD)
-        host, port, console_port = self._addresses
-        log.info("listening on %s:%d, console on %s:%d", host, port, host, console_port)
+        host, *ports = self._addresses
+        log.info("listening on %s: API %d, console %d, Invoke API %d", host, *ports)
+        background = self._background and loop.create_task(self._background.run())
         await self._tick_until(stop)
+        if background:
+            background.cancel()
         for listener in listeners:
             listener.close()
         await self._drain()
         runtime.close()
+        self._hosts.stop()
         log.info("stopped")
 
     async def _listen(
@@ -151,12 +175,25 @@ class Gateway:
         for server in self._servers:
             server.drain()
         ends_s = time.monotonic() + DRAIN_S
-        while self._servers[0].connections and time.monotonic() < ends_s:
+        while any(server.connections for server in self._servers) and time.monotonic() < ends_s:
             self._tick(0)
             await asyncio.sleep(POOL_SWEEP_S)
         for server in self._servers:
             server.abort()
         self._tick(0)
+
+
+def _account(template: Template, concurrency: int) -> Account:
+    """Return the account's concurrency. Raises TemplateError as AWS refuses to deploy."""
+    account = Account(template.functions.values(), concurrency)
+    for name, function in template.functions.items():
+        if function.reserved_concurrency and account.unreserved < UNRESERVED_MIN:
+            sentence = (
+                f"all reservations leave {account.unreserved} of the account's {concurrency} free,"
+                f" AWS wants {UNRESERVED_MIN}; lower it, or raise --account-concurrency"
+            )
+            raise TemplateError(template.path, name, "ReservedConcurrentExecutions", sentence)
+    return account
 
 
 async def _bound(

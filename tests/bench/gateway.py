@@ -115,6 +115,7 @@ async def main(rate: int, seconds: int) -> None:
         gateway = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "local.gateway", "--template", str(path / "template.yaml")),
             *("--state", folder, "--port", str(port), "--console-port", str(port + 1)),
+            *("--invoke-port", str(port + 2)),
             cwd=ROOT,
         )
         try:

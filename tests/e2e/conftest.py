@@ -124,7 +124,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 def own_system(state: Path) -> System:
     """Return a system that is not started yet, on free ports."""
-    names = ("GATEWAY", "CONSOLE", "PROVIDER", "SMTP", "MAILBOX", "DOCUMENTS", "VALKEY")
+    names = ("GATEWAY", "CONSOLE", "INVOKE", "PROVIDER", "SMTP", "MAILBOX", "DOCUMENTS", "VALKEY")
     ports = {name: free_port() for name in names}
     workers = {f"WORKER_{index}_PORT": str(free_port()) for index in range(5)}
     environment = {

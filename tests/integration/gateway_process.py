@@ -23,14 +23,15 @@ class GatewayProcess:
     def __init__(self, folder: Path, template: str, *options: str) -> None:
         self.folder = folder
         self.state = folder / "state"
-        self.port, self.console_port = free_port(), free_port()
+        self.port, self.console_port, self.invoke_port = free_port(), free_port(), free_port()
         (folder / "functions").mkdir(exist_ok=True)
         self.template = folder / "template.yaml"
         self.template.write_text(template)
         self.command = [
             *(sys.executable, "-m", "local.gateway", "--template", str(self.template)),
             *("--state", str(self.state), "--port", str(self.port)),
-            *("--console-port", str(self.console_port), *options),
+            *("--console-port", str(self.console_port)),
+            *("--invoke-port", str(self.invoke_port), *options),
         ]
         self.process: subprocess.Popen[bytes] | None = None
         self.environments: list[StandIn] = []

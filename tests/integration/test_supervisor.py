@@ -23,6 +23,7 @@ PROJECT = Path(__file__).parents[2]
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
+Metadata: {Spillway: {Provides: [REDIS_URL, TOKEN_PRIVATE_KEY]}}
 Resources:
   Api:
     Type: AWS::Serverless::Api
@@ -118,6 +119,7 @@ def system(tmp_path: Path) -> Iterator[System]:
             "PYTHONPATH": str(PROJECT),
             "GATEWAY_PORT": str(port),
             "CONSOLE_PORT": str(free_port()),
+            "INVOKE_PORT": str(free_port()),
             "VALKEY_PORT": str(free_port()),
         },
     )

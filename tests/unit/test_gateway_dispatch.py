@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from local.gateway.dispatch import EXPIRED, THROTTLED, TIMED_OUT, End, Invocation, Outcome, Pool
+from local.gateway.dispatch import (
+    ACCOUNT_THROTTLED,
+    EXPIRED,
+    SCALING_BURST,
+    THROTTLED,
+    TIMED_OUT,
+    Account,
+    End,
+    Invocation,
+    Outcome,
+    Pool,
+)
 from local.gateway.metrics import FunctionMeter
 from local.gateway.throttle import TokenBucket, bucket_for
 from local.template import Function, Throttle
@@ -26,7 +37,7 @@ class FakeEnvironment:
         self.is_cut = True
 
 
-def pool(reserved: int | None = None, timeout_s: int = 3) -> Pool:
+def pool(reserved: int | None = None, timeout_s: int = 3, account: Account | None = None) -> Pool:
     function = Function(
         logical_id="Pages",
         name="Pages",
@@ -39,7 +50,7 @@ def pool(reserved: int | None = None, timeout_s: int = 3) -> Pool:
         reserved_concurrency=reserved,
         environments=1,
     )
-    return Pool(function, FunctionMeter(), queue_deadline_s=DEADLINE_S)
+    return Pool(function, FunctionMeter(), queue_deadline_s=DEADLINE_S, account=account)
 
 
 @pytest.fixture
@@ -101,7 +112,45 @@ def test_without_a_reservation_a_thousand_may_run_and_wait(outcomes):
     for number in range(1001):
         functions.invoke(invocation(str(number), outcomes), 1.0)
 
-    assert outcomes == {"1000": THROTTLED}
+    assert outcomes == {"1000": ACCOUNT_THROTTLED}
+
+
+@pytest.mark.row("2.1", "2.2")
+def test_functions_without_a_reservation_share_what_the_reservations_leave(outcomes):
+    account = Account([pool(reserved=2).function], 4)
+    reserved, first, second = pool(2, account=account), pool(account=account), pool(account=account)
+
+    first.invoke(invocation("a", outcomes), 1.0)
+    second.invoke(invocation("b", outcomes), 1.0)
+    first.invoke(invocation("over", outcomes), 1.0)
+    reserved.invoke(invocation("c", outcomes), 1.0)
+
+    assert outcomes == {"over": ACCOUNT_THROTTLED}
+
+
+@pytest.mark.row("2.3")
+def test_a_function_gets_a_thousand_environments_at_once_and_a_hundred_more_each_second(outcomes):
+    functions = pool(reserved=5000)
+    for number in range(SCALING_BURST + 1):
+        functions.invoke(invocation(str(number), outcomes), 1.0)
+    assert outcomes == {str(SCALING_BURST): ACCOUNT_THROTTLED}
+
+    for number in range(101):
+        functions.invoke(invocation(f"later-{number}", outcomes), 2.0)
+
+    assert set(outcomes) == {str(SCALING_BURST), "later-100"}
+
+
+@pytest.mark.row("2.3")
+def test_environments_that_are_warm_cost_no_scaling(outcomes):
+    functions, environment = pool(reserved=5000), FakeEnvironment()
+    functions.sweep(1.0)
+    for number in range(2 * SCALING_BURST):
+        functions.invoke(invocation(str(number), outcomes), 2.0)
+        functions.free(environment, 2.0)
+        functions.lost(environment)
+
+    assert outcomes == {}
 
 
 def test_what_waits_beyond_the_deadline_is_ended_by_the_sweep(outcomes):

@@ -9,6 +9,7 @@ from tests.conftest import wait_until
 from tests.integration.gateway_process import ok, returns
 
 
+@pytest.mark.row("2.23", "2.24")
 def test_embedded_metrics_that_a_function_prints_reach_prometheus(gateway):
     line = json.dumps(
         {
@@ -30,14 +31,21 @@ def test_embedded_metrics_that_a_function_prints_reach_prometheus(gateway):
             "Insert": 20,
         }
     )
-    gateway.environment("Pages", returns({"statusCode": 200}, stdout=f"{line}\na line\n"))
+    told = {"stdout": f"{line}\na line\n", "duration_ms": 1.5, "max_memory_mb": 40}
+    environment = gateway.environment("Pages", returns({"statusCode": 200}, **told))
 
     gateway.request("GET", "/pages/one")
+    request_id = environment.frames[0]["id"]
 
     assert gateway.metric('spillway_payment_accepted_total{service="payments"}') == 2
     assert gateway.metric('spillway_insert_seconds_sum{service="payments"}') == 0.02
     log = gateway.state / "logs" / "functions" / "Pages.log"
-    wait_until(lambda: log.exists() and log.read_text() == "a line\n")
+    wait_until(log.exists)
+    assert log.read_text() == (
+        f"START RequestId: {request_id} Version: $LATEST\na line\nEND RequestId: {request_id}\n"
+        f"REPORT RequestId: {request_id}\tDuration: 1.50 ms\tBilled Duration: 2 ms\t"
+        "Memory Size: 128 MB\tMax Memory Used: 40 MB\tInit Duration: 1.00 ms\t\n"
+    )
 
 
 @pytest.mark.row("1.39")

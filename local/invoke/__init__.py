@@ -1,0 +1,1 @@
+"""The Lambda Invoke API, and the invocations that nobody waits for."""
