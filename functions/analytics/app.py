@@ -1,41 +1,142 @@
-"""Analytics: POST /v1/analytics/events takes an event, the worker counts it into its minute."""
+"""Analytics: events accepted over HTTP, counted by the worker, kept and checked by schedules."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import msgspec
 from chalice.app import Response
 
-from analytics import service, store
-from analytics.schema import Accepted, EventMessage, EventRequest, MetricQuery
+from analytics import ingestion, queries, recount, service, store, upkeep
+from analytics.groups import Groups
+from analytics.schema import Accepted, EventMessage, EventRequest, MetricQuery, NamesQuery
+from analytics.uniques import Uniques
 from backend import queues
 from backend.clock import now_ms
-from backend.entrypoint import Call, Record, api, consumer, endpoint, reply
+from backend.entrypoint import (
+    Call,
+    Record,
+    api,
+    consumer,
+    endpoint,
+    reply,
+    request_id_of,
+    scheduled,
+)
+from backend.errors import PROBLEM_CONTENT_TYPE, InvalidRequest, problem
 from backend.settings import settings
-from backend.telemetry import metrics_of
+from backend.telemetry import logger, metrics_of
+
+JSON = "application/json"
+BATCH_TYPES = [JSON, ingestion.NDJSON, ingestion.GZIP]
 
 app = api("analytics")
+app.api.binary_types += [ingestion.NDJSON, ingestion.GZIP]  # as the template says
 metrics = metrics_of("analytics")
 queue = queues.connect(settings.analytics_queue_url)
+uniques = Uniques(settings.redis_url)
+groups = Groups(settings.analytics_group_by)
 
 
 @app.route("/v1/analytics/events", methods=["POST"])
 @endpoint(app, "analytics:write")
 def create_event(call: Call) -> Response:
     """Take one event to be counted."""
-    service.accept(call.body(EventRequest), tenant=call.caller.tenant, queue=queue, now_ms=now_ms())
+    ingestion.accept(
+        call.body(EventRequest), tenant=call.caller.tenant, queue=queue, now_ms=now_ms()
+    )
     metrics.count("EventsAccepted")
     return reply(Accepted(accepted=1), status=202)
+
+
+@app.route("/v1/analytics/events/batch", methods=["POST"], content_types=BATCH_TYPES)
+@endpoint(app, "analytics:write")
+def create_events(call: Call) -> Response:
+    """Take up to 500 events to be counted, as JSON or one a line, also packed by gzip."""
+    headers, raw = call.request.headers, call.request.raw_body
+    raws, sent_at = ingestion.read_batch(
+        raw.encode() if isinstance(raw, str) else raw,
+        content_type=headers.get("content-type", JSON).partition(";")[0].strip().lower(),
+        encoding=headers.get("content-encoding"),
+    )
+    accepted = ingestion.accept_batch(
+        raws, sent_at=sent_at, tenant=call.caller.tenant, queue=queue, now_ms=now_ms()
+    )
+    metrics.count("EventsAccepted", accepted.accepted)
+    metrics.count("EventsRejected", len(accepted.rejected))
+    return reply(accepted, status=202) if accepted.accepted else _none_valid(call, accepted)
 
 
 @app.route("/v1/analytics/metrics", methods=["GET"])
 @endpoint(app, "analytics:read")
 def get_metric(call: Call) -> Response:
-    """Show how often an event happened, and its values, by minute, hour or day."""
-    return reply(service.measure(call.query(MetricQuery), tenant=call.caller.tenant, counts=store))
+    """Show how often an event happened, its values and users, by minute, hour or day."""
+    query, asked_ms = call.query(MetricQuery), now_ms()
+    metric = queries.measure(
+        query,
+        tenant=call.caller.tenant,
+        counts=store,
+        users=uniques,
+        group_by=settings.analytics_group_by,
+        now_ms=asked_ms,
+    )
+    body = msgspec.json.encode(metric)
+    if not queries.is_closed(metric, query, now_ms=asked_ms):
+        return reply(body.decode())
+    tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}  # late events may change it
+    known = call.request.headers.get("if-none-match", "")
+    if tag in known or known.strip() == "*":
+        return Response(body="", status_code=304, headers={**headers})
+    return reply(body.decode(), headers=headers)
+
+
+@app.route("/v1/analytics/names", methods=["GET"])
+@endpoint(app, "analytics:read")
+def list_names(call: Call) -> Response:
+    """List the names of events, in alphabetical order."""
+    return reply(queries.names(call.query(NamesQuery), tenant=call.caller.tenant, counts=store))
 
 
 @consumer("analytics", EventMessage)
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Count the events of these messages, each exactly once."""
-    counted = service.count([(record.body, record.sent_at_ms) for record in records], counts=store)
+    counted = service.count(
+        [(record.body, record.sent_at_ms) for record in records],
+        counts=store,
+        users=uniques,
+        known=groups,
+        now_ms=now_ms(),
+    )
     metrics.count("EventsCounted", counted)
     return ()
+
+
+@scheduled("analytics")
+def folder(event: object) -> None:
+    """Fold minutes into hours and hours into days, and put users in again where some are lost."""
+    metrics.count("PeriodsFolded", upkeep.fold(counts=store))
+    metrics.count("UserMinutesRestored", upkeep.restore_users(counts=store, users=uniques))
+
+
+@scheduled("analytics")
+def recounter(event: dict[str, Any]) -> Any:
+    """Count minutes again from raw events: some, chosen at random, or with `all` every one."""
+    again = recount.recount_all if event.get("all") else recount.recount_some
+    report = again(counts=store, now_ms=now_ms())
+    metrics.count("EventsRecounted", report.events)
+    metrics.count("EventCountDifferences", len(report.differences))
+    for each in report.differences:
+        logger.error("counted wrong", extra={"bucket": each.id, "kind": each.kind})
+    return msgspec.to_builtins(report)
+
+
+def _none_valid(call: Call, accepted: Accepted) -> Response:
+    error = InvalidRequest("No event is valid; see `rejected`.", status=400, code="no_valid_event")
+    body = problem(error, request_id=request_id_of(call.request))
+    body["rejected"] = msgspec.to_builtins(accepted.rejected)
+    return reply(
+        msgspec.json.encode(body).decode(),
+        status=error.status,
+        headers={"Content-Type": PROBLEM_CONTENT_TYPE},
+    )

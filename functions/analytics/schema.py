@@ -1,17 +1,19 @@
-"""What crosses the boundary of analytics: events as they come, are queued and kept, and metrics."""
+"""What crosses the boundary of analytics: events as they come and are queued, metrics as asked."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.shapes import END
+
+BATCH_MAX = 500  # events; 256 KiB hold as many of half a KiB
 
 EventName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,63}" + END)]
 # Without a colon, which separates the tenant from the event id in the store.
 EventId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}" + END)]
 PropertyName = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}" + END)]
 PropertyText = Annotated[str, Meta(max_length=500)]
+PropertyValue = PropertyText | int | float | bool | None
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 # Doubles hold every integer up to 2**53, so a sum of a thousand such values is still exact.
 Value = Annotated[float, Meta(ge=-1e12, le=1e12)]
@@ -19,16 +21,33 @@ Granularity = Literal["minute", "hour", "day"]
 
 
 class EventRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /v1/analytics/events."""
+    """The body of POST /v1/analytics/events, and one event of a batch.
+
+    `sent_at` is the client's clock when it sends: what it differs from ours is taken off
+    `occurred_at`.
+    """
 
     name: EventName
     event_id: EventId | None = None  # the client's own, so that it may send an event again
     occurred_at: Moment | None = None
+    sent_at: Moment | None = None
     user_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     value: Value | None = None
-    properties: Annotated[
-        dict[PropertyName, PropertyText | int | float | bool | None], Meta(max_length=32)
-    ] = {}
+    properties: Annotated[dict[PropertyName, PropertyValue], Meta(max_length=32)] = {}
+
+
+class BatchBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A batch as it is read: each event is checked by itself, so that one may be wrong."""
+
+    events: Annotated[list[Any], Meta(min_length=1, max_length=BATCH_MAX)]
+    sent_at: Moment | None = None
+
+
+class BatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/analytics/events/batch; `sent_at` is for events without their own."""
+
+    events: Annotated[list[EventRequest], Meta(min_length=1, max_length=BATCH_MAX)]
+    sent_at: Moment | None = None
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
@@ -65,44 +84,6 @@ class EventMessage(Struct, frozen=True, kw_only=True):
     events: list[Event]
 
 
-class StoredEvent(Struct, frozen=True, kw_only=True):
-    """An event as it is kept: what tells a second one with its id that it has been taken."""
-
-    id: str = field(name="_id")
-    own: str  # digest of the message that brought it first, and alone counts it
-    slot: int  # which of the buckets of its minute it counts in
-    received_at: datetime  # its life in the store begins here
-    tenant: str
-    name: str
-    occurred_at_ms: int
-    user_id: str | None
-    value: float | None
-    properties: dict[str, str | int | float | bool | None]
-
-
-class Bucket(Struct, frozen=True, kw_only=True):
-    """What is counted together: the events of a name in a minute that were sent in one slot."""
-
-    tenant: str
-    name: str
-    at_ms: int  # start of the minute
-    slot: int
-
-    @property
-    def id(self) -> str:
-        return f"{self.tenant}:{self.name}:{self.at_ms}:{self.slot}"
-
-
-class Share(Struct, frozen=True, kw_only=True):
-    """What one message adds to one bucket; `low` and `high` are None where no event has a value."""
-
-    own: str
-    count: int
-    sum: float
-    low: float | None
-    high: float | None
-
-
 class MetricQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of GET /v1/analytics/metrics; `to` is excluded."""
 
@@ -110,32 +91,54 @@ class MetricQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     start: Moment = field(name="from")
     end: Moment = field(name="to")
     granularity: Granularity = "minute"
-
-
-class Minute(Struct, frozen=True, kw_only=True):
-    """The sums of one minute, as the store adds them up."""
-
-    at_ms: int = field(name="_id")
-    count: int
-    sum: float
-    low: float | None
-    high: float | None
+    group_by: PropertyName | None = None
 
 
 class Point(Struct, frozen=True, kw_only=True):
-    """One point of a metric; a period without events has none."""
+    """One point of a metric; a period, or a group of it, without events has none.
+
+    `uniques` is None by minute, by group, for what is older than three weeks, and while it is
+    counted anew. A `partial` period is not over, or its last events may still be on their way.
+    """
 
     at: str
     count: int
     sum: float
     min: float | None
     max: float | None
-    uniques: int | None = None  # users are not counted yet
+    uniques: int | None
+    partial: bool
+    group: str | UnsetType = UNSET
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """The answer of GET /v1/analytics/metrics, points oldest first."""
+    """The answer of GET /v1/analytics/metrics, points oldest first.
+
+    Where `group_limit_reached`, values beyond the limit are together in the group `(other)`.
+    """
 
     name: str
     granularity: Granularity
     points: list[Point]
+    group_by: str | UnsetType = UNSET
+    group_limit_reached: bool | UnsetType = UNSET
+
+
+class NamesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/analytics/names."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    starting_after: EventName | None = None
+
+
+class Named(Struct, frozen=True, kw_only=True):
+    """One event name that a tenant has used."""
+
+    name: str
+
+
+class NamePage(Struct, frozen=True, kw_only=True):
+    """One page of names, in alphabetical order."""
+
+    data: list[Named]
+    has_more: bool

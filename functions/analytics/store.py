@@ -1,26 +1,89 @@
-"""Where events and their buckets live; why counting is exact stands in `analytics.service`."""
+"""Where events, buckets and periods live; why counting is exact stands in `analytics.service`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from pymongo import IndexModel, UpdateOne
-from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from analytics.schema import Bucket, Minute, Share, StoredEvent
+from analytics.groups import limit_of
+from analytics.tallies import (
+    DAYS,
+    HOURS,
+    Bucket,
+    Part,
+    Period,
+    Share,
+    StoredEvent,
+    Sums,
+    Tally,
+    Tier,
+    moment,
+    period_id,
+    total,
+)
+from backend.clock import now_ms
 from backend.store import Document, collection, duplicates, opened_early, store_errors
 
-# A day longer than the dead-letter queue keeps a message: a redriven one must find its events.
-EVENT_LIFE_S = 15 * 24 * 3600
-EVENT_INDEXES = (IndexModel([("received_at", 1)], name="life", expireAfterSeconds=EVENT_LIFE_S),)
-BUCKET_INDEXES = (IndexModel([("tenant", 1), ("name", 1), ("at_ms", 1)], name="metric"),)
+DAY_S = 24 * 3600
+EVENT_LIFE_S = 22 * DAY_S  # a day longer than one may still be counted
+SET_LIFE_S = 23 * DAY_S  # values of a day are admitted as long as its events come
+READ_MAX = 500  # documents of one answer: requests of clients wait behind it
+ADMIT_ATTEMPTS = 2  # the first may lose to another worker that makes the same set
+
+EVENT_INDEXES = (IndexModel([("at", 1)], name="age", expireAfterSeconds=EVENT_LIFE_S),)
+SET_INDEXES = (IndexModel([("made_at", 1)], name="age", expireAfterSeconds=SET_LIFE_S),)
+# A document that is not yet in its period has `unfolded`: its tenant and name.
+UNFOLDED = IndexModel([("unfolded", 1)], name="unfolded", sparse=True)
+SERIES = IndexModel([("tenant", 1), ("name", 1), ("at", 1)], name="series")
+BUCKET_INDEXES = (
+    IndexModel([("at", 1)], name="age", expireAfterSeconds=EVENT_LIFE_S),
+    SERIES,
+    UNFOLDED,
+)
+PERIOD_INDEXES = {
+    name: (IndexModel([("at", 1)], name="age", expireAfterSeconds=life_s), SERIES, UNFOLDED)
+    for name, life_s in ((HOURS.name, 30 * DAY_S), (DAYS.name, 400 * DAY_S))
+}
+
+
+def admit(wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
+    """Add values to bounded sets as long as there is room; returns what the sets then hold."""
+    made_at = moment(now_ms())
+    found: dict[str, frozenset[str]] = {}
+    for _ in range(ADMIT_ATTEMPTS):
+        missing = [
+            (scope, value)
+            for scope, values in wanted.items()
+            for value in values - found.get(scope, frozenset())
+            if len(found.get(scope, ())) < limit_of(scope)
+        ]
+        if not missing:
+            break
+        with store_errors():
+            try:
+                _sets().bulk_write([_admission(*each, made_at) for each in missing], ordered=False)
+            except BulkWriteError as error:
+                duplicates(error)  # the set is there, and full or has the value
+            sets = _sets().find({"_id": {"$in": list(wanted)}})
+            found = {each["_id"]: frozenset(each["values"]) for each in sets}
+    return found
+
+
+def names(scope: str) -> frozenset[str]:
+    """Return what a bounded set holds."""
+    with store_errors():
+        found = _sets().find_one({"_id": scope})
+    return frozenset(found["values"]) if found else frozenset()
 
 
 def insert(events: Sequence[StoredEvent]) -> list[StoredEvent]:
     """Keep events whose id is new; returns those that count for the message that brings them now.
 
-    An event that was kept before comes back only to its owner, with the slot it has had since.
+    An event that was kept before comes back only to its owner, as it was kept.
     """
     if not events:
         return []
@@ -34,15 +97,15 @@ def insert(events: Sequence[StoredEvent]) -> list[StoredEvent]:
             taken = duplicates(error)
         else:
             return list(events)
-        found = _events().find(
-            {"_id": {"$in": [events[index].id for index in taken]}}, {"own": 1, "slot": 1}
-        )
-        kept = {document["_id"]: document for document in found}
+        kept = {
+            document["_id"]: document
+            for document in _events().find({"_id": {"$in": [events[i].id for i in taken]}})
+        }
     owned = [each for index, each in enumerate(events) if index not in taken]
-    for index in taken:
-        event = events[index]
-        if kept.get(event.id, {}).get("own") == event.own:
-            owned.append(msgspec.structs.replace(event, slot=kept[event.id]["slot"]))
+    for index in sorted(taken):
+        document = kept.get(events[index].id)
+        if document is not None and document["own"] == events[index].own:
+            owned.append(_event(document))
     return owned
 
 
@@ -72,43 +135,228 @@ def add(shares: Mapping[Bucket, Sequence[Share]]) -> None:
         )
 
 
-def minutes(tenant: str, name: str, *, start_ms: int, end_ms: int) -> list[Minute]:
-    """Return the sums of the minutes from `start_ms` to before `end_ms`, in no order."""
-    within = {"tenant": tenant, "name": name, "at_ms": {"$gte": start_ms, "$lt": end_ms}}
-    sums = {
-        "_id": "$at_ms",
-        "count": {"$sum": "$count"},
-        "sum": {"$sum": "$sum"},
-        "low": {"$min": "$low"},
-        "high": {"$max": "$high"},
-    }
+def miss_users() -> None:
+    """Remember that Redis did not take some users."""
     with store_errors():
-        found = _buckets().aggregate([{"$match": within}, {"$group": sums}])
-        return [msgspec.convert(document, Minute) for document in found]
+        _state().update_one({"_id": "users"}, {"$inc": {"missed": 1}}, upsert=True)
+
+
+def missed_users() -> int:
+    """Return how often that happened since `users_made_good`."""
+    with store_errors():
+        found = _state().find_one({"_id": "users"})
+    return int(found["missed"]) if found else 0
+
+
+def users_made_good(missed: int) -> None:
+    """Forget what was missed, unless more was missed meanwhile."""
+    with store_errors():
+        _state().delete_one({"_id": "users", "missed": missed})
+
+
+def minute_after(at_ms: int) -> int | None:
+    """Return the first minute from `at_ms` on in which an event happened."""
+    with store_errors():
+        found = _events().find_one({"at": {"$gte": moment(at_ms)}}, sort=[("at", 1)])
+    return None if found is None else _ms(found["at"])
+
+
+def events_of(at_ms: int) -> Iterator[StoredEvent]:
+    """Give all events of a minute, of all tenants."""
+    with store_errors():
+        for document in _events().find({"at": moment(at_ms)}, batch_size=READ_MAX):
+            yield _event(document)
+
+
+def buckets_of(at_ms: int) -> dict[str, tuple[Part, frozenset[str], bool]]:
+    """Return the buckets of a minute, of all tenants, by id.
+
+    Each as a part of its hour, with the messages it contains, and whether it is in its hour.
+    """
+    with store_errors():
+        return {
+            each["_id"]: (_bucket(each), frozenset(each["contains"]), "unfolded" not in each)
+            for each in _buckets().find({"at": moment(at_ms)}, batch_size=READ_MAX)
+        }
+
+
+def changed(tier: Tier, *, limit: int) -> list[Part]:
+    """Return up to `limit` parts that are not yet in their period as they are now."""
+    with store_errors():
+        found = _parts(tier).find({"unfolded": {"$gt": ""}}, {"contains": 0}, limit=limit)
+        return [_part(tier, each) for each in found]
+
+
+def changed_of(tier: Tier, tenant: str, name: str, *, start_ms: int, end_ms: int) -> set[int]:
+    """Return the moments of one name at which `changed` parts begin."""
+    query = {"unfolded": f"{tenant}:{name}", "at": _between(start_ms, end_ms)}
+    with store_errors():
+        return {_ms(each["at"]) for each in _parts(tier).find(query, {"at": 1})}
+
+
+def parts(tier: Tier, tenant: str, name: str, moments: Collection[int]) -> list[Part]:
+    """Return all parts of one name that begin at these moments."""
+    query = {"tenant": tenant, "name": name, "at": {"$in": [moment(each) for each in moments]}}
+    with store_errors():
+        return [_part(tier, each) for each in _parts(tier).find(query, {"contains": 0})]
+
+
+def folded(tier: Tier, done: Sequence[Part]) -> None:
+    """Take note that these parts are in their period, unless they have changed again."""
+    version = "count" if tier == HOURS else "version"
+    with store_errors():
+        _parts(tier).bulk_write(
+            [
+                UpdateOne({"_id": each.id, version: each.version}, {"$unset": {"unfolded": ""}})
+                for each in done
+            ],
+            ordered=False,
+        )
+
+
+def period(tier: Tier, tenant: str, name: str, at_ms: int) -> Period | None:
+    """Return a period."""
+    with store_errors():
+        found = _periods(tier).find_one({"_id": period_id(tenant, name, at_ms)})
+    return None if found is None else _period(found)
+
+
+def periods(tier: Tier, tenant: str, name: str, *, start_ms: int, end_ms: int) -> dict[int, Period]:
+    """Return the periods of one name that begin in this time, by when they do."""
+    query = {"tenant": tenant, "name": name, "at": _between(start_ms, end_ms)}
+    with store_errors():
+        found = [_period(each) for each in _periods(tier).find(query)]
+    return {each.at_ms: each for each in found}
+
+
+def put(tier: Tier, period: Period) -> bool:
+    """Store a period over the version before it; False where somebody else has."""
+    document: Document = {
+        "_id": period.id,
+        "tenant": period.tenant,
+        "name": period.name,
+        "at": moment(period.at_ms),
+        "version": period.version,
+        "parts": msgspec.to_builtins(period.parts),
+    }
+    if tier == HOURS:
+        document["unfolded"] = f"{period.tenant}:{period.name}"
+    with store_errors():
+        if period.version > 1:
+            before = {"_id": period.id, "version": period.version - 1}
+            return _periods(tier).replace_one(before, document).matched_count == 1
+        try:
+            _periods(tier).insert_one(document)
+        except DuplicateKeyError:
+            return False
+    return True
+
+
+def _admission(scope: str, value: str, made_at: datetime) -> UpdateOne:
+    update: Document = {"$inc": {"size": 1}, "$set": {f"values.{value}": 1}}
+    if scope.startswith("values:"):  # names stay
+        update["$setOnInsert"] = {"made_at": made_at}
+    room = {"size": {"$lt": limit_of(scope)}, f"values.{value}": {"$exists": False}}
+    return UpdateOne({"_id": scope, **room}, update, upsert=True)
 
 
 def _addition(bucket: Bucket, shares: Sequence[Share], *, upsert: bool) -> UpdateOne:
-    lows = [share.low for share in shares if share.low is not None]
-    highs = [share.high for share in shares if share.high is not None]
+    tally = total(share.tally for share in shares)
     update: Document = {
-        "$inc": {
-            "count": sum(share.count for share in shares),
-            "sum": sum(share.sum for share in shares),
-        },
+        "$inc": {},
+        "$min": {},
+        "$max": {},
         "$set": {f"contains.{share.own}": 1 for share in shares},
-        "$setOnInsert": {"tenant": bucket.tenant, "name": bucket.name, "at_ms": bucket.at_ms},
+        "$setOnInsert": {
+            "tenant": bucket.tenant,
+            "name": bucket.name,
+            "at": moment(bucket.at_ms),
+        },
     }
-    if lows:
-        update |= {"$min": {"low": min(lows)}, "$max": {"high": max(highs)}}
+    update["$set"]["unfolded"] = f"{bucket.tenant}:{bucket.name}"
+    _add_sums(update, "", tally)
+    for name, labels in tally.by.items():
+        for label, sums in labels.items():
+            _add_sums(update, f"by.{name}.{label}.", sums)
     absent = {f"contains.{share.own}": {"$exists": False} for share in shares}
-    return UpdateOne({"_id": bucket.id, **absent}, update, upsert=upsert)
+    return UpdateOne(
+        {"_id": bucket.id, **absent},
+        {operator: changes for operator, changes in update.items() if changes},
+        upsert=upsert,
+    )
+
+
+def _add_sums(update: Document, path: str, sums: Sums) -> None:
+    update["$inc"] |= {f"{path}count": sums.count, f"{path}sum": sums.sum}
+    if sums.low is not None:
+        update["$min"][f"{path}low"] = sums.low
+        update["$max"][f"{path}high"] = sums.high
+
+
+def _event(document: Document) -> StoredEvent:
+    return msgspec.convert(document, StoredEvent)
+
+
+def _part(tier: Tier, document: Document) -> Part:
+    if tier == HOURS:
+        return _bucket(document)
+    hour = _period(document)
+    return Part(
+        id=document["_id"],
+        tenant=hour.tenant,
+        name=hour.name,
+        at_ms=hour.at_ms,
+        version=hour.version,
+        tally=total(hour.parts.values()),
+    )
+
+
+def _bucket(document: Document) -> Part:
+    tally = msgspec.convert(document, Tally)
+    return Part(
+        id=document["_id"],
+        tenant=document["tenant"],
+        name=document["name"],
+        at_ms=_ms(document["at"]),
+        version=tally.count,  # each change adds to it
+        tally=tally,
+    )
+
+
+def _period(document: Document) -> Period:
+    return msgspec.convert({**document, "at_ms": _ms(document["at"])}, Period)
+
+
+def _between(start_ms: int, end_ms: int) -> dict[str, Any]:
+    return {"$gte": moment(start_ms), "$lt": moment(end_ms)}
+
+
+def _ms(at: datetime) -> int:
+    """Return when a time of the store is, which comes without its zone."""
+    return round((at - datetime(1970, 1, 1)).total_seconds() * 1000)
 
 
 @opened_early
-def _events() -> Collection[Document]:
+def _events() -> MongoCollection[Document]:
     return collection("analytics_events", EVENT_INDEXES)
 
 
 @opened_early
-def _buckets() -> Collection[Document]:
+def _buckets() -> MongoCollection[Document]:
     return collection("analytics_buckets", BUCKET_INDEXES)
+
+
+def _sets() -> MongoCollection[Document]:
+    return collection("analytics_sets", SET_INDEXES)
+
+
+def _state() -> MongoCollection[Document]:
+    return collection("analytics_state", ())
+
+
+def _periods(tier: Tier) -> MongoCollection[Document]:
+    return collection(tier.name, PERIOD_INDEXES[tier.name])
+
+
+def _parts(tier: Tier) -> MongoCollection[Document]:
+    return _buckets() if tier == HOURS else _periods(HOURS)

@@ -118,8 +118,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/analytics/events": Operation(
         status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
     ),
+    "POST /v1/analytics/events/batch": Operation(
+        status=202, answer=analytics.schema.Accepted, body=analytics.schema.BatchRequest
+    ),
     "GET /v1/analytics/metrics": Operation(
         answer=analytics.schema.Metric, query=analytics.schema.MetricQuery
+    ),
+    "GET /v1/analytics/names": Operation(
+        answer=analytics.schema.NamePage, query=analytics.schema.NamesQuery
     ),
     "POST /v1/notifications": Operation(
         status=202,

@@ -1,0 +1,98 @@
+"""Names and groups, each in a set that is bounded: what comes when a set is full is not admitted.
+
+A set only grows, in the store, one value by one atomic update; each process remembers what it has
+seen of it, so that known values cost nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Protocol
+
+from analytics.tallies import DAY_MS, StoredEvent
+
+NAMES_MAX = 1_000  # of a tenant; further ones are counted, but not listed and without uniques
+VALUES_MAX = 100  # of a property of a name in a day; further ones are counted together
+SETS_MAX = 10_000  # remembered by a process, some 10 MB at the most
+LABEL_MAX = 100  # characters; what is longer is text, not a group
+OTHER = "other"  # the label of values that are not admitted; those of others begin with "="
+OTHER_SHOWN = "(other)"
+
+
+class Store(Protocol):
+    """Where the sets are kept."""
+
+    def admit(self, wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
+        """Add values to sets as long as there is room; returns what the sets then hold."""
+
+
+class Groups:
+    """What this process knows of the sets; it decides for a new event, which keeps the answer."""
+
+    def __init__(self, group_by: Sequence[str]) -> None:
+        self._group_by = group_by
+        self._sets: dict[str, frozenset[str]] = {}
+
+    def admit(self, events: Iterable[StoredEvent], store: Store) -> None:
+        """Have the names and values of events admitted, unless it is known what becomes of them."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for event in events:
+            for scope, value in self._values(event):
+                known = self._sets.get(scope, frozenset())
+                if value not in known and len(known) < limit_of(scope):
+                    wanted[scope].add(value)
+        if not wanted:
+            return
+        if len(self._sets) > SETS_MAX:
+            self._sets.clear()
+        self._sets.update(store.admit(wanted))
+
+    def of(self, event: StoredEvent) -> dict[str, str]:
+        """Return the labels of an event by property, after it was given to `admit`."""
+        return {
+            name: found if found in self._sets.get(_scope(event, name), frozenset()) else OTHER
+            for name, found in self._labels(event)
+        }
+
+    def has_name(self, event: StoredEvent) -> bool:
+        """Tell whether the name of an event is one of those that were admitted."""
+        return label(event.name) in self._sets.get(names_of(event.tenant), frozenset())
+
+    def _values(self, event: StoredEvent) -> Iterable[tuple[str, str]]:
+        yield names_of(event.tenant), label(event.name)
+        for name, found in self._labels(event):
+            if len(found) <= LABEL_MAX:
+                yield _scope(event, name), found
+
+    def _labels(self, event: StoredEvent) -> Iterable[tuple[str, str]]:
+        for name in self._group_by:
+            value = event.properties.get(name)
+            if value is not None:
+                yield name, label(value)
+
+
+def names_of(tenant: str) -> str:
+    """Return the key of the set of a tenant's names."""
+    return f"names:{tenant}"
+
+
+def limit_of(scope: str) -> int:
+    """Return how many values a set may hold."""
+    return NAMES_MAX if scope.startswith("names:") else VALUES_MAX
+
+
+def label(value: str | int | float | bool) -> str:
+    """Return a value as a name of a field: with something in it, and neither dot nor dollar."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "=" + text.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
+
+
+def shown(label: str) -> str:
+    """Return what a label stands for."""
+    if label == OTHER:
+        return OTHER_SHOWN
+    return label[1:].replace("%24", "$").replace("%2E", ".").replace("%25", "%")
+
+
+def _scope(event: StoredEvent, name: str) -> str:
+    day_ms = event.occurred_at_ms // DAY_MS * DAY_MS
+    return f"values:{event.tenant}:{event.name}:{name}:{day_ms}"

@@ -1,0 +1,194 @@
+"""Counts and sums of events, and the documents that hold them: raw events, buckets, periods.
+
+A bucket is what one worker adds to; a period holds the tallies of its parts: an hour those of its
+minutes, a day those of its hours.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from msgspec import Struct, field
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+class Sums(Struct, frozen=True, kw_only=True):
+    """How many events, and their values; `low` and `high` are None where none has a value."""
+
+    count: int
+    sum: float = 0.0
+    low: float | None = None
+    high: float | None = None
+
+
+class Tally(Sums, frozen=True, kw_only=True, omit_defaults=True):
+    """The sums of some events, and of each group of them: by property, by the value's label."""
+
+    by: dict[str, dict[str, Sums]] = {}
+
+
+class StoredEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An event as it is kept: what tells a second one with its id that it has been taken."""
+
+    id: str = field(name="_id")
+    own: str  # digest of the message that brought it first, and alone counts it
+    slot: int  # which of the buckets of its minute it counts in
+    at: datetime  # start of its minute; its life in the store begins here
+    received_at_ms: int
+    tenant: str
+    name: str
+    occurred_at_ms: int
+    user_id: str | None = None
+    value: float | None = None
+    properties: dict[str, str | int | float | bool | None] = {}
+    by: dict[str, str] = {}  # the group it counts in, by property
+
+
+class Bucket(Struct, frozen=True, kw_only=True):
+    """What is counted together: the events of a name in a minute that were sent in one slot."""
+
+    tenant: str
+    name: str
+    at_ms: int  # start of the minute
+    slot: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.tenant}:{self.name}:{self.at_ms}:{self.slot}"
+
+
+class Share(Struct, frozen=True, kw_only=True):
+    """What one message adds to one bucket."""
+
+    own: str
+    tally: Tally
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A document whose tally belongs into a period: a bucket into an hour, an hour into a day.
+
+    It has changed since it was read if its version has.
+    """
+
+    id: str
+    tenant: str
+    name: str
+    at_ms: int
+    version: int
+    tally: Tally
+
+
+class Period(Struct, frozen=True, kw_only=True):
+    """An hour or a day of a name: the tallies of its parts by their number, from 0."""
+
+    tenant: str
+    name: str
+    at_ms: int  # its start
+    version: int
+    parts: dict[str, Tally]
+
+    @property
+    def id(self) -> str:
+        return period_id(self.tenant, self.name, self.at_ms)
+
+
+class Tier(Struct, frozen=True, kw_only=True):
+    """A kind of period."""
+
+    name: str  # of the collection
+    length_ms: int
+    part_ms: int
+
+    def start(self, at_ms: int) -> int:
+        """Return the start of the period that holds this moment."""
+        return at_ms // self.length_ms * self.length_ms
+
+    def number(self, at_ms: int) -> str:
+        """Return the number of the part that begins then, within its period."""
+        return str(at_ms % self.length_ms // self.part_ms)
+
+    def moments(self, period: Period) -> dict[int, Tally]:
+        """Return the parts of a period by when they begin."""
+        return {period.at_ms + int(n) * self.part_ms: each for n, each in period.parts.items()}
+
+
+HOURS = Tier(name="analytics_hours", length_ms=HOUR_MS, part_ms=MINUTE_MS)
+DAYS = Tier(name="analytics_days", length_ms=DAY_MS, part_ms=HOUR_MS)
+
+
+def period_id(tenant: str, name: str, at_ms: int) -> str:
+    return f"{tenant}:{name}:{at_ms}"
+
+
+def moment(at_ms: int) -> datetime:
+    """Return a time as the store keeps it where it has to compare or to expire."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def tally_of(events: Iterable[StoredEvent]) -> Tally:
+    """Return the tally of some events."""
+    values: list[float | None] = []
+    groups: dict[str, dict[str, list[float | None]]] = {}
+    for event in events:
+        values.append(event.value)
+        for name, label in event.by.items():
+            groups.setdefault(name, {}).setdefault(label, []).append(event.value)
+    whole = _sums(values)
+    return Tally(
+        count=whole.count,
+        sum=whole.sum,
+        low=whole.low,
+        high=whole.high,
+        by={
+            name: {label: _sums(each) for label, each in labels.items()}
+            for name, labels in groups.items()
+        },
+    )
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Return the tally of all events of these tallies, which have none in common."""
+    tallies = list(tallies)
+    if len(tallies) == 1:
+        return tallies[0]
+    groups: dict[str, dict[str, list[Sums]]] = defaultdict(lambda: defaultdict(list))
+    for tally in tallies:
+        for name, labels in tally.by.items():
+            for label, sums in labels.items():
+                groups[name][label].append(sums)
+    whole = together(tallies)
+    return Tally(
+        count=whole.count,
+        sum=whole.sum,
+        low=whole.low,
+        high=whole.high,
+        by={
+            name: {label: together(each) for label, each in labels.items()}
+            for name, labels in groups.items()
+        },
+    )
+
+
+def together(parts: Iterable[Sums]) -> Sums:
+    """Return the sums of all events of these sums."""
+    parts = list(parts)
+    return Sums(
+        count=sum(each.count for each in parts),
+        sum=sum(each.sum for each in parts),
+        low=min((each.low for each in parts if each.low is not None), default=None),
+        high=max((each.high for each in parts if each.high is not None), default=None),
+    )
+
+
+def _sums(values: Iterable[float | None]) -> Sums:
+    values = list(values)
+    given = [each for each in values if each is not None]
+    return Sums(
+        count=len(values),
+        sum=float(sum(given)),
+        low=min(given, default=None),
+        high=max(given, default=None),
+    )
