@@ -10,6 +10,8 @@ from local.stores import Valkey, listens
 from local.template import Template
 from local.wiring import Ports, documents_socket
 
+PROVIDER_WEBHOOKS = "/v1/provider/webhooks"  # the route by which payments hear of the provider
+
 
 class Stage(IntEnum):
     """The order in which processes start; they stop in the reverse one.
@@ -96,7 +98,8 @@ class System:
                 name="provider",
                 stage=Stage.OUTSIDE,
                 command=_python(
-                    "local.outside.provider", "--port", ports.provider, "--journal", journal
+                    *("local.outside.provider", "--port", ports.provider, "--journal", journal),
+                    *self._webhooks(),
                 ),
                 address=f"http://127.0.0.1:{ports.provider}",
                 answers=lambda: listens(ports.provider),
@@ -115,6 +118,11 @@ class System:
                 answers=lambda: listens(ports.smtp) and listens(ports.mailbox),
                 port_settings=((ports.smtp, "--smtp-port"), (ports.mailbox, "--mailbox-port")),
             )
+
+    def _webhooks(self) -> tuple[str, ...]:
+        if not self._wants("PROVIDER_WEBHOOK_SECRET"):
+            return ()
+        return ("--webhook-url", f"http://127.0.0.1:{self.ports.gateway}{PROVIDER_WEBHOOKS}")
 
     def _serving(self) -> Iterator[Process]:
         ports = self.ports

@@ -1,5 +1,6 @@
 """What the processes of one machine are told of one another: ports, store addresses, keys."""
 
+import base64
 import hashlib
 import json
 import os
@@ -49,14 +50,18 @@ def private_key(folder: Path) -> str:
     """Return the PEM of the key that signs tokens, made at the first start."""
     path = folder / "token.pem"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         pem = Ed25519PrivateKey.generate().private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         )
-        unfinished = path.with_suffix(".new")
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(pem)
-        unfinished.replace(path)
+        _keep_secret(path, pem)
+    return path.read_text()
+
+
+def webhook_secret(folder: Path) -> str:
+    """Return the secret that the provider's simulator signs with, made at the first start."""
+    path = folder / "provider-webhooks"
+    if not path.exists():
+        _keep_secret(path, b"whsec_" + base64.b64encode(os.urandom(32)))
     return path.read_text()
 
 
@@ -89,9 +94,19 @@ def variables(
     }
     if "TOKEN_PRIVATE_KEY" not in environ:
         told["TOKEN_PRIVATE_KEY"] = private_key(state / "keys")
+    if "PROVIDER_WEBHOOK_SECRET" not in environ:
+        told["PROVIDER_WEBHOOK_SECRET"] = webhook_secret(state / "keys")
     if "OAUTH_CLIENTS" not in environ:
         told["OAUTH_CLIENTS"] = demo_clients()
     path = os.pathsep.join(
         part for part in (str(PROJECT), str(BACKEND_LAYER), environ.get("PYTHONPATH", "")) if part
     )
     return {**told, **environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _keep_secret(path: Path, secret: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = path.with_suffix(".new")
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(secret)
+    unfinished.replace(path)

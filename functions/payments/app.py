@@ -12,7 +12,7 @@ from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, sch
 from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of
-from payments import life_cycle, reconciliation, service, store
+from payments import life_cycle, reconciliation, service, store, webhooks
 from payments.provider import Provider
 from payments.schema import (
     CancelRequest,
@@ -147,10 +147,25 @@ def list_payments(call: Call) -> Response:
     return reply({"data": [view(each) for each in page], "has_more": has_more})
 
 
+@app.route("/v1/provider/webhooks", methods=["POST"])
+@endpoint(app)
+def hear_provider(call: Call) -> Response:
+    """Take an event that the provider signed (Standard Webhooks); a worker acts on it."""
+    body = call.raw_body
+    secret = settings.provider_webhook_secret
+    webhooks.check(body, call.request.headers, secret=secret, now_s=now_ms() / 1000)
+    answer = webhooks.answer(body)
+    if answer:
+        service.pass_on(answer, queues=outgoing)
+    return reply({"status": "accepted" if answer else "ignored"}, status=202)
+
+
 @consumer("payments", SettlePayment)
 def worker(records: Sequence[Record]) -> Iterable[str]:
-    """Settle the payments that these messages name."""
+    """Settle the payments that these messages name, and hear what the provider told of them."""
     payment_ids = {record.message_id: record.body.payment_id for record in records}
+    answers = [record.body.answer for record in records if record.body.answer]
+    missed = service.hear(answers, payments=store, queues=outgoing, now_ms=now_ms())
     settled = service.settle(
         set(payment_ids.values()),
         payments=store,
@@ -159,7 +174,8 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
         now_ms=now_ms(),
     )
     metrics.count("PaymentsSettled", len(settled))
-    return [each for each, payment_id in payment_ids.items() if payment_id not in settled]
+    done = settled - missed
+    return [each for each, payment_id in payment_ids.items() if payment_id not in done]
 
 
 @scheduled("payments")
@@ -172,8 +188,12 @@ def relay(event: object) -> None:
 @scheduled("payments")
 def reconciler(event: dict[str, Any]) -> Any:
     """Compare payments with the provider's record: what is new, or with `all` everything."""
-    reconcile = reconciliation.reconcile_all if event.get("all") else reconciliation.reconcile_new
-    report = reconcile(payments=store, provider=provider, now_ms=now_ms())
+    if event.get("all"):
+        report = reconciliation.reconcile_all(payments=store, provider=provider, now_ms=now_ms())
+    else:
+        report = reconciliation.reconcile_new(
+            payments=store, provider=provider, queues=outgoing, now_ms=now_ms()
+        )
     metrics.count("PaymentMismatches", len(report.mismatches))
     metrics.count("PaymentsUnsettled", report.unsettled)
     for each in report.mismatches:

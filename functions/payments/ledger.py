@@ -80,6 +80,9 @@ def violations(payment: Payment) -> list[str]:
 
 
 def _status_agrees(payment: Payment) -> bool:
+    asked = [each.status for each in payment.operations if each.kind != "refund"]
+    if "pending" in asked and (payment.status != "processing" or asked.count("pending") > 1):
+        return False
     match payment.status:
         case "succeeded":
             return payment.amount_captured > 0

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from backend.errors import InvalidState
 from payments import ledger
 from payments.announcements import announcements
-from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome, Path
+from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome, Path, matches
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
@@ -48,6 +48,7 @@ DECLINES = {
     "insufficient_funds": "The card has insufficient funds.",
     "expired_card": "The card has expired.",
     "processing_error": "The card's bank could not process the payment.",
+    "authentication_failed": "The customer did not confirm the payment.",
 }
 
 
@@ -135,15 +136,27 @@ def due(payment: Payment) -> list[Ask]:
     return asks
 
 
+def awaited(payment: Payment) -> list[Ask]:
+    """Return what the provider may still answer: what is due, and a charge waiting for a customer.
+
+    The customer acts at the provider at any time, also while a cancel is being asked for.
+    """
+    asks = due(payment)
+    ended = payment.ledger or payment.failure or payment.status == "canceled"
+    if payment.charge_id and not ended:
+        asks.append(_charge_ask(payment))
+    return asks
+
+
 def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) -> Payment:
-    """Return `payment` after the provider's definitive answers, by the keys of what was due.
+    """Return `payment` after the provider's definitive answers, by the keys of what is awaited.
 
     What others must hear of it is in the outbox; without an answer it is the same payment.
     """
     changed = payment
-    for ask in due(payment):
+    for ask in awaited(payment):
         outcome = outcomes.get(ask.key)
-        if outcome is None:
+        if outcome is None or not matches(outcome, ask):
             continue
         if isinstance(ask.order, ChargeOrder):
             changed = _charged(changed, outcome, now_ms)
@@ -202,6 +215,11 @@ def _amount_of(payment: Payment, request: OperationRequest, kind: OperationKind)
 
 
 def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
+    """Take over how the charge ended; a cancel that is being asked for decides the status."""
+    if payment.charge_id and (
+        outcome.id != payment.charge_id or outcome.status == "requires_action"
+    ):
+        return payment  # another charge is a difference to be told of; the other thing is known
     event = len(payment.events) + 1
     status: Status
     entries: list[Entry] = []
@@ -215,7 +233,7 @@ def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
     changed = _happened(payment, f"payment.{status}", now_ms, entries=entries)
     return replace(
         changed,
-        status=status,
+        status="processing" if due(changed) and payment.charge_id else status,
         charge_id=outcome.id,
         amount_captured=payment.amount if status == "succeeded" else 0,
         failure=_failure(outcome) if status == "failed" else None,
@@ -254,10 +272,14 @@ def _canceled(payment: Payment, operation: Operation, done: bool, now_ms: int) -
 
 
 def _refused(payment: Payment, operation: Operation, now_ms: int) -> Payment:
-    """Return to the state before a capture or a cancel that the provider refused."""
+    """Return to what the payment is without a capture or a cancel that the provider refused."""
     changed = _happened(payment, f"payment.{operation.kind}_failed", now_ms, operation=operation)
-    before: Status = "succeeded" if payment.amount_captured else "requires_capture"
-    return replace(changed, status=before if payment.amount_held else "requires_action")
+    status: Status = "failed" if payment.failure else "requires_action"
+    if payment.amount_held:
+        status = "requires_capture"
+    if payment.amount_captured:
+        status = "succeeded"
+    return replace(changed, status=status)
 
 
 def _refunded(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:

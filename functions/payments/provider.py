@@ -62,6 +62,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     decline_code: str | None = None
 
 
+class Answer(Struct, frozen=True, kw_only=True):
+    """An outcome that came otherwise than in answer to its order, with the order's key."""
+
+    key: str
+    outcome: Outcome
+
+
 class Effect(Struct, frozen=True, kw_only=True):
     """A line of the provider's own record; `sequence` counts from 1."""
 
@@ -69,11 +76,28 @@ class Effect(Struct, frozen=True, kw_only=True):
     id: str
     idempotency_key: str
     reference: str
-    kind: Literal["charge", "capture", "void", "refund"] = "charge"
+    kind: Literal["charge", "capture", "void", "refund", "confirmation"] = "charge"
     status: Literal["succeeded", "failed", "requires_action"]
     amount: int
     currency: str
     created_ms: int
+    captured: bool = False
+    decline_code: str | None = None
+    charge: str | None = None  # of everything that is done to a charge
+
+    def answer(self) -> Answer:
+        """Return it as the answer that the order got, or missed."""
+        of_charge = self.charge if self.kind == "confirmation" else None
+        outcome = Outcome(
+            id=of_charge or self.id,
+            reference=self.reference,
+            status=self.status,
+            amount=self.amount,
+            currency=self.currency,
+            captured=self.captured,
+            decline_code=self.decline_code,
+        )
+        return Answer(key=self.idempotency_key, outcome=outcome)
 
 
 class EffectPage(Struct, frozen=True, kw_only=True):
@@ -109,7 +133,7 @@ class Provider:
             found: dict[str, Outcome] = {}
             for ask, connection in asked:
                 outcome = self._answer(connection, now_s + self._timeout_s) if connection else None
-                if outcome and _matches(outcome, ask):
+                if outcome and matches(outcome, ask):
                     found[ask.key] = outcome
             self._breaker.learn(
                 succeeded=len(found), failed=len(batch) - len(found), now_s=time.monotonic()
@@ -171,8 +195,8 @@ def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
     return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
 
 
-def _matches(outcome: Outcome, ask: Ask) -> bool:
-    """Never trust an answer that speaks of another payment or of other money."""
+def matches(outcome: Outcome, ask: Ask) -> bool:
+    """Tell whether an answer speaks of this payment and this money; never trust another."""
     order = ask.order
     return (outcome.reference, outcome.amount, outcome.currency) == (
         order.reference,

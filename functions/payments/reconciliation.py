@@ -1,17 +1,17 @@
 """Our payments against the provider's own record, one by one; differences are told, never mended.
 
-A scheduled run goes on from where the last one ended; a whole one begins anew and also looks for
-payments that the provider knows nothing of.
+A scheduled run goes on from where the last one ended, and hears the answers that payments missed. A
+whole run begins anew, changes nothing, and also finds payments that the provider knows nothing of.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from payments import ledger, life_cycle
-from payments.provider import Effect
+from payments import ledger, life_cycle, service
+from payments.provider import Answer, Effect
 from payments.schema import Operation, Payment
 
 SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
@@ -19,10 +19,8 @@ PAGES_MAX = 10  # of a thousand effects, a scheduled run; two take a second of C
 DOCUMENTS = 100  # payments read at once: requests of clients wait behind one read
 
 
-class Payments(Protocol):
+class Payments(service.Payments, Protocol):
     """The store of payments; `payments.store` says what each function guarantees."""
-
-    def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]: ...
 
     def reconciled_up_to(self) -> int: ...
 
@@ -52,24 +50,34 @@ class Report(Struct, kw_only=True):
     unsettled: int = 0  # the provider has answered, the document does not say so yet
     mismatches: list[Mismatch] = []
 
-    def compare(self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]) -> None:
-        """Compare one payment with its effects."""
+    def compare(
+        self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]
+    ) -> list[Answer]:
+        """Compare one payment with its effects; returns the answers that it has missed."""
         self.mismatches += [Mismatch(payment_id, each) for each in mismatches(payment, effects)]
-        due = {ask.key for ask in life_cycle.due(payment)} if payment else set()
-        self.unsettled += any(each.idempotency_key in due for each in effects)
+        missed = _missed(payment, effects) if payment else []
+        self.unsettled += bool(missed)
+        return missed
 
 
-def reconcile_new(*, payments: Payments, provider: Provider, now_ms: int) -> Report:
-    """Compare what the provider did since the last run, each payment with its effects."""
+def reconcile_new(
+    *, payments: Payments, provider: Provider, queues: service.Queues, now_ms: int
+) -> Report:
+    """Compare what the provider did since the last run, each payment with its effects.
+
+    The next run begins after what every payment has heard.
+    """
     start = payments.reconciled_up_to()
     effects = _old_effects(provider, start, before_ms=now_ms - SETTLED_MS, pages=PAGES_MAX)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects), payments=len(by_payment))
+    missed: list[Answer] = []
     for ids in _in_parts(list(by_payment)):
         found = payments.find_many(ids)
         for payment_id in ids:
-            report.compare(payment_id, found.get(payment_id), by_payment[payment_id])
-    if effects:
+            missed += report.compare(payment_id, found.get(payment_id), by_payment[payment_id])
+    unheard = service.hear(missed, payments=payments, queues=queues, now_ms=now_ms)
+    if effects and not unheard:
         payments.set_reconciled_up_to(effects[-1].sequence)
     return report
 
@@ -104,6 +112,8 @@ def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
             wrong.append(f"the {effect.kind} is in another currency")
         if effect.kind == "charge":
             wrong += _charge_mismatches(payment, effect)
+        elif effect.kind == "confirmation":
+            wrong += _confirmation_mismatches(payment, effect)
         else:
             wrong += _operation_mismatches(asked.get(effect.idempotency_key), effect)
     return wrong
@@ -115,6 +125,28 @@ def _charge_mismatches(payment: Payment, charge: Effect) -> list[str]:
         "the charge is of another amount": charge.amount != payment.amount,
     }
     return [claim for claim, holds in claims.items() if holds]
+
+
+def _confirmation_mismatches(payment: Payment, confirmation: Effect) -> list[str]:
+    waits = any(ask.key == confirmation.idempotency_key for ask in life_cycle.awaited(payment))
+    claims = {
+        "another charge was confirmed": payment.charge_id not in (None, confirmation.charge),
+        "the confirmation is of another amount": confirmation.amount != payment.amount,
+        "the confirmation ended otherwise": not waits
+        and bool(payment.ledger) != (confirmation.status == "succeeded"),
+    }
+    return [claim for claim, holds in claims.items() if holds]
+
+
+def _missed(payment: Payment, effects: Iterable[Effect]) -> list[Answer]:
+    """Return the effects that would change the payment: nobody has told it of them."""
+    awaited = {ask.key for ask in life_cycle.awaited(payment)}
+    answers = [each.answer() for each in effects if each.idempotency_key in awaited]
+    return [
+        each
+        for each in answers
+        if life_cycle.answered(payment, {each.key: each.outcome}, now_ms=0) is not payment
+    ]
 
 
 def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from backend.shapes import END, Currency, Email
+from payments.provider import Answer
 
 AMOUNT_MAX = 99_999_999  # eight digits of minor units, the limit card networks share
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="In the currency's minor unit")]
@@ -124,9 +125,10 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
 
 class SettlePayment(Struct, frozen=True, kw_only=True):
-    """The message that asks a worker to drive a payment on."""
+    """The message that asks a worker to drive a payment on, with what the provider has told."""
 
     payment_id: str
+    answer: Answer | None = None
 
 
 class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,6 +4,8 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from backend.clock import parse_rfc3339
 from backend.errors import (
     CircuitOpen,
@@ -17,13 +19,14 @@ from backend.queues import Queue
 from backend.telemetry import logger
 from payments import life_cycle
 from payments.currencies import CURRENCIES
-from payments.provider import Ask, Outcome
+from payments.provider import Answer, Ask, Outcome
 from payments.schema import (
     Operation,
     OperationRequest,
     Payment,
     PaymentListQuery,
     PaymentRequest,
+    SettlePayment,
     Status,
 )
 
@@ -160,6 +163,33 @@ def settle(
     settled = [each for each in current if not life_cycle.due(each)]
     _keep_promises([each for each in settled if each.outbox], payments, queues, now_ms)
     return {each.id for each in settled}
+
+
+def pass_on(answer: Answer, *, queues: Queues) -> None:
+    """Have a worker hear what the provider has told; raises QueueUnavailable: it tells it again."""
+    message = SettlePayment(payment_id=answer.outcome.reference, answer=answer)
+    queues["payments"].send(msgspec.json.encode(message).decode())
+
+
+def hear(answers: Iterable[Answer], *, payments: Payments, queues: Queues, now_ms: int) -> set[str]:
+    """Take over what the provider told unasked; returns the ids of payments to be told again.
+
+    An answer changes what awaits it and nothing else, so it may come twice, late, in any order, or
+    before the answer to the order itself.
+    """
+    missed: set[str] = set()
+    for answer in answers:
+        payment_id = answer.outcome.reference
+        for payment in payments.find_many([payment_id]).values():
+            outcomes = {answer.key: answer.outcome}
+            changed = life_cycle.answered(payment, outcomes, now_ms=now_ms)
+            if changed is payment:
+                continue
+            if payments.replace_all([changed]):
+                _keep_promises([changed], payments, queues, now_ms)
+            else:
+                missed.add(payment_id)
+    return missed
 
 
 def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:

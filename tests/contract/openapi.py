@@ -21,6 +21,7 @@ import api.schema
 import notifications.schema
 import payments.schema
 import payments.views
+import payments.webhooks
 from local import template
 from local.template import Route, Template
 
@@ -115,6 +116,12 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=payments.views.LedgerView, refuses=(404,)
     ),
     "GET /v1/balances": Operation(answer=payments.views.BalancesView),
+    "POST /v1/provider/webhooks": Operation(
+        status=202,
+        answer=dict[str, str],
+        body=payments.webhooks.ProviderEvent,
+        refuses=(400, 401, 413, 415, 422, 503),
+    ),
     "POST /v1/analytics/events": Operation(
         status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
     ),

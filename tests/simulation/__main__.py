@@ -23,7 +23,7 @@ def main() -> int:
         failed += bool(violations)
         happened += history.world.happened
         happened["payments"] += len(history.store.documents)
-        happened["effects"] += len(history.provider.effects)
+        happened["effects"] += len(history.provider.record)
         for violation in violations[:5]:
             sys.stdout.write(f"seed {seed}: {violation}\n")
     took_s = time.monotonic() - started_s

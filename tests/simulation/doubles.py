@@ -1,13 +1,16 @@
 """The store, the queues and the provider in memory, behind the protocols that the service knows."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import msgspec
+from msgspec.structs import replace
+
 from backend.errors import CircuitOpen, QueueUnavailable, StoreUnavailable
 from backend.queues import Depth
-from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome
+from payments.provider import Answer, Ask, ChargeOrder, Effect, MoneyOrder, Outcome, Path
 from payments.schema import Payment
 from tests.simulation.world import World
 
@@ -18,6 +21,14 @@ OUTCOMES: dict[str, Status] = {
     "pm_card_chargeDeclined": "failed",
     "pm_card_authenticationRequired": "requires_action",
 }
+Kind = Literal["charge", "capture", "void", "refund", "confirmation"]
+KINDS: Mapping[Path, Kind] = {
+    "/charges": "charge",
+    "/captures": "capture",
+    "/voids": "void",
+    "/refunds": "refund",
+}
+TOLD = 0.2  # of what no customer has to act on, there is a webhook too
 REFUSED = 0.1  # captures, voids and refunds that the provider refuses for good
 AWAY = StoreUnavailable("simulated")
 UNSENT = QueueUnavailable("simulated")
@@ -29,6 +40,7 @@ class Store:
     def __init__(self, world: World) -> None:
         self.documents: dict[str, Payment] = {}
         self.versions: list[Payment] = []  # every one that was ever stored
+        self.reconciled = 0
         self._world = world
 
     def insert(self, payment: Payment) -> Payment | None:
@@ -77,6 +89,18 @@ class Store:
     def page(self, tenant: str, **_: object) -> list[Payment]:
         raise NotImplementedError
 
+    def all_after(self, payment_id: str, *, limit: int) -> list[Payment]:
+        raise NotImplementedError
+
+    def reconciled_up_to(self) -> int:
+        return self._world.io(lambda: self.reconciled, AWAY)
+
+    def set_reconciled_up_to(self, sequence: int) -> None:
+        def effect() -> None:
+            self.reconciled = sequence
+
+        self._world.io(effect, AWAY)
+
     def guarded(self, payment: Payment) -> bool:
         """Whether the version that this one was made of is still the stored one."""
         return self.documents[payment.id].version == payment.version - 1
@@ -120,6 +144,10 @@ class Queue:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    def send(self, body: str) -> str:
+        self.send_batch([body])
+        return ""
 
     def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
         def effect() -> list[str]:
@@ -171,14 +199,20 @@ class Queue:
 
 
 class Provider:
-    """Has each effect once a key; an answer that is lost leaves its effect behind."""
+    """Has each effect once a key; an answer that is lost leaves its effect behind.
 
-    def __init__(self, world: World) -> None:
-        self.effects: list[tuple[Ask, Outcome]] = []
+    A charge that requires action waits until its customer confirms it, or a void gives it up.
+    """
+
+    def __init__(self, world: World, tell: Callable[[Answer], None]) -> None:
+        self.done: list[tuple[Ask, Outcome]] = []
+        self.record: list[Effect] = []
         self._world = world
+        self._tell = tell  # has a webhook sent
         self._by_key: dict[str, tuple[Ask, Outcome]] = {}
         self._held: dict[str, int] = {}
         self._captured: dict[str, int] = {}
+        self._unconfirmed: dict[str, tuple[Ask, Outcome]] = {}  # by charge
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         if asks and self._world.strikes("open"):
@@ -194,13 +228,13 @@ class Provider:
     def _answer(self, ask: Ask) -> Outcome:
         if ask.key not in self._by_key:
             self._by_key[ask.key] = (ask, self._do(ask))
-            self.effects.append(self._by_key[ask.key])
+            self._note(*self._by_key[ask.key])
         first, outcome = self._by_key[ask.key]
         assert first == ask, "a key was used for another order"
         return outcome
 
     def _do(self, ask: Ask) -> Outcome:
-        order, identity = ask.order, f"x_{len(self.effects) + 1}"
+        order, identity = ask.order, f"x_{len(self.done) + 1}"
         status: Status = "failed"
         captured = False
         if isinstance(order, ChargeOrder):
@@ -209,6 +243,8 @@ class Provider:
             held = status == "succeeded" and not order.capture
             self._held[identity] = order.amount if held else 0
             self._captured[identity] = order.amount if captured else 0
+        elif order.amount == 0:
+            status = "succeeded" if self._unconfirmed.pop(order.charge, None) else "failed"
         elif self._move(ask.path, order):
             status = "succeeded"
         return Outcome(
@@ -219,6 +255,40 @@ class Provider:
             currency=order.currency,
             captured=captured,
         )
+
+    def confirm(self) -> None:
+        """Have the customer of some charge that waits act on it."""
+        if not self._unconfirmed:
+            return
+        charge = self._world.dice.choice(sorted(self._unconfirmed))
+        ask, first = self._unconfirmed.pop(charge)
+        assert isinstance(ask.order, ChargeOrder)
+        status = self._world.dice.choice(("succeeded", "succeeded", "failed"))
+        captured = status == "succeeded" and ask.order.capture
+        taken = self._captured if captured else self._held
+        taken[charge] = ask.order.amount if status == "succeeded" else 0
+        self._world.happened["confirmed"] += 1
+        self._note(ask, replace(first, status=status, captured=captured), "confirmation")
+
+    def effects(self, after: int) -> list[Effect]:
+        return self._world.io(lambda: self.record[after : after + 3], UNSENT)
+
+    def _note(self, ask: Ask, outcome: Outcome, kind: Kind | None = None) -> None:
+        """Write it down; where a customer has to act, or has, a webhook tells of it."""
+        self.done.append((ask, outcome))
+        effect = Effect(
+            sequence=len(self.done),
+            idempotency_key=ask.key,
+            kind=kind or KINDS[ask.path],
+            created_ms=self._world.now_ms,
+            charge=outcome.id if kind else getattr(ask.order, "charge", None),
+            **msgspec.to_builtins(outcome),
+        )
+        self.record.append(effect)
+        if outcome.status == "requires_action":
+            self._unconfirmed[outcome.id] = (ask, outcome)
+        if kind or outcome.status == "requires_action" or self._world.dice.random() < TOLD:
+            self._tell(effect.answer())
 
     def _move(self, path: str, order: MoneyOrder) -> bool:
         left = self._captured if path == "/refunds" else self._held

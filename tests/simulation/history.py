@@ -9,6 +9,8 @@ import msgspec
 
 from backend.errors import BackendError, InvalidRequest, Unavailable
 from payments import ledger, life_cycle, service
+from payments.provider import Answer, Effect, Outcome
+from payments.reconciliation import reconcile_new
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
@@ -16,6 +18,7 @@ from payments.schema import (
     Payment,
     PaymentRequest,
     RefundRequest,
+    SettlePayment,
 )
 from payments.views import as_asked, view
 from tests.simulation.doubles import OUTCOMES, Provider, Queue, Store
@@ -44,7 +47,7 @@ class History:
     def __init__(self, seed: int) -> None:
         self.world = World(seed)
         self.store = Store(self.world)
-        self.provider = Provider(self.world)
+        self.provider = Provider(self.world, self._send_webhook)
         self.queues = {
             name: Queue(self.world, name) for name in ("payments", "analytics", "notifications")
         }
@@ -58,6 +61,8 @@ class History:
         for _ in range(WORKERS):
             self.world.start(self._worker)
         self.world.start(self._relay)
+        self.world.start(self._reconcile)
+        self.world.start(self._customer)
         finished = self.world.run(lambda: self._busy == 0, at_most_ms=LIVE_MS)
         self.world.faults = Faults()
         quiet = finished and self.world.run(self._is_quiet, at_most_ms=QUIET_MS)
@@ -66,7 +71,11 @@ class History:
 
     def _is_quiet(self) -> bool:
         documents = self.store.documents.values()
-        return not self.queues["payments"] and not any(each.outbox for each in documents)
+        return (
+            not self.queues["payments"]
+            and not any(each.outbox for each in documents)
+            and self.store.reconciled == len(self.provider.record)
+        )
 
     # Who acts.
 
@@ -144,7 +153,7 @@ class History:
     def _ask(
         self, key: str, request: PaymentRequest | OperationRequest, payment_id: str
     ) -> tuple[Payment, bytes]:
-        doubles = {"payments": self.store, "queues": self.queues, "now_ms": self.world.now_ms}
+        doubles = self._doubles()
         if isinstance(request, PaymentRequest):
             payment, _ = service.accept(request, key=key, tenant=TENANT, **doubles)  # type: ignore[arg-type]
             return payment, msgspec.json.encode(view(as_asked(payment, None)))
@@ -164,17 +173,22 @@ class History:
             if not messages:
                 self.world.sleep(200)
                 continue
-            ids = {receipt: json.loads(body)["payment_id"] for receipt, body in messages.items()}
+            asked = {
+                receipt: msgspec.json.decode(body, type=SettlePayment)
+                for receipt, body in messages.items()
+            }
+            ids = {receipt: each.payment_id for receipt, each in asked.items()}
             try:
-                self._settle(ids)
+                self._settle(ids, [each.answer for each in asked.values() if each.answer])
             except Crash:
                 self.world.sleep(500)  # the next process; what was in hand comes back by itself
             except BackendError:
                 for receipt in ids:
                     queue.release(receipt)
 
-    def _settle(self, ids: dict[tuple[int, int], str]) -> None:
+    def _settle(self, ids: dict[tuple[int, int], str], answers: list[Answer]) -> None:
         queue = self.queues["payments"]
+        missed = service.hear(answers, **self._doubles())  # type: ignore[arg-type]
         settled = service.settle(
             set(ids.values()),
             payments=self.store,
@@ -184,7 +198,7 @@ class History:
         )
         self.world.io(lambda: None, Unavailable("simulated"))
         for receipt, payment_id in ids.items():
-            if payment_id in settled:
+            if payment_id in settled - missed:
                 queue.delete(receipt)
             else:
                 queue.release(receipt)
@@ -196,6 +210,44 @@ class History:
                 service.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)  # type: ignore[arg-type]
             except (Crash, BackendError):
                 continue
+
+    def _reconcile(self) -> None:
+        while True:
+            self.world.sleep(30_000)
+            try:
+                report = reconcile_new(provider=self.provider, **self._doubles())  # type: ignore[arg-type]
+            except (Crash, BackendError):
+                continue
+            self.journal.contradictions += [
+                f"{each.payment_id}: {each.kind}" for each in report.mismatches
+            ]
+
+    def _customer(self) -> None:
+        """Act on what waits, now and then, at last on everything."""
+        while True:
+            self.world.sleep(self.world.dice.choice((1_000, 20_000, 60_000)))
+            self.provider.confirm()
+
+    def _send_webhook(self, answer: Answer) -> None:
+        """Have the API's function pass it on, again and again until it has; or lose it."""
+        if self.world.strikes("unsent"):
+            return
+        for _ in range(2 if self.world.strikes("resent") else 1):
+            self.world.start(partial(self._deliver, answer))
+
+    def _deliver(self, answer: Answer) -> None:
+        if self.world.strikes("late"):
+            self.world.sleep(self.world.dice.choice((1_000, 90_000)))
+        for _ in range(PATIENCE):
+            try:
+                service.pass_on(answer, queues=self.queues)  # type: ignore[arg-type]
+            except (Crash, BackendError):
+                self.world.sleep(5_000)
+            else:
+                return
+
+    def _doubles(self) -> dict[str, object]:
+        return {"payments": self.store, "queues": self.queues, "now_ms": self.world.now_ms}
 
     # What must hold.
 
@@ -227,30 +279,39 @@ class History:
         return wrong
 
     def _documents_broken(self) -> list[str]:
-        return [
-            f"{each.id} version {each.version}: it does not hold that {violation}"
-            for each in self.store.versions
-            for violation in ledger.violations(each)
-        ] + [
-            f"{each.id} is left {each.status}"
-            for each in self.store.documents.values()
-            if life_cycle.due(each)
-        ]
+        return (
+            [
+                f"{each.id} version {each.version}: it does not hold that {violation}"
+                for each in self.store.versions
+                for violation in ledger.violations(each)
+            ]
+            + [
+                f"{each.id} is left {each.status}"
+                for each in self.store.documents.values()
+                if life_cycle.due(each)
+            ]
+            + [
+                f"{effect.reference} has not heard of its {effect.kind}"
+                for effect in self.provider.record
+                if (payment := self.store.documents.get(effect.reference))
+                and life_cycle.answered(payment, _outcome(effect), now_ms=0) is not payment
+            ]
+        )
 
     def _money_wrong(self) -> list[str]:
         """The provider moved exactly what the documents say, once."""
         moved: dict[str, Counter[str]] = defaultdict(Counter)
         charges: Counter[str] = Counter()
-        for ask, outcome in self.provider.effects:
-            charges[outcome.reference] += ask.path == "/charges"
-            if outcome.status == "succeeded":
-                kind = "/captures" if outcome.captured else ask.path
-                moved[outcome.reference][kind] += outcome.amount
+        for effect in self.provider.record:
+            charges[effect.reference] += effect.kind == "charge"
+            if effect.status == "succeeded":
+                kind = "capture" if effect.captured else effect.kind
+                moved[effect.reference][kind] += effect.amount
         wrong = [f"{each} is charged {count} times" for each, count in charges.items() if count > 1]
         wrong += [f"{each} has no payment" for each in charges if each not in self.store.documents]
         for payment in self.store.documents.values():
             ours = (payment.amount_captured, payment.amount_refunded)
-            theirs = (moved[payment.id]["/captures"], moved[payment.id]["/refunds"])
+            theirs = (moved[payment.id]["capture"], moved[payment.id]["refund"])
             if ours != theirs:
                 wrong.append(f"{payment.id}: captured and refunded {ours}, provider {theirs}")
             if payment.status == "failed" and moved[payment.id]:
@@ -271,3 +332,7 @@ class History:
             if event.type in ("payment.succeeded", "payment.failed", "payment.refunded")
             and f"{payment.id}.{event.n}" not in heard
         ]
+
+
+def _outcome(effect: Effect) -> dict[str, Outcome]:
+    return {effect.idempotency_key: effect.answer().outcome}

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from payments import ledger, life_cycle, service
+from payments import ledger, life_cycle, reconciliation, service
 from payments.provider import Ask, Outcome
 from payments.schema import Payment, PaymentRequest
 from tests.simulation.doubles import Provider, Store
@@ -173,6 +173,35 @@ def a_capture_that_leaves_the_payment_open_to_another() -> Iterator[None]:
         return replace(changed, status=payment.status)
 
     with patch.object(life_cycle, "requested", mutant):
+        yield
+
+
+@_mutant
+def an_answer_heard_again_when_it_is_known() -> Iterator[None]:
+    awaited = life_cycle.awaited
+
+    def mutant(payment: Payment) -> list[Ask]:
+        return awaited(replace(payment, ledger=(), failure=None, status="requires_action"))
+
+    with patch.object(life_cycle, "awaited", mutant):
+        yield
+
+
+@_mutant
+def a_webhook_that_is_the_only_way_to_hear() -> Iterator[None]:
+    with patch.object(reconciliation, "_missed", lambda payment, effects: []):
+        yield
+
+
+@_mutant
+def a_refused_cancel_that_forgets_what_the_customer_did() -> Iterator[None]:
+    refused = life_cycle._refused
+
+    def mutant(payment: Payment, *arguments: object) -> Payment:
+        before = "requires_capture" if payment.amount_held else "requires_action"
+        return replace(refused(payment, *arguments), status=before)  # type: ignore[arg-type]
+
+    with patch.object(life_cycle, "_refused", mutant):
         yield
 
 

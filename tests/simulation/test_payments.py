@@ -34,7 +34,7 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
         assert history.run() == [], f"again: python -m tests.simulation --seed {seed} --seeds 1"
 
         happened += history.world.happened
-        happened["effects"] += len(history.provider.effects)
+        happened["effects"] += len(history.provider.record)
 
     for fault in (
         "crash",
@@ -45,6 +45,10 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
         "open",
         "wiped",
         "redelivered",
+        "confirmed",
+        "unsent",
+        "resent",
+        "late",
     ):
         assert happened[fault], f"no {fault} happened, so nothing is proven about it"
     assert happened["effects"] > SEEDS / BLOCKS
@@ -67,4 +71,4 @@ def test_the_same_seed_is_the_same_history():
     first, second = History(7), History(7)
 
     assert (first.run(), first.store.versions) == (second.run(), second.store.versions)
-    assert first.provider.effects == second.provider.effects
+    assert first.provider.record == second.provider.record

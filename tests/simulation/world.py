@@ -34,6 +34,9 @@ class Faults:
     duplicated: float = 0.0  # of a message
     open: float = 0.0  # the breaker in front of the provider
     wiped: float = 0.0  # the queues lose all they hold
+    unsent: float = 0.0  # a webhook that never comes
+    resent: float = 0.0  # a webhook that comes once more
+    late: float = 0.0  # a webhook that others overtake
 
     @classmethod
     def of(cls, dice: random.Random) -> "Faults":
@@ -48,6 +51,9 @@ class Faults:
             duplicated=some(0.3),
             open=some(0.4),
             wiped=dice.choice((0.0, 0.0, 0.002)),
+            unsent=some(0.5),
+            resent=some(0.5),
+            late=some(0.5),
         )
 
 

@@ -1,5 +1,7 @@
 """The reconciler sees every difference between our payments and the provider's own record."""
 
+from typing import Any
+
 import pytest
 
 from payments import reconciliation
@@ -42,9 +44,9 @@ class Record:
 
 
 class Documents:
-    """A store of these payments."""
+    """A store of these payments, as far as they are read."""
 
-    def __init__(self, *payments):
+    def __init__(self, *payments: Any) -> None:
         self._payments = {each.id: each for each in payments}
         self.sequence = 0
 
@@ -81,8 +83,10 @@ def test_a_payment_and_its_effects_that_agree_are_no_difference():
 
 
 def test_a_whole_run_finds_what_only_one_side_knows():
+    documents: Any = Documents(PAYMENT)
+
     report = reconciliation.reconcile_all(
-        payments=Documents(PAYMENT),
+        payments=documents,
         provider=Record(_effect(reference="pay_nobody")),
         now_ms=1_000_000,
     )
@@ -94,15 +98,18 @@ def test_a_whole_run_finds_what_only_one_side_knows():
 
 
 def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_young():
-    documents = Documents(PAYMENT)
+    documents: Any = Documents(PAYMENT)
     young = _refund(sequence=2, created_ms=1_000_000)
     record = Record(_effect(), young)
 
-    first = reconciliation.reconcile_new(payments=documents, provider=record, now_ms=1_000_000)
-    second = reconciliation.reconcile_new(payments=documents, provider=record, now_ms=2_000_000)
-    third = reconciliation.reconcile_new(payments=documents, provider=record, now_ms=2_000_000)
+    reports = [
+        reconciliation.reconcile_new(
+            payments=documents, provider=record, queues={}, now_ms=now_s * 1_000
+        )
+        for now_s in (1_000, 2_000, 2_000)
+    ]
 
-    assert [each.effects for each in (first, second, third)] == [1, 1, 0]
+    assert [each.effects for each in reports] == [1, 1, 0]
 
 
 def test_the_reconciler_compares_the_store_with_the_provider_and_logs_a_difference(

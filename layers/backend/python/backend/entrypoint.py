@@ -57,6 +57,12 @@ class Call:
         """The Lambda context of the invocation."""
         return self.request.lambda_context
 
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it was sent."""
+        raw = self.request.raw_body
+        return raw.encode() if isinstance(raw, str) else bytes(raw)
+
     def body(self, shape: type[T], *, may_be_empty: bool = False) -> T:
         """Return the JSON body as `shape`; raises InvalidRequest.
 
