@@ -90,6 +90,7 @@ def variables(
         "QUEUE_BACKEND": "redis",
         "PROVIDER_URL": f"http://127.0.0.1:{ports.provider}",
         "SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
+        "WEBHOOKS_TO_LOOPBACK": "yes",
         INVOKE_URL: f"http://127.0.0.1:{ports.invoke}",
     }
     if "TOKEN_PRIVATE_KEY" not in environ:

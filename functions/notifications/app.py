@@ -11,6 +11,7 @@ from backend.settings import settings
 from backend.telemetry import logger, metrics_of
 from notifications import delivery, service, store, waiting
 from notifications.channels import Channel
+from notifications.endpoint_routes import routes
 from notifications.schema import (
     NotificationListQuery,
     NotificationMessage,
@@ -22,9 +23,14 @@ from notifications.schema import (
 from notifications.smtp import SmtpSender
 
 app = api("notifications")
+app.register_blueprint(routes)
 metrics = metrics_of("notifications")
 queue = queues.connect(settings.notifications_queue_url)
-queue_of = {"email": queue, "sms": queue}
+queue_of = {
+    "email": queue,
+    "sms": queue,
+    "webhook": queues.connect(settings.webhooks_queue_url),
+}
 channels: dict[str, Channel] = {
     "email": SmtpSender(settings.smtp_url, mail_from=settings.mail_from),
 }

@@ -86,6 +86,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     claim: str | None = None  # of the batch that sends it, or was the last to
     attempts: tuple[Attempt, ...] = ()
     wake_ms: int | UnsetType = UNSET  # when the relay sends its message, only if it has to wait
+    log: str | UnsetType = UNSET  # orders an endpoint's deliveries; others are in no such list
 
 
 class Queued(Struct, frozen=True, kw_only=True):

@@ -8,12 +8,13 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from backend.store import Document, collection, duplicates, opened_early, store_errors
-from notifications.life_cycle import NEVER_MS
+from notifications.life_cycle import LOST_MS, NEVER_MS
 from notifications.schema import Attempt, Notification
 
 INDEXES = (
     IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
     IndexModel([("wake_ms", 1)], name="waiting", sparse=True),
+    IndexModel([("log", 1)], name="deliveries", sparse=True),
 )
 
 
@@ -42,6 +43,35 @@ def page(tenant: str, *, limit: int, after: Notification | None) -> list[Notific
     with store_errors():
         found = _notifications().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
         return [msgspec.convert(document, Notification) for document in found]
+
+
+def insert_all(notifications: Sequence[Notification]) -> None:
+    """Store those that do not exist yet."""
+    with store_errors():
+        try:
+            _notifications().insert_many([_document(each) for each in notifications], ordered=False)
+        except BulkWriteError as error:
+            duplicates(error)
+
+
+def deliveries(endpoint_id: str, *, limit: int, after: Notification | None) -> list[Notification]:
+    """Return up to `limit` deliveries to an endpoint, newest first, older than `after`."""
+    end = f"{endpoint_id}0" if after is None else after.log  # "0" comes after "/"
+    with store_errors():
+        found = _notifications().find(
+            {"log": {"$gt": f"{endpoint_id}/", "$lt": end}}, sort=[("log", -1)], limit=limit
+        )
+        return [msgspec.convert(document, Notification) for document in found]
+
+
+def reopen(notification_id: str, *, now_ms: int) -> bool:
+    """Have a notification sent again that was delivered or has failed; False where it was not."""
+    with store_errors():
+        result = _notifications().update_one(
+            {"_id": notification_id, "status": {"$in": ["delivered", "failed"]}},
+            {"$set": {"status": "queued", "claimable_at_ms": now_ms, "wake_ms": now_ms + LOST_MS}},
+        )
+        return result.modified_count == 1
 
 
 def cancel(tenant: str, notification_id: str) -> Notification | None:

@@ -56,6 +56,17 @@ class PaymentReceipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return {"amount": f"{self.currency} {amount}", "payment_id": self.payment_id}
 
 
+class EndpointDisabled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Variables of `webhook_endpoint_disabled`."""
+
+    endpoint_id: Words
+    url: Annotated[str, Meta(max_length=2_048)]
+    reason: Words
+
+    def values(self) -> Mapping[str, str]:
+        return {"endpoint_id": self.endpoint_id, "url": self.url, "reason": self.reason}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """One version of a template; what was rendered from an older one stays as it was."""
@@ -81,6 +92,16 @@ TEMPLATES = {
         subject="Your receipt for {amount}",
         text="Thank you for your payment of {amount}.\n\nReference: {payment_id}\n",
         html="<p>Thank you for your payment of {amount}.</p>\n<p>Reference: {payment_id}</p>\n",
+    ),
+    "webhook_endpoint_disabled": Template(
+        version=1,
+        variables=EndpointDisabled,
+        subject="Your webhook endpoint {endpoint_id} is disabled",
+        text="No more webhooks are sent to {url}.\n\n{reason}\n\n"
+        "When it works again, enable it: POST /v1/webhook-endpoints/{endpoint_id}/enable\n",
+        html="<p>No more webhooks are sent to {url}.</p>\n<p>{reason}</p>\n"
+        "<p>When it works again, enable it: "
+        "<code>POST /v1/webhook-endpoints/{endpoint_id}/enable</code></p>\n",
     ),
 }
 

@@ -7,6 +7,7 @@ import msgspec
 from chalice.app import Response
 
 from backend import queues
+from backend.audience import Announcer
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register
@@ -28,9 +29,11 @@ from payments.views import as_asked, balances_view, ledger_view, refund_view, vi
 app = api("payments")
 metrics = metrics_of("payments")
 provider = Provider(settings.provider_url, timeout_ms=settings.provider_timeout_ms)
-outgoing = {
+outgoing: service.Queues = {
     "payments": queues.connect(settings.payments_queue_url),
-    "analytics": queues.connect(settings.analytics_queue_url),
+    "analytics": Announcer(
+        queues.connect(settings.analytics_queue_url), queues.connect(settings.webhooks_queue_url)
+    ),
     "notifications": queues.connect(settings.notifications_queue_url),
 }
 

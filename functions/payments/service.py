@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from backend.audience import Sender
 from backend.clock import parse_rfc3339
 from backend.errors import (
     CircuitOpen,
@@ -15,7 +16,6 @@ from backend.errors import (
     QueueFull,
     QueueUnavailable,
 )
-from backend.queues import Queue
 from backend.telemetry import logger
 from payments import life_cycle
 from payments.currencies import CURRENCIES
@@ -70,7 +70,7 @@ class Provider(Protocol):
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]: ...
 
 
-Queues = Mapping[str, Queue]  # by the names that an outbox uses
+Queues = Mapping[str, Sender]  # by the names that an outbox uses
 
 
 def accept(

@@ -18,6 +18,7 @@ import msgspec
 
 import analytics.schema
 import api.schema
+import notifications.endpoints
 import notifications.schema
 import payments.schema
 import payments.views
@@ -149,6 +150,33 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "POST /v1/notifications/{notification_id}/cancel": Operation(
         answer=notifications.schema.NotificationView, refuses=(404, 409)
+    ),
+    "POST /v1/webhook-endpoints": Operation(
+        status=201,
+        answer=notifications.endpoints.EndpointView,
+        body=notifications.endpoints.EndpointRequest,
+        refuses=(409,),
+    ),
+    "GET /v1/webhook-endpoints": Operation(answer=notifications.endpoints.EndpointPage),
+    "GET /v1/webhook-endpoints/{endpoint_id}": Operation(
+        answer=notifications.endpoints.EndpointView, refuses=(404,)
+    ),
+    "DELETE /v1/webhook-endpoints/{endpoint_id}": Operation(
+        answer=notifications.endpoints.Deleted, refuses=(404,)
+    ),
+    "POST /v1/webhook-endpoints/{endpoint_id}/rotate-secret": Operation(
+        answer=notifications.endpoints.EndpointView, refuses=(404, 409)
+    ),
+    "POST /v1/webhook-endpoints/{endpoint_id}/enable": Operation(
+        answer=notifications.endpoints.EndpointView, refuses=(404, 409)
+    ),
+    "GET /v1/webhook-endpoints/{endpoint_id}/deliveries": Operation(
+        answer=notifications.schema.NotificationPage,
+        query=notifications.schema.NotificationListQuery,
+        refuses=(404,),
+    ),
+    "POST /v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}/resend": Operation(
+        status=202, answer=notifications.schema.Queued, refuses=(404, 409)
     ),
 }
 IDEMPOTENCY_KEY = {

@@ -38,7 +38,7 @@ def test_a_message_is_given_up_after_five_receives_and_kept_fourteen_days(templa
 
 
 def test_every_worker_has_a_bound_and_reports_single_failures(template):
-    assert len(template.mappings) == 3
+    assert len(template.mappings) == 4
     assert all(each.maximum_concurrency and each.report_failures for each in template.mappings)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from chalice.app import Chalice, Request, Response
+from chalice.app import Blueprint, Chalice, Request, Response
 
 from backend import strict_json
 from backend.errors import (
@@ -113,7 +113,9 @@ def api(name: str) -> Chalice:
     return app
 
 
-def endpoint(app: Chalice, scope: str | None = None) -> Callable[[Callable[..., Response]], View]:
+def endpoint(
+    app: Chalice | Blueprint, scope: str | None = None
+) -> Callable[[Callable[..., Response]], View]:
     """Make a function of a Call a view of `app`; `scope` None means open to everybody."""
 
     def decorate(view: Callable[..., Response]) -> View:

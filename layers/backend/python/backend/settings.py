@@ -59,6 +59,12 @@ def _webhook_secret(value: str) -> str:
     return value
 
 
+def _yes_or_no(value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise ValueError("must be yes or no")
+    return value == "yes"
+
+
 def _queue_backend(value: str) -> Literal["redis", "sqs"]:
     match value:
         case "redis" | "sqs":
@@ -124,6 +130,12 @@ class Settings:
     )
     notifications_queue_url: str = _setting(
         _HTTP, "http://sqs.local/000000000000/notifications", "Queue of messages to deliver"
+    )
+    webhooks_queue_url: str = _setting(
+        _HTTP, "http://sqs.local/000000000000/webhooks", "Queue of events and webhooks to send"
+    )
+    webhooks_to_loopback: bool = _setting(
+        _yes_or_no, "no", "Whether webhooks may go to this machine, also by plain HTTP: yes or no"
     )
     provider_url: str = _setting(_HTTP, "http://127.0.0.1:5090", "Payment provider")
     provider_timeout_ms: int = _setting(_count, "2000", "Longest wait for one provider answer, ms")

@@ -1,0 +1,100 @@
+"""The routes of webhook endpoints; `notifications.app` serves them."""
+
+from chalice.app import Blueprint, Response
+
+from backend import queues
+from backend.clock import now_ms
+from backend.entrypoint import Call, endpoint, reply
+from backend.settings import settings
+from notifications import deliveries, endpoint_store, endpoints, schema, store
+from notifications.endpoints import Deleted, EndpointPage, EndpointRequest, view
+from notifications.schema import NotificationListQuery, NotificationPage, Queued
+
+routes = Blueprint(__name__)
+queue = queues.connect(settings.webhooks_queue_url)
+
+
+@routes.route("/v1/webhook-endpoints", methods=["POST"])
+@endpoint(routes, "notifications:write")
+def create_webhook_endpoint(call: Call) -> Response:
+    """Have events sent to a URL; the answer is the only one that shows the secret."""
+    made = endpoints.create(
+        call.body(EndpointRequest),
+        tenant=call.caller.tenant,
+        endpoints=endpoint_store,
+        loopback_allowed=settings.webhooks_to_loopback,
+        now_ms=now_ms(),
+    )
+    headers = {"Location": f"/v1/webhook-endpoints/{made.id}"}
+    return reply(view(made, now_ms=now_ms(), with_secret=True), status=201, headers=headers)
+
+
+@routes.route("/v1/webhook-endpoints", methods=["GET"])
+@endpoint(routes, "notifications:read")
+def list_webhook_endpoints(call: Call) -> Response:
+    """List the endpoints, newest first."""
+    found = endpoints.newest(tenant=call.caller.tenant, endpoints=endpoint_store)
+    return reply(EndpointPage(data=[view(each, now_ms=now_ms()) for each in found]))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}", methods=["GET"])
+@endpoint(routes, "notifications:read")
+def get_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
+    """Show an endpoint, without its secret."""
+    return reply(view(_found(call, endpoint_id), now_ms=now_ms()))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}", methods=["DELETE"])
+@endpoint(routes, "notifications:write")
+def delete_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
+    """Delete an endpoint; what is still to be sent there fails."""
+    endpoints.delete(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)
+    return reply(Deleted(id=endpoint_id))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}/rotate-secret", methods=["POST"])
+@endpoint(routes, "notifications:write")
+def rotate_webhook_secret(call: Call, endpoint_id: str) -> Response:
+    """Give an endpoint a new secret; for a day the old one signs too."""
+    rotated = endpoints.rotate(
+        endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store, now_ms=now_ms()
+    )
+    return reply(view(rotated, now_ms=now_ms(), with_secret=True))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}/enable", methods=["POST"])
+@endpoint(routes, "notifications:write")
+def enable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
+    """Send to a disabled endpoint again, from the next event on."""
+    enabled = endpoints.enable(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)
+    return reply(view(enabled, now_ms=now_ms()))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}/deliveries", methods=["GET"])
+@endpoint(routes, "notifications:read")
+def list_webhook_deliveries(call: Call, endpoint_id: str) -> Response:
+    """List what was sent to an endpoint, newest first, with each attempt."""
+    page, has_more = deliveries.newest(
+        call.query(NotificationListQuery), endpoint=_found(call, endpoint_id), deliveries=store
+    )
+    return reply(NotificationPage(data=[schema.view(each) for each in page], has_more=has_more))
+
+
+@routes.route(
+    "/v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}/resend", methods=["POST"]
+)
+@endpoint(routes, "notifications:write")
+def resend_webhook(call: Call, endpoint_id: str, notification_id: str) -> Response:
+    """Send a delivery that is over once more, under the same webhook-id."""
+    deliveries.resend(
+        notification_id,
+        endpoint=_found(call, endpoint_id),
+        deliveries=store,
+        queue=queue,
+        now_ms=now_ms(),
+    )
+    return reply(Queued(id=notification_id), status=202)
+
+
+def _found(call: Call, endpoint_id: str) -> endpoints.Endpoint:
+    return endpoints.find(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)

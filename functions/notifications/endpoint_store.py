@@ -1,0 +1,87 @@
+"""Where webhook endpoints live: one document each."""
+
+from collections.abc import Collection
+
+import msgspec
+from pymongo import IndexModel
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import DuplicateKeyError
+
+from backend import audience
+from backend.store import Document, collection, store_errors
+from notifications.endpoints import Endpoint
+
+INDEXES = (IndexModel([("tenant", 1), ("place", 1)], name="places", unique=True),)
+
+
+def insert(endpoint: Endpoint) -> bool:
+    """Store a new endpoint; False where its place was taken meanwhile."""
+    with store_errors():
+        try:
+            _endpoints().insert_one(_document(endpoint))
+        except DuplicateKeyError:
+            return False
+    return True
+
+
+def of(tenants: Collection[str]) -> list[Endpoint]:
+    """Return all endpoints of these tenants."""
+    with store_errors():
+        found = _endpoints().find({"tenant": {"$in": list(tenants)}})
+        return [msgspec.convert(document, Endpoint) for document in found]
+
+
+def find(tenant: str, endpoint_id: str) -> Endpoint | None:
+    """Return an endpoint of this tenant."""
+    with store_errors():
+        document = _endpoints().find_one({"_id": endpoint_id, "tenant": tenant})
+        return None if document is None else msgspec.convert(document, Endpoint)
+
+
+def find_many(endpoint_ids: Collection[str]) -> dict[str, Endpoint]:
+    """Return the endpoints with these ids, by id; what does not exist is left out."""
+    with store_errors():
+        found = _endpoints().find({"_id": {"$in": list(endpoint_ids)}})
+        return {document["_id"]: msgspec.convert(document, Endpoint) for document in found}
+
+
+def delete(tenant: str, endpoint_id: str) -> bool:
+    """Delete an endpoint of this tenant; tells whether there was one."""
+    with store_errors():
+        result = _endpoints().delete_one({"_id": endpoint_id, "tenant": tenant})
+        return result.deleted_count == 1
+
+
+def replace(before: Endpoint, after: Endpoint) -> bool:
+    """Store `after` unless secret or state are not those of `before` any more."""
+    seen = ("_id", "secret", "disabled_because")
+    document = _document(before)
+    with store_errors():
+        result = _endpoints().replace_one({name: document[name] for name in seen}, _document(after))
+        return result.matched_count == 1
+
+
+def set_failing_since(endpoint_id: str, before_ms: int | None, after_ms: int | None) -> None:
+    """Note since when deliveries fail, unless somebody has noted something else meanwhile."""
+    with store_errors():
+        _endpoints().update_one(
+            {"_id": endpoint_id, "failing_since_ms": before_ms},
+            {"$set": {"failing_since_ms": after_ms}},
+        )
+
+
+def disable(endpoint_id: str, *, because: str) -> None:
+    """Send nothing there any more; the first reason stays."""
+    with store_errors():
+        _endpoints().update_one(
+            {"_id": endpoint_id, "disabled_because": None}, {"$set": {"disabled_because": because}}
+        )
+
+
+def _endpoints() -> MongoCollection[Document]:
+    return collection(audience.ENDPOINTS, INDEXES)
+
+
+def _document(endpoint: Endpoint) -> Document:
+    document: Document = msgspec.to_builtins(endpoint)
+    return document

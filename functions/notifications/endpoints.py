@@ -1,0 +1,201 @@
+"""Webhook endpoints of tenants: where their events are sent, with which secret, and how it goes."""
+
+import base64
+import secrets
+from collections.abc import Collection
+from typing import Annotated, Literal, Protocol
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec.structs import replace
+
+from backend import egress
+from backend.clock import rfc3339
+from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
+from backend.shapes import Email
+from notifications import signing
+
+ENDPOINTS_MAX = 10  # of a tenant: each event is sent to as many
+CREATE_ATTEMPTS = 5  # each is lost only to another endpoint that was created meanwhile
+OLD_SECRET_MS = 86_400_000  # how long the old secret signs too: a day to change the receiver
+GIVEN_UP_AFTER_MS = 5 * 86_400_000  # of failures only; longer than the schedule of one delivery
+
+EventType = Literal["payment.succeeded", "payment.failed", "payment.canceled", "payment.refunded"]
+Url = Annotated[str, Meta(max_length=egress.URL_CHARS_MAX)]
+
+
+class EndpointRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/webhook-endpoints; without `events` it gets all."""
+
+    url: Url
+    events: Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=16)] | None = None
+    contact: Annotated[Email, Meta(description="Is told when it is disabled")] | None = None
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """One endpoint as it is stored."""
+
+    id: str = field(name="_id")
+    tenant: str
+    place: int  # among the tenant's, from 0; unique, so that there cannot be more than places
+    url: str
+    events: tuple[str, ...]  # none means all
+    contact: str | None
+    created_ms: int
+    secret: str
+    old_secret: str | None = None
+    old_secret_until_ms: int = 0
+    disabled_because: str | None = None
+    failing_since_ms: int | None = None  # no delivery has succeeded since
+
+    def wants(self, event_type: str) -> bool:
+        """Tell whether events of this type are sent here."""
+        return self.disabled_because is None and (not self.events or event_type in self.events)
+
+    def secrets(self, *, now_ms: int) -> list[str]:
+        """Return the secrets to sign with, the new one first."""
+        if self.old_secret is None or now_ms >= self.old_secret_until_ms:
+            return [self.secret]
+        return [self.secret, self.old_secret]
+
+
+class EndpointView(Struct, frozen=True, kw_only=True):
+    """An endpoint as clients see it; the secret only when it was made."""
+
+    id: str
+    url: str
+    events: list[str] | None
+    contact: str | None
+    status: Literal["enabled", "disabled"]
+    created_at: str
+    disabled_because: str | UnsetType = UNSET
+    failing_since: str | UnsetType = UNSET
+    old_secret_until: str | UnsetType = UNSET
+    secret: str | UnsetType = UNSET
+
+
+class EndpointPage(Struct, frozen=True, kw_only=True):
+    """All endpoints of a tenant, newest first."""
+
+    data: list[EndpointView]
+    has_more: Literal[False] = False
+
+
+class Deleted(Struct, frozen=True, kw_only=True):
+    """The answer to a deletion."""
+
+    id: str
+    deleted: Literal[True] = True
+
+
+class Endpoints(Protocol):
+    """The store of endpoints; `notifications.endpoint_store` says what each function guarantees."""
+
+    def insert(self, endpoint: Endpoint) -> bool: ...
+
+    def of(self, tenants: Collection[str]) -> list[Endpoint]: ...
+
+    def find(self, tenant: str, endpoint_id: str) -> Endpoint | None: ...
+
+    def delete(self, tenant: str, endpoint_id: str) -> bool: ...
+
+    def replace(self, before: Endpoint, after: Endpoint) -> bool: ...
+
+
+def create(
+    request: EndpointRequest,
+    *,
+    tenant: str,
+    endpoints: Endpoints,
+    loopback_allowed: bool,
+    now_ms: int,
+) -> Endpoint:
+    """Store a new endpoint; raises InvalidRequest, and InvalidState where there are too many."""
+    try:
+        egress.parse(request.url, loopback_allowed=loopback_allowed)
+    except egress.UrlRefused as error:
+        raise InvalidRequest(str(error), code="url_not_allowed", param="url") from error
+    for _ in range(CREATE_ATTEMPTS):
+        others = endpoints.of([tenant])
+        if any(each.url == request.url for each in others):
+            raise InvalidState("There is an endpoint with this URL.", code="endpoint_exists")
+        free = sorted(set(range(ENDPOINTS_MAX)) - {each.place for each in others})
+        if not free:
+            raise InvalidState(
+                f"There are {ENDPOINTS_MAX} endpoints; delete one first.", code="too_many_endpoints"
+            )
+        endpoint = Endpoint(
+            id="we_" + base64.b32encode(secrets.token_bytes(16)).decode().lower().rstrip("="),
+            tenant=tenant,
+            place=free[0],
+            url=request.url,
+            events=request.events or (),
+            contact=request.contact,
+            created_ms=now_ms,
+            secret=signing.new_secret(),
+        )
+        if endpoints.insert(endpoint):
+            return endpoint
+    raise Conflict("Endpoints are created all the time just now; retry.")
+
+
+def newest(*, tenant: str, endpoints: Endpoints) -> list[Endpoint]:
+    """Return a tenant's endpoints, newest first."""
+    return sorted(endpoints.of([tenant]), key=lambda each: (-each.created_ms, each.id))
+
+
+def find(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
+    """Return an endpoint of this tenant; raises NotFound."""
+    endpoint = endpoints.find(tenant, endpoint_id)
+    if endpoint is None:
+        raise NotFound("There is no such webhook endpoint.", param="endpoint_id")
+    return endpoint
+
+
+def delete(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> None:
+    """Delete an endpoint; what is still to be sent there fails. Raises NotFound."""
+    if not endpoints.delete(tenant, endpoint_id):
+        raise NotFound("There is no such webhook endpoint.", param="endpoint_id")
+
+
+def rotate(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) -> Endpoint:
+    """Give an endpoint a new secret; for a day the old one signs too. Raises NotFound."""
+    before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
+    after = replace(
+        before,
+        secret=signing.new_secret(),
+        old_secret=before.secret,
+        old_secret_until_ms=now_ms + OLD_SECRET_MS,
+    )
+    return _replaced(before, after, endpoints)
+
+
+def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
+    """Send there again, from the next event on; raises NotFound."""
+    before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
+    return _replaced(
+        before, replace(before, disabled_because=None, failing_since_ms=None), endpoints
+    )
+
+
+def view(endpoint: Endpoint, *, now_ms: int, with_secret: bool = False) -> EndpointView:
+    """Return what a client sees of `endpoint`."""
+    is_rotating = now_ms < endpoint.old_secret_until_ms
+    failing_ms = endpoint.failing_since_ms
+    return EndpointView(
+        id=endpoint.id,
+        url=endpoint.url,
+        events=list(endpoint.events) or None,
+        contact=endpoint.contact,
+        status="disabled" if endpoint.disabled_because else "enabled",
+        created_at=rfc3339(endpoint.created_ms),
+        disabled_because=endpoint.disabled_because or UNSET,
+        failing_since=UNSET if failing_ms is None else rfc3339(failing_ms),
+        old_secret_until=rfc3339(endpoint.old_secret_until_ms) if is_rotating else UNSET,
+        secret=endpoint.secret if with_secret else UNSET,
+    )
+
+
+def _replaced(before: Endpoint, after: Endpoint, endpoints: Endpoints) -> Endpoint:
+    if not endpoints.replace(before, after):
+        raise Conflict("The endpoint was changed by somebody else meanwhile; retry.")
+    return after

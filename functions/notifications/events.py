@@ -1,0 +1,100 @@
+"""Events of other domains: each becomes a notification for every endpoint that wants it."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from backend.audience import Sender
+from backend.clock import rfc3339
+from notifications import life_cycle
+from notifications.endpoints import Endpoint, Endpoints
+from notifications.schema import Notification, Rendered
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """An event as its domain announces it; its id is its object's id, a dot and a number."""
+
+    event_id: str
+    name: str
+    occurred_at_ms: int
+    value: int | None = None
+    properties: Mapping[str, Any] = {}
+
+
+class WebhookMessage(Struct, frozen=True, kw_only=True):
+    """The message that asks for one delivery, or brings a tenant's events to be delivered."""
+
+    id: str | None = None
+    tenant: str | None = None
+    events: tuple[Event, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.id is None) == (self.tenant is None):
+            raise ValueError("a message has either an id, or a tenant and events")
+
+
+class Deliveries(Protocol):
+    """The store of notifications; `notifications.store` says what the function guarantees."""
+
+    def insert_all(self, notifications: Sequence[Notification]) -> None: ...
+
+
+def fan_out(
+    messages: Iterable[WebhookMessage],
+    *,
+    endpoints: Endpoints,
+    deliveries: Deliveries,
+    queue: Sender,
+    now_ms: int,
+) -> int:
+    """Make the deliveries that these messages' events call for; returns how many.
+
+    They are stored before their messages are sent, under ids that follow from event and endpoint:
+    a message that comes twice makes nothing new.
+    """
+    announced = [(each.tenant, event) for each in messages if each.tenant for event in each.events]
+    if not announced:
+        return 0
+    found = endpoints.of({tenant for tenant, _ in announced})
+    made = [
+        delivery(event, endpoint, now_ms=now_ms)
+        for tenant, event in announced
+        for endpoint in found
+        if endpoint.tenant == tenant and endpoint.wants(event.name)
+    ]
+    if made:
+        deliveries.insert_all(made)
+        queue.send_batch([msgspec.json.encode({"id": each.id}).decode() for each in made])
+    return len(made)
+
+
+def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
+    """Return the notification that takes `event` to `endpoint`, ready to be sent."""
+    digest = hashlib.sha256(f"{endpoint.id}|{event.event_id}".encode()).digest()
+    notification_id = "ntf_" + base64.b32encode(digest).decode().lower()[:26]
+    notification = Notification(
+        id=notification_id,
+        tenant=endpoint.tenant,
+        fingerprint=event.event_id,
+        created_ms=now_ms,
+        channel="webhook",
+        to=endpoint.id,
+        rendered=Rendered(
+            template=event.name, version=1, subject=event.name, text=_body(event), html=""
+        ),
+        log=f"{endpoint.id}/{now_ms:013d}/{notification_id}",
+    )
+    return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
+
+
+def _body(event: Event) -> str:
+    """Return what is sent: thin, because the object itself can be read, as it is by then."""
+    domain, _, _ = event.name.partition(".")
+    object_id, _, _ = event.event_id.partition(".")
+    data = {f"{domain}_id": object_id, "amount": event.value, **event.properties}
+    content = {"type": event.name, "timestamp": rfc3339(event.occurred_at_ms), "data": data}
+    return msgspec.json.encode(content).decode()

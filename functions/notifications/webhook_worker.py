@@ -1,0 +1,53 @@
+"""The worker of the webhooks queue: it makes deliveries of events and attempts those due.
+
+Apart from the other channels' worker, because strangers' servers may take ten seconds to answer.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from backend import queues
+from backend.clock import now_ms
+from backend.egress import Egress
+from backend.entrypoint import Record, consumer
+from backend.settings import settings
+from backend.telemetry import metrics_of
+from notifications import delivery, endpoint_store, events, store
+from notifications.events import WebhookMessage
+from notifications.schema import NotificationMessage
+from notifications.webhooks import WebhookChannel
+
+CLAIM_MS = 40_000  # twice the function's time-out: who claimed that long ago was killed by it
+
+metrics = metrics_of("notifications")
+queue = queues.connect(settings.webhooks_queue_url)
+channel = WebhookChannel(
+    endpoint_store,
+    Egress(loopback_allowed=settings.webhooks_to_loopback),
+    notify=queues.connect(settings.notifications_queue_url).send,
+)
+
+
+@consumer("notifications", WebhookMessage)
+def worker(records: Sequence[Record]) -> Iterable[str]:
+    """Make the deliveries that events call for, and attempt those that these messages name."""
+    events.fan_out(
+        [record.body for record in records],
+        endpoints=endpoint_store,
+        deliveries=store,
+        queue=queue,
+        now_ms=now_ms(),
+    )
+    ids = {record.message_id: record.body.id for record in records if record.body.id}
+    if not ids:
+        return []
+    settled, changed = delivery.deliver(
+        [NotificationMessage(id=each) for each in set(ids.values())],
+        notifications=store,
+        channels={"webhook": channel},
+        queues={"webhook": queue},
+        now_ms=now_ms(),
+        claim_ms=CLAIM_MS,
+    )
+    metrics.count("WebhooksDelivered", sum(each.status == "delivered" for each in changed))
+    metrics.count("WebhooksFailed", sum(each.status == "failed" for each in changed))
+    return [message_id for message_id, each in ids.items() if each not in settled]

@@ -1,0 +1,81 @@
+"""Who hears of events: analytics of all, webhooks of those whose tenant has an endpoint."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from backend.queues import Depth
+from backend.store import collection, store_errors
+
+ENDPOINTS = "webhook_endpoints"  # the collection, which notifications writes
+FRESH_S = 5.0  # so long a tenant's first endpoint may miss events; a look-up for each would be dear
+TENANTS_MAX = 10_000  # remembered, about 1 MB
+
+
+class _Event(msgspec.Struct):
+    tenant: str
+
+
+_tenant_of = msgspec.json.Decoder(_Event)
+
+
+class Sender(Protocol):
+    """The part of backend.queues.Queue that those need who only send."""
+
+    def send(self, body: str) -> str: ...
+
+    def send_batch(self, bodies: Sequence[str]) -> list[str]: ...
+
+    def depth(self) -> Depth: ...
+
+
+class Announcer:
+    """A queue of events that also go to `webhooks`, if anybody of their tenant listens there.
+
+    Whether somebody does is asked before anything is sent: a tenant without endpoints costs a
+    look into memory, not a message for each event.
+    """
+
+    def __init__(
+        self, events: Sender, webhooks: Sender, *, listens: Callable[[str], bool] | None = None
+    ) -> None:
+        self._events = events
+        self._webhooks = webhooks
+        self._listens = listens or Listeners()
+
+    def send(self, body: str) -> str:
+        return self.send_batch([body])[0]
+
+    def send_batch(self, bodies: Sequence[str]) -> list[str]:
+        heard = [each for each in bodies if self._listens(_tenant_of.decode(each).tenant)]
+        if heard:
+            self._webhooks.send_batch(heard)
+        return self._events.send_batch(bodies)
+
+    def depth(self) -> Depth:
+        return self._events.depth()
+
+
+class Listeners:
+    """Which tenants have webhook endpoints, remembered for FRESH_S."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, bool]] = {}
+
+    def __call__(self, tenant: str) -> bool:
+        now_s = time.monotonic()
+        until_s, listens = self._known.get(tenant, (0.0, False))
+        if now_s >= until_s:
+            listens = _has_endpoint(tenant)
+            if len(self._known) >= TENANTS_MAX:
+                self._known.clear()
+            self._known[tenant] = (now_s + FRESH_S, listens)
+        return listens
+
+
+def _has_endpoint(tenant: str) -> bool:
+    enabled = {"tenant": tenant, "disabled_because": None}
+    with store_errors():
+        return collection(ENDPOINTS, ()).find_one(enabled, {"_id": 1}) is not None
