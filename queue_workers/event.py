@@ -1,17 +1,21 @@
 """Messages to the SQS event a handler gets, and its answer to the messages that failed."""
 
+import base64
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NotRequired, TypedDict
 
-from backend.queues import Message
+from backend.queues import Attributes, Message, Typed
 from local.template.intrinsics import ACCOUNT_ID
 
-STRING_TRANSPORT = b"\x01"  # how SQS marks a string in the digest of the attributes
+# How SQS marks text and bytes in the digest of the attributes.
+TEXT_TRANSPORT = b"\x01"
+BYTES_TRANSPORT = b"\x02"
 
 
 class MessageAttribute(TypedDict):
-    stringValue: str
+    stringValue: NotRequired[str]
+    binaryValue: NotRequired[str]  # base64
     stringListValues: list[str]
     binaryListValues: list[str]
     dataType: str
@@ -79,15 +83,10 @@ def _record(message: Message, arn: str, region: str) -> SqsRecord:
             "SentTimestamp": str(message.sent_at_ms),
             "SenderId": ACCOUNT_ID,
             "ApproximateFirstReceiveTimestamp": str(message.first_received_at_ms),
+            **message.system,
         },
         "messageAttributes": {
-            name: {
-                "stringValue": value,
-                "stringListValues": [],
-                "binaryListValues": [],
-                "dataType": "String",
-            }
-            for name, value in message.attributes.items()
+            name: _attribute(value) for name, value in message.attributes.items()
         },
         "md5OfBody": _md5(message.body.encode()),
         "eventSource": "aws:sqs",
@@ -99,16 +98,33 @@ def _record(message: Message, arn: str, region: str) -> SqsRecord:
     return record
 
 
-def _md5_of_attributes(attributes: Mapping[str, str]) -> str:
+def _attribute(given: str | Typed) -> MessageAttribute:
+    typed = given if isinstance(given, Typed) else Typed("String", given)
+    attribute: MessageAttribute = {
+        "stringListValues": [],
+        "binaryListValues": [],
+        "dataType": typed.data_type,
+    }
+    if isinstance(typed.value, bytes):
+        attribute["binaryValue"] = base64.b64encode(typed.value).decode()
+    else:
+        attribute["stringValue"] = typed.value
+    return attribute
+
+
+def _md5_of_attributes(attributes: Attributes) -> str:
     encoded = b""
-    for name, value in sorted(attributes.items()):
-        encoded += _with_length(name) + _with_length("String")
-        encoded += STRING_TRANSPORT + _with_length(value)
+    for name, given in sorted(attributes.items()):
+        typed = given if isinstance(given, Typed) else Typed("String", given)
+        encoded += _with_length(name.encode()) + _with_length(typed.data_type.encode())
+        if isinstance(typed.value, bytes):
+            encoded += BYTES_TRANSPORT + _with_length(typed.value)
+        else:
+            encoded += TEXT_TRANSPORT + _with_length(typed.value.encode())
     return _md5(encoded)
 
 
-def _with_length(text: str) -> bytes:
-    raw = text.encode()
+def _with_length(raw: bytes) -> bytes:
     return len(raw).to_bytes(4, "big") + raw
 
 

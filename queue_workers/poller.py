@@ -10,17 +10,19 @@ from collections.abc import Sequence
 from backend.errors import QueueUnavailable
 from backend.queues import Message, Queue
 from backend.queues.limits import BATCH_MAX
+from backend.settings import settings
 from local.template import Mapping
+from local.template.patterns import compile_filters
 from queue_workers import metrics
 from queue_workers.courtesy import Courtesy
-from queue_workers.event import MalformedResponse, failed_ids, sqs_event
+from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, sqs_event
 from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
+from queue_workers.reserve import Reserve, Throttled
 
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0  # the longest a stopping worker waits for an idle poller; an empty look costs 150 us
 FILL_S = 0.2  # how long a batch may fill: handlers called for every message cost more than all else
-BACKOFF_LONGEST_S = 900  # SQS's longest delay; a message fails five times long before
 EVENT_BYTES_MAX = 6_000_000  # Lambda invokes when the batch has 6 MB, its limit on an event
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 5.0  # a queue that is back is noticed within it
@@ -37,17 +39,18 @@ class Poller:
         mapping: Mapping,
         *,
         visibility_timeout_s: int,
-        region: str,
         stop: threading.Event,
         courtesy: Courtesy,
+        reserve: Reserve | None = None,
     ) -> None:
         self._queue = queue
         self._invoker = invoker
         self._mapping = mapping
         self._visibility_timeout_s = visibility_timeout_s
-        self._region = region
         self._stop = stop
         self._courtesy = courtesy
+        self._reserve = reserve
+        self._passes = compile_filters(mapping.filters) if mapping.filters else None
         self._behind_s = 0.0  # age of the oldest message of the last batch when it came
         self._in_hand: list[Message] = []
         self._received_at_s = 0.0  # monotonic
@@ -93,7 +96,7 @@ class Poller:
 
     def _receive(self) -> list[Message]:
         """Receive a batch, gathering for the mapping's window once there is a first message."""
-        batch = self._queue.receive(min(self._mapping.batch_size, BATCH_MAX), wait_s=POLL_S)
+        batch = self._take(min(self._mapping.batch_size, BATCH_MAX), POLL_S)
         self._received_at_s = time.monotonic()
         window_ends_s = self._received_at_s + self._mapping.window_s
         size = sum(len(message.body) for message in batch)
@@ -102,7 +105,7 @@ class Poller:
             if left_s <= 0 or self._stop.is_set():
                 break
             most = min(self._mapping.batch_size - len(batch), BATCH_MAX)
-            more = self._queue.receive(most, wait_s=min(left_s, POLL_S))
+            more = self._take(most, min(left_s, POLL_S))
             size += sum(len(message.body) for message in more)
             batch += more
         oldest_ms = min((message.sent_at_ms for message in batch), default=time.time() * 1000)
@@ -111,22 +114,43 @@ class Poller:
         metrics.redeliveries.labels(self._queue.name).inc(redelivered)
         return batch
 
+    def _take(self, most: int, wait_s: float) -> list[Message]:
+        """Receive once; what passes none of the mapping's filters is deleted, as on AWS."""
+        batch = self._queue.receive(most, wait_s=wait_s)
+        if not batch or self._passes is None:
+            return batch
+        kept: list[Message] = []
+        dropped: list[Message] = []
+        for message, record in zip(batch, self._event(batch)["Records"], strict=True):
+            (kept if self._passes(record) else dropped).append(message)
+        self._queue.delete([message.receipt_handle for message in dropped])
+        metrics.messages.labels(self._queue.name, "filtered").inc(len(dropped))
+        return kept
+
+    def _event(self, batch: Sequence[Message]) -> SqsEvent:
+        return sqs_event(batch, queue=self._queue.name, region=settings.aws_region)
+
     def _handle(self, batch: Sequence[Message]) -> None:
         sent = {message.message_id for message in batch}
         try:
-            response = self._invoker.invoke(
-                sqs_event(batch, queue=self._queue.name, region=self._region)
-            )
+            response = self._invoke(batch)
             failed = failed_ids(response, sent) if self._mapping.report_failures else set()
         except NotTaken as error:
             log.warning("queue %s: no environment took the batch: %s", self._queue.name, error)
             self.give_back()
-        except (InvocationFailed, MalformedResponse) as error:
-            self._fail_all(batch, str(error))
+        except (InvocationFailed, MalformedResponse, Throttled) as error:
+            log.error("queue %s: a batch of %d failed: %s", self._queue.name, len(batch), error)
+            self._leave(batch, str(error))
         else:
             self._settle(batch, failed)
         taken_s = time.monotonic() - self._received_at_s
         metrics.batch_duration.labels(self._queue.name).observe(taken_s)
+
+    def _invoke(self, batch: Sequence[Message]) -> object:
+        if self._reserve is None:
+            return self._invoker.invoke(self._event(batch))
+        with self._reserve.place(self._left_s(), self._stop):
+            return self._invoker.invoke(self._event(batch))
 
     def _settle(self, batch: Sequence[Message], failed: set[str]) -> None:
         name = self._queue.name
@@ -136,29 +160,19 @@ class Poller:
         now_ms, age = time.time() * 1000, metrics.message_age.labels(name)
         for message in done:
             age.observe(max(0.0, now_ms - message.sent_at_ms) / 1000)
-        for message in batch:
-            if message.message_id in failed:
-                self._queue.release(
-                    message.receipt_handle,
-                    after_s=backoff_s(message.receive_count),
-                    reason="reported by the handler as failed",
-                )
-        metrics.messages.labels(name, "failed").inc(len(failed))
+        if failed:
+            again = [message for message in batch if message.message_id in failed]
+            self._leave(again, "reported by the handler as failed")
 
-    def _fail_all(self, batch: Sequence[Message], reason: str) -> None:
-        """Leave the batch to the rest of its visibility timeout, as AWS does, with the reason."""
-        log.error("queue %s: a batch of %d failed: %s", self._queue.name, len(batch), reason)
-        metrics.messages.labels(self._queue.name, "failed").inc(len(batch))
-        left_s = self._received_at_s + self._visibility_timeout_s - time.monotonic()
-        for message in batch:
+    def _leave(self, failed: Sequence[Message], reason: str) -> None:
+        """Leave messages to the rest of their visibility timeout, as AWS does, with the reason."""
+        metrics.messages.labels(self._queue.name, "failed").inc(len(failed))
+        after_s = math.ceil(self._left_s())
+        for message in failed:
             self._queue.release(
-                message.receipt_handle,
-                after_s=max(0, math.ceil(left_s)),
-                reason=reason[:REASON_CHARS_MAX],
+                message.receipt_handle, after_s=after_s, reason=reason[:REASON_CHARS_MAX]
             )
 
-
-def backoff_s(receive_count: int) -> int:
-    """Return how long a message that failed waits: doubled each time, less up to half by luck."""
-    longest_s = min(BACKOFF_LONGEST_S, 1 << min(receive_count, 10))
-    return math.ceil(longest_s * random.uniform(0.5, 1))
+    def _left_s(self) -> float:
+        """How long the batch in hand is still hidden from others."""
+        return max(0.0, self._received_at_s + self._visibility_timeout_s - time.monotonic())

@@ -18,15 +18,17 @@ import redis
 
 from backend import redis_scripts
 from backend.errors import QueueUnavailable
-from backend.queues import Queue, connect
+from backend.queues import Queue, connect, declare
 from backend.settings import settings
 from local import pressure
 from local.template import Function, Mapping, Schedule, Template
+from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
 from queue_workers import metrics, places
 from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
+from queue_workers.reserve import Reserve
 from queue_workers.ticker import Ticker
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ DRAIN_S = 10.0  # what is in hand may take at the end; twice the time-out of the
 HOSTS_END_S = 3.0  # their environments are idle by then
 HOST_PAUSE_FIRST_S = 0.2
 HOST_PAUSE_LONGEST_S = 10.0  # a host that ends at once costs half a second of CPU each time
+WINDOW_MARGIN_S = 30  # Lambda's own
 HEALTHY_S = 30.0  # having lived this long, a host's next end counts as the first
 
 
@@ -96,6 +99,7 @@ class Worker:
     unplaced: list[Mapping] = field(default_factory=list)  # other workers have all their places
     unscheduled: list[Schedule] = field(default_factory=list)  # other workers run them
     places: list[IO[str]] = field(default_factory=list)
+    declared: bool = False  # senders can know what the queues are like
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
 
     def run(self) -> None:
@@ -117,6 +121,7 @@ class Worker:
 
     def _look_after(self) -> None:
         """Poll the mappings that have a place left, and keep their hosts alive."""
+        self.declared = self.declared or declares(self.template)
         for mapping in tuple(self.unplaced):
             most = mapping.maximum_concurrency
             place = most and places.take(pressure.shared(self.state), mapping.function, most)
@@ -139,9 +144,10 @@ class Worker:
         queue = self.template.queues[mapping.queue]
         function = self.template.functions[mapping.function]
         dead_letter_url = f"{QUEUE_URL}{queue.dead_letter}" if queue.dead_letter else None
+        hidden_s = hidden_for_s(queue, mapping, function)
         source = connect(
             f"{QUEUE_URL}{queue.name}",
-            visibility_timeout_s=queue.visibility_timeout_s,
+            visibility_timeout_s=hidden_s,
             max_receive_count=queue.max_receive_count or 0,  # without a dead-letter queue no limit
             dead_letter_url=dead_letter_url,
             retention_s=queue.retention_s,
@@ -152,12 +158,18 @@ class Worker:
             source,
             self._host(function),
             mapping,
-            visibility_timeout_s=queue.visibility_timeout_s,
-            region=settings.aws_region,
+            visibility_timeout_s=hidden_s,
             stop=self.stop,
             courtesy=Courtesy(partial(pressure.last_s, pressure.path_of(self.state))),
+            reserve=self._reserve_of(function),
         )
         self._run(poller, queue.name)
+
+    def _reserve_of(self, function: Function) -> Reserve | None:
+        most = function.reserved_concurrency
+        if most is None:
+            return None
+        return Reserve(pressure.shared(self.state), function.logical_id, most)
 
     def _add_schedule(self, schedule: Schedule) -> None:
         function = self.template.functions[schedule.function]
@@ -208,6 +220,34 @@ class Worker:
         for invoker in self.invokers:
             invoker.close()
         log.info("worker %d has drained", self.index)
+
+
+def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -> int:
+    """For how long a message is hidden: longer where a batch may take longer to gather and handle.
+
+    That is Lambda's rule (services-sqs-configure).
+    """
+    longest_s = mapping.window_s + function.timeout_s
+    if mapping.window_s and longest_s > queue.visibility_timeout_s:
+        return longest_s + WINDOW_MARGIN_S
+    return queue.visibility_timeout_s
+
+
+def declares(template: Template) -> bool:
+    """Tell senders of the template's queues what those are like; False when Redis is away."""
+    try:
+        for queue in template.queues.values():
+            declare(
+                f"{QUEUE_URL}{queue.name}",
+                delay_s=queue.delay_s,
+                message_bytes_max=queue.message_bytes_max,
+                deduplicates_content=queue.deduplicates_content,
+                deduplicates_by_group=queue.deduplicates_by_group,
+            )
+    except QueueUnavailable as error:
+        log.warning("%s", error)
+        return False
+    return True
 
 
 def warn_of_eviction() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from backend.queues import Message
 from queue_workers.event import MalformedResponse, failed_ids, sqs_event
-from queue_workers.poller import BACKOFF_LONGEST_S, backoff_s
 
 SENT = {"a", "b"}
 
@@ -101,14 +100,3 @@ def test_an_answer_names_the_messages_that_failed(response: object, failed: set[
 def test_an_answer_that_aws_does_not_understand_fails_the_batch(response: object):
     with pytest.raises(MalformedResponse):
         failed_ids(response, SENT)
-
-
-@pytest.mark.parametrize(
-    ("receive_count", "shortest_s", "longest_s"), [(1, 1, 2), (3, 4, 8), (10, 450, 900)]
-)
-def test_a_failed_message_waits_longer_each_time(
-    receive_count: int, shortest_s: int, longest_s: int
-):
-    waits = {backoff_s(receive_count) for _ in range(200)}
-
-    assert shortest_s <= min(waits) <= max(waits) <= longest_s <= BACKOFF_LONGEST_S

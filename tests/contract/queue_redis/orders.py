@@ -3,9 +3,22 @@
 import math
 from typing import Any
 
-from backend.queues.redis_queue import Keys, RedisQueue
+from backend.queues.kinds import keys as names
+from backend.queues.kinds import kind_of
+from backend.queues.redis_queue import RedisQueue
 
 Server = Any  # redis-py types its answers as bytes or text, whatever decode_responses says
+
+
+class Keys:
+    """The names of what Redis holds of one queue."""
+
+    def __init__(self, queue: str) -> None:
+        self.visible_at, self.entries, self.progress, self.delayed, self.wake = names(
+            queue, kind_of(queue).keys[:5]
+        )
+
+
 KEYS = Keys("orders")
 DEAD = Keys("orders-dlq")
 

@@ -14,7 +14,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from backend.queues.redis_queue import Keys, RedisQueue
+from backend.queues.redis_queue import RedisQueue
+from tests.contract.queue_redis.orders import Keys
 
 MINUTE_MS = 60_000  # a history takes far less, so the time it really takes changes nothing
 VISIBILITY_MINUTES = 2

@@ -105,9 +105,9 @@ def test_a_dead_letter_tells_where_it_came_from_and_why(valkey: str, queue: Redi
     queue.receive()
 
     (dead,) = RedisQueue("orders-dlq", redis_url=valkey).receive()
-    assert dead.attributes == {
-        "tenant": "demo",
-        "DeadLetterSource": "orders",
+    assert dead.attributes == {"tenant": "demo"}
+    assert dead.system == {
+        "DeadLetterQueueSourceArn": "arn:aws:sqs:eu-west-1:000000000000:orders",
         "DeadLetterReason": "received 2 times, last: StoreUnavailable: no answer",
     }
 

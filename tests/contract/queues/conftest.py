@@ -13,15 +13,28 @@ from moto import mock_aws
 
 from tests.contract.queues.places import OnMinistack, OnMoto, OnValkey, Place
 
+PLACES = ["ministack"] if "QUEUE_CLOCK" in os.environ else ["valkey", "moto"]
 
-@pytest.fixture(params=["ministack"] if "QUEUE_CLOCK" in os.environ else ["valkey", "moto"])
+
+@pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A standard queue."""
+    yield from made(request, is_fifo=False)
+
+
+@pytest.fixture(params=PLACES)
+def fifo(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A FIFO queue."""
+    yield from made(request, is_fifo=True)
+
+
+def made(request: pytest.FixtureRequest, *, is_fifo: bool) -> Iterator[Place]:
     if request.param == "valkey":
-        yield OnValkey(request.getfixturevalue("valkey"))
+        yield OnValkey(request.getfixturevalue("valkey"), is_fifo=is_fifo)
     elif request.param == "ministack":
-        place = OnMinistack(Path(os.environ["QUEUE_CLOCK"]))
+        place = OnMinistack(Path(os.environ["QUEUE_CLOCK"]), is_fifo=is_fifo)
         yield place
         place.delete_queues()
     else:
         with mock_aws():
-            yield OnMoto()
+            yield OnMoto(is_fifo=is_fifo)

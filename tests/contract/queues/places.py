@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +11,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
 from backend.queues import Message, Queue
-from backend.queues.redis_queue import Keys, RedisQueue
+from backend.queues.redis_queue import RedisQueue, Traits
 from backend.queues.sqs_queue import SqsQueue
 from backend.settings import settings
 
@@ -29,7 +28,10 @@ MOTO_DIFFERS = {
 
 
 class Place(Protocol):
-    """Where the suite runs: a queue, its dead-letter queue, and a way to let time pass."""
+    """Where the suite runs: a queue, its dead-letter queue, and a way to let time pass.
+
+    Both are FIFO where `is_fifo` says so, and then deduplicate by content.
+    """
 
     differences: frozenset[str]
     queue: Queue
@@ -38,69 +40,67 @@ class Place(Protocol):
     def pass_time(self, seconds: int) -> None: ...
 
 
-@dataclass
 class OnValkey:
     """Time passes by moving every recorded time into the past; the clock is left alone."""
 
-    url: str
     differences: frozenset[str] = frozenset()
-    queue: Queue = field(init=False)
-    dead_letters: Queue = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.queue = RedisQueue(
-            "orders",
+    def __init__(self, url: str, *, is_fifo: bool) -> None:
+        self._url = url
+        queue, dead_letters = names("orders", is_fifo=is_fifo)
+        orders = RedisQueue(
+            queue,
             visibility_timeout_s=VISIBILITY_TIMEOUT_S,
             max_receive_count=RECEIVES_MAX,
-            dead_letter="orders-dlq",
+            dead_letter=dead_letters,
             retention_s=RETENTION_S,
-            redis_url=self.url,
+            redis_url=url,
         )
-        self.dead_letters = RedisQueue("orders-dlq", redis_url=self.url)
+        orders.declare(Traits(deduplicates_content=is_fifo))
+        self.queue: Queue = orders
+        self.dead_letters: Queue = RedisQueue(dead_letters, redis_url=url)
 
     def pass_time(self, seconds: int) -> None:
-        keys = Keys("orders")
-        with redis.Redis.from_url(self.url, decode_responses=True) as server:
-            for name in (keys.visible_at, keys.delayed):
-                for id_ in server.zrange(name, 0, -1):
-                    server.zincrby(name, -seconds * 1000, id_)
-            for id_, state in server.hgetall(keys.progress).items():
+        with redis.Redis.from_url(self._url, decode_responses=True) as server:
+            base = f"queue:{self.queue.name}:"
+            for name in ("visible_at", "delayed", "groups"):
+                for member in server.zrange(base + name, 0, -1):
+                    server.zincrby(base + name, -seconds * 1000, member)
+            for id_, state in server.hgetall(f"{base}progress").items():
                 count, sent, rest = state.split("|", 2)
-                server.hset(keys.progress, id_, f"{count}|{int(sent) - seconds * 1000}|{rest}")
+                earlier = f"{count}|{int(sent) - seconds * 1000}|{rest}"
+                server.hset(f"{base}progress", id_, earlier)
+            for key in server.keys(f"{base}sent:*"):
+                server.pexpire(key, max(0, server.pttl(key) - seconds * 1000))
 
 
-@dataclass
 class OnMoto:
     differences: frozenset[str] = frozenset(MOTO_DIFFERS)
-    queue: Queue = field(init=False)
-    dead_letters: Queue = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.queue, self.dead_letters = sqs_queues("orders")
+    def __init__(self, *, is_fifo: bool) -> None:
+        self.queue, self.dead_letters = sqs_queues("orders", is_fifo=is_fifo)
 
     def pass_time(self, seconds: int) -> None:
         backend = sqs_backends[DEFAULT_ACCOUNT_ID][settings.aws_region]
-        messages: list[Any] = backend.queues["orders"]._messages
+        messages: list[Any] = backend.queues[self.queue.name]._messages
         for message in messages:
             message.visible_at -= seconds * 1000
             message.delayed_until -= seconds * 1000
             message.sent_timestamp -= seconds * 1000
 
 
-@dataclass
 class OnMinistack:
     """The drill's SQS; each test has queues of its own there, because it outlives the test."""
 
-    clock: Path
     differences: frozenset[str] = frozenset()
-    queue: Queue = field(init=False)
-    dead_letters: Queue = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.queue, self.dead_letters = sqs_queues(f"orders-{uuid.uuid4().hex}")
+    def __init__(self, clock: Path, *, is_fifo: bool) -> None:
+        self._clock = clock
+        name = f"orders-{uuid.uuid4().hex}"
+        self.queue, self.dead_letters = sqs_queues(name, is_fifo=is_fifo)
 
     def pass_time(self, seconds: int) -> None:
-        self.clock.write_text(str(float(self.clock.read_text()) + seconds))
+        self._clock.write_text(str(float(self._clock.read_text()) + seconds))
 
     def delete_queues(self) -> None:
         sqs = boto3.client("sqs", region_name=settings.aws_region)
@@ -108,15 +108,26 @@ class OnMinistack:
             sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=queue.name)["QueueUrl"])
 
 
-def sqs_queues(name: str) -> tuple[Queue, Queue]:
+def names(name: str, *, is_fifo: bool) -> tuple[str, str]:
+    """The names of a queue and its dead-letter queue."""
+    ending = ".fifo" if is_fifo else ""
+    return f"{name}{ending}", f"{name}-dlq{ending}"
+
+
+def sqs_queues(name: str, *, is_fifo: bool) -> tuple[Queue, Queue]:
     """Make a queue and its dead-letter queue where AWS_ENDPOINT_URL or moto has SQS."""
     sqs = boto3.client("sqs", region_name=settings.aws_region)
-    dead_letters = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+    queue_name, dead_name = names(name, is_fifo=is_fifo)
+    fifo: dict[Any, str] = {}
+    if is_fifo:
+        fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    dead_letters = sqs.create_queue(QueueName=dead_name, Attributes=fifo)["QueueUrl"]
     asked = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
     redrive = {"deadLetterTargetArn": asked["Attributes"]["QueueArn"]}
     queue = sqs.create_queue(
-        QueueName=name,
+        QueueName=queue_name,
         Attributes={
+            **fifo,
             "VisibilityTimeout": str(VISIBILITY_TIMEOUT_S),
             "MessageRetentionPeriod": str(RETENTION_S),
             "RedrivePolicy": json.dumps({**redrive, "maxReceiveCount": RECEIVES_MAX}),

@@ -38,9 +38,9 @@ def test_an_idle_worker_stops_within_its_poll(site: Site):
 
 
 def test_a_second_signal_gives_the_batch_in_hand_back_at_once(site: Site):
-    (site.folder / "template.yaml").write_text(TEMPLATE.replace("Timeout: 1\n", "Timeout: 3\n"))
+    (site.folder / "template.yaml").write_text(TEMPLATE.replace("Timeout: 1\n", "Timeout: 2\n"))
     worker, _ = site.start()
-    site.send(take_s=2.5)
+    site.send(take_s=1.8)
     wait_until(site.received(1))
     worker.terminate()
     worker.send_signal(signal.SIGINT)

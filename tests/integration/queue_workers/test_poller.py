@@ -88,7 +88,6 @@ class Site:
             self.invoker,
             mapping,
             visibility_timeout_s=30,
-            region="eu-west-1",
             stop=self.stop,
             courtesy=Courtesy(last_waited_s, longest_s),
         )

@@ -35,11 +35,15 @@ def client(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Red
 
 
 class Script:
-    """A Lua script, sent by its digest; its text travels only where the server has not seen it."""
+    """A Lua script, sent by its digest; its text travels only where the server has not seen it.
 
-    def __init__(self, path: Path) -> None:
+    `shared` is what other scripts have too; it stands behind the first line, which has the flags.
+    """
+
+    def __init__(self, path: Path, shared: str = "") -> None:
         self.name = path.stem
-        self.text = path.read_text(encoding="utf-8")
+        flags, _, rest = path.read_text(encoding="utf-8").partition("\n")
+        self.text = f"{flags}\n{shared}{rest}"
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -58,9 +62,21 @@ class ScriptServer:
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int] = ()) -> Any:
         """Run the script in one round trip and return its answer."""
         try:
-            return self._run("EVALSHA", script.digest, keys, arguments)
+            return self.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
         except NoScriptError:
-            return self._run("EVAL", script.text, keys, arguments)
+            return self.call("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def call(self, *command: str | int) -> Any:
+        """Have the server do one command, which may run twice, and return its answer."""
+        for last in (False, True):
+            try:
+                connection = self._connection()
+                connection.send_command(*command)
+                return connection.read_response()
+            except redis.ConnectionError:
+                if last:
+                    raise
+        raise AssertionError("the second round returns or raises")
 
     def post(
         self, script: Script, keys: Sequence[str], arguments: Sequence[str | int] = ()
@@ -77,19 +93,6 @@ class ScriptServer:
             connection.send_command("EVAL", script.text, len(keys), *keys, *arguments)
             self._mine.posted.add(script.digest)
         self._mine.owed = script
-
-    def _run(
-        self, command: str, script: str, keys: Sequence[str], arguments: Sequence[str | int]
-    ) -> Any:
-        for last in (False, True):
-            try:
-                connection = self._connection()
-                connection.send_command(command, script, len(keys), *keys, *arguments)
-                return connection.read_response()
-            except redis.ConnectionError:
-                if last:
-                    raise
-        raise AssertionError("the second round returns or raises")
 
     def _connection(self) -> Any:
         """Return this thread's connection with nothing left to read on it."""

@@ -41,6 +41,12 @@ def _count(value: str) -> int:
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
+def _probability(value: str) -> float:
+    if not 0 <= (probability := float(value)) <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return probability
+
+
     def parse(value: str) -> str:
         if not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
             raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}")
@@ -139,6 +145,9 @@ class Settings:
     )
     provider_url: str = _setting(_HTTP, "http://127.0.0.1:5090", "Payment provider")
     provider_timeout_ms: int = _setting(_count, "2000", "Longest wait for one provider answer, ms")
+    queue_disorder: float = _setting(
+        _probability, "0", "How likely a Redis queue delivers a message twice, and one late: 0 to 1"
+    )
     provider_webhook_secret: str = _setting(
         _webhook_secret, "", "Secret that the provider signs its webhooks with", secret=True
     )

@@ -1,6 +1,7 @@
 """Queues with SQS's semantics: one protocol, on Redis here and on SQS on AWS.
 
-At least once, in no promised order. What a receiver does not delete becomes visible again.
+At least once, in no promised order; a queue whose name ends in `.fifo` keeps the order of each
+message group and drops what was sent before. What a receiver does not delete becomes visible again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,17 @@ from typing import Protocol
 
 from backend.settings import settings
 
-NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The value of a message attribute that is no plain String."""
+
+    data_type: str  # Number or Binary, or one of the three with a label: String.uuid
+    value: str | bytes
+
+
+Attributes = Mapping[str, str | Typed]
+NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +34,8 @@ class Message:
     receive_count: int  # 1 at the first receive
     sent_at_ms: int  # epoch
     first_received_at_ms: int  # epoch
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
+    system: Mapping[str, str] = field(default_factory=dict)  # MessageGroupId, SequenceNumber, ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +54,24 @@ class Queue(Protocol):
     name: str
 
     def send(
-        self, body: str, *, delay_s: int = 0, attributes: Mapping[str, str] = NO_ATTRIBUTES
+        self,
+        body: str,
+        *,
+        delay_s: int | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        group: str = "",
+        deduplication_id: str = "",
     ) -> str:
-        """Send one message and return its id. Raises QueueFull when the queue takes no more."""
+        """Send one message and return its id. Raises QueueFull when the queue takes no more.
 
-    def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
+        Without `delay_s` the queue's own delay counts. A FIFO queue needs a `group`, and a
+        `deduplication_id` unless it takes the body's digest for one; the same within five minutes
+        sends nothing and returns the earlier message's id.
+        """
+
+    def send_batch(
+        self, bodies: Sequence[str], *, delay_s: int | None = None, group: str = ""
+    ) -> list[str]:
         """Send any number of messages in few calls and return their ids.
 
         After an error some may have been sent; sending all again is safe where a message may
@@ -57,11 +82,15 @@ class Queue(Protocol):
         """Take up to `max_messages` (1 to 10), hiding each for the visibility timeout.
 
         Waits at most `wait_s` (up to 20) for the first. A message over its receive limit goes to
-        the dead-letter queue instead.
+        the dead-letter queue instead. With too many in flight a call that does not wait raises
+        QueueFull.
         """
 
     def delete(self, receipt_handles: Sequence[str]) -> None:
-        """Delete messages for good. A handle that is not the newest is passed over silently."""
+        """Delete messages for good. A handle that is not the newest is passed over silently.
+
+        So is one of a FIFO queue whose visibility timeout is over.
+        """
 
     def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> None:
         """Make a received message visible in `after_s` (0 to 43,200) from now.
@@ -98,14 +127,37 @@ def connect(
     from backend.queues.redis_queue import RedisQueue  # noqa: PLC0415
 
     return RedisQueue(
-        _name(url),
+        name_of(url),
         visibility_timeout_s=visibility_timeout_s,
         max_receive_count=max_receive_count,
-        dead_letter=_name(dead_letter_url) if dead_letter_url else None,
+        dead_letter=name_of(dead_letter_url) if dead_letter_url else None,
         retention_s=retention_s,
         fill_s=fill_s,
     )
 
 
-def _name(url: str) -> str:
-    return url.rstrip("/").rpartition("/")[2]
+def declare(
+    url: str,
+    *,
+    delay_s: int,
+    message_bytes_max: int,
+    deduplicates_content: bool,
+    deduplicates_by_group: bool,
+) -> None:
+    """Tell all senders what a Redis queue is like; on SQS it is the queue that knows."""
+    if settings.queue_backend == "sqs":
+        return
+    from backend.queues.redis_queue import RedisQueue, Traits  # noqa: PLC0415
+
+    traits = Traits(
+        delay_s=delay_s,
+        message_bytes_max=message_bytes_max,
+        deduplicates_content=deduplicates_content,
+        deduplicates_by_group=deduplicates_by_group,
+    )
+    RedisQueue(name_of(url)).declare(traits)
+
+
+def name_of(url: str) -> str:
+    """The name of the queue at `url`, or of the one that an ARN names."""
+    return url.rstrip("/").replace(":", "/").rpartition("/")[2]

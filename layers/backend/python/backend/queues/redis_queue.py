@@ -4,53 +4,45 @@ Ready, delayed and in flight are one set, so no sweeper has to live for the queu
 are the server's. The receipt handle carries the receive count: a receive makes older handles void.
 """
 
+import hashlib
 import json
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import redis
 from redis.exceptions import OutOfMemoryError
 
 from backend.errors import QueueFull, QueueUnavailable
-from backend.queues import NO_ATTRIBUTES, Depth, Message, limits
+from backend.queues import NO_ATTRIBUTES, Attributes, Depth, Message, disorder, entries, limits
+from backend.queues.kinds import DEPTH, DEPTH_KEYS, FIFO, keys, kind_of
 from backend.redis_scripts import Script, ScriptServer, client
 from backend.settings import settings
 
+ARN = f"arn:aws:sqs:{settings.aws_region}:000000000000:"
 SENT_AT_ONCE_MAX = (
     500  # messages in one script: about a millisecond in which the server serves nobody
 )
+DELETED_AT_ONCE_MAX = 500  # as SENT_AT_ONCE_MAX
 LOOK_AGAIN_S = 5.0  # longest sleep: what a killed receiver held comes back without anybody's wake
 WAIT_ANSWER_S = LOOK_AGAIN_S + 1.0  # a waiting call is answered when its time is over, not before
-DELETED_AT_ONCE_MAX = 500  # as SENT_AT_ONCE_MAX
-
-_SCRIPTS = Path(__file__).parent / "scripts"
-SEND = Script(_SCRIPTS / "send.lua")
-RECEIVE = Script(_SCRIPTS / "receive.lua")
-DELETE = Script(_SCRIPTS / "delete.lua")
-RELEASE = Script(_SCRIPTS / "release.lua")
-DEPTH = Script(_SCRIPTS / "depth.lua")
+OVER_LIMIT = -2  # what receive.lua answers with too many in flight
+REMEMBERED_MS = 300_000  # SQS's five minutes of deduplication
+TRAITS_KNOWN_S = 60.0  # a change of attributes takes SQS as long
+TRAITS_MISSING_S = 1.0  # whoever declares them may only just be starting
 
 
-class Keys:
-    """The names under which Redis holds one queue; the scripts say what is in them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """The attributes of a queue that its senders obey. Whoever knows the template declares them."""
 
-    def __init__(self, queue: str) -> None:
-        self.visible_at = f"queue:{queue}:visible_at"
-        self.entries = f"queue:{queue}:entries"
-        self.progress = f"queue:{queue}:progress"
-        self.delayed = f"queue:{queue}:delayed"
-        self.wake = f"queue:{queue}:wake"
-        self.filling = f"queue:{queue}:filling"
-
-    def all(self) -> list[str]:
-        return [
-            *(self.visible_at, self.entries, self.progress),
-            *(self.delayed, self.wake, self.filling),
-        ]
+    delay_s: int = 0
+    message_bytes_max: int = limits.MESSAGE_BYTES_MAX
+    deduplicates_content: bool = False
+    deduplicates_by_group: bool = False
 
 
 class RedisQueue:
@@ -66,72 +58,98 @@ class RedisQueue:
         retention_s: int = 345_600,
         fill_s: float = 0,
         depth_max: int = settings.queue_depth_max,
+        in_flight_max: int = limits.IN_FLIGHT_MAX,
         redis_url: str = settings.redis_url,
     ) -> None:
         self.name = name
-        self._keys = Keys(name)
-        self._receive_keys = [*self._keys.all(), *(Keys(dead_letter).all() if dead_letter else [])]
-        self._visibility_ms = round(visibility_timeout_s * 1000)
-        self._max_receive_count = max_receive_count
-        self._retention_ms = retention_s * 1000
-        self._fill_ms = round(fill_s * 1000)
+        self._kind = kind_of(name)
+        self._is_fifo = self._kind is FIFO
+        self._keys = keys(name, self._kind.keys)
+        self._delete_keys = keys(name, self._kind.delete_keys)
+        self._receive_keys = self._keys + (
+            keys(dead_letter, self._kind.keys) if dead_letter else []
+        )
+        self._limits = (
+            round(visibility_timeout_s * 1000),
+            max_receive_count,
+            retention_s * 1000,
+            ARN + name,
+            round(fill_s * 1000),
+            in_flight_max,
+        )
         self._depth_max = depth_max
+        self._traits = Traits()
+        self._traits_until_s = 0.0  # monotonic
         self._server = ScriptServer(redis_url)
         self._waiting = client(redis_url, answer_timeout_s=WAIT_ANSWER_S)
 
     def send(
-        self, body: str, *, delay_s: int = 0, attributes: Mapping[str, str] = NO_ATTRIBUTES
+        self,
+        body: str,
+        *,
+        delay_s: int | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        group: str = "",
+        deduplication_id: str = "",
     ) -> str:
         """Send one message and return its id."""
-        limits.check_messages([body], attributes, delay_s)
-        about = json.dumps(dict(attributes)) if attributes else ""
-        return self._send([f"{about}\n{body}"], delay_s)[0]
+        traits = self._known_traits()
+        limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
+        if self._is_fifo:
+            return self._send_fifo([body], delay_s, attributes, group, deduplication_id)[0]
+        system = {"MessageGroupId": group} if group else {}
+        entry = entries.encode(body, attributes, system)
+        return self._send([entry], traits.delay_s if delay_s is None else delay_s)[0]
 
-    def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
+    def send_batch(
+        self, bodies: Sequence[str], *, delay_s: int | None = None, group: str = ""
+    ) -> list[str]:
         """Send all of `bodies` and return their ids, in their order."""
-        limits.check_messages(bodies, NO_ATTRIBUTES, delay_s)
+        traits = self._known_traits()
+        limits.check_messages(bodies, NO_ATTRIBUTES, delay_s, traits.message_bytes_max)
+        system = {"MessageGroupId": group} if group else {}
         ids: list[str] = []
         for start in range(0, len(bodies), SENT_AT_ONCE_MAX):
             part = bodies[start : start + SENT_AT_ONCE_MAX]
-            ids += self._send([f"\n{body}" for body in part], delay_s)
+            if self._is_fifo:
+                ids += self._send_fifo(part, delay_s, NO_ATTRIBUTES, group, "")
+                continue
+            sent = [entries.encode(body, NO_ATTRIBUTES, system) for body in part]
+            ids += self._send(sent, traits.delay_s if delay_s is None else delay_s)
         return ids
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
         """Take up to `max_messages`, waiting at most `wait_s` for the first."""
         limits.check_receive(max_messages, wait_s)
         give_up_at = time.monotonic() + wait_s
+        width = self._kind.fields
         while True:
             next_visible_ms, *flat = self._run(
-                RECEIVE,
-                self._receive_keys,
-                max_messages,
-                self._visibility_ms,
-                self._max_receive_count,
-                self._retention_ms,
-                self.name,
-                self._fill_ms,
+                self._kind.receive, self._receive_keys, max_messages, *self._limits
             )
             left_s = give_up_at - time.monotonic()
+            if next_visible_ms == OVER_LIMIT and not wait_s:
+                raise QueueFull(f"Queue {self.name} has too many messages in flight; delete some.")
             if flat or left_s <= 0:
-                return [_message(*flat[i : i + 5]) for i in range(0, len(flat), 5)]
+                return [_message(*flat[i : i + width]) for i in range(0, len(flat), width)]
             self._sleep(left_s if next_visible_ms < 0 else min(left_s, next_visible_ms / 1000))
 
     def delete(self, receipt_handles: Sequence[str]) -> None:
         """Delete the messages whose newest handle is among `receipt_handles`."""
-        keys = [self._keys.visible_at, self._keys.entries, self._keys.progress]
         for start in range(0, len(receipt_handles), DELETED_AT_ONCE_MAX):
-            self._run(DELETE, keys, *receipt_handles[start : start + DELETED_AT_ONCE_MAX])
+            part = receipt_handles[start : start + DELETED_AT_ONCE_MAX]
+            self._run(self._kind.delete, self._delete_keys, *part)
 
     def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> None:
         """Make the message visible in `after_s`, unless the handle is not its newest."""
         limits.check_release(after_s)
-        keys = [self._keys.visible_at, self._keys.progress, self._keys.wake]
-        self._run(RELEASE, keys, receipt_handle, after_s * 1000, reason)
+        names = keys(self.name, self._kind.release_keys)
+        self._run(self._kind.release, names, receipt_handle, after_s * 1000, reason)
 
     def depth(self) -> Depth:
         """Count the messages by state."""
-        keys = [self._keys.visible_at, self._keys.progress, self._keys.delayed]
-        visible, delayed, in_flight, oldest_age_ms = self._run(DEPTH, keys)
+        names = keys(self.name, DEPTH_KEYS)
+        visible, delayed, in_flight, oldest_age_ms = self._run(DEPTH, names)
         return Depth(
             visible=visible,
             delayed=delayed,
@@ -139,19 +157,65 @@ class RedisQueue:
             oldest_age_s=oldest_age_ms / 1000,
         )
 
-    def _send(self, entries: list[str], delay_s: int) -> list[str]:
+    def declare(self, traits: Traits) -> None:
+        """Tell all senders what the queue is like; they know within a minute."""
+        self._call("SET", *keys(self.name, ("traits",)), json.dumps(asdict(traits)))
+
+    def _known_traits(self) -> Traits:
+        if time.monotonic() >= self._traits_until_s:
+            found = self._call("GET", *keys(self.name, ("traits",)))
+            self._traits = Traits(**json.loads(found)) if found else Traits()
+            known_s = TRAITS_KNOWN_S if found else TRAITS_MISSING_S
+            self._traits_until_s = time.monotonic() + known_s
+        return self._traits
+
+    def _send(self, sent: list[str], delay_s: int) -> list[str]:
         # The ids are made here, so that a call repeated after a lost answer sends nothing twice.
-        ids = [str(uuid.uuid4()) for _ in entries]
-        flat = [part for pair in zip(ids, entries, strict=True) for part in pair]
-        if not self._run(SEND, self._keys.all(), self._depth_max, delay_s * 1000, *flat):
-            raise QueueFull(f"Queue {self.name} holds {self._depth_max} messages; retry later.")
+        ids = [str(uuid.uuid4()) for _ in sent]
+        flat = [part for pair in zip(ids, sent, strict=True) for part in pair]
+        if settings.queue_disorder:
+            for late_ms, part in disorder.scattered(flat):
+                self._run_send(delay_s * 1000 + late_ms, *part)
+        else:
+            self._run_send(delay_s * 1000, *flat)
         return ids
 
-    def _run(self, script: Script, keys: Sequence[str], *arguments: str | int) -> Any:
+    def _run_send(self, *arguments: str | int) -> list[str]:
+        sent: list[str] = self._run(self._kind.send, self._keys, self._depth_max, *arguments)
+        if not sent:
+            raise QueueFull(f"Queue {self.name} holds {self._depth_max} messages; retry later.")
+        return sent
+
+    def _send_fifo(
+        self,
+        bodies: Sequence[str],
+        delay_s: int | None,
+        attributes: Attributes,
+        group: str,
+        deduplication_id: str,
+    ) -> list[str]:
+        flat: list[str] = []
+        for body in bodies:
+            id_ = deduplication_id
+            if not id_ and self._traits.deduplicates_content:
+                id_ = hashlib.sha256(body.encode()).hexdigest()
+            limits.check_fifo(group, id_, delay_s)
+            system = {"MessageGroupId": group, "MessageDeduplicationId": id_}
+            known = f"{group} {id_}" if self._traits.deduplicates_by_group else id_
+            flat += [str(uuid.uuid4()), entries.encode(body, attributes, system), group, known]
+        return self._run_send(self._traits.delay_s * 1000, REMEMBERED_MS, *flat)
+
+    def _run(self, script: Script, names: Sequence[str], *arguments: str | int) -> Any:
         try:
-            return self._server.run(script, keys, arguments)
+            return self._server.run(script, names, arguments)
         except OutOfMemoryError as error:
             raise QueueFull(f"Queue {self.name}: Redis is out of memory; retry later.") from error
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
+
+    def _call(self, *command: str) -> Any:
+        try:
+            return self._server.call(*command)
         except redis.RedisError as error:
             raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
 
@@ -160,19 +224,22 @@ class RedisQueue:
         # BLPOP's 0 means for ever; the server rounds times up to a millisecond anyway.
         timeout_s = max(0.001, min(LOOK_AGAIN_S, math.ceil(at_most_s * 1000) / 1000))
         try:
-            self._waiting.blpop([self._keys.wake], timeout=timeout_s)
+            self._waiting.blpop(keys(self.name, ("wake",)), timeout=timeout_s)
         except redis.RedisError as error:
             raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
 
 
-def _message(id_: str, entry: str, receive_count: int, sent_ms: str, first_ms: str) -> Message:
-    attributes, _, body = entry.partition("\n")
+def _message(
+    id_: str, entry: str, receive_count: int, sent_ms: str, first_ms: str, number: str = ""
+) -> Message:
+    body, attributes, system = entries.decode(entry)
     return Message(
-        message_id=id_,
+        message_id=disorder.id_of(id_),
         body=body,
         receipt_handle=f"{id_}:{receive_count}",
         receive_count=receive_count,
         sent_at_ms=int(sent_ms),
         first_received_at_ms=int(first_ms),
-        attributes=json.loads(attributes) if attributes else {},
+        attributes=attributes,
+        system={**system, "SequenceNumber": number.zfill(20)} if number else system,
     )

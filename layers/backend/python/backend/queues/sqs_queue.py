@@ -3,21 +3,25 @@
 import functools
 import math
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.errors import QueueFull, QueueUnavailable
-from backend.queues import NO_ATTRIBUTES, Depth, Message, limits
+from backend.queues import NO_ATTRIBUTES, Attributes, Depth, Message, Typed, limits
 from backend.settings import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        MessageAttributeValueOutputTypeDef,
+        MessageAttributeValueTypeDef,
+        MessageTypeDef,
+    )
 
 CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = limits.WAIT_MAX_S + 2.0  # a long poll is answered when its time is over
@@ -25,11 +29,17 @@ ATTEMPTS = 2  # the caller's own retry comes on top; SQS's calls are safe to rep
 
 # SQS answers these where it is the caller who has to wait: in flight or per second.
 _FULL = {"OverLimit", "AWS.SimpleQueueService.OverLimit", "RequestThrottled", "ThrottlingException"}
+# The message itself is what SQS refuses.
+_WRONG = {"InvalidParameterValue", "MissingParameter"}
 # The handle is not the newest, or its message is not in flight: there is nothing to release.
 _STALE = {
     "ReceiptHandleIsInvalid",
     "MessageNotInflight",
     "AWS.SimpleQueueService.MessageNotInflight",
+}
+# What a Message has in fields of its own, or what says nothing here: who sent it.
+_IN_FIELDS = {
+    *("ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp", "SenderId")
 }
 
 
@@ -42,26 +52,31 @@ class SqsQueue:
         self._client = _client()
 
     def send(
-        self, body: str, *, delay_s: int = 0, attributes: Mapping[str, str] = NO_ATTRIBUTES
+        self,
+        body: str,
+        *,
+        delay_s: int | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        group: str = "",
+        deduplication_id: str = "",
     ) -> str:
         """Send one message and return its id."""
         limits.check_messages([body], attributes, delay_s)
+        about = _about(delay_s, group)
+        if attributes:
+            about["MessageAttributes"] = {name: _value(v) for name, v in attributes.items()}
+        if deduplication_id:
+            about["MessageDeduplicationId"] = deduplication_id
         with self._errors():
-            answer = self._client.send_message(
-                QueueUrl=self._url,
-                MessageBody=body,
-                DelaySeconds=delay_s,
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value}
-                    for name, value in attributes.items()
-                },
-            )
+            answer = self._client.send_message(QueueUrl=self._url, MessageBody=body, **about)
         return answer["MessageId"]
 
-    def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
+    def send_batch(
+        self, bodies: Sequence[str], *, delay_s: int | None = None, group: str = ""
+    ) -> list[str]:
         """Send `bodies` in calls of up to ten and return their ids, in their order."""
         limits.check_messages(bodies, NO_ATTRIBUTES, delay_s)
-        return [id_ for part in _sendable(bodies) for id_ in self._send_ten(part, delay_s)]
+        return [id_ for part in _sendable(bodies) for id_ in self._send_ten(part, delay_s, group)]
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
         """Take up to `max_messages`, waiting at most `wait_s` (in whole seconds, rounded up)."""
@@ -71,11 +86,7 @@ class SqsQueue:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=max_messages,
                 WaitTimeSeconds=math.ceil(wait_s),
-                MessageSystemAttributeNames=[
-                    "ApproximateReceiveCount",
-                    "SentTimestamp",
-                    "ApproximateFirstReceiveTimestamp",
-                ],
+                MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
         return [_message(each) for each in answer.get("Messages", [])]
@@ -124,17 +135,19 @@ class SqsQueue:
             oldest_age_s=math.nan,
         )
 
-    def _send_ten(self, bodies: Sequence[str], delay_s: int) -> list[str]:
+    def _send_ten(self, bodies: Sequence[str], delay_s: int | None, group: str) -> list[str]:
         names = [uuid.uuid4().hex for _ in bodies]
+        about = _about(delay_s, group)
+        entries: Any = [
+            {"Id": name, "MessageBody": body, **about}
+            for name, body in zip(names, bodies, strict=True)
+        ]
         with self._errors():
-            answer = self._client.send_message_batch(
-                QueueUrl=self._url,
-                Entries=[
-                    {"Id": name, "MessageBody": body, "DelaySeconds": delay_s}
-                    for name, body in zip(names, bodies, strict=True)
-                ],
-            )
-        if answer.get("Failed"):
+            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        failed = answer.get("Failed", [])
+        if any(each["SenderFault"] for each in failed):
+            raise ValueError(f"queue {self.name} refuses a message: {failed[0].get('Message')}")
+        if failed:
             raise QueueUnavailable(f"Queue {self.name} took only a part of a batch; retry.")
         ids = {each["Id"]: each["MessageId"] for each in answer["Successful"]}
         return [ids[name] for name in names]
@@ -146,6 +159,8 @@ class SqsQueue:
         except ClientError as error:
             if error.response["Error"]["Code"] in _FULL:
                 raise QueueFull(f"Queue {self.name} takes no more; retry later.") from error
+            if error.response["Error"]["Code"] in _WRONG:
+                raise ValueError(f"queue {self.name} refuses the message: {error}") from error
             raise QueueUnavailable(f"Queue {self.name} refuses: {error}") from error
         except BotoCoreError as error:
             raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
@@ -189,6 +204,32 @@ def _sendable(bodies: Sequence[str]) -> Iterator[Sequence[str]]:
         yield batch
 
 
+def _about(delay_s: int | None, group: str) -> dict[str, Any]:
+    """What a message is sent with, alone or in a batch."""
+    about: dict[str, Any] = {}
+    if delay_s is not None:
+        about["DelaySeconds"] = delay_s
+    if group:
+        about["MessageGroupId"] = group
+    return about
+
+
+def _value(given: str | Typed) -> "MessageAttributeValueTypeDef":
+    if isinstance(given, str):
+        return {"DataType": "String", "StringValue": given}
+    if isinstance(given.value, bytes):
+        return {"DataType": given.data_type, "BinaryValue": given.value}
+    return {"DataType": given.data_type, "StringValue": given.value}
+
+
+def _given(value: "MessageAttributeValueOutputTypeDef") -> str | Typed:
+    if value["DataType"] == "String":
+        return value["StringValue"]
+    if "BinaryValue" in value:
+        return Typed(value["DataType"], value["BinaryValue"])
+    return Typed(value["DataType"], value["StringValue"])
+
+
 def _message(received: "MessageTypeDef") -> Message:
     about = received["Attributes"]
     return Message(
@@ -199,8 +240,7 @@ def _message(received: "MessageTypeDef") -> Message:
         sent_at_ms=int(about["SentTimestamp"]),
         first_received_at_ms=int(about["ApproximateFirstReceiveTimestamp"]),
         attributes={
-            name: value["StringValue"]
-            for name, value in received.get("MessageAttributes", {}).items()
-            if "StringValue" in value
+            name: _given(value) for name, value in received.get("MessageAttributes", {}).items()
         },
+        system={str(name): value for name, value in about.items() if name not in _IN_FIELDS},
     )

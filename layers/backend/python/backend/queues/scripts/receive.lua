@@ -4,16 +4,18 @@
 -- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset   5 wake list
 --          6 filling string   7 to 12 the same of the dead-letter queue; absent where there is none
 -- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
---          4 retention, ms            5 this queue's name
+--          4 retention, ms            5 this queue's ARN
 --          6 how long a batch may fill after the one before it, ms
--- Returns  { ms until the next message is visible, -1 if there is none,
+--          7 most messages in flight
+-- Returns  { ms until the next message is visible, -1 if there is none, -2 if too many are in flight,
 --            then for each message taken: id, entry, receive count, sent ms, first received ms }
 --
 -- One script, because two receivers must not take the same message and a message must not be in both
 -- queues or in none. allow-oom: a full server is emptied by receivers, so they must not be refused.
 local visible_at, entries, progress, delayed, wake, filling = unpack(KEYS, 1, 6)
 local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local retention_ms, name, fill_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local retention_ms, arn, fill_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local in_flight_max = tonumber(ARGV[7])
 -- Ten times the batch may be found dead (expired or over the limit) before the caller has to ask again.
 local ROUNDS_MAX = 10
 
@@ -33,17 +35,27 @@ local function wake_one(list)
   end
 end
 
--- Id, count and times stay, as on SQS; what is known of the failures becomes attributes.
+-- Id, count and times stay, as on SQS; what is known of the failures goes with SQS's attributes.
 local function bury(id, entry, state, count, reason)
   local attributes, body = string.match(entry, '^([^\n]*)\n(.*)$')
   local known = attributes == '' and {} or cjson.decode(attributes)
-  known.DeadLetterSource = name
-  known.DeadLetterReason = 'received ' .. count .. ' times' .. (reason == '' and '' or ', last: ' .. reason)
+  known['AWS.DeadLetterQueueSourceArn'] = arn
+  known['AWS.DeadLetterReason'] = 'received ' .. count .. ' times' .. (reason == '' and '' or ', last: ' .. reason)
   redis.call('HSET', KEYS[8], id, cjson.encode(known) .. '\n' .. body)
   redis.call('HSET', KEYS[9], id, state)
   redis.call('ZADD', KEYS[7], now, id)
   wake_one(KEYS[11])
   remove(id)
+end
+
+-- Counted only where so many could be, for it costs more than to ask how many there are.
+if redis.call('ZCARD', visible_at) >= in_flight_max then
+  local hidden = redis.call('ZCOUNT', visible_at, '(' .. now, '+inf')
+  local in_flight = hidden - redis.call('ZCOUNT', delayed, '(' .. now, '+inf')
+  if in_flight >= in_flight_max then
+    return { -2 }
+  end
+  most = math.min(most, in_flight_max - in_flight)
 end
 
 if fill_ms > 0 then

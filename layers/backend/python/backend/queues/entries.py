@@ -1,0 +1,49 @@
+"""What Redis holds of a message's content: its attributes as JSON, a newline, its body.
+
+In the JSON a plain string stands for itself, another type as [type, value]. SQS's own attributes
+are among them under a prefix that it forbids to everybody else.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+
+from backend.queues import Attributes, Typed
+
+SYSTEM = "AWS."
+
+
+def encode(body: str, attributes: Attributes, system: Mapping[str, str]) -> str:
+    """Return the entry of a message."""
+    if not attributes and not system:
+        return f"\n{body}"
+    about: dict[str, object] = {SYSTEM + name: value for name, value in system.items()}
+    for name, value in attributes.items():
+        about[name] = [value.data_type, _text(value)] if isinstance(value, Typed) else value
+    return f"{json.dumps(about)}\n{body}"
+
+
+def decode(entry: str) -> tuple[str, Attributes, Mapping[str, str]]:
+    """Return the body, the attributes and SQS's own attributes of an entry."""
+    about, _, body = entry.partition("\n")
+    if not about:
+        return body, {}, {}
+    attributes: dict[str, str | Typed] = {}
+    system: dict[str, str] = {}
+    for name, value in json.loads(about).items():
+        if name.startswith(SYSTEM):
+            system[name.removeprefix(SYSTEM)] = value
+        else:
+            attributes[name] = value if isinstance(value, str) else _typed(*value)
+    return body, attributes, system
+
+
+def _text(typed: Typed) -> str:
+    if isinstance(typed.value, bytes):
+        return base64.b64encode(typed.value).decode()
+    return typed.value
+
+
+def _typed(data_type: str, text: str) -> Typed:
+    is_binary = data_type.startswith("Binary")
+    return Typed(data_type, base64.b64decode(text) if is_binary else text)

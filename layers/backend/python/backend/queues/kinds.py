@@ -1,0 +1,59 @@
+"""The two kinds of queue on Redis: which keys hold one, and the script of each transition."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.redis_scripts import Script
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+_FIFO = (_SCRIPTS / "fifo.lua").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Scripts, and the keys that each is given; the scripts say what is in them."""
+
+    keys: tuple[str, ...]  # of send and receive
+    delete_keys: tuple[str, ...]
+    release_keys: tuple[str, ...]
+    send: Script
+    receive: Script
+    delete: Script
+    release: Script
+    fields: int  # of each message that is received
+
+
+_STANDARD_KEYS = ("visible_at", "entries", "progress", "delayed", "wake", "filling")
+_FIFO_KEYS = (*_STANDARD_KEYS[:5], "groups", "group_of", "sequence")
+
+STANDARD = Kind(
+    keys=_STANDARD_KEYS,
+    delete_keys=("visible_at", "entries", "progress"),
+    release_keys=("visible_at", "progress", "wake"),
+    send=Script(_SCRIPTS / "send.lua"),
+    receive=Script(_SCRIPTS / "receive.lua"),
+    delete=Script(_SCRIPTS / "delete.lua"),
+    release=Script(_SCRIPTS / "release.lua"),
+    fields=5,
+)
+FIFO = Kind(
+    keys=_FIFO_KEYS,
+    delete_keys=_FIFO_KEYS,
+    release_keys=_FIFO_KEYS,
+    send=Script(_SCRIPTS / "fifo_send.lua", _FIFO),
+    receive=Script(_SCRIPTS / "fifo_receive.lua", _FIFO),
+    delete=Script(_SCRIPTS / "fifo_delete.lua", _FIFO),
+    release=Script(_SCRIPTS / "fifo_release.lua", _FIFO),
+    fields=6,
+)
+DEPTH = Script(_SCRIPTS / "depth.lua")
+DEPTH_KEYS = ("visible_at", "progress", "delayed")
+
+
+def kind_of(queue: str) -> Kind:
+    return FIFO if queue.endswith(".fifo") else STANDARD
+
+
+def keys(queue: str, names: tuple[str, ...]) -> list[str]:
+    """The names under which Redis holds these parts of a queue."""
+    return [f"queue:{queue}:{name}" for name in names]

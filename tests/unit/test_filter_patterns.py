@@ -1,0 +1,109 @@
+"""Filter patterns of event source mappings, on the records that a queue makes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.template.patterns import PatternError, compile_filters
+
+
+def record(body: object, **attributes: str) -> dict[str, Any]:
+    return {
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "messageAttributes": {
+            name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()
+        },
+        "eventSource": "aws:sqs",
+    }
+
+
+ORDER = {"kind": "order", "total": 20, "paid": True, "note": None, "to": {"city": "Rotterdam"}}
+
+
+@pytest.mark.row("4.16")
+@pytest.mark.parametrize(
+    ("pattern", "passes"),
+    [
+        ({"kind": ["order"]}, True),
+        ({"kind": ["refund", "order"]}, True),
+        ({"kind": ["refund"]}, False),
+        ({"kind": ["order"], "total": [21]}, False),
+        ({"total": [20.0]}, True),
+        ({"total": ["20"]}, False),
+        ({"paid": [True]}, True),
+        ({"paid": [1]}, False),
+        ({"note": [None]}, True),
+        ({"missing": [None]}, False),
+        ({"to": {"city": [{"prefix": "Rotter"}]}}, True),
+        ({"to": {"city": [{"prefix": "Am"}]}}, False),
+        ({"to": {"city": [{"suffix": "dam"}]}}, True),
+        ({"to": {"city": [{"equals-ignore-case": "ROTTERDAM"}]}}, True),
+        ({"to": {"country": [{"exists": True}]}}, False),
+        ({"to": {"country": [{"exists": False}]}}, True),
+        ({"note": [{"exists": True}]}, True),
+        ({"total": [{"numeric": [">", 0, "<=", 20]}]}, True),
+        ({"total": [{"numeric": ["<", 20]}]}, False),
+        ({"total": [{"numeric": ["=", 20]}]}, True),
+        ({"kind": [{"numeric": [">", 0]}]}, False),
+        ({"kind": [{"anything-but": "refund"}]}, True),
+        ({"kind": [{"anything-but": ["refund", "order"]}]}, False),
+        ({"missing": [{"anything-but": "refund"}]}, False),
+        ({"$or": [{"total": [1]}, {"paid": [True]}]}, True),
+        ({"$or": [{"total": [1]}, {"paid": [False]}]}, False),
+    ],
+)
+def test_a_pattern_is_held_against_the_body(pattern: dict[str, Any], passes: bool):
+    assert compile_filters([json.dumps({"body": pattern})])(record(ORDER)) is passes
+
+
+@pytest.mark.row("4.16")
+def test_of_several_values_and_of_several_patterns_one_is_enough():
+    tags = record({"tags": ["new", "big"], "lines": [{"sku": "a"}, {"sku": "b"}]})
+
+    assert compile_filters(['{"body": {"tags": ["big"]}}'])(tags)
+    assert compile_filters(['{"body": {"lines": {"sku": ["b"]}}}'])(tags)
+    assert compile_filters(['{"body": {"tags": ["old"]}}', '{"body": {"tags": ["new"]}}'])(tags)
+    assert not compile_filters(['{"body": {"tags": ["old"]}}'])(tags)
+
+
+@pytest.mark.row("4.16")
+def test_attributes_of_the_message_are_fields_of_the_record():
+    by_tenant = compile_filters(['{"messageAttributes": {"tenant": {"stringValue": ["demo"]}}}'])
+
+    assert by_tenant(record("text", tenant="demo"))
+    assert not by_tenant(record("text", tenant="other"))
+    assert not by_tenant(record("text"))
+
+
+@pytest.mark.row("4.16")
+def test_a_pattern_of_objects_drops_text_and_one_of_text_drops_objects():
+    absent, text = compile_filters(['{"body": {"a": [{"exists": false}]}}']), '{"body": ["hello"]}'
+
+    assert absent(record({}))
+    assert not absent(record("hello"))
+    assert compile_filters([text])(record("hello"))
+    assert not compile_filters([text])(record({"hello": 1}))
+
+
+@pytest.mark.row("4.16")
+@pytest.mark.parametrize(
+    ("pattern", "complaint"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "no object with fields"),
+        ("{}", "no object with fields"),
+        ('{"body": "a"}', "body needs a list"),
+        ('{"body": {"a": []}}', "a needs a list"),
+        ('{"body": {"a": [{"cidr": "10.0.0.0/8"}]}}', "cidr of '10.0.0.0/8' is not emulated"),
+        ('{"body": {"a": [{"wildcard": "a*"}]}}', "wildcard"),
+        ('{"body": {"a": [{"anything-but": {"prefix": "a"}}]}}', "anything-but"),
+        ('{"body": {"a": [{"prefix": "a", "suffix": "b"}]}}', "one operator"),
+        ('{"body": {"a": [{"numeric": ["~", 1]}]}}', "numeric"),
+        ('{"body": {"a": [{"numeric": [">"]}]}}', "numeric"),
+        ('{"$or": {"a": [1]}}', "list of patterns"),
+    ],
+)
+def test_what_is_not_emulated_is_refused_by_name(pattern: str, complaint: str):
+    with pytest.raises(PatternError, match=complaint.replace("*", r"\*")):
+        compile_filters([pattern])
