@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -290,8 +291,7 @@ async def _serve(options: argparse.Namespace) -> None:
     connections = serving.Connections()
     dice = Dice()
     dice.set(Faults(p50_ms=options.latency_ms, p99_ms=options.latency_ms))
-    secret = os.environ.get("PROVIDER_WEBHOOK_SECRET", "")
-    webhooks = Webhooks(options.webhook_url, secret, dice) if options.webhook_url else None
+    webhooks = Webhooks(options.webhook_url, _secret(), dice) if options.webhook_url else None
     journal = Journal(options.journal, sync=True)
     provider = Provider(journal, dice, webhooks)
     door = serving.Door(
@@ -302,6 +302,19 @@ async def _serve(options: argparse.Namespace) -> None:
     )
     await serving.serve(options.listen, [door], connections)
     journal.close()
+
+
+def _secret() -> str:
+    """Return what webhooks are signed with, found as the functions find it."""
+    path = os.environ.get("PROVIDER_WEBHOOK_SECRET_FILE")
+    if path is None:
+        return os.environ.get("PROVIDER_WEBHOOK_SECRET", "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise serving.StartError(
+            f"PROVIDER_WEBHOOK_SECRET_FILE={path!r}: {error.strerror}"
+        ) from error
 
 
 def main() -> int:

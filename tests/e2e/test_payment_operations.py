@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import wait_until
+from tests.e2e.conftest import Client
 
 SETTLED_WITHIN_S = 15
 VISA = {"amount": 1000, "currency": "EUR", "payment_method": "pm_card_visa"}
@@ -219,6 +220,18 @@ def test_balances_move_with_the_money_and_add_up_to_nothing(demo):
         "receivable": (-900, -100),
         "refunds": (200, 0),
     }
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed"])
+def test_what_the_customer_did_at_the_provider_comes_by_webhook(demo, system, outcome):
+    payment = _made(demo, "requires_action", payment_method="pm_card_authenticationRequired")
+
+    confirmed = Client(system.provider).call(
+        "POST", "/confirmations", {"reference": payment, "outcome": outcome}
+    )
+
+    assert (confirmed.status, confirmed.body["status"]) == (200, outcome)
+    assert _until(demo, payment, status=outcome)["id"] == payment
 
 
 def test_everything_agrees_with_the_provider_s_own_record(demo, system):

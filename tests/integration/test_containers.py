@@ -42,24 +42,28 @@ def mailbox(tmp_path: Path) -> Iterator[str]:
 
 
 def test_keys_are_made_once_and_readable_by_nobody_else(tmp_path: Path):
-    first = _run("-m", "local.compose.keys", tmp_path)
+    webhooks = tmp_path / "webhooks"
+    first = _run("-m", "local.compose.keys", tmp_path, webhooks)
     key = (tmp_path / "token.pem").read_text()
+    secret = (webhooks / "provider-webhooks").read_text()
     (tmp_path / "clients.json").write_text("[]")
-    second = _run("-m", "local.compose.keys", tmp_path)
+    second = _run("-m", "local.compose.keys", tmp_path, webhooks)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
     assert stat.S_IMODE((tmp_path / "token.pem").stat().st_mode) == 0o600
     assert (tmp_path / "token.pem").read_text() == key
+    assert (webhooks / "provider-webhooks").read_text() == secret
+    assert stat.S_IMODE((webhooks / "provider-webhooks").stat().st_mode) == 0o600
     assert json.loads((tmp_path / "clients.json").read_text()) == []
 
 
 def test_a_folder_that_takes_no_keys_is_named(tmp_path: Path):
     (tmp_path / "file").touch()
 
-    refused = _run("-m", "local.compose.keys", tmp_path / "file")
+    refused = _run("-m", "local.compose.keys", tmp_path / "file", tmp_path)
 
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"the keys cannot be written to {tmp_path / 'file'}: ")
+    assert refused.stderr.startswith(f"the keys cannot be written to {tmp_path / 'file'} and ")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.function_process import receive_all
+from tests.integration.function_process import FunctionProcess, receive_all
 from tests.integration.outside.processes import Provider
 
 SCOPES = "payments:read payments:write"
@@ -24,9 +24,25 @@ def payments(start, provider, valkey):
 
     def start_one(name, **settings):
         url = f"http://127.0.0.1:{provider.http_port}"
-        return start(f"payments.app.{name}", PROVIDER_URL=url, **settings)
+        return start(f"payments.app.{name}", **{"PROVIDER_URL": url, **settings})
 
     return start_one
+
+
+@pytest.fixture(scope="module")
+def started(environment, provider):
+    """Starts a handler of payments for all tests of a module."""
+    processes = []
+
+    def start_one(name, **settings):
+        url = f"http://127.0.0.1:{provider.http_port}"
+        told = {**environment, "PROVIDER_URL": url, **settings}
+        processes.append(FunctionProcess(f"payments.app.{name}", told))
+        return processes[-1]
+
+    yield start_one
+    for each in processes:
+        each.kill()
 
 
 @pytest.fixture

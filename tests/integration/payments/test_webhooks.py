@@ -1,0 +1,312 @@
+"""Webhooks of the provider: who is believed, and that each answer counts once, in any order."""
+
+import base64
+import json
+import threading
+import time
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.integration.payments.conftest import VISA
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
+OTHER = "whsec_" + base64.b64encode(b"another of twenty-four by").decode()
+HOOK = "/v1/provider/webhooks"
+PAYMENT = "/v1/payments/{payment_id}"
+WAITS = VISA | {"payment_method": "pm_card_authenticationRequired"}
+
+
+def signed(body, secret=SECRET, *, event_id="evt_1", late_s=0):
+    stamp = datetime.fromtimestamp(int(time.time()) - late_s, UTC)
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(stamp.timestamp())),
+        "webhook-signature": Webhook(secret).sign(event_id, stamp, body),
+    }
+
+
+@pytest.fixture(scope="module")
+def api(started):
+    return started("app", PROVIDER_WEBHOOK_SECRET=SECRET)
+
+
+@pytest.fixture(scope="module")
+def worker(started):
+    return started("worker")
+
+
+@pytest.fixture(autouse=True)
+def empty(valkey):
+    """Each test begins with empty queues."""
+
+
+@pytest.fixture
+def work(worker, messages):
+    """Has the worker handle what is on the queue; returns what is to come again."""
+    return lambda: worker.consume(messages())
+
+
+@pytest.fixture
+def told(api, provider):
+    """Send the webhook of a line of the provider's record, as often as it is asked for."""
+
+    def tell(effect):
+        confirmed = effect["kind"] == "confirmation"
+        data = {**effect, "id": effect["charge"] if confirmed else effect["id"]}
+        body = json.dumps({"id": "evt_1", "type": f"charge.{effect['status']}", "data": data})
+        return api.request("POST", HOOK, body=body, headers=signed(body))
+
+    return tell
+
+
+@pytest.fixture
+def waiting(api, asking, work):
+    """A payment that requires action."""
+
+    def make(**changes):
+        payment_id = asking(api)("POST", key="k", body=WAITS | changes).body["id"]
+        assert work() == []
+        return payment_id
+
+    return make
+
+
+class Record(ThreadingHTTPServer):
+    """A provider that shows these effects: what is done now is too young to be compared."""
+
+    effects: ClassVar[list[dict[str, Any]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Shown(BaseHTTPRequestHandler):
+    server: Record
+
+    def do_GET(self) -> None:
+        after = int(self.path.rpartition("=")[2])
+        left = [each for each in self.server.effects if each["sequence"] > after]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"effects": left}).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def record():
+    with Record(("127.0.0.1", 0), _Shown) as record:
+        thread = threading.Thread(target=record.serve_forever, args=(0.01,))
+        thread.start()
+        yield record
+        record.shutdown()
+        thread.join()
+
+
+def confirm(provider, payment_id, outcome="succeeded"):
+    """Act as the customer; returns what the provider notes of it."""
+    body = json.dumps({"reference": payment_id, "outcome": outcome}).encode()
+    assert provider.request("POST", "/confirmations", body)[0] == 200
+    return effects_of(provider, payment_id)[-1]
+
+
+def effects_of(provider, payment_id):
+    page = provider.get("/effects")[1]["effects"]
+    return [each for each in page if each["reference"] == payment_id]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "capture_method", "status"),
+    [
+        ("succeeded", "automatic", "succeeded"),
+        ("succeeded", "manual", "requires_capture"),
+        ("failed", "automatic", "failed"),
+    ],
+)
+def test_a_customer_s_confirmation_drives_the_payment_on(
+    api, asking, work, provider, told, waiting, *, outcome, capture_method, status
+):
+    payment_id = waiting(capture_method=capture_method)
+    confirmation = confirm(provider, payment_id, outcome)
+
+    answers = [told(confirmation) for _ in range(3)]
+    assert work() == []
+
+    assert {each.status for each in answers} == {202}
+    payment = asking(api)("GET", PAYMENT, payment_id=payment_id).body
+    assert payment["status"] == status
+    assert [each["type"] for each in payment["events"]] == [
+        "payment.created",
+        "payment.requires_action",
+        f"payment.{status}",
+    ]
+    if status == "failed":
+        assert payment["failure"]["code"] == "authentication_failed"
+
+
+def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
+    api, asking, worker, messages, provider, told
+):
+    ask = asking(api)
+    payment_id = ask("POST", key="k", body=WAITS).body["id"]
+    order = {
+        "amount": 1000,
+        "currency": "EUR",
+        "payment_method": WAITS["payment_method"],
+        "capture": True,
+        "reference": payment_id,
+    }
+    provider.charge(f"{payment_id}:charge", **order)  # its answer is lost
+    early = confirm(provider, payment_id)
+    late = effects_of(provider, payment_id)[0]
+
+    unsettled = messages()
+    told(early)
+    worker.consume(messages())
+    told(late)
+    worker.consume(messages() + unsettled)
+
+    payment = ask("GET", PAYMENT, payment_id=payment_id).body
+    assert (payment["status"], payment["amount_captured"]) == ("succeeded", 1000)
+    assert len(payment["events"]) == 2
+
+
+def test_a_customer_who_is_faster_than_the_cancel_has_paid(
+    api, asking, worker, messages, provider, told, waiting
+):
+    ask, payment_id = asking(api), waiting()
+    assert ask("POST", f"{PAYMENT}/cancel", "k", payment_id).status == 202
+    cancel = messages()
+
+    told(confirm(provider, payment_id))
+    worker.consume(messages() + cancel)
+
+    payment = ask("GET", PAYMENT, payment_id=payment_id).body
+    assert (payment["status"], payment["amount_captured"]) == ("succeeded", 1000)
+    assert [each["type"] for each in payment["events"]][2:] == [
+        "payment.cancel_requested",
+        "payment.succeeded",
+        "payment.cancel_failed",
+    ]
+
+
+def test_a_dropped_webhook_is_made_good_from_the_provider_s_record(
+    api, asking, payments, provider, waiting, database, record
+):
+    ask, payment_id = asking(api), waiting()
+    confirmation = confirm(provider, payment_id)
+    record.effects = [confirmation | {"created_ms": 1}]
+    database["reconciliation"].delete_many({})
+
+    report = payments("reconciler", PROVIDER_URL=record.url).invoke({})
+
+    assert (report["effects"], report["unsettled"], report["mismatches"]) == (1, 1, [])
+    assert ask("GET", PAYMENT, payment_id=payment_id).body["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"amount": 1},
+        {"currency": "USD"},
+        {"id": "ch_000000099999"},
+        {"idempotency_key": "pay_other:charge"},
+    ],
+)
+def test_an_answer_that_speaks_of_other_money_changes_nothing(
+    api, asking, work, provider, told, waiting, forged
+):
+    payment_id = waiting()
+    effect = effects_of(provider, payment_id)[0] | {"status": "succeeded", "captured": True}
+
+    assert told(effect | forged).status == 202
+    work()
+
+    payment = asking(api)("GET", PAYMENT, payment_id=payment_id).body
+    assert (payment["status"], payment["amount_captured"]) == ("requires_action", 0)
+
+
+BODY = json.dumps(
+    {
+        "id": "evt_1",
+        "type": "charge.succeeded",
+        "data": {
+            "id": "ch_1",
+            "idempotency_key": "pay_1:charge",
+            "reference": "pay_1",
+            "status": "succeeded",
+            "amount": 1,
+            "currency": "EUR",
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        signed(BODY, OTHER),
+        signed(BODY + " "),
+        signed(BODY, late_s=301),
+        signed(BODY, late_s=-330),
+        signed(BODY) | {"webhook-id": "evt_2"},
+        signed(BODY) | {"webhook-timestamp": "soon"},
+        signed(BODY) | {"webhook-timestamp": str(int(time.time()) - 1)},
+        signed(BODY) | {"webhook-signature": "v1,é"},
+        signed(BODY) | {"webhook-signature": "v2," + signed(BODY)["webhook-signature"][3:]},
+    ],
+)
+def test_a_webhook_that_the_provider_did_not_sign_just_now_is_refused(api, messages, headers):
+    answer = api.request("POST", HOOK, body=BODY, headers=headers)
+
+    assert (answer.status, answer.body["code"]) == (401, "webhook_signature_invalid")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert messages() == []
+
+
+def test_one_of_several_signatures_is_enough_while_a_secret_is_changed(api, messages):
+    mine, other = signed(BODY), signed(BODY, OTHER)
+    both = f"{other['webhook-signature']} {mine['webhook-signature']}"
+
+    answer = api.request("POST", HOOK, body=BODY, headers=mine | {"webhook-signature": both})
+
+    assert answer.status == 202
+    assert len(messages()) == 1
+
+
+def test_without_a_secret_no_webhook_is_taken(payments, messages):
+    answer = payments("app").request("POST", HOOK, body=BODY, headers=signed(BODY))
+
+    assert answer.status == 401
+    assert messages() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("{", 400, "malformed_json"),
+        ('{"id":"evt_1","type":"charge.succeeded"}', 422, "invalid_request"),
+        ('{"id":"evt_1","type":"charge.succeeded","data":{"id":1}}', 422, "invalid_request"),
+    ],
+)
+def test_a_signed_webhook_that_makes_no_sense_is_refused(api, messages, body, status, code):
+    answer = api.request("POST", HOOK, body=body, headers=signed(body))
+
+    assert (answer.status, answer.body["code"]) == (status, code)
+    assert messages() == []
+
+
+def test_an_event_of_another_kind_is_taken_and_ignored(api, messages):
+    body = '{"id":"evt_1","type":"payout.paid","data":{}}'
+
+    answer = api.request("POST", HOOK, body=body, headers=signed(body))
+
+    assert (answer.status, answer.body) == (202, {"status": "ignored"})
+    assert messages() == []
