@@ -49,11 +49,31 @@ class Identity:
     cognito_identity_pool_id = None
 
 
+class ClientApplication:
+    """The calling application, as it describes itself; what it leaves out is None."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.installation_id = given.get("installation_id")
+        self.app_title = given.get("app_title")
+        self.app_version_name = given.get("app_version_name")
+        self.app_version_code = given.get("app_version_code")
+        self.app_package_name = given.get("app_package_name")
+
+
+class ClientContext:
+    """What the caller of the Invoke API says of itself."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.client = ClientApplication(given["client"]) if "client" in given else None
+        self.custom = given.get("custom")
+        self.env = given.get("env")
+
+
 class Context:
     """The second argument of a handler, with the attributes of Lambda's own."""
 
     function_version = "$LATEST"
-    client_context = None
+    client_context: ClientContext | None = None
     tenant_id = None
     identity = Identity()
 
@@ -190,6 +210,8 @@ class Environment:
         started = time.perf_counter()
         try:
             context = Context(self._function, request_id, deadline_ms)
+            if "client_context" in invocation:
+                context.client_context = ClientContext(invocation["client_context"])
             result = marshal(self._handler(invocation["event"], context))
             answer["result"] = orjson.Fragment(result)
         except Exception as error:
@@ -256,7 +278,9 @@ def describe(error: Exception, request_id: str) -> dict[str, Any]:
     else:
         error_type = type(error).__name__
         own_frames = 1  # `_answer`, which AWS does not show either
-        stack_trace = traceback.format_list(traceback.extract_tb(error.__traceback__)[own_frames:])
+        frames_below = traceback.extract_tb(error.__traceback__)[own_frames:]
+        # As tuples: Lambda's runtime client shows no marks below the lines.
+        stack_trace = traceback.format_list([tuple(each) for each in frames_below])
     message = str(error)[:ERROR_MESSAGE_MAX_CHARS].encode(errors="replace").decode()
     return {
         "errorMessage": message,

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from local import packages
 from local.environment import Fault, Handler, log
 from local.template import Function
+from local.wiring import BACKEND_LAYER, PROJECT
 
+OWN_FOLDERS = {str(PROJECT), str(BACKEND_LAYER)}
 RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
 
 
-def prepare(function: Function) -> None:
+def prepare(function: Function, state: Path | None = None) -> None:
     """Set the import path, working directory and environment variables as Lambda does.
 
     A variable that the process was started with wins over the template's: that is how the
@@ -26,13 +29,17 @@ def prepare(function: Function) -> None:
         os.environ.setdefault(name, value)
     os.environ.update(_lambda_variables(function))
     time.tzset()
-    sys.path[:0] = [str(folder) for folder in import_folders(function)]
+    # What is here for the machine's own programs is no library of a function.
+    sys.path[:] = [path for path in sys.path if path not in OWN_FOLDERS]
+    sys.path[:0] = [str(folder) for folder in import_folders(function, state)]
     os.chdir(function.code_uri)
 
 
-def import_folders(function: Function) -> list[Path]:
-    """Return where the function's modules are found: its own code, then its layers."""
-    return [function.code_uri, *function.layers]
+def import_folders(function: Function, state: Path | None = None) -> list[Path]:
+    """Return where the function's modules are found: its own code, what was installed for it in
+    `state`, then its layers."""
+    installed = [packages.folder(state, function.logical_id)] if state else []
+    return [function.code_uri, *installed, *function.layers]
 
 
 def _defaults(function: Function) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ import uvloop
 from local import arguments
 from local.frames import AddressError
 from local.gateway.dispatch import CONCURRENCY_DEFAULT
-from local.gateway.process import QUEUE_DEADLINE_MS, Gateway, PortTaken
+from local.gateway.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
 from local.gateway.responses import UnknownVariable
 from local.invoke.background import RETRY_S
 from local.template import TemplateError
@@ -35,12 +35,14 @@ def main() -> int:
         template = chosen(options)
         gateway = Gateway(
             template,
-            state=state,
-            host=options.host,
-            port=options.port,
-            console_port=options.console_port,
-            invoke_port=options.invoke_port,
-            runtime=runtime,
+            state,
+            Addresses(
+                host=options.host,
+                port=options.port,
+                console_port=options.console_port,
+                invoke_port=options.invoke_port,
+                runtime=runtime,
+            ),
             queue_deadline_s=options.queue_deadline_ms / 1000,
             concurrency=options.account_concurrency,
             retry_s=options.async_retry_s,

@@ -36,7 +36,7 @@ class TokenAuthorizer:
     """One authorizer of the API."""
 
     def __init__(self, authorizer: Authorizer, pool: Pool, clock: Callable[[], float]) -> None:
-        self._header = authorizer.header.lower()
+        self._header = authorizer.sources[0].removeprefix("header.").lower()
         self._validation = re.compile(authorizer.validation) if authorizer.validation else None
         self._ttl_s = authorizer.ttl_s
         self._name = authorizer.name

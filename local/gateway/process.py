@@ -10,6 +10,7 @@ import resource
 import signal
 import time
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import Path
 
 from local import pressure
@@ -48,27 +49,38 @@ class PortTaken(Exception):
     """Somebody else listens where the gateway should."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the gateway listens."""
+
+    host: str
+    port: int
+    console_port: int
+    invoke_port: int
+    runtime: str  # unix:/path or tcp:host:port, where environments dial in
+
+    @property
+    def ports(self) -> tuple[int, int, int]:
+        return self.port, self.console_port, self.invoke_port
+
+
 class Gateway:
     """The servers of the process and what they share."""
 
     def __init__(
         self,
         template: Template,
-        *,
         state: Path,
-        host: str,
-        port: int,
-        console_port: int,
-        invoke_port: int,
-        runtime: str,
+        addresses: Addresses,
+        *,
         queue_deadline_s: float,
         concurrency: int,
         retry_s: int,
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
-        self._addresses = (host, port, console_port, invoke_port)
-        self._runtime = parse_address(runtime)
+        self._addresses = addresses
+        self._runtime = parse_address(addresses.runtime)
         self._pressure = pressure.path_of(state)
         self._meters = {name: metrics.function(name) for name in template.functions}
         account = _account(template, concurrency)
@@ -82,14 +94,14 @@ class Gateway:
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
         self._api = RestApi(
-            template, self._pools, metrics, self._access_log, self._output, port=port
+            template, self._pools, metrics, self._access_log, self._output, port=addresses.port
         )
         metrics.watch(self._pools, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools)
-        self._hosts = Hosts(template, state, runtime)
+        self._hosts = Hosts(template, state, addresses.runtime)
         # Whose Redis the default address is nobody knows.
-        has_store = "REDIS_URL" in os.environ
+        has_store = bool({"REDIS_URL", "REDIS_URL_FILE"} & os.environ.keys())
         self._background = (
             Background(self._pools, self._hosts, Store(), retry_s) if has_store else None
         )
@@ -112,7 +124,7 @@ class Gateway:
         gc.collect()
         gc.freeze()  # what stands now is never garbage
         gc.set_threshold(GC_THRESHOLD)
-        host, *ports = self._addresses
+        host, ports = self._addresses.host, self._addresses.ports
         log.info("listening on %s: API %d, console %d, Invoke API %d", host, *ports)
         background = self._background and loop.create_task(self._background.run())
         await self._tick_until(stop)
@@ -128,7 +140,7 @@ class Gateway:
     async def _listen(
         self, loop: asyncio.AbstractEventLoop
     ) -> tuple[list[asyncio.AbstractServer], asyncio.AbstractServer]:
-        host, *ports = self._addresses
+        host, ports = self._addresses.host, self._addresses.ports
         # The ports first: whoever finds one taken must not touch the other's runtime socket.
         listeners = [
             await _bound(

@@ -103,9 +103,12 @@ def _client_context(encoded: str) -> object:
     if len(encoded) > CLIENT_CONTEXT_MAX_BYTES:
         raise _invalid(f"the client context is over {CLIENT_CONTEXT_MAX_BYTES} bytes")
     try:
-        return orjson.loads(base64.b64decode(encoded, validate=True))
+        context = orjson.loads(base64.b64decode(encoded, validate=True))
     except (binascii.Error, orjson.JSONDecodeError) as error:
         raise _invalid("the client context is no base64 of JSON") from error
+    if not isinstance(context, dict):
+        raise _invalid("the client context is no JSON object")
+    return context
 
 
 def _invalid(sentence: str) -> Refused:

@@ -2,11 +2,12 @@
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 class GatewayProcess:
     """`python -m local.gateway` on free ports; use as a context manager."""
 
-    def __init__(self, folder: Path, template: str, *options: str) -> None:
+    def __init__(
+        self, folder: Path, template: str, *options: str, variables: Mapping[str, str] = os.environ
+    ) -> None:
         self.folder = folder
         self.state = folder / "state"
         self.port, self.console_port, self.invoke_port = free_port(), free_port(), free_port()
@@ -33,12 +36,15 @@ class GatewayProcess:
             *("--console-port", str(self.console_port)),
             *("--invoke-port", str(self.invoke_port), *options),
         ]
+        self.variables = variables
         self.process: subprocess.Popen[bytes] | None = None
         self.environments: list[StandIn] = []
 
     def __enter__(self) -> "GatewayProcess":
         with (self.folder / "stderr").open("w") as stderr:
-            self.process = subprocess.Popen(self.command, cwd=ROOT, stderr=stderr)
+            self.process = subprocess.Popen(
+                self.command, cwd=ROOT, stderr=stderr, env=dict(self.variables)
+            )
         wait_until(self._is_listening)
         return self
 

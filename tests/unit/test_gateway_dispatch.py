@@ -28,6 +28,7 @@ class FakeEnvironment:
 
     def __init__(self) -> None:
         self.invocation: Invocation | None = None
+        self.machine = ""
         self.is_cut = False
 
     def start(self, invocation: Invocation) -> None:

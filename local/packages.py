@@ -1,0 +1,73 @@
+"""What the functions' requirements.txt ask for, in a folder of each function's own."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from local.template import Function, Template
+
+INSTALL_TIMEOUT_S = 600  # of one function; a slow mirror and some large wheels
+LISTED = "requirements.txt"
+
+
+class NotInstalled(Exception):
+    """pip refuses; the message has its reason."""
+
+
+def folder(state: Path, function: str) -> Path:
+    """Return where the packages of a function are, by its logical id."""
+    return state / "packages" / function
+
+
+def without_packages(template: Template, state: Path) -> list[Function]:
+    """Return the functions whose requirements are not installed, or were other ones then."""
+    return [
+        function
+        for function in template.functions.values()
+        if (wanted := _wanted(function))
+        and wanted != _installed(folder(state, function.logical_id))
+    ]
+
+
+def install(function: Function, state: Path) -> None:
+    """Install what `function` requires. Raises NotInstalled; then what was there stays."""
+    place = folder(state, function.logical_id)
+    unfinished = place.with_name(f"{place.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-input", "--target", str(unfinished)),
+    ]
+    for path in _lists(function):
+        command += ["--requirement", str(path)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotInstalled(f"not within {INSTALL_TIMEOUT_S} s") from error
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        raise NotInstalled((errors or ["pip failed"])[-1].removeprefix("ERROR: "))
+    unfinished.mkdir(parents=True, exist_ok=True)  # an empty list makes no folder
+    (unfinished / LISTED).write_text(_wanted(function))
+    shutil.rmtree(place, ignore_errors=True)
+    unfinished.replace(place)
+
+
+def _lists(function: Function) -> list[Path]:
+    places = (function.code_uri, *function.layers)
+    return [path for place in places if (path := place / LISTED).is_file()]
+
+
+def _wanted(function: Function) -> str:
+    lists = [path.read_text() for path in _lists(function)]
+    return "\n".join(
+        [*lists, f"# Python {sys.version_info[0]}.{sys.version_info[1]}"] if lists else []
+    )
+
+
+def _installed(place: Path) -> str:
+    path = place / LISTED
+    return path.read_text() if path.is_file() else ""
