@@ -24,6 +24,10 @@ MOTO_DIFFERS = {
     "stale delete": "deletes the message; SQS says the request succeeds and the message may stay",
     "stale release": "changes the newest receive's visibility; only that handle may do so",
     "expired in batch": "a message past its retention ends the receive; those behind it wait",
+    "expired group": "of messages that come back together it passes over all but the last",
+    "deduplication": "a deleted message's deduplication id is forgotten",
+    "sequence": "its sequence numbers are random",
+    "expired delete": "an expired handle deletes from a FIFO queue",
 }
 
 

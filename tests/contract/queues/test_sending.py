@@ -4,6 +4,7 @@ import pytest
 from moto import mock_aws
 
 from backend.errors import QueueUnavailable
+from backend.queues import Typed
 from backend.queues.limits import MESSAGE_BYTES_MAX
 from backend.queues.sqs_queue import SqsQueue
 from backend.settings import settings
@@ -84,3 +85,59 @@ def test_a_delay_is_at_most_fifteen_minutes(place: Place, delay_s: int):
 def test_a_queue_that_is_not_there_is_unavailable():
     with mock_aws(), pytest.raises(QueueUnavailable, match="nowhere"):
         SqsQueue(f"https://sqs.{settings.aws_region}.amazonaws.com/123456789012/nowhere").send("a")
+
+
+@pytest.mark.row("3.19")
+def test_attributes_keep_their_type(place: Place):
+    attributes: dict[str, str | Typed] = {
+        "text": "a\nb",
+        "amount": Typed("Number", "12.5"),
+        "digest": Typed("Binary", b"\x00\xff"),
+        "id": Typed("String.uuid", "c0ffee"),
+    }
+    place.queue.send("a", attributes=attributes)
+
+    assert only(place.queue.receive()).attributes == attributes
+
+
+@pytest.mark.row("3.19")
+@pytest.mark.parametrize(
+    ("attributes", "complaint"),
+    [
+        ({"tenant": ""}, "must not be empty"),
+        ({"AWS.trace": "a"}, "no name"),
+        ({"amazon.trace": "a"}, "no name"),
+        ({"a..b": "a"}, "no name"),
+        ({"n" * 257: "a"}, "no name"),
+        ({"a": Typed("Text", "a")}, "no data type"),
+        ({"a": Typed("Number", "many")}, "no number"),
+        ({"a": Typed("Binary", "text")}, "bytes are Binary"),
+        ({"a": Typed("String", b"bytes")}, "bytes are Binary"),
+        ({str(number): "a" for number in range(11)}, "at most 10"),
+    ],
+)
+def test_attributes_that_sqs_refuses_are_refused(
+    place: Place, attributes: dict[str, str | Typed], complaint: str
+):
+    with pytest.raises(ValueError, match=complaint):
+        place.queue.send("a", attributes=attributes)
+
+
+@pytest.mark.row("3.19")
+@pytest.mark.parametrize("body", ["", "a\x00", "a\x1f", "a\ufffe"])
+def test_a_body_is_text_that_xml_can_hold(place: Place, body: str):
+    with pytest.raises(ValueError, match="must not"):
+        place.queue.send(body)
+    with pytest.raises(ValueError, match="must not"):
+        place.queue.send_batch(["good", body])
+    assert total(place.queue) == 0
+
+
+@pytest.mark.row("3.18")
+def test_a_group_on_a_standard_queue_is_told_and_locks_nothing(place: Place):
+    for body in ("a", "b"):
+        place.queue.send(body, group="tenant-1")
+    one, two = place.queue.receive(1) + place.queue.receive(1)
+
+    assert {one.body, two.body} == {"a", "b"}
+    assert one.system["MessageGroupId"] == "tenant-1"
