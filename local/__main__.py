@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local import arguments, exports, logs, plan, queue_table, reconcile, status
+from local import arguments, explain, exports, logs, plan, queue_table, reconcile, status
 from local.invoke import command as invoke
 from local.up import down, up
 
@@ -19,7 +19,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main() -> int:
     options = _parser().parse_args()
-    options.state = options.state.resolve()
+    options.state = (options.state or options.template.parent / ".local").resolve()
     try:
         code: int = options.command(options)
     except plan.BadInput as error:
@@ -82,9 +82,14 @@ def _parser() -> argparse.ArgumentParser:
         "start the system in the background and wait until it is ready",
         "python -m local up\n  python -m local up --template mine.yaml --port 5102\n"
         "  WORKER_0_PORT=9200 python -m local up   # metrics of the first of five workers",
-        state=arguments.directory,
+        reads_template=True,
     )
     plan.add_options(starting)
+    starting.add_argument(
+        "--install",
+        action="store_true",
+        help="install each function's requirements.txt into a folder of its own first",
+    )
     starting.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
 
     _command(
@@ -101,6 +106,16 @@ def _parser() -> argparse.ArgumentParser:
         "one line a process; exits 0 when all run, 1 when not, 3 when the system is down",
         "python -m local status",
     )
+
+    explaining = _command(
+        commands,
+        "explain",
+        explain.show,
+        "what was understood of a template, and what differs from AWS",
+        "python -m local explain\n  python -m local explain --template mine.yaml --json",
+        reads_template=True,
+    )
+    explaining.add_argument("--json", action="store_true", help="for programs")
 
     _add_logs(commands)
     _command(
@@ -163,7 +178,7 @@ def _command(
     sentence: str,
     examples: str,
     *,
-    state: Callable[[str], Path] = Path,
+    reads_template: bool = False,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
@@ -173,8 +188,17 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--state", type=state, default=".local", help="state directory (default: %(default)s)"
+        "--state", type=Path, help="state directory (default: .local beside the template)"
     )
+    if reads_template:
+        arguments.add_template(parser)
+    else:
+        parser.add_argument(
+            "--template",
+            type=Path,
+            default=Path("template.yaml"),
+            help="the template that `up` was given (default: %(default)s)",
+        )
     parser.set_defaults(command=command)
     return parser
 

@@ -5,21 +5,18 @@ import os
 import shlex
 import sys
 
-from local import status
 from local.handler import import_folders
-from local.plan import BadInput
-from local.template import Template, load
+from local.running import running
+from local.template import Template
 from local.wiring import demo_clients, private_key
 
 
 def show(options: argparse.Namespace) -> int:
     """Print one `export` a line; the token key is among them, so the output is for a shell only."""
-    last = status.read(options.state)
-    if last is None or not status.supervisor_pid(options.state):
-        raise BadInput("the system is not running; start it with `python -m local up`")
+    last, template = running(options.state)
     settings = {
         **last.variables,
-        "PYTHONPATH": os.pathsep.join(_code_folders(load(last.template))),
+        "PYTHONPATH": os.pathsep.join(_code_folders(template)),
         "TOKEN_PRIVATE_KEY": private_key(options.state / "keys"),
         "OAUTH_CLIENTS": demo_clients(),
         # Chalice 1.34's reloader starts itself again from inside --project-dir, where a relative

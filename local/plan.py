@@ -1,15 +1,16 @@
 """Turns options and environment into the system to start, or refuses them in one sentence."""
 
 import argparse
+import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from local import arguments
 from local.frames import AddressError, parse_address
 from local.processes import System
 from local.stores import NoFreePort, Valkey, is_taken, port_or_next
-from local.template import TemplateError, load
-from local.wiring import Ports, variables
+from local.template import Template, TemplateError
+from local.template.options import chosen
+from local.wiring import BACKEND_LAYER, Ports, variables
 
 WORKERS = 5
 FIRST_METRICS_PORT = 9100
@@ -32,12 +33,6 @@ class BadInput(Exception):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--template",
-        type=Path,
-        default=Path("template.yaml"),
-        help="SAM template (default: %(default)s)",
-    )
     for name, what in SETTABLE.items():
         flag = "--port" if name == "gateway" else f"--{name}-port"
         parser.add_argument(
@@ -49,14 +44,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def make(options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[System, dict[str, str]]:
+def read(options: argparse.Namespace) -> Template:
+    """Return the template that the options name; raises BadInput."""
+    try:
+        return chosen(options)
+    except TemplateError as error:
+        raise BadInput(str(error)) from error
+
+
+def make(
+    options: argparse.Namespace, template: Template, environ: Mapping[str, str]
+) -> tuple[System, dict[str, str]]:
     """Return the system and the environment of its processes; raises BadInput."""
     try:
-        template = load(options.template)
+        options.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sentence = f"{options.state} cannot be made ({error.strerror})"
+        raise BadInput(f"{sentence}; choose another directory with --state") from error
+    try:
         longest = max(map(len, template.functions), default=0)
-        parse_address(f"unix:{options.state}/run/worker-0-{'x' * longest}.sock")
+        parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
         ports = _ports(options, environ)
-    except (TemplateError, AddressError, NoFreePort, OSError) as error:
+    except (AddressError, NoFreePort) as error:
         raise BadInput(str(error)) from error
     socket_path = options.state / "run" / "valkey.sock"
     valkey = Valkey(directory=options.state / "data", port=ports.valkey, socket_path=socket_path)
@@ -74,23 +83,41 @@ def make(options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Syste
                     f"port {port} of {process.name} is taken;"
                     f" stop what listens there or choose another with {setting}"
                 )
-    return system, variables(environ, state=options.state, ports=ports, redis_url=valkey.url)
+    try:
+        told = variables(environ, template, state=options.state, ports=ports, redis_url=valkey.url)
+    except (TemplateError, OSError) as error:
+        raise BadInput(str(error)) from error
+    _check_settings(told)
+    return system, told
+
+
+def _check_settings(told: Mapping[str, str]) -> None:
+    """Refuse now what every process would end with."""
+    if str(BACKEND_LAYER) not in sys.path:
+        sys.path.insert(0, str(BACKEND_LAYER))
+    try:
+        # Importing reads this process's own environment, which may be the one that is wrong.
+        from backend.settings import Settings  # noqa: PLC0415
+
+        Settings.from_env(told)
+    except ValueError as error:
+        raise BadInput(f"a setting cannot be used: {error}") from error
 
 
 def _ports(options: argparse.Namespace, environ: Mapping[str, str]) -> Ports:
-    chosen = {}
+    numbers = {}
     for name in SETTABLE:
         given = getattr(options, f"{name}_port")
         setting = f"{name.upper()}_PORT"
-        chosen[name] = given or _port(environ, setting, getattr(DEFAULTS, name))
+        numbers[name] = given or _port(environ, setting, getattr(DEFAULTS, name))
     # The usual port of a store is often another project's; nobody types these addresses.
     for name in ("documents", "valkey"):
-        chosen[name] = port_or_next(chosen[name])
+        numbers[name] = port_or_next(numbers[name])
     workers = [
         _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)
         for index in range(WORKERS)
     ]
-    return Ports(**chosen, workers=tuple(workers))
+    return Ports(**numbers, workers=tuple(workers))
 
 
 def _port(environ: Mapping[str, str], setting: str, default: int) -> int:

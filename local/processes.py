@@ -65,10 +65,10 @@ class System:
         return [*self._stores(), *self._outside(), *self._serving()]
 
     def _wants(self, variable: str) -> bool:
-        return any(variable in each.environment for each in self.template.functions.values())
+        return variable in self.template.provides
 
     def _stores(self) -> Iterator[Process]:
-        if self.valkey and (self.template.queues or self._wants("REDIS_URL")):
+        if self.valkey:
             yield Process(
                 name="valkey",
                 stage=Stage.STORE,
@@ -126,7 +126,7 @@ class System:
 
     def _serving(self) -> Iterator[Process]:
         ports = self.ports
-        of_template = ("--template", self.template.path, "--state", self.state)
+        of_template = (*self.template.options, "--state", self.state)
         for function in self.template.hosted:
             connect = f"unix:{self.state / 'run' / 'gateway.sock'}"
             yield Process(

@@ -3,21 +3,18 @@
 import argparse
 import sys
 
-from local import status
 from local.depths import QueuesUnreadable, depths
 from local.plan import BadInput
-from local.template import load
+from local.running import running
 
 HEAD = f"{'queue':<28}{'visible':>9}{'delayed':>9}{'in flight':>11}{'oldest':>10}"
 
 
 def show(options: argparse.Namespace) -> int:
     """Print one line a queue, dead-letter queues among them."""
-    last = status.read(options.state)
-    if last is None or not status.supervisor_pid(options.state):
-        raise BadInput("the system is not running; start it with `python -m local up`")
+    last, template = running(options.state)
     try:
-        found = depths(load(last.template), last.variables)
+        found = depths(template, last.variables)
     except QueuesUnreadable as error:
         raise BadInput(str(error)) from error
     lines = [HEAD]

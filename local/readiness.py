@@ -5,7 +5,6 @@ import re
 
 from local.processes import System
 
-READY_PATH = "/health/ready"
 PROBE_TIMEOUT_S = 5.0
 CONNECTED = re.compile(r'^gateway_environments\{function="(\w+)",state="\w+"\} ([\d.]+)', re.M)
 
@@ -17,11 +16,11 @@ def lacks(system: System) -> tuple[str, str] | None:
     for function in system.template.hosted:
         if function not in connected:
             return f"no environment of {function} has connected to the gateway", function
-    for route in system.template.api.routes:
-        if (route.method, route.path) == ("GET", READY_PATH):
-            status, body = _get(system.ports.gateway, READY_PATH)
-            if status != 200:
-                return f"GET {READY_PATH} answers {status or 'nothing'}: {body}", route.function
+    path = system.template.ready_path
+    if path:
+        status, body = _get(system.ports.gateway, path)
+        if status != 200:
+            return f"GET {path} answers {status or 'nothing'}: {body}", "gateway"
     return None
 
 

@@ -7,9 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from local import status
 from local.plan import BadInput
-from local.template import load
+from local.running import running
 
 FUNCTION = "PaymentsReconciler"
 SHOWN = 20  # differences; the count tells the rest
@@ -17,13 +16,11 @@ SHOWN = 20  # differences; the count tells the rest
 
 def run(options: argparse.Namespace) -> int:
     """Print what was compared and every kind of difference; 0 none, 1 some or not compared."""
-    last = status.read(options.state)
-    if last is None or not status.supervisor_pid(options.state):
-        raise BadInput("the system is not running; start it with `python -m local up`")
-    if FUNCTION not in load(last.template).functions:
+    last, template = running(options.state)
+    if FUNCTION not in template.functions:
         raise BadInput(f"the template has no function {FUNCTION}; there is nothing to reconcile")
     command = [
-        *(sys.executable, "-m", "local.run_once", "--template", str(last.template)),
+        *(sys.executable, "-m", "local.run_once", *template.options),
         *("--function", FUNCTION, "--event", '{"all": true}'),
     ]
     environment = {**os.environ, **last.variables}

@@ -39,6 +39,8 @@ class Status:
     reason: str = ""
     blamed: str = ""  # the process whose log explains `reason`
     template: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)  # of the template
+    allow_unsupported: bool = False
     url: str = ""
     variables: dict[str, str] = field(default_factory=dict)  # the addresses that functions use
     processes: tuple[ProcessStatus, ...] = ()

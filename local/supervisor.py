@@ -119,8 +119,10 @@ class Supervisor:
         self._status = Status(
             phase="starting",
             template=str(system.template.path),
+            parameters=dict(system.template.parameters),
+            allow_unsupported=system.template.allow_unsupported,
             url=f"http://127.0.0.1:{system.ports.gateway}",
-            variables={name: variables[name] for name in ADDRESS_SETTINGS},
+            variables={name: variables[name] for name in ADDRESS_SETTINGS if name in variables},
         )
         self._children = [
             Child(process, logs.path_of(system.state, process.name))

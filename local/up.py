@@ -12,11 +12,12 @@ from pathlib import Path
 
 import psutil
 
-from local import logs, plan, status
+from local import logs, packages, plan, status
 from local.ending import end
 from local.processes import GRACE_S
 from local.status import AlreadyRunning, Status
 from local.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
+from local.template import Template
 
 POLL_S = 0.05
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
@@ -36,10 +37,16 @@ def up(options: argparse.Namespace) -> int:
     """Start the system and wait until it is ready; in the foreground, until it is stopped."""
     state: Path = options.state
     started_s = time.monotonic()
+    template = plan.read(options)
     if status.supervisor_pid(state):
+        _check_same(state, template)
         return _await_ready(state, None, started_s)
     _end_leftovers(state)
-    system, variables = plan.make(options, os.environ)
+    system, variables = plan.make(options, template, os.environ)
+    _hide_from_git(state)
+    for warning in template.warnings:
+        sys.stderr.write(f"{warning}\n")
+    _install(template, state, wanted=options.install)
     if options.foreground:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         try:
@@ -62,6 +69,38 @@ def up(options: argparse.Namespace) -> int:
             start_new_session=True,
         )
     return _await_ready(state, supervising, started_s)
+
+
+def _check_same(state: Path, template: Template) -> None:
+    last = status.read(state)
+    if last and last.template and last.template != str(template.path):
+        raise plan.BadInput(
+            f"{state} is in use by {last.template};"
+            " stop that with `python -m local down` or choose another directory with --state"
+        )
+
+
+def _install(template: Template, state: Path, *, wanted: bool) -> None:
+    lacking = packages.without_packages(template, state)
+    names = ", ".join(function.logical_id for function in lacking)
+    if lacking and not wanted:
+        sys.stderr.write(f"the requirements of {names} are not installed; --install does it\n")
+        return
+    for function in lacking:
+        _say(f"installing the requirements of {function.logical_id}")
+        try:
+            packages.install(function, state)
+        except packages.NotInstalled as error:
+            sentence = f"the requirements of {function.logical_id} cannot be installed: {error}"
+            raise plan.BadInput(sentence) from error
+
+
+def _hide_from_git(state: Path) -> None:
+    """The directory may stand in somebody's repository, and it has keys and data."""
+    ignored = state / ".gitignore"
+    if not ignored.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        ignored.write_text("*\n")
 
 
 def down(options: argparse.Namespace) -> int:
@@ -117,6 +156,8 @@ def _show_addresses(running: Status) -> None:
             _say(f"{each.name:<12}{each.address}")
     if any(each.name == "PaymentsFunction" for each in running.processes):
         _say(f"\ncreate a payment and look at it:\n\n{EXAMPLE.format(url=running.url)}")
+    else:
+        _say("\n`python -m local explain` lists the routes, and what differs from AWS")
 
 
 def _say(line: str) -> None:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -12,11 +12,13 @@ from urllib.parse import quote
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from local.template import Template, TemplateError
+
 PROJECT = Path(__file__).resolve().parents[1]
 BACKEND_LAYER = PROJECT / "layers" / "backend" / "python"
 INVOKE_URL = "AWS_ENDPOINT_URL_LAMBDA"  # where AWS's SDKs and its command line look for Lambda
 ADDRESS_SETTINGS = (
-    *("REDIS_URL", "MONGO_URL", "QUEUE_BACKEND", "PROVIDER_URL", "SMTP_URL"),
+    *("REDIS_URL", "REDIS_URL_FILE", "MONGO_URL", "QUEUE_BACKEND", "PROVIDER_URL", "SMTP_URL"),
     INVOKE_URL,
 )
 SCOPES = [
@@ -81,28 +83,49 @@ def demo_clients() -> str:
 
 
 def variables(
-    environ: Mapping[str, str], *, state: Path, ports: Ports, redis_url: str
+    environ: Mapping[str, str], template: Template, *, state: Path, ports: Ports, redis_url: str
 ) -> dict[str, str]:
-    """Return the environment of every child; what `environ` already says is kept."""
-    told = {
-        "REDIS_URL": redis_url,
-        "MONGO_URL": f"mongodb://{quote(str(documents_socket(state)), safe='')}",
-        "QUEUE_BACKEND": "redis",
-        "PROVIDER_URL": f"http://127.0.0.1:{ports.provider}",
-        "SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
-        "WEBHOOKS_TO_LOOPBACK": "yes",
-        INVOKE_URL: f"http://127.0.0.1:{ports.invoke}",
-    }
-    if "TOKEN_PRIVATE_KEY" not in environ:
-        told["TOKEN_PRIVATE_KEY"] = private_key(state / "keys")
-    if "PROVIDER_WEBHOOK_SECRET" not in environ:
-        told["PROVIDER_WEBHOOK_SECRET"] = webhook_secret(state / "keys")
-    if "OAUTH_CLIENTS" not in environ:
-        told["OAUTH_CLIENTS"] = demo_clients()
+    """Return the environment of every child; what `environ` already says is kept.
+
+    Of this machine's settings functions are told those that their template asks for. Raises
+    TemplateError.
+    """
+    offers = _offers(state, ports, redis_url)
+    for name in sorted(template.provides - offers.keys()):
+        sentence = f"{name} is nothing that this machine provides; it has {', '.join(offers)}"
+        raise TemplateError(template.path, "Metadata", "Spillway.Provides", sentence)
+    asked = template.provides - environ.keys()
+    told = {name: offer() for name, offer in offers.items() if name in asked}
+    told[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
+    if "REDIS_URL" not in {**told, **environ}:
+        # For those who carry the queues: a function's own REDIS_URL is what its template says.
+        told["REDIS_URL_FILE"] = _kept(state / "run" / "redis-url", redis_url)
     path = os.pathsep.join(
         part for part in (str(PROJECT), str(BACKEND_LAYER), environ.get("PYTHONPATH", "")) if part
     )
-    return {**told, **environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    always = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    return {**told, **environ, **always}
+
+
+def _offers(state: Path, ports: Ports, redis_url: str) -> dict[str, Callable[[], str]]:
+    """What a template may list in Metadata.Spillway.Provides."""
+    return {
+        "REDIS_URL": lambda: redis_url,
+        "MONGO_URL": lambda: f"mongodb://{quote(str(documents_socket(state)), safe='')}",
+        "QUEUE_BACKEND": lambda: "redis",
+        "PROVIDER_URL": lambda: f"http://127.0.0.1:{ports.provider}",
+        "SMTP_URL": lambda: f"smtp://127.0.0.1:{ports.smtp}",
+        "TOKEN_PRIVATE_KEY": lambda: private_key(state / "keys"),
+        "PROVIDER_WEBHOOK_SECRET": lambda: webhook_secret(state / "keys"),
+        "OAUTH_CLIENTS": demo_clients,
+        "WEBHOOKS_TO_LOOPBACK": lambda: "yes",
+    }
+
+
+def _kept(path: Path, text: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return str(path)
 
 
 def _keep_secret(path: Path, secret: bytes) -> None:

@@ -21,6 +21,7 @@ from backend.errors import QueueUnavailable
 from backend.queues import Queue, connect, declare
 from backend.settings import settings
 from local import pressure
+from local.gateway.output import FunctionOutput
 from local.template import Function, Mapping, Schedule, Template
 from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
@@ -178,9 +179,16 @@ class Worker:
         self._run(ticker, f"the clock for {function.logical_id}")
 
     def _host(self, function: Function) -> Invoker:
-        """Have a host for `function`; returns the way to its environment."""
-        path = (self.state / "run" / f"worker-{self.index}-{function.logical_id}.sock").resolve()
-        self.invokers.append(Invoker(function, path))
+        """Have a host for `function`; returns the way to its environment.
+
+        A function of several mappings has one for each.
+        """
+        name = f"worker-{self.index}-{len(self.hosts)}-{function.logical_id}.sock"
+        path = (self.state / "run" / name).resolve()
+        folder = self.state / "logs" / "functions"
+        # One for each invoker, because each has a thread.
+        output = FunctionOutput(folder, {function.logical_id: function}, metrics.of_functions)
+        self.invokers.append(Invoker(function, path, output))
         self.hosts.append(FunctionHost(self._host_command(function, path)))
         return self.invokers[-1]
 

@@ -4,7 +4,8 @@ neither, or is none of ours."""
 import argparse
 import sys
 
-from tests.conformance.coverage import differences, borne_rows
+from local.differences import differences
+from tests.conformance.coverage import borne_rows
 from tests.conformance.rows import ROWS
 
 
@@ -12,7 +13,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make conformance", description=__doc__)
     parser.add_argument("--rows", action="store_true", help="print every row and its tests")
     chosen = parser.parse_args()
-    tests, otherwise = borne_rows(), differences()
+    tests = borne_rows()
+    otherwise = {each.row: each.kind for each in differences()}
     if chosen.rows:
         for row, title in ROWS.items():
             kind = otherwise.get(row, "tested" if row in tests else "missing")

@@ -1,14 +1,11 @@
-"""Which rows a test bears, and which stand in the table of differences."""
+"""Which rows of AWS behaviour the tests bear."""
 
 import ast
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
-PAGE = TESTS.parent / "docs" / "local-aws.md"
-DIFFERENCE = re.compile(r"^\| *(\d\.\d+b?) *\| *(differs|not emulated) *\| *\S")
 
 
 def borne_rows(folder: Path = TESTS) -> dict[str, list[str]]:
@@ -22,12 +19,6 @@ def borne_rows(folder: Path = TESTS) -> dict[str, list[str]]:
                 for row in {*shared, *_rows(node.decorator_list)}:
                     found[row].append(f"{path.relative_to(folder.parent)}::{node.name}")
     return dict(found)
-
-
-def differences(page: Path = PAGE) -> dict[str, str]:
-    """`differs` or `not emulated` by row, from the table's lines in `page`."""
-    found = (DIFFERENCE.match(line) for line in page.read_text().splitlines())
-    return {match[1]: match[2] for match in found if match}
 
 
 def _is_test(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

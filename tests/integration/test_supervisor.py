@@ -317,7 +317,7 @@ def test_bad_input_is_one_sentence_and_status_2(
 def test_logs_show_a_process_by_name_and_refuse_an_unknown_one(running: System):
     named, unknown = running.run("logs", "gateway"), running.run("logs", "nobody")
 
-    assert f"127.0.0.1:{running.port}" in named.stdout
+    assert str(running.port) in named.stdout
     assert unknown.returncode == 2
     assert "there are:" in unknown.stderr
 

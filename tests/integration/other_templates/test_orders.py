@@ -1,0 +1,56 @@
+"""A template of plain functions with queues, in a folder of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.integration.other_templates.conftest import Elsewhere
+
+
+@pytest.fixture(scope="module")
+def orders(
+    copied: Callable[[str], Elsewhere], tmp_path_factory: pytest.TempPathFactory
+) -> Elsewhere:
+    orders = copied("orders")
+    folder: Path = tmp_path_factory.mktemp("kept")
+    up = orders.run("up", "--parameter", f"Folder={folder}")
+    assert up.returncode == 0, up.stderr
+    return orders
+
+
+def test_only_what_the_template_needs_is_started_beside_it(orders: Elsewhere):
+    assert orders.processes() == {"valkey", "Shower", "gateway", "worker"}
+    assert (orders.state / ".gitignore").read_text() == "*\n"
+
+
+def test_messages_of_a_standard_queue_reach_the_function_and_a_bad_one_comes_alone(
+    orders: Elsewhere,
+):
+    orders.send("Orders", {"id": "a", "step": 1}, {"broken": True}, {"id": "b", "step": 1})
+
+    wait_until(lambda: orders.request("GET", "/orders/a")[0] == 200)
+    wait_until(lambda: orders.request("GET", "/orders/b")[0] == 200)
+    assert orders.request("GET", "/orders/a")[1] == {"steps": ["1"], "stage": "dev-box"}
+    assert "orders-dev" in orders.run("queues").stdout
+
+
+def test_messages_of_a_fifo_queue_come_in_order_and_once(orders: Elsewhere):
+    orders.send("Steps", *({"id": "c", "step": step} for step in (1, 2, 2, 3, 4)))
+
+    wait_until(lambda: orders.request("GET", "/orders/c")[1].get("steps") == ["1", "2", "3", "4"])
+
+
+def test_a_function_answers_as_the_template_says(orders: Elsewhere):
+    assert orders.request("GET", "/orders/none") == (404, {"message": "No such order"})
+    assert orders.request("POST", "/orders/a")[0] == 403
+
+
+def test_another_template_in_the_same_state_directory_is_refused(
+    orders: Elsewhere, copied: Callable[[str], Elsewhere]
+):
+    other = copied("pets").run("up", "--state", str(orders.state))
+
+    assert other.returncode == 2
+    assert "is in use by " in other.stderr
