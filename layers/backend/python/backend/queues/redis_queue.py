@@ -17,7 +17,8 @@ import redis
 from redis.exceptions import OutOfMemoryError
 
 from backend.errors import QueueFull, QueueUnavailable
-from backend.queues import NO_ATTRIBUTES, Attributes, Depth, Message, disorder, entries, limits
+from backend.queues import NO_ATTRIBUTES, Attributes, Depth, Message, entries, limits
+from backend.queues.disorder import COPY, scattered
 from backend.queues.kinds import DEPTH, DEPTH_KEYS, FIFO, keys, kind_of
 from backend.redis_scripts import Script, ScriptServer, client
 from backend.settings import settings
@@ -59,6 +60,7 @@ class RedisQueue:
         fill_s: float = 0,
         depth_max: int = settings.queue_depth_max,
         in_flight_max: int = limits.IN_FLIGHT_MAX,
+        disorder: float = settings.queue_disorder,
         redis_url: str = settings.redis_url,
     ) -> None:
         self.name = name
@@ -78,6 +80,7 @@ class RedisQueue:
             in_flight_max,
         )
         self._depth_max = depth_max
+        self._disorder = disorder
         self._traits = Traits()
         self._traits_until_s = 0.0  # monotonic
         self._server = ScriptServer(redis_url)
@@ -173,8 +176,8 @@ class RedisQueue:
         # The ids are made here, so that a call repeated after a lost answer sends nothing twice.
         ids = [str(uuid.uuid4()) for _ in sent]
         flat = [part for pair in zip(ids, sent, strict=True) for part in pair]
-        if settings.queue_disorder:
-            for late_ms, part in disorder.scattered(flat):
+        if self._disorder:
+            for late_ms, part in scattered(flat, self._disorder):
                 self._run_send(delay_s * 1000 + late_ms, *part)
         else:
             self._run_send(delay_s * 1000, *flat)
@@ -234,7 +237,7 @@ def _message(
 ) -> Message:
     body, attributes, system = entries.decode(entry)
     return Message(
-        message_id=disorder.id_of(id_),
+        message_id=id_.removesuffix(COPY),
         body=body,
         receipt_handle=f"{id_}:{receive_count}",
         receive_count=receive_count,
