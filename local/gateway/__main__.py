@@ -13,7 +13,7 @@ from local import arguments
 from local.frames import AddressError
 from local.gateway.dispatch import CONCURRENCY_DEFAULT
 from local.gateway.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
-from local.gateway.responses import UnknownVariable
+from local.gateway.variables import UnknownVariable
 from local.invoke.background import RETRY_S
 from local.template import TemplateError
 from local.template.options import chosen

@@ -1,18 +1,19 @@
-"""Lambda authorizers of kind TOKEN: the cache of their policies, and one question a token.
+"""Lambda authorizers: the cache of their answers, and one question a caller (1.50 to 1.58, 1.77).
 
-What a policy says is in `policy`; rows 1.50 to 1.58.
+Who the caller is stands in `identity`, what an answer means in `policy`.
 """
 
 import logging
-import re
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from local.gateway.dispatch import End, Invocation, Outcome, Pool
-from local.gateway.policy import Decision, Policy, PolicyError, read_policy
+from local.gateway.dispatch import INTEGRATION_TIMEOUT_S, End, Invocation, Outcome, Pool
+from local.gateway.events import Context
+from local.gateway.identity import Identified
+from local.gateway.policy import Decision, Grant, Policy, PolicyError
 from local.gateway.responses import (
     AUTHORIZER_ERROR,
     EXPLICIT_DENY,
@@ -25,19 +26,54 @@ from local.template import Authorizer
 
 log = logging.getLogger(__name__)
 
-# Tokens whose policy is kept; with a token of 1 KB each about 10 MB.
+# Callers whose policy is kept; with a token of 1 KB each about 10 MB.
 CACHE_MAX = 10_000
 
-# Told the caller's context for the function, or why the request is refused.
-Decided = Callable[[dict[str, str] | Refusal], None]
+# Told what the function may know of the caller, or why the request is refused.
+Decided = Callable[[Grant | Refusal], None]
 
 
-class TokenAuthorizer:
-    """One authorizer of the API."""
+class Asked(Identified, Protocol):
+    """The request that an authorizer decides on."""
 
-    def __init__(self, authorizer: Authorizer, pool: Pool, clock: Callable[[], float]) -> None:
-        self._header = authorizer.sources[0].removeprefix("header.").lower()
-        self._validation = re.compile(authorizer.validation) if authorizer.validation else None
+    context: Context
+    method_arn: str
+
+    @property
+    def scopes(self) -> tuple[str, ...]: ...
+
+    def event(self, payload: str) -> dict[str, Any]: ...
+
+
+class RequestAuthorizer(Protocol):
+    """What decides on requests: a function, or the keys of a token's issuer."""
+
+    def authorize(self, asked: Asked, decided: Decided) -> None:
+        """Call `decided`, at once where the answer is known, else when it is."""
+
+
+class LambdaAuthorizer:
+    """One authorizer of the API.
+
+    `identify` names the caller, `event` is the question by that name, `read` understands the
+    answer, for which the gateway waits `patience_s`.
+    """
+
+    def __init__(
+        self,
+        authorizer: Authorizer,
+        pool: Pool,
+        clock: Callable[[], float],
+        *,
+        identify: Callable[[Asked], str | None],
+        event: Callable[[Asked, str], dict[str, Any]],
+        read: Callable[[Any], Policy],
+        patience_s: float = INTEGRATION_TIMEOUT_S,
+    ) -> None:
+        self._identify = identify
+        self._event = event
+        self._read = read
+        self._patience_s = patience_s
         self._ttl_s = authorizer.ttl_s
         self._name = authorizer.name
         self._pool = pool
@@ -45,76 +81,72 @@ class TokenAuthorizer:
         self._policies: OrderedDict[str, tuple[float, Policy]] = OrderedDict()
         self._asked: dict[str, list[tuple[str, Decided]]] = {}
 
-    def authorize(
-        self, fields: dict[str, str], method_arn: str, ids: tuple[str, str], decided: Decided
-    ) -> None:
-        """Decide on a request by its token; `ids` are its request id and trace.
-
-        `decided` is called at once where the policy is cached, else when the function answered.
-        """
-        token = fields.get(self._header)
-        if not token or (self._validation and not self._validation.fullmatch(token)):
+    def authorize(self, asked: Asked, decided: Decided) -> None:
+        identity = self._identify(asked)
+        if identity is None:
             decided(UNAUTHORIZED)  # 1.53: the function is not asked
             return
-        policy = self._cached(token)
+        policy = self._cached(identity)
         if policy is not None:
-            decided(_decide(policy, method_arn))
-        elif token in self._asked:
-            self._asked[token].append((method_arn, decided))
+            decided(_decide(policy, asked.method_arn))
+        elif identity in self._asked:
+            self._asked[identity].append((asked.method_arn, decided))
         else:
-            self._asked[token] = [(method_arn, decided)]
-            self._ask(token, method_arn, ids)
+            self._ask(identity, asked, decided)
 
-    def _cached(self, token: str) -> Policy | None:
-        entry = self._policies.get(token)
+    def _cached(self, identity: str) -> Policy | None:
+        entry = self._policies.get(identity)
         if entry is None:
             return None
         expires_s, policy = entry
         if self._clock() >= expires_s:
-            del self._policies[token]
+            del self._policies[identity]
             return None
-        self._policies.move_to_end(token)
+        self._policies.move_to_end(identity)
         return policy
 
-    def _ask(self, token: str, method_arn: str, ids: tuple[str, str]) -> None:
-        event = orjson.dumps(
-            {"type": "TOKEN", "authorizationToken": token, "methodArn": method_arn}
-        )
-        request_id, trace = ids
+    def _ask(self, identity: str, asked: Asked, decided: Decided) -> None:
+        waiting = [(asked.method_arn, decided)]
+        if self._ttl_s:  # whoever comes meanwhile gets the answer that will be kept
+            self._asked[identity] = waiting
         invocation = Invocation(
-            request_id, trace, event, lambda outcome: self._answered(token, outcome)
+            asked.context.request_id,
+            asked.context.trace,
+            orjson.dumps(self._event(asked, identity)),
+            lambda outcome: self._answered(identity, waiting, outcome),
+            self._patience_s,
         )
         self._pool.invoke(invocation, self._clock())
 
-    def _answered(self, token: str, outcome: Outcome) -> None:
-        answer = self._read(outcome)
+    def _answered(
+        self, identity: str, waiting: list[tuple[str, Decided]], outcome: Outcome
+    ) -> None:
+        answer = self._understand(outcome)
+        self._asked.pop(identity, None)
         if isinstance(answer, Policy) and self._ttl_s:
-            self._policies[token] = (self._clock() + self._ttl_s, answer)
+            self._policies[identity] = (self._clock() + self._ttl_s, answer)
             if len(self._policies) > CACHE_MAX:
                 self._policies.popitem(last=False)
-        for method_arn, decided in self._asked.pop(token):
+        for method_arn, decided in waiting:
             decided(_decide(answer, method_arn) if isinstance(answer, Policy) else answer)
 
-    def _read(self, outcome: Outcome) -> Policy | Refusal:
-        if outcome.end is End.RESULT:
-            return self._read_result(outcome.result)
+    def _understand(self, outcome: Outcome) -> Policy | Refusal:
         if outcome.end in (End.THROTTLED, End.EXPIRED):
             return OVERLOADED
+        if outcome.end is End.RESULT:
+            try:
+                return self._read(outcome.result)
+            except PolicyError as error:
+                log.warning("authorizer %s: %s", self._name, error)
+                return AUTHORIZER_ERROR
         if outcome.error and outcome.error.get("errorMessage") == "Unauthorized":
             return UNAUTHORIZED  # 1.54
         log.warning("authorizer %s failed: %s", self._name, outcome.error or outcome.end.value)
         return AUTHORIZER_ERROR
 
-    def _read_result(self, result: Any) -> Policy | Refusal:
-        try:
-            return read_policy(result)
-        except PolicyError as error:
-            log.warning("authorizer %s: %s", self._name, error)
-            return AUTHORIZER_ERROR
 
-
-def _decide(policy: Policy, method_arn: str) -> dict[str, str] | Refusal:
+def _decide(policy: Policy, method_arn: str) -> Grant | Refusal:
     decision = policy.decide(method_arn)
     if decision is Decision.ALLOW:
-        return policy.context
+        return policy.grant
     return EXPLICIT_DENY if decision is Decision.EXPLICIT_DENY else IMPLICIT_DENY

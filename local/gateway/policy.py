@@ -1,9 +1,10 @@
-"""An authorizer's policy: read once, asked for every request (rows 1.52, 1.56 to 1.59).
+"""An authorizer's answer: read once, asked for every request (rows 1.52, 1.56 to 1.59, 1.77).
 
 Deny comes before allow, and what no statement names is denied.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -13,6 +14,7 @@ import orjson
 _INVOKE = "execute-api:Invoke"
 # A token's policy is AWS's 8 KB at most there; this bounds the work of one request here.
 STATEMENTS_MAX = 100
+_ANYTHING = re.compile(".*", re.DOTALL)
 
 
 class Decision(Enum):
@@ -28,11 +30,19 @@ class PolicyError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """Who the caller is, what they may do, and what the function is told of them."""
+class Grant:
+    """What the function is told of a caller who may come in."""
 
-    principal_id: str
-    context: dict[str, str]  # with principalId, all values as text
+    caller: Mapping[str, Any]  # requestContext.authorizer of payload 1.0
+    nested: Mapping[str, Any]  # and of payload 2.0, under the kind of authorizer
+    usage_key: str | None = None  # the API key that the authorizer found
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who the caller is and what they may do."""
+
+    grant: Grant
     allowed: re.Pattern[str] | None
     denied: re.Pattern[str] | None
 
@@ -45,14 +55,16 @@ class Policy:
         return Decision.IMPLICIT_DENY
 
 
-def read_policy(result: Any) -> Policy:
-    """The policy in what an authorizer returned. Raises PolicyError where it is not one."""
-    if not isinstance(result, dict):
-        raise PolicyError("the authorizer returned no object")
-    principal_id = result.get("principalId")
+def read_policy(result: Any, *, as_text: bool = True) -> Policy:
+    """The policy in what an authorizer returned. Raises PolicyError where it is not one.
+
+    A REST API hands the context on `as_text`, an HTTP API as it is.
+    """
+    answer = _object(result)
+    principal_id = answer.get("principalId")
     if not isinstance(principal_id, str) or not principal_id:
         raise PolicyError("principalId is missing")
-    document = result.get("policyDocument")
+    document = answer.get("policyDocument")
     if not isinstance(document, dict):
         raise PolicyError("policyDocument is missing")
     statements = _as_list(document.get("Statement"))
@@ -62,9 +74,30 @@ def read_policy(result: Any) -> Policy:
     for statement in statements:
         effect, patterns = _statement(statement)
         resources[effect] += patterns
-    context = {**_context(result.get("context")), "principalId": principal_id}
-    allowed, denied = _pattern(resources["Allow"]), _pattern(resources["Deny"])
-    return Policy(principal_id, context, allowed, denied)
+    context = _context(answer)
+    if as_text:
+        context = {name: _as_text(name, value) for name, value in context.items()}
+    usage_key = answer.get("usageIdentifierKey")
+    if usage_key is not None and not isinstance(usage_key, str):
+        raise PolicyError("usageIdentifierKey is no text")
+    grant = Grant({**context, "principalId": principal_id}, {"lambda": context}, usage_key)
+    return Policy(grant, _pattern(resources["Allow"]), _pattern(resources["Deny"]))
+
+
+def read_simple(result: Any) -> Policy:
+    """What an HTTP API's authorizer says in its simple form, for every method alike."""
+    answer = _object(result)
+    is_authorized = answer.get("isAuthorized")
+    if not isinstance(is_authorized, bool):
+        raise PolicyError("isAuthorized is neither true nor false")
+    context = _context(answer)
+    return Policy(Grant(context, {"lambda": context}), _ANYTHING if is_authorized else None, None)
+
+
+def _object(result: Any) -> dict[str, Any]:
+    if not isinstance(result, dict):
+        raise PolicyError("the authorizer returned no object")
+    return result
 
 
 def _statement(statement: Any) -> tuple[str, list[str]]:
@@ -81,15 +114,16 @@ def _statement(statement: Any) -> tuple[str, list[str]]:
     return statement["Effect"], resources
 
 
-def _context(context: Any) -> dict[str, str]:
+def _context(answer: dict[str, Any]) -> dict[str, Any]:
+    context = answer.get("context")
     if context is None:
         return {}
     if not isinstance(context, dict):
         raise PolicyError("context is no object")
-    return {name: _context_value(name, value) for name, value in context.items()}
+    return context
 
 
-def _context_value(name: str, value: Any) -> str:
+def _as_text(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool | int | float):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from local import pressure
 from local.frames import parse_address
-from local.gateway.api import RestApi
+from local.gateway.api import ApiGateway
 from local.gateway.console import Console
 from local.gateway.dispatch import UNRESERVED_MIN, Account, Pool
 from local.gateway.emf import EmbeddedMetrics
@@ -93,7 +93,7 @@ class Gateway:
         embedded = EmbeddedMetrics(metrics.registry)
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
-        self._api = RestApi(
+        self._api = ApiGateway(
             template, self._pools, metrics, self._access_log, self._output, port=addresses.port
         )
         metrics.watch(self._pools, lambda: self._api.in_flight)

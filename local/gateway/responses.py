@@ -3,17 +3,13 @@
 Kinds, statuses and texts are API Gateway's (rows 1.27, 1.30 to 1.38, 1.53 to 1.57).
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from local.gateway.events import API_ID, Context, request_time, split_target
-from local.gateway.request import Request
+from local.gateway.variables import Situation, Text, compile_template
 from local.template import GatewayResponse
-from local.template.intrinsics import ACCOUNT_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +22,7 @@ class Refusal:
     error_type: str
     key: str = "message"  # authorization errors are spelled with a capital M (1.56)
     retry_after_s: int | None = None
+    challenge: str = ""  # of a JSON Web Token, for WWW-Authenticate
 
 
 NO_ROUTE = Refusal(
@@ -52,6 +49,11 @@ AUTHORIZER_ERROR = Refusal(
 THROTTLED = Refusal(
     "THROTTLED", 429, "Too Many Requests", "TooManyRequestsException", retry_after_s=1
 )
+# 1.35: the quota of a usage plan is used up.
+QUOTA_EXCEEDED = Refusal("QUOTA_EXCEEDED", 429, "Limit Exceeded", "LimitExceededException")
+INVALID_API_KEY = Refusal("INVALID_API_KEY", 403, "Forbidden", "ForbiddenException")
+# 1.37: an authorizer would be asked about a method ARN that is too long for it.
+ARN_TOO_LONG = Refusal("DEFAULT_4XX", 414, "Request-URI Too Long", "RequestURITooLongException")
 TOO_LARGE = Refusal("REQUEST_TOO_LARGE", 413, "Request Too Long", "RequestTooLargeException")
 FUNCTION_ERROR = Refusal(
     "DEFAULT_5XX", 502, "Internal server error", "InternalServerErrorException"
@@ -87,81 +89,12 @@ def malformed(status: int) -> Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """What the variables of a template can name."""
-
-    request: Request
-    context: Context
-    refusal: Refusal
-    resource: str
-    stage: str
-
-
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
-_VARIABLES: dict[str, Callable[[Situation], Any]] = {
-    "accountId": lambda one: ACCOUNT_ID,
-    "apiId": lambda one: API_ID,
-    "domainName": lambda one: one.request.fields.get("host", ""),
-    "error.message": lambda one: one.refusal.message or "null",
-    "error.messageString": lambda one: orjson.dumps(one.refusal.message).decode(),
-    "error.responseType": lambda one: one.refusal.kind,
-    "error.validationErrorString": lambda one: "",
-    "extendedRequestId": lambda one: one.context.extended_request_id,
-    "httpMethod": lambda one: one.request.method,
-    "identity.sourceIp": lambda one: one.request.peer,
-    "identity.userAgent": lambda one: one.request.fields.get("user-agent", ""),
-    "path": lambda one: f"/{one.stage}{split_target(one.request.target)[0]}",
-    "protocol": lambda one: one.request.protocol,
-    "requestId": lambda one: one.context.request_id,
-    "requestTime": lambda one: request_time(one.context.epoch_s),
-    "requestTimeEpoch": lambda one: int(one.context.epoch_s * 1000),
-    "resourceId": lambda one: one.resource,
-    "resourcePath": lambda one: one.resource,
-    "stage": lambda one: one.stage,
-}
-_READY_MADE_JSON = frozenset({"error.messageString"})  # it brings its own quotes
-_PLACEHOLDER = re.compile(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)")
-
-
-class UnknownVariable(ValueError):
-    """A gateway response names a variable that is not emulated."""
-
-
-def compile_template(text: str) -> Callable[[Situation], str]:
-    """A function that fills in `text`. Raises UnknownVariable for what it cannot fill in."""
-    parts: list[Callable[[Situation], str]] = []
-    end = 0
-    for match in _PLACEHOLDER.finditer(text):
-        name = match[1]
-        if name not in _VARIABLES:
-            sentence = "a gateway response has a variable that is not emulated; remove"
-            raise UnknownVariable(f"{sentence} $context.{name}")
-        parts.append(_fixed(text[end : match.start()]))
-        parts.append(_filled(name))
-        end = match.end()
-    parts.append(_fixed(text[end:]))
-    return lambda situation: "".join([part(situation) for part in parts])
-
-
-def _fixed(text: str) -> Callable[[Situation], str]:
-    return lambda situation: text
-
-
-def _filled(name: str) -> Callable[[Situation], str]:
-    variable = _VARIABLES[name]
-    if name in _READY_MADE_JSON:
-        return lambda situation: str(variable(situation))
-    # A path may hold a quote; the body is JSON and stays JSON.
-    return lambda situation: orjson.dumps(str(variable(situation))).decode()[1:-1]
-
-
-@dataclass(frozen=True, slots=True)
 class _Worded:
     """One kind as the template words it."""
 
     status: int | None
-    headers: tuple[tuple[str, Callable[[Situation], str]], ...]
-    body: Callable[[Situation], str] | None
+    headers: tuple[tuple[str, Text], ...]
+    body: Text | None
 
 
 _AS_AWS = _Worded(None, (), None)
@@ -173,9 +106,8 @@ class GatewayResponses:
     def __init__(self, responses: Mapping[str, GatewayResponse]) -> None:
         self._worded = {kind: _worded(response) for kind, response in responses.items()}
 
-    def render(self, situation: Situation) -> tuple[int, str, bytes]:
-        """Status, header lines and body of the refusal in `situation`."""
-        refusal = situation.refusal
+    def render(self, refusal: Refusal, situation: Situation) -> tuple[int, str, bytes]:
+        """Status, header lines and body of `refusal` in `situation`."""
         worded = self._for(refusal)
         headers = {
             "x-amzn-RequestId": situation.context.request_id,

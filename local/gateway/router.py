@@ -1,6 +1,6 @@
 """Which route a request belongs to: static before `{param}` before `{proxy+}`, as API Gateway does.
 
-The resource is chosen by its path alone; only then its method is looked up (1.15, 1.30).
+A REST API chooses the resource by its path alone and only then looks for its method (1.15, 1.30).
 """
 
 from collections.abc import Iterable
@@ -17,6 +17,8 @@ class Routed(Protocol):
 
 
 T = TypeVar("T", bound=Routed)
+
+DEFAULT = "$default"  # the path of an HTTP API's route that takes what no other does
 
 
 class _Node(Generic[T]):
@@ -63,6 +65,29 @@ class Router(Generic[T]):
                 return
             node = _child(node, segment)
         node.targets[target.method] = target
+
+
+class MethodRouter(Generic[T]):
+    """The routes of an HTTP API: only those of the method count, and one may take the rest."""
+
+    def __init__(self, targets: Iterable[T]) -> None:
+        targets = list(targets)
+        self._default = {each.method: each for each in targets if each.path == DEFAULT}
+        methods = {each.method for each in targets}
+        self._routers = {
+            method: Router(
+                each for each in targets if each.method == method and each.path != DEFAULT
+            )
+            for method in methods
+        }
+
+    def match(self, method: str, path: str) -> tuple[T, dict[str, str] | None] | None:
+        """The target of `method` on `path` with its path parameters (None without any)."""
+        router = self._routers.get(method)
+        match = router.match(method, path) if router else None
+        if match is None and method in self._default:
+            return self._default[method], None
+        return match
 
 
 def _segments(path: str) -> list[str]:

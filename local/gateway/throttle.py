@@ -1,4 +1,4 @@
-"""Token buckets of the API's method settings (1.60)."""
+"""Token buckets, and which setting gives a method its own (1.60)."""
 
 from collections.abc import Iterable
 
@@ -27,16 +27,24 @@ class TokenBucket:
         return True
 
 
-def bucket_for(
-    throttles: Iterable[Throttle], path: str, method: str, now_s: float
-) -> TokenBucket | None:
-    """A bucket for one method by the most specific setting, as API Gateway has one for each."""
+def throttle_for(throttles: Iterable[Throttle], path: str, method: str) -> Throttle | None:
+    """The most specific setting for a method, None where none is for it."""
     matching = [
         (throttle.path == path, throttle.method == method, throttle)
         for throttle in throttles
         if throttle.path in (path, "/*") and throttle.method in (method, "*")
     ]
-    if not matching:
-        return None
-    throttle = max(matching, key=lambda entry: entry[:2])[2]
+    return max(matching, key=lambda entry: entry[:2])[2] if matching else None
+
+
+def bucket_of(throttle: Throttle, now_s: float) -> TokenBucket:
+    """A full bucket of that setting."""
     return TokenBucket(throttle.rate_per_s, throttle.burst, now_s)
+
+
+def bucket_for(
+    throttles: Iterable[Throttle], path: str, method: str, now_s: float
+) -> TokenBucket | None:
+    """A bucket for one method, as API Gateway has one for each that is limited."""
+    throttle = throttle_for(throttles, path, method)
+    return None if throttle is None else bucket_of(throttle, now_s)

@@ -81,7 +81,7 @@ def test_the_context_is_text_and_has_the_principal():
         )
     )
 
-    assert policy.context == {
+    assert policy.grant.caller == {
         "principalId": "p",
         "text": "a",
         "number": "1",

@@ -7,12 +7,12 @@ import pytest
 
 from local.gateway.events import (
     Context,
-    MalformedResponse,
+    Stage,
     build_event,
     method_arn,
-    read_result,
 )
 from local.gateway.request import Request
+from local.gateway.results import MalformedResponse, read_result
 
 EPOCH_S = 1_722_641_683.123
 
@@ -21,6 +21,7 @@ def event(
     target: str = "/a",
     headers: tuple[tuple[str, str], ...] = (),
     body: bytes = b"",
+    binary_types: tuple[str, ...] = (),
     **options: Any,
 ) -> dict[str, Any]:
     request = Request("10.0.0.9", 0.0)
@@ -30,16 +31,9 @@ def event(
     for name, value in headers:
         request.headers.append((name, name.lower(), value))
         request.fields[name.lower()] = value
-    arguments = {
-        "resource": "/a",
-        "stage": "prod",
-        "port": "5002",
-        "path_parameters": None,
-        "authorizer": None,
-        "binary_types": (),
-        **options,
-    }
-    return build_event(request, Context(request.fields, EPOCH_S), **arguments)
+    arguments = {"resource": "/a", "path_parameters": None, **options}
+    stage = Stage("prod", "5002", binary_types)
+    return build_event(request, Context(request.fields, EPOCH_S), stage, **arguments)
 
 
 @pytest.mark.row("1.1")
@@ -233,7 +227,7 @@ def test_everything_is_binary_where_the_api_says_so():
 
 
 def test_the_authorizers_context_stands_in_the_request_context():
-    assert event(authorizer={"principalId": "p"})["requestContext"]["authorizer"] == {
+    assert event(caller={"principalId": "p"})["requestContext"]["authorizer"] == {
         "principalId": "p"
     }
     assert "authorizer" not in event()["requestContext"]

@@ -8,15 +8,24 @@ import pytest
 from local.gateway import responses
 from local.gateway.events import Context
 from local.gateway.request import Request
-from local.gateway.responses import GatewayResponses, Refusal, Situation, UnknownVariable
+from local.gateway.responses import GatewayResponses, Refusal
+from local.gateway.variables import Situation, UnknownVariable
 from local.template import GatewayResponse
 
 
 def render(refusal: Refusal, *worded: GatewayResponse) -> tuple[int, dict[str, str], Any]:
     request = Request("10.0.0.9", 0.0)
     request.method, request.target = "GET", "/a?b=c"
-    situation = Situation(request, Context({}, 1.0), refusal, "/a", "prod")
-    status, lines, body = GatewayResponses({each.kind: each for each in worded}).render(situation)
+    situation = Situation(
+        request=request,
+        context=Context({}, 1.0),
+        stage="prod",
+        resource="/a",
+        error_message=refusal.message,
+        error_type=refusal.kind,
+    )
+    responses_of = GatewayResponses({each.kind: each for each in worded})
+    status, lines, body = responses_of.render(refusal, situation)
     headers = dict(line.split(": ", 1) for line in lines.split("\r\n") if line)
     return status, headers, json.loads(body)
 
@@ -99,5 +108,5 @@ def test_variables_are_filled_in():
 
 
 def test_a_variable_that_is_not_emulated_is_refused_at_the_start():
-    with pytest.raises(UnknownVariable, match=r"remove \$context.waf.answer"):
+    with pytest.raises(UnknownVariable, match=r"\$context.waf.answer is not emulated"):
         GatewayResponses({"UNAUTHORIZED": words("UNAUTHORIZED", body="$context.waf.answer")})

@@ -89,7 +89,7 @@ def test_an_environment_that_dies_is_logged_with_its_reason(gateway):
     gateway.request("GET", "/pages/one")
     log = gateway.state / "logs" / "functions" / "Pages.log"
 
-    wait_until(lambda: log.exists() and "Runtime.ExitError" in log.read_text())
+    wait_until(lambda: log.exists() and "Runtime exited without" in log.read_text())
 
 
 @pytest.mark.row("2.8")

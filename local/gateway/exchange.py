@@ -1,0 +1,315 @@
+"""One request on its way through an API: route, key, throttle, authorizer, function, answer.
+
+What a REST API and an HTTP API do differently is their dialect's.
+"""
+
+import time
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+import orjson
+
+from local.gateway import responses
+from local.gateway.authorizer import RequestAuthorizer
+from local.gateway.dispatch import End, Invocation, Outcome, Pool
+from local.gateway.events import Context, Stage, method_arn
+from local.gateway.logs import BufferedLog, access_line
+from local.gateway.metrics import RouteMeter
+from local.gateway.output import FunctionOutput
+from local.gateway.policy import Grant
+from local.gateway.request import Request
+from local.gateway.responses import Refusal
+from local.gateway.results import MalformedResponse
+from local.gateway.throttle import TokenBucket
+from local.gateway.usage import Keys
+from local.gateway.variables import Situation, Text
+from local.template import ApiKey
+
+# 1.38: Lambda's limit on an event, which the escaped body reaches before API Gateway's 10 MB.
+EVENT_MAX_BYTES = 6 * 1024 * 1024
+METHOD_ARN_MAX_BYTES = 1600  # 1.37: of what an authorizer is asked about
+
+CLIENT_GONE = 499  # nginx's number for a client that closed before its answer
+
+_REFUSAL_OF_END = {
+    End.ERROR: responses.FUNCTION_ERROR,
+    End.EXPIRED: responses.OVERLOADED,
+    End.THROTTLED: responses.FUNCTION_THROTTLED,
+    End.TIMED_OUT: responses.TIMED_OUT,
+}
+
+Answer = tuple[int, str, bytes]  # status, header lines (each ended by CRLF) and body
+
+
+class Dialect(Protocol):
+    """What a REST API and an HTTP API do differently."""
+
+    stage: Stage
+
+    def path(self, request: Request) -> str:
+        """The path by which `request` is routed."""
+
+    def event(self, exchange: "Exchange", payload: str) -> dict[str, Any]:
+        """The event of the function, in that format."""
+
+    def answer(self, exchange: "Exchange", result: Any) -> Answer:
+        """The answer that a handler returned. Raises MalformedResponse."""
+
+    def refusal(self, refusal: Refusal, situation: Situation) -> Answer:
+        """The gateway's own answer."""
+
+    def identifiers(self, context: Context) -> str:
+        """Header lines that every answer has."""
+
+    def unrouted(self, request: Request) -> Answer | None:
+        """What a request without route is answered, None where it is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A route with everything that can be known before a request comes."""
+
+    method: str
+    path: str
+    key: str  # of the route
+    pool: Pool | None  # None where `fixed` is answered instead
+    authorizer: RequestAuthorizer | None
+    keys: Keys | None  # where an API key is needed
+    bucket: TokenBucket | None
+    meter: RouteMeter
+    patience_s: float  # of the gateway, once the function has started
+    payload: str = "1.0"
+    scopes: tuple[str, ...] = ()
+    fixed: Answer | None = None
+
+
+class Router(Protocol):
+    """Finds the route of a request."""
+
+    def match(self, method: str, path: str) -> tuple[Target, dict[str, str] | None] | None:
+        """The target of `method` on `path` with its path parameters (None without any)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Shared:
+    """What all exchanges of an API share."""
+
+    dialect: Dialect
+    router: Router
+    keys_by_header: bool  # else the authorizer tells them
+    unrouted: RouteMeter
+    access_log: BufferedLog
+    log_line: Text | None  # the template's wording of a line of the access log
+    output: FunctionOutput
+    in_flight: int = 0
+
+
+class Exchange:
+    """A request and what has become known of it."""
+
+    __slots__ = (
+        "_invocation",
+        "_shared",
+        "_started_s",
+        "context",
+        "grant",
+        "key",
+        "method_arn",
+        "parameters",
+        "path",
+        "request",
+        "target",
+    )
+
+    def __init__(self, shared: Shared, request: Request) -> None:
+        self._shared = shared
+        self._invocation: Invocation | None = None
+        self._started_s = 0.0
+        self.request = request
+        self.context = Context(request.fields, time.time())
+        self.path = ""
+        self.target: Target | None = None
+        self.parameters: dict[str, str] | None = None
+        self.method_arn = ""
+        self.grant: Grant | None = None  # what the authorizer said
+        self.key: ApiKey | None = None
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """One of them a JSON Web Token has to have, where there are any."""
+        return self.target.scopes if self.target else ()
+
+    def begin(self) -> None:
+        """Find the route; then refuse the request, or go on with it."""
+        shared, request = self._shared, self.request
+        self.path = shared.dialect.path(request)
+        match = shared.router.match(request.method, self.path)
+        if match is None:
+            self._unrouted()
+            return
+        self.target, self.parameters = match
+        target = self.target
+        if (
+            target.keys is not None
+            and shared.keys_by_header
+            and not self._use_key(target.keys, request.fields.get("x-api-key"))
+        ):
+            return
+        if target.bucket is not None and not target.bucket.take(monotonic()):
+            self.refuse(responses.THROTTLED)
+        elif target.authorizer is None:
+            self._admit(target)
+        else:
+            self._ask(target.authorizer)
+
+    def drop(self) -> None:
+        """The client has gone: what has not started never will."""
+        self.request.reply = _nobody
+        self._note(CLIENT_GONE, 0)
+        if self._invocation is not None:
+            assert self.target is not None
+            assert self.target.pool is not None
+            self.target.pool.abandon(self._invocation)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer in the gateway's own words."""
+        self._reply(*self._shared.dialect.refusal(refusal, self.situation(refusal)))
+
+    def event(self, payload: str) -> dict[str, Any]:
+        """The event of the function as far as it is known, in that format."""
+        return self._shared.dialect.event(self, payload)
+
+    def situation(self, refusal: Refusal | None = None, **more: int) -> Situation:
+        """What variables can name."""
+        target, grant, key = self.target, self.grant, self.key
+        return Situation(
+            request=self.request,
+            context=self.context,
+            stage=self._shared.dialect.stage.name,
+            resource=target.path if target else "",
+            route_key=target.key if target else "",
+            error_message=refusal.message if refusal else None,
+            error_type=refusal.kind if refusal else "",
+            caller=grant.caller if grant else {},
+            key_id=key.id if key else "",
+            **more,
+        )
+
+    def _unrouted(self) -> None:
+        answer = self._shared.dialect.unrouted(self.request)
+        if answer is None:
+            self.refuse(responses.NO_ROUTE)
+        else:
+            self._reply(*answer)
+
+    def _use_key(self, keys: Keys, value: str | None) -> bool:
+        """Whether the request may go on with the API key of that value."""
+        assert self.target is not None
+        found = keys.use(value, self.target.path, self.target.method, monotonic())
+        if isinstance(found, Refusal):
+            self.refuse(found)
+            return False
+        self.key = found
+        return True
+
+    def _ask(self, authorizer: RequestAuthorizer) -> None:
+        arn = method_arn(self._shared.dialect.stage.name, self.request.method, self.path)
+        if len(arn) > METHOD_ARN_MAX_BYTES:
+            self.refuse(responses.ARN_TOO_LONG)
+            return
+        self.method_arn = arn
+        authorizer.authorize(self, self._authorized)
+
+    def _authorized(self, answer: Grant | Refusal) -> None:
+        target = self.target
+        assert target is not None
+        if isinstance(answer, Refusal):
+            self.refuse(answer)
+            return
+        if self.request.reply is _nobody:
+            return
+        self.grant = answer
+        if (
+            target.keys is None
+            or self._shared.keys_by_header
+            or self._use_key(target.keys, answer.usage_key)
+        ):
+            self._admit(target)
+
+    def _admit(self, target: Target) -> None:
+        if target.pool is None:
+            assert target.fixed is not None
+            status, lines, body = target.fixed
+            self._reply(status, lines + self._shared.dialect.identifiers(self.context), body)
+            return
+        event = orjson.dumps(self._shared.dialect.event(self, target.payload))
+        if len(event) > EVENT_MAX_BYTES:
+            self.refuse(responses.TOO_LARGE)
+            return
+        context = self.context
+        self._started_s = monotonic()
+        self._invocation = Invocation(
+            context.request_id, context.trace, event, self._ended, target.patience_s
+        )
+        target.pool.invoke(self._invocation, self._started_s)
+
+    def _ended(self, outcome: Outcome) -> None:
+        if outcome.end is not End.RESULT:
+            self.refuse(_REFUSAL_OF_END[outcome.end])
+            return
+        try:
+            status, lines, body = self._shared.dialect.answer(self, outcome.result)
+        except MalformedResponse as error:
+            self._shared.output.failed(
+                self._function(), self.context.request_id, {"errorMessage": str(error)}
+            )
+            self.refuse(responses.FUNCTION_ERROR)
+            return
+        self._reply(status, lines, body)
+
+    def _function(self) -> str:
+        assert self.target is not None
+        assert self.target.pool is not None
+        return self.target.pool.function.logical_id
+
+    def _reply(self, status: int, lines: str, body: bytes) -> None:
+        request = self.request
+        if request.reply is _nobody:
+            return
+        request.reply(status, lines, body)
+        request.dropped = None
+        self._note(status, len(body))
+
+    def _note(self, status: int, length: int) -> None:
+        """Count the request and log it, once."""
+        shared, target = self._shared, self.target
+        shared.in_flight -= 1
+        now_s = monotonic()
+        latency_s = now_s - self.request.received_s
+        integration_s = now_s - self._started_s if self._started_s else 0.0
+        meter = target.meter if target else shared.unrouted
+        meter.answered(status, latency_s)
+        if shared.log_line is None:
+            line = access_line(
+                self.request,
+                self.context,
+                resource=target.path if target else "-",
+                status=status,
+                length=length,
+                latency_s=latency_s,
+                integration_s=integration_s,
+            )
+        else:
+            situation = self.situation(
+                status=status,
+                length=length,
+                latency_ms=int(latency_s * 1000),
+                integration_ms=int(integration_s * 1000),
+            )
+            line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
+        shared.access_log.append(line)
+
+
+def _nobody(status: int, header_lines: str, body: bytes) -> None:
+    """The reply of a request whose client has gone."""

@@ -1,0 +1,84 @@
+"""What a handler returned as a response of an HTTP API: hardly anything is wrong (1.72)."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from local.gateway.results import (
+    RESPONSE_MAX_BYTES,
+    MalformedResponse,
+    checked,
+    name_of,
+    status_of,
+    value_of,
+)
+
+Pairs = list[tuple[str, str]]
+
+# The gateway's own, or between two hops.
+_DROPPED = frozenset(
+    {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
+)
+_DEFAULT_TYPE = "text/plain;charset=UTF-8"
+
+
+def read_http_result(result: Any, payload: str) -> tuple[int, Pairs, bytes]:
+    """Status, headers and body of what a handler returned for an event of that payload.
+
+    Raises MalformedResponse, which is a 500 to the client.
+    """
+    if payload == "2.0" and not (isinstance(result, dict) and "statusCode" in result):
+        # Written as the runtime does, which is what API Gateway hands on.
+        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+        return 200, [("content-type", "application/json")], _sized(text.encode())
+    if not isinstance(result, dict) or "statusCode" not in result:
+        raise MalformedResponse("the handler returned no object with a statusCode")
+    status = status_of(result["statusCode"])
+    pairs = _pairs(result, payload)
+    if not any(name.lower() == "content-type" for name, _ in pairs):
+        pairs.append(("content-type", _DEFAULT_TYPE))
+    checked([f"{name}: {value}\r\n" for name, value in pairs])
+    return status, pairs, _body(result)
+
+
+def _pairs(result: dict[str, Any], payload: str) -> Pairs:
+    headers = _object(result.get("headers"))
+    found = [(name_of(name), value_of(value)) for name, value in headers.items()]
+    if payload == "2.0":
+        found += [("set-cookie", value_of(cookie)) for cookie in result.get("cookies") or []]
+    else:
+        many = _object(result.get("multiValueHeaders"))
+        found = [pair for pair in found if pair[0] not in many]
+        for name, values in many.items():
+            if not isinstance(values, list):
+                raise MalformedResponse("a value in multiValueHeaders is no list")
+            found += [(name_of(name), value_of(value)) for value in values]
+    return [pair for pair in found if pair[0].lower() not in _DROPPED]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise MalformedResponse("headers are no object")
+    return value
+
+
+def _body(result: dict[str, Any]) -> bytes:
+    body = result.get("body")
+    if body is None:
+        return b""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    if result.get("isBase64Encoded") is not True:
+        return _sized(text.encode("utf-8", "surrogatepass"))
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedResponse("body is not base64") from error
+
+
+def _sized(body: bytes) -> bytes:
+    if len(body) > RESPONSE_MAX_BYTES:
+        raise MalformedResponse(f"body is over {RESPONSE_MAX_BYTES} bytes")
+    return body

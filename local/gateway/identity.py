@@ -1,0 +1,67 @@
+"""What names the caller of a request: the sources of identity of an authorizer (1.53, 1.58)."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from local.gateway.events import split_target
+from local.gateway.request import Request
+from local.gateway.variables import Situation, variable
+from local.template import Authorizer
+
+# Between the values of several sources; no header and no URL can have it.
+SEPARATOR = "\n"
+
+
+class Identified(Protocol):
+    """A request whose caller is to be known."""
+
+    request: Request
+
+    def situation(self) -> Situation: ...
+
+
+Source = Callable[[Identified], str | None]
+
+
+def identity_of(
+    authorizer: Authorizer, variables: Mapping[str, str], *, is_required: bool
+) -> Callable[[Identified], str | None]:
+    """Reads the values of all sources, as one text; None where one is missing.
+
+    Where nothing `is_required` a missing value is an empty one.
+    """
+    if authorizer.kind == "TOKEN":
+        return _token(authorizer)
+    sources = [source_of(source, variables) for source in authorizer.sources]
+
+    def identify(asked: Identified) -> str | None:
+        values = [source(asked) or "" for source in sources]
+        return None if is_required and not all(values) else SEPARATOR.join(values)
+
+    return identify
+
+
+def _token(authorizer: Authorizer) -> Callable[[Identified], str | None]:
+    header = authorizer.sources[0].removeprefix("header.").lower()
+    fits = re.compile(authorizer.validation or "(?s:.+)").fullmatch
+
+    def identify(asked: Identified) -> str | None:
+        token = asked.request.fields.get(header)
+        return token if token and fits(token) else None
+
+    return identify
+
+
+def source_of(source: str, variables: Mapping[str, str]) -> Source:
+    kind, _, name = source.partition(".")
+    if kind == "header":
+        lower = name.lower()
+        return lambda asked: asked.request.fields.get(lower)
+    if kind == "querystring":
+        return lambda asked: dict(parse_qsl(split_target(asked.request.target)[1])).get(name)
+    if kind == "stageVariables":
+        return lambda asked: variables.get(name)
+    value = variable(name)
+    return lambda asked: str(value(asked.situation()))

@@ -1,0 +1,150 @@
+"""The JWT authorizer of an HTTP API: tokens are checked by the keys of their issuer (1.77)."""
+
+import asyncio
+import json
+import logging
+import time
+from typing import Any
+from urllib.request import urlopen
+
+import jwt
+
+from local.gateway.authorizer import Asked, Decided
+from local.gateway.identity import Source, source_of
+from local.gateway.policy import Grant
+from local.gateway.responses import Refusal
+from local.template import JwtAuthorizer
+
+log = logging.getLogger(__name__)
+
+ALGORITHMS = ["RS256", "RS384", "RS512"]  # API Gateway takes RSA only
+KEYS_KEPT_S = 7200.0  # as long as API Gateway may keep them
+FETCH_TIMEOUT_S = 5.0
+DOCUMENT_MAX_BYTES = 1024 * 1024
+WAITING_MAX = 1000  # requests that wait for the keys
+
+
+class TokenChecker:
+    """One issuer's tokens. Its keys are fetched when the first comes, in a thread."""
+
+    def __init__(self, authorizer: JwtAuthorizer) -> None:
+        self._issuer = authorizer.issuer
+        self._audience = frozenset(authorizer.audience)
+        self._source: Source = source_of(authorizer.source, {})
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._expires_s = 0.0
+        self._waiting: list[tuple[Asked, Decided]] = []
+        self._fetching: asyncio.Task[None] | None = None
+
+    def authorize(self, asked: Asked, decided: Decided) -> None:
+        """Call `decided`, at once where the keys are known, else when they have come."""
+        if time.monotonic() < self._expires_s:
+            decided(self._decide(asked))
+        elif len(self._waiting) >= WAITING_MAX:
+            decided(_unauthorized("too many requests wait for the issuer's keys"))
+        else:
+            self._waiting.append((asked, decided))
+            if self._fetching is None:
+                self._fetching = asyncio.get_running_loop().create_task(self._fetch())
+
+    async def _fetch(self) -> None:
+        try:
+            self._keys = await asyncio.to_thread(_keys_of, self._issuer)
+            self._expires_s = time.monotonic() + KEYS_KEPT_S
+        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+            log.warning("no keys of the issuer %s: %s", self._issuer, error)
+            self._keys = {}
+        self._fetching = None
+        waiting, self._waiting = self._waiting, []
+        for asked, decided in waiting:
+            decided(self._decide(asked))
+
+    def _decide(self, asked: Asked) -> Grant | Refusal:
+        token = (self._source(asked) or "").removeprefix("Bearer ").strip()
+        if not token:
+            return _unauthorized("")
+        try:
+            claims = self._claims(token)
+            scopes = _scopes(claims)
+        except (jwt.PyJWTError, KeyError, TypeError) as error:
+            return _unauthorized(str(error) or "the token is not valid")
+        if asked.scopes and not set(asked.scopes) & set(scopes):
+            return _forbidden(asked.scopes)
+        # API Gateway hands all claims on as text.
+        told = {
+            "claims": {name: _text(value) for name, value in claims.items()},
+            "scopes": [each for each in scopes if each in asked.scopes] or None,
+        }
+        return Grant(told, {"jwt": told})
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        """The claims of a token that is as it should be. Raises PyJWTError or KeyError."""
+        key = self._keys[jwt.get_unverified_header(token)["kid"]]
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=ALGORITHMS,
+            issuer=self._issuer,
+            options={"verify_aud": False, "require": ["exp"]},
+        )
+        audience = claims.get("aud", claims.get("client_id"))
+        given = set(audience) if isinstance(audience, list) else {audience}
+        if not given & self._audience:
+            raise jwt.InvalidAudienceError("the audience is another")
+        return claims
+
+
+def _keys_of(issuer: str) -> dict[str, jwt.PyJWK]:
+    """The public keys of an issuer by their ids. Raises OSError and ValueError."""
+    configuration = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    keys = jwt.PyJWKSet.from_dict(_document(configuration["jwks_uri"])).keys
+    return {key.key_id: key for key in keys if key.key_id}
+
+
+def _document(url: str) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url} is no address on the web")
+    with urlopen(url, timeout=FETCH_TIMEOUT_S) as response:
+        document = json.loads(response.read(DOCUMENT_MAX_BYTES))
+    if not isinstance(document, dict):
+        raise ValueError(f"{url} has no JSON object")
+    return document
+
+
+def _scopes(claims: dict[str, Any]) -> list[str]:
+    given = claims.get("scope", claims.get("scp", []))
+    return given.split() if isinstance(given, str) else list(given)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{' '.join(map(str, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _unauthorized(why: str) -> Refusal:
+    described = f' error="invalid_token" error_description="{_quotable(why)}"' if why else ""
+    return Refusal(
+        "UNAUTHORIZED",
+        401,
+        "Unauthorized",
+        "UnauthorizedException",
+        challenge=f"Bearer{described}",
+    )
+
+
+def _forbidden(scopes: tuple[str, ...]) -> Refusal:
+    return Refusal(
+        "ACCESS_DENIED",
+        403,
+        "Forbidden",
+        "AccessDeniedException",
+        challenge=f'Bearer scope="{" ".join(scopes)}" error="insufficient_scope"',
+    )
+
+
+def _quotable(text: str) -> str:
+    """`text` for a header: a token's own words may be in it."""
+    return "".join(
+        each for each in text if each.isascii() and each.isprintable() and each not in '"\\'
+    )

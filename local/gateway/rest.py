@@ -1,0 +1,116 @@
+"""A REST API: events of payload 1.0, a strict response, errors in the template's words."""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from local.gateway.authorizer import Asked, LambdaAuthorizer
+from local.gateway.dispatch import Pool
+from local.gateway.events import Context, Stage, build_event, collapse, split_target
+from local.gateway.exchange import Answer, Exchange
+from local.gateway.identity import identity_of
+from local.gateway.policy import read_policy
+from local.gateway.request import Request
+from local.gateway.responses import GatewayResponses, Refusal
+from local.gateway.results import read_result
+from local.gateway.variables import Situation
+from local.template import Api, Authorizer, Preflight
+
+# 1.51: what of the function's event a REQUEST authorizer gets.
+_ASKED = (
+    "resource",
+    "path",
+    "httpMethod",
+    "headers",
+    "multiValueHeaders",
+    "queryStringParameters",
+    "multiValueQueryStringParameters",
+    "pathParameters",
+    "stageVariables",
+    "requestContext",
+)
+
+
+class RestDialect:
+    """How a REST API speaks to functions and clients."""
+
+    def __init__(self, api: Api, *, port: int) -> None:
+        self.stage = Stage(
+            api.stage,
+            str(port),
+            tuple(kind.lower() for kind in api.binary_types),
+            api.variables or None,
+        )
+        self._responses = GatewayResponses(api.gateway_responses)
+
+    def path(self, request: Request) -> str:
+        return collapse(split_target(request.target)[0])
+
+    def event(self, exchange: Exchange, payload: str) -> dict[str, Any]:
+        target, grant = exchange.target, exchange.grant
+        assert target is not None
+        return build_event(
+            exchange.request,
+            exchange.context,
+            self.stage,
+            resource=target.path,
+            path_parameters=exchange.parameters,
+            caller=grant.caller if grant else None,
+            key=exchange.key,
+        )
+
+    def answer(self, exchange: Exchange, result: Any) -> Answer:
+        status, lines, body = read_result(
+            result,
+            accept=exchange.request.fields.get("accept"),
+            binary_types=self.stage.binary_types,
+        )
+        context = exchange.context
+        trace = f"X-Amzn-Trace-Id: {context.trace}\r\n"
+        return status, f"{lines}{self.identifiers(context)}{trace}", body
+
+    def refusal(self, refusal: Refusal, situation: Situation) -> Answer:
+        return self._responses.render(refusal, situation)
+
+    def identifiers(self, context: Context) -> str:
+        return (
+            f"x-amzn-RequestId: {context.request_id}\r\n"
+            f"x-amz-apigw-id: {context.extended_request_id}\r\n"
+        )
+
+    def unrouted(self, request: Request) -> Answer | None:
+        return None
+
+
+def authorizer(
+    authorizer: Authorizer, pool: Pool, variables: Mapping[str, str]
+) -> LambdaAuthorizer:
+    """A Lambda authorizer, of kind TOKEN or REQUEST."""
+    is_token = authorizer.kind == "TOKEN"
+    return LambdaAuthorizer(
+        authorizer,
+        pool,
+        monotonic,
+        # Where nothing is cached, API Gateway does not look at the sources either.
+        identify=identity_of(authorizer, variables, is_required=bool(authorizer.ttl_s)),
+        event=token_event if is_token else request_event,
+        read=read_policy,
+    )
+
+
+def token_event(asked: Asked, token: str) -> dict[str, Any]:
+    """What a TOKEN authorizer is asked: three keys, no more (1.50)."""
+    return {"type": "TOKEN", "authorizationToken": token, "methodArn": asked.method_arn}
+
+
+def request_event(asked: Asked, identity: str) -> dict[str, Any]:
+    """What a REQUEST authorizer is asked (1.51)."""
+    event = asked.event("1.0")
+    question = {"type": "REQUEST", "methodArn": asked.method_arn}
+    return question | {name: event[name] for name in _ASKED}
+
+
+def preflight(method: Preflight) -> Answer:
+    """What the OPTIONS method that SAM makes for CORS answers (1.62)."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in method.headers.items())
+    return 200, f"Content-Type: application/json\r\n{lines}", b"{}\n"
