@@ -59,9 +59,19 @@ Resources:
 """
 
 
+FIFO_TEMPLATE = (
+    TEMPLATE.replace("QueueName: orders\n", "QueueName: orders.fifo\n      FifoQueue: true\n")
+    .replace("{QueueName: orders-dlq}", "{QueueName: orders-dlq.fifo, FifoQueue: true}")
+    .replace("RedrivePolicy:", "ContentBasedDeduplication: true\n      RedrivePolicy:")
+)
+
+
 # The first body of a batch says what the handler does with it.
 HANDLER = """
 import json, os, time
+
+METRIC = {"Name": "Orders", "Unit": "Count"}
+COUNTED = {"CloudWatchMetrics": [{"Namespace": "Shop", "Dimensions": [[]], "Metrics": [METRIC]}]}
 
 def handler(event, context):
     records = event["Records"]
@@ -82,6 +92,7 @@ def handler(event, context):
                 return {"batchItemFailures": [{"itemIdentifier": "somebody else's"}]}
     time.sleep(order.get("take_s", 0))
     print("handled", len(records))
+    print(json.dumps({"_aws": COUNTED, "Orders": len(records)}))
     return {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in failures]}
 """
 
@@ -128,6 +139,11 @@ class Site:
 
     def log(self) -> str:
         return self.log_file.read_text()
+
+    def printed(self) -> str:
+        """The function's own log."""
+        log = self.folder / "logs" / "functions" / "OrdersWorker.log"
+        return log.read_text() if log.exists() else ""
 
     def events(self) -> list[list[dict[str, Any]]]:
         """The records of each event that the handler got, in order."""

@@ -20,7 +20,7 @@ def test_messages_are_handled_in_batches_of_ten_and_deleted(site: Site):
     assert sorted(record["messageId"] for record in records) == sorted(ids)
     assert records[0]["eventSourceARN"].endswith(":000000000000:orders")
     assert records[0]["awsRegion"]
-    wait_until(lambda: site.log().count("handled") == 3)
+    wait_until(lambda: site.printed().count("handled") == 3)
 
 
 @pytest.mark.row("4.5", "4.8")

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 
 from backend.queues.redis_queue import RedisQueue
 from local import frames
+from local.gateway.emf import EmbeddedMetrics
+from local.gateway.output import FunctionOutput
 from local.template import Function, Mapping
 from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
@@ -72,7 +75,9 @@ class Site:
         self.url = url
         self.path = folder / "s"
         self.queue = RedisQueue("orders", redis_url=url)
-        self.invoker = Invoker(FUNCTION, self.path)
+        metrics = EmbeddedMetrics(CollectorRegistry())
+        output = FunctionOutput(folder / "logs", {FUNCTION.logical_id: FUNCTION}, metrics)
+        self.invoker = Invoker(FUNCTION, self.path, output)
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor()
 

@@ -29,6 +29,17 @@ def test_only_as_many_workers_poll_as_the_mapping_allows(site: Site):
     wait_until(third.children)  # the place of the killed one is taken
 
 
+@pytest.mark.row("2.23", "2.24")
+def test_what_a_handler_prints_becomes_metrics_and_lines_of_the_functions_log(site: Site):
+    _, port = site.start()
+    site.send(n=1)
+
+    wait_until(lambda: metric(port, "shop_orders_total") == 1)
+    log = site.printed().splitlines()
+    assert [line.split()[0] for line in log] == ["START", "handled", "END", "REPORT"]
+    assert "Init Duration: " in log[-1]
+
+
 def test_metrics_tell_outcomes_ages_depths_and_redeliveries(site: Site):
     _, port = site.start()
     site.queue.send_batch([json.dumps({"n": 1}), json.dumps({"fail": True})])
