@@ -2,13 +2,13 @@
 
 import select
 import socket
-import sys
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from local import frames
+from local.gateway.output import FunctionOutput
 from local.template import Function
 
 BACKLOG = 8  # one environment and those of its predecessors that nobody has accepted yet
@@ -28,10 +28,12 @@ class NotTaken(Exception):
 class Invoker:
     """Gives events to one function's environment. One instance belongs to one thread."""
 
-    def __init__(self, function: Function, path: Path) -> None:
+    def __init__(self, function: Function, path: Path, output: FunctionOutput) -> None:
         frames.parse_address(f"unix:{path}")  # refuses a path that no socket can have
         self._function = function
         self._path = path
+        self._output = output
+        self._init_ms: float | None = None  # until the first event has been told
         self._stream: socket.socket | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # a killed predecessor leaves its file
@@ -51,6 +53,7 @@ class Invoker:
         """Return what the handler returned. Raises NotTaken or InvocationFailed."""
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
+        started_s = time.monotonic()
         deadline_ms = int(time.time() * 1000) + self._function.timeout_s * 1000
         invocation = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
         try:
@@ -65,8 +68,13 @@ class Invoker:
         answer = _answer(self._stream)
         if answer is None or answer.get("id") != request_id:
             self._drop()
-            raise InvocationFailed(self._how_it_died(request_id, deadline_ms))
-        sys.stderr.write(answer.get("stdout") or "")
+            end = self._how_it_died(request_id, deadline_ms)
+            self._output.died(self._function, request_id, end, time.monotonic() - started_s)
+            self._output.flush()
+            raise InvocationFailed(f"{end['errorType']}: {end['errorMessage']}")
+        self._output.ended(self._function, request_id, answer, self._init_ms)
+        self._output.flush()
+        self._init_ms = None
         if fault := answer.get("error"):
             raise InvocationFailed(f"{fault['errorType']}: {fault['errorMessage']}")
         return answer.get("result")
@@ -88,13 +96,15 @@ class Invoker:
             stream.close()
             return
         self._stream = stream
+        self._init_ms = hello.get("init_ms")
 
-    def _how_it_died(self, request_id: str, deadline_ms: int) -> str:
+    def _how_it_died(self, request_id: str, deadline_ms: int) -> dict[str, str]:
         if time.time() * 1000 >= deadline_ms - CLOCK_MS:
+            kind = "Sandbox.Timedout"
             what = f"Task timed out after {self._function.timeout_s:.2f} seconds"
-            return f"Sandbox.Timedout: RequestId: {request_id} Error: {what}"
-        what = "Runtime exited without providing a reason"
-        return f"Runtime.ExitError: RequestId: {request_id} Error: {what}"
+        else:
+            kind, what = "Runtime.ExitError", "Runtime exited without providing a reason"
+        return {"errorType": kind, "errorMessage": f"RequestId: {request_id} Error: {what}"}
 
     def _drop(self) -> None:
         if self._stream is not None:

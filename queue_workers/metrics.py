@@ -14,12 +14,14 @@ from prometheus_client.registry import Collector
 
 from backend.errors import QueueUnavailable
 from backend.queues import Queue
+from local.gateway.emf import EmbeddedMetrics
 
 BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 AGE_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)  # to the longest backoff
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
+of_functions = EmbeddedMetrics(registry)  # what their handlers print
 messages = Counter(
     "worker_messages", "Messages by what became of them", ["queue", "outcome"], registry=registry
 )

@@ -6,6 +6,7 @@ labels. Everything a function could make grow is bounded: names, label names and
 
 import re
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -33,8 +34,9 @@ class EmbeddedMetrics:
         self._metrics: dict[str, tuple[Counter | Gauge | Histogram, tuple[str, ...], str]] = {}
         self._series: dict[tuple[str, ...], _Observe] = {}
         self._series_of: dict[str, int] = {}
+        self._growing = Lock()  # a worker has a thread for each function
         self._refused = Counter(
-            "gateway_embedded_metrics_refused",
+            "embedded_metrics_refused",
             "Metrics that functions printed and that were not taken",
             registry=registry,
         )
@@ -74,7 +76,8 @@ class EmbeddedMetrics:
         key = (namespace, name, unit, *labels, "=", *values)
         observe = self._series.get(key)
         if observe is None:
-            observe = self._new_series(key, f"{namespace}_{name}", unit, labels, values)
+            with self._growing:
+                observe = self._new_series(key, f"{namespace}_{name}", unit, labels, values)
         return observe
 
     def _new_series(

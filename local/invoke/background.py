@@ -16,7 +16,7 @@ from local.invoke.hosts import Hosts
 from local.invoke.record import Condition, dead_letter_attributes, destination_record
 from local.invoke.store import Store, Stored, Taken, Unavailable
 from local.template import Function
-from local.template.asynchronous import Target
+from local.template.model import Target
 
 log = logging.getLogger(__name__)
 

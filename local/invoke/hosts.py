@@ -52,7 +52,7 @@ class Hosts:
         path.parent.mkdir(parents=True, exist_ok=True)
         logs.bound(path)
         command = [
-            *(sys.executable, "-m", "local.host", "--template", str(self._template.path)),
+            *(sys.executable, "-m", "local.host", *self._template.options),
             *("--function", name, "--connect", self._runtime),
             *("--state", str(self._state.resolve()), "--end-with", str(os.getpid())),
         ]

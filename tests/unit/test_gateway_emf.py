@@ -90,7 +90,7 @@ def test_too_many_names_are_refused_and_counted(metrics, registry, monkeypatch):
         metrics.take(line(name, "Count", 1))
 
     assert registry.get_sample_value("shop_three_total") is None
-    assert registry.get_sample_value("gateway_embedded_metrics_refused_total") == 2
+    assert registry.get_sample_value("embedded_metrics_refused_total") == 2
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_what_does_not_fit_is_refused_and_counted(metrics, registry, second):
     metrics.take(second)
 
     assert registry.get_sample_value("shop_paid_total", {"service": "x"}) == 1
-    assert registry.get_sample_value("gateway_embedded_metrics_refused_total") == 1
+    assert registry.get_sample_value("embedded_metrics_refused_total") == 1
     assert generate_latest(registry)

@@ -224,28 +224,26 @@ def test_what_the_template_leaves_open_is_lambdas_default(client: Any):
 
 
 @pytest.mark.row("2.2")
-def test_over_its_reserved_concurrency_a_function_is_throttled(client: Any):
+def test_over_its_reserved_concurrency_a_function_is_throttled(
+    client: Any, gateway: GatewayProcess
+):
     invoke(client, "Narrow")
+    busy = 'gateway_environments{function="Narrow",state="busy"}'
     with ThreadPoolExecutor(1) as caller:
-        held = caller.submit(invoke, client, "Narrow", do="pid", s=0.5)
-        throttled = wait_until(lambda: _throttling(client, "Narrow"))
+        held = caller.submit(invoke, client, "Narrow", do="pid", s=1)
+        wait_until(lambda: gateway.metric(busy) == 1)
+        with pytest.raises(ClientError) as throttled:
+            client.invoke(FunctionName="Narrow")
         held.result()
+    response: Any = throttled.value.response
 
-    assert throttled["ResponseMetadata"]["HTTPStatusCode"] == 429
-    assert throttled["Error"]["Code"] == "TooManyRequestsException"
-    assert throttled["Error"]["Message"] == "Rate Exceeded."
-    assert throttled["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert response["Error"]["Code"] == "TooManyRequestsException"
+    assert response["Error"]["Message"] == "Rate Exceeded."
+    assert response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
     assert invoke(client, "Narrow", a=1) == {"a": 1}
 
 
 @pytest.mark.row("2.2")
 def test_a_reservation_of_none_switches_a_function_off(client: Any):
     assert refusal(client, FunctionName="Shut")[0] == 429
-
-
-def _throttling(client: Any, function: str) -> Any:
-    try:
-        client.invoke(FunctionName=function)
-    except ClientError as refused:
-        return refused.response
-    return None
