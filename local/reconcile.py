@@ -35,7 +35,8 @@ def _show(report: dict[str, Any]) -> int:
     found = report["mismatches"]
     sys.stdout.write(
         f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
-        f" {report['unsettled']:,} not settled yet, {len(found):,} differences\n"
+        f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
+        f" {report['dead_letters']:,} dead letters, {len(found):,} differences\n"
     )
     for each in found[:SHOWN]:
         sys.stdout.write(f"{each['payment_id']}: {each['kind']}\n")

@@ -36,6 +36,7 @@ outgoing: service.Queues = {
     ),
     "notifications": queues.connect(settings.notifications_queue_url),
 }
+dead_letters = queues.connect(f"{settings.payments_queue_url}-dlq")  # as the template names it
 
 
 @app.route("/v1/payments", methods=["POST"])
@@ -177,6 +178,7 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
         now_ms=now_ms(),
     )
     metrics.count("PaymentsSettled", len(settled))
+    metrics.count("ProviderCircuitOpen", int(provider.is_left_alone))
     done = settled - missed
     return [each for each, payment_id in payment_ids.items() if payment_id not in done]
 
@@ -197,8 +199,12 @@ def reconciler(event: dict[str, Any]) -> Any:
         report = reconciliation.reconcile_new(
             payments=store, provider=provider, queues=outgoing, now_ms=now_ms()
         )
+    report.stuck = reconciliation.stuck(payments=store, now_ms=now_ms())
+    report.dead_letters = dead_letters.depth().visible
     metrics.count("PaymentMismatches", len(report.mismatches))
     metrics.count("PaymentsUnsettled", report.unsettled)
+    metrics.count("PaymentsStuck", report.stuck)
+    metrics.count("PaymentDeadLetters", report.dead_letters)
     for each in report.mismatches:
         logger.error("mismatch", extra={"payment_id": each.payment_id, "kind": each.kind})
     return msgspec.to_builtins(report)

@@ -7,6 +7,7 @@ is repeated here: the message comes back by itself.
 
 import http.client
 import select
+import ssl
 import time
 from collections.abc import Sequence
 from typing import Literal
@@ -111,7 +112,10 @@ class Provider:
 
     def __init__(self, url: str, *, timeout_ms: int) -> None:
         parts = urlsplit(url)
-        self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self._tls: ssl.SSLContext | None = None
+        if parts.scheme == "https":  # checked by the system's authorities, or SSL_CERT_FILE's
+            self._tls = ssl.create_default_context()
+        self._address = (parts.hostname or "127.0.0.1", parts.port or (443 if self._tls else 80))
         self._path = parts.path.rstrip("/")
         self._timeout_s = timeout_ms / 1000
         self._idle: list[http.client.HTTPConnection] = []
@@ -140,6 +144,11 @@ class Provider:
             )
             outcomes |= found
         return outcomes
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it failed so often that it is only probed just now."""
+        return self._breaker.is_open
 
     def effects(self, after: int) -> list[Effect]:
         """Return the next page of what the provider did; raises ProviderUnavailable."""
@@ -187,6 +196,10 @@ class Provider:
             if not _closed_by_peer(connection):
                 return connection
             connection.close()
+        if self._tls:
+            return http.client.HTTPSConnection(
+                *self._address, timeout=self._timeout_s, context=self._tls
+            )
         return http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
 
 

@@ -16,6 +16,7 @@ from payments.schema import Operation, Payment
 
 SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
 PAGES_MAX = 10  # of a thousand effects, a scheduled run; two take a second of CPU
+STUCK_MS = 300_000  # the relay has sent a message once more by then, if there was none
 DOCUMENTS = 100  # payments read at once: requests of clients wait behind one read
 
 
@@ -48,6 +49,8 @@ class Report(Struct, kw_only=True):
     effects: int
     payments: int = 0
     unsettled: int = 0  # the provider has answered, the document does not say so yet
+    stuck: int = 0  # asked for STUCK_MS ago and not settled; no more are counted than DOCUMENTS
+    dead_letters: int = 0
     mismatches: list[Mismatch] = []
 
     def compare(
@@ -99,6 +102,15 @@ def reconcile_all(*, payments: Payments, provider: Provider, now_ms: int) -> Rep
     for payment_id, mine in by_payment.items():
         report.compare(payment_id, None, mine)
     return report
+
+
+def stuck(*, payments: Payments, now_ms: int) -> int:
+    """Count the payments that something has kept from being settled, though they are driven on."""
+    promised = payments.promised_before(now_ms + life_cycle.REMIND_MS, limit=DOCUMENTS)
+    return sum(
+        bool(life_cycle.due(each)) and each.events[-1].at_ms < now_ms - STUCK_MS
+        for each in promised
+    )
 
 
 def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:

@@ -1,8 +1,11 @@
 """The reconciler sees every difference between our payments and the provider's own record."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from payments import reconciliation
 from payments.provider import Effect
@@ -10,6 +13,14 @@ from payments.schema import RefundRequest
 from tests.integration.payments.conftest import VISA
 from tests.unit.test_payment_operations import answer, ask, payment_of
 
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's tags as nothing."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+TEMPLATE = yaml.load((Path(__file__).parents[3] / "template.yaml").read_text(), _Loader)
+ALARM = TEMPLATE["Resources"]["PaymentMismatchAlarm"]["Properties"]
 PAYMENT = answer(ask(payment_of("automatic"), RefundRequest(amount=300)))
 REFUND = PAYMENT.operations[0].id
 
@@ -113,7 +124,7 @@ def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_you
 
 
 def test_the_reconciler_compares_the_store_with_the_provider_and_logs_a_difference(
-    payments, asking, messages, database
+    payments, asking, messages, database, capfd
 ):
     asks, worker, reconciler = asking(payments("app")), payments("worker"), payments("reconciler")
     payment_id = asks("POST", key="k", body=VISA).body["id"]
@@ -128,4 +139,33 @@ def test_the_reconciler_compares_the_store_with_the_provider_and_logs_a_differen
         "payment_id": payment_id,
         "kind": "it does not hold that the ledger has captured what the payment says",
     } in report["mismatches"]
+    assert _is_emitted(ALARM, capfd.readouterr().err)
     database["payments"].delete_one({"_id": payment_id})
+
+
+def test_a_payment_that_is_never_settled_is_counted_with_the_dead_letters(
+    payments, asking, database, queue
+):
+    payment_id = asking(payments("app"))("POST", key="k", body=VISA).body["id"]
+    long_ago = {"events.0.at_ms": 1, "promised_ms": 1}
+    database["payments"].update_one({"_id": payment_id}, {"$set": long_ago})
+    queue("payments-dlq").send(f'{{"payment_id":"{payment_id}"}}')
+
+    report = payments("reconciler").invoke({})
+
+    assert report["stuck"] >= 1
+    assert report["dead_letters"] == 1
+    database["payments"].delete_one({"_id": payment_id})
+
+
+def _is_emitted(alarm, errors):
+    """Whether some line of EMF carries the metric that the alarm watches."""
+    lines = [json.loads(each) for each in errors.splitlines() if each.startswith('{"_aws"')]
+    (dimension,) = alarm["Dimensions"]
+    return any(
+        alarm["MetricName"] in line
+        and line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == alarm["Namespace"]
+        and line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [[dimension["Name"]]]
+        and line[dimension["Name"]] == dimension["Value"]
+        for line in lines
+    )

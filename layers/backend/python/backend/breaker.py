@@ -25,6 +25,11 @@ class Breaker:
         self._open_s = 0.0  # 0 while closed
         self._probe_at_s = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no call but a probe is made; half-open is open, too."""
+        return bool(self._open_s)
+
     def admit(self, wanted: int, *, now_s: float) -> int:
         """Return how many of `wanted` calls may be made: all, or one probe; raises CircuitOpen."""
         if not self._open_s:
