@@ -102,6 +102,7 @@ def environment(documents_port: int, mailbox: Mailbox, valkey_server: str) -> di
         "SMTP_URL": f"smtp://127.0.0.1:{mailbox.smtp_port}",
         "TOKEN_PRIVATE_KEY": key.decode(),
         "OAUTH_CLIENTS": json.dumps(CLIENTS),
+        "WEBHOOKS_TO_LOOPBACK": "yes",
     }
 
 

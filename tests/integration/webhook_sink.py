@@ -45,9 +45,11 @@ class WebhookSink:
     answers: list[Scripted] = field(default_factory=lambda: [204])
     certificate: "Certificate | None" = None
     deliveries: list[Delivery] = field(default_factory=list)
+    may_answer: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "WebhookSink":
+        self.may_answer.set()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         if self.certificate is not None:
@@ -119,6 +121,7 @@ def _handler(sink: WebhookSink) -> type[http.server.BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             server_name = getattr(self.connection, "asked_name", None)
             answer = sink.take(Delivery(self.path, headers, body, server_name))
+            sink.may_answer.wait(timeout=10)
             if isinstance(answer, bytes):
                 self.wfile.write(answer)
                 return

@@ -10,7 +10,7 @@ from backend.queues import Depth
 from backend.store import collection, store_errors
 
 ENDPOINTS = "webhook_endpoints"  # the collection, which notifications writes
-FRESH_S = 5.0  # so long a tenant's first endpoint may miss events; a look-up for each would be dear
+FRESH_S = 1.0  # so long a tenant's first endpoint may miss events; a look-up for each would be dear
 TENANTS_MAX = 10_000  # remembered, about 1 MB
 
 

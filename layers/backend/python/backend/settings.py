@@ -40,13 +40,13 @@ def _count(value: str) -> int:
     return int(value)
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
 def _probability(value: str) -> float:
     if not 0 <= (probability := float(value)) <= 1:
         raise ValueError("must be a number from 0 to 1")
     return probability
 
 
+def _url(*schemes: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
             raise ValueError(f"must be a URL that begins with {' or '.join(schemes)}")

@@ -1,0 +1,315 @@
+"""Events reach the endpoints that want them, signed and once, whatever fails meanwhile."""
+
+import json
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.conftest import free_port, wait_until
+from tests.integration.function_process import receive_all, sqs_event
+from tests.integration.webhook_sink import WebhookSink
+
+ROUTE = "/v1/webhook-endpoints"
+DELIVERIES = ROUTE + "/{endpoint_id}/deliveries"
+
+
+@pytest.fixture
+def worker(function):
+    return function("notifications.webhook_worker.worker")
+
+
+@pytest.fixture
+def make(api):
+    """Makes an endpoint and gives its id and secret."""
+
+    def post(url, **changes):
+        made = api("POST", ROUTE, body={"url": url, **changes}).body
+        return made["id"], made["secret"]
+
+    return post
+
+
+@pytest.fixture
+def announce(queue, tenant):
+    """Sends events as another domain does."""
+
+    def send(*names, payment="pay_1", tenant=tenant):
+        events = [
+            {
+                "event_id": f"{payment}.{number}",
+                "name": name,
+                "occurred_at_ms": 1_790_000_000_000,
+                "user_id": None,
+                "value": 1250,
+                "properties": {"currency": "EUR"},
+            }
+            for number, name in enumerate(names)
+        ]
+        queue("webhooks").send(json.dumps({"tenant": tenant, "events": events}))
+
+    return send
+
+
+@pytest.fixture
+def settle(queue, worker):
+    """Lets the worker have what is on the queue until it is empty."""
+
+    def consume():
+        while batch := receive_all(queue("webhooks")):
+            assert worker.consume(batch) == []
+
+    return consume
+
+
+@pytest.fixture
+def settle_mails(queue, function):
+    """Lets the other channels' worker have what is for it."""
+    mails = function("notifications.app.worker")
+    return lambda: mails.consume(receive_all(queue("notifications")))
+
+
+@pytest.fixture
+def log(api):
+    """Shows an endpoint's deliveries."""
+    return lambda each, **query: api("GET", DELIVERIES, path={"endpoint_id": each}, query=query)
+
+
+@pytest.fixture
+def due(database, queue):
+    """Has the time of a delivery come, with its message."""
+
+    def now(notification_id):
+        database["notifications"].update_one(
+            {"_id": notification_id}, {"$set": {"claimable_at_ms": 1}}
+        )
+        queue("webhooks").send(json.dumps({"id": notification_id}))
+
+    return now
+
+
+def test_an_event_reaches_its_tenant_s_endpoint_signed(make, announce, settle, log):
+    with WebhookSink() as sink:
+        endpoint_id, secret = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+
+    [delivery] = sink.deliveries
+    assert Webhook(secret).verify(delivery.body, dict(delivery.headers)) == {
+        "type": "payment.succeeded",
+        "timestamp": "2026-09-21T14:13:20.000Z",
+        "data": {"payment_id": "pay_1", "amount": 1250, "currency": "EUR"},
+    }
+    assert delivery.headers["content-type"] == "application/json"
+    [shown] = log(endpoint_id).body["data"]
+    assert shown["id"] == delivery.headers["webhook-id"]
+    assert (shown["status"], shown["template"]) == ("delivered", "payment.succeeded")
+    assert [each["code"] for each in shown["attempts"]] == [204]
+
+
+def test_an_endpoint_gets_what_it_asked_for_and_nothing_of_others(
+    make, api, announce, settle, tenant
+):
+    with WebhookSink() as all_of_them, WebhookSink() as failures, WebhookSink() as foreign:
+        make(all_of_them.url)
+        make(failures.url, events=["payment.failed"])
+        api("POST", ROUTE, body={"url": foreign.url}, tenant=f"not {tenant}")
+        announce("payment.succeeded", "payment.failed")
+        announce("payment.failed", payment="pay_2", tenant="without endpoints")
+        settle()
+
+    def types(sink):
+        return sorted(json.loads(each.body)["type"] for each in sink.deliveries)
+
+    assert types(all_of_them) == ["payment.failed", "payment.succeeded"]
+    assert types(failures) == ["payment.failed"]
+    assert types(foreign) == []
+
+
+def test_an_event_that_is_announced_twice_is_sent_once(make, announce, settle):
+    with WebhookSink() as sink:
+        make(sink.url)
+        for _ in range(2):
+            announce("payment.succeeded")
+            settle()
+
+    assert len(sink.deliveries) == 1
+
+
+def test_a_worker_killed_before_it_stores_the_outcome_is_made_good_under_the_same_webhook_id(
+    make, announce, queue, worker, killed_at, due
+):
+    with WebhookSink() as sink:
+        make(sink.url)
+        announce("payment.succeeded")
+        worker.consume(receive_all(queue("webhooks")))
+        [message] = receive_all(queue("webhooks"))
+        killed_at(b"delivered", "notifications.webhook_worker.worker", [message])
+        too_early = worker.consume([message])
+        due(json.loads(message.body)["id"])
+        in_time = worker.consume([message])
+
+    assert (too_early, in_time) == ([message.message_id], [])
+    assert len({each.headers["webhook-id"] for each in sink.deliveries}) == 1
+    assert len(sink.deliveries) == 2
+
+
+def test_a_failed_attempt_waits_and_is_made_again(make, announce, settle, log, due, queue):
+    with WebhookSink([(302, {"Location": "http://127.0.0.1:1/"}), 204]) as sink:
+        endpoint_id, secret = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+        waiting = log(endpoint_id).body["data"][0]
+        assert queue("webhooks").depth().delayed == 1
+        due(waiting["id"])
+        settle()
+
+    assert (waiting["status"], waiting["attempts"][0]["result"]) == ("queued", "deferred")
+    assert waiting["attempts"][0]["reason"] == "HTTP 302: redirects are not followed."
+    first, second = sink.deliveries
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert Webhook(secret).verify(second.body, dict(second.headers))
+    assert log(endpoint_id).body["data"][0]["status"] == "delivered"
+
+
+def test_ten_slow_receivers_are_waited_for_together(make, announce, worker, queue):
+    with WebhookSink() as sink:
+        for number in range(10):
+            make(f"{sink.url}/{number}")
+        announce("payment.succeeded")
+        worker.consume(receive_all(queue("webhooks")))
+        sink.may_answer.clear()
+        worker.begin(sqs_event(receive_all(queue("webhooks"))))
+        wait_until(lambda: len(sink.deliveries) == 10)
+        sink.may_answer.set()
+
+        assert worker.end() == {"batchItemFailures": []}
+
+
+def test_after_a_rotation_both_secrets_hold(make, api, announce, settle):
+    with WebhookSink() as sink:
+        endpoint_id, old = make(sink.url)
+        path = {"endpoint_id": endpoint_id}
+        new = api("POST", ROUTE + "/{endpoint_id}/rotate-secret", path=path).body["secret"]
+        announce("payment.succeeded")
+        settle()
+
+    [delivery] = sink.deliveries
+    for secret in (old, new):
+        Webhook(secret).verify(delivery.body, dict(delivery.headers))
+
+
+def test_an_endpoint_that_is_gone_is_disabled_its_owner_told_and_can_be_enabled(
+    make, api, announce, settle, settle_mails, mailbox, address
+):
+    with WebhookSink([410, 204]) as sink:
+        endpoint_id, _ = make(sink.url, contact=address)
+        path = {"endpoint_id": endpoint_id}
+        announce("payment.succeeded")
+        settle()
+        disabled = api("GET", ROUTE + "/{endpoint_id}", path=path).body
+        announce("payment.failed", payment="pay_2")
+        settle()
+        settle_mails()
+        enabled = api("POST", ROUTE + "/{endpoint_id}/enable", path=path).body
+        announce("payment.failed", payment="pay_3")
+        settle()
+
+    assert (disabled["status"], disabled["disabled_because"]) == (
+        "disabled",
+        "It answered 410 Gone.",
+    )
+    assert enabled["status"] == "enabled"
+    assert [json.loads(each.body)["data"]["payment_id"] for each in sink.deliveries] == [
+        "pay_1",
+        "pay_3",
+    ]
+    [mail] = mailbox.mails_to(address)
+    assert mail["subject"] == f"Your webhook endpoint {endpoint_id} is disabled"
+
+
+def test_what_was_to_be_sent_to_a_deleted_endpoint_fails(
+    make, api, announce, settle, log, show, due
+):
+    with WebhookSink([500, 204]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+        [waiting] = log(endpoint_id).body["data"]
+        api("DELETE", ROUTE + "/{endpoint_id}", path={"endpoint_id": endpoint_id})
+        due(waiting["id"])
+        settle()
+
+    shown = show(waiting["id"])
+    assert (shown["status"], shown["failure"]) == ("failed", "The endpoint was deleted.")
+    assert len(sink.deliveries) == 1
+
+
+def test_a_delivery_is_sent_again_by_hand(make, api, announce, settle, log):
+    with WebhookSink() as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+        [sent] = log(endpoint_id).body["data"]
+        path = {"endpoint_id": endpoint_id, "notification_id": sent["id"]}
+        again = api("POST", DELIVERIES + "/{notification_id}/resend", path=path)
+        settle()
+
+    assert (again.status, again.body) == (202, {"id": sent["id"], "status": "queued"})
+    first, second = sink.deliveries
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert len(log(endpoint_id).body["data"][0]["attempts"]) == 2
+
+
+def test_what_is_still_to_be_sent_or_unknown_cannot_be_sent_again(make, api, announce, settle, log):
+    with WebhookSink([500]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+        [waiting] = log(endpoint_id).body["data"]
+
+    def resend(notification_id):
+        path = {"endpoint_id": endpoint_id, "notification_id": notification_id}
+        return api("POST", DELIVERIES + "/{notification_id}/resend", path=path)
+
+    assert (resend(waiting["id"]).status, resend(waiting["id"]).body["code"]) == (
+        409,
+        "invalid_state",
+    )
+    assert resend("ntf_unknown").status == 404
+
+
+def test_the_log_is_paged_newest_first(make, announce, settle, log):
+    with WebhookSink() as sink:
+        endpoint_id, _ = make(sink.url)
+        for number in range(3):
+            announce("payment.succeeded", payment=f"pay_{number}")
+            settle()
+    first = log(endpoint_id, limit="2").body
+    rest = log(endpoint_id, starting_after=first["data"][-1]["id"]).body
+
+    ids = [each["id"] for each in first["data"] + rest["data"]]
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+    assert ids == [each.headers["webhook-id"] for each in reversed(sink.deliveries)]
+    assert log(endpoint_id, limit="101").status == 422
+    assert log(endpoint_id, starting_after="ntf_unknown").body["param"] == "starting_after"
+
+
+def test_a_receiver_that_is_not_there_is_tried_again(make, announce, settle, log):
+    endpoint_id, _ = make(f"http://127.0.0.1:{free_port()}/")
+    announce("payment.succeeded")
+    settle()
+
+    [shown] = log(endpoint_id).body["data"]
+    assert shown["status"] == "queued"
+    assert shown["attempts"][0]["reason"] == "No connection: Connection refused."
+
+
+def test_a_message_that_is_neither_is_reported_alone(queue, worker, make, announce):
+    with WebhookSink() as sink:
+        make(sink.url)
+        bad = queue("webhooks").send(json.dumps({"id": "ntf_1", "tenant": "t"}))
+        announce("payment.succeeded")
+        failed = worker.consume(receive_all(queue("webhooks")))
+
+    assert failed == [bad]
+    assert queue("webhooks").depth().visible == 1

@@ -1,0 +1,161 @@
+"""Webhook endpoints over HTTP: made, shown, rotated, disabled, deleted; each tenant's alone."""
+
+import json
+
+import pytest
+
+from tests.integration.function_process import rest_event
+from tests.integration.notifications.bodies import SCOPES
+
+ROUTE = "/v1/webhook-endpoints"
+ONE = ROUTE + "/{endpoint_id}"
+
+
+@pytest.fixture
+def make(api):
+    """Makes an endpoint."""
+
+    def post(url="https://hooks.example.com/", **changes):
+        return api("POST", ROUTE, body={"url": url, **changes})
+
+    return post
+
+
+@pytest.fixture
+def other(api):
+    """Sends a request as another tenant."""
+    return lambda *args, **parts: api(*args, **parts, tenant="somebody else")
+
+
+def test_an_endpoint_is_made_with_a_secret_that_is_shown_once(make, api):
+    made = make(events=["payment.succeeded"], contact="ops@example.com")
+    path = {"endpoint_id": made.body["id"]}
+
+    assert made.status == 201
+    assert made.headers["location"] == f"{ROUTE}/{made.body['id']}"
+    assert made.body["secret"].startswith("whsec_")
+    without = {name: value for name, value in made.body.items() if name != "secret"}
+    assert without == {
+        "id": made.body["id"],
+        "url": "https://hooks.example.com/",
+        "events": ["payment.succeeded"],
+        "contact": "ops@example.com",
+        "status": "enabled",
+        "created_at": made.body["created_at"],
+    }
+    assert api("GET", ONE, path=path).body == without
+    assert api("GET", ROUTE).body == {"data": [without], "has_more": False}
+
+
+def test_endpoints_are_listed_newest_first(make, api):
+    made = [make(f"https://hooks.example.com/{number}").body["id"] for number in range(3)]
+    listed = [each["id"] for each in api("GET", ROUTE).body["data"]]
+
+    assert set(listed) == set(made)
+    assert listed[0] != made[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({"url": "ftp://hooks.example.com/"}, "url_not_allowed", "url"),
+        ({"url": "https://10.0.0.1/"}, "url_not_allowed", "url"),
+        ({"url": "https://user:pass@hooks.example.com/"}, "url_not_allowed", "url"),
+        ({"url": "https://hooks.example.com/" + "a" * 2_048}, "invalid_request", "url"),
+        ({"url": None}, "invalid_request", "url"),
+        ({}, "invalid_request", "url"),
+        ({"url": "https://a.example", "events": []}, "invalid_request", "events"),
+        ({"url": "https://a.example", "events": ["payment.stolen"]}, "invalid_request", "events"),
+        ({"url": "https://a.example", "contact": "ops"}, "invalid_request", "contact"),
+        ({"url": "https://a.example", "secret": "whsec_x"}, "invalid_request", "secret"),
+    ],
+)
+def test_an_endpoint_that_makes_no_sense_is_refused(api, body, code, param):
+    refused = api("POST", ROUTE, body=body)
+
+    assert (refused.status, refused.body["code"], refused.body["param"]) == (422, code, param)
+    assert api("GET", ROUTE).body["data"] == []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9999/", "http://localhost:80/"])
+def test_this_machine_can_be_an_endpoint_in_development_only(start, tenant, make, url):
+    elsewhere = start("notifications.app.app", WEBHOOKS_TO_LOOPBACK="no")
+    refused = elsewhere.request("POST", ROUTE, tenant=tenant, scope=SCOPES, body={"url": url})
+
+    assert (refused.status, refused.body["code"]) == (422, "url_not_allowed")
+    assert make(url).status == 201
+
+
+def test_a_url_has_one_endpoint_and_a_tenant_ten(make, other):
+    urls = [f"https://hooks.example.com/{number}" for number in range(10)]
+    first, twice, *_ = [make(url) for url in (urls[0], *urls)]
+    one_more = make("https://hooks.example.com/one-more")
+
+    assert first.status == 201
+    assert (twice.status, twice.body["code"]) == (409, "endpoint_exists")
+    assert (one_more.status, one_more.body["code"]) == (409, "too_many_endpoints")
+    assert other("POST", ROUTE, body={"url": urls[0]}).status == 201
+
+
+def test_a_deleted_endpoint_leaves_its_place_to_another(make, api):
+    made = [make(f"https://hooks.example.com/{number}").body["id"] for number in range(10)]
+    path = {"endpoint_id": made[4]}
+    deleted = api("DELETE", ONE, path=path)
+
+    assert (deleted.status, deleted.body) == (200, {"id": made[4], "deleted": True})
+    assert api("DELETE", ONE, path=path).status == 404
+    assert api("GET", ONE, path=path).status == 404
+    assert make("https://hooks.example.com/new").status == 201
+
+
+def test_two_processes_that_make_endpoints_at_once_keep_to_the_limit(start, api, tenant):
+    processes = [start("notifications.app.app") for _ in range(2)]
+    for process in processes:
+        process.request("GET", ROUTE, tenant=tenant, scope=SCOPES)
+    statuses = []
+    for number in range(8):
+        for each, process in enumerate(processes):
+            url = f"https://hooks.example.com/{each}/{number}"
+            process.begin(rest_event("POST", ROUTE, tenant=tenant, scope=SCOPES, body={"url": url}))
+        statuses += [process.end()["statusCode"] for process in processes]
+
+    assert statuses.count(201) == 10
+    assert set(statuses) == {201, 409}
+
+
+def test_a_rotated_secret_is_shown_once_and_the_old_one_has_its_day(make, api):
+    made = make().body
+    path = {"endpoint_id": made["id"]}
+    rotated = api("POST", ONE + "/rotate-secret", path=path)
+
+    assert rotated.status == 200
+    assert rotated.body["secret"] not in ("", made["secret"])
+    assert rotated.body["old_secret_until"] > made["created_at"]
+    assert "secret" not in api("GET", ONE, path=path).body
+
+
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [
+        ("GET", ONE),
+        ("DELETE", ONE),
+        ("POST", ONE + "/rotate-secret"),
+        ("POST", ONE + "/enable"),
+        ("GET", ONE + "/deliveries"),
+        ("POST", ONE + "/deliveries/{notification_id}/resend"),
+    ],
+)
+def test_another_tenant_s_endpoint_is_not_found(make, api, other, method, route):
+    made = make().body
+    path = {"endpoint_id": made["id"], "notification_id": "ntf_1"}
+    answer = other(method, route, path=path)
+
+    assert (answer.status, answer.body["code"]) == (404, "not_found")
+    assert json.dumps(made["id"]) not in json.dumps(other("GET", ROUTE).body)
+    assert api("GET", ONE, path=path).body["status"] == "enabled"
+
+
+def test_reading_does_not_allow_writing(api):
+    refused = api("POST", ROUTE, body={"url": "https://a.example"}, scope="notifications:read")
+
+    assert (refused.status, refused.body["code"]) == (403, "insufficient_scope")
