@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 GROUP_BY_MAX = 8  # each is counted in every minute, by up to a hundred values
 PROPERTY_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
@@ -62,6 +63,15 @@ def _webhook_secret(value: str) -> str:
         raise ValueError("must be whsec_ and base64") from error
     if value and not value.startswith("whsec_"):
         raise ValueError("must be whsec_ and base64")
+    return value
+
+
+def _mail_server(value: str) -> str:
+    parts = urlsplit(_url("smtp", "smtps", "smtp+starttls", "ses")(value))
+    if parts.scheme != "ses" and not (parts.hostname and (parts.port or 25)):
+        raise ValueError("must name a host, such as smtps://user:password@mail.example.com")
+    if parts.password and parts.scheme == "smtp":
+        raise ValueError("must begin with smtps or smtp+starttls: a password needs encryption")
     return value
 
 
@@ -123,6 +133,9 @@ class Settings:
     queue_depth_max: int = _setting(
         _count, "200000", "Messages a Redis queue holds before it refuses more"
     )
+    queue_disorder: float = _setting(
+        _probability, "0", "How likely a Redis queue delivers a message twice, and one late: 0 to 1"
+    )
     payments_queue_url: str = _setting(
         _HTTP, "http://sqs.local/000000000000/payments", "Queue of payments to settle"
     )
@@ -145,14 +158,33 @@ class Settings:
     )
     provider_url: str = _setting(_HTTP, "http://127.0.0.1:5090", "Payment provider")
     provider_timeout_ms: int = _setting(_count, "2000", "Longest wait for one provider answer, ms")
-    queue_disorder: float = _setting(
-        _probability, "0", "How likely a Redis queue delivers a message twice, and one late: 0 to 1"
-    )
     provider_webhook_secret: str = _setting(
         _webhook_secret, "", "Secret that the provider signs its webhooks with", secret=True
     )
-    smtp_url: str = _setting(_url("smtp"), "smtp://127.0.0.1:1025", "Mail server")
+    smtp_url: str = _setting(
+        _mail_server,
+        "smtp://127.0.0.1:1025",
+        "Mail server: smtp:, smtp+starttls: or smtps://user:password@host, or ses: for Amazon SES",
+        secret=True,
+    )
+    sms_url: str = _setting(
+        _url("http", "https", "sns"),
+        "http://127.0.0.1:8025/sms",
+        "Who takes text messages: a URL they are posted to, or sns: for Amazon SNS",
+    )
+    public_url: str = _setting(
+        _HTTP, "http://127.0.0.1:5002", "Address of the API as recipients of mails reach it"
+    )
+    unsubscribe_key: str = _setting(
+        str, "", "Secret that signs unsubscribe links; newsletters are refused without", secret=True
+    )
     mail_from: str = _setting(_text, "Spillway <no-reply@spillway.example>", "Sender of e-mails")
+    notifications_per_tenant_s: int = _setting(
+        _count, "1000", "Notifications that a tenant may send each second"
+    )
+    notifications_per_recipient_h: int = _setting(
+        _count, "60", "Notifications that a recipient may get of a tenant within an hour"
+    )
     token_private_key: str = _setting(
         str, "", "Ed25519 private key (PEM) that signs and checks access tokens", secret=True
     )
