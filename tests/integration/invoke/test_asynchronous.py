@@ -1,0 +1,168 @@
+"""Events that nobody waits for: kept, run, retried, given up, and told of."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from botocore.exceptions import ClientError
+
+from backend.queues import Message
+from backend.queues.redis_queue import RedisQueue
+from local.invoke.store import QUEUE
+from tests.conftest import wait_until
+from tests.integration.gateway_process import GatewayProcess
+from tests.integration.invoke.conftest import client_of, gateway_before
+
+RETRY_S = 1  # and twice as long before the second
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, valkey_server: str
+) -> Iterator[GatewayProcess]:
+    with redis.Redis.from_url(valkey_server) as server:
+        server.flushall()
+    folder, retry = tmp_path_factory.mktemp("invoke"), f"--async-retry-s={RETRY_S}"
+    with gateway_before(folder, retry, redis_url=valkey_server) as gateway:
+        yield gateway
+
+
+def send(client: Any, function: str, **event: Any) -> str:
+    """Invoke without waiting; returns the request's id."""
+    answer = client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
+    assert answer["StatusCode"] == 202
+    assert answer["Payload"].read() == b""
+    return str(answer["ResponseMetadata"]["RequestId"])
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def received(queue: str, url: str) -> Message:
+    messages = wait_until(lambda: RedisQueue(queue, redis_url=url).receive())
+    RedisQueue(queue, redis_url=url).delete([messages[0].receipt_handle])
+    return messages[0]
+
+
+@pytest.mark.row("2.19", "2.21")
+def test_an_event_is_run_once_and_its_destination_is_told(client: Any, tmp_path: Path):
+    witness = tmp_path / "witness"
+
+    request_id = send(client, "Told", witness=str(witness), a=1)
+
+    wait_until(lambda: witness.exists() and witness.read_text())
+    record = json.loads(witness.read_text())
+    assert record.pop("timestamp").endswith("Z")
+    assert record == {
+        "version": "1.0",
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:Told:$LATEST",
+            "condition": "Success",
+            "approximateInvokeCount": 1,
+        },
+        "requestPayload": {"witness": str(witness), "a": 1},
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+        "responsePayload": {"witness": str(witness), "a": 1},
+    }
+
+
+@pytest.mark.row("2.19", "2.20", "2.21")
+def test_an_event_that_fails_is_run_three_times_and_then_told_as_dead(
+    client: Any, tmp_path: Path, valkey_server: str
+):
+    runs = tmp_path / "runs"
+    event = {"do": "fail", "file": str(runs)}
+    began_s = time.monotonic()
+
+    request_id = send(client, "Told", **event)
+    failure = json.loads(received("Failures", valkey_server).body)
+    dead = received("DeadLetters", valkey_server)
+
+    assert time.monotonic() - began_s >= RETRY_S + 2 * RETRY_S
+    assert lines(runs) == [request_id] * 3
+    assert failure["requestContext"]["condition"] == "RetriesExhausted"
+    assert failure["requestContext"]["approximateInvokeCount"] == 3
+    assert failure["responseContext"]["functionError"] == "Unhandled"
+    assert failure["responsePayload"]["errorMessage"] == "no such thing"
+    assert json.loads(dead.body) == event
+    assert dict(dead.attributes) == {
+        "RequestID": request_id,
+        "ErrorCode": "200",
+        "ErrorMessage": "no such thing",
+    }
+
+
+@pytest.mark.row("2.19")
+def test_a_function_may_forgo_retries(client: Any, tmp_path: Path, gateway: GatewayProcess):
+    runs = tmp_path / "runs"
+
+    request_id = send(client, "Once", do="fail", file=str(runs))
+
+    given_up = f"the event {request_id} is given up: RetriesExhausted"
+    wait_until(lambda: given_up in (gateway.folder / "stderr").read_text())
+    assert lines(runs) == [request_id]
+
+
+@pytest.mark.row("2.21")
+def test_an_event_for_a_function_that_is_switched_off_is_given_up_at_once(
+    client: Any, valkey_server: str
+):
+    send(client, "Shut")
+
+    record = json.loads(received("Failures", valkey_server).body)
+    assert record["requestContext"]["condition"] == "ZeroReservedConcurrency"
+    assert record["requestContext"]["approximateInvokeCount"] == 0
+    assert "responsePayload" not in record
+
+
+@pytest.mark.row("2.19", "2.21")
+def test_an_event_that_is_too_old_is_given_up_and_not_run(client: Any, valkey_server: str):
+    about = {"request_id": "old", "function": "Told", "accepted_s": time.time() - 21_601}
+    RedisQueue(QUEUE, redis_url=valkey_server).send(f"{json.dumps(about)}\n{{}}")
+    send(client, "Once")  # so that the gateway looks
+
+    record = json.loads(received("Failures", valkey_server).body)
+    received("DeadLetters", valkey_server)
+    assert record["requestContext"]["requestId"] == "old"
+    assert record["requestContext"]["condition"] == "EventAgeExceeded"
+
+
+@pytest.mark.row("2.19")
+def test_an_event_waits_for_concurrency(client: Any, tmp_path: Path, gateway: GatewayProcess):
+    runs = tmp_path / "runs"
+    throttles = 'gateway_throttles_total{function="Narrow"}'
+
+    send(client, "Narrow", do="pid", s=1)
+    wait_until(lambda: gateway.metric('gateway_environments{function="Narrow",state="busy"}') == 1)
+    request_id = send(client, "Narrow", do="remember", file=str(runs))
+
+    wait_until(lambda: lines(runs) == [request_id])
+    assert gateway.metric(throttles) >= 1
+
+
+@pytest.mark.row("2.19")
+def test_an_event_outlives_the_gateway_that_accepted_it(tmp_path: Path, valkey: str):
+    runs = tmp_path / "runs"
+    retry = f"--async-retry-s={RETRY_S}"
+    with gateway_before(tmp_path, retry, redis_url=valkey) as gateway:
+        request_id = send(client_of(gateway), "Told", do="fail", file=str(runs))
+        wait_until(lambda: lines(runs))
+        gateway.kill()
+        with gateway:
+            wait_until(lambda: lines(runs) == [request_id] * 3)
+
+
+def test_without_a_redis_an_event_is_refused(tmp_path: Path):
+    with (
+        gateway_before(tmp_path) as gateway,
+        pytest.raises(ClientError, match="set REDIS_URL") as refused,
+    ):
+        send(client_of(gateway), "Told")
+
+    assert refused.value.response["Error"]["Code"] == "ServiceException"
