@@ -118,6 +118,7 @@ class Exchange:
         "method_arn",
         "parameters",
         "path",
+        "refusal",
         "request",
         "target",
     )
@@ -134,6 +135,7 @@ class Exchange:
         self.method_arn = ""
         self.grant: Grant | None = None  # what the authorizer said
         self.key: ApiKey | None = None
+        self.refusal: Refusal | None = None  # what is answered instead
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -174,15 +176,16 @@ class Exchange:
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer in the gateway's own words."""
-        self._reply(*self._shared.dialect.refusal(refusal, self.situation(refusal)))
+        self.refusal = refusal
+        self._reply(*self._shared.dialect.refusal(refusal, self.situation()))
 
     def event(self, payload: str) -> dict[str, Any]:
         """The event of the function as far as it is known, in that format."""
         return self._shared.dialect.event(self, payload)
 
-    def situation(self, refusal: Refusal | None = None, **more: int) -> Situation:
+    def situation(self, **more: int) -> Situation:
         """What variables can name."""
-        target, grant, key = self.target, self.grant, self.key
+        target, grant, key, refusal = self.target, self.grant, self.key, self.refusal
         return Situation(
             request=self.request,
             context=self.context,
