@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.template.model import TemplateError
+from local.template.parameters import read_parameters
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "000000000000"
@@ -37,6 +38,16 @@ PSEUDO_PARAMETERS: dict[str, str | Absent] = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
+# The APIs that SAM makes for events that name none.
+MADE_BY_SAM = ("ServerlessRestApi", "ServerlessHttpApi")
+
+# Not emulated, but a function that is told of them is told a name.
+NAMED_BY = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::Serverless::SimpleTable": "TableName",
+}
+
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
@@ -48,7 +59,8 @@ class Resolver:
         self._resources: dict[str, Any] = document["Resources"]
         self._tables: dict[str, Any] = document.get("Mappings") or {}
         self._conditions: dict[str, Any] = document.get("Conditions") or {}
-        self._parameters = self._read_parameters(document.get("Parameters") or {}, overrides)
+        given = read_parameters(file, document.get("Parameters") or {}, overrides, UNKNOWN)
+        self._parameters = {**PSEUDO_PARAMETERS, **given}
         self._open_conditions: list[str] = []
         self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
             "Ref": self._ref,
@@ -57,8 +69,10 @@ class Resolver:
             "Fn::Base64": self._base64,
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
+            "Fn::GetAZs": lambda _value, _where: UNKNOWN,
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,
+            "Fn::ImportValue": lambda _value, _where: UNKNOWN,
             "Fn::Join": self._join,
             "Fn::Not": lambda value, where: not self.truth(value[0], where),
             "Fn::Or": lambda value, where: any(self.truth(one, where) for one in value),
@@ -86,7 +100,7 @@ class Resolver:
 
     def holds(self, condition: str, where: tuple[str, str]) -> bool:
         """Whether the condition of that name holds."""
-        if condition not in self._conditions:
+        if not isinstance(condition, str) or condition not in self._conditions:
             raise self._error(where, f"no condition {condition!r} in Conditions; add it there")
         if condition in self._open_conditions:
             raise self._error(where, f"the condition {condition!r} depends on itself")
@@ -105,36 +119,24 @@ class Resolver:
     def _error(self, where: tuple[str, str], sentence: str) -> TemplateError:
         return TemplateError(self._file, *where, sentence)
 
-    def _read_parameters(
-        self, declared: dict[str, Any], overrides: dict[str, str]
-    ) -> dict[str, Any]:
-        for name in overrides:
-            if name not in declared:
-                raise self._error(("Parameters", name), "is not declared; leave it out")
-        values = {
-            name: self._parameter(name, about, overrides.get(name))
-            for name, about in declared.items()
-        }
-        return {**PSEUDO_PARAMETERS, **values}
-
-    def _parameter(self, name: str, about: dict[str, Any], override: str | None) -> Any:
-        value = about.get("Default") if override is None else override
-        if value is None or str(about.get("Type", "")).startswith("AWS::SSM::"):
-            return UNKNOWN
-        allowed = about.get("AllowedValues")
-        if allowed and str(value) not in map(str, allowed):
-            choices = ", ".join(map(str, allowed))
-            raise self._error(("Parameters", name), f"{value!r} is not one of {choices}")
-        if "List" in str(about.get("Type", "")):
-            return [part.strip() for part in str(value).split(",")]
-        return value if isinstance(value, str) else str(value)
-
     def _ref(self, name: str, where: tuple[str, str]) -> Any:
         if name in self._parameters:
             return self._parameters[name]
+        if name in MADE_BY_SAM:
+            return name
         if name not in self._resources:
+            if self._comes_with_a_function(name):
+                return UNKNOWN
             raise self._error(where, f"!Ref {name}: no such parameter or resource; add it")
         return self._ref_resource(name)
+
+    def _comes_with_a_function(self, name: str) -> bool:
+        """Whether SAM makes a resource of that name beside one of the functions."""
+        return any(
+            name.startswith((f"{each}Role", f"{each}Version", f"{each}Alias"))
+            for each, resource in self._resources.items()
+            if resource["Type"] == "AWS::Serverless::Function"
+        )
 
     def _ref_resource(self, name: str) -> Any:
         match self._resources[name].get("Type"):
@@ -151,6 +153,9 @@ class Resolver:
                 | "AWS::ApiGateway::UsagePlan"
             ):
                 return name
+            case kind if kind in NAMED_BY:
+                properties = self._resources[name].get("Properties") or {}
+                return self.resolve(properties.get(NAMED_BY[kind], name), (name, NAMED_BY[kind]))
         return UNKNOWN
 
     def name_of(self, logical_id: str) -> str:
@@ -163,6 +168,8 @@ class Resolver:
 
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
         name, attribute = value if isinstance(value, list) else value.split(".", 1)
+        if name not in self._resources and self._comes_with_a_function(name):
+            return UNKNOWN
         if name not in self._resources:
             raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
         kind = self._resources[name].get("Type")

@@ -2,7 +2,10 @@
 
 import sys
 
-from tests.unit.template_texts import FUNCTION
+import pytest
+
+from local.template import TemplateError
+from tests.unit.template_texts import FUNCTION, property_of_function
 
 
 def test_a_function_has_lambdas_defaults(read, tmp_path):
@@ -85,3 +88,52 @@ def test_a_layer_that_sam_builds_brings_its_folder_and_a_packed_one_its_site_pac
     ).functions["Pages"]
 
     assert function.layers == (tmp_path / "built", packed, tmp_path / "packed" / "python")
+
+
+OTHER_KINDS = [
+    ("Runtime: nodejs22.x", "Runtime", "only python3.x runs here"),
+    ("PackageType: Image", "PackageType", "images are not emulated"),
+]
+
+
+@pytest.mark.parametrize(("line", "property", "sentence"), OTHER_KINDS)
+def test_a_function_of_another_kind_is_refused_by_name(read, line, property, sentence):
+    with pytest.raises(TemplateError, match=sentence) as caught:
+        read(FUNCTION.replace("Runtime: python3.13", line))
+
+    assert (caught.value.resource, caught.value.property) == ("Pages", property)
+
+
+@pytest.mark.parametrize(("line", "property", "sentence"), OTHER_KINDS)
+def test_a_function_of_another_kind_is_left_out_with_its_events_where_that_is_allowed(
+    read, line, property, sentence
+):
+    other = FUNCTION.replace("Pages:", "Other:").replace("Runtime: python3.13", line)
+    events = "      Events: {A: {Type: Api, Properties: {Path: /a, Method: GET}}}\n"
+    template = read(FUNCTION + other + events, allow_unsupported=True)
+
+    assert set(template.functions) == {"Pages"}
+    assert template.api.routes == ()
+    assert len(template.warnings) == 1
+    assert f": Other: {property}: " in template.warnings[0]
+
+
+def test_code_is_beside_the_template_where_it_is_not_named(read, tmp_path):
+    function = read(FUNCTION.replace("      CodeUri: .\n", "")).functions["Pages"]
+
+    assert function.code_uri == tmp_path
+
+
+def test_a_mapping_of_a_stream_leaves_its_function_where_that_is_allowed(read):
+    stream = "{Type: DynamoDB, Properties: {Stream: a, StartingPosition: LATEST}}"
+    foreign = "{Type: SQS, Properties: {Queue: 'arn:aws:sqs:eu-west-1:1:other'}}"
+    template = read(
+        property_of_function(f"Events: {{A: {stream}, B: {foreign}}}"), allow_unsupported=True
+    )
+
+    assert set(template.functions) == {"Pages"}
+    assert template.mappings == ()
+    assert [warning.split(": ")[2] for warning in template.warnings] == [
+        "Events.A",
+        "Events.B.Properties.Queue",
+    ]

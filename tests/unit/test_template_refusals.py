@@ -83,6 +83,11 @@ def test_what_is_wrong_is_named_with_its_place(read, resources, place, sentence)
     assert sentence in caught.value.sentence
 
 
+BILLION = "A0: &a0 [x]\n" + "".join(
+    f"A{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -91,7 +96,12 @@ def test_what_is_wrong_is_named_with_its_place(read, resources, place, sentence)
         ("Resources:\n\tA: {}\n", "template.yaml:2: "),
         ("- a list", "needs a section Resources"),
         ("Resources: []", "needs a section Resources"),
-        ("[" * 2000, "nested too deep"),
+        ("[" * 900_000, "nested too deep"),
+        ("Resources: &all {A: *all}", "aliases make over"),
+        ("A: &a [x, x]\nB: &b [*a, *a]\nResources: {A: [*b, *b]}", "A: Type: is missing"),
+        (BILLION, "aliases make over 100000 values"),
+        ("Parameters: [a]\nResources: {}", "template.yaml:1: Parameters: has to be a block"),
+        ("Resources:\n  A:\n    Properties: [a]", "template.yaml:3: A: Properties: has to be"),
         ("Transform: AWS::Other\nResources: {}", "AWS::Other is not emulated"),
         ("Globals: {SimpleTable: {}}\nResources: {}", "Globals for SimpleTable"),
     ],

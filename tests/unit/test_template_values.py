@@ -1,5 +1,6 @@
 """Functions, parameters and conditions of CloudFormation in a template."""
 
+import re
 from typing import Any
 
 import pytest
@@ -88,17 +89,63 @@ def test_a_resource_whose_condition_is_false_does_not_exist(read):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "sentence"),
+    ("declared", "given", "sentence"),
     [
-        ({"Other": "x"}, "is not declared"),
-        ({"Size": "large"}, "'large' is not one of small, big"),
+        ("Type: String, AllowedValues: [small, big]", "large", "'large' is not one of small, big"),
+        ("Type: Number", "many", "'many' is no number"),
+        ("Type: Number, MinValue: 2", "1", "'1' is below MinValue 2"),
+        ("Type: Number, MaxValue: 9.5", "10", "'10' is above MaxValue 9.5"),
+        ("Type: List<Number>, MaxValue: 3", "1, 4", "'4' is above MaxValue 3"),
+        ("Type: String, MinLength: 2", "a", "'a' is below MinLength 2"),
+        ("Type: String, MaxLength: 2", "abc", "'abc' is above MaxLength 2"),
+        ("Type: String, AllowedPattern: '[a-z]+'", "A1", "'A1' does not match"),
+        (
+            "Type: String, AllowedPattern: '[a-z]+', ConstraintDescription: Lower case please",
+            "A1",
+            "Size: Lower case please",
+        ),
     ],
 )
-def test_a_parameter_that_cannot_be_is_refused(read, parameters, sentence):
-    before = "Parameters: {Size: {Type: String, Default: small, AllowedValues: [small, big]}}"
+def test_a_parameter_that_cannot_be_is_refused(read, declared, given, sentence):
+    before = f"Parameters: {{Size: {{{declared}, Default: small}}}}"
 
-    with pytest.raises(TemplateError, match=sentence):
-        read(FUNCTION, before=before, parameters=parameters)
+    with pytest.raises(TemplateError, match=re.escape(sentence)):
+        read(FUNCTION, before=before, parameters={"Size": given})
+
+
+def test_a_parameter_that_is_not_declared_is_answered_with_those_that_are(read):
+    with pytest.raises(TemplateError, match="Parameters: Other: is not declared; there are: Size"):
+        read(FUNCTION, before="Parameters: {Size: {Type: String}}", parameters={"Other": "x"})
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        (
+            "!Sub 'https://${ServerlessRestApi}.example.com'",
+            "https://ServerlessRestApi.example.com",
+        ),
+        ("!Ref Table", "orders"),
+        ("!Ref Bucket", "Bucket"),
+    ],
+)
+def test_names_of_what_is_not_here_are_told_where_they_are_known(read, value, resolved):
+    resources = f"""{property_of_function("Environment:")}
+        Variables: {{VALUE: {value}}}
+  Table: {{Type: AWS::DynamoDB::Table, Properties: {{TableName: orders}}}}
+  Bucket: {{Type: AWS::S3::Bucket}}
+"""
+    template = read(resources, allow_unsupported=True)
+
+    assert template.functions["Pages"].environment == {"VALUE": resolved}
+
+
+@pytest.mark.parametrize("value", ["!GetAtt PagesRole.Arn", "!ImportValue shared", "!GetAZs ''"])
+def test_what_sam_or_another_stack_makes_is_left_out_of_the_environment(read, value):
+    template = read(property_of_function(f"Environment: {{Variables: {{VALUE: {value}}}}}"))
+
+    assert template.functions["Pages"].environment == {}
+    assert "known on AWS only" in template.warnings[0]
 
 
 def test_a_parameter_without_a_value_is_missed_only_where_it_is_needed(read):
