@@ -19,6 +19,7 @@ from analytics.tallies import (
     HOUR_MS,
     HOURS,
     MINUTE_MS,
+    Hour,
     Part,
     Period,
     Sums,
@@ -32,8 +33,6 @@ from backend.errors import InvalidRequest
 LENGTHS_MS = {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS}
 POINTS_MAX = 1_500
 OPEN_MS = MINUTE_MS  # after its end: events wait on the queue, rarely for longer
-
-Hour = tuple[str, str, int]  # tenant, name, start in ms since the epoch
 
 
 class Counts(Protocol):

@@ -34,6 +34,7 @@ from analytics.tallies import (
     HOUR_MS,
     MINUTE_MS,
     Bucket,
+    Hour,
     Share,
     StoredEvent,
     moment,
@@ -65,7 +66,7 @@ class Counts(groups.Store, Protocol):
 class Users(Protocol):
     """Who remembers which users there were; see `analytics.uniques`."""
 
-    def add(self, users: Mapping[tuple[str, str, int], Set[str]]) -> bool: ...
+    def add(self, users: Mapping[Hour, Set[str]]) -> bool: ...
 
 
 def count(
@@ -136,8 +137,8 @@ def _stored(message: EventMessage, sent_at_ms: int) -> Iterator[StoredEvent]:
         )
 
 
-def _users(events: Iterable[StoredEvent], known: Groups) -> dict[tuple[str, str, int], set[str]]:
-    found: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+def _users(events: Iterable[StoredEvent], known: Groups) -> dict[Hour, set[str]]:
+    found: dict[Hour, set[str]] = defaultdict(set)
     for event in events:
         if event.user_id is not None and known.has_name(event):
             hour_ms = event.occurred_at_ms // HOUR_MS * HOUR_MS

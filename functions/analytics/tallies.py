@@ -14,6 +14,8 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+Hour = tuple[str, str, int]  # of a tenant and a name, its start in ms since the epoch
+
 
 class Sums(Struct, frozen=True, kw_only=True):
     """How many events, and their values; `low` and `high` are None where none has a value."""

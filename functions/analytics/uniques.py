@@ -4,24 +4,29 @@ Redis is a cache here. One key says that all users are in it; while that is miss
 was lost or did not take some, nobody is told a number, and `analytics.upkeep` puts them in again.
 """
 
-from collections.abc import Mapping, Sequence, Set
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from typing import Any
 
 import redis
 
-from analytics.tallies import DAY_MS
+from analytics.tallies import DAY_MS, Hour
+from analytics.upkeep import Mark
 from backend import redis_scripts
+from backend.errors import Unavailable
 from backend.telemetry import logger
 
 COMPLETE = "analytics:{users}:complete"  # braces: a cluster keeps both together
-RESUME_AT = "analytics:{users}:resume_at"  # minute from which they are put in again
+RESUME = "analytics:{users}:resume"  # a mark
 LIFE_S = 22 * DAY_MS // 1000  # as long as the events that they are made of
 USERS_MAX = 5_000  # of one command: Redis serves nobody else meanwhile
 
-Hour = tuple[str, str, int]  # tenant, name, start in ms since the epoch
+Change = Callable[[Any], object]  # of a redis.client.Pipeline, whose methods have no types
 
 
 class Uniques:
-    """The HyperLogLogs at `url`; no call raises, what Redis does not do is said in the answer."""
+    """The HyperLogLogs at `url`."""
 
     def __init__(self, url: str) -> None:
         self._client = redis_scripts.client(url)
@@ -37,7 +42,7 @@ class Uniques:
         return self._run(pipe) is not None
 
     def counts(self, periods: Sequence[Sequence[Hour]]) -> list[int] | None:
-        """Return the users of each period, given as its hours; None while not all are in."""
+        """Return the users of each period, given as its hours; None while not all are known."""
         pipe = self._client.pipeline(transaction=False)
         pipe.exists(COMPLETE)
         for hours in periods:
@@ -45,27 +50,46 @@ class Uniques:
         answer = self._run(pipe)
         return answer[1:] if answer and answer[0] else None
 
-    def resume_at(self) -> int | None:
-        """Return the minute from which users are to be put in again; None where all are in.
+    def resume(self) -> Mark | None:
+        """Return how far users have been put in again, and by which attempt; None where all are in.
 
-        Raises RedisError, as the next three do: without Redis there is nothing to do.
+        Raises Unavailable, as the next three do: without Redis there is nothing to put them in.
         """
-        if self._client.exists(COMPLETE):
-            return None
-        return int(self._client.get(RESUME_AT) or 0)
+        with _answering():
+            if self._client.exists(COMPLETE):
+                return None
+            self._client.set(RESUME, _text(Mark(attempt=secrets.token_hex(8), at_ms=0)), nx=True)
+            attempt, _, at_ms = str(self._client.get(RESUME)).partition(":")
+            return Mark(attempt=attempt, at_ms=int(at_ms))
 
-    def resume_later_at(self, at_ms: int) -> None:
-        """Remember how far users have been put in again."""
-        self._client.set(RESUME_AT, at_ms)
+    def advance(self, before: Mark, after: Mark) -> bool:
+        """Remember the way from one mark to the next; False where the first is not there any more.
 
-    def complete(self) -> None:
-        """Say that all users are in."""
-        self._client.set(COMPLETE, 1)
-        self._client.delete(RESUME_AT)
+        Somebody else has then gone on from it, or Redis was lost and the attempt with it.
+        """
+        return self._replace(before, lambda pipe: pipe.set(RESUME, _text(after)))
+
+    def complete(self, mark: Mark) -> bool:
+        """Say that all users are in, unless this mark is not there any more."""
+        return self._replace(mark, lambda pipe: pipe.delete(RESUME).set(COMPLETE, 1))
 
     def incomplete(self) -> None:
         """Say that some users are missing, nobody knows which."""
-        self._client.delete(COMPLETE, RESUME_AT)
+        with _answering():
+            self._client.delete(COMPLETE, RESUME)
+
+    def _replace(self, mark: Mark, change: Change) -> bool:
+        with _answering(), self._client.pipeline() as pipe:
+            try:
+                pipe.watch(RESUME)  # type: ignore[no-untyped-call]
+                if pipe.get(RESUME) != _text(mark):
+                    return False
+                pipe.multi()
+                change(pipe)
+                pipe.execute()
+            except redis.WatchError:
+                return False
+        return True
 
     def _run(self, pipe: "redis.client.Pipeline") -> list[int] | None:
         try:
@@ -74,6 +98,18 @@ class Uniques:
             logger.warning("users are not counted", extra={"why": str(error)})
             return None
         return answer
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise Unavailable("Redis does not answer.") from error
+
+
+def _text(mark: Mark) -> str:
+    return f"{mark.attempt}:{mark.at_ms}"
 
 
 def _key(hour: Hour) -> str:

@@ -10,12 +10,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
+import msgspec
+from msgspec import Struct
+
 from analytics.groups import label, names_of
 from analytics.tallies import (
     DAYS,
     HOUR_MS,
     HOURS,
     MINUTE_MS,
+    Hour,
     Part,
     Period,
     StoredEvent,
@@ -27,6 +31,13 @@ from analytics.tallies import (
 PARTS_MAX = 200  # read at once: requests of clients wait behind one read
 ROUNDS_MAX = 50  # a run; the next one takes the rest
 MINUTES_MAX = 120  # of which a run puts users in again
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """How far one attempt has put users in again: all those before a minute."""
+
+    attempt: str
+    at_ms: int
 
 
 class Counts(Protocol):
@@ -56,13 +67,13 @@ class Counts(Protocol):
 class Users(Protocol):
     """Who remembers which users there were; see `analytics.uniques`."""
 
-    def add(self, users: Mapping[tuple[str, str, int], Set[str]]) -> bool: ...
+    def add(self, users: Mapping[Hour, Set[str]]) -> bool: ...
 
-    def resume_at(self) -> int | None: ...
+    def resume(self) -> Mark | None: ...
 
-    def resume_later_at(self, at_ms: int) -> None: ...
+    def advance(self, before: Mark, after: Mark) -> bool: ...
 
-    def complete(self) -> None: ...
+    def complete(self, mark: Mark) -> bool: ...
 
     def incomplete(self) -> None: ...
 
@@ -120,23 +131,23 @@ def restore_users(*, counts: Counts, users: Users) -> int:
     if missed:
         users.incomplete()
         counts.users_made_good(missed)
-    start_ms = users.resume_at()
-    if start_ms is None:
+    mark = users.resume()
+    if mark is None:
         return 0
     for done in range(MINUTES_MAX):
-        minute_ms = counts.minute_after(start_ms)
+        minute_ms = counts.minute_after(mark.at_ms)
         if minute_ms is None:
-            users.complete()
+            users.complete(mark)
             return done
-        if not users.add(_users_of(minute_ms, counts)):
+        after = msgspec.structs.replace(mark, at_ms=minute_ms + MINUTE_MS)
+        if not users.add(_users_of(minute_ms, counts)) or not users.advance(mark, after):
             return done
-        start_ms = minute_ms + MINUTE_MS
-        users.resume_later_at(start_ms)
+        mark = after
     return MINUTES_MAX
 
 
-def _users_of(minute_ms: int, counts: Counts) -> dict[tuple[str, str, int], set[str]]:
-    found: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+def _users_of(minute_ms: int, counts: Counts) -> dict[Hour, set[str]]:
+    found: dict[Hour, set[str]] = defaultdict(set)
     hour_ms = minute_ms // HOUR_MS * HOUR_MS
     for event in counts.events_of(minute_ms):
         if event.user_id is not None:

@@ -1,0 +1,54 @@
+"""Counting survives every history, and every rule that keeps it exact is needed."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.analytics.history import History
+from tests.simulation.analytics.mutants import MUTANTS, mutated
+
+SEEDS = int(os.environ.get("SEEDS", "60"))
+MUTANT_SEEDS = 200
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Faults are logged; hundreds of histories have many."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.timeout(600)
+def test_no_history_loses_or_doubles_an_event_or_leaves_one_unfolded():
+    happened: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        history = History(seed)
+        again = f"again: python -m tests.simulation.analytics --seed {seed} --seeds 1"
+
+        assert history.run() == [], again
+
+        happened += history.world.happened
+        happened["events"] += len(history.stored())
+
+    for fault in ("crash", "refused", "lost", "frozen", "duplicated", "redelivered", "redriven"):
+        assert happened[fault], f"no {fault} happened, so nothing is proven about it"
+    assert happened["redis lost"]
+    assert happened["events"] > 10 * SEEDS
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_counting_with_a_rule_broken_is_found_out(name):
+    with mutated(name):
+        found = next((seed for seed in range(MUTANT_SEEDS) if History(seed).run()), None)
+
+    assert found is not None
+
+
+def test_the_same_seed_is_the_same_history_of_events():
+    first, second = History(7), History(7)
+
+    assert (first.run(), first.stored()) == (second.run(), second.stored())
