@@ -23,11 +23,8 @@ def encode(body: str, attributes: Attributes, system: Mapping[str, str]) -> str:
     return f"{json.dumps(about)}\n{body}"
 
 
-def decode(entry: str) -> tuple[str, Attributes, Mapping[str, str]]:
-    """Return the body, the attributes and SQS's own attributes of an entry."""
-    about, _, body = entry.partition("\n")
-    if not about:
-        return body, {}, {}
+def decode(about: str) -> tuple[dict[str, str | Typed], dict[str, str]]:
+    """Return the attributes and SQS's own ones of what stands before an entry's newline."""
     attributes: dict[str, str | Typed] = {}
     system: dict[str, str] = {}
     for name, value in json.loads(about).items():
@@ -35,7 +32,7 @@ def decode(entry: str) -> tuple[str, Attributes, Mapping[str, str]]:
             system[name.removeprefix(SYSTEM)] = value
         else:
             attributes[name] = value if isinstance(value, str) else _typed(*value)
-    return body, attributes, system
+    return attributes, system
 
 
 def _text(typed: Typed) -> str:

@@ -235,7 +235,8 @@ class RedisQueue:
 def _message(
     id_: str, entry: str, receive_count: int, sent_ms: str, first_ms: str, number: str = ""
 ) -> Message:
-    body, attributes, system = entries.decode(entry)
+    about, _, body = entry.partition("\n")
+    attributes, system = entries.decode(about) if about else ({}, {})
     return Message(
         message_id=id_.removesuffix(COPY),
         body=body,
@@ -244,5 +245,5 @@ def _message(
         sent_at_ms=int(sent_ms),
         first_received_at_ms=int(first_ms),
         attributes=attributes,
-        system={**system, "SequenceNumber": number.zfill(20)} if number else system,
+        system=system | {"SequenceNumber": number.zfill(20)} if number else system,
     )

@@ -57,9 +57,9 @@ local function take_from(group)
       redis.call('ZREM', delayed, id)
       locked = true
       count_taken = count_taken + 1
-      for _, value in ipairs({ id, redis.call('HGET', entries, id), count, sent, first_received, number }) do
-        taken[#taken + 1] = value
-      end
+      local at = #taken
+      taken[at + 1], taken[at + 2], taken[at + 3] = id, redis.call('HGET', entries, id), count
+      taken[at + 4], taken[at + 5], taken[at + 6] = sent, first_received, number
     end
   end
   if locked then

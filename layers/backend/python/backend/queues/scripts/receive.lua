@@ -93,9 +93,9 @@ for _ = 1, ROUNDS_MAX do
       update[#update + 1] = id
       update[#update + 1] = count .. '|' .. sent .. '|' .. first .. '|' .. reason
       count_taken = count_taken + 1
-      for _, value in ipairs({ id, bodies[i], count, sent, first }) do
-        taken[#taken + 1] = value
-      end
+      local at = #taken
+      taken[at + 1], taken[at + 2], taken[at + 3] = id, bodies[i], count
+      taken[at + 4], taken[at + 5] = sent, first
     end
   end
   if #hide > 0 then
