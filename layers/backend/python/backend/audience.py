@@ -1,5 +1,6 @@
 """Who hears of events: analytics of all, webhooks of those whose tenant has an endpoint."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -61,14 +62,20 @@ class Announcer:
 class Listeners:
     """Which tenants have webhook endpoints, remembered for FRESH_S."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        look_up: Callable[[str], bool] | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look_up = look_up or _has_endpoint
+        self._now_s = now_s
         self._known: dict[str, tuple[float, bool]] = {}
 
     def __call__(self, tenant: str) -> bool:
-        now_s = time.monotonic()
-        until_s, listens = self._known.get(tenant, (0.0, False))
+        now_s = self._now_s()
+        until_s, listens = self._known.get(tenant, (-math.inf, False))
         if now_s >= until_s:
-            listens = _has_endpoint(tenant)
+            listens = self._look_up(tenant)
             if len(self._known) >= TENANTS_MAX:
                 self._known.clear()
             self._known[tenant] = (now_s + FRESH_S, listens)

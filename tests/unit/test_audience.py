@@ -1,0 +1,59 @@
+"""Events go to analytics always, and to webhooks where somebody listens; asking is rare."""
+
+import json
+from typing import get_args
+
+from backend.audience import FRESH_S, Announcer, Listeners
+from notifications.endpoints import EventType
+from payments.announcements import ANNOUNCED
+
+
+class Sent:
+    """A queue that keeps what it is sent."""
+
+    def __init__(self):
+        self.bodies = []
+
+    def send(self, body):
+        return self.send_batch([body])[0]
+
+    def send_batch(self, bodies):
+        self.bodies += bodies
+        return [str(each) for each in range(len(bodies))]
+
+    def depth(self):
+        raise NotImplementedError
+
+
+def of(tenant):
+    return json.dumps({"tenant": tenant, "events": [{"name": "payment.succeeded"}]})
+
+
+def test_webhooks_get_the_events_of_those_who_listen_and_analytics_gets_all():
+    events, webhooks = Sent(), Sent()
+    announcer = Announcer(events, webhooks, listens=lambda tenant: tenant == "listens")
+
+    announcer.send_batch([of("listens"), of("does not"), of("listens")])
+    announcer.send(of("does not"))
+    assert events.bodies == [of("listens"), of("does not"), of("listens"), of("does not")]
+    assert webhooks.bodies == [of("listens"), of("listens")]
+
+
+def test_whether_a_tenant_listens_is_asked_once_in_a_while():
+    asked, now_s = [], [0.0]
+
+    def look_up(tenant):
+        asked.append(tenant)
+        return len(asked) > 2
+
+    listeners = Listeners(look_up, now_s=lambda: now_s[0])
+
+    assert [listeners("a"), listeners("a"), listeners("b")] == [False, False, False]
+    assert asked == ["a", "b"]
+    now_s[0] += FRESH_S
+    assert listeners("a")
+    assert asked == ["a", "b", "a"]
+
+
+def test_every_event_that_payments_announce_can_be_asked_for():
+    assert set(get_args(EventType)) == ANNOUNCED
