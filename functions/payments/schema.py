@@ -1,7 +1,8 @@
 """What crosses the boundary of payments: requests, messages and the stored payment."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from backend.shapes import END, Currency, Email
@@ -121,7 +122,13 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     """A message that the payment's last change promised and nobody has confirmed as sent."""
 
     queue: Literal["payments", "analytics", "notifications"]
-    body: str  # JSON, as it is sent: BSON would give other types of numbers back
+    body: str | dict[str, Any]  # JSON as it is sent; the first version stored a document
+
+    def text(self) -> str:
+        """Return it as it is sent."""
+        if isinstance(self.body, str):
+            return self.body
+        return msgspec.json.encode(self.body).decode()
 
 
 class SettlePayment(Struct, frozen=True, kw_only=True):

@@ -291,6 +291,6 @@ def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> None:
     bodies: dict[str, list[str]] = {}
     for payment in payments:
         for outgoing in payment.outbox:
-            bodies.setdefault(outgoing.queue, []).append(outgoing.body)
+            bodies.setdefault(outgoing.queue, []).append(outgoing.text())
     for name, batch in bodies.items():
         queues[name].send_batch(batch)

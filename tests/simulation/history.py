@@ -193,7 +193,7 @@ class History:
             set(ids.values()),
             payments=self.store,
             provider=self.provider,
-            queues=self.queues,  # type: ignore[arg-type]
+            queues=self.queues,
             now_ms=self.world.now_ms,
         )
         self.world.io(lambda: None, Unavailable("simulated"))
@@ -207,7 +207,7 @@ class History:
         while True:
             self.world.sleep(2_000)
             try:
-                service.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)  # type: ignore[arg-type]
+                service.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)
             except (Crash, BackendError):
                 continue
 
@@ -240,7 +240,7 @@ class History:
             self.world.sleep(self.world.dice.choice((1_000, 90_000)))
         for _ in range(PATIENCE):
             try:
-                service.pass_on(answer, queues=self.queues)  # type: ignore[arg-type]
+                service.pass_on(answer, queues=self.queues)
             except (Crash, BackendError):
                 self.world.sleep(5_000)
             else:
