@@ -17,7 +17,7 @@ export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills compose-test deploy-drill import-times parity format lock openapi bench conformance help
+.PHONY: up down status logs load test check drills compose-test deploy-drill import-times parity format lock openapi bench conformance console-test help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -79,6 +79,9 @@ bench: $(READY) ## what each part costs in CPU microseconds
 
 conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
 	@$(BIN)/python -m tests.conformance
+
+console-test: $(READY) ## the console's page in a real browser (needs Chromium or Chrome)
+	@$(BIN)/python -m pytest -q tests/browser/console.py
 
 lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \

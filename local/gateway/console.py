@@ -1,9 +1,10 @@
-"""The console port: `/metrics` for Prometheus, and a place for views of the machine as JSON."""
+"""The console port: a page, `/metrics` for Prometheus, and views of the machine as JSON."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +14,7 @@ from local.gateway.request import Request
 
 log = logging.getLogger(__name__)
 
+PAGE = Path(__file__).with_name("console.html")
 VIEW_TIMEOUT_S = 10.0  # a view asks other processes and must not wait for them forever
 VIEWS_MAX = 16  # at a time
 
@@ -34,7 +36,8 @@ class Console:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._views: dict[str, View] = {"/metrics": self._metrics}
+        self._views: dict[str, View] = {"/": self._page, "/metrics": self._metrics}
+        self._html = PAGE.read_bytes()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add_view(self, path: str, view: View) -> None:
@@ -57,6 +60,9 @@ class Console:
 
     def refuse(self, request: Request, status: int) -> None:
         _reply(request, status, Page(orjson.dumps({"message": "Bad Request"})))
+
+    async def _page(self) -> Page:
+        return Page(self._html, "text/html; charset=utf-8")
 
     async def _metrics(self) -> Page:
         return Page(generate_latest(self._registry), CONTENT_TYPE_LATEST)

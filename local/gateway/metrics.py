@@ -5,6 +5,7 @@ few additions, which is a tenth of what prometheus_client's own objects cost.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -32,6 +33,11 @@ class Timings:
         """Count one duration."""
         self._counts[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
         self._sum_s += seconds
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Durations in each bucket, those over the last bound at the end."""
+        return tuple(self._counts)
 
     def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
         """Export it as one series of `family`."""
@@ -107,6 +113,13 @@ class Metrics(Collector):
     def function(self, function: str) -> FunctionMeter:
         """The meter of one function's pool."""
         return self._functions.setdefault(function, FunctionMeter())
+
+    def of_function(self, function: str) -> tuple[Counter[int], tuple[int, ...]]:
+        """How often each status was answered by its routes, and how often in which duration."""
+        routes = [meter for meter in self._routes if meter.labels[0] == function]
+        statuses: Counter[int] = sum((Counter(meter.by_status) for meter in routes), Counter())
+        columns = zip(*(meter.durations.counts for meter in routes), strict=True)
+        return statuses, tuple(map(sum, columns))
 
     def watch(self, pools: Mapping[str, Pool], in_flight: Callable[[], int]) -> None:
         """Export also what is read when Prometheus asks: environments, queues, requests."""

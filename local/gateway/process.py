@@ -98,7 +98,7 @@ class Gateway:
         )
         metrics.watch(self._pools, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
-        add_views(self._console, template, state, self._pools)
+        add_views(self._console, template, state, self._pools, metrics)
         self._hosts = Hosts(template, state, addresses.runtime)
         # Whose Redis the default address is nobody knows.
         has_store = bool({"REDIS_URL", "REDIS_URL_FILE"} & os.environ.keys())

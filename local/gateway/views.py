@@ -1,4 +1,4 @@
-"""The console's views of the machine as JSON: the processes and what they use, and the queues."""
+"""The console's views of the machine as JSON: functions, requests, queues, processes."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -9,23 +9,33 @@ from typing import Any
 import orjson
 import psutil
 
-from local import status
+from local import logs, status
 from local.depths import QueuesUnreadable, depths
 from local.gateway.console import Console, Page
 from local.gateway.dispatch import Pool
+from local.gateway.metrics import DURATION_BUCKETS_S, Metrics
 from local.template import Template
 
+REQUESTS_SHOWN = 50
 ATTRIBUTES = ["pid", "ppid", "cpu_times", "memory_info"]
 
 
-def add_views(console: Console, template: Template, state: Path, pools: Mapping[str, Pool]) -> None:
-    """Serve `/api/processes` and `/api/queues`, read in a thread, and who has dialled in."""
+def add_views(
+    console: Console, template: Template, state: Path, pools: Mapping[str, Pool], metrics: Metrics
+) -> None:
+    """Serve everything below `/api/`; what has to be read from elsewhere is read in a thread."""
 
     async def queues_view() -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(queues, template)))
 
     async def processes_view() -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(processes, state)))
+
+    async def functions_view() -> Page:
+        return Page(orjson.dumps(functions(template, pools, metrics)))
+
+    async def requests_view() -> Page:
+        return Page(orjson.dumps(await asyncio.to_thread(requests, state)))
 
     async def ready_view() -> Page:
         missing = [name for name in template.hosted if not pools[name].environments]
@@ -38,10 +48,57 @@ def add_views(console: Console, template: Template, state: Path, pools: Mapping[
         }
         return Page(orjson.dumps(machines))
 
+    console.add_view("/api/functions", functions_view)
+    console.add_view("/api/requests", requests_view)
     console.add_view("/api/ready", ready_view)
     console.add_view("/api/environments", environments_view)
     console.add_view("/api/queues", queues_view)
     console.add_view("/api/processes", processes_view)
+
+
+def functions(
+    template: Template, pools: Mapping[str, Pool], metrics: Metrics
+) -> dict[str, list[Any]]:
+    """Return each function with what its environments do and its requests since the start.
+
+    `latency` counts durations by `bounds_ms`, those over the last bound at the end; a reader makes
+    percentiles of any time of the difference between two readings.
+    """
+    listed = []
+    for name in template.functions:
+        pool, meter = pools[name], metrics.function(name)
+        statuses, latency = metrics.of_function(name)
+        listed.append(
+            {
+                "name": name,
+                "environments": len(pool.environments),
+                "busy": pool.busy,
+                "queued": pool.waiting,
+                "throttled": meter.throttles,
+                "timed_out": meter.timeouts,
+                "requests": statuses.total(),
+                "errors": sum(count for status, count in statuses.items() if status >= 500),
+                "latency": latency,
+            }
+        )
+    bounds_ms = [round(bound_s * 1000) for bound_s in DURATION_BUCKETS_S]
+    return {"bounds_ms": bounds_ms, "functions": listed}
+
+
+def requests(state: Path) -> list[Any]:
+    """Return the last lines of the access log, the newest first.
+
+    Each as it was read; a line whose form the template has chosen may be no JSON.
+    """
+    lines = logs.tail(logs.path_of(state, "access"), REQUESTS_SHOWN)
+    return [_fields(line) for line in reversed(lines)]
+
+
+def _fields(line: str) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return line
 
 
 def queues(template: Template) -> dict[str, list[dict[str, Any]]]:

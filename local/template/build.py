@@ -131,7 +131,8 @@ class _Builder:
         arn = block.text(source)
         queue = self._resources.by_arn(QUEUE).get(arn)
         if queue is None:
-            raise block.error(source, f"{arn} is no queue of this template; use !GetAtt QUEUE.Arn")
+            sentence = f"{arn} is no queue of this template; use !GetAtt QUEUE.Arn"
+            raise block.not_emulated(source, sentence)
         is_fifo = self._resources.resolver.name_of(queue).endswith(".fifo")
         self._mappings.append(read_mapping(block, queue=queue, is_fifo=is_fifo, function=function))
 

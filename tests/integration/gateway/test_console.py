@@ -1,0 +1,86 @@
+"""The console's page, and the views that it reads."""
+
+import http.client
+import json
+import re
+from typing import Any
+
+import pytest
+
+from local.gateway.console import PAGE
+from tests.conftest import wait_until
+from tests.integration.gateway_process import GatewayProcess, returns
+
+
+def view(gateway: GatewayProcess, path: str) -> tuple[int, str, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.console_port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Content-Type"], answer.read()
+    finally:
+        connection.close()
+
+
+def read(gateway: GatewayProcess, name: str) -> Any:
+    status, _, body = view(gateway, f"/api/{name}")
+    assert status == 200
+    return json.loads(body)
+
+
+def function(gateway: GatewayProcess) -> dict[str, Any]:
+    found: list[dict[str, Any]] = read(gateway, "functions")["functions"]
+    return next(each for each in found if each["name"] == "Pages")
+
+
+def test_the_page_is_html(gateway):
+    status, content_type, body = view(gateway, "/")
+
+    assert (status, content_type) == (200, "text/html; charset=utf-8")
+    assert body == PAGE.read_bytes()
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_only_views_that_are_served(gateway):
+    page = PAGE.read_text()
+    named = re.search(r"const VIEWS = \{(.*)\}", page)
+    assert named
+    views = re.findall(r"(\w+):", named[1])
+
+    assert not re.search(r"https?://|@import|\bsrc=", page)
+    assert views == ["functions", "queues", "requests", "processes"]
+    assert {view(gateway, f"/api/{name}")[0] for name in views if name != "queues"} == {200}
+
+
+def test_functions_are_listed_with_their_environments_requests_and_durations(gateway):
+    gateway.environment("Pages", returns({"statusCode": 200}))
+    before = function(gateway)
+    for _ in range(3):
+        gateway.request("GET", "/pages/one")
+    gateway.environment("Pages", returns({"statusCode": 503}))
+    gateway.request("GET", "/pages/one")
+
+    now = function(gateway)
+    bounds = read(gateway, "functions")["bounds_ms"]
+    assert now["requests"] - before["requests"] == 4
+    assert now["errors"] - before["errors"] == 1
+    assert sum(now["latency"]) == now["requests"]
+    assert len(now["latency"]) == len(bounds) + 1
+    assert (now["environments"], now["busy"], now["queued"]) == (before["environments"] + 1, 0, 0)
+
+
+def test_requests_are_listed_newest_first(gateway):
+    gateway.environment("Pages", returns({"statusCode": 200}))
+    gateway.request("GET", "/pages/first")
+    gateway.request("GET", "/pages/last")
+
+    newest = wait_until(lambda: (read(gateway, "requests") or [{}])[0].get("path") == "/pages/last")
+    assert newest
+    assert [each["path"] for each in read(gateway, "requests")][:2] == [
+        "/pages/last",
+        "/pages/first",
+    ]
+
+
+@pytest.mark.parametrize("path", ["/api/nothing", "/console.html"])
+def test_what_is_no_view_is_404(gateway, path):
+    assert view(gateway, path)[0] == 404
