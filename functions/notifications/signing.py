@@ -15,10 +15,8 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def headers(
-    message_id: str, body: bytes, *, secrets: Iterable[str], at_s: int
-) -> Mapping[str, str]:
-    """Return the headers that let a receiver check `body`, signed with each of `secrets`.
+def headers(message_id: str, body: bytes, *, keys: Iterable[str], at_s: int) -> Mapping[str, str]:
+    """Return the headers that let a receiver check `body`, signed with each of these secrets.
 
     While a secret is being changed there are two, and a receiver needs to know only one of them.
     """
@@ -26,7 +24,7 @@ def headers(
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(at_s),
-        "webhook-signature": " ".join(f"v1,{_signature(each, signed)}" for each in secrets),
+        "webhook-signature": " ".join(f"v1,{_signature(each, signed)}" for each in keys),
     }
 
 

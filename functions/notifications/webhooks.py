@@ -24,7 +24,7 @@ GONE = 410
 AT_ONCE = 10  # a batch; all wait for strangers' servers
 ANSWERED_WITHIN_S = egress.DEADLINE_S + 2  # a name's look-up cannot be cut short, so it is left
 HOUR_MS = 3_600_000
-LATE = RetryAfter(reason=f"No answer within {egress.DEADLINE_S:.0f} s.")
+LATE = RetryAfter(reason="No answer in time.")
 
 
 class Endpoints(Protocol):
@@ -89,7 +89,7 @@ class WebhookChannel:
             **signing.headers(
                 notification.id,
                 body,
-                secrets=endpoint.secrets(now_ms=now_ms),
+                keys=endpoint.secrets(now_ms=now_ms),
                 at_s=now_ms // 1000,
             ),
         }

@@ -14,7 +14,7 @@ BODY = json.dumps({"type": "payment.succeeded", "data": {"payment_id": "pay_1", 
 
 def signed(*secrets, at_s=None):
     at_s = int(time.time()) if at_s is None else at_s
-    return signing.headers("ntf_1", BODY.encode(), secrets=secrets, at_s=at_s)
+    return signing.headers("ntf_1", BODY.encode(), keys=secrets, at_s=at_s)
 
 
 def test_a_signature_holds_before_the_standard_s_library():

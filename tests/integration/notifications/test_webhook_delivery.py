@@ -171,6 +171,21 @@ def test_a_failed_attempt_waits_and_is_made_again(make, announce, settle, log, d
     assert log(endpoint_id).body["data"][0]["status"] == "delivered"
 
 
+def test_without_the_setting_for_development_nothing_reaches_this_machine(
+    make, announce, start, queue, log
+):
+    careful = start("notifications.webhook_worker.worker", WEBHOOKS_TO_LOOPBACK="no")
+    with WebhookSink() as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        for _ in range(2):
+            assert careful.consume(receive_all(queue("webhooks"))) == []
+
+    [shown] = log(endpoint_id).body["data"]
+    assert shown["attempts"][0]["reason"] == "The address is not public."
+    assert (shown["status"], sink.deliveries) == ("queued", [])
+
+
 def test_ten_slow_receivers_are_waited_for_together(make, announce, worker, queue):
     with WebhookSink() as sink:
         for number in range(10):

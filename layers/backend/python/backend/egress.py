@@ -172,7 +172,7 @@ class Egress:
         except ssl.SSLCertVerificationError as error:
             raise NoAnswer(f"The certificate does not hold: {error.verify_message}.") from error
         except TimeoutError as error:
-            raise NoAnswer(f"No answer within {self.deadline_s:g} s.") from error
+            raise NoAnswer("No answer in time.") from error
         except OSError as error:
             raise NoAnswer(f"No connection: {error.strerror or error}.") from error
 
