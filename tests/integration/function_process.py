@@ -3,6 +3,7 @@
 The tests start one with `FunctionProcess`; run as a program this module is that process.
 """
 
+import base64
 import importlib
 import itertools
 import json
@@ -109,6 +110,9 @@ def rest_event(
     """The event of API Gateway's REST API, authorised for `tenant` where one is given."""
     sent = {"Content-Type": "application/json", **(headers or {})}
     number = next(_request_numbers)
+    is_binary = isinstance(body, bytes)
+    if is_binary:  # as the gateway gives a body of a binary type
+        body = base64.b64encode(body).decode()
     context: dict[str, Any] = {
         "httpMethod": method,
         "resourcePath": resource,
@@ -129,7 +133,7 @@ def rest_event(
         "stageVariables": None,
         "requestContext": context,
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
-        "isBase64Encoded": False,
+        "isBase64Encoded": is_binary,
     }
 
 

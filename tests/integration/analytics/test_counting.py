@@ -1,70 +1,11 @@
-"""Analytics through its doors: REST events in, SQS events to the worker, metrics out."""
+"""Counting through its doors: REST events in, SQS events to the worker, metrics out."""
 
 import dataclasses
-import json
-from datetime import UTC, datetime, timedelta
-
-import pytest
+from datetime import timedelta
 
 from tests.conftest import free_port
+from tests.integration.analytics.events import NOW, SCOPES, around, event, rfc3339
 from tests.integration.function_process import receive_all, sqs_event
-
-NOW = datetime.now(UTC)
-SCOPES = "analytics:read analytics:write"
-
-
-@pytest.fixture
-def api(function, tenant):
-    """Sends a request as this test's tenant."""
-    process = function("analytics.app.app")
-
-    def request(method, resource, **parts):
-        return process.request(method, resource, tenant=tenant, scope=SCOPES, **parts)
-
-    return request
-
-
-@pytest.fixture
-def worker(function):
-    return function("analytics.app.worker")
-
-
-@pytest.fixture
-def messages(queue, tenant):
-    """Sends events, each list in a message of its own, and receives all the messages."""
-    analytics = queue("analytics")
-
-    def send(*of_each):
-        for events in of_each:
-            analytics.send(json.dumps({"tenant": tenant, "events": events}))
-        return receive_all(analytics)
-
-    return send
-
-
-@pytest.fixture
-def points(api):
-    """Reads the points of a metric around now."""
-
-    def read(name="page.viewed", **query):
-        around = {
-            "from": rfc3339(NOW - timedelta(hours=1)),
-            "to": rfc3339(NOW + timedelta(hours=1)),
-        }
-        answer = api("GET", "/v1/analytics/metrics", query={"name": name, **around, **query})
-        assert answer.status == 200, answer.text
-        return answer.body["points"]
-
-    return read
-
-
-def rfc3339(moment):
-    return moment.isoformat().replace("+00:00", "Z")
-
-
-def event(event_id, value=None, name="page.viewed", at=NOW):
-    at_ms = int(at.timestamp() * 1000)
-    return {"event_id": event_id, "name": name, "occurred_at_ms": at_ms, "value": value}
 
 
 def test_an_event_is_accepted_counted_and_shown(api, worker, queue, points):
@@ -203,88 +144,6 @@ def test_a_store_that_does_not_answer_gives_every_message_back(start, messages):
     assert sorted(worker.consume(batch)) == sorted(each.message_id for each in batch)
 
 
-def test_an_event_that_cannot_be_sent_is_answered_503(start, tenant):
-    process = start("analytics.app.app", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
-    answer = process.request(
-        "POST", "/v1/analytics/events", body={"name": "a"}, tenant=tenant, scope=SCOPES
-    )
-
-    assert (answer.status, answer.body["code"]) == (503, "queue_unavailable")
-    assert answer.headers["retry-after"] == "1"
-
-
-@pytest.mark.parametrize(
-    ("body", "code", "param"),
-    [
-        ({}, "invalid_request", "name"),
-        ({"name": "Page"}, "invalid_request", "name"),
-        ({"name": "page\n"}, "invalid_request", "name"),
-        ({"name": "p" * 65}, "invalid_request", "name"),
-        ({"name": "p", "colour": "red"}, "invalid_request", "colour"),
-        ({"name": "p", "event_id": "a:b"}, "invalid_request", "event_id"),
-        ({"name": "p", "value": True}, "invalid_request", "value"),
-        ({"name": "p", "value": "1"}, "invalid_request", "value"),
-        ({"name": "p", "value": 1e13}, "invalid_request", "value"),
-        ({"name": "p", "occurred_at": "yesterday"}, "invalid_request", "occurred_at"),
-        ({"name": "p", "occurred_at": "2026-01-01T10:00:00"}, "invalid_request", "occurred_at"),
-        (
-            {"name": "p", "occurred_at": rfc3339(NOW - timedelta(days=7, seconds=1))},
-            "occurred_at_out_of_range",
-            "occurred_at",
-        ),
-        (
-            {"name": "p", "occurred_at": rfc3339(NOW + timedelta(minutes=30))},
-            "occurred_at_out_of_range",
-            "occurred_at",
-        ),
-        ({"name": "p", "properties": {"a": [1]}}, "invalid_request", "properties"),
-        ({"name": "p", "properties": {"$a": 1}}, "invalid_request", None),
-        (
-            {"name": "p", "properties": {f"p{i}": 1 for i in range(33)}},
-            "invalid_request",
-            "properties",
-        ),
-    ],
-)
-def test_a_wrong_event_is_refused_and_not_sent(api, queue, body, code, param):
-    answer = api("POST", "/v1/analytics/events", body=body)
-
-    assert (answer.status, answer.body["code"]) == (422, code), answer.text
-    assert param is None or answer.body["param"] == param
-    assert receive_all(queue("analytics")) == []
-
-
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ({"name": "p", "from": rfc3339(NOW)}, "invalid_request"),
-        ({"name": "p", "from": rfc3339(NOW), "to": rfc3339(NOW)}, "invalid_request"),
-        ({"name": "p", "from": "now", "to": rfc3339(NOW)}, "invalid_request"),
-        (
-            {
-                "name": "p",
-                "from": rfc3339(NOW - timedelta(minutes=1502)),
-                "to": rfc3339(NOW),
-            },
-            "range_too_long",
-        ),
-        (
-            {
-                "name": "p",
-                "from": rfc3339(NOW - timedelta(minutes=1)),
-                "to": rfc3339(NOW),
-                "granularity": "second",
-            },
-            "invalid_request",
-        ),
-    ],
-)
-def test_a_wrong_query_is_refused(api, query, code):
-    answer = api("GET", "/v1/analytics/metrics", query=query)
-
-    assert (answer.status, answer.body["code"]) == (422, code), answer.text
-
-
 def test_another_tenant_sees_nothing(worker, messages, function):
     worker.consume(messages([event("a", 1)]))
     answer = function("analytics.app.app").request(
@@ -300,3 +159,21 @@ def test_another_tenant_sees_nothing(worker, messages, function):
     )
 
     assert answer.body["points"] == []
+
+
+def test_a_batch_of_messages_with_more_events_than_one_write_is_counted_whole(
+    worker, messages, points
+):
+    batch = messages(*([event(f"{n}.{i}", 1) for i in range(300)] for n in range(4)))
+
+    assert worker.consume(batch) == []
+    assert worker.consume(batch[::-1]) == []
+    assert [point["count"] for point in points()] == [1200]
+
+
+def test_an_event_older_than_three_weeks_is_not_counted(worker, messages, api):
+    old = NOW - timedelta(days=21, minutes=1)
+    worker.consume(messages([event("old", at=old), event("young", at=old + timedelta(hours=1))]))
+    answer = api("GET", "/v1/analytics/metrics", query=around(old, 3, name="page.viewed"))
+
+    assert [point["count"] for point in answer.body["points"]] == [1]
