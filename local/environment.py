@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -28,6 +27,8 @@ RESULT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous answer
 STDOUT_MAX_BYTES = 256 * 1024  # Lambda's line limit; fits a frame even when each byte is escaped
 ERROR_MESSAGE_MAX_CHARS = 32 * 1024
 OPEN_FILES_MAX = 1024  # Lambda's limit on file descriptors
+# All that /tmp holds on Lambda; also bounds the log that a handler floods behind Python's back.
+FILE_MAX_BYTES = 512 * 1024 * 1024
 DIAL_FIRST_PAUSE_S = 0.05
 DIAL_LONGEST_PAUSE_S = 1.0  # an invoker that restarts has its environments back within a second
 SHORTEST_TIMER_S = 0.000_001  # zero would switch the timer off
@@ -137,19 +138,14 @@ class Environment:
         handler: Handler,
         *,
         address: str,
-        init_ms: float,
+        hello: dict[str, Any],
         output: CapturedOutput,
         deadline_s: c_double,
     ) -> None:
         self._function = function
         self._handler = handler
         self._address = address
-        self._hello = {
-            "hello": 1,
-            "function": function.logical_id,
-            "machine": socket.gethostname(),
-            "init_ms": round(init_ms, 1),
-        }
+        self._hello = {"hello": 1, **hello}
         self._output = output
         self._deadline_s = deadline_s
         self._connection: frames.Connection | None = None
@@ -162,6 +158,7 @@ class Environment:
         # Ctrl-C reaches the whole foreground group; the host passes on what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        os.register_at_fork(after_in_child=self._become_bystander)
         pause_s = DIAL_FIRST_PAUSE_S
         while not self._draining:
             served = self._serve_connection()
@@ -179,8 +176,17 @@ class Environment:
         except OSError:
             raise SystemExit(0) from None  # the invoker has gone, so nothing is in hand
 
+    def _become_bystander(self) -> None:
+        """A process that the handler has forked answers nothing, and ends where it would."""
+        self._draining = True
+        if self._connection is not None:
+            self._connection.close()
+
     def _serve_connection(self) -> int:
-        """Dial and answer events until either side closes; return how many were answered."""
+        """Dial and answer events until either side closes; return how many were answered.
+
+        An invoker that has a successor for this environment tells it to leave.
+        """
         served = 0
         try:
             self._connection = connection = frames.dial(self._address)
@@ -189,6 +195,9 @@ class Environment:
         try:
             connection.send(frames.encode({**self._hello, "pid": os.getpid()}))
             while (invocation := connection.receive()) is not None:
+                if "leave" in invocation:
+                    self._draining = True
+                    break
                 connection.send(self._answer(invocation))
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 self._deadline_s.value = 0.0
@@ -310,6 +319,7 @@ def become(run: Callable[[], None]) -> NoReturn:
     try:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_MAX, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX_BYTES, FILE_MAX_BYTES))
         run()
         status = 0
     except SystemExit as leaving:

@@ -34,6 +34,9 @@ def encode(message: object) -> bytes:
     return LENGTH.pack(len(payload)) + payload
 
 
+LEAVE = encode({"leave": 1})  # tells an environment that another has taken its place
+
+
 def decode(payload: bytes) -> dict[str, Any]:
     try:
         message = orjson.loads(payload)

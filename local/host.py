@@ -1,30 +1,36 @@
 """A function's host: imports the handler once, forks its environments and replaces dead ones.
 
 It serves the gateway and the queue workers alike; what an environment does is in `environment`.
+When the code has changed it starts anew in the same process: the old environments go on until
+their invoker, which has seen new ones dial in, tells them to leave.
 """
 
 import argparse
 import gc
 import mmap
 import os
+import resource
 import signal
+import socket
 import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from ctypes import c_double, sizeof
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from local import arguments, frames, handler
+from local.changes import ImportedFiles
 from local.environment import CapturedOutput, Environment, Fault, Handler, become, log
 from local.parent_death import signal_on_parent_death
 from local.template import Function, TemplateError
 from local.template.options import chosen as read_chosen
 
 WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
-TICK_S = 0.5  # how often overdue environments are looked for
+TICK_S = 0.5  # how often overdue and overgrown environments are looked for
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 5.0  # an environment that dies at once costs little at this pace
 HEALTHY_S = 10.0  # having lived this long, the next death counts as the first
@@ -35,6 +41,9 @@ NICENESS = 10
 EXIT_USAGE = 2  # what the user has to change
 ENVIRONMENTS_MAX = 1_000  # what AWS gives an account unless it asks for more
 PID_MAX = 1 << 22  # Linux's own
+PREDECESSORS = "HOST_PREDECESSORS"  # pids of environments, for the host that starts anew
+RETIRED_S = 10.0  # by then the invoker has told them to leave, unless it is away
+MB = 1 << 20
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
@@ -60,16 +69,22 @@ class Host:
     state: Path | None
     import_retry_s: float
     must_import: bool = False
+    reload: bool = False
     output: CapturedOutput = field(default_factory=CapturedOutput)
     slots: list[Slot] = field(default_factory=list)
+    predecessors: set[int] = field(default_factory=set)  # pids
+    generation: int = field(default_factory=time.monotonic_ns)  # a later one replaces this
+    code: ImportedFiles | None = None  # looked at where a change is to be picked up
+    retry_at_s: float = float("inf")  # monotonic; a failed import is tried again
+    looked_s: float = 0.0  # monotonic; at code and memory
     init_ms: float = 0.0
 
     def run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         started_in, started_with = Path.cwd(), dict(os.environ)
-        serve, retry_at_s = self._initialise()  # never to be retried, unless the import failed
+        serve = self._initialise()
         self.slots = [Slot(number, _shared_cell()) for number in range(self.environments)]
-        while time.monotonic() < retry_at_s:
+        while not self._is_outdated():
             self._fork_due(serve)
             received = signal.sigtimedwait(WATCHED, self._pause_s())
             for slot, pid, status in self._reap():
@@ -78,18 +93,27 @@ class Host:
             if received and received.si_signo != signal.SIGCHLD:
                 self._drain()
                 return
-        if self._drain():
-            return
         log(f"{self.function.logical_id}: importing the handler again")
+        left = {*self.predecessors, *(slot.pid for slot in self.slots if slot.pid)}
         os.chdir(started_in)
-        os.execve(sys.executable, sys.orig_argv, started_with)
+        told = {**started_with, PREDECESSORS: " ".join(map(str, left))}
+        os.execve(sys.executable, sys.orig_argv, told)
 
-    def _initialise(self) -> tuple[Handler, float]:
-        """Import the handler; return it and when, on the monotonic clock, to try again."""
+    def _is_outdated(self) -> bool:
+        """Whether the code is to be imported again; looks at it once a tick."""
+        now_s = time.monotonic()
+        if now_s < self.looked_s + TICK_S:
+            return False
+        self.looked_s = now_s
+        self._kill_overgrown()
+        return now_s >= self.retry_at_s or (self.code is not None and self.code.have_changed())
+
+    def _initialise(self) -> Handler:
+        """Import the handler, or stand in for one that cannot be imported."""
         sys.stdout = self.output
         handler.prepare(self.function, self.state)
         started = time.perf_counter()
-        retry_at_s = float("inf")
+        broken: list[Path] = []
         try:
             serve = handler.import_handler(self.function.handler)
         except Fault as fault:
@@ -98,12 +122,16 @@ class Host:
                 raise SystemExit(EXIT_USAGE) from fault
             traceback.print_exception(fault.__cause__)
             serve = handler.failing_handler(fault)
-            retry_at_s = time.monotonic() + self.import_retry_s
+            self.retry_at_s = time.monotonic() + self.import_retry_s
+            broken = list(self.function.code_uri.rglob("*.py"))
+        if self.reload:
+            folders = handler.import_folders(self.function, self.state)
+            self.code = ImportedFiles(folders, also=broken)
         self.init_ms = (time.perf_counter() - started) * 1000
         sys.stderr.write(self.output.take())
         gc.collect()
         gc.freeze()  # what was imported stays shared between the environments
-        return serve, retry_at_s
+        return serve
 
     def _fork_due(self, serve: Handler) -> None:
         for slot in self.slots:
@@ -120,13 +148,20 @@ class Host:
 
     def _run_environment(self, slot: Slot, serve: Handler, host_pid: int) -> None:
         signal_on_parent_death(host_pid)
+        os.setpgid(0, 0)  # what the handler starts ends with it, see `_reap`
         self._choose_temporary_directory(slot)
         handler.restore()
         Environment(
             self.function,
             serve,
             address=self.address,
-            init_ms=self.init_ms,
+            hello={
+                "function": self.function.logical_id,
+                "machine": socket.gethostname(),
+                "host": host_pid,
+                "generation": self.generation,
+                "init_ms": round(self.init_ms, 1),
+            },
             output=self.output,
             deadline_s=slot.deadline_s,
         ).run()
@@ -149,6 +184,9 @@ class Host:
         emptied = []
         while ended := _wait_for_any():
             pid, status = ended
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # as AWS freezes or discards a whole sandbox
+            self.predecessors.discard(pid)
             for slot in self.slots:
                 if slot.pid == pid:
                     slot.pid = 0
@@ -179,31 +217,54 @@ class Host:
         for slot in self.slots:
             if slot.pid and 0.0 < slot.deadline_s.value < latest_s:
                 os.kill(slot.pid, signal.SIGKILL)
+        patience_s = RETIRED_S + self.function.timeout_s
+        if self.predecessors and time.monotonic() - self.generation / 1e9 > patience_s:
+            for pid in self.predecessors:
+                os.kill(pid, signal.SIGKILL)
 
-    def _drain(self) -> bool:
+    def _kill_overgrown(self) -> None:
+        """End what uses more memory than its function has; the pages of files do not count."""
+        for slot in self.slots:
+            used = _private_bytes(slot.pid) if slot.pid else 0
+            if used > self.function.memory_mb * MB:
+                log(
+                    f"{self.function.logical_id}: environment {slot.pid} is out of memory:"
+                    f" {used // MB} MB of {self.function.memory_mb}"
+                )
+                os.kill(slot.pid, signal.SIGKILL)
+
+    def _drain(self) -> None:
         """Let each environment finish its event; the function's time-out bounds the wait.
 
-        A signal to stop that arrives meanwhile ends them at once; returns whether one did.
+        A signal to stop that arrives meanwhile ends them at once.
         """
         stopped = False
         self._signal_all(signal.SIGTERM)
         patience_ends_s = time.monotonic() + self.function.timeout_s + OVERDUE_S
-        while any(slot.pid for slot in self.slots):
+        while self.predecessors or any(slot.pid for slot in self.slots):
             received = signal.sigtimedwait(WATCHED, TICK_S)
             self._reap()
             stopped = stopped or bool(received and received.si_signo != signal.SIGCHLD)
             if stopped or time.monotonic() > patience_ends_s:
                 self._signal_all(signal.SIGKILL)
-        return stopped
 
     def _signal_all(self, signal_number: signal.Signals) -> None:
-        for slot in self.slots:
-            if slot.pid:
-                os.kill(slot.pid, signal_number)
+        for pid in (*self.predecessors, *(slot.pid for slot in self.slots)):
+            if pid:
+                os.kill(pid, signal_number)
 
 
 def _shared_cell() -> c_double:
     return c_double.from_buffer(mmap.mmap(-1, sizeof(c_double)))
+
+
+def _private_bytes(pid: int) -> int:
+    """Return the memory of a child that is its own, or was before it wrote to it."""
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+    except (OSError, ValueError):  # it has just ended, or this is no Linux
+        return 0
+    return (int(resident) - int(shared)) * resource.getpagesize()
 
 
 def _wait_for_any() -> tuple[int, int] | None:
@@ -254,6 +315,12 @@ def parse_options(given: list[str] | None) -> argparse.Namespace:
         help="end when the handler cannot be imported, where AWS would answer each event with why",
     )
     parser.add_argument(
+        "--reload",
+        action="store_true",
+        default=os.environ.get("RELOAD", "") not in ("", "0"),
+        help="import the handler again when a file of it has changed (or RELOAD=1)",
+    )
+    parser.add_argument(
         "--end-with",
         type=arguments.number(1, PID_MAX),
         metavar="PID",
@@ -282,9 +349,19 @@ def main(given: list[str] | None = None) -> int:
     if address.startswith("unix:"):
         # The working directory becomes the function's.
         address = f"unix:{Path(address.removeprefix('unix:')).resolve()}"
-    os.nice(NICENESS)
-    environments = chosen.environments or function.environments
-    Host(function, address, environments, state, chosen.import_retry_s, chosen.must_import).run()
+    predecessors = os.environ.pop(PREDECESSORS, None)
+    if predecessors is None:  # this process has stepped back before
+        os.nice(NICENESS)
+    Host(
+        function,
+        address,
+        chosen.environments or function.environments,
+        state,
+        chosen.import_retry_s,
+        must_import=chosen.must_import and predecessors is None,
+        reload=chosen.reload,
+        predecessors={int(pid) for pid in (predecessors or "").split()},
+    ).run()
     return 0
 
 

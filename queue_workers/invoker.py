@@ -1,5 +1,6 @@
 """The socket where a function's execution environment dials in and is given one event at a time."""
 
+import contextlib
 import select
 import socket
 import time
@@ -43,7 +44,7 @@ class Invoker:
 
     def ready(self, wait_s: float) -> bool:
         """Say whether an environment is there, waiting up to `wait_s` for one to dial in."""
-        if self._stream is not None and _at_end(self._stream):
+        if self._stream is not None and self._is_over(self._stream):
             self._drop()
         if self._stream is None:
             self._accept(wait_s)
@@ -84,6 +85,14 @@ class Invoker:
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
+    def _is_over(self, stream: socket.socket) -> bool:
+        """Say whether the peer has closed, as an idle one sends nothing, or has a successor."""
+        readable, _, _ = select.select([stream, self._listener], [], [], 0)
+        if self._listener in readable and stream not in readable:
+            with contextlib.suppress(OSError):
+                stream.sendall(frames.LEAVE)  # the host has imported the handler again
+        return bool(readable)
+
     def _accept(self, wait_s: float) -> None:
         self._listener.settimeout(wait_s)
         try:
@@ -118,9 +127,3 @@ def _answer(stream: socket.socket) -> dict[str, Any] | None:
         return frames.Connection(stream).receive()
     except (OSError, frames.FrameError):
         return None
-
-
-def _at_end(stream: socket.socket) -> bool:
-    """Say whether the peer has closed: an idle environment sends nothing."""
-    readable, _, _ = select.select([stream], [], [], 0)
-    return bool(readable)

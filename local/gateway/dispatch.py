@@ -100,9 +100,14 @@ class Environment(Protocol):
 
     invocation: Invocation | None
     machine: str  # the host or container it runs on
+    host: tuple[str, object]  # the process there that keeps it alive
+    generation: int  # of the code it has imported, among those of its host
 
     def start(self, invocation: Invocation) -> None:
         """Send the event."""
+
+    def retire(self) -> None:
+        """Take no event any more: the host has environments with newer code."""
 
     def cut(self) -> None:
         """Close the connection: the environment did not keep its deadline."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from local.frames import LENGTH, FrameError, FrameReader, decode
+from local.frames import LEAVE, LENGTH, FrameError, FrameReader, decode
 from local.gateway.dispatch import End, Invocation, Outcome, Pool
 from local.gateway.metrics import FunctionMeter
 from local.gateway.output import FunctionOutput
@@ -27,6 +27,9 @@ class EnvironmentConnection(asyncio.Protocol):
     ) -> None:
         self.invocation: Invocation | None = None
         self.machine = ""
+        self.host: tuple[str, object] = ("", None)  # machine and process
+        self.generation = 0
+        self._is_leaving = False
         self._pools = pools
         self._meters = meters
         self._output = output
@@ -73,6 +76,18 @@ class EnvironmentConnection(asyncio.Protocol):
         payload = b'%b,"event":%b}' % (head[:-1], invocation.event)
         self._transport.write(LENGTH.pack(len(payload)) + payload)
 
+    def retire(self) -> None:
+        """Take no event any more; the one in hand is still answered."""
+        self._is_leaving = True
+        if self.invocation is None:
+            self._leave()
+
+    def _leave(self) -> None:
+        assert self._transport is not None
+        assert self._pool is not None
+        self._pool.lost(self)
+        self._transport.write(LEAVE)
+
     def cut(self) -> None:
         """Close the connection."""
         if self._transport is not None:
@@ -91,9 +106,20 @@ class EnvironmentConnection(asyncio.Protocol):
             raise FrameError(f"the hello names no function of the template: {function!r}")
         self._pool = pool
         self.machine = str(frame.get("machine", ""))
+        self.host = (self.machine, frame.get("host"))
+        self.generation = frame.get("generation", 0)
         self._init_ms = frame.get("init_ms")
         self._meters[pool.function.logical_id].cold_start()
         pool.free(self, time.monotonic())
+        self._replace(pool)
+
+    def _replace(self, pool: Pool) -> None:
+        """Of one host's environments only those of the newest code stay."""
+        ours = [each for each in pool.environments if each.host == self.host]
+        newest = max(each.generation for each in ours)
+        for environment in ours:
+            if environment.generation < newest:
+                environment.retire()
 
     def _answer(self, pool: Pool, frame: dict[str, Any]) -> None:
         invocation = self.invocation
@@ -104,7 +130,11 @@ class EnvironmentConnection(asyncio.Protocol):
         )
         self._init_ms = None
         # Free before telling: the next event is on its way while this answer is written.
-        pool.free(self, time.monotonic())
+        if self._is_leaving:
+            self.invocation = None
+            self._leave()
+        else:
+            pool.free(self, time.monotonic())
         error = frame.get("error")
         if error is None:
             invocation.end(Outcome(End.RESULT, frame.get("result")))

@@ -29,10 +29,15 @@ class FakeEnvironment:
     def __init__(self) -> None:
         self.invocation: Invocation | None = None
         self.machine = ""
+        self.host = ("", None)
+        self.generation = 0
         self.is_cut = False
 
     def start(self, invocation: Invocation) -> None:
         self.invocation = invocation
+
+    def retire(self) -> None:
+        self.is_cut = True
 
     def cut(self) -> None:
         self.is_cut = True

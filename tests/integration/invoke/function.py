@@ -51,7 +51,7 @@ Resources:
 """
 
 HANDLER = """
-import json, os, resource, signal, sys, tempfile, threading, time
+import json, os, resource, signal, tempfile, time
 
 seen = 0
 
@@ -77,6 +77,10 @@ def fail(event, context):
 def sleep(event, context):
     time.sleep(event["s"])
 
+def hang_disarmed(event, context):
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    time.sleep(60)
+
 def leave(event, context):
     os._exit(3)
 
@@ -93,18 +97,14 @@ def fork(event, context):
 
 def spawn(event, context):
     pid = os.fork()
-    if not pid:
-        time.sleep(60)
-    print(pid, file=open(event["file"], "w"))
+    if pid:
+        with open(event["file"], "w") as file:
+            file.write(str(pid))
     time.sleep(60)
 
 def flood(event, context):
     for _ in range(event["mb"]):
         print("x" * 1_048_575)
-
-def flood_descriptor(event, context):
-    for _ in range(event["mb"]):
-        os.write(1, b"x" * 1_048_576)
 
 def close_all(event, context):
     os.closerange(3, 1024)
@@ -120,6 +120,7 @@ def limits(event, context):
         "memory": context.memory_limit_in_mb,
         "remaining": context.get_remaining_time_in_millis(),
         "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "file_mb": resource.getrlimit(resource.RLIMIT_FSIZE)[0] >> 20,
     }
 
 def large(event, context):

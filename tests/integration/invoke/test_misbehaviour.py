@@ -1,0 +1,84 @@
+"""What a function does to itself harms no other: it is answered, and answered in time."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from local.ending import is_alive
+from tests.conftest import wait_until
+from tests.integration.gateway_process import GatewayProcess
+from tests.integration.invoke.test_synchronous import invoke
+
+USUALLY_S = 0.5  # a hundred times what the other function takes here, for a machine that is busy
+
+
+def end_of(client: Any, function: str, **event: Any) -> Any:
+    """What became of an event that misbehaves, while another function is used as ever."""
+    invoke(client, "Other")
+    with ThreadPoolExecutor(1) as caller:
+        misbehaving = caller.submit(invoke, client, function, **event)
+        slowest_s = 0.0
+        while not misbehaving.done():
+            began_s = time.monotonic()
+            assert invoke(client, "Other", well=True) == {"well": True}
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+    assert slowest_s < USUALLY_S
+    return misbehaving.result()
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ({"do": "nonsense"}, "Runtime.MarshalError"),
+        ({"do": "leave"}, "Runtime.ExitError"),
+        ({"do": "crash"}, "Runtime.ExitError"),
+        ({"do": "close_all"}, "Runtime.ExitError"),
+        ({"do": "sleep", "s": 60}, "Sandbox.Timedout"),
+        ({"do": "hang_disarmed"}, "Sandbox.Timedout"),
+    ],
+)
+def test_a_function_that_breaks_is_told_so_and_serves_the_next_event(
+    client: Any, event: dict[str, Any], kind: str
+):
+    assert end_of(client, "Do", **event)["errorType"] == kind
+    assert invoke(client, "Do", again=1) == {"again": 1}
+
+
+def test_a_function_that_prints_a_gigabyte_ends_as_any_other(client: Any):
+    assert end_of(client, "Two", do="flood", mb=1024) is None
+
+
+def test_a_function_that_uses_more_memory_than_it_has_is_ended(
+    client: Any, gateway: GatewayProcess
+):
+    error = end_of(client, "Plain", do="eat", mb=300)
+
+    assert error["errorType"] == "Runtime.ExitError"
+    assert "is out of memory: 3" in (gateway.state / "logs" / "Plain.log").read_text()
+
+
+def test_a_copy_that_a_handler_forks_of_itself_answers_nothing_and_ends(
+    client: Any, gateway: GatewayProcess
+):
+    copy = end_of(client, "Do", do="fork")
+
+    wait_until(lambda: not psutil.pid_exists(copy) or not is_alive(psutil.Process(copy)))
+    assert invoke(client, "Do", again=1) == {"again": 1}
+    assert gateway.metric('gateway_environments{function="Do",state="idle"}') == 1
+
+
+def test_what_a_handler_has_started_ends_with_its_environment(client: Any, tmp_path: Path):
+    file = tmp_path / "pid"
+
+    error = end_of(client, "Do", do="spawn", file=str(file))
+
+    assert error["errorType"] == "Sandbox.Timedout"
+    wait_until(lambda: not psutil.pid_exists(int(file.read_text())))
+
+
+def test_a_file_is_never_larger_than_lambdas_temporary_storage(client: Any):
+    assert invoke(client, "Plain", do="limits")["file_mb"] == 512
