@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local import arguments, explain, exports, logs, plan, queue_table, reconcile, status
+from local import arguments, explain, exports, logs, plan, queue_table, reconcile, recount, status
 from local.invoke import command as invoke
 from local.up import down, up
 
@@ -131,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
         reconcile.run,
         "compare all payments with the provider's record; exits 1 when they differ",
         "python -m local reconcile",
+    )
+    _command(
+        commands,
+        "recount",
+        recount.run,
+        "count all events again from what is kept of them; exits 1 when another number was counted",
+        "python -m local recount",
     )
     invoke.add(
         _command(

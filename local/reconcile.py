@@ -16,19 +16,25 @@ SHOWN = 20  # differences; the count tells the rest
 
 def run(options: argparse.Namespace) -> int:
     """Print what was compared and every kind of difference; 0 none, 1 some or not compared."""
+    report = whole_report(options, FUNCTION)
+    return 1 if report is None else _show(report)
+
+
+def whole_report(options: argparse.Namespace, function: str) -> Any:
+    """Have a function compare everything; returns its report, None where it could not."""
     last, template = running(options.state)
-    if FUNCTION not in template.functions:
-        raise BadInput(f"the template has no function {FUNCTION}; there is nothing to reconcile")
+    if function not in template.functions:
+        raise BadInput(f"the template has no function {function}; there is nothing to compare")
     command = [
         *(sys.executable, "-m", "local.run_once", *template.options),
-        *("--function", FUNCTION, "--event", '{"all": true}'),
+        *("--function", function, "--event", '{"all": true}'),
     ]
     environment = {**os.environ, **last.variables}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.stderr.write(f"not compared: {(done.stderr.strip() or 'no reason').splitlines()[-1]}\n")
-        return 1
-    return _show(json.loads(done.stdout))
+        return None
+    return json.loads(done.stdout)
 
 
 def _show(report: dict[str, Any]) -> int:
