@@ -29,8 +29,11 @@ SUITE_TIMEOUT_S = 300
 DRILL_TIMEOUT_S = 900
 START_TIMEOUT_S = 120
 ENGINE_TIMEOUT_S = 10
-DOMAINS = {"api": "", "payments": "/v1/payments", "analytics": "/v1/analytics"} | {
-    "notifications": "/v1/notifications"
+DOMAINS = {
+    "api": ("",),
+    "payments": ("/v1/payments",),
+    "analytics": ("/v1/analytics",),
+    "notifications": ("/v1/notifications", "/v1/webhook-endpoints"),
 }
 EXIT_FAILED = 1
 EXIT_INCOMPLETE = 3
@@ -130,9 +133,9 @@ def chalice(system: System, folder: Path) -> Iterator[str]:
     """One server of Chalice's own for each domain, on the stores of `system`; gives TARGET."""
     exports = _must(system.local("env"))
     program = Path(sys.executable).with_name("chalice")
-    bases = {}
+    bases: dict[str, str] = {}
     with ExitStack() as servers:
-        for domain, prefix in DOMAINS.items():
+        for domain, prefixes in DOMAINS.items():
             port = free_port()
             command = f"exec {program} --project-dir functions/{domain} local --port {port}"
             log = servers.enter_context((folder / f"chalice-{domain}.log").open("wb"))
@@ -141,7 +144,7 @@ def chalice(system: System, folder: Path) -> Iterator[str]:
             )
             servers.callback(server.wait, timeout=10)
             servers.callback(server.terminate)
-            bases[prefix] = f"http://127.0.0.1:{port}"
+            bases |= dict.fromkeys(prefixes, f"http://127.0.0.1:{port}")
         for prefix, base in bases.items():
             wait_until(partial(_answers, Client(base), prefix), START_TIMEOUT_S)
         yield " ".join(f"{prefix}={base}" if prefix else base for prefix, base in bases.items())
