@@ -5,7 +5,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local import arguments, explain, exports, logs, plan, queue_table, reconcile, recount, status
+from local import (
+    arguments,
+    explain,
+    exports,
+    logs,
+    plan,
+    queue_table,
+    reconcile,
+    recount,
+    redrive,
+    status,
+)
 from local.invoke import command as invoke
 from local.up import down, up
 
@@ -122,8 +133,18 @@ def _parser() -> argparse.ArgumentParser:
         commands,
         "queues",
         queue_table.show,
-        "depth and age of every queue",
+        "depth, dead letters and age of every queue",
         "python -m local queues",
+    )
+    redrive.add(
+        _command(
+            commands,
+            "redrive",
+            redrive.run,
+            "move the messages of a dead-letter queue back; exits 1 when not all were moved",
+            "python -m local redrive payments-dlq --rate 50\n"
+            "  python -m local redrive --list\n  python -m local redrive payments-dlq --cancel",
+        )
     )
     _command(
         commands,

@@ -23,10 +23,18 @@ class QueueDepth:
     delayed: int
     in_flight: int
     oldest_age_s: float
+    dead_letter: str | None  # the name of its dead-letter queue
 
     @property
     def total(self) -> int:
         return self.visible + self.delayed + self.in_flight
+
+
+def reach_queues(variables: Mapping[str, str]) -> None:
+    """Have `backend` find the running system's stores; it reads settings when it is imported."""
+    os.environ.update(variables)
+    if str(BACKEND_LAYER) not in sys.path:
+        sys.path.insert(0, str(BACKEND_LAYER))
 
 
 def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]:
@@ -34,10 +42,7 @@ def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]
 
     Raises QueuesUnreadable. Blocks for as long as the carrier takes, at most a second a queue.
     """
-    # Settings are read when they are imported, so the running system's go first.
-    os.environ.update(variables)
-    if str(BACKEND_LAYER) not in sys.path:
-        sys.path.insert(0, str(BACKEND_LAYER))
+    reach_queues(variables)
     from backend import queues  # noqa: PLC0415
     from backend.errors import Unavailable  # noqa: PLC0415
 
@@ -54,6 +59,7 @@ def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]
                 delayed=depth.delayed,
                 in_flight=depth.in_flight,
                 oldest_age_s=depth.oldest_age_s,
+                dead_letter=queue.dead_letter,
             )
         )
     return found

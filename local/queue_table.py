@@ -1,13 +1,15 @@
-"""The command `queues`: depth, age and dead letters of every queue of the template."""
+"""The command `queues`: depth, dead letters and age of every queue of the template."""
 
 import argparse
+import math
 import sys
 
-from local.depths import QueuesUnreadable, depths
+from local.depths import QueueDepth, QueuesUnreadable, depths
 from local.plan import BadInput
 from local.running import running
 
-HEAD = f"{'queue':<28}{'visible':>9}{'delayed':>9}{'in flight':>11}{'oldest':>10}"
+ROW = "{:<28}{:>9}{:>11}{:>9}{:>14}{:>12}"
+HEAD = ROW.format("queue", "visible", "in flight", "delayed", "dead letters", "oldest")
 
 
 def show(options: argparse.Namespace) -> int:
@@ -17,11 +19,15 @@ def show(options: argparse.Namespace) -> int:
         found = depths(template, last.variables)
     except QueuesUnreadable as error:
         raise BadInput(str(error)) from error
-    lines = [HEAD]
-    lines += [
-        f"{each.name:<28}{each.visible:>9}{each.delayed:>9}{each.in_flight:>11}"
-        f"{each.oldest_age_s:>8.1f} s"
-        for each in found
-    ]
+    totals = {each.name: each.total for each in found}
+    lines = [HEAD, *(_line(each, totals) for each in found)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _line(queue: QueueDepth, totals: dict[str, int]) -> str:
+    dead_letters = "-" if queue.dead_letter is None else totals[queue.dead_letter]
+    age_s = queue.oldest_age_s
+    oldest = "-" if math.isnan(age_s) or not queue.total else f"{age_s:.1f} s"
+    counts = (queue.visible, queue.in_flight, queue.delayed)
+    return ROW.format(queue.name, *counts, dead_letters, oldest)

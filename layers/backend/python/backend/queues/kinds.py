@@ -7,6 +7,7 @@ from backend.redis_scripts import Script
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _FIFO = (_SCRIPTS / "fifo.lua").read_text(encoding="utf-8")
+_MOVING = (_SCRIPTS / "moving.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class Kind:
     receive: Script
     delete: Script
     release: Script
+    move: Script
     fields: int  # of each message that is received
 
 
@@ -34,6 +36,7 @@ STANDARD = Kind(
     receive=Script(_SCRIPTS / "receive.lua"),
     delete=Script(_SCRIPTS / "delete.lua"),
     release=Script(_SCRIPTS / "release.lua"),
+    move=Script(_SCRIPTS / "move.lua", _MOVING),
     fields=5,
 )
 FIFO = Kind(
@@ -44,8 +47,11 @@ FIFO = Kind(
     receive=Script(_SCRIPTS / "fifo_receive.lua", _FIFO),
     delete=Script(_SCRIPTS / "fifo_delete.lua", _FIFO),
     release=Script(_SCRIPTS / "fifo_release.lua", _FIFO),
+    move=Script(_SCRIPTS / "fifo_move.lua", _FIFO + _MOVING),
     fields=6,
 )
+MOVE_START = Script(_SCRIPTS / "move_start.lua")
+MOVE_END = Script(_SCRIPTS / "move_end.lua")
 DEPTH = Script(_SCRIPTS / "depth.lua")
 DEPTH_KEYS = ("visible_at", "progress", "delayed")
 

@@ -1,0 +1,147 @@
+"""Move tasks of dead-letter queues on Redis: messages go back to where they came from.
+
+As SQS's StartMessageMoveTask: at a bounded rate, one task a queue; a moved message has a new id and
+a new time of sending. Each step is one script, so a process that dies between two loses nothing.
+"""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from backend.errors import QueueUnavailable
+from backend.queues.kinds import MOVE_END, MOVE_START, keys, kind_of
+from backend.queues.redis_queue import ARN
+from backend.redis_scripts import Script, ScriptServer
+from backend.settings import settings
+
+RATE_MAX_PER_S = 500  # SQS's
+STEPS_PER_S = 10
+STEP_MAX = 100  # messages in one script: about two milliseconds in which nobody else is served
+SILENT_MAX_S = 15.0  # a step comes every second at least; after so long its process has gone
+
+RUNNING, COMPLETED, CANCELED, FAILED = "RUNNING", "COMPLETED", "CANCELLED", "FAILED"
+NOT_RUNNING, NO_SOURCE = -1, -2  # what a step answers
+_TEXTS = ("destination", "status", "failure", "beat_ms")
+_NUMBERS = ("rate_per_s", "moved", "to_move", "started_ms")
+
+
+class TaskRunning(Exception):
+    """Another task moves messages of the same queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A move task as it stands, or as it ended."""
+
+    source: str  # the dead-letter queue
+    destination: str  # a queue's name, or empty: where each message came from
+    status: str  # RUNNING COMPLETED CANCELLED FAILED
+    rate_per_s: int
+    moved: int
+    to_move: int  # how many were visible at its start
+    started_ms: int  # epoch
+    failure: str
+
+
+class Moves:
+    """The move tasks of one dead-letter queue, one at a time; the last one is remembered."""
+
+    def __init__(
+        self, source: str, origins: Sequence[str], *, redis_url: str = settings.redis_url
+    ) -> None:
+        """`origins` are the queues whose dead-letter queue `source` is."""
+        self._source = source
+        self._origins = origins
+        self._kind = kind_of(source)
+        self._task = keys(source, ("move_task",))
+        self._handle = str(uuid.uuid4())
+        self._server = ScriptServer(redis_url)
+
+    def run(self, *, rate_per_s: int = RATE_MAX_PER_S, destination: str = "") -> Task:
+        """Move what is visible now and becomes visible meanwhile; returns the task as it ended.
+
+        Raises TaskRunning, and QueueUnavailable when Redis does not answer; what was moved until
+        then is moved.
+        """
+        self._start(rate_per_s, destination)
+        status, failure = CANCELED, ""
+        try:
+            moved = self._move_all(rate_per_s, destination)
+            if moved == NO_SOURCE:
+                status = FAILED
+                failure = "a message tells no queue that it came from; name a destination"
+            elif moved != NOT_RUNNING:
+                status = COMPLETED
+        except QueueUnavailable as error:
+            status, failure = FAILED, str(error)
+            raise
+        finally:
+            self._run(MOVE_END, self._task, self._handle, status, failure)
+        last = self.last()
+        assert last is not None  # it was started above
+        return last
+
+    def cancel(self) -> bool:
+        """Have the task that runs stop before its next step; False when none does."""
+        return bool(self._run(MOVE_END, self._task, "", CANCELED, ""))
+
+    def last(self) -> Task | None:
+        """The task that runs, or the last one; None where none was ever started."""
+        destination, status, failure, beat_ms, *numbers = self._call(
+            "HMGET", *self._task, *_TEXTS, *_NUMBERS
+        )
+        if status is None:
+            return None
+        if status == RUNNING and time.time() - int(beat_ms) / 1000 > SILENT_MAX_S:
+            status, failure = FAILED, "its process has gone; start another"
+        rate_per_s, moved, to_move, started_ms = map(int, numbers)
+        return Task(
+            source=self._source,
+            destination=destination,
+            status=status,
+            rate_per_s=rate_per_s,
+            moved=moved,
+            to_move=to_move,
+            started_ms=started_ms,
+            failure=failure or "",
+        )
+
+    def _start(self, rate_per_s: int, destination: str) -> None:
+        names = [*self._task, *keys(self._source, ("visible_at",))]
+        about = ("destination", destination, "rate_per_s", rate_per_s)
+        silent_ms = round(SILENT_MAX_S * 1000)
+        if not self._run(MOVE_START, names, self._handle, silent_ms, *about):
+            raise TaskRunning(f"there is already a task running on {self._source}")
+
+    def _move_all(self, rate_per_s: int, destination: str) -> int:
+        """Step until nothing is left; returns what the last step answered."""
+        names = keys(self._source, self._kind.keys)
+        for queue in [destination] if destination else self._origins:
+            names += keys(queue, self._kind.keys)
+        arns = [""] if destination else [ARN + origin for origin in self._origins]
+        most = min(STEP_MAX, max(1, rate_per_s // STEPS_PER_S))
+        due_s = time.monotonic()
+        while True:
+            moved: int = self._run(
+                self._kind.move, [*names, *self._task], self._handle, most, *arns
+            )
+            if moved <= 0:
+                return moved
+            due_s += moved / rate_per_s
+            time.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _run(self, script: Script, names: Sequence[str], *arguments: str | int) -> int:
+        try:
+            return int(self._server.run(script, names, arguments))
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Queue {self._source} does not answer; retry.") from error
+
+    def _call(self, *command: str) -> Any:
+        try:
+            return self._server.call(*command)
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Queue {self._source} does not answer; retry.") from error
