@@ -13,6 +13,8 @@ LAMBDA_PYTHON ?= $(or $(shell for each in python3.13 $$HOME/.pyenv/versions/3.13
   $$each -c '$(LAMBDA)' 2>/dev/null && echo $$each && break; done),python3.13)
 DEPLOY_VENV ?= .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/.installed
+BENCH_VENV ?= .venv-bench
+BENCH_READY := $(BENCH_VENV)/.installed
 export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
@@ -74,7 +76,8 @@ format: $(READY) ## write the format that `make check` asks for
 openapi: $(READY) ## write functions/api/openapi.json from the template and the schemas
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.contract.openapi
 
-bench: $(READY) ## what each part costs in CPU microseconds
+bench: $(READY) $(BENCH_READY) ## the same handler behind this and behind other servers, then each part's CPU
+	@$(BIN)/python -m tests.bench.comparison --tools $(BENCH_VENV)/bin
 	@for each in tests/bench/*.py; do $(BIN)/python $$each || exit 1; done
 
 conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
@@ -89,6 +92,9 @@ lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade \
 	  tests/deploy/requirements.in -o tests/deploy/requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links --upgrade \
+	  tests/bench/comparison/requirements.in -o tests/bench/comparison/requirements.lock
 
 $(READY): requirements.lock
 	@echo "installing into $(VENV) (once, about a minute)"
@@ -105,4 +111,11 @@ $(DEPLOY_READY): tests/deploy/requirements.lock
 	@$(LAMBDA_PYTHON) -m venv --clear $(DEPLOY_VENV)
 	@$(DEPLOY_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r tests/deploy/requirements.lock
+	@touch $@
+
+$(BENCH_READY): tests/bench/comparison/requirements.lock
+	@echo "installing the servers to compare with into $(BENCH_VENV) (once, about a minute)"
+	@$(PYTHON) -m venv --clear $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r tests/bench/comparison/requirements.lock
 	@touch $@

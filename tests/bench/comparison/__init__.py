@@ -1,0 +1,1 @@
+"""The local AWS beside other ways to run the same handler on one machine."""

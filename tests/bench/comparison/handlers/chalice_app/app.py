@@ -1,0 +1,8 @@
+from chalice import Chalice
+
+app = Chalice(app_name="hello")
+
+
+@app.route("/hello/{name}")
+def hello(name):
+    return {"hello": name}
