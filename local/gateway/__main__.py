@@ -13,6 +13,7 @@ from local import arguments
 from local.frames import AddressError
 from local.gateway.dispatch import CONCURRENCY_DEFAULT
 from local.gateway.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
+from local.gateway.server import DEADLINES, Deadlines
 from local.gateway.variables import UnknownVariable
 from local.invoke.background import RETRY_S
 from local.template import TemplateError
@@ -21,6 +22,7 @@ from local.template.options import chosen
 EXIT_USAGE = 2  # what the user has to change
 CONCURRENCY_MAX = 100_000  # more than any account of AWS has
 QUEUE_DEADLINE_LONGEST_MS = 900_000  # no function may run longer than 15 minutes either
+CLIENT_DEADLINE_LONGEST_MS = 3_600_000  # an hour; slower clients hold connections for nothing
 
 
 def main() -> int:
@@ -46,6 +48,12 @@ def main() -> int:
             queue_deadline_s=options.queue_deadline_ms / 1000,
             concurrency=options.account_concurrency,
             retry_s=options.async_retry_s,
+            deadlines=Deadlines(
+                head_s=options.head_deadline_ms / 1000,
+                body_s=options.body_deadline_ms / 1000,
+                idle_s=options.idle_deadline_ms / 1000,
+                write_s=options.write_deadline_ms / 1000,
+            ),
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(gateway.run())
@@ -58,7 +66,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.gateway",
-        description="Serve the REST API of a SAM template: HTTP here, events to the environments"
+        description="Serve the API of a SAM template: HTTP here, events to the environments"
         " that dial in.",
         epilog="example: python -m local.gateway --template template.yaml --port 5002",
     )
@@ -97,7 +105,21 @@ def _options() -> argparse.Namespace:
         help="how long an event may wait for an environment"
         " (or QUEUE_DEADLINE_MS; default: %(default)s)",
     )
+    _add_deadline(parser, "head", DEADLINES.head_s, "send the head of a request")
+    _add_deadline(parser, "body", DEADLINES.body_s, "send its body")
+    _add_deadline(parser, "idle", DEADLINES.idle_s, "keep a connection without a request")
+    _add_deadline(parser, "write", DEADLINES.write_s, "read its answer")
     return parser.parse_args()
+
+
+def _add_deadline(parser: argparse.ArgumentParser, name: str, default_s: float, what: str) -> None:
+    parser.add_argument(
+        f"--{name}-deadline-ms",
+        type=arguments.number(1, CLIENT_DEADLINE_LONGEST_MS),
+        default=int(default_s * 1000),
+        metavar="MS",
+        help=f"how long a client may take to {what} (default: %(default)s)",
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 The parser has already refused what it can; here is what it leaves to its caller.
 """
 
+import re
 from functools import lru_cache
 
 import httptools
@@ -14,6 +15,7 @@ BODY_MAX_BYTES = 10 * 1024 * 1024
 HEADERS_MAX_BYTES = 10_240
 TARGET_MAX_BYTES = 10_240
 
+_HOST = re.compile(r"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
 
 
@@ -49,7 +51,10 @@ def head_error(request: Request, target: bytes) -> int | None:
     length = fields.get("content-length")
     if length is not None and int(length) > BODY_MAX_BYTES:
         return 413
-    if not target.startswith(b"/") and not _names_host(target, fields.get("host", "")):
+    host = fields.get("host", "")
+    if not _is_host(host) or b"#" in target:
+        return 400
+    if not target.startswith(b"/") and not _names_host(target, host):
         return 400
     return None
 
@@ -63,6 +68,12 @@ def _is_http(request: Request) -> bool:
         return False
     coding = request.fields.get("transfer-encoding")
     return coding is None or (is_1_1 and coding.lower() == "chunked")
+
+
+@lru_cache(maxsize=1000)
+def _is_host(host: str) -> bool:
+    """Whether a Host header is a name or address with or without a port; it may be empty."""
+    return _HOST.fullmatch(host) is not None
 
 
 def _names_host(target: bytes, host: str) -> bool:

@@ -23,7 +23,7 @@ from local.gateway.environments import EnvironmentConnection
 from local.gateway.logs import BufferedLog
 from local.gateway.metrics import Metrics
 from local.gateway.output import FunctionOutput
-from local.gateway.server import Server
+from local.gateway.server import Deadlines, Server
 from local.gateway.views import add_views
 from local.invoke.api import InvokeApi
 from local.invoke.background import Background
@@ -76,6 +76,7 @@ class Gateway:
         queue_deadline_s: float,
         concurrency: int,
         retry_s: int,
+        deadlines: Deadlines,
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -107,7 +108,7 @@ class Gateway:
         )
         invoke_api = InvokeApi(self._pools, self._hosts, self._background)
         self._servers = (
-            Server(self._api, connections_max=_connections_max()),
+            Server(self._api, connections_max=_connections_max(), deadlines=deadlines),
             Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),
             Server(invoke_api, connections_max=INVOKE_CONNECTIONS_MAX),
         )

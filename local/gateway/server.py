@@ -7,6 +7,7 @@ answered with an error and closed (RFC 9112), never interpreted.
 import asyncio
 import time
 from collections import deque
+from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -24,14 +25,12 @@ from local.gateway.request import Application, Request
 
 # What may come in before the head is complete: both, the request line, and one read too many.
 HEAD_MAX_BYTES = HEADERS_MAX_BYTES + TARGET_MAX_BYTES + 4096
+# With the body, and as much again for the sizes, extensions and trailers of its chunks.
+REQUEST_MAX_BYTES = HEAD_MAX_BYTES + 2 * BODY_MAX_BYTES
 PIPELINE_MAX = 256  # requests read ahead of the answer in hand
 REFUSED_AT_A_TIME_MAX = 128  # clients over the limit that are told so; others are cut
 BUFFERED_MAX_BYTES = 256 * 1024 * 1024  # bodies of all connections together
 
-HEAD_DEADLINE_S = 5.0  # from the first byte of a request to the end of its head
-BODY_DEADLINE_S = 10.0  # from there to the end of the body
-IDLE_DEADLINE_S = 75.0  # longer than clients keep idle connections, so that they close first
-WRITE_DEADLINE_S = 30.0  # for a client that does not read its answer
 LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
 
 _NEVER_S = float("inf")
@@ -43,12 +42,28 @@ class _Refused(Exception):
     """Ends the parsing of a request that is answered with `Connection._refused`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a client may take."""
+
+    head_s: float = 5.0  # from the first byte of a request to the end of its head
+    body_s: float = 10.0  # from there to the end of the body
+    idle_s: float = 75.0  # longer than clients keep idle connections, so that they close first
+    write_s: float = 30.0  # to read its answer
+
+
+DEADLINES = Deadlines()
+
+
 class Server:
     """All connections of one application."""
 
-    def __init__(self, application: Application, *, connections_max: int) -> None:
+    def __init__(
+        self, application: Application, *, connections_max: int, deadlines: Deadlines = DEADLINES
+    ) -> None:
         self.application = application
         self.connections_max = connections_max
+        self.deadlines = deadlines
         self.connections: set[Connection] = set()
         self.buffered_bytes = 0
         self.is_draining = False
@@ -91,12 +106,13 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self.deadline_s = _NEVER_S
         self._server = server
+        self._deadlines = server.deadlines
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._peer = ""
         self._reading: Request | None = None  # whose bytes are coming in
         self._target = b""
-        self._head_bytes = 0
+        self._wire_bytes = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._is_head_complete = False
         self._body: list[bytes] = []
@@ -106,6 +122,7 @@ class Connection(asyncio.Protocol):
         self._refused: int | None = None  # the status for what cannot be read any further
         self._is_last = False  # what comes after the requests that are ready is not read
         self._is_paused = False
+        self._is_unread = False  # the client does not read its answers
         self._is_advancing = False
         self._is_closing = False
 
@@ -115,7 +132,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
         self._server.connections.add(self)
-        self.deadline_s = time.monotonic() + IDLE_DEADLINE_S
+        self.deadline_s = time.monotonic() + self._deadlines.idle_s
         over = len(self._server.connections) - self._server.connections_max
         if over > REFUSED_AT_A_TIME_MAX:
             transport.abort()
@@ -139,7 +156,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_closing or self._is_last or self._refused is not None:
             return
-        self._head_bytes += len(data)
+        self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -149,10 +166,31 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._is_last:
                 self._refused = self._refused or 400
-        if self._is_head_too_long():
+        if self._is_too_long():
             self._refused = 413
         self._advance()
         self._pause_if_ahead()
+
+    def pause_writing(self) -> None:
+        """No further request is begun while answers pile up."""
+        self._is_unread = True
+
+    def resume_writing(self) -> None:
+        self._is_unread = False
+        if self._in_hand is None and not self._is_closing:
+            self.deadline_s = time.monotonic() + self._deadlines.idle_s
+            self._advance()
+
+    def eof_received(self) -> bool:
+        """A client that stops in the middle of a request may still read why it is refused.
+
+        One that has sent everything has gone: nobody would wait for its answer.
+        """
+        if self._reading is None or self._in_hand is not None or self._is_closing:
+            return False
+        self._refused = 400
+        self._advance()
+        return True
 
     def on_message_begin(self) -> None:
         request = Request(self._peer, time.monotonic())
@@ -161,7 +199,7 @@ class Connection(asyncio.Protocol):
         self._headers = []
         self._is_head_complete = False
         if self._in_hand is None:
-            self.deadline_s = request.received_s + HEAD_DEADLINE_S
+            self.deadline_s = request.received_s + self._deadlines.head_s
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -185,7 +223,7 @@ class Connection(asyncio.Protocol):
         if "expect" in fields:
             self._expected(fields["expect"])
         if self._in_hand is None and ("content-length" in fields or "transfer-encoding" in fields):
-            self.deadline_s = time.monotonic() + BODY_DEADLINE_S
+            self.deadline_s = time.monotonic() + self._deadlines.body_s
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -203,7 +241,7 @@ class Connection(asyncio.Protocol):
             request.body = b"".join(self._body)
             self._body.clear()
             self._body_bytes = 0
-        self._head_bytes = 0
+        self._wire_bytes = 0
         self._is_last = not request.keep_alive
         if len(self._ready) >= PIPELINE_MAX:
             self._refuse(400)
@@ -244,10 +282,10 @@ class Connection(asyncio.Protocol):
         if self._in_hand is None and not self._ready and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _is_head_too_long(self) -> bool:
-        """Whether a head that is still incomplete is over the limit."""
-        is_incomplete = self._reading is not None and not self._is_head_complete
-        return is_incomplete and self._head_bytes > HEAD_MAX_BYTES
+    def _is_too_long(self) -> bool:
+        """Whether a request that is still incomplete is over the limit."""
+        limit = REQUEST_MAX_BYTES if self._is_head_complete else HEAD_MAX_BYTES
+        return self._reading is not None and self._wire_bytes > limit
 
     def _pause_if_ahead(self) -> None:
         """Read no further while an answer is owed and more requests have come in."""
@@ -261,11 +299,14 @@ class Connection(asyncio.Protocol):
         if self._is_advancing:
             return
         self._is_advancing = True
-        while self._ready and self._in_hand is None and not self._is_closing:
+        while self._ready and self._in_hand is None and not self._is_held_up():
             self._hand_over(self._ready.popleft())
         self._is_advancing = False
         if self._in_hand is None and self._refused is not None and not self._is_closing:
             self._answer_refused(self._refused)
+
+    def _is_held_up(self) -> bool:
+        return self._is_closing or self._is_unread
 
     def _hand_over(self, request: Request) -> None:
         self._in_hand = request
@@ -294,9 +335,10 @@ class Connection(asyncio.Protocol):
             self._close(transport)
             return
         is_flushed = not transport.get_write_buffer_size()
-        allowed_s = IDLE_DEADLINE_S if is_flushed else WRITE_DEADLINE_S
+        deadlines = self._deadlines
+        allowed_s = deadlines.idle_s if is_flushed else deadlines.write_s
         if self._reading is not None:
-            allowed_s = BODY_DEADLINE_S if self._is_head_complete else HEAD_DEADLINE_S
+            allowed_s = deadlines.body_s if self._is_head_complete else deadlines.head_s
         self.deadline_s = time.monotonic() + allowed_s
         if self._is_paused and not self._ready:
             self._is_paused = False
@@ -325,7 +367,7 @@ class Connection(asyncio.Protocol):
         """Close after the last answer; a client that was still sending may read it first."""
         self._is_closing = True
         if self._refused is None:
-            self.deadline_s = time.monotonic() + WRITE_DEADLINE_S
+            self.deadline_s = time.monotonic() + self._deadlines.write_s
             transport.close()
             return
         self.deadline_s = time.monotonic() + LINGER_S
