@@ -10,6 +10,7 @@ from local import (
     explain,
     exports,
     logs,
+    mails,
     plan,
     queue_table,
     reconcile,
@@ -168,6 +169,15 @@ def _parser() -> argparse.ArgumentParser:
             "give a function an event and print its answer; exits 1 when the function failed",
             "python -m local invoke ApiFunction --event event.json --tail\n"
             "  echo '{}' | python -m local invoke PaymentsReconciler --event - --async",
+        )
+    )
+    mails.add(
+        _command(
+            commands,
+            "mailbox",
+            mails.run,
+            "the mails and text messages that were sent, or one of them as it reads",
+            "python -m local mailbox --to ada@example.com\n  python -m local mailbox 7",
         )
     )
     _command(

@@ -67,6 +67,14 @@ def webhook_secret(folder: Path) -> str:
     return path.read_text()
 
 
+def unsubscribe_key(folder: Path) -> str:
+    """Return the secret that signs unsubscribe links, made at the first start."""
+    path = folder / "unsubscribe-key"
+    if not path.exists():
+        _keep_secret(path, base64.b64encode(os.urandom(32)))
+    return path.read_text()
+
+
 def demo_clients() -> str:
     """Return the two clients that exist on embedded stores only, as OAUTH_CLIENTS has them."""
     return json.dumps(
@@ -119,6 +127,9 @@ def _offers(state: Path, ports: Ports, redis_url: str) -> dict[str, Callable[[],
         "PROVIDER_WEBHOOK_SECRET": lambda: webhook_secret(state / "keys"),
         "OAUTH_CLIENTS": demo_clients,
         "WEBHOOKS_TO_LOOPBACK": lambda: "yes",
+        "SMS_URL": lambda: f"http://127.0.0.1:{ports.mailbox}/sms",
+        "PUBLIC_URL": lambda: f"http://127.0.0.1:{ports.gateway}",
+        "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(state / "keys"),
     }
 
 

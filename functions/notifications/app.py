@@ -1,7 +1,10 @@
 """Notifications: accepted over HTTP, delivered by the worker, woken by the relay when due."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
+import msgspec
 from chalice.app import Response
 
 from backend import queues
@@ -9,9 +12,19 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of
-from notifications import delivery, service, store, waiting
+from notifications import (
+    delivery,
+    feedbacks,
+    hindrances,
+    senders,
+    service,
+    store,
+    suppression_store,
+    waiting,
+)
 from notifications.channels import Channel
-from notifications.endpoint_routes import routes
+from notifications.endpoint_routes import routes as endpoint_routes
+from notifications.limits import Limits
 from notifications.schema import (
     NotificationListQuery,
     NotificationMessage,
@@ -20,11 +33,18 @@ from notifications.schema import (
     Queued,
     view,
 )
-from notifications.smtp import SmtpSender
+from notifications.suppression_routes import links
+from notifications.suppression_routes import routes as suppression_routes
 
 app = api("notifications")
-app.register_blueprint(routes)
+app.register_blueprint(endpoint_routes)
+app.register_blueprint(suppression_routes)
 metrics = metrics_of("notifications")
+limits = Limits(
+    settings.redis_url,
+    tenant_per_s=settings.notifications_per_tenant_s,
+    recipient_per_hour=settings.notifications_per_recipient_h,
+)
 queue = queues.connect(settings.notifications_queue_url)
 queue_of = {
     "email": queue,
@@ -32,7 +52,8 @@ queue_of = {
     "webhook": queues.connect(settings.webhooks_queue_url),
 }
 channels: dict[str, Channel] = {
-    "email": SmtpSender(settings.smtp_url, mail_from=settings.mail_from),
+    "email": senders.email(settings.smtp_url, mail_from=settings.mail_from),
+    "sms": senders.sms(settings.sms_url),
 }
 
 
@@ -48,6 +69,7 @@ def create_notification(call: Call) -> Response:
         tenant=call.caller.tenant,
         notifications=store,
         queues=queue_of,
+        link=links.url,
         now_ms=now_ms(),
     )
     metrics.count("NotificationsAccepted", 0 if replayed else 1)
@@ -92,6 +114,7 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
         notifications=store,
         channels=channels,
         queues=queue_of,
+        hindering=partial(hindrances.find, store=suppression_store, limits=limits),
         now_ms=now_ms(),
     )
     metrics.count("NotificationsDelivered", sum(x.status == "delivered" for x in changed))
@@ -106,3 +129,14 @@ def relay(event: object) -> None:
     """Send the messages of notifications that have waited long enough."""
     relayed = waiting.relay(notifications=store, queues=queue_of, now_ms=now_ms())
     metrics.count("NotificationsRelayed", relayed)
+
+
+@scheduled("notifications")
+def feedback(event: dict[str, Any]) -> None:
+    """Take what SES tells of mails that came back or were complained about (by way of SNS)."""
+    for record in event["Records"]:
+        told = msgspec.json.decode(record["Sns"]["Message"], type=feedbacks.Feedback)
+        suppressed = feedbacks.take(
+            told, notifications=store, suppressions=suppression_store, now_ms=now_ms()
+        )
+        metrics.count(f"Mails{told.event_type}s", suppressed)

@@ -3,7 +3,8 @@
 Its answers are stored as they are: an attempt in the notification's log holds one of them.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
@@ -39,7 +40,13 @@ class Permanent(_Answer, frozen=True, kw_only=True, tag="refused"):
     reason: str
 
 
-Answer = Accepted | RetryAfter | Permanent
+class Suppressed(_Answer, frozen=True, kw_only=True, tag="suppressed"):
+    """Not sent, because its recipient is not to be written to; no channel answers this."""
+
+    reason: str
+
+
+Answer = Accepted | RetryAfter | Permanent | Suppressed
 
 
 class Channel(Protocol):
@@ -58,3 +65,12 @@ class Channel(Protocol):
         What cannot be known is RetryAfter: at least once means again. Raises nothing of the other
         side's doing.
         """
+
+
+def one_by_one(
+    batch: Sequence["Notification"], send: Callable[["Notification"], Answer]
+) -> list[Answer]:
+    """Send each of a batch with `send` for as long as a batch may take; the rest comes again."""
+    give_up_at = time.monotonic() + BATCH_TIMEOUT_S
+    late = RetryAfter(reason="The others of its batch took too long.")
+    return [send(each) if time.monotonic() < give_up_at else late for each in batch]

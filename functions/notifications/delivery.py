@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 
 from backend.errors import InvalidRequest
 from notifications import life_cycle, waiting
-from notifications.channels import Answer, Channel
+from notifications.channels import Channel
+from notifications.hindrances import Hindrance, Later
 from notifications.schema import Notification, NotificationMessage
 from notifications.waiting import Queues
 
@@ -35,6 +36,14 @@ class Notifications(Protocol):
     def finish(self, changed: Sequence[Notification]) -> None: ...
 
 
+class Hindering(Protocol):
+    """Says what hinders some of a batch, by id; see `notifications.hindrances`."""
+
+    def __call__(
+        self, batch: Sequence[Notification], *, now_ms: int
+    ) -> Mapping[str, Hindrance]: ...
+
+
 class Delivery(NamedTuple):
     """What a batch came to."""
 
@@ -49,6 +58,7 @@ def deliver(
     channels: Mapping[str, Channel],
     queues: Queues,
     now_ms: int,
+    hindering: Hindering = lambda batch, now_ms: {},
     claim_ms: int = CLAIM_MS,
 ) -> Delivery:
     """Deliver a batch.
@@ -67,10 +77,9 @@ def deliver(
         until_ms=now_ms + claim_ms,
     )
     ours = [each for each in claimed if each.claim == claim]
-    changed = [
-        life_cycle.attempted(each, answer, channels[each.channel].schedule_s, now_ms=now_ms)
-        for each, answer in _sent(ours, channels)
-    ]
+    hindered = hindering(ours, now_ms=now_ms) if ours else {}
+    changed = [_hindered(each, hindered[each.id], now_ms) for each in ours if each.id in hindered]
+    changed += _sent([each for each in ours if each.id not in hindered], channels, now_ms)
     notifications.finish(changed)
     waiting.send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
     others = [each for each in claimed if each.claim != claim]
@@ -88,13 +97,20 @@ def id_of(message: NotificationMessage) -> str:
     return message.id
 
 
+def _hindered(notification: Notification, why: Hindrance, now_ms: int) -> Notification:
+    if isinstance(why, Later):
+        return life_cycle.held_back(notification, why.due_ms, has_turn=why.has_turn, now_ms=now_ms)
+    return life_cycle.attempted(notification, why, (), now_ms=now_ms)
+
+
 def _sent(
-    notifications: Sequence[Notification], channels: Mapping[str, Channel]
-) -> Iterator[tuple[Notification, Answer]]:
+    notifications: Sequence[Notification], channels: Mapping[str, Channel], now_ms: int
+) -> Iterator[Notification]:
     for name, channel in channels.items():
         batch = [each for each in notifications if each.channel == name]
-        if batch:
-            yield from zip(batch, channel.send_all(batch), strict=True)
+        answers = channel.send_all(batch) if batch else []
+        for each, answer in zip(batch, answers, strict=True):
+            yield life_cycle.attempted(each, answer, channel.schedule_s, now_ms=now_ms)
 
 
 def _wished(messages: Iterable[NotificationMessage], *, now_ms: int) -> Iterator[Notification]:

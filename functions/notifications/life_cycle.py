@@ -7,12 +7,12 @@ may also become suppressed or canceled.
 import base64
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from notifications import templates
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter
+from notifications import quiet_hours, recipients, templates
+from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.schema import (
     Attempt,
     Notification,
@@ -27,17 +27,25 @@ JITTER = 0.1  # of a wait, so that what failed together does not come back toget
 DELAY_MAX_MS = 900_000  # SQS holds a message back no longer
 AHEAD_MS = 600_000  # so long before it is due the relay sends its message, exact to a second
 LOST_MS = 300_000  # a message that nobody has received so long after it was due is sent again
+Link = Callable[[str], str]  # makes the unsubscribe link of a notification's id
 FINISHED: frozenset[Status] = frozenset({"delivered", "failed", "suppressed", "canceled"})
 
 
-def create(request: NotificationRequest, *, tenant: str, key: str, now_ms: int) -> Notification:
+def create(
+    request: NotificationRequest, *, tenant: str, key: str, link: Link, now_ms: int
+) -> Notification:
     """Return the notification of a request, rendered; raises InvalidRequest."""
-    return _made(request, tenant=tenant, origin="POST /v1/notifications", key=key, now_ms=now_ms)
+    notification_id = _id(tenant, "POST /v1/notifications", key)
+    made = _made(request, notification_id, tenant=tenant, link=link, now_ms=now_ms)
+    if request.quiet_hours is None:
+        return made
+    quiet_hours.check(request.quiet_hours)
+    return msgspec.structs.replace(made, quiet_hours=request.quiet_hours)
 
 
 def wished(wish: Wish, *, now_ms: int) -> Notification:
     """Return the notification that another domain asks for, rendered; raises InvalidRequest."""
-    return _made(wish, tenant=wish.tenant, origin="request", key=wish.key, now_ms=now_ms)
+    return _made(wish, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
 
 
 def wished_id(wish: Wish) -> str:
@@ -78,6 +86,27 @@ def attempted(
             return until(logged, now_ms + wait_ms, now_ms=now_ms)
         case RetryAfter() | Permanent():
             return ended(logged, "failed")
+        case Suppressed():
+            return ended(logged, "suppressed")
+
+
+def due_ms(notification: Notification, wanted_ms: int) -> int:
+    """Return when a notification may be sent that is wanted to be sent then."""
+    if notification.quiet_hours is msgspec.UNSET:
+        return wanted_ms
+    return quiet_hours.over_at_ms(notification.quiet_hours, wanted_ms)
+
+
+def held_back(
+    notification: Notification, due_ms: int, *, has_turn: bool, now_ms: int
+) -> Notification:
+    """Return the notification as if nobody had claimed it, until `due_ms`."""
+    unclaimed = msgspec.structs.replace(
+        notification,
+        attempts=notification.attempts[:-1],
+        has_turn=True if has_turn else notification.has_turn,
+    )
+    return until(unclaimed, due_ms, now_ms=now_ms)
 
 
 def ended(notification: Notification, status: Status) -> Notification:
@@ -94,17 +123,26 @@ def needs_message(notification: Notification, *, now_ms: int) -> bool:
 
 
 def _made(
-    asked: NotificationRequest | Wish, *, tenant: str, origin: str, key: str, now_ms: int
+    asked: NotificationRequest | Wish,
+    notification_id: str,
+    *,
+    tenant: str,
+    link: Link | None,
+    now_ms: int,
 ) -> Notification:
+    recipients.check(asked.channel, asked.to)
     encoded = msgspec.json.encode(asked, order="deterministic")
+    template = templates.find(asked.template)
+    url = link(notification_id) if link and template.is_subscription else None
     return Notification(
-        id=_id(tenant, origin, key),
+        id=notification_id,
         tenant=tenant,
         fingerprint=hashlib.sha256(encoded).hexdigest(),
         created_ms=now_ms,
         channel=asked.channel,
         to=asked.to,
-        rendered=templates.render(asked.template, asked.variables),
+        rendered=template.render(asked.variables, unsubscribe_url=url),
+        unsubscribe_url=url or msgspec.UNSET,
     )
 
 

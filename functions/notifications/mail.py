@@ -6,6 +6,7 @@ a core; this takes 20 us. A test reads the result back with `EmailMessage` as th
 
 import base64
 import re
+from collections.abc import Iterator
 from email.header import Header
 from email.utils import formatdate
 
@@ -26,6 +27,7 @@ def encode(notification: Notification, *, mail_from: str) -> bytes:
         _header("Subject", notification.rendered.subject),
         _header("Message-ID", f"<{notification.id}@{MAIL_DOMAIN}>"),
         _header("Date", formatdate(notification.created_ms / 1000)),
+        *_unsubscribing(notification),
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
         "",
@@ -37,6 +39,13 @@ def encode(notification: Notification, *, mail_from: str) -> bytes:
         "",
     ]
     return "\r\n".join((*head, *parts)).encode("ascii")
+
+
+def _unsubscribing(notification: Notification) -> Iterator[str]:
+    """Yield the headers by which mail programs offer to unsubscribe (RFC 2369 and RFC 8058)."""
+    if notification.unsubscribe_url:
+        yield _header("List-Unsubscribe", f"<{notification.unsubscribe_url}>")
+        yield "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
 
 
 def _header(name: str, value: str) -> str:

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.clock import rfc3339
-from backend.shapes import Email
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter
+from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
+from notifications.quiet_hours import QuietHours
+from notifications.recipients import Address
 
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 Channel = Literal["email", "webhook", "sms"]
@@ -17,10 +18,11 @@ class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The body of POST /v1/notifications."""
 
     channel: Channel
-    to: Email
+    to: Address
     template: Annotated[str, Meta(max_length=64)]
     variables: Annotated[dict[str, Any], Meta(max_length=32)] = {}
     send_after: Moment | None = None
+    quiet_hours: QuietHours | None = None
 
 
 class NotificationListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +87,9 @@ class Notification(Struct, frozen=True, kw_only=True):
     claimable_at_ms: int = 0
     claim: str | None = None  # of the batch that sends it, or was the last to
     attempts: tuple[Attempt, ...] = ()
+    quiet_hours: QuietHours | UnsetType = UNSET
+    unsubscribe_url: str | UnsetType = UNSET  # of a subscription, which one can unsubscribe from
+    has_turn: bool | UnsetType = UNSET  # given by the limits, which held it back until then
     wake_ms: int | UnsetType = UNSET  # when the relay sends its message, only if it has to wait
     log: str | UnsetType = UNSET  # orders an endpoint's deliveries; others are in no such list
 
@@ -100,7 +105,7 @@ class AttemptView(Struct, frozen=True, kw_only=True):
     """An attempt as clients see it."""
 
     at: str
-    result: Literal["delivered", "refused", "deferred", "unknown"]
+    result: Literal["delivered", "refused", "deferred", "suppressed", "unknown"]
     code: int | None
     reason: str | None
 
@@ -117,7 +122,8 @@ class NotificationView(Struct, frozen=True, kw_only=True):
     subject: str
     created_at: str
     attempts: list[AttemptView]
-    failure: str | UnsetType = UNSET
+    due_at: str | UnsetType = UNSET  # not sent before, where it waits
+    failure: str | UnsetType = UNSET  # why it failed or was suppressed
 
 
 class NotificationPage(Struct, frozen=True, kw_only=True):
@@ -130,7 +136,8 @@ class NotificationPage(Struct, frozen=True, kw_only=True):
 def view(notification: Notification) -> NotificationView:
     """Return what a client sees of `notification`."""
     attempts = [_attempt_view(each) for each in notification.attempts]
-    failure = attempts[-1].reason if notification.status == "failed" else None
+    is_lost = notification.status in ("failed", "suppressed")
+    waits = notification.status == "queued" and notification.claimable_at_ms
     return NotificationView(
         id=notification.id,
         status=notification.status,
@@ -141,7 +148,8 @@ def view(notification: Notification) -> NotificationView:
         subject=notification.rendered.subject,
         created_at=rfc3339(notification.created_ms),
         attempts=attempts,
-        failure=failure or UNSET,
+        due_at=rfc3339(notification.claimable_at_ms) if waits else UNSET,
+        failure=attempts[-1].reason or UNSET if is_lost else UNSET,
     )
 
 
@@ -156,3 +164,5 @@ def _attempt_view(attempt: Attempt) -> AttemptView:
             return AttemptView(at=at, result="deferred", code=code, reason=reason)
         case Permanent(code=code, reason=reason):
             return AttemptView(at=at, result="refused", code=code, reason=reason)
+        case Suppressed(reason=reason):
+            return AttemptView(at=at, result="suppressed", code=None, reason=reason)

@@ -9,7 +9,6 @@ from notifications.schema import Notification, NotificationListQuery, Notificati
 from notifications.waiting import Queues
 
 SEND_AFTER_MAX_MS = 366 * 86_400_000  # a year; what is planned longer ahead is not sent blindly
-CHANNELS = frozenset({"email"})  # that can be asked for
 
 
 class Notifications(Protocol):
@@ -33,6 +32,7 @@ def accept(
     tenant: str,
     notifications: Notifications,
     queues: Queues,
+    link: life_cycle.Link,
     now_ms: int,
 ) -> tuple[Notification, bool]:
     """Store a notification and send it to be delivered; returns it, and whether it is a replay.
@@ -41,14 +41,8 @@ def accept(
     same key comes with another request, QueueUnavailable when the notification is stored but not
     sent: a repeat with the same key sends it.
     """
-    if request.channel not in CHANNELS:
-        raise InvalidRequest(
-            f"This channel is not delivered; there are {', '.join(sorted(CHANNELS))}.",
-            code="channel_not_supported",
-            param="channel",
-        )
-    notification = life_cycle.create(request, tenant=tenant, key=key, now_ms=now_ms)
-    due_ms = _due_ms(request, now_ms=now_ms)
+    notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
+    due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=now_ms))
     if due_ms > now_ms:
         notification = life_cycle.until(notification, due_ms, now_ms=now_ms)
     existing = notifications.insert(notification)
@@ -94,7 +88,7 @@ def newest(
     return found[: query.limit], len(found) > query.limit
 
 
-def _due_ms(request: NotificationRequest, *, now_ms: int) -> int:
+def _wanted_ms(request: NotificationRequest, *, now_ms: int) -> int:
     if request.send_after is None:
         return now_ms
     due_ms = parse_rfc3339(request.send_after, param="send_after")

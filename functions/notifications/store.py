@@ -34,6 +34,12 @@ def find(tenant: str, notification_id: str) -> Notification | None:
         return _notification(_notifications().find_one({"_id": notification_id, "tenant": tenant}))
 
 
+def find_any(notification_id: str) -> Notification | None:
+    """Return a notification of any tenant, for whoever proves to be its recipient."""
+    with store_errors():
+        return _notification(_notifications().find_one({"_id": notification_id}))
+
+
 def page(tenant: str, *, limit: int, after: Notification | None) -> list[Notification]:
     """Return up to `limit` notifications, newest first, older than `after`."""
     query: Document = {"tenant": tenant}
@@ -86,6 +92,15 @@ def cancel(tenant: str, notification_id: str) -> Notification | None:
             return_document=ReturnDocument.AFTER,
         )
         return _notification(document)
+
+
+def bounced(notification_id: str, attempt: Attempt) -> None:
+    """Store that a notification which was delivered came back."""
+    with store_errors():
+        _notifications().update_one(
+            {"_id": notification_id, "status": "delivered"},
+            {"$set": {"status": "failed"}, "$push": {"attempts": msgspec.to_builtins(attempt)}},
+        )
 
 
 def claim(

@@ -16,10 +16,9 @@ from backend.shapes import END, Currency
 from notifications.schema import Rendered
 
 # No control characters and line ends: values reach the subject, where one would be a new header.
-Words = Annotated[
-    str,
-    Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END),
-]
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END
+Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
+Paragraph = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=_ONE_LINE)]
 
 # ISO 4217: digits after the point, where they are not two.
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
@@ -56,6 +55,16 @@ class PaymentReceipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return {"amount": f"{self.currency} {amount}", "payment_id": self.payment_id}
 
 
+class Newsletter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Variables of `newsletter`."""
+
+    headline: Words
+    text: Paragraph
+
+    def values(self) -> Mapping[str, str]:
+        return {"headline": self.headline, "text": self.text}
+
+
 class EndpointDisabled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Variables of `webhook_endpoint_disabled`."""
 
@@ -71,29 +80,54 @@ class EndpointDisabled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Template:
     """One version of a template; what was rendered from an older one stays as it was."""
 
+    name: str
     version: int
     variables: type[Variables]
     subject: str
     text: str
     html: str
+    is_subscription: bool = False  # its recipients may unsubscribe, by `{unsubscribe_url}`
+
+    def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None) -> Rendered:
+        """Return the template filled in; raises InvalidRequest naming what does not fit."""
+        try:
+            values = dict(strict_json.convert(variables, self.variables).values())
+        except InvalidRequest as error:
+            param = f"variables.{error.param}" if error.param else "variables"
+            raise InvalidRequest(error.detail, code="invalid_variables", param=param) from error
+        if self.is_subscription:
+            if unsubscribe_url is None:
+                raise InvalidRequest("This template needs a link to unsubscribe.", param="template")
+            values["unsubscribe_url"] = unsubscribe_url
+        escaped = {each: html.escape(value) for each, value in values.items()}
+        return Rendered(
+            template=self.name,
+            version=self.version,
+            subject=self.subject.format_map(values),
+            text=self.text.format_map(values),
+            html=self.html.format_map(escaped),
+        )
 
 
-TEMPLATES = {
-    "welcome": Template(
+_ALL = (
+    Template(
+        name="welcome",
         version=1,
         variables=Welcome,
         subject="Welcome, {name}",
         text="Hello {name},\n\nyour account is ready.\n",
         html="<p>Hello {name},</p>\n<p>your account is ready.</p>\n",
     ),
-    "payment_receipt": Template(
+    Template(
+        name="payment_receipt",
         version=1,
         variables=PaymentReceipt,
         subject="Your receipt for {amount}",
         text="Thank you for your payment of {amount}.\n\nReference: {payment_id}\n",
         html="<p>Thank you for your payment of {amount}.</p>\n<p>Reference: {payment_id}</p>\n",
     ),
-    "webhook_endpoint_disabled": Template(
+    Template(
+        name="webhook_endpoint_disabled",
         version=1,
         variables=EndpointDisabled,
         subject="Your webhook endpoint {endpoint_id} is disabled",
@@ -103,11 +137,22 @@ TEMPLATES = {
         "<p>When it works again, enable it: "
         "<code>POST /v1/webhook-endpoints/{endpoint_id}/enable</code></p>\n",
     ),
-}
+    Template(
+        name="newsletter",
+        version=1,
+        variables=Newsletter,
+        subject="{headline}",
+        text="{text}\n\nNo more of these: {unsubscribe_url}\n",
+        html="<h1>{headline}</h1>\n<p>{text}</p>\n"
+        '<p><a href="{unsubscribe_url}">No more of these</a></p>\n',
+        is_subscription=True,
+    ),
+)
+TEMPLATES = {each.name: each for each in _ALL}
 
 
-def render(name: str, variables: dict[str, Any]) -> Rendered:
-    """Return template `name` filled in; raises InvalidRequest naming what does not fit."""
+def find(name: str) -> Template:
+    """Return a template; raises InvalidRequest naming those that there are."""
     template = TEMPLATES.get(name)
     if template is None:
         raise InvalidRequest(
@@ -115,16 +160,4 @@ def render(name: str, variables: dict[str, Any]) -> Rendered:
             code="unknown_template",
             param="template",
         )
-    try:
-        values = strict_json.convert(variables, template.variables).values()
-    except InvalidRequest as error:
-        param = f"variables.{error.param}" if error.param else "variables"
-        raise InvalidRequest(error.detail, code="invalid_variables", param=param) from error
-    escaped = {each: html.escape(value) for each, value in values.items()}
-    return Rendered(
-        template=name,
-        version=template.version,
-        subject=template.subject.format_map(values),
-        text=template.text.format_map(values),
-        html=template.html.format_map(escaped),
-    )
+    return template

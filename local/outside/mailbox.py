@@ -1,53 +1,39 @@
-"""The mailbox: `python -m local.outside.mailbox` takes mails by SMTP and shows them by HTTP.
+"""The mailbox: `python -m local.outside.mailbox` takes mails by SMTP and text messages by HTTP.
 
-A mail is in the journal before it is answered 250. Memory holds where each mail lies, never a mail.
+It shows them by HTTP, as JSON and as pages. A message is in the journal before it is answered 250;
+memory holds where each lies, never one.
 """
 
 import argparse
 import re
 import sys
-import time
 from collections.abc import Callable
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from functools import partial
-from typing import Literal
 
 import msgspec
 
 from local import arguments
-from local.outside import http, serving
+from local.outside import http, mailbox_pages, messages, serving
 from local.outside.http import Exchange, Refusal
 from local.outside.journal import Journal
+from local.outside.messages import Stored, Summary, TextMessage
+from local.outside.reading import read
 from local.outside.smtp import Mail, SmtpConnection
 
 NUMBER_MAX = 10**9  # eight bytes of memory a mail: the disk ends before
 PAGE_MAX = 1000
-LIST_FIELDS = frozenset(("after", "limit"))
-ALLOWED = {"/messages": "GET", "/messages/N": "GET", "/health": "GET"}
+PAGE_SHOWN = 50  # on the page for people
+LIST_FIELDS = frozenset(("after", "limit", "last"))
+ALLOWED = {
+    "/": "GET",
+    "/mails/N": "GET",
+    "/messages": "GET",
+    "/messages/N": "GET",
+    "/sms": "POST",
+    "/health": "GET",
+}
 
 NUMBER = re.compile(r"[1-9][0-9]{0,9}")
-FOLD = re.compile(rb"\r\n[ \t]+")
-MESSAGE_ID = re.compile(rb"^message-id:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-SUBJECT = re.compile(rb"^subject:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows of a mail; `to` are the recipients of the envelope."""
-
-    sequence: int
-    message_id: str
-    to: str
-    subject: str
-    received_ms: int
-
-
-class StoredMail(Summary, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """A line of the journal: `raw` in `charset` gives back the mail's very bytes."""
-
-    sender: str
-    charset: Literal["utf-8", "latin-1"]
-    raw: str
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +44,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SUMMARY = msgspec.json.Decoder(Summary)
+STORED = msgspec.json.Decoder(Stored)
 
 
 class Mailbox:
@@ -70,12 +57,18 @@ class Mailbox:
 
     def take(self, mail: Mail, kept: Callable[[], None]) -> None:
         """Keep a mail, then call `kept`."""
-        stored = _stored(mail, sequence=self._journal.next_number)
+        stored = messages.of_mail(mail, sequence=self._journal.next_number)
         self._journal.append(msgspec.json.encode(stored), kept)
 
     def dispatch(self, exchange: Exchange) -> None:
         """Route one request."""
         match exchange.method, exchange.path.split("/"):
+            case "GET", ["", ""]:
+                exchange.answer(200, self._inbox(exchange.query), mailbox_pages.HEADERS)
+            case "GET", ["", "mails", number]:
+                exchange.answer(200, self._readable(number), mailbox_pages.HEADERS)
+            case "POST", ["", "sms"]:
+                self._take_text(exchange)
             case "GET", ["", "messages"]:
                 exchange.answer(200, msgspec.json.encode(self._page(exchange.query)))
             case "GET", ["", "messages", number]:
@@ -89,6 +82,8 @@ class Mailbox:
         fields = http.query_fields(query, LIST_FIELDS)
         after = http.query_number(fields, "after", 0, low=0, high=NUMBER_MAX)
         limit = http.query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
+        if last := http.query_number(fields, "last", 0, low=0, high=PAGE_MAX):
+            after, limit = max(0, len(self._journal) - last), last
         lines = self._journal.page(after, limit)
         reached = after + len(lines)
         return Page(
@@ -96,46 +91,36 @@ class Mailbox:
             next=reached if reached < len(self._journal) else None,
         )
 
+    def _inbox(self, query: bytes) -> bytes:
+        fields = http.query_fields(query, frozenset(("before",)))
+        total = len(self._journal)
+        before = http.query_number(fields, "before", total + 1, low=1, high=NUMBER_MAX)
+        end = min(before - 1, total)
+        start = max(0, end - PAGE_SHOWN)
+        lines = self._journal.page(start, end - start)
+        shown = [SUMMARY.decode(line) for line in reversed(lines)]
+        return mailbox_pages.inbox(shown, total=total)
+
+    def _readable(self, number: str) -> bytes:
+        stored = STORED.decode(self._whole(number))
+        if stored.channel == "sms":
+            return mailbox_pages.text_message(stored, stored.raw)
+        return mailbox_pages.mail(stored, read(stored.raw.encode(stored.charset)))
+
+    def _take_text(self, exchange: Exchange) -> None:
+        try:
+            message = msgspec.json.decode(exchange.body, type=TextMessage)
+        except msgspec.DecodeError as error:
+            raise Refusal(422, "invalid_request", f"not a text message: {error}") from error
+        stored = messages.of_text(message, sequence=self._journal.next_number)
+        answer = msgspec.json.encode({"sequence": stored.sequence})
+        line = msgspec.json.encode(stored)
+        self._journal.append(line, lambda: exchange.answer(200, answer))
+
     def _whole(self, number: str) -> bytes:
         if NUMBER.fullmatch(number) and int(number) <= len(self._journal):
             return self._journal.line(int(number))
         raise Refusal(404, "not_found", "there is no such message")
-
-
-def _stored(mail: Mail, *, sequence: int) -> StoredMail:
-    head = FOLD.sub(b" ", mail.raw.partition(b"\r\n\r\n")[0])
-    charset: Literal["utf-8", "latin-1"] = "utf-8"
-    try:
-        raw = mail.raw.decode("utf-8")
-    except UnicodeDecodeError:
-        charset = "latin-1"
-        raw = mail.raw.decode("latin-1")
-    return StoredMail(
-        sequence=sequence,
-        message_id=_header(MESSAGE_ID, head),
-        to=", ".join(mail.recipients),
-        subject=_decoded(_header(SUBJECT, head)),
-        received_ms=time.time_ns() // 1_000_000,
-        sender=mail.sender,
-        charset=charset,
-        raw=raw,
-    )
-
-
-def _header(pattern: re.Pattern[bytes], head: bytes) -> str:
-    match = pattern.search(head)
-    return match[1].decode("utf-8", "replace").strip() if match else ""
-
-
-def _decoded(value: str) -> str:
-    """Undo the encoded words of RFC 2047; a value that is none stays as it is."""
-    if "=?" not in value:
-        return value
-    try:
-        decoded = str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, ValueError):
-        return value
-    return decoded.encode("utf-8", "replace").decode("utf-8")  # UTF-7 can hide a lone surrogate
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -166,7 +151,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.outside.mailbox", description=__doc__)
     serving.add_options(parser)
     arguments.add_port(parser, "--smtp-port", 1025, "port that takes mails")
-    arguments.add_port(parser, "--http-port", 8025, "port that shows mails, /messages")
+    arguments.add_port(parser, "--http-port", 8025, "port of the pages and of text messages")
     return serving.run("mailbox", _serve(parser.parse_args()))
 
 

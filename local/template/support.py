@@ -22,6 +22,7 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::Lambda::Permission": "nothing on one machine is asked for permission",
     "AWS::Logs::*": "logs are files in the state directory",
     "AWS::Route53::*": "a domain name",
+    "AWS::SES::*": "the mailbox stands for it",
     "AWS::SNS::*": "where alarms go",
     "AWS::SQS::QueuePolicy": "nothing on one machine is asked for permission",
     "AWS::SSM::Parameter": "the settings stand for it",

@@ -20,6 +20,8 @@ import analytics.schema
 import api.schema
 import notifications.endpoints
 import notifications.schema
+import notifications.suppression_routes
+import notifications.suppressions
 import payments.schema
 import payments.views
 import payments.webhooks
@@ -147,6 +149,30 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /v1/notifications/{notification_id}": Operation(
         answer=notifications.schema.NotificationView, refuses=(404,)
+    ),
+    "POST /v1/suppressions": Operation(
+        status=201,
+        answer=notifications.suppressions.SuppressionView,
+        body=notifications.suppressions.SuppressionRequest,
+    ),
+    "GET /v1/suppressions": Operation(
+        answer=notifications.suppressions.SuppressionPage,
+        query=notifications.suppressions.SuppressionListQuery,
+    ),
+    "DELETE /v1/suppressions/{suppression_id}": Operation(
+        answer=notifications.endpoints.Deleted, refuses=(404,)
+    ),
+    "GET /unsubscribe": Operation(
+        answer=str,
+        answer_type="text/html",
+        query=notifications.suppression_routes.Link,
+        refuses=(404,),
+    ),
+    "POST /unsubscribe": Operation(
+        answer=str,
+        answer_type="text/html",
+        query=notifications.suppression_routes.Link,
+        refuses=(404, 415),
     ),
     "POST /v1/notifications/{notification_id}/cancel": Operation(
         answer=notifications.schema.NotificationView, refuses=(404, 409)

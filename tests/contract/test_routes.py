@@ -22,6 +22,7 @@ OPEN_ROUTES = {
     "/.well-known/jwks.json",
     "/openapi.json",
     "/docs",
+    "/unsubscribe",  # its link is signed
     "/v1/provider/webhooks",  # it has a signature instead
 }
 MAY_IMPORT = {

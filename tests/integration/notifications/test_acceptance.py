@@ -5,6 +5,8 @@ import pytest
 from tests.conftest import free_port
 from tests.integration.notifications.bodies import SCOPES, welcome
 
+QUIET = {"start": "21:00", "end": "08:00", "zone": "Europe/Berlin"}
+
 
 def test_a_notification_is_accepted_delivered_and_shown(
     create, show, worker, messages, mailbox, address
@@ -99,15 +101,6 @@ def test_a_repeat_sends_what_the_queue_refused(start, create, worker, messages, 
     assert len(mailbox.mails_to(address)) == 1
 
 
-def test_send_after_holds_the_message_back(create, messages, queue):
-    soon = create("k", send_after="2001-01-01T00:00:00Z")
-    assert len(messages()) == 1
-    assert soon.status == 202
-
-    late = create("late", send_after="2999-01-01T00:00:00Z")
-    assert (late.status, late.body["code"]) == (422, "send_after_too_late")
-
-
 def test_a_list_is_newest_first_in_pages_and_the_tenants_own(create, api):
     ids = [create(f"k{i}").body["id"] for i in range(5)]
     seen: list[str] = []
@@ -138,12 +131,22 @@ def test_another_tenants_notification_is_not_found(create, function):
 @pytest.mark.parametrize(
     ("changes", "code", "param"),
     [
-        ({"channel": "sms"}, "channel_not_supported", "channel"),
+        ({"channel": "webhook"}, "channel_not_supported", "channel"),
+        ({"channel": "sms"}, "invalid_request", "to"),
+        ({"channel": "sms", "to": "+49 151 1"}, "invalid_request", "to"),
         ({"channel": "pigeon"}, "invalid_request", "channel"),
         ({"to": "nobody"}, "invalid_request", "to"),
         ({"to": "a@example.com\n"}, "invalid_request", "to"),
         ({"to": "a@example.com\r\nRCPT TO:<b@example.com>"}, "invalid_request", "to"),
         ({"to": "a@example.com,b@example.com"}, "invalid_request", "to"),
+        ({"to": "a..b@example.com"}, "invalid_request", "to"),
+        ({"to": "a@-example.com"}, "invalid_request", "to"),
+        ({"to": "a@example..com"}, "invalid_request", "to"),
+        ({"to": '"a b"@example.com'}, "invalid_request", "to"),
+        ({"to": "<a@example.com>"}, "invalid_request", "to"),
+        ({"to": "ä@example.com"}, "invalid_request", "to"),
+        ({"to": f"{'a' * 65}@example.com"}, "invalid_request", "to"),
+        ({"to": "a." * 31 + "a@" + "b." * 200}, "invalid_request", "to"),
         ({"template": "nothing"}, "unknown_template", "template"),
         ({"variables": {}}, "invalid_variables", "variables.name"),
         ({"variables": {"name": 1}}, "invalid_variables", "variables.name"),
@@ -151,7 +154,14 @@ def test_another_tenants_notification_is_not_found(create, function):
         ({"variables": {"name": "A\r\nBcc: b@example.com"}}, "invalid_variables", "variables.name"),
         ({"variables": {"name": "A\n"}}, "invalid_variables", "variables.name"),
         ({"variables": {"name": "A\u2028B"}}, "invalid_variables", "variables.name"),
+        ({"variables": {"name": {"$gt": ""}}}, "invalid_variables", "variables.name"),
+        ({"variables": {"name": "x" * 201}}, "invalid_variables", "variables.name"),
         ({"send_after": "tomorrow"}, "invalid_request", "send_after"),
+        ({"send_after": "2999-01-01T00:00:00Z"}, "send_after_too_late", "send_after"),
+        ({"quiet_hours": QUIET | {"zone": "Mars/Base"}}, "invalid_request", "quiet_hours.zone"),
+        ({"quiet_hours": QUIET | {"zone": "../passwd"}}, "invalid_request", "quiet_hours.zone"),
+        ({"quiet_hours": QUIET | {"start": "25:00"}}, "invalid_request", "quiet_hours.start"),
+        ({"quiet_hours": QUIET | {"end": "21:00"}}, "invalid_request", "quiet_hours.end"),
         ({"priority": 1}, "invalid_request", "priority"),
     ],
 )

@@ -6,7 +6,7 @@ import email.policy
 import pytest
 
 from notifications.channels import Accepted
-from notifications.smtp import SmtpConnection
+from notifications.smtp_connection import Server, SmtpConnection
 from tests.conftest import free_port
 from tests.integration.function_process import sqs_event
 from tests.integration.scripted_smtp import ScriptedSmtp
@@ -138,7 +138,7 @@ def test_a_worker_connects_anew_when_the_mail_server_has_hung_up(start, create, 
 
 def test_a_line_that_begins_with_a_dot_arrives_as_it_is(mailbox):
     raw = b"Subject: dots\r\n\r\n.\r\n..one\r\n. two\r\n"
-    connection = SmtpConnection(("127.0.0.1", mailbox.smtp_port))
+    connection = SmtpConnection(Server(host="127.0.0.1", port=mailbox.smtp_port))
     [answer] = connection.send_all("a@example.com", [("dots@example.com", raw)])
     connection.close()
 

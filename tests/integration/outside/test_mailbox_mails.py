@@ -20,6 +20,7 @@ def test_a_mail_is_listed_and_shown_whole(mailbox: Mailbox) -> None:
         "message_id": "<ntf_1@spillway.example>",
         "to": "ada@example.com",
         "subject": "Your receipt",
+        "channel": "email",
     }
     assert (status, mail["from"]) == (200, "shop@spillway.example")
     assert mail["raw"].endswith("\r\n\r\nThank you.\r\n")

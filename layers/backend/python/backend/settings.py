@@ -68,7 +68,7 @@ def _webhook_secret(value: str) -> str:
 
 def _mail_server(value: str) -> str:
     parts = urlsplit(_url("smtp", "smtps", "smtp+starttls", "ses")(value))
-    if parts.scheme != "ses" and not (parts.hostname and (parts.port or 25)):
+    if (parts.scheme != "ses" and not parts.hostname) or parts.port == 0:
         raise ValueError("must name a host, such as smtps://user:password@mail.example.com")
     if parts.password and parts.scheme == "smtp":
         raise ValueError("must begin with smtps or smtp+starttls: a password needs encryption")
@@ -180,10 +180,10 @@ class Settings:
     )
     mail_from: str = _setting(_text, "Spillway <no-reply@spillway.example>", "Sender of e-mails")
     notifications_per_tenant_s: int = _setting(
-        _count, "1000", "Notifications that a tenant may send each second"
+        _count, "1000", "Notifications a second of one tenant; more are held back"
     )
     notifications_per_recipient_h: int = _setting(
-        _count, "60", "Notifications that a recipient may get of a tenant within an hour"
+        _count, "60", "Notifications an hour to one recipient of a tenant; more are held back"
     )
     token_private_key: str = _setting(
         str, "", "Ed25519 private key (PEM) that signs and checks access tokens", secret=True

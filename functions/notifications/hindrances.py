@@ -1,0 +1,52 @@
+"""What keeps a claimed notification from being sent now: suppression, quiet hours, a limit."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from msgspec import UNSET
+
+from notifications import life_cycle, suppressions
+from notifications.channels import Permanent, Suppressed
+from notifications.schema import Notification
+from notifications.suppressions import Suppressions
+
+
+class Later(NamedTuple):
+    """It is to be sent, but not before."""
+
+    due_ms: int
+    has_turn: bool = False  # among the limits, so that it is not counted again
+
+
+Hindrance = Suppressed | Permanent | Later
+
+
+class Limits(Protocol):
+    """Gives notifications their turns; see `notifications.limits`."""
+
+    def waits_ms(self, batch: Sequence[Notification]) -> dict[str, int]: ...
+
+
+def find(
+    batch: Sequence[Notification], *, store: Suppressions, limits: Limits, now_ms: int
+) -> dict[str, Hindrance]:
+    """Return what hinders some of a batch, by id; what is hindered does not count for a limit."""
+    found: dict[str, Hindrance] = {
+        name: Suppressed(reason=reason)
+        for name, reason in suppressions.reasons(batch, suppressions=store).items()
+    }
+    for each in batch:
+        due_ms = life_cycle.due_ms(each, now_ms)
+        if due_ms > now_ms:
+            found.setdefault(each.id, Later(due_ms))
+    fresh = [each for each in batch if each.id not in found and _is_uncounted(each)]
+    for name, wait_ms in limits.waits_ms(fresh).items():
+        if wait_ms < 0:
+            found[name] = Permanent(reason="Too many for this recipient or tenant.")
+        elif wait_ms:
+            found[name] = Later(now_ms + wait_ms, has_turn=True)
+    return found
+
+
+def _is_uncounted(notification: Notification) -> bool:
+    return len(notification.attempts) == 1 and notification.has_turn is UNSET

@@ -1,0 +1,35 @@
+"""What an address of each channel looks like."""
+
+import re
+from typing import Annotated
+
+from msgspec import Meta
+
+from backend.errors import InvalidRequest
+from backend.shapes import EMAIL, END
+
+Address = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=254,
+        description="E-mail address, phone number (E.164), or id of a webhook endpoint",
+    ),
+]
+SHAPES = {
+    "email": (re.compile(EMAIL), "an e-mail address such as ada@example.com"),
+    "sms": (re.compile(r"^\+[1-9][0-9]{6,14}" + END), "a phone number such as +4915112345678"),
+}
+
+
+def check(channel: str, to: str) -> None:
+    """Raise InvalidRequest where `to` is no address of the channel."""
+    if channel not in SHAPES:
+        raise InvalidRequest(
+            f"Nothing is sent by this channel; give {' or '.join(SHAPES)}.",
+            code="channel_not_supported",
+            param="channel",
+        )
+    shape, example = SHAPES[channel]
+    if not shape.match(to):
+        raise InvalidRequest(f"Give {example}.", param="to")

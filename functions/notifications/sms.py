@@ -1,0 +1,63 @@
+"""Text messages posted to a URL as JSON, such as the mailbox's of one machine."""
+
+import http.client
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from notifications.channels import (
+    BATCH_TIMEOUT_S,
+    Accepted,
+    Answer,
+    Permanent,
+    RetryAfter,
+    one_by_one,
+)
+from notifications.schema import Notification
+from notifications.smtp import SCHEDULE_S
+
+NOT_NOW = frozenset({408, 425, 429})  # refusals that a later attempt may be spared
+ANSWER_BYTES_MAX = 1_000  # the beginning of an answer says enough
+
+
+class SmsPoster:
+    """Implements notifications.channels.Channel; posts {id, to, text} over a kept connection."""
+
+    schedule_s = SCHEDULE_S
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        self._connection = kind(parts.netloc, timeout=BATCH_TIMEOUT_S / 2)
+        self._path = parts.path or "/"
+
+    def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
+        """Post one text message for each notification and return what became of each."""
+        return one_by_one(batch, self._send)
+
+    def _send(self, notification: Notification) -> Answer:
+        body = msgspec.json.encode(
+            {"id": notification.id, "to": notification.to, "text": notification.rendered.text}
+        )
+        try:
+            status = self._post(body)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            return RetryAfter(reason=f"No answer: {error or type(error).__name__}.")
+        if 200 <= status < 300:
+            return Accepted(code=status, reference=notification.id)
+        if 400 <= status < 500 and status not in NOT_NOW:
+            return Permanent(code=status, reason="Refused.")
+        return RetryAfter(code=status, reason="Not taken.")
+
+    def _post(self, body: bytes) -> int:
+        headers = {"Content-Type": "application/json"}
+        self._connection.request("POST", self._path, body, headers)
+        response = self._connection.getresponse()
+        response.read(ANSWER_BYTES_MAX)
+        if not response.isclosed():
+            self._connection.close()
+        return response.status

@@ -1,0 +1,73 @@
+"""Where suppressions live: one document a recipient of a tenant, its id made of both."""
+
+from collections.abc import Collection
+
+import msgspec
+from pymongo import DESCENDING, IndexModel, ReturnDocument
+from pymongo.collection import Collection as MongoCollection
+
+from backend.store import Document, collection, opened_early, store_errors
+from notifications.suppressions import Suppression
+
+INDEXES = (
+    IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
+)
+
+
+def put(suppression: Suppression) -> Suppression:
+    """Store a suppression and return what is stored: the first, but no unsubscription over others.
+
+    A later reason replaces an unsubscription, which stops less than any other does.
+    """
+    document: Document = msgspec.to_builtins(suppression)
+    given = {name: document.pop(name) for name in ("reason", "created_ms")}
+    with store_errors():
+        stored = _suppressions().find_one_and_update(
+            {"_id": document.pop("_id")},
+            {"$setOnInsert": {**document, **given}},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        kept = msgspec.convert(stored, Suppression)
+        if kept.reason == "unsubscribe" != suppression.reason:
+            weaker = {"_id": suppression.id, "reason": "unsubscribe"}
+            _suppressions().update_one(weaker, {"$set": given})
+            return suppression
+        return kept
+
+
+def find_many(ids: Collection[str]) -> list[Suppression]:
+    """Return those of `ids` that exist."""
+    with store_errors():
+        found = _suppressions().find({"_id": {"$in": list(ids)}})
+        return [msgspec.convert(document, Suppression) for document in found]
+
+
+def find(tenant: str, suppression_id: str) -> Suppression | None:
+    """Return a suppression of this tenant."""
+    with store_errors():
+        document = _suppressions().find_one({"_id": suppression_id, "tenant": tenant})
+        return None if document is None else msgspec.convert(document, Suppression)
+
+
+def delete(tenant: str, suppression_id: str) -> bool:
+    """Delete a suppression of this tenant; False where there is none such."""
+    with store_errors():
+        result = _suppressions().delete_one({"_id": suppression_id, "tenant": tenant})
+        return result.deleted_count == 1
+
+
+def page(tenant: str, *, limit: int, after: Suppression | None) -> list[Suppression]:
+    """Return up to `limit` suppressions, newest first, older than `after`."""
+    query: Document = {"tenant": tenant}
+    if after is not None:
+        query["created_ms"] = {"$lte": after.created_ms}  # bounds the scan; $or orders its equals
+        query["$or"] = [{"created_ms": {"$lt": after.created_ms}}, {"_id": {"$lt": after.id}}]
+    with store_errors():
+        found = _suppressions().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
+        return [msgspec.convert(document, Suppression) for document in found]
+
+
+@opened_early
+def _suppressions() -> MongoCollection[Document]:
+    return collection("suppressions", INDEXES)

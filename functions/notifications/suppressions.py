@@ -1,0 +1,138 @@
+"""Whom not to write to: addresses that bounced, complained, unsubscribed or were told to us.
+
+Looked at when a notification is sent, so that one which was accepted before counts too.
+"""
+
+import base64
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import Annotated, Literal, Protocol
+
+from msgspec import Meta, Struct, field
+
+from backend.clock import rfc3339
+from backend.errors import InvalidRequest, NotFound
+from notifications import recipients
+from notifications.schema import Notification
+
+Reason = Literal["bounce", "complaint", "unsubscribe", "manual"]
+
+
+class SuppressionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/suppressions."""
+
+    to: recipients.Address
+    channel: Literal["email", "sms"] = "email"
+
+
+class SuppressionListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/suppressions."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    starting_after: str | None = None
+
+
+class Suppression(Struct, frozen=True, kw_only=True):
+    """One recipient of a tenant not to write to; an unsubscription stops subscriptions only."""
+
+    id: str = field(name="_id")
+    tenant: str
+    channel: str
+    to: str
+    reason: Reason
+    created_ms: int
+
+
+class SuppressionView(Struct, frozen=True, kw_only=True):
+    """A suppression as clients see it."""
+
+    id: str
+    channel: str
+    to: str
+    reason: Reason
+    created_at: str
+
+
+class SuppressionPage(Struct, frozen=True, kw_only=True):
+    """One page of a list."""
+
+    data: list[SuppressionView]
+    has_more: bool
+
+
+class Suppressions(Protocol):
+    """The store; `notifications.suppression_store` says what each function guarantees."""
+
+    def put(self, suppression: Suppression) -> Suppression: ...
+
+    def find_many(self, ids: Collection[str]) -> list[Suppression]: ...
+
+    def find(self, tenant: str, suppression_id: str) -> Suppression | None: ...
+
+    def delete(self, tenant: str, suppression_id: str) -> bool: ...
+
+    def page(self, tenant: str, *, limit: int, after: Suppression | None) -> list[Suppression]: ...
+
+
+def suppress(
+    *, tenant: str, channel: str, to: str, reason: Reason, suppressions: Suppressions, now_ms: int
+) -> Suppression:
+    """Write to a recipient no more; returns the suppression as it is stored, perhaps before."""
+    return suppressions.put(
+        Suppression(
+            id=_id(tenant, channel, to),
+            tenant=tenant,
+            channel=channel,
+            to=to,
+            reason=reason,
+            created_ms=now_ms,
+        )
+    )
+
+
+def reasons(batch: Sequence[Notification], *, suppressions: Suppressions) -> dict[str, Reason]:
+    """Return why not to send some of a batch, by their ids."""
+    recipients_of = {each.id: _id(each.tenant, each.channel, each.to) for each in batch}
+    found = {each.id: each.reason for each in suppressions.find_many(recipients_of.values())}
+    return {
+        each.id: reason
+        for each in batch
+        if (reason := found.get(recipients_of[each.id]))
+        and (reason != "unsubscribe" or each.unsubscribe_url)
+    }
+
+
+def newest(
+    query: SuppressionListQuery, *, tenant: str, suppressions: Suppressions
+) -> tuple[list[Suppression], bool]:
+    """Return one page of suppressions, newest first, and whether there are more."""
+    after = None
+    if query.starting_after is not None:
+        after = suppressions.find(tenant, query.starting_after)
+        if after is None:
+            raise InvalidRequest("There is no such suppression.", param="starting_after")
+    found = suppressions.page(tenant, limit=query.limit + 1, after=after)
+    return found[: query.limit], len(found) > query.limit
+
+
+def lift(suppression_id: str, *, tenant: str, suppressions: Suppressions) -> None:
+    """Write to a recipient again; raises NotFound."""
+    if not suppressions.delete(tenant, suppression_id):
+        raise NotFound("There is no such suppression.", param="suppression_id")
+
+
+def view(suppression: Suppression) -> SuppressionView:
+    """Return what a client sees of `suppression`."""
+    return SuppressionView(
+        id=suppression.id,
+        channel=suppression.channel,
+        to=suppression.to,
+        reason=suppression.reason,
+        created_at=rfc3339(suppression.created_ms),
+    )
+
+
+def _id(tenant: str, channel: str, to: str) -> str:
+    # Few mail servers tell upper from lower case; whom to leave in peace is not to hang on it.
+    digest = hashlib.sha256(f"{tenant}|{channel}|{to.lower()}".encode()).digest()
+    return "sup_" + base64.b32encode(digest).decode().lower()[:26]

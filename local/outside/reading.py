@@ -1,0 +1,48 @@
+"""A mail's bytes as people read it: its headers decoded, its text, its HTML."""
+
+import email
+import email.policy
+from dataclasses import dataclass
+from email.message import EmailMessage
+
+SHOWN = ("From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe")
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What a mail says."""
+
+    headers: tuple[tuple[str, str], ...]
+    text: str
+    html: str
+
+
+def read(raw: bytes) -> Readable:
+    """Return a mail decoded; what cannot be decoded is shown as far as it goes."""
+    mail = email.message_from_bytes(raw, EmailMessage, policy=email.policy.default)
+    return Readable(
+        headers=tuple((name, _header(mail, name)) for name in SHOWN if name in mail),
+        text=_content(mail, "plain"),
+        html=_content(mail, "html"),
+    )
+
+
+def _header(mail: EmailMessage, name: str) -> str:
+    try:
+        return str(mail[name])
+    except (ValueError, LookupError, AttributeError, IndexError):  # the parser's, on hostile ones
+        return str(dict(mail.raw_items()).get(name, ""))
+
+
+def _content(mail: EmailMessage, kind: str) -> str:
+    part = mail.get_body((kind,))
+    if part is None:
+        return ""
+    raw = part.get_payload(decode=True)
+    if not isinstance(raw, bytes):
+        return ""
+    charset = part.get_content_charset("utf-8")
+    try:
+        return raw.decode(charset, "replace")
+    except LookupError:
+        return raw.decode("utf-8", "replace")
