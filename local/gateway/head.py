@@ -52,7 +52,8 @@ def head_error(request: Request, target: bytes) -> int | None:
     if length is not None and int(length) > BODY_MAX_BYTES:
         return 413
     host = fields.get("host", "")
-    if not _is_host(host) or b"#" in target:
+    # A fragment is never sent; API Gateway takes no bare `|` (1.12).
+    if not _is_host(host) or b"#" in target or b"|" in target:
         return 400
     if not target.startswith(b"/") and not _names_host(target, host):
         return 400

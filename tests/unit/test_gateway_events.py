@@ -374,6 +374,7 @@ def test_headers_of_the_gateways_own_are_renamed_or_dropped():
         ("text/html, image/png", b"/w=="),
         ("image/*", b"/w=="),
         ("image/jpeg", b"/w=="),
+        ("*/*", b"/w=="),
         (None, b"/w=="),
     ],
 )

@@ -129,6 +129,15 @@ def test_what_is_not_http_is_400_and_closed(gateway, request_bytes):
     assert json.loads(body) == {"message": "Bad Request"}
 
 
+@pytest.mark.row("1.12")
+def test_a_bare_pipe_in_the_query_is_400_and_an_encoded_one_is_not(gateway):
+    bare = gateway.raw(b"GET /pages/one?a=b|c HTTP/1.1\r\nHost: a\r\n\r\n")
+    encoded = gateway.request("GET", "/pages/one?a=b%7Cc")
+
+    assert bare.startswith(b"HTTP/1.1 400 ")
+    assert encoded.json["queryStringParameters"] == {"a": "b|c"}
+
+
 def test_nothing_after_a_framing_error_is_interpreted(gateway):
     smuggled = b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n" + GET % b"smuggled"
 
