@@ -65,6 +65,7 @@ class ClientContext:
     """What the caller of the Invoke API says of itself."""
 
     def __init__(self, given: dict[str, Any]) -> None:
+        self.given = given
         self.client = ClientApplication(given["client"]) if "client" in given else None
         self.custom = given.get("custom")
         self.env = given.get("env")

@@ -41,6 +41,7 @@ NICENESS = 10
 EXIT_USAGE = 2  # what the user has to change
 ENVIRONMENTS_MAX = 1_000  # what AWS gives an account unless it asks for more
 PID_MAX = 1 << 22  # Linux's own
+NOT_IMPORTED = Fault("Runtime.Unknown", "the handler is its runtime client's to import")
 PREDECESSORS = "HOST_PREDECESSORS"  # pids of environments, for the host that starts anew
 RETIRED_S = 10.0  # by then the invoker has told them to leave, unless it is away
 MB = 1 << 20
@@ -112,6 +113,8 @@ class Host:
         """Import the handler, or stand in for one that cannot be imported."""
         sys.stdout = self.output
         handler.prepare(self.function, self.state)
+        if self.function.runtime_client:
+            return handler.failing_handler(NOT_IMPORTED)  # each environment starts its client
         started = time.perf_counter()
         broken: list[Path] = []
         try:
@@ -150,6 +153,14 @@ class Host:
         signal_on_parent_death(host_pid)
         os.setpgid(0, 0)  # what the handler starts ends with it, see `_reap`
         self._choose_temporary_directory(slot)
+        if self.function.runtime_client:
+            # Imported here: few functions use it, and it costs every host 10 ms and 2 MB.
+            from local.runtime_client import RuntimeClient  # noqa: PLC0415
+
+            started = time.perf_counter()
+            folders = handler.import_folders(self.function, self.state)
+            serve = RuntimeClient(self.function, folders).start()
+            self.init_ms = (time.perf_counter() - started) * 1000
         handler.restore()
         Environment(
             self.function,

@@ -24,11 +24,11 @@ def read_layers(resources: Resources) -> Layers:
 
 def read_function(resources: Resources, name: str, block: Properties, layers: Layers) -> Function:
     """One function, of the properties that are not its events."""
-    _check_kind(block)
+    runs_python = _runs_python(block)
     handler = block.text("Handler")
-    if not _HANDLER.fullmatch(handler):
+    if runs_python and not _HANDLER.fullmatch(handler):
         raise block.error("Handler", f"{handler!r} is no module.function; correct it")
-    environments, every_s = _here(resources, name)
+    environments, every_s, runtime_client = _here(resources, name)
     function = Function(
         logical_id=name,
         name=block.text("FunctionName", name),
@@ -44,6 +44,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         environments=environments,
         every_s=every_s,
         asynchronous=_asynchronous(resources, block),
+        runtime_client=runtime_client if runs_python else "bootstrap",
     )
     block.finish()
     return function
@@ -57,21 +58,27 @@ def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
     return read_asynchronous(block, {"SQS": queues.get, "Lambda": functions.get})
 
 
-def _check_kind(block: Properties) -> None:
+def _runs_python(block: Properties) -> bool:
+    """Whether the handler is Python, rather than what a custom runtime makes of it."""
     if block.text("PackageType", "Zip") != "Zip":
         raise block.not_emulated("PackageType", "images are not emulated; use Zip")
     runtime = block.text("Runtime")
-    if not runtime.startswith("python3."):
-        raise block.not_emulated("Runtime", f"{runtime} is not emulated; only python3.x runs here")
+    if not runtime.startswith(("python3.", "provided.")):
+        sentence = f"{runtime} is not emulated; python3.x and custom runtimes (provided.x) run here"
+        raise block.not_emulated("Runtime", sentence)
+    return runtime.startswith("python3.")
 
 
-def _here(resources: Resources, name: str) -> tuple[int, int | None]:
-    """Read what Metadata.Spillway says of this machine: environments, and how often to run."""
+def _here(resources: Resources, name: str) -> tuple[int, int | None, str]:
+    """Read what Metadata.Spillway says of this machine: environments, how often, by what."""
     ours = resources.ours(name)
     environments = ours.integer("Environments", 1, lowest=1, highest=ENVIRONMENTS_MAX)
     every_s = ours.optional_integer("EverySeconds", lowest=1, highest=86_400)
+    runtime_client = ours.text("RuntimeClient", "")
+    if runtime_client not in ("", "awslambdaric"):
+        raise ours.error("RuntimeClient", f"{runtime_client!r} is unknown; there is awslambdaric")
     ours.finish()
-    return environments, every_s
+    return environments, every_s, runtime_client
 
 
 def _layer(resources: Resources, name: str) -> tuple[Path, ...]:

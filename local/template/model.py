@@ -70,6 +70,7 @@ class Function:
     environments: int  # processes on this machine, from Metadata.Spillway.Environments
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
     asynchronous: Asynchronous = Asynchronous()
+    runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class FakeEnvironment:
     def __init__(self) -> None:
         self.invocation: Invocation | None = None
         self.machine = ""
-        self.host = ("", None)
+        self.host: tuple[str, object] = ("", None)
         self.generation = 0
         self.is_cut = False
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tests.conftest import wait_until
@@ -50,6 +51,10 @@ def call(port: int, answers: Counter[tuple[int, bytes]], stop: threading.Event) 
     connection.close()
 
 
+def often(answers: Counter[tuple[int, bytes]], number: int) -> bool:
+    return answers[200, b'"word %d"' % number] > RATE_PER_S
+
+
 def test_no_event_is_dropped_at_200_a_second_while_the_code_changes(tmp_path: Path):
     (tmp_path / "functions").mkdir()
     (tmp_path / "functions" / "page.py").write_text(HANDLER)
@@ -63,11 +68,10 @@ def test_no_event_is_dropped_at_200_a_second_while_the_code_changes(tmp_path: Pa
     ):
         calling = [callers.submit(call, gateway.invoke_port, answers, stop) for _ in range(CALLERS)]
         try:
-            wait_until(lambda: answers[200, b'"word 0"'] > RATE_PER_S)
+            wait_until(partial(often, answers, 0))
             for number in range(1, CHANGES + 1):
                 write(tmp_path, f"word {number}")
-                picked_up = (200, b'"word %d"' % number)
-                wait_until(lambda answer=picked_up: answers[answer] > RATE_PER_S)
+                wait_until(partial(often, answers, number))
         finally:
             stop.set()
         for each in calling:
