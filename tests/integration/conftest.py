@@ -100,6 +100,8 @@ def environment(documents_port: int, mailbox: Mailbox, valkey_server: str) -> di
         "REDIS_URL": valkey_server,
         "MONGO_URL": f"mongodb://127.0.0.1:{documents_port}",
         "SMTP_URL": f"smtp://127.0.0.1:{mailbox.smtp_port}",
+        "SMS_URL": f"http://127.0.0.1:{mailbox.http_port}/sms",
+        "UNSUBSCRIBE_KEY": "only for tests",
         "TOKEN_PRIVATE_KEY": key.decode(),
         "OAUTH_CLIENTS": json.dumps(CLIENTS),
         "WEBHOOKS_TO_LOOPBACK": "yes",

@@ -57,15 +57,57 @@ def messages(queue):
 
 
 @pytest.fixture
-def due(function, database, queue):
+def deliver(worker, messages):
+    """Lets the worker have all messages, and none come back."""
+
+    def all_messages():
+        assert worker.consume(messages()) == []
+
+    return all_messages
+
+
+@pytest.fixture
+def sent(create, show, deliver):
+    """Asks for a notification, has it delivered and returns it as it is then."""
+
+    def accept_and_deliver(key, **changes):
+        notification_id = create(key, **changes).body["id"]
+        deliver()
+        return show(notification_id)
+
+    return accept_and_deliver
+
+
+@pytest.fixture
+def relay(function):
+    """Lets the relay look once for notifications to wake."""
+    return lambda: function("notifications.app.relay").invoke({})
+
+
+@pytest.fixture
+def cancel(api):
+    """Cancels a notification."""
+
+    def post(notification_id, **parts):
+        return api(
+            "POST",
+            "/v1/notifications/{notification_id}/cancel",
+            path={"notification_id": notification_id},
+            **parts,
+        )
+
+    return post
+
+
+@pytest.fixture
+def due(relay, database):
     """Lets the time pass for which a notification waits, and the relay do its work."""
 
     def let_pass(notification_id):
-        receive_all(queue("notifications"))
         database["notifications"].update_one(
             {"_id": notification_id}, {"$set": {"claimable_at_ms": 1, "wake_ms": 1}}
         )
-        function("notifications.app.relay").invoke({})
+        relay()
 
     return let_pass
 
