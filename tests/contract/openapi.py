@@ -66,9 +66,11 @@ class Operation:
     body: Any = None
     body_type: str = JSON
     body_required: bool = True
+    raw_body_types: tuple[str, ...] = ()  # the same, written otherwise
     query: Any = None
     needs_key: bool = False
     refuses: tuple[int, ...] = ()
+    has_tag: bool = False  # the answer may have an ETag, and need not be sent again
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -129,10 +131,13 @@ OPERATIONS: Mapping[str, Operation] = {
         status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
     ),
     "POST /v1/analytics/events/batch": Operation(
-        status=202, answer=analytics.schema.Accepted, body=analytics.schema.BatchRequest
+        status=202,
+        answer=analytics.schema.Accepted,
+        body=analytics.schema.BatchRequest,
+        raw_body_types=("application/x-ndjson", "application/gzip"),
     ),
     "GET /v1/analytics/metrics": Operation(
-        answer=analytics.schema.Metric, query=analytics.schema.MetricQuery
+        answer=analytics.schema.Metric, query=analytics.schema.MetricQuery, has_tag=True
     ),
     "GET /v1/analytics/names": Operation(
         answer=analytics.schema.NamePage, query=analytics.schema.NamesQuery
@@ -284,6 +289,7 @@ def _operation(
         described["parameters"] = parameters
     if operation.body is not None:
         content = {operation.body_type: {"schema": schema_of[repr(operation.body)]}}
+        content |= {each: {"schema": {"type": "string"}} for each in operation.raw_body_types}
         described["requestBody"] = {
             "required": operation.body_required,
             "content": content,
@@ -293,6 +299,8 @@ def _operation(
         str(operation.status): {"description": "Done", "content": answer},
         **_problems(route, operation, schema_of[repr(Problem)]),
     }
+    if operation.has_tag:
+        described["responses"]["304"] = {"description": "As If-None-Match says"}
     if route.authorizer is not None:
         described["security"] = [{"token": [view.scope]}]
     return described
