@@ -17,9 +17,10 @@ from local.template import Template, TemplateError
 PROJECT = Path(__file__).resolve().parents[1]
 BACKEND_LAYER = PROJECT / "layers" / "backend" / "python"
 INVOKE_URL = "AWS_ENDPOINT_URL_LAMBDA"  # where AWS's SDKs and its command line look for Lambda
+SQS_URL = "AWS_ENDPOINT_URL_SQS"
 ADDRESS_SETTINGS = (
     *("REDIS_URL", "REDIS_URL_FILE", "MONGO_URL", "QUEUE_BACKEND", "PROVIDER_URL", "SMTP_URL"),
-    INVOKE_URL,
+    *(INVOKE_URL, SQS_URL),
 )
 SCOPES = [
     f"{resource}:{verb}"
@@ -105,6 +106,11 @@ def variables(
     asked = template.provides - environ.keys()
     told = {name: offer() for name, offer in offers.items() if name in asked}
     told[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
+    if template.queues:
+        told[SQS_URL] = told[INVOKE_URL]
+    if not _has_credentials(environ):
+        # SDKs sign what they send to this machine too, where nobody checks it.
+        told |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     if "REDIS_URL" not in {**told, **environ}:
         # For those who carry the queues: a function's own REDIS_URL is what its template says.
         told["REDIS_URL_FILE"] = _kept(state / "run" / "redis-url", redis_url)
@@ -131,6 +137,12 @@ def _offers(state: Path, ports: Ports, redis_url: str) -> dict[str, Callable[[],
         "PUBLIC_URL": lambda: f"http://127.0.0.1:{ports.gateway}",
         "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(state / "keys"),
     }
+
+
+def _has_credentials(environ: Mapping[str, str]) -> bool:
+    """Whether SDKs would find credentials by themselves."""
+    named = {"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"} & environ.keys()
+    return bool(named) or (Path.home() / ".aws" / "credentials").is_file()
 
 
 def _kept(path: Path, text: str) -> str:

@@ -26,9 +26,11 @@ from local.gateway.output import FunctionOutput
 from local.gateway.server import Deadlines, Server
 from local.gateway.views import add_views
 from local.invoke.api import InvokeApi
+from local.invoke.aws import AwsApis
 from local.invoke.background import Background
 from local.invoke.hosts import Hosts
 from local.invoke.store import Store
+from local.sqs.api import SqsApi
 from local.template import Template, TemplateError
 
 log = logging.getLogger(__name__)
@@ -107,10 +109,11 @@ class Gateway:
             Background(self._pools, self._hosts, Store(), retry_s) if has_store else None
         )
         invoke_api = InvokeApi(self._pools, self._hosts, self._background)
+        self._sqs = SqsApi(template) if has_store and template.queues else None
         self._servers = (
             Server(self._api, connections_max=_connections_max(), deadlines=deadlines),
             Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),
-            Server(invoke_api, connections_max=INVOKE_CONNECTIONS_MAX),
+            Server(AwsApis(invoke_api, self._sqs), connections_max=INVOKE_CONNECTIONS_MAX),
         )
         for warning in template.warnings:
             log.warning("%s", warning)
@@ -136,6 +139,8 @@ class Gateway:
         await self._drain()
         runtime.close()
         self._hosts.stop()
+        if self._sqs:
+            self._sqs.stop()
         log.info("stopped")
 
     async def _listen(

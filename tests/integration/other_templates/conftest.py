@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local import status
-from local.template import load
 from tests.conftest import free_port
 
 HERE = Path(__file__).parent
@@ -73,25 +73,14 @@ class Elsewhere:
         assert last is not None
         return {each.name.split("-")[0] for each in last.processes}
 
-    def send(self, queue: str, *bodies: Any) -> None:
-        """Put messages into a queue of the template, as its other programs would."""
-        last = status.read(self.state)
-        assert last is not None
-        template = load(last.template, last.parameters)
-        program = (
-            "import json, sys; from backend.queues import connect\n"
-            "for body in json.load(sys.stdin): connect(sys.argv[1]).send(json.dumps(body),"
-            " **({'group': 'all'} if sys.argv[1].endswith('.fifo') else {}))"
-        )
-        url = f"http://sqs.local/000000000000/{template.queues[queue].name}"
-        backend = PROJECT / "layers" / "backend" / "python"
-        subprocess.run(
-            [sys.executable, "-c", program, url],
-            env={**os.environ, **last.variables, "PYTHONPATH": str(backend)},
-            input=json.dumps(bodies),
-            text=True,
-            timeout=20,
-            check=True,
+    def sqs(self) -> Any:
+        """A client of boto3 for the queues."""
+        return boto3.client(
+            "sqs",
+            region_name="eu-west-1",
+            endpoint_url=f"http://127.0.0.1:{self.ports['INVOKE']}",
+            aws_access_key_id="any",
+            aws_secret_access_key="thing",
         )
 
 

@@ -1,5 +1,6 @@
 """A template of plain functions with queues, in a folder of its own."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,15 +22,17 @@ def orders(
 
 
 def test_only_what_the_template_needs_is_started_beside_it(orders: Elsewhere):
-    assert orders.processes() == {"valkey", "Shower", "gateway", "worker"}
+    assert orders.processes() == {"valkey", "Shower", "Taker", "gateway", "worker"}
     assert (orders.state / ".gitignore").read_text() == "*\n"
 
 
-def test_messages_of_a_standard_queue_reach_the_function_and_a_bad_one_comes_alone(
-    orders: Elsewhere,
-):
-    orders.send("Orders", {"id": "a", "step": 1}, {"broken": True}, {"id": "b", "step": 1})
+def test_what_a_function_sends_with_boto3_reaches_the_function_behind_the_queue(orders: Elsewhere):
+    taken = [
+        orders.request("POST", "/orders", order)
+        for order in ({"id": "a", "step": 1}, {"broken": True}, {"id": "b", "step": 1})
+    ]
 
+    assert [status for status, _ in taken] == [202, 202, 202]
     wait_until(lambda: orders.request("GET", "/orders/a")[0] == 200)
     wait_until(lambda: orders.request("GET", "/orders/b")[0] == 200)
     assert orders.request("GET", "/orders/a")[1] == {"steps": ["1"], "stage": "dev-box"}
@@ -37,7 +40,11 @@ def test_messages_of_a_standard_queue_reach_the_function_and_a_bad_one_comes_alo
 
 
 def test_messages_of_a_fifo_queue_come_in_order_and_once(orders: Elsewhere):
-    orders.send("Steps", *({"id": "c", "step": step} for step in (1, 2, 2, 3, 4)))
+    sqs = orders.sqs()
+    url = sqs.get_queue_url(QueueName="steps-dev.fifo")["QueueUrl"]
+    for step in (1, 2, 2, 3, 4):
+        body = json.dumps({"id": "c", "step": step})
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="all")
 
     wait_until(lambda: orders.request("GET", "/orders/c")[1].get("steps") == ["1", "2", "3", "4"])
 

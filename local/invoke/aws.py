@@ -1,0 +1,22 @@
+"""The one port of AWS's APIs: SDKs name the service they mean in a header, but for Lambda."""
+
+from local.gateway.request import Request
+from local.invoke.api import InvokeApi
+from local.sqs.api import TARGET, SqsApi
+
+
+class AwsApis:
+    """Passes each request on to its service; `sqs` is None where there is no queue."""
+
+    def __init__(self, invoke: InvokeApi, sqs: SqsApi | None) -> None:
+        self._invoke = invoke
+        self._sqs = sqs
+
+    def handle(self, request: Request) -> None:
+        if self._sqs and request.fields.get("x-amz-target", "").startswith(TARGET):
+            self._sqs.handle(request)
+        else:
+            self._invoke.handle(request)
+
+    def refuse(self, request: Request, status: int) -> None:
+        self._invoke.refuse(request, status)
