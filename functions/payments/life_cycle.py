@@ -343,4 +343,4 @@ def _failure(outcome: Outcome) -> Failure:
 
 def _digest(*parts: str) -> str:
     digest = hashlib.sha256("|".join(parts).encode()).digest()
-    return b32encode(digest).decode().lower()[:26]
+    return b32encode(digest[:20]).decode().lower()[:26]  # 26 characters are 130 bits

@@ -1,0 +1,110 @@
+"""What a payment costs its stores: two answers of Redis and one of MongoDB are waited for."""
+
+import math
+import socket
+import socketserver
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+
+from tests.conftest import wait_until
+from tests.integration.payments.conftest import VISA
+
+
+class Toll:
+    """A relay to `port` that lets `left` more answers through, and keeps the others."""
+
+    def __init__(self, port: int) -> None:
+        self.asked = self.answered = 0
+        self.left = math.inf
+        self._lock = threading.Lock()
+        toll = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with socket.create_connection(("127.0.0.1", port)) as server:
+                    back = threading.Thread(target=toll._answer, args=(server, self.request))
+                    back.start()
+                    while data := _received(self.request):
+                        with toll._lock:  # a driver looks after its server by itself
+                            toll.asked += b"hello" not in data
+                        server.sendall(data)
+                    server.shutdown(socket.SHUT_RDWR)
+                    back.join()
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> "Toll":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        while data := _received(server):
+            is_look = b"isWritablePrimary" in data
+            with self._lock:
+                passes = is_look or self.left > 0
+                self.answered += not is_look
+                self.left -= not is_look
+            if passes:
+                client.sendall(data)
+
+
+def _statuses(valkey: str) -> list[str]:
+    """What the replay cache says of its claims."""
+    with Redis.from_url(valkey, decode_responses=True) as client:
+        return [str(client.hget(each, "status")) for each in client.keys("idempotency:*")]
+
+
+def _received(source: socket.socket) -> bytes:
+    try:
+        return source.recv(65536)
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def redis(valkey):
+    with Toll(urlsplit(valkey).port or 0) as toll:
+        yield toll
+
+
+@pytest.fixture
+def mongo(documents_port):
+    with Toll(documents_port) as toll:
+        yield toll
+
+
+def test_a_payment_is_accepted_with_two_answers_of_redis_and_one_of_mongodb(
+    payments, asking, valkey, redis, mongo, capfd
+):
+    ask = asking(
+        payments(
+            "app",
+            REDIS_URL=f"redis://127.0.0.1:{redis.port}/0",
+            MONGO_URL=f"mongodb://127.0.0.1:{mongo.port}/?directConnection=true",
+        )
+    )
+    for number in range(2):
+        assert ask("POST", key=f"warm-{number}", body=VISA).status == 201
+    wait_until(lambda: _statuses(valkey) == ["COMPLETED"] * 2 and redis.answered == redis.asked)
+    asked = redis.asked, mongo.asked
+    redis.left, mongo.left = 2, 1
+
+    accepted = ask("POST", key="k", body=VISA)
+
+    assert accepted.status == 201
+    assert "WARNING" not in capfd.readouterr().err
+    wait_until(lambda: redis.asked - asked[0] == 3)  # the third is posted: nobody waits for it
+    assert mongo.asked - asked[1] == 1
