@@ -1,16 +1,12 @@
 """Messages to the SQS event a handler gets, and its answer to the messages that failed."""
 
 import base64
-import hashlib
 from collections.abc import Collection, Sequence
 from typing import NotRequired, TypedDict
 
 from backend.queues import Attributes, Message, Typed
+from local.sqs.digest import md5, md5_of_attributes
 from local.template.intrinsics import ACCOUNT_ID
-
-# How SQS marks text and bytes in the digest of the attributes.
-TEXT_TRANSPORT = b"\x01"
-BYTES_TRANSPORT = b"\x02"
 
 
 class MessageAttribute(TypedDict):
@@ -88,7 +84,7 @@ def _record(message: Message, arn: str, region: str) -> SqsRecord:
         "messageAttributes": {
             name: _attribute(value) for name, value in message.attributes.items()
         },
-        "md5OfBody": _md5(message.body.encode()),
+        "md5OfBody": md5(message.body),
         "eventSource": "aws:sqs",
         "eventSourceARN": arn,
         "awsRegion": region,
@@ -113,20 +109,8 @@ def _attribute(given: str | Typed) -> MessageAttribute:
 
 
 def _md5_of_attributes(attributes: Attributes) -> str:
-    encoded = b""
-    for name, given in sorted(attributes.items()):
-        typed = given if isinstance(given, Typed) else Typed("String", given)
-        encoded += _with_length(name.encode()) + _with_length(typed.data_type.encode())
-        if isinstance(typed.value, bytes):
-            encoded += BYTES_TRANSPORT + _with_length(typed.value)
-        else:
-            encoded += TEXT_TRANSPORT + _with_length(typed.value.encode())
-    return _md5(encoded)
-
-
-def _with_length(raw: bytes) -> bytes:
-    return len(raw).to_bytes(4, "big") + raw
-
-
-def _md5(raw: bytes) -> str:
-    return hashlib.md5(raw, usedforsecurity=False).hexdigest()
+    given = (
+        (name, value if isinstance(value, Typed) else Typed("String", value))
+        for name, value in attributes.items()
+    )
+    return md5_of_attributes((name, typed.data_type, typed.value) for name, typed in given)
