@@ -122,6 +122,11 @@ def collapse(path: str) -> str:
     return "/" + path.lstrip("/") if path.startswith("//") else path
 
 
+def staged(stage: str, path: str) -> str:
+    """The path with the stage before it, which only an HTTP API's default one does without."""
+    return path if stage == "$default" else f"/{stage}{path}"
+
+
 def build_event(
     request: Request,
     context: Context,

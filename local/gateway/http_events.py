@@ -13,6 +13,7 @@ from local.gateway.events import (
     forwarded,
     request_time,
     split_target,
+    staged,
 )
 from local.gateway.exchange import Exchange
 from local.gateway.identity import SEPARATOR
@@ -63,7 +64,7 @@ def event_1_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
         path_parameters=exchange.parameters,
         caller=grant.caller if grant else None,
     )
-    event["path"] = event["requestContext"]["path"] = staged(stage, exchange.path)
+    event["path"] = event["requestContext"]["path"] = staged(stage.name, exchange.path)
     event["body"], event["isBase64Encoded"] = _body(request)
     return {"version": "1.0", **event}
 
@@ -79,7 +80,7 @@ def event_2_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
     event = {
         "version": "2.0",
         "routeKey": target.key,
-        "rawPath": staged(stage, exchange.path),
+        "rawPath": staged(stage.name, exchange.path),
         "rawQueryString": query,
         "cookies": cookies and [each.strip() for each in cookies.split(";")],
         "headers": headers,
@@ -117,11 +118,6 @@ def question_2_0(asked: Asked, identity: str) -> dict[str, Any]:
     } | {name: event[name] for name in _ASKED_2_0 if name in event}
 
 
-def staged(stage: Stage, path: str) -> str:
-    """The path with the stage before it, which only the default one does without."""
-    return path if stage.name == "$default" else f"/{stage.name}{path}"
-
-
 def _request_context(exchange: Exchange, stage: Stage) -> dict[str, Any]:
     target, grant, request = exchange.target, exchange.grant, exchange.request
     assert target is not None
@@ -134,7 +130,7 @@ def _request_context(exchange: Exchange, stage: Stage) -> dict[str, Any]:
         "domainPrefix": domain.partition(".")[0],
         "http": {
             "method": request.method,
-            "path": staged(stage, exchange.path),
+            "path": staged(stage.name, exchange.path),
             "protocol": request.protocol,
             "sourceIp": request.peer,
             "userAgent": request.fields.get("user-agent", ""),

@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._is_unread = False
         if self._in_hand is None and not self._is_closing:
-            self.deadline_s = time.monotonic() + self._deadlines.idle_s
+            self._wait_for_client(self._deadlines.idle_s)
             self._advance()
 
     def eof_received(self) -> bool:
@@ -335,16 +335,19 @@ class Connection(asyncio.Protocol):
             self._close(transport)
             return
         is_flushed = not transport.get_write_buffer_size()
-        deadlines = self._deadlines
-        allowed_s = deadlines.idle_s if is_flushed else deadlines.write_s
-        if self._reading is not None:
-            allowed_s = deadlines.body_s if self._is_head_complete else deadlines.head_s
-        self.deadline_s = time.monotonic() + allowed_s
+        self._wait_for_client(self._deadlines.idle_s if is_flushed else self._deadlines.write_s)
         if self._is_paused and not self._ready:
             self._is_paused = False
             transport.resume_reading()
         if self._ready or self._refused is not None:
             self._advance()
+
+    def _wait_for_client(self, allowed_s: float) -> None:
+        """Give it that long, or what a request may take whose beginning is there already."""
+        if self._reading is not None:
+            deadlines = self._deadlines
+            allowed_s = deadlines.body_s if self._is_head_complete else deadlines.head_s
+        self.deadline_s = time.monotonic() + allowed_s
 
     def _response(
         self, request: Request, status: int, header_lines: str, body: bytes, is_last: bool

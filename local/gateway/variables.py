@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from local.gateway.events import API_ID, Context, request_time, split_target
+from local.gateway.events import API_ID, Context, request_time, split_target, staged
 from local.gateway.request import Request
 from local.template.intrinsics import ACCOUNT_ID
 
@@ -54,7 +54,7 @@ _VARIABLES: dict[str, Callable[[Situation], Any]] = {
     "identity.userAgent": lambda one: one.request.fields.get("user-agent", ""),
     "integration.latency": lambda one: one.integration_ms,
     "integrationLatency": lambda one: one.integration_ms,
-    "path": lambda one: f"/{one.stage}{split_target(one.request.target)[0]}",
+    "path": lambda one: staged(one.stage, split_target(one.request.target)[0]),
     "protocol": lambda one: one.request.protocol,
     "requestId": lambda one: one.context.request_id,
     "requestTime": lambda one: request_time(one.context.epoch_s),

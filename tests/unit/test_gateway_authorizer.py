@@ -1,0 +1,101 @@
+"""How long an authorizer's answer is kept, and how long it is waited for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local.gateway import http_api, rest
+from local.gateway.authorizer import LambdaAuthorizer
+from local.gateway.dispatch import End, Invocation, Outcome
+from local.gateway.events import Context
+from local.gateway.identity import identity_of
+from local.gateway.policy import Grant, read_policy
+from local.gateway.request import Request
+from local.gateway.responses import AUTHORIZER_ERROR, Refusal
+from local.gateway.variables import Situation
+from local.template import Authorizer
+
+POLICY = {
+    "principalId": "p",
+    "policyDocument": {"Statement": [{"Action": "*", "Effect": "Allow", "Resource": "*"}]},
+}
+
+
+class Question:
+    """A request with a token."""
+
+    method_arn = "arn"
+    scopes = ()
+
+    def __init__(self) -> None:
+        self.request = Request("10.0.0.9", 0.0)
+        self.request.fields["authorization"] = "t"
+        self.context = Context({}, 1.0)
+
+    def event(self, payload: str) -> dict[str, Any]:
+        return {}
+
+    def situation(self) -> Situation:
+        return Situation(request=self.request, context=self.context, stage="prod")
+
+
+class Answering:
+    """Stands for the pool of the authorizer's function: answers at once, or not at all."""
+
+    def __init__(self, outcome: Outcome | None = None) -> None:
+        self.outcome = outcome
+        self.invocations: list[Invocation] = []
+
+    def invoke(self, invocation: Invocation, now_s: float) -> None:
+        self.invocations.append(invocation)
+        if self.outcome:
+            invocation.end(self.outcome)
+
+
+def of_token(**more: Any) -> Authorizer:
+    usual = {"kind": "TOKEN", "sources": ("header.Authorization",), "validation": None}
+    return Authorizer(name="A", function="F", **{**usual, "ttl_s": 300, **more})
+
+
+@pytest.mark.row("1.58")
+def test_a_policy_is_kept_for_its_time_to_live():
+    pool, now_s = Answering(Outcome(End.RESULT, POLICY)), [1000.0]
+    clock: Callable[[], float] = lambda: now_s[0]  # noqa: E731 - the time is the test's
+    authorizer = LambdaAuthorizer(
+        of_token(),
+        pool,  # type: ignore[arg-type]
+        clock,
+        identify=identity_of(of_token(), {}, is_required=True),
+        event=rest.token_event,
+        read=read_policy,
+    )
+    answers: list[Grant | Refusal] = []
+    asked = []
+    for second in (0, 299, 300, 301):
+        now_s[0] = 1000.0 + second
+        authorizer.authorize(Question(), answers.append)
+        asked.append(len(pool.invocations))
+
+    assert asked == [1, 1, 2, 2]
+    assert all(isinstance(answer, Grant) for answer in answers)
+
+
+@pytest.mark.row("1.77")
+@pytest.mark.parametrize(("api", "patience_s"), [(rest, 29.0), (http_api, 10.0)])
+def test_an_authorizer_is_waited_for_by_the_kind_of_api(api, patience_s):
+    pool = Answering()
+
+    api.authorizer(of_token(payload="2.0"), pool, {}).authorize(Question(), lambda answer: None)
+
+    assert pool.invocations[0].patience_s == patience_s
+
+
+@pytest.mark.row("1.55")
+def test_an_authorizer_that_takes_too_long_has_failed():
+    pool = Answering(Outcome(End.TIMED_OUT))
+    answers: list[Grant | Refusal] = []
+
+    rest.authorizer(of_token(), pool, {}).authorize(Question(), answers.append)  # type: ignore[arg-type]
+
+    assert answers == [AUTHORIZER_ERROR]
