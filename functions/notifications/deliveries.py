@@ -16,7 +16,7 @@ class Deliveries(Protocol):
     def find(self, tenant: str, notification_id: str) -> Notification | None: ...
 
     def deliveries(
-        self, endpoint_id: str, *, limit: int, after: Notification | None
+        self, tenant: str, endpoint_id: str, *, limit: int, after: Notification | None
     ) -> list[Notification]: ...
 
     def reopen(self, notification_id: str, *, now_ms: int) -> bool: ...
@@ -31,7 +31,7 @@ def newest(
         after = _find(query.starting_after, endpoint, deliveries)
         if after is None:
             raise InvalidRequest("There is no such delivery.", param="starting_after")
-    found = deliveries.deliveries(endpoint.id, limit=query.limit + 1, after=after)
+    found = deliveries.deliveries(endpoint.tenant, endpoint.id, limit=query.limit + 1, after=after)
     return found[: query.limit], len(found) > query.limit
 
 

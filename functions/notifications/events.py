@@ -9,10 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from backend.audience import Sender
-from backend.clock import rfc3339
-from notifications import life_cycle
+from notifications import life_cycle, webhook_bodies
 from notifications.endpoints import Endpoint, Endpoints
-from notifications.schema import Notification, Rendered
+from notifications.schema import Notification
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -83,18 +82,14 @@ def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
         created_ms=now_ms,
         channel="webhook",
         to=endpoint.id,
-        rendered=Rendered(
-            template=event.name, version=1, subject=event.name, text=_body(event), html=""
-        ),
-        log=f"{endpoint.id}/{now_ms:013d}/{notification_id}",
+        rendered=webhook_bodies.rendered(event.name, _data(event), at_ms=event.occurred_at_ms),
+        log=webhook_bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
     )
     return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
 
 
-def _body(event: Event) -> str:
-    """Return what is sent: thin, because the object itself can be read, as it is by then."""
+def _data(event: Event) -> dict[str, Any]:
+    """Return what is told: little, because the object itself can be read, as it is by then."""
     domain, _, _ = event.name.partition(".")
     object_id, _, _ = event.event_id.partition(".")
-    data = {f"{domain}_id": object_id, "amount": event.value, **event.properties}
-    content = {"type": event.name, "timestamp": rfc3339(event.occurred_at_ms), "data": data}
-    return msgspec.json.encode(content).decode()
+    return {f"{domain}_id": object_id, "amount": event.value, **event.properties}

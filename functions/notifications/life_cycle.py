@@ -10,8 +10,9 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from notifications import quiet_hours, recipients, templates
+from notifications import quiet_hours, recipients, templates, webhook_bodies
 from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.schema import (
     Attempt,
@@ -92,7 +93,7 @@ def attempted(
 
 def due_ms(notification: Notification, wanted_ms: int) -> int:
     """Return when a notification may be sent that is wanted to be sent then."""
-    if notification.quiet_hours is msgspec.UNSET:
+    if notification.quiet_hours is UNSET:
         return wanted_ms
     return quiet_hours.over_at_ms(notification.quiet_hours, wanted_ms)
 
@@ -112,7 +113,7 @@ def held_back(
 def ended(notification: Notification, status: Status) -> Notification:
     """Return the notification with nothing left to do."""
     return msgspec.structs.replace(
-        notification, status=status, claimable_at_ms=NEVER_MS, wake_ms=msgspec.UNSET
+        notification, status=status, claimable_at_ms=NEVER_MS, wake_ms=UNSET
     )
 
 
@@ -134,6 +135,11 @@ def _made(
     encoded = msgspec.json.encode(asked, order="deterministic")
     template = templates.find(asked.template)
     url = link(notification_id) if link and template.is_subscription else None
+    rendered = template.render(asked.variables, unsubscribe_url=url)
+    log: str | UnsetType = UNSET
+    if asked.channel == "webhook":
+        rendered = webhook_bodies.of_template(rendered, at_ms=now_ms)
+        log = webhook_bodies.log_key(asked.to, notification_id, at_ms=now_ms)
     return Notification(
         id=notification_id,
         tenant=tenant,
@@ -141,8 +147,9 @@ def _made(
         created_ms=now_ms,
         channel=asked.channel,
         to=asked.to,
-        rendered=template.render(asked.variables, unsubscribe_url=url),
-        unsubscribe_url=url or msgspec.UNSET,
+        rendered=rendered,
+        unsubscribe_url=url or UNSET,
+        log=log,
     )
 
 

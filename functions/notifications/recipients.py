@@ -19,17 +19,12 @@ Address = Annotated[
 SHAPES = {
     "email": (re.compile(EMAIL), "an e-mail address such as ada@example.com"),
     "sms": (re.compile(r"^\+[1-9][0-9]{6,14}" + END), "a phone number such as +4915112345678"),
+    "webhook": (re.compile("^we_[a-z2-7]{26}" + END), "the id of a webhook endpoint"),
 }
 
 
 def check(channel: str, to: str) -> None:
     """Raise InvalidRequest where `to` is no address of the channel."""
-    if channel not in SHAPES:
-        raise InvalidRequest(
-            f"Nothing is sent by this channel; give {' or '.join(SHAPES)}.",
-            code="channel_not_supported",
-            param="channel",
-        )
     shape, example = SHAPES[channel]
     if not shape.match(to):
         raise InvalidRequest(f"Give {example}.", param="to")

@@ -60,12 +60,16 @@ def insert_all(notifications: Sequence[Notification]) -> None:
             duplicates(error)
 
 
-def deliveries(endpoint_id: str, *, limit: int, after: Notification | None) -> list[Notification]:
+def deliveries(
+    tenant: str, endpoint_id: str, *, limit: int, after: Notification | None
+) -> list[Notification]:
     """Return up to `limit` deliveries to an endpoint, newest first, older than `after`."""
     end = f"{endpoint_id}0" if after is None else after.log  # "0" comes after "/"
     with store_errors():
         found = _notifications().find(
-            {"log": {"$gt": f"{endpoint_id}/", "$lt": end}}, sort=[("log", -1)], limit=limit
+            {"log": {"$gt": f"{endpoint_id}/", "$lt": end}, "tenant": tenant},
+            sort=[("log", -1)],
+            limit=limit,
         )
         return [msgspec.convert(document, Notification) for document in found]
 

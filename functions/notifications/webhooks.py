@@ -78,7 +78,7 @@ class WebhookChannel:
 
     def _attempt(self, notification: Notification, endpoint: Endpoint | None) -> Answer:
         if endpoint is None or endpoint.tenant != notification.tenant:
-            return Permanent(reason="The endpoint was deleted.")
+            return Permanent(reason="There is no such endpoint.")
         if endpoint.disabled_because:
             return Permanent(reason="The endpoint is disabled.")
         now_ms = self._now_ms()

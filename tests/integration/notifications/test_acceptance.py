@@ -131,7 +131,8 @@ def test_another_tenants_notification_is_not_found(create, function):
 @pytest.mark.parametrize(
     ("changes", "code", "param"),
     [
-        ({"channel": "webhook"}, "channel_not_supported", "channel"),
+        ({"channel": "webhook"}, "invalid_request", "to"),
+        ({"channel": "webhook", "to": "https://a.example/"}, "invalid_request", "to"),
         ({"channel": "sms"}, "invalid_request", "to"),
         ({"channel": "sms", "to": "+49 151 1"}, "invalid_request", "to"),
         ({"channel": "pigeon"}, "invalid_request", "channel"),

@@ -255,8 +255,39 @@ def test_what_was_to_be_sent_to_a_deleted_endpoint_fails(
         settle()
 
     shown = show(waiting["id"])
-    assert (shown["status"], shown["failure"]) == ("failed", "The endpoint was deleted.")
+    assert (shown["status"], shown["failure"]) == ("failed", "There is no such endpoint.")
     assert len(sink.deliveries) == 1
+
+
+def test_a_notification_by_webhook_goes_to_the_endpoint_it_names(make, create, settle, log, show):
+    with WebhookSink() as sink:
+        endpoint_id, secret = make(sink.url, events=["payment.failed"])
+        created = create("k", channel="webhook", to=endpoint_id)
+        settle()
+
+    [delivery] = sink.deliveries
+    assert created.status == 202
+    told = Webhook(secret).verify(delivery.body, dict(delivery.headers))
+    assert (told["type"], told["data"]) == (
+        "notification.welcome",
+        {"subject": "Welcome, Ada", "text": "Hello Ada,\n\nyour account is ready.\n"},
+    )
+    shown = show(created.body["id"])
+    assert (shown["status"], shown["template"]) == ("delivered", "welcome")
+    assert [each["id"] for each in log(endpoint_id).body["data"]] == [created.body["id"]]
+
+
+def test_a_notification_to_another_tenant_s_endpoint_is_not_sent(api, create, settle, show):
+    with WebhookSink() as sink:
+        made = api("POST", ROUTE, body={"url": sink.url}, tenant="somebody else")
+        created = create("k", channel="webhook", to=made.body["id"])
+        settle()
+        path = {"endpoint_id": made.body["id"]}
+        its_log = api("GET", DELIVERIES, path=path, tenant="somebody else").body["data"]
+
+    shown = show(created.body["id"])
+    assert (shown["status"], shown["failure"]) == ("failed", "There is no such endpoint.")
+    assert (sink.deliveries, its_log) == ([], [])
 
 
 def test_a_delivery_is_sent_again_by_hand(make, api, announce, settle, log):
