@@ -18,7 +18,7 @@ import redis
 
 from backend import redis_scripts
 from backend.errors import QueueUnavailable
-from backend.queues import Queue, connect, declare
+from backend.queues import Queue, connect
 from backend.settings import settings
 from local import pressure
 from local.gateway.output import FunctionOutput
@@ -27,6 +27,7 @@ from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
 from queue_workers import metrics, places
 from queue_workers.courtesy import Courtesy
+from queue_workers.declaring import declares
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
 from queue_workers.reserve import Reserve
@@ -239,23 +240,6 @@ def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -
     if mapping.window_s and longest_s > queue.visibility_timeout_s:
         return longest_s + WINDOW_MARGIN_S
     return queue.visibility_timeout_s
-
-
-def declares(template: Template) -> bool:
-    """Tell senders of the template's queues what those are like; False when Redis is away."""
-    try:
-        for queue in template.queues.values():
-            declare(
-                f"{QUEUE_URL}{queue.name}",
-                delay_s=queue.delay_s,
-                message_bytes_max=queue.message_bytes_max,
-                deduplicates_content=queue.deduplicates_content,
-                deduplicates_by_group=queue.deduplicates_by_group,
-            )
-    except QueueUnavailable as error:
-        log.warning("%s", error)
-        return False
-    return True
 
 
 def warn_of_eviction() -> None:

@@ -1,4 +1,5 @@
-"""Where the contract of queues is checked: Valkey, moto's SQS, or an SQS behind a socket."""
+"""Where the contract of queues is checked: Valkey, the SQS API in front of it, moto's SQS, or an
+SQS behind a socket."""
 
 import json
 import uuid
@@ -76,6 +77,23 @@ class OnValkey:
                 server.hset(f"{base}progress", id_, earlier)
             for key in server.keys(f"{base}sent:*"):
                 server.pexpire(key, max(0, server.pttl(key) - seconds * 1000))
+
+
+class OnLocalSqs(OnValkey):
+    """The same queues through the SQS API of this machine, as boto3 sees them."""
+
+    def __init__(self, url: str, endpoint: str, *, is_fifo: bool) -> None:
+        super().__init__(url, is_fifo=is_fifo)
+        sqs = boto3.client(
+            "sqs",
+            region_name=settings.aws_region,
+            endpoint_url=endpoint,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+        base_url = "http://sqs.local/000000000000/"
+        self.queue = SqsQueue(base_url + self.queue.name, sqs)
+        self.dead_letters = SqsQueue(base_url + self.dead_letters.name, sqs)
 
 
 class OnMoto:

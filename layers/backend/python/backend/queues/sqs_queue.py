@@ -46,10 +46,10 @@ _IN_FIELDS = {
 class SqsQueue:
     """Implements backend.queues.Queue. It connects at the first call, after any fork."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
         self.name = url.rstrip("/").rpartition("/")[2]
         self._url = url
-        self._client = _client()
+        self._client = client or _client()
 
     def send(
         self,
