@@ -145,7 +145,7 @@ class System:
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
                 *("--invoke-port", ports.invoke),
             ),
-            address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}/metrics"
+            address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
             f" http://127.0.0.1:{ports.invoke}",
             answers=lambda: all(map(listens, (ports.gateway, ports.console, ports.invoke))),
             port_settings=(

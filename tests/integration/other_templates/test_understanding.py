@@ -1,0 +1,118 @@
+"""What is said of a template before and while it is started: `explain`, refusals, warnings."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.other_templates.conftest import Elsewhere
+
+NODE = """
+  Painter:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ./
+      Handler: index.paint
+      Runtime: nodejs22.x
+      Events:
+        Paint: {Type: Api, Properties: {Path: /paintings, Method: POST}}
+  Table:
+    Type: AWS::DynamoDB::Table
+"""
+
+
+@pytest.fixture(scope="module")
+def orders(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+    return copied("orders")
+
+
+@pytest.fixture(scope="module")
+def painted(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+    """A template with a function that cannot run here, and a table that is not emulated."""
+    painted = copied("pets")
+    template = painted.folder / "template.yaml"
+    template.write_text(template.read_text().replace("\nOutputs:", f"{NODE}\nOutputs:"))
+    return painted
+
+
+def test_explain_says_what_was_understood_with_the_parameters_given(orders: Elsewhere):
+    shown = orders.run("explain", "--json", "--parameter", "Folder=/x", "--parameter", "Stage=live")
+    understood = json.loads(shown.stdout)
+
+    assert shown.returncode == 0, shown.stderr
+    assert [(route["method"], route["path"]) for route in understood["routes"]] == [
+        ("POST", "/orders"),
+        ("GET", "/orders/{id}"),
+    ]
+    keeper = next(each for each in understood["functions"] if each["function"] == "Keeper")
+    assert (keeper["handler"], keeper["timeout"]) == ("orders.keep", "2 s")
+    assert keeper["variables"] == ["FOLDER", "STAGE"]
+    assert [(queue["queue"], queue["dead letters"]) for queue in understood["queues"]] == [
+        ("orders-live", "OrdersDead"),
+        ("OrdersDead", None),
+        ("steps-live.fifo", None),
+    ]
+    assert [(each["queue"], each["batch"]) for each in understood["mappings"]] == [
+        ("orders-live", 5),
+        ("steps-live.fifo", 10),
+    ]
+    assert {each["row"][0] for each in understood["otherwise than on AWS"]} <= {*"1234"}
+
+
+def test_explain_shows_tables_of_what_there_is(orders: Elsewhere):
+    shown = orders.run("explain", "--parameter", "Folder=/x").stdout
+    lines = shown.splitlines()
+
+    assert lines[0] == str(orders.folder / "template.yaml")
+    assert "  POST    /orders       Taker" in lines
+    assert "schedules" not in lines
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "Keeper: Environment.Variables.FOLDER: known on AWS only, left out"),
+        (["--parameter", "Folder=/x", "--parameter", "Batch=11"], "'11' is above MaxValue 10"),
+        (["--parameter", "Folder="], "'' is below MinLength 1"),
+        (["--parameter", "Colour=red"], "Colour: is not declared; there are: Stage, Folder, Batch"),
+        (["--parameter", "Colour"], "'Colour' is no KEY=VALUE"),
+    ],
+)
+def test_parameters_that_are_missing_or_wrong_are_named(
+    orders: Elsewhere, options: list[str], sentence: str
+):
+    shown = orders.run("explain", *options)
+
+    assert sentence in shown.stdout + shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_a_broken_template_is_named_with_its_line(copied: Callable[[str], Elsewhere]):
+    broken = copied("orders")
+    template = broken.folder / "template.yaml"
+    template.write_text(template.read_text().replace("Globals:\n", "Globals:\n\tTimeout: 3\n"))
+    up = broken.run("up")
+
+    line = template.read_text().splitlines().index("\tTimeout: 3") + 1
+    assert up.returncode == 2
+    assert up.stderr.startswith(f"{template}:{line}: ")
+    assert up.stderr.count("\n") == 1
+
+
+def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(painted: Elsewhere):
+    up = painted.run("up")
+
+    template = painted.folder / "template.yaml"
+    line = template.read_text().splitlines().index("    Type: AWS::DynamoDB::Table") + 1
+    assert up.returncode == 2
+    assert up.stderr.startswith(f"{template}:{line}: Table: Type: AWS::DynamoDB::Table is not")
+
+
+def test_what_cannot_run_here_can_be_left_out_and_the_rest_runs(painted: Elsewhere):
+    up = painted.run("up", "--allow-unsupported")
+
+    assert up.returncode == 0, up.stderr
+    assert ": Table: Type: " in up.stderr
+    assert ": Painter: Runtime: nodejs22.x is not emulated" in up.stderr
+    assert painted.request("GET", "/pets/1") == (200, {"name": "Rex"})
+    assert painted.request("POST", "/paintings")[0] == 403
