@@ -14,6 +14,7 @@ from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL, REGION
 from local.wiring import BACKEND_LAYER
 
 BATCH_MAX = 10
+BATCH_BYTES_MAX = 1_048_576  # as much as one message
 WAIT_MAX_S = 20
 VISIBILITY_MAX_S = 43_200
 INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that receivers ask for
@@ -57,9 +58,10 @@ class Actions:
             "GetQueueAttributes": self._attributes,
             "GetQueueUrl": self._url,
             "ListQueues": self._list,
+            "PurgeQueue": self._purge,
             "ReceiveMessage": self._receive,
             "SendMessage": self._send,
-            "SendMessageBatch": self._batch_of(self._send),
+            "SendMessageBatch": self._send_batch,
         }
 
     def run(self, action: str, body: bytes) -> Json:
@@ -147,6 +149,18 @@ class Actions:
         self._connected(self._queue(asked)).delete([asked["ReceiptHandle"]])
         return {}
 
+    def _purge(self, asked: Json) -> Json:
+        queue = self._queue(asked)
+        if not self._connected(queue).purge():
+            sentence = f"Only one PurgeQueue operation on {queue.name} is allowed every 60 seconds."
+            raise Refused(
+                "AWS.SimpleQueueService.PurgeQueueInProgress",
+                sentence,
+                kind="PurgeQueueInProgress",
+                status=403,
+            )
+        return {}
+
     def _change_visibility(self, asked: Json) -> Json:
         after_s = _check("VisibilityTimeout", asked["VisibilityTimeout"], 0, VISIBILITY_MAX_S)
         self._connected(self._queue(asked)).release(asked["ReceiptHandle"], after_s=after_s)
@@ -169,6 +183,13 @@ class Actions:
             return {"Successful": successful, "Failed": failed}
 
         return run_all
+
+    def _send_batch(self, asked: Json) -> Json:
+        size = sum(len(entry["MessageBody"].encode()) for entry in _entries(asked))
+        if size > BATCH_BYTES_MAX:
+            sentence = f"Batch requests cannot be longer than {BATCH_BYTES_MAX} bytes."
+            raise _batch_error("BatchRequestTooLong", f"{sentence} You have sent {size} bytes.")
+        return self._batch_of(self._send)(asked)
 
     def _attributes(self, asked: Json) -> Json:
         queue = self._queue(asked)

@@ -83,6 +83,7 @@ def test_a_queue_tells_its_url_and_its_attributes(sqs):
     assert '"maxReceiveCount":3' in attributes["RedrivePolicy"]
 
 
+@pytest.mark.row("3.2")
 def test_a_batch_tells_what_failed_entry_by_entry(sqs):
     entries = [{"Id": "good", "MessageBody": "a"}, {"Id": "bad", "MessageBody": "\x00"}]
     answer = sqs.send_message_batch(QueueUrl=URL, Entries=entries)
@@ -91,7 +92,7 @@ def test_a_batch_tells_what_failed_entry_by_entry(sqs):
     assert [(each["Id"], each["SenderFault"]) for each in answer["Failed"]] == [("bad", True)]
 
 
-@pytest.mark.row("3.22")
+@pytest.mark.row("3.1", "3.2", "3.3", "3.22")
 @pytest.mark.parametrize(
     ("action", "asked", "code"),
     [
@@ -104,7 +105,17 @@ def test_a_batch_tells_what_failed_entry_by_entry(sqs):
             {"QueueUrl": URL, "Entries": [{"Id": str(i), "MessageBody": "a"} for i in range(11)]},
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
         ),
-        ("purge_queue", {"QueueUrl": URL}, "InvalidAction"),
+        (
+            "send_message_batch",
+            {"QueueUrl": URL, "Entries": [{"Id": "same", "MessageBody": "a"}] * 2},
+            "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        ),
+        (
+            "send_message_batch",
+            {"QueueUrl": URL, "Entries": [{"Id": i, "MessageBody": "a" * 600_000} for i in "ab"]},
+            "AWS.SimpleQueueService.BatchRequestTooLong",
+        ),
+        ("tag_queue", {"QueueUrl": URL, "Tags": {}}, "InvalidAction"),
     ],
 )
 def test_what_cannot_be_done_is_refused_as_sqs_words_it(sqs, action, asked, code):
@@ -112,6 +123,19 @@ def test_what_cannot_be_done_is_refused_as_sqs_words_it(sqs, action, asked, code
         getattr(sqs, action)(**asked)
 
     assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.row("3.21")
+def test_a_queue_is_purged_once_a_minute(sqs):
+    sqs.send_message(QueueUrl=URL, MessageBody="a")
+    sqs.purge_queue(QueueUrl=URL)
+    with pytest.raises(ClientError) as caught:
+        sqs.purge_queue(QueueUrl=URL)
+
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    code = caught.value.response["Error"]["Code"]
+    assert code == "AWS.SimpleQueueService.PurgeQueueInProgress"
+    assert "Messages" not in sqs.receive_message(QueueUrl=URL)
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b'{"QueueUrl": 7}', b"not json", b'{"QueueUrl"'])

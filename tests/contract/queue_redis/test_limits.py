@@ -152,3 +152,25 @@ def test_a_full_fifo_queue_refuses_the_whole_batch(valkey: str):
     queue.send_batch(["a", "b"], group="a")
 
     assert queue.depth().visible == 2
+
+
+@pytest.mark.row("3.21")
+@pytest.mark.parametrize("name", ["orders", "orders.fifo"])
+def test_a_purge_deletes_everything_once_a_minute(server: Server, valkey: str, name: str):
+    queue = RedisQueue(name, redis_url=valkey)
+    queue.declare(Traits(deduplicates_content=True))
+    queue.send_batch(["in flight", "visible"], group="a")
+    queue.receive(1)
+    purged = queue.purge()
+    after, again = queue.depth(), queue.purge()
+    queue.send("sent later", group="a")
+
+    assert purged
+    assert not again
+    assert (after.visible, after.delayed, after.in_flight) == (0, 0, 0)
+    assert [message.body for message in queue.receive()] == ["sent later"]
+    server.delete(f"queue:{name}:purged")
+    assert queue.purge()
+    kept = {"traits", "sequence", "purged"}
+    left = {key.rsplit(":", 1)[1] for key in server.keys("queue:*") if ":sent:" not in key}
+    assert left <= kept

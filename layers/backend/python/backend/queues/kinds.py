@@ -22,6 +22,7 @@ class Kind:
     delete: Script
     release: Script
     move: Script
+    purge: Script
     fields: int  # of each message that is received
 
 
@@ -37,6 +38,7 @@ STANDARD = Kind(
     delete=Script(_SCRIPTS / "delete.lua"),
     release=Script(_SCRIPTS / "release.lua"),
     move=Script(_SCRIPTS / "move.lua", _MOVING),
+    purge=Script(_SCRIPTS / "purge.lua"),
     fields=5,
 )
 FIFO = Kind(
@@ -48,6 +50,7 @@ FIFO = Kind(
     delete=Script(_SCRIPTS / "fifo_delete.lua", _FIFO),
     release=Script(_SCRIPTS / "fifo_release.lua", _FIFO),
     move=Script(_SCRIPTS / "fifo_move.lua", _FIFO + _MOVING),
+    purge=Script(_SCRIPTS / "fifo_purge.lua", _FIFO),
     fields=6,
 )
 MOVE_START = Script(_SCRIPTS / "move_start.lua")

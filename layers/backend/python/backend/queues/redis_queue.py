@@ -32,6 +32,7 @@ LOOK_AGAIN_S = 5.0  # longest sleep: what a killed receiver held comes back with
 WAIT_ANSWER_S = LOOK_AGAIN_S + 1.0  # a waiting call is answered when its time is over, not before
 OVER_LIMIT = -2  # what receive.lua answers with too many in flight
 REMEMBERED_MS = 300_000  # SQS's five minutes of deduplication
+PURGED_AGAIN_MS = 60_000  # SQS's pause between two purges
 TRAITS_KNOWN_S = 60.0  # a change of attributes takes SQS as long
 TRAITS_MISSING_S = 1.0  # whoever declares them may only just be starting
 
@@ -159,6 +160,11 @@ class RedisQueue:
             in_flight=in_flight,
             oldest_age_s=oldest_age_ms / 1000,
         )
+
+    def purge(self) -> bool:
+        """Delete every message; False, and nothing deleted, within a minute of the last time."""
+        names = [*self._keys, *keys(self.name, ("purged",))]
+        return bool(self._run(self._kind.purge, names, PURGED_AGAIN_MS))
 
     def declare(self, traits: Traits) -> None:
         """Tell all senders what the queue is like; they know within a minute."""
