@@ -299,14 +299,11 @@ class Connection(asyncio.Protocol):
         if self._is_advancing:
             return
         self._is_advancing = True
-        while self._ready and self._in_hand is None and not self._is_held_up():
+        while self._ready and self._in_hand is None and not (self._is_closing or self._is_unread):
             self._hand_over(self._ready.popleft())
         self._is_advancing = False
         if self._in_hand is None and self._refused is not None and not self._is_closing:
             self._answer_refused(self._refused)
-
-    def _is_held_up(self) -> bool:
-        return self._is_closing or self._is_unread
 
     def _hand_over(self, request: Request) -> None:
         self._in_hand = request
