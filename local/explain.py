@@ -10,6 +10,7 @@ from local.differences import differences
 from local.template import Function, Template
 
 Row = dict[str, Any]
+PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def show(options: argparse.Namespace) -> int:
@@ -66,6 +67,7 @@ def _function(function: Function) -> Row:
     return {
         "function": function.logical_id,
         "handler": function.handler,
+        "runtime": function.runtime,
         "code": str(function.code_uri),
         "layers": len(function.layers),
         "timeout": f"{function.timeout_s} s",
@@ -141,11 +143,17 @@ def _otherwise(template: Template) -> list[Row]:
         sections.append("3.")
     if template.mappings:
         sections.append("4.")
-    return [
+    found: list[Row] = [
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()
         if each.row.startswith(tuple(sections))
     ]
+    runtimes = {each.runtime for each in template.functions.values()}
+    others = sorted(each for each in runtimes - {PYTHON} if each.startswith("python"))
+    if others:
+        here = f"functions of {', '.join(others)} run on {PYTHON}"
+        found.insert(0, {"row": None, "kind": "differs", "here": here})
+    return found
 
 
 def _table(rows: list[Row]) -> list[str]:

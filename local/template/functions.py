@@ -24,7 +24,8 @@ def read_layers(resources: Resources) -> Layers:
 
 def read_function(resources: Resources, name: str, block: Properties, layers: Layers) -> Function:
     """One function, of the properties that are not its events."""
-    runs_python = _runs_python(block)
+    runtime = _runtime(block)
+    runs_python = runtime.startswith("python3.")
     handler = block.text("Handler")
     if runs_python and not _HANDLER.fullmatch(handler):
         raise block.error("Handler", f"{handler!r} is no module.function; correct it")
@@ -33,6 +34,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         logical_id=name,
         name=block.text("FunctionName", name),
         handler=handler,
+        runtime=runtime,
         code_uri=resources.directory(block, "CodeUri", "."),
         layers=_layers_of(block, layers),
         timeout_s=block.integer("Timeout", 3, lowest=1, highest=900),
@@ -58,15 +60,15 @@ def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
     return read_asynchronous(block, {"SQS": queues.get, "Lambda": functions.get})
 
 
-def _runs_python(block: Properties) -> bool:
-    """Whether the handler is Python, rather than what a custom runtime makes of it."""
+def _runtime(block: Properties) -> str:
+    """Python, or a custom runtime, which makes of the handler what it likes."""
     if block.text("PackageType", "Zip") != "Zip":
         raise block.not_emulated("PackageType", "images are not emulated; use Zip")
     runtime = block.text("Runtime")
     if not runtime.startswith(("python3.", "provided.")):
         sentence = f"{runtime} is not emulated; python3.x and custom runtimes (provided.x) run here"
         raise block.not_emulated("Runtime", sentence)
-    return runtime.startswith("python3.")
+    return runtime
 
 
 def _here(resources: Resources, name: str) -> tuple[int, int | None, str]:

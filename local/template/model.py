@@ -68,6 +68,7 @@ class Function:
     environment: ReadOnlyDict[str, str]  # without the variables whose value only AWS knows
     reserved_concurrency: int | None
     environments: int  # processes on this machine, from Metadata.Spillway.Environments
+    runtime: str = ""  # as declared; what runs is the Python that everything here has
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
     asynchronous: Asynchronous = Asynchronous()
     runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours

@@ -91,7 +91,7 @@ def test_a_layer_that_sam_builds_brings_its_folder_and_a_packed_one_its_site_pac
 
 
 OTHER_KINDS = [
-    ("Runtime: nodejs22.x", "Runtime", "only python3.x runs here"),
+    ("Runtime: nodejs22.x", "Runtime", "python3.x and custom runtimes"),
     ("PackageType: Image", "PackageType", "images are not emulated"),
 ]
 

@@ -50,7 +50,7 @@ def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, prop
     ("resources", "place", "sentence"),
     [
         (FUNCTION.replace("app.pages", "pages"), "Pages: Handler", "is no module.function"),
-        (FUNCTION.replace("python3.13", "nodejs22.x"), "Pages: Runtime", "only python3.x"),
+        (FUNCTION.replace("python3.13", "nodejs22.x"), "Pages: Runtime", "python3.x and custom"),
         (FUNCTION.replace("CodeUri: .", "CodeUri: nowhere"), "Pages: CodeUri", "no directory"),
         (FUNCTION.replace("      Handler: app.pages\n", ""), "Pages: Handler", "is missing"),
         (property_of_function("Timeout: 0"), "Pages: Timeout", "1 to 900"),
