@@ -80,7 +80,7 @@ def count(
     for together in _in_parts(messages):
         events: dict[tuple[str, str], StoredEvent] = {}
         for message, sent_at_ms in together:
-            for event in _stored(message, sent_at_ms):
+            for event in _stored(message, sent_at_ms, now_ms):
                 if event.occurred_at_ms < now_ms - AGE_MAX_MS:
                     logger.warning("event too old to be counted", extra={"event_id": event.id})
                     continue
@@ -118,7 +118,7 @@ def _in_parts(messages: Iterable[Sent]) -> Iterator[list[Sent]]:
         yield part
 
 
-def _stored(message: EventMessage, sent_at_ms: int) -> Iterator[StoredEvent]:
+def _stored(message: EventMessage, sent_at_ms: int, now_ms: int) -> Iterator[StoredEvent]:
     digest = hashlib.blake2b(msgspec.json.encode(message), digest_size=12).digest()
     own = base64.urlsafe_b64encode(digest).decode()
     for event in message.events:
@@ -127,7 +127,7 @@ def _stored(message: EventMessage, sent_at_ms: int) -> Iterator[StoredEvent]:
             own=own,
             slot=sent_at_ms // SLOT_MS % SLOTS,
             at=moment(event.occurred_at_ms // MINUTE_MS * MINUTE_MS),
-            received_at_ms=sent_at_ms,
+            stored_at_ms=now_ms,
             tenant=message.tenant,
             name=event.name,
             occurred_at_ms=event.occurred_at_ms,

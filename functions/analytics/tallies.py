@@ -40,7 +40,7 @@ class StoredEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     own: str  # digest of the message that brought it first, and alone counts it
     slot: int  # which of the buckets of its minute it counts in
     at: datetime  # start of its minute; its life in the store begins here
-    received_at_ms: int
+    stored_at_ms: int  # from then on it waits for being added to its bucket
     tenant: str
     name: str
     occurred_at_ms: int

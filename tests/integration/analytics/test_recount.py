@@ -1,8 +1,21 @@
 """Counting again from raw events: it finds every difference, and none where there is none."""
 
+import json
+from pathlib import Path
+
 import pytest
+import yaml
 
 from tests.integration.analytics.events import NOW, event
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's tags as nothing."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+TEMPLATE = yaml.load((Path(__file__).parents[3] / "template.yaml").read_text(), _Loader)
+ALARM = TEMPLATE["Resources"]["EventCountAlarm"]["Properties"]
 
 
 @pytest.fixture
@@ -69,15 +82,27 @@ def test_an_event_whose_message_is_still_to_come_is_pending_and_then_a_differenc
     killed_at(b"analytics_buckets", "analytics.app.worker", messages([event("a", 1)]))
     just_now = recount()
     database["analytics_events"].update_one(
-        {"tenant": tenant}, {"$inc": {"received_at_ms": -300_001}}
+        {"tenant": tenant}, {"$inc": {"stored_at_ms": -300_001}}
     )
 
     assert just_now == []
     assert recount() == ["it lacks events"]
 
 
-def test_a_scheduled_run_counts_some_minutes_and_tells_how_many(counted, function):
+def test_a_scheduled_run_counts_one_minute_again(counted, function):
     report = function("analytics.app.recounter").invoke({})
 
-    assert report["minutes"] == 2
+    assert report["minutes"] == 1
     assert report["events"] > 0
+
+
+def test_a_difference_is_the_metric_that_the_alarm_watches(counted, start, database, tenant, capfd):
+    database["analytics_buckets"].update_one({"tenant": tenant}, {"$inc": {"count": 1}})
+    start("analytics.app.recounter").invoke({"all": True})
+    errors = capfd.readouterr().err.splitlines()
+    [emitted] = [json.loads(each) for each in errors if each.startswith('{"_aws"')]
+
+    assert emitted[ALARM["MetricName"]] >= 1
+    assert emitted["_aws"]["CloudWatchMetrics"][0]["Namespace"] == ALARM["Namespace"]
+    [dimension] = ALARM["Dimensions"]
+    assert emitted[dimension["Name"]] == dimension["Value"]

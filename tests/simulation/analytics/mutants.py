@@ -75,8 +75,8 @@ def an_event_counted_only_when_it_is_new() -> Iterator[None]:
 def a_message_known_by_when_it_was_sent() -> Iterator[None]:
     """What is redriven from the dead-letter queue then is another message."""
 
-    def mutant(message: EventMessage, sent_at_ms: int) -> Iterator[StoredEvent]:
-        for event in stored(message, sent_at_ms):
+    def mutant(message: EventMessage, sent_at_ms: int, now_ms: int) -> Iterator[StoredEvent]:
+        for event in stored(message, sent_at_ms, now_ms):
             yield replace(event, own=f"{event.own}{sent_at_ms}")
 
     stored = service._stored
