@@ -78,7 +78,8 @@ def _answer(call: Callable[[], Any]) -> Answer:
     try:
         return Accepted(reference=call()["MessageId"])
     except ClientError as error:
-        code, reason = error.response["Error"]["Code"], str(error)
+        code = error.response["Error"]["Code"]
+        reason = f"{code}: {error.response['Error'].get('Message', '')}"
         return Permanent(reason=reason) if code in NEVER_TAKEN else RetryAfter(reason=reason)
     except BotoCoreError as error:
         return RetryAfter(reason=f"AWS does not answer: {error}")

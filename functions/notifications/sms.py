@@ -38,6 +38,10 @@ class SmsPoster:
         """Post one text message for each notification and return what became of each."""
         return one_by_one(batch, self._send)
 
+    def close(self) -> None:
+        """Close the connection; the next message opens it again."""
+        self._connection.close()
+
     def _send(self, notification: Notification) -> Answer:
         body = msgspec.json.encode(
             {"id": notification.id, "to": notification.to, "text": notification.rendered.text}
@@ -45,7 +49,7 @@ class SmsPoster:
         try:
             status = self._post(body)
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
+            self.close()
             return RetryAfter(reason=f"No answer: {error or type(error).__name__}.")
         if 200 <= status < 300:
             return Accepted(code=status, reference=notification.id)
@@ -59,5 +63,5 @@ class SmsPoster:
         response = self._connection.getresponse()
         response.read(ANSWER_BYTES_MAX)
         if not response.isclosed():
-            self._connection.close()
+            self.close()
         return response.status
