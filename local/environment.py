@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from local import frames
+from local import frames, function_logging
 from local.template import Function
 
 Handler = Callable[[Any, "Context"], Any]
@@ -36,6 +36,8 @@ SHORTEST_TIMER_S = 0.000_001  # zero would switch the timer off
 
 class Fault(Exception):
     """A failure that Lambda names itself, such as Runtime.MarshalError."""
+
+    is_logged = False  # by whoever raised it
 
     def __init__(self, error_type: str, message: str, stack_trace: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -216,6 +218,7 @@ class Environment:
         remaining_s = deadline_ms / 1000 - time.time()
         signal.setitimer(signal.ITIMER_REAL, max(remaining_s, SHORTEST_TIMER_S))
         set_trace(invocation.get("trace") or "")
+        function_logging.request_id = request_id
         answer: dict[str, Any] = {"id": request_id}
         started = time.perf_counter()
         try:
@@ -226,7 +229,8 @@ class Environment:
             answer["result"] = orjson.Fragment(result)
         except Exception as error:
             answer["error"] = describe(error, request_id)
-            log_error(answer["error"])
+            if not (isinstance(error, Fault) and error.is_logged):
+                self._output.write(log_text(answer["error"]))
         answer["duration_ms"] = round((time.perf_counter() - started) * 1000, 3)
         answer["stdout"] = self._output.take()
         answer["max_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -306,9 +310,11 @@ def log(line: str) -> None:
     sys.stderr.flush()
 
 
-def log_error(error: dict[str, Any]) -> None:
+def log_text(error: dict[str, Any]) -> str:
+    """Return Lambda's words for an error object in the function's log."""
+    head = f"[ERROR] {error['errorType']}: {error['errorMessage']}\n"
     trace = "".join(error["stackTrace"])
-    log(f"[ERROR] {error['errorType']}: {error['errorMessage']} {error['requestId']}\n{trace}")
+    return f"{head}Traceback (most recent call last):\n{trace.rstrip()}\n" if trace else head
 
 
 def become(run: Callable[[], None]) -> NoReturn:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from local import arguments, frames, handler
+from local import arguments, frames, function_logging, handler
 from local.changes import ImportedFiles
 from local.environment import CapturedOutput, Environment, Fault, Handler, become, log
 from local.parent_death import signal_on_parent_death
@@ -112,6 +112,7 @@ class Host:
     def _initialise(self) -> Handler:
         """Import the handler, or stand in for one that cannot be imported."""
         sys.stdout = self.output
+        function_logging.set_up(self.output)
         handler.prepare(self.function, self.state)
         if self.function.runtime_client:
             return handler.failing_handler(NOT_IMPORTED)  # each environment starts its client

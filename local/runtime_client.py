@@ -84,7 +84,9 @@ class RuntimeClient:
             raise SystemExit(self._client.returncode)
         self._is_idle = True
         if ended.how == "error":
-            raise _fault(*ended)
+            fault = _fault(*ended)
+            fault.is_logged = True  # by the client, as it thinks right
+            raise fault
         return ended.body
 
     def _headers(self, context: Context) -> dict[str, str]:

@@ -35,9 +35,6 @@ class FunctionOutput:
         """
         printed = answer.get("stdout")
         text = self._without_metrics(printed) if printed else ""
-        error = answer.get("error")
-        if error is not None:
-            text += _error_text(error)
         duration_ms = answer.get("duration_ms", 0.0)
         init = "" if init_ms is None else f"Init Duration: {init_ms:.2f} ms\t"
         block = (
@@ -70,10 +67,3 @@ class FunctionOutput:
     def _without_metrics(self, printed: str) -> str:
         lines = [line for line in printed.splitlines() if line and not self._metrics.take(line)]
         return "\n".join([*lines, ""])
-
-
-def _error_text(error: Mapping[str, Any]) -> str:
-    """Return Lambda's words for a handler that raised."""
-    head = f"[ERROR] {error.get('errorType')}: {error.get('errorMessage')}\n"
-    frames = error.get("stackTrace")
-    return f"{head}Traceback (most recent call last):\n{''.join(frames)}" if frames else head

@@ -8,6 +8,7 @@ from tests.conftest import wait_until
 from tests.integration.host.invoker import Invoker, Peer
 
 
+@pytest.mark.row("2.8")
 def test_a_handler_that_runs_past_its_deadline_is_killed_and_replaced(invoker: Invoker, peer: Peer):
     started = time.monotonic()
     peer.ask("hang", within_s=0.2)
@@ -38,6 +39,7 @@ def test_an_environment_outlives_the_deadline_of_an_event_it_has_answered(peer: 
     assert peer.invoke("pid")["result"]["served"] == 2
 
 
+@pytest.mark.row("2.10")
 def test_an_environment_that_exits_is_replaced_and_its_successor_starts_afresh(
     invoker: Invoker, peer: Peer
 ):

@@ -32,6 +32,17 @@ def test_an_event_that_arrived_with_the_signal_is_still_served(invoker: Invoker,
     assert peer.receive()["result"]["pid"] == peer.hello["pid"]
 
 
+@pytest.mark.row("2.17")
+def test_a_handler_is_not_told_of_the_end_and_can_flush_nothing(invoker: Invoker, peer: Peer):
+    flushed = invoker.folder / "flushed"
+    peer.invoke("flush_at_exit", file=str(flushed))
+
+    invoker.hosts[0].send_signal(signal.SIGTERM)
+
+    assert invoker.hosts[0].wait(timeout=5) == 0
+    assert not flushed.exists()
+
+
 def test_environments_end_when_their_host_is_killed(invoker: Invoker, peer: Peer):
     invoker.hosts[0].kill()
 

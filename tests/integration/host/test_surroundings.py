@@ -3,10 +3,12 @@
 import os
 
 import psutil
+import pytest
 
 from tests.integration.host.invoker import Invoker, Peer
 
 
+@pytest.mark.row("2.4")
 def test_environments_share_one_import_and_a_layer_is_on_the_path(invoker: Invoker):
     host = invoker.start(environments=2)
     results = [invoker.accept().invoke("pid")["result"] for _ in range(2)]
@@ -31,6 +33,7 @@ def test_an_environment_steps_back_behind_the_servers_it_calls(peer: Peer):
     assert psutil.Process(peer.hello["pid"]).nice() == min(19, os.nice(0) + 10)
 
 
+@pytest.mark.row("2.15")
 def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
     names = [
         "GREETING",
@@ -54,6 +57,7 @@ def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
     }
 
 
+@pytest.mark.row("2.14")
 def test_the_context_is_lambdas(peer: Peer):
     context = peer.invoke("context", within_s=10)["result"]
 
@@ -67,14 +71,17 @@ def test_the_context_is_lambdas(peer: Peer):
     }
 
 
+@pytest.mark.row("2.14")
 def test_the_remaining_time_is_never_negative(peer: Peer):
     assert peer.invoke("late_remaining", within_s=0.3)["result"] == 0
 
 
+@pytest.mark.row("2.5")
 def test_a_handler_may_open_as_many_files_as_on_lambda(peer: Peer):
     assert peer.invoke("open_files")["result"] == 1024
 
 
+@pytest.mark.row("2.9", "2.18")
 def test_the_temporary_directory_outlives_the_process(invoker: Invoker):
     invoker.start(environments=2)
     first, other = invoker.accept(), invoker.accept()

@@ -34,13 +34,15 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 @pytest.fixture(scope="module")
-def client(gateway: GatewayProcess) -> Any:
-    return client_of(gateway)
+def client(gateway: GatewayProcess) -> Iterator[Any]:
+    with client_of(gateway) as client:
+        yield client
 
 
-def client_of(gateway: GatewayProcess) -> Any:
+@contextmanager
+def client_of(gateway: GatewayProcess) -> Iterator[Any]:
     """boto3's client, which tells what it was answered instead of asking again."""
-    return boto3.client(
+    client = boto3.client(
         "lambda",
         endpoint_url=f"http://127.0.0.1:{gateway.invoke_port}",
         region_name="us-east-1",
@@ -48,3 +50,7 @@ def client_of(gateway: GatewayProcess) -> Any:
         aws_secret_access_key="local",
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
     )
+    try:
+        yield client
+    finally:
+        client.close()

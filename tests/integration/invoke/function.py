@@ -38,6 +38,9 @@ Resources:
         DestinationConfig:
           OnSuccess: {Type: Lambda, Destination: !GetAtt Witness.Arn}
           OnFailure: {Type: SQS, Destination: !GetAtt Failures.Arn}
+  Twice:
+    Type: AWS::Serverless::Function
+    Properties: {EventInvokeConfig: {MaximumRetryAttempts: 1}}
   Once:
     Type: AWS::Serverless::Function
     Properties: {EventInvokeConfig: {MaximumRetryAttempts: 0}}

@@ -34,10 +34,8 @@ def end_of(client: Any, function: str, **event: Any) -> Any:
     ("event", "kind"),
     [
         ({"do": "nonsense"}, "Runtime.MarshalError"),
-        ({"do": "leave"}, "Runtime.ExitError"),
-        ({"do": "crash"}, "Runtime.ExitError"),
         ({"do": "close_all"}, "Runtime.ExitError"),
-        ({"do": "sleep", "s": 60}, "Sandbox.Timedout"),
+        ({"do": "flood", "mb": 1_000_000}, "Sandbox.Timedout"),
         ({"do": "hang_disarmed"}, "Sandbox.Timedout"),
     ],
 )
@@ -48,17 +46,13 @@ def test_a_function_that_breaks_is_told_so_and_serves_the_next_event(
     assert invoke(client, "Do", again=1) == {"again": 1}
 
 
-def test_a_function_that_prints_a_gigabyte_ends_as_any_other(client: Any):
-    assert end_of(client, "Two", do="flood", mb=1024) is None
-
-
 def test_a_function_that_uses_more_memory_than_it_has_is_ended(
     client: Any, gateway: GatewayProcess
 ):
     error = end_of(client, "Plain", do="eat", mb=300)
 
     assert error["errorType"] == "Runtime.ExitError"
-    assert "is out of memory: 3" in (gateway.state / "logs" / "Plain.log").read_text()
+    assert "is out of memory: " in (gateway.state / "logs" / "Plain.log").read_text()
 
 
 def test_a_copy_that_a_handler_forks_of_itself_answers_nothing_and_ends(

@@ -38,7 +38,7 @@ Resources:
     Properties: {Runtime: provided.al2023, Handler: anything}
 """
 HANDLER = """
-import decimal, os, time
+import decimal, logging, os, time
 
 served = 0
 
@@ -52,6 +52,8 @@ def count(event, context):
 
 def say(event, context):
     print("said", event["word"])
+    logging.getLogger("shop").warning("low on %s", event["word"])
+    logging.getLogger("shop").info("not said")
 
 def fail(event, context):
     raise ValueError("no such thing")
@@ -212,16 +214,12 @@ def test_the_log_is_the_same_but_for_times_and_memory(client: Any):
             FunctionName=function, LogType="Tail", Payload=b'{"do": "say", "word": "hello"}'
         )
         text = base64.b64decode(given["LogResult"]).decode()
-        logs.append(
-            re.sub(
-                r"[0-9.]+ (ms|MB)",
-                r"N \1",
-                text.replace(given["ResponseMetadata"]["RequestId"], "ID"),
-            )
-        )
+        text = text.replace(given["ResponseMetadata"]["RequestId"], "ID")
+        text = re.sub(r"[0-9.]+ (ms|MB)", r"N \1", text)
+        logs.append(re.sub(r"\d{4}-\d\d-\d\dT[0-9:]{8}\.\d{3}Z", "TIME", text))
 
     assert logs[0] == logs[1]
-    assert "said hello\n" in logs[0]
+    assert "said hello\n[WARNING]\tTIME\tID\tlow on hello\nEND" in logs[0]
 
 
 @pytest.mark.row("2.22")
