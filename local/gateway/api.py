@@ -88,7 +88,7 @@ class _Targets:
                 authorizer=self._authorizers[route.authorizer] if route.authorizer else None,
                 keys=self._keys if route.needs_key else None,
                 # A REST API's ANY is seven methods with a bucket each, an HTTP API's one route.
-                bucket=self._bucket(route.path, route.method if is_rest else declared(route)),
+                bucket=self._bucket(route.path, route.method if is_rest else _declared(route)),
                 meter=self._metrics.route(route.function, route.path, route.method),
                 patience_s=route.timeout_ms / 1000,
                 payload=route.payload,
@@ -134,6 +134,6 @@ class _Targets:
         return make(authorizer, self._pools[authorizer.function], self._api.variables)
 
 
-def declared(route: Route) -> str:
+def _declared(route: Route) -> str:
     """The method of a route's key, which for ANY stands for all."""
     return route.key.rpartition(" ")[0] or "ANY"

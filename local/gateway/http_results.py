@@ -30,8 +30,7 @@ def read_http_result(result: Any, payload: str) -> tuple[int, Pairs, bytes]:
     """
     if payload == "2.0" and not (isinstance(result, dict) and "statusCode" in result):
         # Written as the runtime does, which is what API Gateway hands on.
-        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
-        return 200, [("content-type", "application/json")], _sized(text.encode())
+        return 200, [("content-type", "application/json")], _text(result)
     if not isinstance(result, dict) or "statusCode" not in result:
         raise MalformedResponse("the handler returned no object with a statusCode")
     status = status_of(result["statusCode"])
@@ -46,14 +45,12 @@ def _pairs(result: dict[str, Any], payload: str) -> Pairs:
     headers = _object(result.get("headers"))
     found = [(name_of(name), value_of(value)) for name, value in headers.items()]
     if payload == "2.0":
-        found += [("set-cookie", value_of(cookie)) for cookie in result.get("cookies") or []]
+        found += [("set-cookie", value_of(cookie)) for cookie in _list(result.get("cookies"))]
     else:
         many = _object(result.get("multiValueHeaders"))
         found = [pair for pair in found if pair[0] not in many]
         for name, values in many.items():
-            if not isinstance(values, list):
-                raise MalformedResponse("a value in multiValueHeaders is no list")
-            found += [(name_of(name), value_of(value)) for value in values]
+            found += [(name_of(name), value_of(value)) for value in _list(values)]
     return [pair for pair in found if pair[0].lower() not in _DROPPED]
 
 
@@ -65,20 +62,30 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MalformedResponse("cookies, and values in multiValueHeaders, are lists")
+    return value
+
+
 def _body(result: dict[str, Any]) -> bytes:
     body = result.get("body")
     if body is None:
         return b""
-    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     if result.get("isBase64Encoded") is not True:
-        return _sized(text.encode("utf-8", "surrogatepass"))
+        return _text(body)
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
         raise MalformedResponse("body is not base64") from error
 
 
-def _sized(body: bytes) -> bytes:
-    if len(body) > RESPONSE_MAX_BYTES:
+def _text(value: Any) -> bytes:
+    """A text as it is, anything else as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    content = text.encode("utf-8", "surrogatepass")
+    if len(content) > RESPONSE_MAX_BYTES:
         raise MalformedResponse(f"body is over {RESPONSE_MAX_BYTES} bytes")
-    return body
+    return content

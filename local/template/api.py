@@ -52,9 +52,9 @@ def read_api(
     auth = properties.block("Auth")
     authorizers, default = read_authorizers(auth, functions_by_arn, read_rest_authorizer)
     cors = read_rest_cors(properties)
-    needs_key = auth.take("ApiKeyRequired", False) is True
-    with_key = auth.take("AddApiKeyRequiredToCorsPreflight", True) is True
-    with_authorizer = auth.take("AddDefaultAuthorizerToCorsPreflight", True) is True
+    needs_key = auth.flag("ApiKeyRequired", False)
+    with_key = auth.flag("AddApiKeyRequiredToCorsPreflight", True)
+    with_authorizer = auth.flag("AddDefaultAuthorizerToCorsPreflight", True)
     api = Api(
         kind="REST",
         stage=stage_name(properties),
@@ -173,7 +173,7 @@ def _throttle(block: Properties) -> Throttle | None:
     has_limit = "ThrottlingRateLimit" in block or "ThrottlingBurstLimit" in block
     rate_per_s = block.decimal("ThrottlingRateLimit", RATE_DEFAULT_PER_S)
     burst = block.integer("ThrottlingBurstLimit", BURST_DEFAULT, lowest=0, highest=BURST_MAX)
-    if block.take("CachingEnabled", False) is True:
+    if block.flag("CachingEnabled", False):
         block.refuse("CachingEnabled", "the response cache is not emulated; switch it off")
     block.finish(support.METHOD_SETTINGS_WITHOUT_EFFECT)
     if not has_limit:

@@ -61,7 +61,7 @@ def _key(block: Properties) -> ApiKey:
     shortest, longest = KEY_CHARS
     if not shortest <= len(value) <= longest:
         raise block.error("Value", f"has to have {shortest} to {longest} characters")
-    is_enabled = block.take("Enabled", False) is True
+    is_enabled = block.flag("Enabled", False)
     block.finish()
     return ApiKey(id=block.resource, value=value, is_enabled=is_enabled)
 

@@ -72,7 +72,7 @@ def read_http_authorizer(
         return _jwt(name, block)
     function = _function(block, functions_by_arn)
     payload = block.text("AuthorizerPayloadFormatVersion")
-    is_simple = block.take("EnableSimpleResponses", False) is True
+    is_simple = block.flag("EnableSimpleResponses", False)
     if payload not in ("1.0", "2.0") or (is_simple and payload == "1.0"):
         sentence = "has to be 1.0, or 2.0 as simple responses need it"
         raise block.error("AuthorizerPayloadFormatVersion", sentence)

@@ -21,7 +21,7 @@ def read_rest_cors(properties: Properties) -> dict[str, str]:
         if name in block:
             header = f"Access-Control-{'-'.join(_words(name))}"
             headers[header] = _quoted(block, name)
-    if block.take("AllowCredentials", False) is True:
+    if block.flag("AllowCredentials", False):
         headers["Access-Control-Allow-Credentials"] = "true"
     block.finish()
     return headers
@@ -60,7 +60,7 @@ def read_http_cors(properties: Properties) -> Cors | None:
         headers=_texts(block, "AllowHeaders"),
         expose_headers=_texts(block, "ExposeHeaders"),
         max_age_s=block.optional_integer("MaxAge", lowest=-1, highest=86_400),
-        credentials=block.take("AllowCredentials", False) is True,
+        credentials=block.flag("AllowCredentials", False),
     )
     if cors.credentials and "*" in cors.origins:
         raise block.error("AllowCredentials", "needs origins by name; replace * in AllowOrigins")

@@ -86,6 +86,13 @@ class Properties:
             raise self.error(name, f"has to be text, not {value!r}")
         return str(value)
 
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false; a parameter's value is a text."""
+        value = self.take(name, default)
+        if str(value).lower() not in ("true", "false"):
+            raise self.error(name, f"has to be true or false, not {value!r}")
+        return str(value).lower() == "true"
+
     def integer(self, name: str, default: int, *, lowest: int, highest: int) -> int:
         """A whole number within AWS's own limits."""
         value = self.take(name, default)

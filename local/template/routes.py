@@ -31,7 +31,7 @@ def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaul
     path, method = _path(event), _method(event)
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
-    needs_key = auth.take("ApiKeyRequired", defaults.needs_key) is True
+    needs_key = auth.flag("ApiKeyRequired", defaults.needs_key)
     auth.finish(support.AUTH_PROPERTIES_WITHOUT_EFFECT)
     route = Route(
         method=method,
