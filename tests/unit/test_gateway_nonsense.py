@@ -29,7 +29,7 @@ values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=6)
     ),
-    max_leaves=12,
+    max_leaves=6,
 )
 results = values | st.fixed_dictionaries(
     {}, optional={name: values for name in NAMES if name != "statusCode"} | {"statusCode": scalars}
@@ -37,7 +37,7 @@ results = values | st.fixed_dictionaries(
 
 
 @pytest.mark.row("1.22", "1.72")
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(result=results)
 def test_any_result_is_a_response_or_malformed(result):
     for read in (
@@ -60,7 +60,7 @@ def with_lines(status: int, pairs: Any, body: bytes) -> tuple[int, str, bytes]:
 
 
 @pytest.mark.row("1.55", "1.77")
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(result=results)
 def test_any_answer_of_an_authorizer_is_a_policy_or_none(result):
     for read in (read_policy, lambda one: read_policy(one, as_text=False), read_simple):
