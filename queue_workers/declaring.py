@@ -1,19 +1,35 @@
 """What senders on Redis have to know of a template's queues, which only the template says."""
 
-import logging
+import time
+from dataclasses import dataclass
 
 from backend.errors import QueueUnavailable
 from backend.queues import declare
 from local.template import Template
 from local.template.intrinsics import QUEUE_URL
 
-log = logging.getLogger(__name__)
+EVERY_S = 60.0  # a Redis that was emptied knows again within it, as senders do
 
 
-def declares(template: Template) -> bool:
-    """Tell senders of the template's queues what those are like; False when Redis is away."""
-    try:
-        for queue in template.queues.values():
+@dataclass(slots=True)
+class Declaring:
+    """Declares all queues of a template again and again."""
+
+    template: Template
+    due_s: float = 0.0  # monotonic
+
+    def look_after(self) -> None:
+        """Declare what is due; a Redis that is away is asked again at the next look."""
+        if time.monotonic() < self.due_s:
+            return
+        try:
+            self._declare_all()
+        except QueueUnavailable:  # the pollers say so
+            return
+        self.due_s = time.monotonic() + EVERY_S
+
+    def _declare_all(self) -> None:
+        for queue in self.template.queues.values():
             declare(
                 f"{QUEUE_URL}{queue.name}",
                 delay_s=queue.delay_s,
@@ -21,7 +37,3 @@ def declares(template: Template) -> bool:
                 deduplicates_content=queue.deduplicates_content,
                 deduplicates_by_group=queue.deduplicates_by_group,
             )
-    except QueueUnavailable as error:
-        log.warning("%s", error)
-        return False
-    return True

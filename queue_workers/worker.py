@@ -27,7 +27,7 @@ from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
 from queue_workers import metrics, places
 from queue_workers.courtesy import Courtesy
-from queue_workers.declaring import declares
+from queue_workers.declaring import Declaring
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
 from queue_workers.reserve import Reserve
@@ -101,8 +101,11 @@ class Worker:
     unplaced: list[Mapping] = field(default_factory=list)  # other workers have all their places
     unscheduled: list[Schedule] = field(default_factory=list)  # other workers run them
     places: list[IO[str]] = field(default_factory=list)
-    declared: bool = False  # senders can know what the queues are like
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
+    declaring: Declaring = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.declaring = Declaring(self.template)
 
     def run(self) -> None:
         """Poll until a signal, then drain. Raises PortTaken.
@@ -123,10 +126,10 @@ class Worker:
 
     def _look_after(self) -> None:
         """Poll the mappings that have a place left, and keep their hosts alive."""
-        self.declared = self.declared or declares(self.template)
+        self.declaring.look_after()
         for mapping in tuple(self.unplaced):
-            most = mapping.maximum_concurrency
-            place = most and places.take(pressure.shared(self.state), mapping.function, most)
+            most, name = mapping.maximum_concurrency, f"{mapping.function}-{mapping.queue}"
+            place = most and places.take(pressure.shared(self.state), name, most)
             if most and not place:
                 continue
             if place:

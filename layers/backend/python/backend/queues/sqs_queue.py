@@ -33,6 +33,7 @@ _FULL = {"OverLimit", "AWS.SimpleQueueService.OverLimit", "RequestThrottled", "T
 _WRONG = {"InvalidParameterValue", "MissingParameter"}
 # The handle is not the newest, or its message is not in flight: there is nothing to release.
 _STALE = {
+    "InvalidParameterValue",  # of a FIFO queue's message whose visibility timeout is over
     "ReceiptHandleIsInvalid",
     "MessageNotInflight",
     "AWS.SimpleQueueService.MessageNotInflight",
