@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 from local import (
@@ -65,18 +66,16 @@ def show_logs(options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise plan.BadInput(f"there is no {folder}; `python -m local up` starts what writes logs")
     known = sorted(str(path.relative_to(folder))[: -len(".log")] for path in folder.rglob("*.log"))
-    # A line per request would drown the rest; it is shown when it is named.
+    # Lines about each request or event would drown the rest; they are shown where one is named.
     names = [options.name] if options.name else [name for name in known if name != "access"]
     if options.name and options.name not in known:
         raise plan.BadInput(f"there is no log {options.name!r}; there are: {', '.join(known)}")
     paths = {logs.path_of(options.state, name): name for name in names}
     heads = {path: f"{name:<20} " if len(paths) > 1 else "" for path, name in paths.items()}
     appended = logs.follow(list(paths))
-    for path, head in heads.items():
-        for line in logs.tail(path, options.lines):
-            print(f"{head}{line}")
-    if options.follow:
-        for path, line in appended:
+    written = ((path, line) for path in heads for line in logs.tail(path, options.lines))
+    for path, line in chain(written, appended if options.follow else ()):
+        if options.name or not logs.is_of_platform(line):
             print(f"{heads[path]}{line}", flush=True)
     return 0
 
@@ -101,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
         "--install",
         action="store_true",
         help="install each function's requirements.txt into a folder of its own first",
+    )
+    starting.add_argument(
+        "--reload",
+        action="store_true",
+        help="import a function again when a file of it has changed (or RELOAD=1)",
     )
     starting.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
 
@@ -198,7 +202,7 @@ def _add_logs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "the end of the logs, all but the access log unless it is named",
         "python -m local logs gateway -n 50\n  python -m local logs --follow",
     )
-    reading.add_argument("name", nargs="?", help="a process (default: all)")
+    reading.add_argument("name", nargs="?", help="a process, access or functions/NAME")
     reading.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
     reading.add_argument(
         "-n",

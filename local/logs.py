@@ -35,6 +35,11 @@ def tail(path: Path, lines: int) -> list[str]:
         return []
 
 
+def is_of_platform(line: str) -> bool:
+    """Whether Lambda itself says this about one event."""
+    return line.startswith(("START RequestId: ", "END RequestId: ", "REPORT RequestId: "))
+
+
 def follow(paths: list[Path]) -> Iterator[tuple[Path, str]]:
     """Return each line that is appended to `paths` from now on, with its path, for ever."""
     return _appended({path: _size(path) for path in paths})

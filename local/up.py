@@ -42,7 +42,8 @@ def up(options: argparse.Namespace) -> int:
         _check_same(state, template)
         return _await_ready(state, None, started_s)
     _end_leftovers(state)
-    system, variables = plan.make(options, template, os.environ)
+    environ = {**os.environ, "RELOAD": "1"} if options.reload else os.environ
+    system, variables = plan.make(options, template, environ)
     _hide_from_git(state)
     for warning in template.warnings:
         sys.stderr.write(f"{warning}\n")

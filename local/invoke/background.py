@@ -139,7 +139,7 @@ class Background:
         if has_failed:
             log.warning("the event %s is given up: %s", stored.request_id, condition.value)
 
-    async def _tell(self, target: Target, body: str, attributes: dict[str, str]) -> None:
+    async def _tell(self, target: Target, body: str, attributes: dict[str, str | int]) -> None:
         if target.kind == "Lambda":
             await self.accept(target.name, body, request_id=str(uuid.uuid4()))
         else:

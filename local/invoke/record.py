@@ -51,12 +51,12 @@ def destination_record(
 
 def dead_letter_attributes(
     stored: Stored, condition: Condition, outcome: Outcome | None
-) -> dict[str, str]:
+) -> dict[str, str | int]:
     """Return the attributes of the message whose body is the bare event."""
     error = (outcome.error if outcome else None) or {}
     message = str(error.get("errorMessage") or condition.value)
     return {
         "RequestID": stored.request_id,
-        "ErrorCode": "200" if outcome else "429",
+        "ErrorCode": 200 if outcome else 429,
         "ErrorMessage": message[:ERROR_MESSAGE_MAX_CHARS],
     }

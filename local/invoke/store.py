@@ -55,6 +55,7 @@ class Store:
         from backend.queues.redis_queue import RedisQueue  # noqa: PLC0415
 
         self._connect = queues.connect
+        self._typed = queues.Typed
         self._unavailable = errors.Unavailable
         self._queue = RedisQueue(QUEUE, visibility_timeout_s=VISIBILITY_S, max_receive_count=0)
 
@@ -87,10 +88,14 @@ class Store:
         with self._answering():
             self._queue.delete([taken.receipt_handle])
 
-    def tell(self, queue: str, body: str, attributes: dict[str, str]) -> None:
-        """Send a message to a queue of the template."""
+    def tell(self, queue: str, body: str, attributes: dict[str, str | int]) -> None:
+        """Send a message to a queue of the template; an int is an attribute of type Number."""
+        typed = {
+            name: self._typed("Number", str(value)) if isinstance(value, int) else value
+            for name, value in attributes.items()
+        }
         with self._answering():
-            self._connect(f"{QUEUE_URL}{queue}").send(body, attributes=attributes)
+            self._connect(f"{QUEUE_URL}{queue}").send(body, attributes=typed)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

@@ -43,6 +43,8 @@ def _target(
     target.finish()
     for kind, name_of in names.items():
         if (found := name_of(arn)) is not None:
+            if found.endswith(".fifo"):
+                raise block.error(name, "cannot be a FIFO queue; use a standard one")
             return Target(kind=kind, name=found)
     kinds = " or ".join(names)
     block.refuse(name, f"{arn} is no {kinds} of this template, and no other is emulated")

@@ -10,7 +10,7 @@ import pytest
 import redis
 from botocore.exceptions import ClientError
 
-from backend.queues import Message
+from backend.queues import Message, Typed
 from backend.queues.redis_queue import RedisQueue
 from local.invoke.store import QUEUE
 from tests.conftest import wait_until
@@ -93,7 +93,7 @@ def test_an_event_that_fails_is_run_three_times_and_then_told_as_dead(
     assert json.loads(dead.body) == event
     assert dict(dead.attributes) == {
         "RequestID": request_id,
-        "ErrorCode": "200",
+        "ErrorCode": Typed("Number", "200"),
         "ErrorMessage": "no such thing",
     }
 
