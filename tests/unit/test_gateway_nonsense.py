@@ -37,7 +37,7 @@ results = values | st.fixed_dictionaries(
 
 
 @pytest.mark.row("1.22", "1.72")
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(result=results)
 def test_any_result_is_a_response_or_malformed(result):
     for read in (
@@ -60,7 +60,7 @@ def with_lines(status: int, pairs: Any, body: bytes) -> tuple[int, str, bytes]:
 
 
 @pytest.mark.row("1.55", "1.77")
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(result=results)
 def test_any_answer_of_an_authorizer_is_a_policy_or_none(result):
     for read in (read_policy, lambda one: read_policy(one, as_text=False), read_simple):
