@@ -235,7 +235,7 @@ def test_the_api_answers_as_the_model_says(started, provider, messages, valkey):
             stateful_step_count=20,
             deadline=None,
             derandomize=True,
-            phases=(Phase.generate, Phase.shrink),
+            phases=[Phase.generate],  # shrinking a history takes minutes, reading one does not
             suppress_health_check=list(HealthCheck),
         ),
     )
