@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -27,7 +28,6 @@ EXIT_USAGE = 2
 EXIT_NOT_RUNNING = 3
 EXIT_INTERRUPTED = 130
 LINES_MAX = 1_000_000
-Command = Callable[[argparse.Namespace], int]
 
 
 def main() -> int:
@@ -80,131 +80,25 @@ def show_logs(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m local", description="Start, show and stop the system on this machine."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    starting = _command(
-        commands,
-        "up",
-        up,
-        "start the system in the background and wait until it is ready",
-        "python -m local up\n  python -m local up --template mine.yaml --port 5102\n"
-        "  WORKER_0_PORT=9200 python -m local up   # metrics of the first of five workers",
-        reads_template=True,
-    )
-    plan.add_options(starting)
-    starting.add_argument(
+def _up_options(parser: argparse.ArgumentParser) -> None:
+    plan.add_options(parser)
+    parser.add_argument(
         "--install",
         action="store_true",
         help="install each function's requirements.txt into a folder of its own first",
     )
-    starting.add_argument(
+    parser.add_argument(
         "--reload",
         action="store_true",
         help="import a function again when a file of it has changed (or RELOAD=1)",
     )
-    starting.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
-
-    _command(
-        commands,
-        "down",
-        down,
-        "stop everything that `up` started, and nothing else",
-        "python -m local down",
-    )
-    _command(
-        commands,
-        "status",
-        show_status,
-        "one line a process; exits 0 when all run, 1 when not, 3 when the system is down",
-        "python -m local status",
-    )
-
-    explaining = _command(
-        commands,
-        "explain",
-        explain.show,
-        "what was understood of a template, and what differs from AWS",
-        "python -m local explain\n  python -m local explain --template mine.yaml --json",
-        reads_template=True,
-    )
-    explaining.add_argument("--json", action="store_true", help="for programs")
-
-    _add_logs(commands)
-    _command(
-        commands,
-        "queues",
-        queue_table.show,
-        "depth, dead letters and age of every queue",
-        "python -m local queues",
-    )
-    redrive.add(
-        _command(
-            commands,
-            "redrive",
-            redrive.run,
-            "move the messages of a dead-letter queue back; exits 1 when not all were moved",
-            "python -m local redrive payments-dlq --rate 50\n"
-            "  python -m local redrive --list\n  python -m local redrive payments-dlq --cancel",
-        )
-    )
-    _command(
-        commands,
-        "reconcile",
-        reconcile.run,
-        "compare all payments with the provider's record; exits 1 when they differ",
-        "python -m local reconcile",
-    )
-    _command(
-        commands,
-        "recount",
-        recount.run,
-        "count all events again from what is kept of them; exits 1 when another number was counted",
-        "python -m local recount",
-    )
-    invoke.add(
-        _command(
-            commands,
-            "invoke",
-            invoke.run,
-            "give a function an event and print its answer; exits 1 when the function failed",
-            "python -m local invoke ApiFunction --event event.json --tail\n"
-            "  echo '{}' | python -m local invoke PaymentsReconciler --event - --async",
-        )
-    )
-    mails.add(
-        _command(
-            commands,
-            "mailbox",
-            mails.run,
-            "the mails and text messages that were sent, or one of them as it reads",
-            "python -m local mailbox --to ada@example.com\n  python -m local mailbox 7",
-        )
-    )
-    _command(
-        commands,
-        "env",
-        exports.show,
-        "the running system's settings as shell exports",
-        'eval "$(python -m local env)"',
-    )
-    return parser
+    parser.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
 
 
-def _add_logs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    reading = _command(
-        commands,
-        "logs",
-        show_logs,
-        "the end of the logs, all but the access log unless it is named",
-        "python -m local logs gateway -n 50\n  python -m local logs --follow",
-    )
-    reading.add_argument("name", nargs="?", help="a process, access or functions/NAME")
-    reading.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
-    reading.add_argument(
+def _logs_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="a process, access or functions/NAME")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
+    parser.add_argument(
         "-n",
         "--lines",
         type=arguments.number(0, LINES_MAX),
@@ -213,35 +107,148 @@ def _add_logs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    command: Command,
-    sentence: str,
-    examples: str,
-    *,
-    reads_template: bool = False,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=sentence,
-        description=f"{sentence[0].upper()}{sentence[1:]}.",
-        epilog=f"examples:\n  {examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _no_options(_parser: argparse.ArgumentParser) -> None:
+    """Of a command that needs none but those of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A word after `python -m local`."""
+
+    name: str
+    run: Callable[[argparse.Namespace], int]
+    sentence: str
+    examples: tuple[str, ...]
+    add_options: Callable[[argparse.ArgumentParser], None] = _no_options
+    reads_template: bool = False  # others ask what runs already
+
+
+COMMANDS = (
+    Command(
+        "up",
+        up,
+        "start the system in the background and wait until it is ready",
+        (
+            "python -m local up",
+            "python -m local up --template mine.yaml --port 5102",
+            "WORKER_0_PORT=9200 python -m local up   # metrics of the first of five workers",
+        ),
+        _up_options,
+        reads_template=True,
+    ),
+    Command(
+        "down",
+        down,
+        "stop everything that `up` started, and nothing else",
+        ("python -m local down",),
+    ),
+    Command(
+        "status",
+        show_status,
+        "one line a process; exits 0 when all run, 1 when not, 3 when the system is down",
+        ("python -m local status",),
+    ),
+    Command(
+        "explain",
+        explain.show,
+        "what was understood of a template, and what differs from AWS",
+        ("python -m local explain", "python -m local explain --template mine.yaml --json"),
+        explain.add,
+        reads_template=True,
+    ),
+    Command(
+        "logs",
+        show_logs,
+        "the end of the logs; without a name all, but for lines about each request or event",
+        (
+            "python -m local logs gateway -n 50",
+            "python -m local logs --follow",
+            "python -m local logs functions/ApiFunction   # START, END and REPORT of each event",
+        ),
+        _logs_options,
+    ),
+    Command(
+        "queues",
+        queue_table.show,
+        "depth, dead letters and age of every queue",
+        ("python -m local queues",),
+    ),
+    Command(
+        "redrive",
+        redrive.run,
+        "move the messages of a dead-letter queue back; exits 1 when not all were moved",
+        (
+            "python -m local redrive payments-dlq --rate 50",
+            "python -m local redrive --list",
+            "python -m local redrive payments-dlq --cancel",
+        ),
+        redrive.add,
+    ),
+    Command(
+        "invoke",
+        invoke.run,
+        "give a function an event and print its answer; exits 1 when the function failed",
+        (
+            "python -m local invoke ApiFunction --event event.json --tail",
+            "echo '{}' | python -m local invoke PaymentsReconciler --event - --async",
+        ),
+        invoke.add,
+    ),
+    Command(
+        "reconcile",
+        reconcile.run,
+        "compare all payments with the provider's record; exits 1 when they differ",
+        ("python -m local reconcile",),
+    ),
+    Command(
+        "recount",
+        recount.run,
+        "count all events again from what is kept of them; exits 1 when another number was counted",
+        ("python -m local recount",),
+    ),
+    Command(
+        "mailbox",
+        mails.run,
+        "the mails and text messages that were sent, or one of them as it reads",
+        ("python -m local mailbox --to ada@example.com", "python -m local mailbox 7"),
+        mails.add,
+    ),
+    Command(
+        "env",
+        exports.show,
+        "the running system's settings as shell exports",
+        ('eval "$(python -m local env)"',),
+    ),
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="Start, show and stop the system on this machine."
     )
-    parser.add_argument(
-        "--state", type=Path, help="state directory (default: .local beside the template)"
-    )
-    if reads_template:
-        arguments.add_template(parser)
-    else:
-        parser.add_argument(
-            "--template",
-            type=Path,
-            default=Path("template.yaml"),
-            help="the template that `up` was given (default: %(default)s)",
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        one = commands.add_parser(
+            command.name,
+            help=command.sentence,
+            description=f"{command.sentence[0].upper()}{command.sentence[1:]}.",
+            epilog="\n  ".join(("examples:", *command.examples)),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-    parser.set_defaults(command=command)
+        one.add_argument(
+            "--state", type=Path, help="state directory (default: .local beside the template)"
+        )
+        if command.reads_template:
+            arguments.add_template(one)
+        else:
+            one.add_argument(
+                "--template",
+                type=Path,
+                default=Path("template.yaml"),
+                help="the template that `up` was given (default: %(default)s)",
+            )
+        command.add_options(one)
+        one.set_defaults(command=command.run)
     return parser
 
 

@@ -13,6 +13,11 @@ Row = dict[str, Any]
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
+def add(parser: argparse.ArgumentParser) -> None:
+    """The options of `explain`."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
 def show(options: argparse.Namespace) -> int:
     """Print it as tables, or as JSON."""
     template = plan.read(options)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from local import arguments
 from local.frames import AddressError, parse_address
@@ -56,11 +57,7 @@ def make(
     options: argparse.Namespace, template: Template, environ: Mapping[str, str]
 ) -> tuple[System, dict[str, str]]:
     """Return the system and the environment of its processes; raises BadInput."""
-    try:
-        options.state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        sentence = f"{options.state} cannot be made ({error.strerror})"
-        raise BadInput(f"{sentence}; choose another directory with --state") from error
+    _make_directory(options.state)
     try:
         longest = max(map(len, template.functions), default=0)
         parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
@@ -76,6 +73,16 @@ def make(
         valkey=None if "REDIS_URL" in environ else valkey,
         embedded_documents="MONGO_URL" not in environ,
     )
+    _check_ports(system)
+    try:
+        told = variables(environ, template, state=options.state, ports=ports, redis_url=valkey.url)
+    except (TemplateError, OSError) as error:
+        raise BadInput(str(error)) from error
+    _check_settings(told)
+    return system, told
+
+
+def _check_ports(system: System) -> None:
     for process in system.processes():
         for port, setting in process.port_settings:
             if is_taken(port):
@@ -83,12 +90,14 @@ def make(
                     f"port {port} of {process.name} is taken;"
                     f" stop what listens there or choose another with {setting}"
                 )
+
+
+def _make_directory(state: Path) -> None:
     try:
-        told = variables(environ, template, state=options.state, ports=ports, redis_url=valkey.url)
-    except (TemplateError, OSError) as error:
-        raise BadInput(str(error)) from error
-    _check_settings(told)
-    return system, told
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sentence = f"{state} cannot be made ({error.strerror})"
+        raise BadInput(f"{sentence}; choose another directory with --state") from error
 
 
 def _check_settings(told: Mapping[str, str]) -> None:

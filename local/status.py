@@ -63,7 +63,7 @@ def read(state: Path) -> Status | None:
     """Return what the last supervisor wrote; None where there never was one."""
     try:
         found: dict[str, Any] = json.loads((state / "status.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     processes = tuple(ProcessStatus(**each) for each in found.pop("processes"))
     return Status(processes=processes, **found)
@@ -91,7 +91,7 @@ def supervisor_pid(state: Path) -> int | None:
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except BlockingIOError:
         return int(path.read_text() or 0) or None

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import psutil
 
 from local import logs, packages, plan, status
 from local.ending import end
-from local.processes import GRACE_S
+from local.processes import GRACE_S, System
 from local.status import AlreadyRunning, Status
 from local.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
 from local.template import Template
@@ -49,27 +50,34 @@ def up(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{warning}\n")
     _install(template, state, wanted=options.install)
     if options.foreground:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        try:
-            with status.lock(state):
-                supervisor = Supervisor(system, variables)
-                return supervisor.run(_show_addresses)
-        except AlreadyRunning as other:
-            _say(str(other))
-            return 0
+        return _supervise(system, variables)
+    return _await_ready(state, _start_in_background(state), started_s)
+
+
+def _supervise(system: System, variables: Mapping[str, str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        with status.lock(system.state):
+            return Supervisor(system, variables).run(_show_addresses)
+    except AlreadyRunning as other:
+        _say(str(other))
+        return 0
+
+
+def _start_in_background(state: Path) -> subprocess.Popen[bytes]:
+    """Run this same command in the foreground of a process of its own."""
     status.write(state, Status(phase="starting"))
     log_path = logs.path_of(state, "supervisor")
     log_path.parent.mkdir(parents=True, exist_ok=True)
     logs.bound(log_path)
     with log_path.open("ab") as output:
-        supervising = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "local", *sys.argv[1:], "--foreground"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # the addresses, which this process prints
             stderr=output,
             start_new_session=True,
         )
-    return _await_ready(state, supervising, started_s)
 
 
 def _check_same(state: Path, template: Template) -> None:
