@@ -8,6 +8,7 @@ from local.template import TemplateError
 from tests.unit.template_texts import FUNCTION, property_of_function
 
 
+@pytest.mark.row("2.5")
 def test_a_function_has_lambdas_defaults(read, tmp_path):
     function = read(FUNCTION).functions["Pages"]
 

@@ -23,6 +23,7 @@ def test_it_can_be_run_whole(template):
     assert template.queues["PaymentsQueue"].dead_letter == "payments-dlq"
 
 
+@pytest.mark.row("4.15")
 def test_a_message_stays_hidden_six_times_as_long_as_its_worker_may_run(template):
     for mapping in template.mappings:
         timeout_s = template.functions[mapping.function].timeout_s
