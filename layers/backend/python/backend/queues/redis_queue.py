@@ -69,9 +69,8 @@ class RedisQueue:
         self._is_fifo = self._kind is FIFO
         self._keys = keys(name, self._kind.keys)
         self._delete_keys = keys(name, self._kind.delete_keys)
-        self._receive_keys = self._keys + (
-            keys(dead_letter, self._kind.keys) if dead_letter else []
-        )
+        dead_letter_keys = keys(dead_letter, self._kind.keys) if dead_letter else []
+        self._receive_keys = [*self._keys, *dead_letter_keys]
         self._limits = (
             round(visibility_timeout_s * 1000),
             max_receive_count,
