@@ -128,12 +128,16 @@ class Account:
         reserved = sum(function.reserved_concurrency or 0 for function in functions)
         self.unreserved = concurrency - reserved
         self.sharing: list[Pool] = []
+        self._most = 0  # events in flight at most: those that have ended meanwhile included
 
-    def is_used_up(self) -> bool:
-        in_flight = 0
-        for pool in self.sharing:
-            in_flight += pool.in_flight
-        return in_flight >= self.unreserved
+    def take(self) -> bool:
+        """Count one more event, unless the concurrency is used up."""
+        if self._most >= self.unreserved:
+            self._most = sum(pool.in_flight for pool in self.sharing)
+        if self._most >= self.unreserved:
+            return False
+        self._most += 1
+        return True
 
 
 class Pool:
@@ -236,7 +240,7 @@ class Pool:
         """Why AWS would not run one more event now; None where it would."""
         in_flight = self.in_flight
         if self._reserved is None:
-            if self._account.is_used_up():
+            if not self._account.take():
                 return ACCOUNT_THROTTLED
         elif in_flight >= self._reserved:
             return THROTTLED
