@@ -26,6 +26,7 @@ from tests.simulation.world import Crash, Faults, World
 
 CLIENTS = 4
 WORKERS = 3
+IDLE_MS = 1_000  # a worker looks again; more often costs seeds
 PATIENCE = 8  # times a client tries the same key before it gives up
 LIVE_MS = 600_000
 QUIET_MS = 3_600_000  # without faults: longer than the relay's reminder
@@ -171,7 +172,7 @@ class History:
         while True:
             messages = queue.receive()
             if not messages:
-                self.world.sleep(200)
+                self.world.sleep(IDLE_MS)
                 continue
             asked = {
                 receipt: msgspec.json.decode(body, type=SettlePayment)
