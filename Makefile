@@ -59,8 +59,9 @@ parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that ca
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q tests/compose/life.py
 
-drills: $(READY) ## faults of payments on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18)
-	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.payments $(DRILL)
+drills: $(READY) ## faults on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18 notifications)
+	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(if \
+	  $(filter notifications,$(DRILL)),notifications,payments $(DRILL))
 
 import-times: $(READY) $(DEPLOY_READY) ## what importing each function costs on Lambda, of what `sam build` makes
 	@said=$$(PATH="$(abspath $(DEPLOY_VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build \

@@ -41,8 +41,8 @@ def _content(mail: EmailMessage, kind: str) -> str:
     raw = part.get_payload(decode=True)
     if not isinstance(raw, bytes):
         return ""
-    charset = part.get_content_charset("utf-8")
     try:
-        return raw.decode(charset, "replace")
+        text = raw.decode(part.get_content_charset("utf-8"), "replace")
     except LookupError:
-        return raw.decode("utf-8", "replace")
+        text = raw.decode("utf-8", "replace")
+    return text.replace("\r\n", "\n")

@@ -1,6 +1,7 @@
 """A notification from the request to the customer's mailbox."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 from tests.conftest import wait_until
 from tests.e2e.conftest import assert_problem, key
@@ -44,6 +45,49 @@ def test_the_mail_of_a_notification_is_in_the_mailbox_once(demo, mailbox):
     mails = mailbox.call("GET", "/messages?limit=1000").body["messages"]
 
     assert sum(body["to"] in mail["to"] for mail in mails) == 1
+
+
+def test_a_command_lists_what_was_sent_and_shows_one_of_it(demo, system):
+    body = _welcome()
+    created = demo.call("POST", "/v1/notifications", body, key())
+    _delivered(demo, created.body["id"])
+
+    listed = system.local("mailbox", "--to", body["to"])
+    number = listed.stdout.splitlines()[-1].split()[0]
+    shown = system.local("mailbox", number)
+    missing = system.local("mailbox", "999999")
+
+    assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 2)
+    assert f"Message-ID: <{created.body['id']}@spillway.example>" in shown.stdout
+    assert "Hello Zoë," in shown.stdout
+    assert (missing.returncode, "no message 999999" in missing.stderr) == (2, True)
+
+
+def test_a_notification_for_later_is_canceled_by_its_tenant_alone(demo, other):
+    later = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="seconds")
+    created = demo.call("POST", "/v1/notifications", {**_welcome(), "send_after": later}, key())
+    path = f"/v1/notifications/{created.body['id']}/cancel"
+
+    assert_problem(other.call("POST", path), 404, "not_found")
+    canceled = demo.call("POST", path)
+    assert (canceled.status, canceled.body["status"]) == (200, "canceled")
+
+
+def test_a_suppressed_address_gets_no_mail(demo):
+    body = _welcome()
+    suppressed = demo.call("POST", "/v1/suppressions", {"to": body["to"]})
+    created = demo.call("POST", "/v1/notifications", body, key())
+
+    assert suppressed.status == 201
+    assert _delivered(demo, created.body["id"])["status"] == "suppressed"
+    lifted = demo.call("DELETE", f"/v1/suppressions/{suppressed.body['id']}")
+    assert lifted.status == 200
+
+
+def test_a_link_that_nobody_signed_unsubscribes_nobody(anybody):
+    path = "/unsubscribe?id=ntf_x&signature=x"
+
+    assert_problem(anybody.call("GET", path), 404, "not_found")
 
 
 def test_the_same_key_notifies_once(demo):

@@ -20,6 +20,8 @@ def test_an_empty_environment_gives_what_suits_one_machine():
         ("QUEUE_DEPTH_MAX", "0"),
         ("PROVIDER_URL", "ftp://example"),
         ("MONGO_DATABASE", ""),
+        ("SMS_URL", "smtp://example"),
+        ("PUBLIC_URL", "example.com"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_value_and_what_it_must_be(name, value):
@@ -32,6 +34,27 @@ def test_a_bad_secret_is_refused_without_being_shown():
         Settings.from_env({"REDIS_URL": "https://user:hunter2@redis"})
 
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://mail.example", "must be a URL that begins with"),
+        ("smtps://", "must name a host"),
+        ("smtps://mail.example:x", "Port could not be cast"),
+        ("smtp://shop:hunter2@mail.example", "a password needs encryption"),
+    ],
+)
+def test_a_mail_server_that_cannot_be_used_is_refused_without_its_password(url, why):
+    with pytest.raises(SettingsError, match=r"SMTP_URL=\(hidden\): ") as refused:
+        Settings.from_env({"SMTP_URL": url})
+
+    assert (why in str(refused.value), "hunter2" in str(refused.value)) == (True, False)
+
+
+@pytest.mark.parametrize("url", ["smtps://shop:secret@mail.example:465", "ses:", "ses:set"])
+def test_a_mail_server_that_encrypts_or_ses_is_taken(url):
+    assert Settings.from_env({"SMTP_URL": url}).smtp_url == url
 
 
 def test_secrets_hide_when_settings_are_printed():

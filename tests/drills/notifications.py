@@ -1,0 +1,177 @@
+"""Kill -9 of workers while they deliver: each notification arrives, and copies can be told.
+
+    python -m tests.drills.notifications [--notifications 10000] [--rate 50] [--every 4] [--seed 1]
+
+On a system of its own. Each kill ends a random worker with all its environments, wherever they are.
+Passes when every notification that was accepted is delivered and in the mailbox, copies bear one
+Message-ID, nothing is in the dead-letter queue, and kills did cut attempts short.
+"""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from backend.queues.redis_queue import RedisQueue
+from tests.conftest import wait_until
+from tests.drills.payments import THREADS
+from tests.e2e.conftest import Client, System, log_in, own_system
+
+DRAINED_WITHIN_S = 300  # five receives with a visibility timeout of 30 s, and a kill at each
+PAGE = 100
+
+
+class Killer(threading.Thread):
+    """Kills a worker and its environments every so often, until it is told to stop."""
+
+    def __init__(self, state: Path, *, every_s: float, chance: random.Random) -> None:
+        super().__init__()
+        self.kills = 0
+        self._status = state / "status.json"
+        self._every_s = every_s
+        self._chance = chance
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        """Kill until `stop`."""
+        while not self._ending.wait(self._every_s):
+            workers = [
+                each["pid"]
+                for each in json.loads(self._status.read_text())["processes"]
+                if each["name"].startswith("worker") and each["state"] == "running"
+            ]
+            if workers:
+                self.kills += _kill(self._chance.choice(workers))
+
+    def stop(self) -> None:
+        """Let the workers live."""
+        self._ending.set()
+        self.join()
+
+
+def _kill(pid: int) -> bool:
+    """Kill a process and all below it at once; whether there was one."""
+    try:
+        worker = psutil.Process(pid)
+        for each in (*worker.children(recursive=True), worker):
+            each.kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
+def accept(demo: Client, wanted: int, *, rate: int) -> dict[str, str]:
+    """Ask for so many notifications at this rate; returns their ids by recipient."""
+    accepted: dict[str, str] = {}
+    began_s = time.monotonic()
+
+    def one(number: int) -> None:
+        time.sleep(max(0.0, began_s + number / rate - time.monotonic()))
+        to = f"{uuid.uuid4().hex}@example.com"
+        body = {"channel": "email", "to": to, "template": "welcome", "variables": {"name": "Ada"}}
+        answer = demo.call("POST", "/v1/notifications", body, {"Idempotency-Key": to})
+        if answer.status == 202:
+            accepted[to] = answer.body["id"]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(one, range(wanted)))
+    return accepted
+
+
+def stored(demo: Client) -> Iterator[dict[str, Any]]:
+    """Every notification as its tenant sees it."""
+    after = ""
+    while True:
+        page = demo.call("GET", f"/v1/notifications?limit={PAGE}{after}").body
+        yield from page["data"]
+        if not page["has_more"]:
+            return
+        after = f"&starting_after={page['data'][-1]['id']}"
+
+
+def mailed(mailbox: Client) -> dict[str, list[str]]:
+    """The Message-IDs that each recipient has got."""
+    found: dict[str, list[str]] = defaultdict(list)
+    after: int | None = 0
+    while after is not None:
+        page = mailbox.call("GET", f"/messages?after={after}").body
+        for each in page["messages"]:
+            found[each["to"]].append(each["message_id"])
+        after = page["next"]
+    return found
+
+
+def drill(system: System, options: argparse.Namespace) -> int:
+    """Accept, kill, wait, compare."""
+    demo = log_in(system.gateway, "demo", "demo-secret")
+    killer = Killer(system.state, every_s=options.every, chance=random.Random(options.seed))
+    killer.start()
+    accepted = accept(demo, options.notifications, rate=options.rate)
+    killer.stop()
+    url = json.loads((system.state / "status.json").read_text())["variables"]["REDIS_URL"]
+    queue, dead = (
+        RedisQueue(name, redis_url=url) for name in ("notifications", "notifications-dlq")
+    )
+
+    def is_drained() -> bool:
+        depth = queue.depth()
+        return not (depth.visible or depth.delayed or depth.in_flight)
+
+    wait_until(is_drained, DRAINED_WITHIN_S)
+    shown = {each["id"]: each for each in stored(demo)}
+    mails = mailed(Client(system.mailbox))
+    twice = {to: ids for to, ids in mails.items() if len(ids) > 1}
+    cut = sum(
+        any(attempt["result"] == "unknown" for attempt in each["attempts"])
+        for each in shown.values()
+    )
+    wrong = {
+        "accepted": len(accepted) < options.notifications,
+        "delivered": any(shown[each]["status"] != "delivered" for each in accepted.values()),
+        "mailed": not accepted.keys() <= mails.keys(),
+        "copies of one Message-ID": any(len(set(ids)) > 1 for ids in twice.values()),
+        "empty dead-letter queue": dead.depth().visible > 0,
+        "attempts cut short": cut == 0,
+    }
+    failed = [name for name, is_wrong in wrong.items() if is_wrong]
+    sys.stdout.write(
+        f"{len(accepted):,} accepted, {killer.kills} workers killed, {cut} attempts cut short, "
+        f"{len(accepted.keys() & mails.keys()):,} mailed, {len(twice)} of them more than once: "
+        f"{'not ' + ', '.join(failed) if failed else 'passed'}\n"
+    )
+    return 1 if failed else 0
+
+
+def main() -> int:
+    """Run the drill on a system of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--notifications", type=int, default=10_000, help="to accept (10000)")
+    parser.add_argument("--rate", type=int, default=50, help="a second (50)")
+    parser.add_argument("--every", type=float, default=4, help="seconds between kills (4)")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the workers (1)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        system = own_system(Path(folder))
+        up = system.local("up", timeout_s=120)
+        if up.returncode:
+            sys.stderr.write(up.stdout + up.stderr)
+            return 1
+        try:
+            return drill(system, options)
+        finally:
+            system.local("down")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
