@@ -20,6 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def show(options: argparse.Namespace) -> int:
     """Print it as tables, or as JSON."""
+    options.allow_unsupported = True  # what `up` would refuse is listed
     template = plan.read(options)
     understood = explained(template)
     if options.json:
@@ -43,7 +44,7 @@ def explained(template: Template) -> dict[str, list[Row]]:
         "mappings": _mappings(template),
         "schedules": _schedules(template),
         "limits": _limits(template),
-        "left out": [{"what": warning} for warning in template.warnings],
+        "not here": [{"what": warning} for warning in template.warnings],
         "otherwise than on AWS": _otherwise(template),
     }
 

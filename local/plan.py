@@ -9,7 +9,7 @@ from local import arguments
 from local.frames import AddressError, parse_address
 from local.processes import System
 from local.stores import NoFreePort, Valkey, is_taken, port_or_next
-from local.template import Template, TemplateError
+from local.template import NotEmulated, Template, TemplateError
 from local.template.options import chosen
 from local.wiring import BACKEND_LAYER, Ports, variables
 
@@ -49,6 +49,9 @@ def read(options: argparse.Namespace) -> Template:
     """Return the template that the options name; raises BadInput."""
     try:
         return chosen(options)
+    except NotEmulated as error:
+        hint = "--allow-unsupported leaves it out, `python -m local explain` lists all such"
+        raise BadInput(f"{error} ({hint})") from error
     except TemplateError as error:
         raise BadInput(str(error)) from error
 

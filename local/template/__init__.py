@@ -14,7 +14,15 @@ from local.template.api_model import (
     UsagePlan,
 )
 from local.template.build import load
-from local.template.model import Function, Mapping, Queue, Schedule, Template, TemplateError
+from local.template.model import (
+    Function,
+    Mapping,
+    NotEmulated,
+    Queue,
+    Schedule,
+    Template,
+    TemplateError,
+)
 
 __all__ = [
     "Api",
@@ -25,6 +33,7 @@ __all__ = [
     "GatewayResponse",
     "JwtAuthorizer",
     "Mapping",
+    "NotEmulated",
     "Preflight",
     "Queue",
     "Quota",

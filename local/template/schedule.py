@@ -23,7 +23,7 @@ def read_schedule(block: Properties, function: str, kind: str) -> Schedule:
     expression = block.text(name)
     rate = _RATE.fullmatch(expression)
     if rate is None:
-        raise block.error(name, f"{expression!r} is not emulated; use rate(N minutes)")
+        raise block.not_emulated(name, f"{expression!r} is not emulated; use rate(N minutes)")
     if block.take("Enabled", True) is not True or block.text("State", "ENABLED") != "ENABLED":
         block.refuse("State", "a schedule that is switched off is not emulated; remove it")
     text = block.text("Input", "{}")

@@ -111,6 +111,14 @@ def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(pa
     assert up.stderr.startswith(f"{template}:{line}: Table: Type: AWS::DynamoDB::Table is not")
 
 
+def test_explain_lists_all_that_cannot_run_here(painted: Elsewhere):
+    understood = json.loads(painted.run("explain", "--json").stdout)
+
+    named = [each["what"].split(": ", 3)[1:3] for each in understood["not here"]]
+    assert named == [["Table", "Type"], ["Painter", "Runtime"]]
+    assert [each["function"] for each in understood["functions"]] == ["PetsFunction"]
+
+
 def test_what_cannot_run_here_can_be_left_out_and_the_rest_runs(painted: Elsewhere):
     up = painted.run("up", "--allow-unsupported")
 
