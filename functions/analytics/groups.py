@@ -10,7 +10,7 @@ from typing import Protocol
 
 from analytics.tallies import DAY_MS, StoredEvent
 
-NAMES_MAX = 1_000  # of a tenant; further ones are counted, but not listed and without uniques
+NAMES_MAX = 500  # of a tenant; further ones are counted, but not listed and without uniques
 VALUES_MAX = 100  # of a property of a name in a day; further ones are counted together
 KNOWN_MAX = 10_000  # names and sets that a process remembers, some 10 MB at the most
 LABEL_MAX = 100  # characters; what is longer is text, not a group

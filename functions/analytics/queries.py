@@ -19,9 +19,9 @@ from analytics.tallies import (
     HOUR_MS,
     HOURS,
     MINUTE_MS,
-    Hour,
     Part,
     Period,
+    Span,
     Sums,
     Tally,
     Tier,
@@ -32,6 +32,7 @@ from backend.errors import InvalidRequest
 
 LENGTHS_MS = {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS}
 POINTS_MAX = 1_500
+USERS_KEPT_MS = {HOUR_MS: 2 * DAY_MS, DAY_MS: AGE_MAX_MS}
 OPEN_MS = MINUTE_MS  # after its end: events wait on the queue, rarely for longer
 
 
@@ -54,7 +55,7 @@ class Counts(Protocol):
 class Users(Protocol):
     """Who remembers which users there were; see `analytics.uniques`."""
 
-    def counts(self, periods: Sequence[Sequence[Hour]]) -> list[int] | None: ...
+    def counts(self, spans: Sequence[Span]) -> list[int] | None: ...
 
 
 def measure(
@@ -115,7 +116,7 @@ def _span(query: MetricQuery, length_ms: int) -> tuple[int, int]:
             code="range_too_long",
             param="to",
         )
-    return start_ms, -(-end_ms // length_ms) * length_ms if length_ms > MINUTE_MS else end_ms
+    return start_ms, -(-end_ms // length_ms) * length_ms
 
 
 def _minutes(
@@ -204,15 +205,13 @@ def _uniques(
     users: Users,
     now_ms: int,
 ) -> dict[int, int]:
-    known = [at_ms for at_ms in sorted(found) if at_ms >= now_ms - AGE_MAX_MS]
-    if length_ms < HOUR_MS or not known:
+    if length_ms not in USERS_KEPT_MS:
         return {}
-    periods = [
-        [(tenant, name, hour_ms) for hour_ms in range(at_ms, at_ms + length_ms, HOUR_MS)]
-        for at_ms in known
-    ]
-    counted = users.counts(periods)
-    return {at_ms: each for at_ms, each in zip(known, counted or [], strict=bool(counted)) if each}
+    known = [at_ms for at_ms in sorted(found) if at_ms >= now_ms - USERS_KEPT_MS[length_ms]]
+    counted = users.counts([(tenant, name, at_ms, length_ms) for at_ms in known]) if known else []
+    if counted is None:
+        return {}
+    return {at_ms: each for at_ms, each in zip(known, counted, strict=True) if each}
 
 
 def _point(

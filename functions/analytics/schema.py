@@ -97,8 +97,9 @@ class MetricQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Point(Struct, frozen=True, kw_only=True):
     """One point of a metric; a period, or a group of it, without events has none.
 
-    `uniques` is None by minute, by group, for what is older than three weeks, and while it is
-    counted anew. A `partial` period is not over, or its last events may still be on their way.
+    `uniques` is None by minute, by group, for hours older than two days and days older than three
+    weeks, and while users are counted anew. A `partial` period is not over, or its last events may
+    still be on their way.
     """
 
     at: str

@@ -31,14 +31,14 @@ from analytics.groups import Groups
 from analytics.schema import EventMessage
 from analytics.tallies import (
     DAY_MS,
-    HOUR_MS,
     MINUTE_MS,
     Bucket,
-    Hour,
     Share,
+    Span,
     StoredEvent,
     moment,
     tally_of,
+    users_of,
 )
 from backend.telemetry import logger
 
@@ -66,7 +66,7 @@ class Counts(groups.Store, Protocol):
 class Users(Protocol):
     """Who remembers which users there were; see `analytics.uniques`."""
 
-    def add(self, users: Mapping[Hour, Set[str]]) -> bool: ...
+    def add(self, users: Mapping[Span, Set[str]]) -> bool: ...
 
 
 def count(
@@ -92,7 +92,7 @@ def count(
 def _count(events: Sequence[StoredEvent], counts: Counts, users: Users, known: Groups) -> int:
     known.admit(events, counts)
     owned = counts.insert([_grouped(event, known) for event in events])
-    found = _users(owned, known)
+    found = users_of(event for event in owned if known.has_name(event))
     if found and not users.add(found):
         counts.miss_users()
     counts.add(_shares(owned))
@@ -135,15 +135,6 @@ def _stored(message: EventMessage, sent_at_ms: int, now_ms: int) -> Iterator[Sto
             value=event.value,
             properties=event.properties,
         )
-
-
-def _users(events: Iterable[StoredEvent], known: Groups) -> dict[Hour, set[str]]:
-    found: dict[Hour, set[str]] = defaultdict(set)
-    for event in events:
-        if event.user_id is not None and known.has_name(event):
-            hour_ms = event.occurred_at_ms // HOUR_MS * HOUR_MS
-            found[event.tenant, event.name, hour_ms].add(event.user_id)
-    return found
 
 
 def _shares(events: Iterable[StoredEvent]) -> dict[Bucket, list[Share]]:

@@ -15,7 +15,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
-Hour = tuple[str, str, int]  # of a tenant and a name, its start in ms since the epoch
+Span = tuple[str, str, int, int]  # an hour or day of a tenant's name: its start and length, ms
 
 
 class Sums(Struct, frozen=True, kw_only=True):
@@ -130,6 +130,17 @@ def period_id(tenant: str, name: str, at_ms: int) -> str:
 def moment(at_ms: int) -> datetime:
     """Return a time as the store keeps it where it has to compare or to expire."""
     return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def users_of(events: Iterable[StoredEvent]) -> dict[Span, set[str]]:
+    """Return the users of some events by hour and by day."""
+    found: dict[Span, set[str]] = defaultdict(set)
+    for event in events:
+        if event.user_id is not None:
+            for length_ms in (HOUR_MS, DAY_MS):
+                start_ms = event.occurred_at_ms // length_ms * length_ms
+                found[event.tenant, event.name, start_ms, length_ms].add(event.user_id)
+    return found
 
 
 def tally_of(events: Iterable[StoredEvent]) -> Tally:

@@ -1,7 +1,8 @@
-"""How many users there were in an hour: HyperLogLogs in Redis, 0.81 % off, made again from events.
+"""How many users there were in an hour or a day: HyperLogLogs in Redis, 0.81 % off.
 
 Redis is a cache here. One key says that all users are in it; while that is missing, because Redis
-was lost or did not take some, nobody is told a number, and `analytics.upkeep` puts them in again.
+was lost or did not take some, nobody is told a number, and `analytics.upkeep` puts them in again
+from their events.
 """
 
 import secrets
@@ -11,7 +12,7 @@ from typing import Any
 
 import redis
 
-from analytics.tallies import DAY_MS, Hour
+from analytics.tallies import DAY_MS, HOUR_MS, Span
 from analytics.upkeep import Mark
 from backend import redis_scripts
 from backend.errors import Unavailable
@@ -19,7 +20,8 @@ from backend.telemetry import logger
 
 COMPLETE = "analytics:{users}:complete"  # braces: a cluster keeps both together
 RESUME = "analytics:{users}:resume"  # a mark
-LIFE_S = 22 * DAY_MS // 1000  # as long as the events that they are made of
+# From its start. A busy one takes 12 KB, so hours go early; days stay as long as their events.
+LIFE_MS = {HOUR_MS: 2 * DAY_MS + HOUR_MS, DAY_MS: 22 * DAY_MS}
 USERS_MAX = 5_000  # of one command: Redis serves nobody else meanwhile
 
 Change = Callable[[Any], object]  # of a redis.client.Pipeline, whose methods have no types
@@ -31,22 +33,23 @@ class Uniques:
     def __init__(self, url: str) -> None:
         self._client = redis_scripts.client(url)
 
-    def add(self, users: Mapping[Hour, Set[str]]) -> bool:
-        """Add users to their hours, any number of times; False where Redis did not take them."""
+    def add(self, users: Mapping[Span, Set[str]]) -> bool:
+        """Add users to spans, any number of times; False where Redis did not take them."""
         pipe = self._client.pipeline(transaction=False)
-        for hour, found in users.items():
-            listed = sorted(found)
-            for start in range(0, len(listed), USERS_MAX):
-                pipe.pfadd(_key(hour), *listed[start : start + USERS_MAX])
-            pipe.expire(_key(hour), LIFE_S)
+        for span, found in users.items():
+            _, _, start_ms, length_ms = span
+            key, listed = _key(span), list(found)
+            for first in range(0, len(listed), USERS_MAX):
+                pipe.pfadd(key, *listed[first : first + USERS_MAX])
+            pipe.pexpireat(key, start_ms + LIFE_MS[length_ms])
         return self._run(pipe) is not None
 
-    def counts(self, periods: Sequence[Sequence[Hour]]) -> list[int] | None:
-        """Return the users of each period, given as its hours; None while not all are known."""
+    def counts(self, spans: Sequence[Span]) -> list[int] | None:
+        """Return the number of users of each span; None while not all are known."""
         pipe = self._client.pipeline(transaction=False)
         pipe.exists(COMPLETE)
-        for hours in periods:
-            pipe.pfcount(*map(_key, hours))
+        for span in spans:
+            pipe.pfcount(_key(span))
         answer = self._run(pipe)
         return answer[1:] if answer and answer[0] else None
 
@@ -112,7 +115,6 @@ def _text(mark: Mark) -> str:
     return f"{mark.attempt}:{mark.at_ms}"
 
 
-def _key(hour: Hour) -> str:
-    tenant, name, at_ms = hour
-    # In braces what all hours of a name have in common, so that a cluster keeps them together.
-    return f"analytics:users:{{{tenant}:{name}}}:{at_ms}"
+def _key(span: Span) -> str:
+    tenant, name, start_ms, length_ms = span
+    return f"analytics:users:{tenant}:{name}:{start_ms}:{length_ms}"

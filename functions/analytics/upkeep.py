@@ -16,16 +16,16 @@ from msgspec import Struct
 from analytics.groups import label, names_of
 from analytics.tallies import (
     DAYS,
-    HOUR_MS,
     HOURS,
     MINUTE_MS,
-    Hour,
     Part,
     Period,
+    Span,
     StoredEvent,
     Tally,
     Tier,
     total,
+    users_of,
 )
 
 PARTS_MAX = 200  # read at once: requests of clients wait behind one read
@@ -67,7 +67,7 @@ class Counts(Protocol):
 class Users(Protocol):
     """Who remembers which users there were; see `analytics.uniques`."""
 
-    def add(self, users: Mapping[Hour, Set[str]]) -> bool: ...
+    def add(self, users: Mapping[Span, Set[str]]) -> bool: ...
 
     def resume(self) -> Mark | None: ...
 
@@ -146,11 +146,7 @@ def restore_users(*, counts: Counts, users: Users) -> int:
     return MINUTES_MAX
 
 
-def _users_of(minute_ms: int, counts: Counts) -> dict[Hour, set[str]]:
-    found: dict[Hour, set[str]] = defaultdict(set)
-    hour_ms = minute_ms // HOUR_MS * HOUR_MS
-    for event in counts.events_of(minute_ms):
-        if event.user_id is not None:
-            found[event.tenant, event.name, hour_ms].add(event.user_id)
-    admitted = {tenant: counts.names(names_of(tenant)) for tenant in {key[0] for key in found}}
-    return {key: each for key, each in found.items() if label(key[1]) in admitted[key[0]]}
+def _users_of(minute_ms: int, counts: Counts) -> dict[Span, set[str]]:
+    found = users_of(counts.events_of(minute_ms))
+    admitted = {tenant: counts.names(names_of(tenant)) for tenant in {span[0] for span in found}}
+    return {span: each for span, each in found.items() if label(span[1]) in admitted[span[0]]}

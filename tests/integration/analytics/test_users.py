@@ -43,6 +43,19 @@ def test_users_are_counted_once_by_hour_and_by_day(worker, messages, points, res
     assert [point["uniques"] for point in points(hours=12)] == [None]
 
 
+def test_users_of_hours_are_told_for_two_days_and_those_of_days_for_longer(
+    worker, messages, points, restored
+):
+    worker.consume(messages(visits(range(3)), visits(range(5), NOW - timedelta(days=3), "f")))
+    restored()
+
+    def uniques(**query):
+        return [point["uniques"] for point in points(hours=96, **query)]
+
+    assert uniques(granularity="hour") == [None, 3]
+    assert uniques(granularity="day") == [5, 3]
+
+
 def test_users_are_not_told_after_redis_is_lost_until_they_are_in_again(
     worker, messages, points, restored, valkey
 ):

@@ -11,7 +11,7 @@ import bson
 from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
-from analytics.tallies import Hour
+from analytics.tallies import Span
 from analytics.upkeep import Mark
 from backend.errors import QueueUnavailable
 from backend.store import DUPLICATE_KEY
@@ -169,20 +169,20 @@ class Redrive(Queue):
 
 
 class Redis:
-    """Users of each hour, all of which may be lost at once."""
+    """Users of each span, all of which may be lost at once."""
 
     def __init__(self, world: World) -> None:
-        self.users: dict[Hour, set[str]] = {}
+        self.users: dict[Span, set[str]] = {}
         self.is_complete = False
         self.mark: Mark | None = None
         self._attempts = 0
         self._world = world
 
-    def add(self, users: Mapping[Hour, Set[str]]) -> bool:
+    def add(self, users: Mapping[Span, Set[str]]) -> bool:
         def effect() -> None:
             self._lose()
-            for hour, found in users.items():
-                self.users.setdefault(hour, set()).update(found)
+            for span, found in users.items():
+                self.users.setdefault(span, set()).update(found)
 
         try:
             self._world.io(effect, UNSENT)
@@ -190,10 +190,10 @@ class Redis:
             return False
         return True
 
-    def counts(self, periods: Sequence[Sequence[Hour]]) -> list[int] | None:
+    def counts(self, spans: Sequence[Span]) -> list[int] | None:
         if not self.is_complete:
             return None
-        return [len(set().union(*(self.users.get(h, set()) for h in p))) for p in periods]
+        return [len(self.users.get(span, ())) for span in spans]
 
     def resume(self) -> Mark | None:
         def effect() -> Mark | None:
