@@ -81,6 +81,18 @@ def test_a_policy_is_kept_for_its_time_to_live():
     assert all(isinstance(answer, Grant) for answer in answers)
 
 
+@pytest.mark.row("1.58")
+@pytest.mark.parametrize(("ttl_s", "asked"), [(300, 1), (0, 2)])
+def test_requests_together_share_an_answer_only_where_it_is_kept(ttl_s, asked):
+    pool = Answering()
+    authorizer = rest.authorizer(of_token(ttl_s=ttl_s), pool, {})  # type: ignore[arg-type]
+
+    for _ in range(2):
+        authorizer.authorize(Question(), lambda answer: None)
+
+    assert len(pool.invocations) == asked
+
+
 @pytest.mark.row("1.77")
 @pytest.mark.parametrize(("api", "patience_s"), [(rest, 29.0), (http_api, 10.0)])
 def test_an_authorizer_is_waited_for_by_the_kind_of_api(api, patience_s):

@@ -40,11 +40,14 @@ class Issuer:
         public = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         return {"keys": [{**public, "kid": "one", "alg": "RS256", "use": "sig"}]}
 
-    def token(self, *, key: Any = None, kid: str = "one", **claims: Any) -> str:
+    def token(
+        self, *, key: Any = None, kid: str = "one", algorithm: str = "RS256", **claims: Any
+    ) -> str:
         """A token for the audience `api`, good for a minute, with `claims` instead or besides."""
         usual = {"iss": self.url, "aud": "api", "exp": time.time() + 60, "sub": "ann"}
         kept = {name: value for name, value in (usual | claims).items() if value is not None}
-        return jwt.encode(kept, key or self.key, algorithm="RS256", headers={"kid": kid})
+        signing = self.key if key is None else key
+        return jwt.encode(kept, signing, algorithm=algorithm, headers={"kid": kid})
 
     def close(self) -> None:
         self._server.shutdown()

@@ -26,6 +26,9 @@ RESOURCES = """
   Disabled:
     Type: AWS::ApiGateway::ApiKey
     Properties: {Value: disabled-0123456789-0123456789}
+  DisabledMember:
+    Type: AWS::ApiGateway::UsagePlanKey
+    Properties: {KeyId: !Ref Disabled, KeyType: API_KEY, UsagePlanId: !Ref Plenty}
   Homeless:
     Type: AWS::ApiGateway::ApiKey
     Properties: {Enabled: true, Value: homeless-0123456789-0123456789}
@@ -150,7 +153,8 @@ def test_a_key_over_its_quota_is_429(gateway, name):
 
 @pytest.mark.row("1.52", "1.64")
 def test_the_authorizer_may_bring_the_key_that_sam_makes(tmp_path):
-    with GatewayProcess(tmp_path, BY_AUTHORIZER + RESOURCES) as gateway:
+    template = BY_AUTHORIZER + RESOURCES + plan("Plenty", "Quota: {Limit: 9, Period: DAY}")
+    with GatewayProcess(tmp_path, template) as gateway:
         gateway.environment("Pages", ok)
         statement = {"Action": "*", "Effect": "Allow", "Resource": "*"}
         policy = {"principalId": "p", "policyDocument": {"Statement": [statement]}}

@@ -173,6 +173,14 @@ def test_what_is_no_token_is_401(gateway, token):
 
 
 @pytest.mark.row("1.77")
+@pytest.mark.parametrize(("key", "algorithm"), [("", "none"), ("secret" * 6, "HS256")])
+def test_a_token_that_the_issuer_did_not_sign_is_401(gateway, issuer, key, algorithm):
+    token = issuer.token(key=key, algorithm=algorithm)
+
+    assert bearer(gateway, token).status == 401
+
+
+@pytest.mark.row("1.77")
 def test_a_token_of_an_issuer_that_does_not_answer_is_401(gateway, issuer):
     answer = gateway.request("GET", f"/unreachable?token={issuer.token()}")
 
