@@ -48,7 +48,8 @@ FIFO = "FifoQueue: true"
         ),
         pytest.param(
             mapping(
-                "ProvisionedPollerConfig: {MaximumPollers: 9}, ScalingConfig: {MaximumConcurrency: 2}"
+                "ProvisionedPollerConfig: {MaximumPollers: 9},"
+                " ScalingConfig: {MaximumConcurrency: 2}"
             ),
             "ProvisionedPollerConfig", "excludes", marks=pytest.mark.row("4.14"),
         ),
@@ -57,7 +58,9 @@ FIFO = "FifoQueue: true"
             "Pages", "longer than the VisibilityTimeout", marks=pytest.mark.row("4.15"),
         ),
         pytest.param(
-            mapping('FilterCriteria: {Filters: [{Pattern: \'{"body": {"a": [{"cidr": "::"}]}}\'}]}'),
+            mapping(
+                'FilterCriteria: {Filters: [{Pattern: \'{"body": {"a": [{"cidr": "::"}]}}\'}]}'
+            ),
             "FilterCriteria.Filters.0.Pattern", "cidr", marks=pytest.mark.row("4.16"),
         ),
         pytest.param(
