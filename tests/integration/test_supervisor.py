@@ -301,6 +301,7 @@ def test_what_does_not_start_is_named_with_the_end_of_its_log_and_nothing_stays(
         (["--template", "missing.yaml"], {}, "missing.yaml"),
         ([], {"GATEWAY_PORT": "many"}, "GATEWAY_PORT='many' is no port"),
         (["--state", "/tmp/" + "x" * 90], {}, "choose a shorter state directory"),
+        ([], {"QUEUE_DEPTH_MAX": "x"}, "QUEUE_DEPTH_MAX='x': must be a whole number of at least 1"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(

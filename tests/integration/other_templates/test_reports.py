@@ -34,7 +34,16 @@ def build_wheel(folder: Path) -> None:
 def test_each_function_has_its_own_modules_layers_and_packages(reports: Elsewhere):
     daily, weekly = reports.request("GET", "/daily"), reports.request("GET", "/weekly/47")
 
-    assert daily == (200, "daily strict packages=False strangers=[]")
+    assert daily == (
+        200,
+        {
+            "title": "daily",
+            "rules": "strict",
+            "packages": False,
+            "ours": [],
+            "redis": "redis://cache.example:6379",
+        },
+    )
     assert weekly == (
         200,
         {"title": "weekly", "rules": "common", "week": "47", "greeting": "installed"},

@@ -102,6 +102,17 @@ def test_a_broken_template_is_named_with_its_line(copied: Callable[[str], Elsewh
     assert up.stderr.count("\n") == 1
 
 
+def test_a_setting_that_this_machine_does_not_provide_is_named(copied: Callable[[str], Elsewhere]):
+    asking = copied("pets")
+    template = asking.folder / "template.yaml"
+    text = template.read_text()
+    template.write_text(f"Metadata: {{Spillway: {{Provides: [POSTGRES_URL]}}}}\n{text}")
+    up = asking.run("up")
+
+    assert up.returncode == 2
+    assert "Provides: POSTGRES_URL is nothing that this machine provides; it has REDIS" in up.stderr
+
+
 def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(painted: Elsewhere):
     up = painted.run("up")
 

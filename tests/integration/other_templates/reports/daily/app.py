@@ -1,4 +1,6 @@
 import importlib.util
+import json
+import os
 
 from names import TITLE
 from rules import RULES
@@ -9,4 +11,6 @@ def handler(event, context):
     ours = [
         each for each in ("backend", "queue_workers", "loadtest") if importlib.util.find_spec(each)
     ]
-    return {"statusCode": 200, "body": f"{TITLE} {RULES} packages={found} strangers={ours}"}
+    redis = os.environ["REDIS_URL"]
+    body = {"title": TITLE, "rules": RULES, "packages": found, "ours": ours, "redis": redis}
+    return {"statusCode": 200, "body": json.dumps(body)}
