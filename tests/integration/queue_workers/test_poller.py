@@ -155,6 +155,25 @@ def test_an_environment_that_went_while_idle_is_replaced_by_the_next(site: Site)
     second.close()
 
 
+def test_an_environment_leaves_when_its_host_has_one_with_newer_code(site: Site):
+    """The successor waits to be accepted while its predecessor is still there."""
+    old = site.environment()
+    site.queue.send("first")
+    first = site.run_once()
+    old.answer(old.take())
+    assert first.result() == 1
+    new = site.environment()
+    site.queue.send("second")
+
+    second = site.run_once()
+    new.answer(new.take())
+
+    assert second.result() == 1
+    assert old.take() == {"leave": 1}
+    old.close()
+    new.close()
+
+
 def test_a_batch_that_no_environment_took_is_visible_again_at_once(site: Site):
     environment = site.environment()
     polled = site.run_once()
