@@ -206,6 +206,25 @@ def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told():
     assert (notice["to"], notice["template"]) == ("ops@example.com", "webhook_endpoint_disabled")
 
 
+def test_two_workers_that_find_an_endpoint_gone_tell_its_owner_once():
+    world = World([answer(410)])
+    for _ in range(2):
+        world.endpoint = ENDPOINT  # as the other saw it
+        world.channel.send_all([world.notification])
+
+    keys = [msgspec.json.decode(each)["request"]["key"] for each in world.notices]
+    assert (len(keys), len(set(keys))) == (2, 1)
+
+
+def test_the_old_secret_signs_for_a_day():
+    rotating = msgspec.structs.replace(
+        ENDPOINT, old_secret="whsec_old", old_secret_until_ms=START_MS + DAY_MS
+    )
+
+    assert rotating.secrets(now_ms=START_MS + DAY_MS - 1) == [ENDPOINT.secret, "whsec_old"]
+    assert rotating.secrets(now_ms=START_MS + DAY_MS) == [ENDPOINT.secret]
+
+
 def test_an_endpoint_that_has_failed_for_days_is_disabled_at_the_next_failure():
     world = World([answer(500)])
     world.run(days=4)

@@ -213,33 +213,37 @@ def test_after_a_rotation_both_secrets_hold(make, api, announce, settle):
         Webhook(secret).verify(delivery.body, dict(delivery.headers))
 
 
-def test_an_endpoint_that_is_gone_is_disabled_its_owner_told_and_can_be_enabled(
+def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told(
     make, api, announce, settle, settle_mails, mailbox, address
 ):
-    with WebhookSink([410, 204]) as sink:
+    with WebhookSink([410]) as sink:
         endpoint_id, _ = make(sink.url, contact=address)
-        path = {"endpoint_id": endpoint_id}
         announce("payment.succeeded")
         settle()
-        disabled = api("GET", ROUTE + "/{endpoint_id}", path=path).body
-        announce("payment.failed", payment="pay_2")
-        settle()
         settle_mails()
-        enabled = api("POST", ROUTE + "/{endpoint_id}/enable", path=path).body
+
+    shown = api("GET", ROUTE + "/{endpoint_id}", path={"endpoint_id": endpoint_id}).body
+    assert (shown["status"], shown["disabled_because"]) == ("disabled", "It answered 410 Gone.")
+    [mail] = mailbox.mails_to(address)
+    assert mail["subject"] == f"Your webhook endpoint {endpoint_id} is disabled"
+
+
+def test_what_happens_while_an_endpoint_is_disabled_is_not_sent_to_it(
+    make, api, announce, settle, log
+):
+    with WebhookSink([410, 204]) as sink:
+        endpoint_id, _ = make(sink.url)
+        for payment in ("pay_1", "pay_2"):
+            announce("payment.failed", payment=payment)
+            settle()
+        enabled = api("POST", ROUTE + "/{endpoint_id}/enable", path={"endpoint_id": endpoint_id})
         announce("payment.failed", payment="pay_3")
         settle()
 
-    assert (disabled["status"], disabled["disabled_because"]) == (
-        "disabled",
-        "It answered 410 Gone.",
-    )
-    assert enabled["status"] == "enabled"
-    assert [json.loads(each.body)["data"]["payment_id"] for each in sink.deliveries] == [
-        "pay_1",
-        "pay_3",
-    ]
-    [mail] = mailbox.mails_to(address)
-    assert mail["subject"] == f"Your webhook endpoint {endpoint_id} is disabled"
+    assert enabled.body["status"] == "enabled"
+    told = [json.loads(each.body)["data"]["payment_id"] for each in sink.deliveries]
+    assert told == ["pay_1", "pay_3"]
+    assert [each["status"] for each in log(endpoint_id).body["data"]] == ["delivered", "failed"]
 
 
 def test_what_was_to_be_sent_to_a_deleted_endpoint_fails(

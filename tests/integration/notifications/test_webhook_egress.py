@@ -36,6 +36,7 @@ def test_the_name_is_asked_for_at_the_address_that_was_checked(tls_egress, certi
     [delivery] = sink.deliveries
     assert answer.status == 204
     assert (delivery.path, delivery.body, delivery.headers["x-one"]) == ("/a?b=c", b"{}", "1")
+    assert delivery.headers["connection"] == "close"
     assert (delivery.server_name, delivery.headers["host"]) == (NAME, f"{NAME}:{sink.port}")
 
 

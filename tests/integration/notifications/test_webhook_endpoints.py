@@ -155,6 +155,26 @@ def test_another_tenant_s_endpoint_is_not_found(make, api, other, method, route)
     assert api("GET", ONE, path=path).body["status"] == "enabled"
 
 
+def test_others_know_whether_a_tenant_listens(make, api, function, tenant, database):
+    listening = function("tests.integration.notifications.listening.handler")
+
+    def listens(tenant=tenant):
+        return listening.invoke({"tenant": tenant})
+
+    before, made = listens(), make().body
+    with_one, elsewhere = listens(), listens(f"not {tenant}")
+    database["webhook_endpoints"].update_one(
+        {"_id": made["id"]}, {"$set": {"disabled_because": "It answered 410 Gone."}}
+    )
+    disabled = listens()
+    api("POST", ONE + "/enable", path={"endpoint_id": made["id"]})
+    enabled = listens()
+    api("DELETE", ONE, path={"endpoint_id": made["id"]})
+
+    assert (before, with_one, elsewhere) == (False, True, False)
+    assert (disabled, enabled, listens()) == (False, True, False)
+
+
 def test_reading_does_not_allow_writing(api):
     refused = api("POST", ROUTE, body={"url": "https://a.example"}, scope="notifications:read")
 

@@ -67,7 +67,7 @@ class Listeners:
         look_up: Callable[[str], bool] | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._look_up = look_up or _has_endpoint
+        self._look_up = look_up or has_endpoint
         self._now_s = now_s
         self._known: dict[str, tuple[float, bool]] = {}
 
@@ -82,7 +82,8 @@ class Listeners:
         return listens
 
 
-def _has_endpoint(tenant: str) -> bool:
+def has_endpoint(tenant: str) -> bool:
+    """Tell whether a tenant has an endpoint that is not disabled; asks the store."""
     enabled = {"tenant": tenant, "disabled_because": None}
     with store_errors():
         return collection(ENDPOINTS, ()).find_one(enabled, {"_id": 1}) is not None
