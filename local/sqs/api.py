@@ -40,7 +40,8 @@ class SqsApi:
         task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
-        """Start no more actions; those in hand end by themselves."""
+        """Start no more actions; those in hand end within a second."""
+        self._actions.stopping.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, request: Request) -> None:

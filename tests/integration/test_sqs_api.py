@@ -1,6 +1,8 @@
 """The SQS API beside the Invoke API, as boto3 uses it; what queues do is in their contract."""
 
 import http.client
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,15 @@ def test_a_queue_tells_its_url_and_its_attributes(sqs):
     assert attributes["VisibilityTimeout"] == "45"
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
     assert '"maxReceiveCount":3' in attributes["RedrivePolicy"]
+
+
+def test_a_long_poll_waits_for_a_message_and_no_longer_than_asked(sqs):
+    started_s = time.monotonic()
+    assert "Messages" not in sqs.receive_message(QueueUrl=URL, WaitTimeSeconds=2)
+    assert 2 <= time.monotonic() - started_s < 4
+
+    threading.Timer(1.2, sqs.send_message, kwargs={"QueueUrl": URL, "MessageBody": "a"}).start()
+    assert sqs.receive_message(QueueUrl=URL, WaitTimeSeconds=20)["Messages"][0]["Body"] == "a"
 
 
 @pytest.mark.row("3.2")
