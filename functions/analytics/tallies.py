@@ -137,9 +137,10 @@ def users_of(events: Iterable[StoredEvent]) -> dict[Span, set[str]]:
     found: dict[Span, set[str]] = defaultdict(set)
     for event in events:
         if event.user_id is not None:
-            for length_ms in (HOUR_MS, DAY_MS):
-                start_ms = event.occurred_at_ms // length_ms * length_ms
-                found[event.tenant, event.name, start_ms, length_ms].add(event.user_id)
+            hour_ms = event.occurred_at_ms // HOUR_MS * HOUR_MS
+            found[event.tenant, event.name, hour_ms, HOUR_MS].add(event.user_id)
+    for (tenant, name, hour_ms, _), users in list(found.items()):
+        found[tenant, name, hour_ms // DAY_MS * DAY_MS, DAY_MS] |= users
     return found
 
 
