@@ -6,13 +6,16 @@ from pathlib import Path
 
 
 class ImportedFiles:
-    """The modules imported from some folders, as they were when this was made."""
+    """The modules imported from some folders since `since_ns`, as they were then."""
 
-    def __init__(self, folders: Iterable[Path], *, also: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, folders: Iterable[Path], *, since_ns: int, also: Iterable[Path] = ()
+    ) -> None:
         roots = tuple(f"{folder}/" for folder in folders)
         imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
         files = {file for file in imported if file and file.startswith(roots)}
-        self._times = {file: _time(file) for file in {*files, *map(str, also)}}
+        # One that was written meanwhile may have been read before.
+        self._times = {file: min(_time(file), since_ns) for file in {*files, *map(str, also)}}
 
     def have_changed(self) -> bool:
         """A stat of some thirty files costs 60 us."""

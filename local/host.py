@@ -114,10 +114,10 @@ class Host:
         sys.stdout = self.output
         function_logging.set_up(self.output)
         handler.prepare(self.function, self.state)
+        since_ns, started = time.time_ns(), time.perf_counter()
         if self.function.runtime_client:
+            self._watch(since_ns, "*")
             return handler.failing_handler(NOT_IMPORTED)  # each environment starts its client
-        started = time.perf_counter()
-        broken: list[Path] = []
         try:
             serve = handler.import_handler(self.function.handler)
         except Fault as fault:
@@ -127,15 +127,22 @@ class Host:
             traceback.print_exception(fault.__cause__)
             serve = handler.failing_handler(fault)
             self.retry_at_s = time.monotonic() + self.import_retry_s
-            broken = list(self.function.code_uri.rglob("*.py"))
-        if self.reload:
-            folders = handler.import_folders(self.function, self.state)
-            self.code = ImportedFiles(folders, also=broken)
+            self._watch(since_ns, "*.py")
+        else:
+            self._watch(since_ns)
         self.init_ms = (time.perf_counter() - started) * 1000
         sys.stderr.write(self.output.take())
         gc.collect()
         gc.freeze()  # what was imported stays shared between the environments
         return serve
+
+    def _watch(self, since_ns: int, pattern: str = "") -> None:
+        """Look out for changes of what is imported, and of all files that match `pattern`."""
+        if self.reload:
+            folders = handler.import_folders(self.function, self.state)
+            found = self.function.code_uri.rglob(pattern) if pattern else ()
+            also = [path for path in found if path.is_file() and path.suffix != ".pyc"]
+            self.code = ImportedFiles(folders, since_ns=since_ns, also=also)
 
     def _fork_due(self, serve: Handler) -> None:
         for slot in self.slots:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from local.frames import FrameReader, decode, encode
+from local.frames import LEAVE, FrameReader, decode, encode
 
 PROJECT = Path(__file__).parents[3]
 
@@ -35,6 +35,9 @@ class Peer:
         deadline_ms = int((time.time() + within_s) * 1000)
         invocation = {"id": "request-1", "deadline_ms": deadline_ms, "trace": "Root=1-2-3"}
         self.stream.sendall(encode({**invocation, "event": {"do": do, **event}}))
+
+    def tell_to_leave(self) -> None:
+        self.stream.sendall(LEAVE)
 
     def invoke(self, do: str, *, within_s: float = 5.0, **event: Any) -> dict[str, Any]:
         self.ask(do, within_s=within_s, **event)
