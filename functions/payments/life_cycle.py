@@ -142,8 +142,8 @@ def awaited(payment: Payment) -> list[Ask]:
     The customer acts at the provider at any time, also while a cancel is being asked for.
     """
     asks = due(payment)
-    ended = payment.ledger or payment.failure or payment.status == "canceled"
-    if payment.charge_id and not ended:
+    is_open = payment.status in ("requires_action", "processing")
+    if payment.charge_id and is_open and not (payment.ledger or payment.failure):
         asks.append(_charge_ask(payment))
     return asks
 

@@ -56,6 +56,14 @@ def test_the_fingerprint_ignores_how_a_request_was_written_and_nothing_else():
     assert life_cycle.fingerprint(ordered) != life_cycle.fingerprint(REQUEST)
 
 
+def test_a_payment_that_has_succeeded_hears_no_more_of_its_charge_also_without_a_ledger():
+    settled = _charged(_created(), _charge(_created()))
+    older = msgspec.structs.replace(settled, ledger=())  # as the first version stored it
+
+    for payment in (settled, older):
+        assert _charged(payment, _charge(payment)) is payment
+
+
 def test_a_new_payment_promises_its_own_settlement():
     payment = _created()
 
