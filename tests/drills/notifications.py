@@ -170,7 +170,8 @@ def main() -> int:
         try:
             return drill(system, options)
         finally:
-            system.local("down")
+            down = system.local("down")
+            sys.stderr.write(down.stderr)
 
 
 if __name__ == "__main__":
