@@ -17,6 +17,7 @@ from local.template import ApiKey
 from local.template.intrinsics import ACCOUNT_ID, REGION
 
 API_ID = "local"
+_ARN_PREFIX = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}"
 
 # 1.10: what the function never sees.
 _DROPPED = frozenset(
@@ -170,8 +171,7 @@ def build_event(
 
 def method_arn(stage: str, method: str, path: str) -> str:
     """What an authorizer is asked about (1.50)."""
-    prefix = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}"
-    return f"{prefix}/{stage}/{method}/{path.lstrip('/')}"
+    return f"{_ARN_PREFIX}/{stage}/{method}/{path.lstrip('/')}"
 
 
 def _request_context(
