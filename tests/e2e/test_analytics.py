@@ -4,6 +4,7 @@ import gzip
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,7 @@ def test_a_metric_shows_the_tenants_own_events_only(demo, other):
 def test_the_good_events_of_a_batch_are_counted(demo, packed):
     name = _name()
     events = [{"name": name}, {"name": "No"}, {"name": name, "value": 5}]
+    body: bytes | dict[str, Any]
     if packed:
         body = gzip.compress("\n".join(map(json.dumps, events)).encode())
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}

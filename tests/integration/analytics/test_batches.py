@@ -82,6 +82,16 @@ def test_the_good_events_of_a_batch_are_taken_and_the_others_named(post):
     assert len(sent) == 2
 
 
+def test_a_large_batch_goes_in_messages_that_a_worker_can_count_in_time(api, queue):
+    events = [{"name": "a", "event_id": f"e{number}"} for number in range(250)]
+    answer = api("POST", BATCH, body={"events": events})
+    sent = [json.loads(each.body)["events"] for each in receive_all(queue("analytics"))]
+
+    assert answer.body["accepted"] == 250
+    assert sorted(len(each) for each in sent) == [50, 100, 100]
+    assert {event["event_id"] for each in sent for event in each} == {f"e{n}" for n in range(250)}
+
+
 def test_a_line_that_is_no_json_is_rejected_alone(post):
     answer, sent = post(b'{"name":"a","event_id":"a"}\n{"name":\n{"name":"b","name":"b"}', **NDJSON)
 

@@ -150,10 +150,6 @@ class Database(dict[str, Collection]):
 class Redrive(Queue):
     """A queue whose dead letters are sent again later, under new ids, with a new time."""
 
-    def send(self, body: str) -> str:
-        self.send_batch([body])
-        return ""
-
     def receive_sent(self) -> dict[Receipt, tuple[str, int]]:
         """Up to ten bodies by receipt, each with when it was sent."""
         taken = {}
