@@ -39,6 +39,7 @@ def explained(template: Template) -> dict[str, list[Row]]:
     return {
         "routes": _routes(template),
         "authorizers": _authorizers(template),
+        "API keys": _keys(template),
         "functions": [_function(each) for each in template.functions.values()],
         "queues": _queues(template),
         "mappings": _mappings(template),
@@ -66,6 +67,20 @@ def _authorizers(template: Template) -> list[Row]:
     return [
         {"name": name, "kind": type(each).__name__, "function": getattr(each, "function", None)}
         for name, each in template.api.authorizers.items()
+    ]
+
+
+def _keys(template: Template) -> list[Row]:
+    return [
+        {
+            "key": key.id,
+            "plan": plan.name,
+            "x-api-key": key.value,
+            "quota": f"{plan.quota.limit} a {plan.quota.period.lower()}" if plan.quota else None,
+        }
+        for plan in template.api.usage_plans
+        for key in plan.keys
+        if key.is_enabled
     ]
 
 

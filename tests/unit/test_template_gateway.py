@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.explain import explained
 from local.template import ApiKey, Quota, TemplateError, Throttle
 from tests.unit.template_texts import FUNCTION
 
@@ -63,6 +64,19 @@ def test_a_key_without_a_value_has_one_that_stays_the_same(read):
 
     assert len(values) == 1
     assert 20 <= len(values.pop()) <= 128
+
+
+def test_explain_tells_what_to_send_as_key(read):
+    template = read(REST + KEY % ", Value: 0123456789-0123456789" + PLAN % "prod")
+
+    assert explained(template)["API keys"] == [
+        {
+            "key": "Key",
+            "plan": "Plan",
+            "x-api-key": "0123456789-0123456789",
+            "quota": "7 a day",
+        }
+    ]
 
 
 def test_any_is_spelled_out_but_for_the_methods_that_stand_beside_it(read):
