@@ -15,7 +15,7 @@ from local.gateway.dispatch import CONCURRENCY_DEFAULT
 from local.gateway.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
 from local.gateway.server import DEADLINES, Deadlines
 from local.gateway.variables import UnknownVariable
-from local.invoke.background import RETRY_S
+from local.invoke.background import RETRY_LONGEST_S, RETRY_S
 from local.template import TemplateError
 from local.template.options import chosen
 
@@ -79,17 +79,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--account-concurrency",
         type=arguments.number(1, CONCURRENCY_MAX),
-        default=CONCURRENCY_DEFAULT,
+        default=os.environ.get("ACCOUNT_CONCURRENCY", str(CONCURRENCY_DEFAULT)),
         metavar="NUMBER",
-        help="events that all functions together may have in flight (default: %(default)s)",
+        help="events that all functions together may have in flight"
+        " (or ACCOUNT_CONCURRENCY; default: %(default)s)",
     )
     parser.add_argument(
         "--async-retry-s",
-        type=arguments.number(1, 450),
-        default=RETRY_S,
+        type=arguments.number(1, RETRY_LONGEST_S),
+        default=os.environ.get("ASYNC_RETRY_S", str(RETRY_S)),
         metavar="S",
         help="pause before an asynchronous event's first retry, doubled before the second"
-        " (default: %(default)s)",
+        " (or ASYNC_RETRY_S; default: %(default)s)",
     )
     parser.add_argument(
         "--runtime",

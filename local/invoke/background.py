@@ -21,6 +21,7 @@ from local.template.model import Target
 log = logging.getLogger(__name__)
 
 RETRY_S = 60  # before the first retry; before the second it is twice as long
+RETRY_LONGEST_S = 450  # twice that is a message's longest delay
 THROTTLED_LONGEST_S = 300  # the waits of an event that finds no concurrency grow from 1 s to this
 RUNNING_MAX = 100  # events in hand at a time; the others wait in the queue
 UNREACHABLE_S = 5.0  # until a store that did not answer is asked again

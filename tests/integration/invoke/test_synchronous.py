@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import wait_until
-from tests.integration.gateway_process import GatewayProcess
+from tests.integration.gateway_process import ROOT, GatewayProcess
+from tests.integration.invoke.function import TEMPLATE
 
 
 def invoke(client: Any, function: str, **event: Any) -> Any:
@@ -247,3 +249,14 @@ def test_over_its_reserved_concurrency_a_function_is_throttled(
 @pytest.mark.row("2.2")
 def test_a_reservation_of_none_switches_a_function_off(client: Any):
     assert refusal(client, FunctionName="Shut")[0] == 429
+
+
+@pytest.mark.row("2.2")
+def test_reservations_that_leave_the_account_too_little_are_refused_at_start(tmp_path: Path):
+    (tmp_path / "functions").mkdir()
+    template = TEMPLATE.replace("ConcurrentExecutions: 1,", "ConcurrentExecutions: 901,")
+    gateway = GatewayProcess(tmp_path, template)
+    done = subprocess.run(gateway.command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "Narrow: ReservedConcurrentExecutions: all reservations leave 99 of" in done.stderr
