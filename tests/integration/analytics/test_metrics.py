@@ -1,6 +1,6 @@
 """Metrics as they are asked for: groups, names, bounds, and answers that need not be sent again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,8 +10,9 @@ METRICS = "/v1/analytics/metrics"
 
 
 def test_a_period_that_is_not_over_is_marked_as_partial(worker, messages, points):
-    earlier = NOW - timedelta(minutes=30)
-    worker.consume(messages([event("a", at=NOW), event("b", at=earlier)]))
+    now = datetime.now(UTC)
+    earlier = now - timedelta(minutes=30)
+    worker.consume(messages([event("a", at=now), event("b", at=earlier)]))
 
     assert [point["partial"] for point in points()] == [False, True]
     assert all(point["partial"] for point in points(granularity="day")[-1:])
