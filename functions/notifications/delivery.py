@@ -77,7 +77,8 @@ def deliver(
         until_ms=now_ms + claim_ms,
     )
     ours = [each for each in claimed if each.claim == claim]
-    hindered = hindering(ours, now_ms=now_ms) if ours else {}
+    hindered = dict(hindering(ours, now_ms=now_ms)) if ours else {}
+    hindered |= {each.id: life_cycle.DEADLY for each in ours if life_cycle.is_deadly(each)}
     changed = [_hindered(each, hindered[each.id], now_ms) for each in ours if each.id in hindered]
     changed += _sent([each for each in ours if each.id not in hindered], channels, now_ms)
     notifications.finish(changed)

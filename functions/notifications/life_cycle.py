@@ -24,6 +24,7 @@ from notifications.schema import (
 
 NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
 ATTEMPTS_MAX = 20  # kept of a log; more than any schedule is long
+DEADLY = Permanent(reason="Every worker that tried to send it died.")
 JITTER = 0.1  # of a wait, so that what failed together does not come back together
 DELAY_MAX_MS = 900_000  # SQS holds a message back no longer
 AHEAD_MS = 600_000  # so long before it is due the relay sends its message, exact to a second
@@ -38,7 +39,7 @@ def create(
     """Return the notification of a request, rendered; raises InvalidRequest."""
     notification_id = _id(tenant, "POST /v1/notifications", key)
     made = _made(request, notification_id, tenant=tenant, link=link, now_ms=now_ms)
-    if request.quiet_hours is None:
+    if request.quiet_hours is UNSET:
         return made
     quiet_hours.check(request.quiet_hours)
     return msgspec.structs.replace(made, quiet_hours=request.quiet_hours)
@@ -89,6 +90,11 @@ def attempted(
             return ended(logged, "failed")
         case Suppressed():
             return ended(logged, "suppressed")
+
+
+def is_deadly(notification: Notification) -> bool:
+    """Tell whether attempts were begun again and again and none was ended: ends bound the log."""
+    return len(notification.attempts) > ATTEMPTS_MAX + 1
 
 
 def due_ms(notification: Notification, wanted_ms: int) -> int:

@@ -22,7 +22,7 @@ class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     template: Annotated[str, Meta(max_length=64)]
     variables: Annotated[dict[str, Any], Meta(max_length=32)] = {}
     send_after: Moment | None = None
-    quiet_hours: QuietHours | None = None
+    quiet_hours: QuietHours | UnsetType = UNSET
 
 
 class NotificationListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

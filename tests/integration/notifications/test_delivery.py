@@ -77,6 +77,23 @@ def test_a_worker_killed_before_it_stores_the_outcome_is_made_good_under_the_sam
     ] * 2
 
 
+def test_a_notification_that_kills_every_worker_is_given_up(
+    create, show, deliver, mailbox, database, address
+):
+    notification_id = create("k", to=address).body["id"]
+    cut_short = [{"at_ms": 1, "outcome": None}] * 21
+    change = {"$set": {"status": "sending", "attempts": cut_short}}
+    database["notifications"].update_one({"_id": notification_id}, change)
+    deliver()
+    shown = show(notification_id)
+
+    assert (shown["status"], shown["failure"]) == (
+        "failed",
+        "Every worker that tried to send it died.",
+    )
+    assert mailbox.mails_to(address) == []
+
+
 def test_a_mail_that_is_refused_for_good_fails_with_its_reason(start, create, show, messages):
     ids = {name: create(name, to=f"{name}@example.com").body["id"] for name in ("a", "no", "b")}
     with ScriptedSmtp(rcpt={"no@example.com": "550 5.1.1 nobody of that name"}) as server:
