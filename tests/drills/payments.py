@@ -55,7 +55,7 @@ class Site:
         return thrown
 
     def create(self, key: str = "", **changes: object) -> Answer:
-        """Ask until it is answered: what a 5xx has done nobody knows, and the same key finds out."""
+        """Ask until it is answered: nobody knows what a 5xx has done, the same key finds out."""
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         for _ in range(ATTEMPTS):
             answer = self.demo.call("POST", "/v1/payments", {**VISA, **changes}, headers)
