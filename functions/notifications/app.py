@@ -117,7 +117,8 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
         hindering=partial(hindrances.find, store=suppression_store, limits=limits),
         now_ms=now_ms(),
     )
-    metrics.count("NotificationsDelivered", sum(x.status == "delivered" for x in changed))
+    for status in ("delivered", "failed", "suppressed"):
+        metrics.count(f"Notifications{status.title()}", sum(x.status == status for x in changed))
     open_ids = {message_id: each for message_id, each in ids.items() if each not in settled}
     if open_ids:
         logger.warning("not delivered yet", extra={"notifications": sorted(open_ids.values())})
@@ -139,4 +140,4 @@ def feedback(event: dict[str, Any]) -> None:
         suppressed = feedbacks.take(
             told, notifications=store, suppressions=suppression_store, now_ms=now_ms()
         )
-        metrics.count(f"Mails{told.event_type}s", suppressed)
+        metrics.count(f"Mail{told.event_type}s", suppressed)

@@ -12,8 +12,8 @@ from msgspec import Struct, field
 if TYPE_CHECKING:
     from notifications.schema import Notification
 
-# A batch must be answered within the worker's time-out, and what is stored by then is better than
-# killed: a channel that needs longer answers RetryAfter for what is left.
+# A batch must be answered within the worker's five seconds, and what is stored by then is better
+# than killed: a channel that needs longer answers RetryAfter for what is left.
 BATCH_TIMEOUT_S = 3.0
 
 
@@ -47,6 +47,7 @@ class Suppressed(_Answer, frozen=True, kw_only=True, tag="suppressed"):
 
 
 Answer = Accepted | RetryAfter | Permanent | Suppressed
+LATE = RetryAfter(reason="The others of its batch took too long.")
 
 
 class Channel(Protocol):
@@ -72,5 +73,4 @@ def one_by_one(
 ) -> list[Answer]:
     """Send each of a batch with `send` for as long as a batch may take; the rest comes again."""
     give_up_at = time.monotonic() + BATCH_TIMEOUT_S
-    late = RetryAfter(reason="The others of its batch took too long.")
-    return [send(each) if time.monotonic() < give_up_at else late for each in batch]
+    return [send(each) if time.monotonic() < give_up_at else LATE for each in batch]

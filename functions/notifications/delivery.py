@@ -5,19 +5,21 @@ after the other side took it and before that was stored. Both then bear the same
 """
 
 import secrets
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from backend.errors import InvalidRequest
 from notifications import life_cycle, waiting
-from notifications.channels import Channel
+from notifications.channels import LATE, Answer, Channel
 from notifications.hindrances import Hindrance, Later
 from notifications.schema import Notification, NotificationMessage
 from notifications.waiting import Queues
 
 # Twice the worker's time-out: who claimed a notification that long ago was killed by it.
 CLAIM_MS = 10_000
+BEGIN_WITHIN_S = 1.0  # with one channel more, a batch of several is answered within the time-out
 
 
 class Notifications(Protocol):
@@ -107,9 +109,12 @@ def _hindered(notification: Notification, why: Hindrance, now_ms: int) -> Notifi
 def _sent(
     notifications: Sequence[Notification], channels: Mapping[str, Channel], now_ms: int
 ) -> Iterator[Notification]:
+    begin_until_s = time.monotonic() + BEGIN_WITHIN_S
     for name, channel in channels.items():
         batch = [each for each in notifications if each.channel == name]
-        answers = channel.send_all(batch) if batch else []
+        answers: Sequence[Answer] = [LATE] * len(batch)
+        if batch and time.monotonic() < begin_until_s:
+            answers = channel.send_all(batch)
         for each, answer in zip(batch, answers, strict=True):
             yield life_cycle.attempted(each, answer, channel.schedule_s, now_ms=now_ms)
 

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import socket
 
 import pytest
 
@@ -141,6 +142,18 @@ def test_a_mail_server_that_does_not_answer_leaves_the_mail_to_a_later_attempt(
     due(notification_id)
     assert worker.consume(messages()) == []
     assert show(notification_id)["status"] == "delivered"
+
+
+def test_a_channel_that_hangs_does_not_use_up_the_time_of_another(start, create, show, messages):
+    ids = [create("mail").body["id"], create("text", channel="sms", to="+4915112345678").body["id"]]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        worker = start(
+            "notifications.app.worker", SMTP_URL=f"smtp://127.0.0.1:{silent.getsockname()[1]}"
+        )
+        worker.consume(messages())
+    reasons = [show(each)["attempts"][0]["reason"] for each in ids]
+
+    assert reasons == ["No reply by SMTP: timed out.", "The others of its batch took too long."]
 
 
 def test_a_worker_connects_anew_when_the_mail_server_has_hung_up(start, create, messages):
