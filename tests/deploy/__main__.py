@@ -19,6 +19,11 @@ from tests.e2e.conftest import Client
 from tests.e2e.targets import MINISTACK
 
 NO_CLIENTS = "[]"
+IN_SECRET = {
+    "MONGO_URL": "MongoUrl",
+    "TOKEN_PRIVATE_KEY": "TokenPrivateKey",
+    "OAUTH_CLIENTS": "OauthClients",
+}
 KEPT = {"lambda: BackendLayer", "lambda: DependenciesLayer"}
 SUITE_TIMEOUT_S = 600  # a hundred tests at 4 requests a second, the emulator's slowest
 
@@ -103,8 +108,11 @@ def _pytest(name: str, environment: Mapping[str, str], *arguments: str) -> list[
 
 
 def _update(stack: Stack, told: Mapping[str, str], before: str) -> list[str]:
-    """Change a parameter; the API stays where it is, answers, and its functions know the change."""
-    target = stack.deploy({**told, "OauthClients": NO_CLIENTS})
+    """Give the parameters as a secret; the API stays where it is and its functions know them."""
+    changed = {**told, "OauthClients": NO_CLIENTS}
+    secret = {key: changed.pop(parameter) for key, parameter in IN_SECRET.items()}
+    with stack.secret(secret) as name:
+        target = stack.deploy({**changed, "SecretName": name})
     anybody = Client(target)
     form = b"grant_type=client_credentials&client_id=demo&client_secret=demo-secret"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -3,7 +3,8 @@
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ LISTS = (
     ("sqs", "list_queues", "QueueUrls", None),
     ("apigateway", "get_rest_apis", "items", "name"),
     ("iam", "list_roles", "Roles", "RoleName"),
+    ("secretsmanager", "list_secrets", "SecretList", "Name"),
     ("s3", "list_buckets", "Buckets", "Name"),
     ("logs", "describe_log_groups", "logGroups", "logGroupName"),
     ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
@@ -91,6 +93,16 @@ class Stack:
         self._client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
+
+    @contextmanager
+    def secret(self, content: Mapping[str, str]) -> Iterator[str]:
+        """Keep `content` in Secrets Manager meanwhile; yield the secret's name."""
+        client = self._client("secretsmanager")
+        client.create_secret(Name=NAME, SecretString=json.dumps(content))
+        try:
+            yield NAME
+        finally:
+            client.delete_secret(SecretId=NAME, ForceDeleteWithoutRecovery=True)
 
     def takes(self, template: str) -> bool:
         """Whether the account makes a stack of `template`; it is deleted again."""
