@@ -17,7 +17,8 @@ from backend.queues import Queue
 from local.gateway.emf import EmbeddedMetrics
 
 BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-AGE_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)  # past five time-outs of a minute
+# Past five time-outs of a minute each.
+AGE_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)

@@ -22,7 +22,7 @@ def test_payments_whose_messages_come_twice_and_out_of_order_are_charged_once(
         received.extend(batch)
         assert worker.consume(batch) == [] if batch else True
         depth = queue("payments").depth()
-        return depth.visible + depth.delayed == 0
+        return bool(depth.visible + depth.delayed == 0)
 
     wait_until(is_drained)
 
