@@ -141,7 +141,10 @@ class Background:
             log.warning("the event %s is given up: %s", stored.request_id, condition.value)
 
     async def _tell(self, target: Target, body: str, attributes: dict[str, str | int]) -> None:
-        if target.kind == "Lambda":
-            await self.accept(target.name, body, request_id=str(uuid.uuid4()))
-        else:
-            await asyncio.to_thread(self._store.tell, target.name, body, attributes)
+        try:
+            if target.kind == "Lambda":
+                await self.accept(target.name, body, request_id=str(uuid.uuid4()))
+            else:
+                await asyncio.to_thread(self._store.tell, target.name, body, attributes)
+        except ValueError as error:  # over a queue's limits, and so it would be again
+            log.error("%s %s is not told: %s", target.kind, target.name, error)

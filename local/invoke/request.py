@@ -64,7 +64,7 @@ def read(request: Request) -> Asked:
     return Asked(
         function=_function(unquote(found[1]), qualifier),
         kind=kind,
-        event=_event(request.body, kind),
+        event=_event(request, kind),
         client_context=_client_context(request.fields.get("x-amz-client-context", "")),
         wants_log=request.fields.get("x-amz-log-type") == "Tail" and kind == "RequestResponse",
     )
@@ -84,8 +84,10 @@ def _function(given: str, qualifier: str) -> str:
     return name
 
 
-def _event(body: bytes, kind: str) -> bytes:
-    most = ASYNCHRONOUS_MAX_BYTES if kind == "Event" else SYNCHRONOUS_MAX_BYTES
+def _event(request: Request, kind: str) -> bytes:
+    body, most = request.body, SYNCHRONOUS_MAX_BYTES
+    if kind == "Event":  # both are in the message
+        most = ASYNCHRONOUS_MAX_BYTES - len(request.fields.get("x-amz-client-context", ""))
     if len(body) > most:
         sentence = f"{len(body)} byte payload is too large for the {kind} invocation type"
         raise Refused(413, "RequestTooLargeException", f"{sentence} (limit {most} bytes)")

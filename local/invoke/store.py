@@ -63,8 +63,9 @@ class Store:
         """Keep an event until `delay_s` from now."""
         about = asdict(stored)
         event = about.pop("event")
+        head = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
         with self._answering():
-            self._queue.send(f"{json.dumps(about)}\n{event}", delay_s=delay_s)
+            self._queue.send(f"{head}\n{event}", delay_s=delay_s)
 
     def is_empty(self) -> bool:
         with self._answering():

@@ -1,5 +1,6 @@
 """Events that nobody waits for: kept, run, retried, given up, and told of."""
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -70,6 +71,31 @@ def test_an_event_is_run_once_and_its_destination_is_told(client: Any, tmp_path:
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
         "responsePayload": {"witness": str(witness), "a": 1},
     }
+
+
+@pytest.mark.row("2.21")
+def test_a_record_that_is_too_large_is_dropped_and_the_event_is_not_run_again(
+    client: Any, gateway: GatewayProcess, tmp_path: Path
+):
+    witness = tmp_path / "witness"
+
+    send(client, "Told", witness=str(witness), text="x" * 600_000)
+
+    untold = "Lambda Witness is not told: a message is at most 1048576 bytes"
+    wait_until(lambda: untold in (gateway.folder / "stderr").read_text())
+    assert not witness.exists()
+
+
+@pytest.mark.row("2.6")
+def test_an_event_of_the_largest_size_is_kept_with_what_its_caller_says(client: Any):
+    about = base64.b64encode(json.dumps({"custom": "ü" * 1000}, ensure_ascii=False).encode())
+    event = b'"%b"' % (b"x" * (1_047_552 - len(about) - 2))
+
+    answer = client.invoke(
+        FunctionName="Do", InvocationType="Event", Payload=event, ClientContext=about.decode()
+    )
+
+    assert answer["StatusCode"] == 202
 
 
 @pytest.mark.row("2.19", "2.20", "2.21")
