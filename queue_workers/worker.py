@@ -203,7 +203,8 @@ class Worker:
 
     def _host_command(self, function: Function, path: Path) -> list[str]:
         return [
-            *(sys.executable, "-m", "queue_workers.tied_host", str(os.getpid())),
+            # Else the environments of a killed worker would dial in at its successor.
+            *(sys.executable, "-m", "local.host", "--end-with", str(os.getpid())),
             *(*self.template.options, "--function", function.logical_id),
             *("--connect", f"unix:{path}", "--environments", "1"),
             *("--state", str(self.state.resolve())),
