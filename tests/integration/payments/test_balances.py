@@ -68,12 +68,12 @@ def settled(ask, worker, messages, database):
 
 @pytest.fixture
 def fold(reconciler, database, tenant):
-    """Let some time pass, and fold until nothing of this tenant is left to be folded."""
+    """Have it be so much later, and fold until nothing of this tenant is left to be folded."""
 
-    def run(by=reconciler):
+    def run(by=reconciler, *, later_ms=HOUR_MS):
         periods = database["balance_periods"]
         touched = {"tenant": tenant, "touched_ms": {"$gt": 0}}
-        periods.update_many(touched, {"$inc": {"touched_ms": -HOUR_MS}})
+        periods.update_many(touched, {"$inc": {"touched_ms": -later_ms}})
         by.invoke({})
         half_an_hour_ago_ms = now_ms() - HOUR_MS // 2
         while _up_to_ms(database, tenant) < half_an_hour_ago_ms:  # other tests' tenants have turns
@@ -147,27 +147,30 @@ def test_a_refund_of_an_old_payment_is_seen_at_once_and_after_it_is_folded(
     assert done == balances() == {"EUR": (2000, 400, 0, 0)}
 
 
+def test_recent_payments_are_not_folded(settled, balances, fold, database):
+    (payment_id,) = settled("a", made_ago_ms=0)
+    balances()
+    fold()
+
+    database["payments"].update_one({"_id": payment_id}, {"$set": {"amount_captured": 999}})
+
+    assert balances() == {"EUR": (999, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("folded", [True, False], ids=["again", "for_the_first_time"])
 def test_a_period_is_not_folded_while_its_change_may_be_on_its_way(
-    settled, balances, fold, ask, reconciler, database, tenant
+    settled, balances, fold, ask, database, folded
 ):
     (payment_id,) = settled("a")
     balances()
-    fold()
-
+    if folded:
+        fold()
     ask("POST", REFUNDS, "r", payment_id, {"amount": 400})
-    reconciler.invoke({})
+    fold(later_ms=0)
 
-    assert database["balance_periods"].find_one({"tenant": tenant})["touched_ms"] > 0
+    database["payments"].update_one({"_id": payment_id}, {"$set": {"amount_refunding": 300}})
 
-
-def test_a_touch_before_the_first_fold_is_not_passed_over(settled, balances, fold, ask, database):
-    (payment_id, _) = settled("a", "b")
-    ask("POST", REFUNDS, "r", payment_id, {"amount": 400})
-    balances()
-
-    fold()
-
-    assert balances() == {"EUR": (2000, 0, 0, 400)}
+    assert balances() == {"EUR": (1000, 0, 0, 300)}
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["new", "touched"])
