@@ -4,7 +4,7 @@ All of it is made from the payments: delete the collection `balances`, the point
 period is added up again.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -83,11 +83,11 @@ def touched_before(time_ms: int, *, limit: int) -> list[Period]:
     return _found({"touched_ms": {"$lt": time_ms}}, limit=limit)
 
 
-def sums(tenant: str, *, before_ms: int, without: Collection[int]) -> Sums:
-    """Return the sums of a tenant's periods before `before_ms`, but for some, by currency."""
-    start_ms = {"$lt": before_ms, "$nin": list(without)}
+def sums(tenant: str, *, since_ms: int, before_ms: int) -> Sums:
+    """Return the sums of a tenant's periods that begin within a time, by currency."""
+    begins = {"$gte": since_ms, "$lt": before_ms}
     stages: list[Document] = [
-        {"$match": {"tenant": tenant, "start_ms": start_ms}},
+        {"$match": {"tenant": tenant, "start_ms": begins}},
         {"$group": {"_id": "$currency", **SUMS}},
     ]
     with store_errors():
