@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from backend.clock import now_ms
+from tests.conftest import wait_until
 from tests.integration.function_process import ProcessDied
 from tests.integration.kill_at import KillAt
 from tests.integration.payments.conftest import VISA
@@ -74,10 +75,8 @@ def fold(reconciler, database, tenant):
         periods = database["balance_periods"]
         touched = {"tenant": tenant, "touched_ms": {"$gt": 0}}
         periods.update_many(touched, {"$inc": {"touched_ms": -later_ms}})
-        by.invoke({})
-        half_an_hour_ago_ms = now_ms() - HOUR_MS // 2
-        while _up_to_ms(database, tenant) < half_an_hour_ago_ms:  # other tests' tenants have turns
-            by.invoke({})
+        half_an_hour_ago_ms = now_ms() - HOUR_MS // 2  # other tests' tenants have turns too
+        wait_until(lambda: by.invoke({}) and _up_to_ms(database, tenant) > half_an_hour_ago_ms)
 
     return run
 
