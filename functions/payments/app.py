@@ -13,7 +13,15 @@ from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, sch
 from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of
-from payments import life_cycle, reconciliation, service, store, webhooks
+from payments import (
+    balance_store,
+    balances,
+    life_cycle,
+    reconciliation,
+    service,
+    store,
+    webhooks,
+)
 from payments.provider import Provider
 from payments.schema import (
     CancelRequest,
@@ -133,7 +141,8 @@ def get_ledger(call: Call, payment_id: str) -> Response:
 @endpoint(app, "payments:read")
 def get_balances(call: Call) -> Response:
     """Show what each account holds, by currency."""
-    return reply(balances_view(store.sums(call.caller.tenant)))
+    sums = balances.total(call.caller.tenant, balances=balance_store, payments=store)
+    return reply(balances_view(sums))
 
 
 @app.route("/v1/payments/{payment_id}", methods=["GET"])
@@ -192,7 +201,10 @@ def relay(event: object) -> None:
 
 @scheduled("payments")
 def reconciler(event: dict[str, Any]) -> Any:
-    """Compare payments with the provider's record: what is new, or with `all` everything."""
+    """Compare payments with the provider's record, and fold them into balances.
+
+    With `all` everything is compared, and nothing changed.
+    """
     if event.get("all"):
         report = reconciliation.reconcile_all(payments=store, provider=provider, now_ms=now_ms())
     else:
@@ -207,4 +219,7 @@ def reconciler(event: dict[str, Any]) -> Any:
     metrics.count("PaymentDeadLetters", report.dead_letters)
     for each in report.mismatches:
         logger.error("mismatch", extra={"payment_id": each.payment_id, "kind": each.kind})
+    if not event.get("all"):
+        folded = balances.fold(balances=balance_store, payments=store, now_ms=now_ms())
+        metrics.count("PaymentsFolded", folded)
     return msgspec.to_builtins(report)

@@ -57,7 +57,7 @@ class Payments(Protocol):
         created_lt_ms: int | None = None,
     ) -> list[Payment]: ...
 
-    def replace_all(self, changed: Sequence[Payment]) -> set[str]: ...
+    def replace_all(self, changed: Sequence[Payment], *, now_ms: int) -> set[str]: ...
 
     def store_outboxes(self, payments: Sequence[Payment]) -> None: ...
 
@@ -124,7 +124,7 @@ def operate(
             _try_to_send(payment, queues)
             return payment, known, True
         changed = life_cycle.requested(payment, request, key=key, now_ms=now_ms)
-        if payments.replace_all([changed]):
+        if payments.replace_all([changed], now_ms=now_ms):
             _try_to_send(changed, queues)
             return changed, changed.operations[-1], False
     raise Conflict("The payment changes all the time; retry with the same Idempotency-Key.")
@@ -157,7 +157,7 @@ def settle(
         if asks[each.id]
         and (after := life_cycle.answered(each, outcomes, now_ms=now_ms)) is not each
     ]
-    stored = payments.replace_all(changed)
+    stored = payments.replace_all(changed, now_ms=now_ms)
     current = [each for each in changed if each.id in stored]
     current += [each for each in found.values() if not asks[each.id]]
     settled = [each for each in current if not life_cycle.due(each)]
@@ -185,7 +185,7 @@ def hear(answers: Iterable[Answer], *, payments: Payments, queues: Queues, now_m
             changed = life_cycle.answered(payment, outcomes, now_ms=now_ms)
             if changed is payment:
                 continue
-            if payments.replace_all([changed]):
+            if payments.replace_all([changed], now_ms=now_ms):
                 _keep_promises([changed], payments, queues, now_ms)
             else:
                 missed.add(payment_id)

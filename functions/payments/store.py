@@ -9,11 +9,14 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from backend.store import Document, collection, opened_early, store_errors
+from payments import balance_store
+from payments.balances import Sums, late
 from payments.schema import Payment, Status
 
 UNACKNOWLEDGED = WriteConcern(w=0)
 CLEARED = {"$unset": {"outbox": "", "promised_ms": ""}}
 SUMS = {
+    "payments": {"$sum": 1},
     "captured": {"$sum": "$amount_captured"},
     "refunded": {"$sum": "$amount_refunded"},
     "held": {"$sum": "$amount_held"},
@@ -79,13 +82,15 @@ def page(
         return [msgspec.convert(document, Payment) for document in found]
 
 
-def replace_all(changed: Sequence[Payment]) -> set[str]:
+def replace_all(changed: Sequence[Payment], *, now_ms: int) -> set[str]:
     """Store new versions, each only over the version before it; returns the ids now as given.
 
-    What somebody else changed meanwhile is left out: read it again and decide anew.
+    What somebody else changed meanwhile is left out: read it again and decide anew. Sums that may
+    count a payment already are marked before it changes; `now_ms` is when its change began.
     """
     if not changed:
         return set()
+    balance_store.touch(late(changed, now_ms=now_ms), now_ms=now_ms)
     with store_errors():
         result = _payments().bulk_write(
             [
@@ -127,17 +132,28 @@ def promised_before(time_ms: int, *, limit: int) -> list[Payment]:
         return [msgspec.convert(document, Payment) for document in found]
 
 
-def sums(tenant: str) -> dict[str, dict[str, int]]:
-    """Return captured, refunded, held and refunding of all payments of a tenant, by currency.
-
-    A projection that is made anew each time, so it cannot drift; it reads all of them.
-    """
+def sums(tenant: str, *, since_ms: int = 0, before_ms: int | None = None) -> Sums:
+    """Return what a tenant's payments made within a time come to, by currency; reads each."""
+    made: dict[str, int] = {"$gte": since_ms}
+    if before_ms is not None:
+        made["$lt"] = before_ms
     stages: list[Document] = [
-        {"$match": {"tenant": tenant}},
+        {"$match": {"tenant": tenant, "created_ms": made}},
         {"$group": {"_id": "$currency", **SUMS}},
     ]
     with store_errors():
         return {each.pop("_id"): each for each in _payments().aggregate(stages)}
+
+
+def first_made(tenant: str, *, since_ms: int) -> int | None:
+    """Return when the tenant's first payment since `since_ms` was made."""
+    with store_errors():
+        found = _payments().find_one(
+            {"tenant": tenant, "created_ms": {"$gte": since_ms}},
+            {"created_ms": 1},
+            sort=[("created_ms", 1), ("_id", 1)],
+        )
+        return int(found["created_ms"]) if found else None
 
 
 def all_after(payment_id: str, *, limit: int) -> list[Payment]:

@@ -1,12 +1,12 @@
 """What clients see of payments; an answer given once can be given again from what never changes."""
 
-from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from backend.clock import rfc3339
+from payments.balances import Sums
 from payments.schema import Entry, Failure, Operation, Payment, Status
 
 # The type that an event with this outcome of an operation has.
@@ -133,7 +133,7 @@ def ledger_view(payment: Payment) -> LedgerView:
     )
 
 
-def balances_view(sums: Mapping[str, Mapping[str, int]]) -> BalancesView:
+def balances_view(sums: Sums) -> BalancesView:
     """Return the accounts from the sums of payments by currency."""
     return BalancesView(
         data=[

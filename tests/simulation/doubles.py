@@ -64,7 +64,7 @@ class Store:
             AWAY,
         )
 
-    def replace_all(self, changed: Sequence[Payment]) -> set[str]:
+    def replace_all(self, changed: Sequence[Payment], *, now_ms: int) -> set[str]:
         stored = set()
         for each in changed:
             if self._world.io(partial(self._replace, each), AWAY):
