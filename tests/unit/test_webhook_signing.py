@@ -8,7 +8,6 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from notifications import signing
 
-NOW_S = int(time.time())
 BODY = json.dumps({"type": "payment.succeeded", "data": {"payment_id": "pay_1", "name": "Zoë"}})
 
 
@@ -31,17 +30,15 @@ def test_either_secret_is_enough_while_it_is_changed():
     assert headers["webhook-signature"].count("v1,") == 2
 
 
-@pytest.mark.parametrize(
-    ("body", "changes"),
-    [
-        (BODY.replace("pay_1", "pay_2"), {}),
-        (BODY, {"webhook-id": "ntf_2"}),
-        (BODY, {"webhook-timestamp": str(NOW_S - 1)}),
-    ],
-)
-def test_nothing_that_is_signed_can_be_changed(body, changes):
+@pytest.mark.parametrize("changed", ["body", "webhook-id", "webhook-timestamp"])
+def test_nothing_that_is_signed_can_be_changed(changed):
     secret = signing.new_secret()
-    headers = {**signed(secret, at_s=NOW_S), **changes}
+    now_s = int(time.time())
+    others = {"webhook-id": "ntf_2", "webhook-timestamp": str(now_s - 1)}
+    headers = signed(secret, at_s=now_s)
+    body = BODY.replace("pay_1", "pay_2") if changed == "body" else BODY
+    if changed in others:
+        headers |= {changed: others[changed]}
 
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
         Webhook(secret).verify(body, headers)
