@@ -58,6 +58,7 @@ class System:
         self.posts = 0
         self.connections = 0
         self.stalled = False
+        self.looks_until_counted = 4 if fault == "counts an earlier payment's event late" else 0
 
     def once(self) -> bool:
         """True the first time a fault is due, and never again."""
@@ -182,6 +183,11 @@ class System:
     def queue(self) -> dict[str, Any]:
         dead = int(self.fault == "leaves a dead letter")
         left = 3 if self.fault == "never drains" else 0
+        if self.looks_until_counted:
+            left = 1
+            self.looks_until_counted -= 1
+            if not self.looks_until_counted:
+                self.events["earlier"] = "payment.succeeded"
         depths = {"visible": left, "delayed": 0, "in_flight": 0, "oldest_age_s": 0.0}
         return {"name": "payments", **depths, "dlq": dead}
 

@@ -107,6 +107,15 @@ def test_a_healthy_system_passes_with_exit_code_0_and_a_whole_report(tmp_path: P
     assert next(tmp_path.rglob("report.html")).stat().st_size > 10_000
 
 
+def test_an_earlier_payment_whose_event_is_still_queued_is_not_taken_for_one_of_the_run(
+    tmp_path: Path,
+):
+    with running("counts an earlier payment's event late") as (base, _):
+        code, errors = run_valid(settings(base, tmp_path))
+
+    assert (code, "PASSED" in errors) == (0, True)
+
+
 def test_arrivals_are_sent_on_time_while_the_system_stalls(tmp_path: Path):
     with running("stalls") as (base, _):
         code, _ = run_valid(settings(base, tmp_path))
