@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.gateway.guard import policy
 from tests.integration.gateway_process import Answer, GatewayProcess, ok, returns
 
 RESOURCES = """
@@ -156,10 +157,8 @@ def test_the_authorizer_may_bring_the_key_that_sam_makes(tmp_path):
     template = BY_AUTHORIZER + RESOURCES + plan("Plenty", "Quota: {Limit: 9, Period: DAY}")
     with GatewayProcess(tmp_path, template) as gateway:
         gateway.environment("Pages", ok)
-        statement = {"Action": "*", "Effect": "Allow", "Resource": "*"}
-        policy = {"principalId": "p", "policyDocument": {"Statement": [statement]}}
         key = "d3e174140efc10ac395d370647e5bab1d82b3c16"
-        gateway.environment("Guard", returns({**policy, "usageIdentifierKey": key}))
+        gateway.environment("Guard", returns({**policy("Allow", "*"), "usageIdentifierKey": key}))
 
         headers = {"Authorization": "t", "x-api-key": "is not looked at"}
         statuses = [gateway.request("GET", "/page", headers=headers).status for _ in range(2)]

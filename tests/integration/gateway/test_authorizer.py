@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import wait_until
+from tests.integration.gateway.guard import policy
 from tests.integration.gateway_process import GatewayProcess, StandIn, ok, returns
 
 TEMPLATE = """
@@ -58,12 +59,6 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
         yield process
 
 
-def policy(effect: str, resource: Any, **context: Any) -> dict[str, Any]:
-    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}
-    document = {"Version": "2012-10-17", "Statement": [statement]}
-    return {"principalId": "someone", "policyDocument": document, "context": context}
-
-
 def guard(gateway: GatewayProcess, result: Any) -> StandIn:
     return gateway.environment("Guard", returns(result))
 
@@ -102,7 +97,7 @@ def test_the_function_learns_who_calls_as_text(gateway):
     context = gateway.request("GET", "/safe/1", headers=TOKEN).json["requestContext"]
 
     assert context["authorizer"] == {
-        "principalId": "someone",
+        "principalId": "ann",
         "tenant": "demo",
         "number": "1",
         "flag": "true",
@@ -211,7 +206,7 @@ def test_an_authorizer_that_says_unauthorized_is_401_and_asked_again(gateway):
     "frame",
     [
         {"error": {"errorType": "ValueError", "errorMessage": "no"}},
-        {"result": {"principalId": "someone"}},
+        {"result": {"principalId": "ann"}},
         {"result": None},
         {"die": True},
     ],

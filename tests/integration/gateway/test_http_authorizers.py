@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from tests.integration.gateway.guard import policy
 from tests.integration.gateway.issuer import Issuer
 from tests.integration.gateway_process import Answer, GatewayProcess, StandIn, ok
 
@@ -99,15 +100,8 @@ def judge(frame: dict[str, Any]) -> dict[str, Any]:
             "odd": {"isAuthorized": "yes"},
         }
         return {"result": answers[user.partition(".")[0]]}
-    resource = f"{ARN}/GET/policy/1"
-    statement = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": resource}
-    return {
-        "result": {
-            "principalId": event["identitySource"],
-            "policyDocument": {"Statement": [statement]},
-            "context": context,
-        }
-    }
+    allowed = policy("Allow", f"{ARN}/GET/policy/1", **context)
+    return {"result": {**allowed, "principalId": event["identitySource"]}}
 
 
 def with_cors(frame: dict[str, Any]) -> dict[str, Any]:

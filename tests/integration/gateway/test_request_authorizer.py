@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.gateway.guard import policy
 from tests.integration.gateway_process import GatewayProcess, StandIn, ok, returns
 
 TEMPLATE = """
@@ -47,11 +48,6 @@ Resources:
 """
 
 ARN = "arn:aws:execute-api:eu-west-1:000000000000:local/prod"
-POLICY = {
-    "principalId": "ann",
-    "policyDocument": {"Statement": [{"Action": "*", "Effect": "Allow", "Resource": "*"}]},
-    "context": {"age": 9},
-}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +60,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 @pytest.fixture(scope="module")
 def guard(gateway: GatewayProcess) -> StandIn:
     """The authorizer's environment, which lets everybody in."""
-    return gateway.environment("Guard", returns(POLICY))
+    return gateway.environment("Guard", returns(policy("Allow", "*", age=9)))
 
 
 @pytest.fixture

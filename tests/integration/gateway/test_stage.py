@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import wait_until
+from tests.integration.gateway.guard import policy
 from tests.integration.gateway_process import GatewayProcess, ok, returns
 
 TEMPLATE = """
@@ -56,16 +57,12 @@ Resources:
         Get: {Type: Api, Properties: {RestApiId: !Ref Api, Method: GET, Path: "/pages/{name}"}}
 """
 TOKEN = {"Authorization": "t"}
-POLICY = {
-    "principalId": "ann",
-    "policyDocument": {"Statement": [{"Action": "*", "Effect": "Allow", "Resource": "*"}]},
-}
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     with GatewayProcess(tmp_path_factory.mktemp("gateway"), TEMPLATE) as process:
-        process.environment("Guard", returns(POLICY))
+        process.environment("Guard", returns(policy("Allow", "*")))
         process.environment("Two", ok)
         yield process
 
