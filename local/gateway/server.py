@@ -8,11 +8,10 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass
-from email.utils import formatdate
-from http import HTTPStatus
 
 import httptools
 
+from local.gateway.answer import encode_answer
 from local.gateway.head import (
     BODY_MAX_BYTES,
     HEADERS_MAX_BYTES,
@@ -34,8 +33,6 @@ BUFFERED_MAX_BYTES = 256 * 1024 * 1024  # bodies of all connections together
 LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
 
 _NEVER_S = float("inf")
-_NO_BODY_STATUS = frozenset({204, 304})
-_STATUS_TEXT = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class _Refused(Exception):
@@ -67,8 +64,6 @@ class Server:
         self.connections: set[Connection] = set()
         self.buffered_bytes = 0
         self.is_draining = False
-        self._date_s = 0
-        self._date = ""
 
     def connection(self) -> "Connection":
         """A protocol for a client that has just connected."""
@@ -90,14 +85,6 @@ class Server:
         """Cut every connection that is left."""
         for connection in tuple(self.connections):
             connection.abort()
-
-    def date(self) -> str:
-        """The Date header's value, made once a second."""
-        now_s = int(time.time())
-        if now_s != self._date_s:
-            self._date_s = now_s
-            self._date = formatdate(now_s, usegmt=True)
-        return self._date
 
 
 class Connection(asyncio.Protocol):
@@ -327,7 +314,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         is_last = not request.keep_alive or self._server.is_draining
-        transport.write(self._response(request, status, header_lines, body, is_last))
+        transport.write(encode_answer(request, status, header_lines, body, is_last=is_last))
         if is_last:
             self._close(transport)
             return
@@ -345,23 +332,6 @@ class Connection(asyncio.Protocol):
             deadlines = self._deadlines
             allowed_s = deadlines.body_s if self._is_head_complete else deadlines.head_s
         self.deadline_s = time.monotonic() + allowed_s
-
-    def _response(
-        self, request: Request, status: int, header_lines: str, body: bytes, is_last: bool
-    ) -> bytes:
-        text = _STATUS_TEXT.get(status) or f"{status} "
-        length = "" if status in _NO_BODY_STATUS else f"Content-Length: {len(body)}\r\n"
-        if is_last:
-            connection = "Connection: close\r\n"
-        else:
-            connection = "Connection: keep-alive\r\n" if request.protocol == "HTTP/1.0" else ""
-        head = (
-            f"HTTP/1.1 {text}\r\n{header_lines}Date: {self._server.date()}\r\n"
-            f"{length}{connection}\r\n"
-        ).encode("utf-8", "replace")
-        if request.method == "HEAD" or not length:
-            return head
-        return head + body
 
     def _close(self, transport: asyncio.Transport) -> None:
         """Close after the last answer; a client that was still sending may read it first."""
