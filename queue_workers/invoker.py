@@ -15,11 +15,16 @@ from local.template import Function
 BACKLOG = 8  # one environment and those of its predecessors that nobody has accepted yet
 HELLO_S = 1.0  # an environment says hello as soon as it is connected
 OVERDUE_S = 2.0  # the environment ends at its deadline, or its host kills it a second later
+EVENT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous event
 CLOCK_MS = 10  # the deadline is sent in whole milliseconds: the kernel may be a little early
 
 
 class InvocationFailed(Exception):
     """The handler raised, ran out of time or died; what it did until then is done."""
+
+
+class EventTooLarge(InvocationFailed):
+    """The event is over Lambda's limit; nothing has run."""
 
 
 class NotTaken(Exception):
@@ -51,18 +56,16 @@ class Invoker:
         return self._stream is not None
 
     def invoke(self, event: object) -> object:
-        """Return what the handler returned. Raises NotTaken or InvocationFailed."""
+        """Return what the handler returned. Raises NotTaken, EventTooLarge or InvocationFailed."""
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
         started_s = time.monotonic()
         deadline_ms = int(time.time() * 1000) + self._function.timeout_s * 1000
         invocation = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
+        frame = _frame(invocation)
         try:
-            frame = frames.encode(invocation)
             self._stream.settimeout(self._function.timeout_s + OVERDUE_S)
             self._stream.sendall(frame)
-        except frames.FrameError as error:
-            raise InvocationFailed(f"RequestTooLarge: {error}") from error
         except OSError as error:
             self._drop()
             raise NotTaken(str(error)) from error
@@ -119,6 +122,16 @@ class Invoker:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def _frame(invocation: dict[str, Any]) -> bytes:
+    try:
+        frame = frames.encode(invocation)
+    except frames.FrameError as error:
+        raise EventTooLarge(f"RequestTooLarge: {error}") from error
+    if len(frame) > EVENT_MAX_BYTES:
+        raise EventTooLarge(f"RequestTooLarge: the event is over {EVENT_MAX_BYTES} bytes")
+    return frame
 
 
 def _answer(stream: socket.socket) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from local.template.patterns import compile_filters
 from queue_workers import metrics
 from queue_workers.courtesy import Courtesy
 from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, sqs_event
-from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
+from queue_workers.invoker import EventTooLarge, InvocationFailed, Invoker, NotTaken
 from queue_workers.reserve import Reserve, Throttled
 
 log = logging.getLogger(__name__)
@@ -131,20 +131,40 @@ class Poller:
         return sqs_event(batch, queue=self._queue.name, region=settings.aws_region)
 
     def _handle(self, batch: Sequence[Message]) -> None:
-        sent = {message.message_id for message in batch}
         try:
-            response = self._invoke(batch)
-            failed = failed_ids(response, sent) if self._mapping.report_failures else set()
+            self._handle_part(batch)
         except NotTaken as error:
             log.warning("queue %s: no environment took the batch: %s", self._queue.name, error)
             self.give_back()
-        except (InvocationFailed, MalformedResponse, Throttled) as error:
-            log.error("queue %s: a batch of %d failed: %s", self._queue.name, len(batch), error)
-            self._leave(batch, str(error))
-        else:
-            self._settle(batch, failed)
         taken_s = time.monotonic() - self._received_at_s
         metrics.batch_duration.labels(self._queue.name).observe(taken_s)
+
+    def _handle_part(self, part: Sequence[Message]) -> bool:
+        """Have a batch, or what of it fits into one event, handled; says whether all succeeded."""
+        sent = {message.message_id for message in part}
+        try:
+            response = self._invoke(part)
+            failed = failed_ids(response, sent) if self._mapping.report_failures else set()
+        except EventTooLarge:
+            return self._handle_halves(part)
+        except (InvocationFailed, MalformedResponse, Throttled) as error:
+            log.error("queue %s: a batch of %d failed: %s", self._queue.name, len(part), error)
+            self._leave(part, str(error))
+            return False
+        self._settle(part, failed)
+        return not failed
+
+    def _handle_halves(self, part: Sequence[Message]) -> bool:
+        """Handle in two events what is too large for one; AWS ends a batch at 6 MB beforehand.
+
+        One message always fits. After a failure the rest of a FIFO queue's batch keeps its order.
+        """
+        middle = len(part) // 2
+        succeeded = self._handle_part(part[:middle])
+        if not succeeded and self._queue.name.endswith(".fifo"):
+            self._leave(part[middle:], "a message before it failed")
+            return False
+        return self._handle_part(part[middle:]) and succeeded
 
     def _invoke(self, batch: Sequence[Message]) -> object:
         if self._reserve is None:

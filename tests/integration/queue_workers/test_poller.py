@@ -14,7 +14,7 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry
 
-from backend.queues.redis_queue import RedisQueue
+from backend.queues.redis_queue import RedisQueue, Traits
 from local import frames
 from local.gateway.emf import EmbeddedMetrics
 from local.gateway.output import FunctionOutput
@@ -89,7 +89,7 @@ class Site:
         longest_s: float = 60,
     ) -> Future[int]:
         poller = Poller(
-            RedisQueue("orders", redis_url=self.url),
+            RedisQueue(self.queue.name, redis_url=self.url),
             self.invoker,
             mapping,
             visibility_timeout_s=30,
@@ -198,13 +198,37 @@ def test_what_arrives_while_stopping_is_handled_because_giving_it_back_costs_a_r
     environment.close()
 
 
-def test_a_batch_too_large_for_an_event_fails_and_says_why(site: Site):
+@pytest.mark.row("4.3")
+def test_a_batch_too_large_for_one_event_is_handled_in_several(site: Site):
     environment = site.environment()
-    site.queue.send_batch(["x" * 1_000_000] * 9)
+    ids = site.queue.send_batch(["x" * 1_000_000] * 9)
     polled = site.run_once()
+    events = []
+    for _ in range(2):
+        invocation = environment.take()
+        assert len(json.dumps(invocation["event"])) < 6_291_556
+        events.append([record["messageId"] for record in invocation["event"]["Records"]])
+        environment.answer(invocation)
 
     assert polled.result() == 9
-    assert counts(site) == (0, 9)
+    assert sorted(events[0] + events[1]) == sorted(ids)
+    assert counts(site) == (0, 0)
+    environment.close()
+
+
+@pytest.mark.row("4.3", "4.9")
+def test_of_a_fifo_batch_in_several_events_nothing_is_handled_after_a_failure(site: Site):
+    site.queue = RedisQueue("orders.fifo", redis_url=site.url)
+    site.queue.declare(Traits(deduplicates_content=True))
+    environment = site.environment()
+    site.queue.send_batch([letter * 1_000_000 for letter in "abcdefgh"], group="one")
+    polled = site.run_once()
+    invocation = environment.take()
+    third = invocation["event"]["Records"][2]["messageId"]
+    environment.answer(invocation, {"batchItemFailures": [{"itemIdentifier": third}]})
+
+    assert polled.result() == 8
+    assert counts(site) == (0, 5)
     environment.close()
 
 
