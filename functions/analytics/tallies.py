@@ -6,7 +6,7 @@ minutes, a day those of its hours.
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct, field
@@ -146,69 +146,43 @@ def users_of(events: Iterable[StoredEvent]) -> dict[Span, set[str]]:
 
 def tally_of(events: Iterable[StoredEvent]) -> Tally:
     """Return the tally of some events."""
-    events = list(events)
-    if len(events) == 1 and not events[0].by:  # the most frequent by far
-        value = events[0].value
-        return Tally(count=1, sum=value or 0.0, low=value, high=value)
-    values: list[float | None] = []
-    groups: dict[str, dict[str, list[float | None]]] = {}
-    for event in events:
-        values.append(event.value)
-        for name, label in event.by.items():
-            groups.setdefault(name, {}).setdefault(label, []).append(event.value)
-    whole = _sums(values)
-    return Tally(
-        count=whole.count,
-        sum=whole.sum,
-        low=whole.low,
-        high=whole.high,
-        by={
-            name: {label: _sums(each) for label, each in labels.items()}
-            for name, labels in groups.items()
-        },
-    )
+    return total(map(_alone, events))
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
     """Return the tally of all events of these tallies, which have none in common."""
     tallies = list(tallies)
-    if len(tallies) == 1:
+    if len(tallies) == 1:  # the most frequent by far
         return tallies[0]
     groups: dict[str, dict[str, list[Sums]]] = defaultdict(lambda: defaultdict(list))
     for tally in tallies:
         for name, labels in tally.by.items():
             for label, sums in labels.items():
                 groups[name][label].append(sums)
-    whole = together(tallies)
+    whole = _together(tallies)
     return Tally(
         count=whole.count,
         sum=whole.sum,
         low=whole.low,
         high=whole.high,
         by={
-            name: {label: together(each) for label, each in labels.items()}
+            name: {label: _together(each) for label, each in labels.items()}
             for name, labels in groups.items()
         },
     )
 
 
-def together(parts: Iterable[Sums]) -> Sums:
-    """Return the sums of all events of these sums."""
-    parts = list(parts)
+def _alone(event: StoredEvent) -> Tally:
+    value = event.value
+    sums = Sums(count=1, sum=value or 0.0, low=value, high=value)
+    by = {name: {label: sums} for name, label in event.by.items()}
+    return Tally(count=1, sum=sums.sum, low=value, high=value, by=by)
+
+
+def _together(parts: Sequence[Sums]) -> Sums:
     return Sums(
         count=sum(each.count for each in parts),
-        sum=sum(each.sum for each in parts),
+        sum=sum((each.sum for each in parts), start=0.0),
         low=min((each.low for each in parts if each.low is not None), default=None),
         high=max((each.high for each in parts if each.high is not None), default=None),
-    )
-
-
-def _sums(values: Iterable[float | None]) -> Sums:
-    values = list(values)
-    given = [each for each in values if each is not None]
-    return Sums(
-        count=len(values),
-        sum=float(sum(given)),
-        low=min(given, default=None),
-        high=max(given, default=None),
     )
