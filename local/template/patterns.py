@@ -1,14 +1,16 @@
 """Filter patterns of event source mappings, compiled to functions of a record.
 
-A pattern names fields; each has a list of conditions of which one must hold. What AWS knows beyond
-the operators here is refused by name.
+A pattern names fields; each has a list of conditions of which one must hold. What EventBridge knows
+beyond Lambda's operators (cidr, wildcard, an operator in anything-but) is refused by name.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
 from typing import Any
 
 Condition = Callable[[Any], bool]
+PATTERN_MAX_CHARS = 4096
 MISSING = object()  # what a condition is given where the record has no such field
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "=": lambda value, bound: value == bound,
@@ -30,14 +32,18 @@ def compile_filters(patterns: Sequence[str]) -> Condition:
 
 
 def _of_record(text: str) -> Condition:
+    if len(text) > PATTERN_MAX_CHARS:
+        raise PatternError(f"a pattern has at most {PATTERN_MAX_CHARS} characters; shorten it")
     try:
         pattern = json.loads(text)
+        if not isinstance(pattern, dict) or not pattern:
+            raise PatternError(f"{text!r} is no object with fields; correct it")
+        matches = _fields(pattern)
     except ValueError as error:
         raise PatternError(f"{text!r} is no JSON; correct it") from error
-    if not isinstance(pattern, dict) or not pattern:
-        raise PatternError(f"{text!r} is no object with fields; correct it")
+    except RecursionError as error:
+        raise PatternError("the pattern is nested too deep; flatten it") from error
     needs_object = isinstance(pattern.get("body"), dict)
-    matches = _fields(pattern)
 
     def passes(record: Mapping[str, Any]) -> bool:
         body = _parsed(record["body"])
@@ -51,7 +57,7 @@ def _of_record(text: str) -> Condition:
 def _parsed(body: str) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever sends may nest as deep as a body is long
         return body
 
 
@@ -62,8 +68,8 @@ def _fields(pattern: Mapping[str, Any]) -> Condition:
 
 def _field(name: str, wanted: Any) -> Condition:
     if name == "$or":
-        if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
-            raise PatternError("$or needs a list of patterns")
+        if not isinstance(wanted, list) or len(wanted) < 2 or not _are(dict, wanted):
+            raise PatternError("$or needs a list of two patterns or more")
         choices = [_fields(each) for each in wanted]
         return lambda value: any(choice(value) for choice in choices)
     if isinstance(wanted, dict):
@@ -85,6 +91,8 @@ def _of_each(name: str, holds: Condition) -> Condition:
 
 
 def _condition(wanted: Any) -> Condition:
+    if isinstance(wanted, list):
+        raise PatternError(f"{wanted!r} is a list in a list; take one of them away")
     if not isinstance(wanted, dict):
         return lambda value: _equal(value, wanted)
     if len(wanted) != 1:
@@ -102,12 +110,15 @@ def _condition_of(operator: str, operand: Any) -> Condition | None:
             return lambda value: (value is not MISSING) == operand
         case "anything-but", str() | int() | float() | list():
             unwanted = operand if isinstance(operand, list) else [operand]
-            if all(isinstance(each, str | int | float) for each in unwanted):
+            if unwanted and _are(str | int | float, unwanted):
                 return lambda value: value is not MISSING and not _is_among(value, unwanted)
         case "numeric", list():
             return _numeric(operand)
         case (("prefix" | "suffix" | "equals-ignore-case"), str()):
             return _of_text(operator, operand)
+        case (("prefix" | "suffix"), {"equals-ignore-case": str(text), **others}) if not others:
+            holds = _of_text(operator, text.lower())
+            return lambda value: isinstance(value, str) and holds(value.lower())
     return None
 
 
@@ -139,6 +150,10 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 def _is_among(value: Any, many: Sequence[Any]) -> bool:
     return any(_equal(value, each) for each in many)
+
+
+def _are(kind: type | UnionType, many: Sequence[Any]) -> bool:
+    return all(isinstance(each, kind) for each in many)
 
 
 def _is_number(value: Any) -> bool:

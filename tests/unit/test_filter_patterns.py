@@ -39,6 +39,10 @@ ORDER = {"kind": "order", "total": 20, "paid": True, "note": None, "to": {"city"
         ({"to": {"city": [{"prefix": "Am"}]}}, False),
         ({"to": {"city": [{"suffix": "dam"}]}}, True),
         ({"to": {"city": [{"equals-ignore-case": "ROTTERDAM"}]}}, True),
+        ({"to": {"city": [{"prefix": {"equals-ignore-case": "rOTTER"}}]}}, True),
+        ({"to": {"city": [{"suffix": {"equals-ignore-case": "DAM"}}]}}, True),
+        ({"to": {"city": [{"suffix": {"equals-ignore-case": "rotter"}}]}}, False),
+        ({"total": [{"prefix": {"equals-ignore-case": "2"}}]}, False),
         ({"to": {"country": [{"exists": True}]}}, False),
         ({"to": {"country": [{"exists": False}]}}, True),
         ({"note": [{"exists": True}]}, True),
@@ -87,6 +91,12 @@ def test_a_pattern_of_objects_drops_text_and_one_of_text_drops_objects():
 
 
 @pytest.mark.row("4.16")
+def test_a_body_that_is_nested_too_deep_is_text():
+    assert not compile_filters(['{"body": {"a": [1]}}'])(record("[" * 200_000))
+    assert compile_filters(['{"body": [{"prefix": "[["}]}'])(record("[" * 200_000))
+
+
+@pytest.mark.row("4.16")
 @pytest.mark.parametrize(
     ("pattern", "complaint"),
     [
@@ -101,7 +111,12 @@ def test_a_pattern_of_objects_drops_text_and_one_of_text_drops_objects():
         ('{"body": {"a": [{"prefix": "a", "suffix": "b"}]}}', "one operator"),
         ('{"body": {"a": [{"numeric": ["~", 1]}]}}', "numeric"),
         ('{"body": {"a": [{"numeric": [">"]}]}}', "numeric"),
-        ('{"$or": {"a": [1]}}', "list of patterns"),
+        ('{"$or": {"a": [1]}}', "list of two patterns"),
+        ('{"$or": [{"a": [1]}]}', "list of two patterns"),
+        ('{"body": {"a": [[1]]}}', "list in a list"),
+        ('{"body": {"a": [{"anything-but": []}]}}', "anything-but"),
+        ('{"body": {"a": ["' + "x" * 4096 + '"]}}', "at most 4096 characters"),
+        ('{"a":' * 650 + "[1]" + "}" * 650, "too deep"),
     ],
 )
 def test_what_is_not_emulated_is_refused_by_name(pattern: str, complaint: str):
