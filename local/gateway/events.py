@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -236,8 +237,12 @@ def forwarded(request: Request, context: Context, port: str) -> tuple[tuple[str,
 
 def domain_of(request: Request) -> str:
     """The name that the client called, without its port."""
-    host = request.fields.get("host", "")
-    return host.rpartition(":")[0] or host
+    return _without_port(request.fields.get("host", ""))
+
+
+@lru_cache(maxsize=1000)
+def _without_port(host: str) -> str:
+    return re.sub(":[0-9]+$", "", host)  # not the end of an address in brackets
 
 
 def _query(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] | None]:

@@ -6,8 +6,6 @@ The parser has already refused what it can; here is what it leaves to its caller
 import re
 from functools import lru_cache
 
-import httptools
-
 from local.gateway.request import Request
 
 # API Gateway's limits (1.34, 1.37).
@@ -16,6 +14,7 @@ HEADERS_MAX_BYTES = 10_240
 TARGET_MAX_BYTES = 10_240
 
 _HOST = re.compile(r"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
 _ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
 
 
@@ -79,20 +78,14 @@ def _is_host(host: str) -> bool:
 
 def _names_host(target: bytes, host: str) -> bool:
     """Whether a target in absolute form is for the host that the Host header names."""
-    try:
-        url = httptools.parse_url(target)
-    except httptools.HttpParserInvalidURLError:
-        return False
-    authority = (url.host or b"").decode("latin-1")
-    if url.port:
-        authority = f"{authority}:{url.port}"
-    return url.schema in (b"http", b"https") and authority.lower() == host.lower()
+    found = _ABSOLUTE.fullmatch(target.decode("latin-1"))
+    return found is not None and found["authority"].lower() == host.lower()
 
 
 def origin_form(target: str) -> str:
     """The path and query of a target that `head_error` has let pass."""
     if target.startswith("/"):
         return target
-    _, _, rest = target.partition("://")
-    _, slash, path = rest.partition("/")
-    return f"/{path}" if slash else "/"
+    found = _ABSOLUTE.fullmatch(target)
+    rest = found["rest"] if found else ""
+    return rest if rest.startswith("/") else f"/{rest}"

@@ -159,13 +159,15 @@ class Connection(asyncio.Protocol):
         self._pause_if_ahead()
 
     def pause_writing(self) -> None:
-        """No further request is begun while answers pile up."""
+        """Nothing is read or begun while answers pile up."""
         self._is_unread = True
+        self._pause()
 
     def resume_writing(self) -> None:
         self._is_unread = False
         if self._in_hand is None and not self._is_closing:
             self._wait_for_client(self._deadlines.idle_s)
+            self._read_on()
             self._advance()
 
     def eof_received(self) -> bool:
@@ -207,7 +209,7 @@ class Connection(asyncio.Protocol):
             self._refuse(refused)
         request.target = origin_form(self._target.decode("ascii", "replace"))
         fields = request.fields
-        if "expect" in fields:
+        if "expect" in fields and request.protocol != "HTTP/1.0":
             self._expected(fields["expect"])
         if self._in_hand is None and ("content-length" in fields or "transfer-encoding" in fields):
             self.deadline_s = time.monotonic() + self._deadlines.body_s
@@ -276,10 +278,19 @@ class Connection(asyncio.Protocol):
 
     def _pause_if_ahead(self) -> None:
         """Read no further while an answer is owed and more requests have come in."""
-        is_ahead = self._ready or self._reading is not None
-        if self._in_hand is not None and is_ahead and not self._is_paused and self._transport:
+        if self._in_hand is not None and (self._ready or self._reading is not None):
+            self._pause()
+
+    def _pause(self) -> None:
+        if not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        """Read again once nothing waits any more."""
+        if self._transport is not None and not (self._ready or self._is_unread):
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _advance(self) -> None:
         """Give the requests that are ready to the application, one at a time."""
@@ -289,7 +300,8 @@ class Connection(asyncio.Protocol):
         while self._ready and self._in_hand is None and not (self._is_closing or self._is_unread):
             self._hand_over(self._ready.popleft())
         self._is_advancing = False
-        if self._in_hand is None and self._refused is not None and not self._is_closing:
+        is_next = self._in_hand is None and not self._ready
+        if is_next and self._refused is not None and not self._is_closing:
             self._answer_refused(self._refused)
 
     def _hand_over(self, request: Request) -> None:
@@ -320,9 +332,8 @@ class Connection(asyncio.Protocol):
             return
         is_flushed = not transport.get_write_buffer_size()
         self._wait_for_client(self._deadlines.idle_s if is_flushed else self._deadlines.write_s)
-        if self._is_paused and not self._ready:
-            self._is_paused = False
-            transport.resume_reading()
+        if self._is_paused:
+            self._read_on()
         if self._ready or self._refused is not None:
             self._advance()
 

@@ -53,6 +53,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         pytest.param(b"GET pages/one HTTP/1.1\r\nHost: a\r\n\r\n", id="no leading slash"),
         pytest.param(b"GET /pages/\x01 HTTP/1.1\r\nHost: a\r\n\r\n", id="control in the target"),
         pytest.param(b"GET http://b/pages/one HTTP/1.1\r\nHost: a\r\n\r\n", id="another host"),
+        pytest.param(b"GET http://u@a/pages/one HTTP/1.1\r\nHost: a\r\n\r\n", id="a user"),
+        pytest.param(b"GET ftp://a/pages/one HTTP/1.1\r\nHost: a\r\n\r\n", id="another scheme"),
         pytest.param(b"GET /pages/one HTTP/1.1\r\n\r\n", id="no host"),
         pytest.param(b"GET /pages/one HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", id="two hosts"),
         pytest.param(b"GET /pages/one HTTP/1.1\nHost: a\n\n", id="bare line feeds"),
@@ -202,6 +204,22 @@ def test_the_absolute_form_is_taken_for_the_same_host(gateway):
     assert (event["path"], event["queryStringParameters"]) == ("/pages/one", {"x": "1"})
 
 
+def test_a_path_in_the_query_of_an_absolute_form_is_no_path(gateway):
+    request = b"GET http://a?x=/pages/one HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    assert gateway.raw(request).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [("api.example:80", "api.example"), ("[::1]", "[::1]"), ("[::1]:80", "[::1]")],
+)
+def test_the_domain_is_the_host_without_its_port(gateway, host, domain):
+    event = gateway.request("GET", "/pages/one", headers={"Host": host}).json
+
+    assert event["requestContext"]["domainName"] == domain
+
+
 def test_http_1_0_is_closed_unless_it_asks_to_stay(gateway):
     closed = gateway.raw(b"GET /pages/one HTTP/1.0\r\n\r\n")
     with connect(gateway) as client:
@@ -233,6 +251,14 @@ def test_a_client_that_expects_100_gets_it_before_its_body(gateway):
         _, body = read_response(client)
 
     assert json.loads(body)["body"] == "ok"
+
+
+def test_a_client_of_http_1_0_gets_nothing_but_its_answer(gateway):
+    expecting = b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\nok"
+
+    answer = gateway.raw(b"POST /pages/one HTTP/1.0\r\n" + expecting)
+
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"200"]
 
 
 def test_a_client_that_expects_anything_else_is_refused(gateway):

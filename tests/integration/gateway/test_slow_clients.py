@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from tests.conftest import wait_until
 from tests.integration.gateway.pages import PAGES
 from tests.integration.gateway_process import GatewayProcess, ok, read_all, read_response
 
+GET = b"GET /pages/%d HTTP/1.1\r\nHost: a\r\n\r\n"
 HEAD = b"POST /pages/one HTTP/1.1\r\nHost: a\r\n"
 BODY = HEAD + b"Content-Length: 1000000\r\n\r\n"
 CHUNKS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -32,10 +34,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 def answer_of(frame: dict[str, Any]) -> dict[str, Any]:
-    """A handler that answers what it got, or half a megabyte."""
-    if frame["event"]["path"] != "/pages/large":
-        return ok(frame)
-    return {"result": {"statusCode": 200, "body": "x" * 500_000}}
+    """A handler that answers what it got, or as many bytes as the path says."""
+    size = frame["event"]["pathParameters"]["name"]
+    return {"result": {"statusCode": 200, "body": "x" * int(size)}} if size.isdigit() else ok(frame)
 
 
 def connect(gateway: GatewayProcess) -> socket.socket:
@@ -124,10 +125,29 @@ def test_a_client_that_ends_in_the_middle_is_told_400(gateway, sent):
 def test_a_client_that_does_not_read_is_cut_and_no_further_request_begun(gateway):
     began = gateway.metric(COUNTED)
     with connect(gateway) as client:
-        client.sendall(b"GET /pages/large HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
+        client.sendall(GET % 500_000 * 200)
         wait_until(trickle(client, b"\r\n", reads=False))
 
     assert 0 < gateway.metric(COUNTED) - began < 100
+
+
+def test_a_client_that_does_not_read_gains_no_time_by_asking_more(gateway):
+    with connect(gateway) as client:
+        client.sendall(GET % 5_000_000)
+        wait_until(lambda: client.recv(1, socket.MSG_PEEK))
+        began_s = time.monotonic()
+        wait_until(trickle(client, GET % 1, reads=False))
+
+    assert time.monotonic() - began_s < 0.3 + LATE_S
+
+
+def test_a_client_that_reads_late_gets_every_answer_in_order(gateway):
+    with connect(gateway) as client:
+        client.sendall(GET % 5_000_000 + GET % 1 + b"nonsense\r\n\r\n")
+        wait_until(lambda: client.recv(1, socket.MSG_PEEK))
+        answer = read_all(client)
+
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"200", b"200", b"400"]
 
 
 def test_many_slow_clients_keep_nobody_waiting_and_leave_nothing_behind(gateway):
