@@ -51,23 +51,32 @@ class FrameReader:
     """Cuts a byte stream into the payloads of its frames."""
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._parts: list[bytes] = []  # of a frame that is not complete
+        self._missing = 0  # bytes until it is worth looking again
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the payloads that `chunk` completes, usually one."""
-        pending = self._pending + chunk if self._pending else chunk
+        if self._parts:
+            self._parts.append(chunk)
+            self._missing -= len(chunk)
+            if self._missing > 0:
+                return []
+            chunk = b"".join(self._parts)  # once: a large frame comes in many chunks
+            self._parts.clear()
         payloads = []
-        start = 0
-        while len(pending) - start >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(pending, start)
+        start, end, size = 0, LENGTH.size, len(chunk)
+        while end <= size:
+            (length,) = LENGTH.unpack_from(chunk, start)
             if length > FRAME_MAX_BYTES:
                 raise FrameError(f"a frame of {length} bytes is over the limit")
             end = start + LENGTH.size + length
-            if end > len(pending):
+            if end > size:
                 break
-            payloads.append(pending[start + LENGTH.size : end])
-            start = end
-        self._pending = pending[start:]
+            payloads.append(chunk[start + LENGTH.size : end])
+            start, end = end, end + LENGTH.size
+        if start < size:
+            self._parts.append(chunk[start:])
+            self._missing = end - size
         return payloads
 
 

@@ -1,6 +1,7 @@
 """Frames: what is cut where, and what is refused."""
 
 import socket
+import time
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,17 @@ def test_frames_are_the_same_however_the_stream_is_cut(size: int):
     ]
 
     assert [decode(payload) for payload in payloads] == MESSAGES
+
+
+def test_a_frame_in_thousands_of_pieces_is_copied_once_and_not_with_each_of_them():
+    stream = encode("x" * (FRAME_MAX_BYTES - 1000))
+    reader = FrameReader()
+    began_s = time.process_time()
+    found = [reader.feed(stream[start : start + 1024]) for start in range(0, len(stream), 1024)]
+
+    assert found[-1] == [stream[LENGTH.size :]]
+    assert not any(found[:-1])
+    assert time.process_time() - began_s < 1
 
 
 def test_a_frame_over_the_limit_is_refused_by_its_head_and_before_it_is_sent():
