@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills compose-test deploy-drill import-times parity format lock openapi bench conformance console-test help
+.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench conformance console-test help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -62,6 +62,10 @@ compose-test: $(READY) ## the system in containers: end to end, scaling, kills, 
 drills: $(READY) ## faults on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18 notifications)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(if \
 	  $(filter notifications,$(DRILL)),notifications,payments $(DRILL))
+
+simulation: $(READY) ## histories full of faults; DOMAIN=analytics for its, SEEDS= how many, SEED= the first
+	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.simulation \
+	  $(or $(DOMAIN),payments) --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1000)
 
 import-times: $(READY) $(DEPLOY_READY) ## what importing each function costs on Lambda, of what `sam build` makes
 	@said=$$(PATH="$(abspath $(DEPLOY_VENV))/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build \

@@ -1,1 +1,1 @@
-"""A deterministic simulation of payments: the real service on a virtual clock, with every fault."""
+"""Deterministic simulations: the real services on a virtual clock, with every fault."""

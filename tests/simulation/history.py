@@ -70,6 +70,12 @@ class History:
         self.world.end()
         return self._violations() + ([] if quiet else ["something is left to do for ever"])
 
+    @property
+    def happened(self) -> Counter[str]:
+        """What the history was made of: faults, payments and effects of the provider."""
+        made = {"payments": len(self.store.documents), "effects": len(self.provider.record)}
+        return self.world.happened + Counter(made)
+
     def _is_quiet(self) -> bool:
         documents = self.store.documents.values()
         return (

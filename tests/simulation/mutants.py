@@ -6,7 +6,7 @@ in the document until it is done, so the relay sends another message.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from unittest.mock import patch
 
 from msgspec.structs import replace
@@ -16,19 +16,11 @@ from payments.provider import Ask, Outcome
 from payments.schema import Payment, PaymentRequest
 from tests.simulation.doubles import Provider, Store
 
-Mutant = Callable[[], Iterator[None]]
-MUTANTS: dict[str, Mutant] = {}
+MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
 
 
-def _mutant(make: Mutant) -> Mutant:
-    MUTANTS[make.__name__] = make
-    return make
-
-
-@contextmanager
-def mutated(name: str) -> Iterator[None]:
-    """Break one rule within the block."""
-    yield from MUTANTS[name]()
+def _mutant(make: Callable[[], Iterator[None]]) -> None:
+    MUTANTS[make.__name__] = contextmanager(make)
 
 
 @_mutant

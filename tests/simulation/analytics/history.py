@@ -76,6 +76,11 @@ class History:
         found = self.database.collection("analytics_events", None).documents.values()
         return [msgspec.convert(bson.decode(each), StoredEvent) for each in found]
 
+    @property
+    def happened(self) -> Counter[str]:
+        """What the history was made of: faults and events."""
+        return self.world.happened + Counter(events=len(self.stored()))
+
     def _is_quiet(self) -> bool:
         folded = ("analytics_buckets", "analytics_hours")
         return (

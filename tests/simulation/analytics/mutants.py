@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from unittest.mock import patch
 
 from msgspec.structs import replace
@@ -14,20 +14,12 @@ from analytics.tallies import HOURS, Bucket, Part, Period, Share, StoredEvent, T
 from backend.store import store_errors
 from tests.simulation.analytics.doubles import Redis
 
-Mutant = Callable[[], Iterator[None]]
-MUTANTS: dict[str, Mutant] = {}
+MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
 _new = itertools.count()
 
 
-def _mutant(make: Mutant) -> Mutant:
-    MUTANTS[make.__name__] = make
-    return make
-
-
-@contextmanager
-def mutated(name: str) -> Iterator[None]:
-    """Break one rule within the block."""
-    yield from MUTANTS[name]()
+def _mutant(make: Callable[[], Iterator[None]]) -> None:
+    MUTANTS[make.__name__] = contextmanager(make)
 
 
 @_mutant
