@@ -88,6 +88,8 @@ class InvokeApi:
             )
         except Unavailable as error:
             refused = Refused(500, "ServiceException", str(error))
+        except ValueError as error:  # it grew over a message's limit where it had to be escaped
+            refused = Refused(413, "RequestTooLargeException", str(error))
         if not waiting:
             return
         request.dropped = None

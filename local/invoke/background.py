@@ -5,6 +5,7 @@ Nobody waits for their answers, and they may run twice (2.19 to 2.21).
 
 import asyncio
 import logging
+import random
 import time
 import uuid
 from collections.abc import Mapping
@@ -42,7 +43,10 @@ class Background:
     async def accept(
         self, function: str, event: str, *, request_id: str, client_context: object = None
     ) -> None:
-        """Keep an event, so that it runs even if this process ends. Raises Unavailable."""
+        """Keep an event, so that it runs even if this process ends.
+
+        Raises Unavailable, and ValueError where the event is too large to be kept.
+        """
         stored = Stored(
             request_id=request_id,
             function=function,
@@ -103,7 +107,8 @@ class Background:
         if outcome.end is End.RESULT:
             await self._end(function, stored, Condition.SUCCESS, outcome)
         elif outcome.end is not End.ERROR:
-            wait_s = min(1 << min(stored.throttles, 10), THROTTLED_LONGEST_S)
+            longest_s = min(1 << min(stored.throttles, 10), THROTTLED_LONGEST_S)
+            wait_s = ceil(longest_s * random.uniform(0.5, 1))  # else all come back at once
             await self._again(replace(stored, throttles=stored.throttles + 1), wait_s)
         elif stored.runs < settings.retries_max:
             runs = stored.runs + 1

@@ -4,6 +4,8 @@ Every call blocks; `background` makes them in threads.
 """
 
 import json
+import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +15,14 @@ from typing import Any
 from local.template.intrinsics import QUEUE_URL
 from local.wiring import BACKEND_LAYER
 
+log = logging.getLogger(__name__)
+
 QUEUE = "lambda-asynchronous-events"
 VISIBILITY_S = 60  # an event whose gateway was killed is run again after it, or after its time-out
 RECEIVE_MAX = 10
 POLL_S = 1.0  # the longest a stopping gateway waits for a receive; an empty one costs 150 us
+
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in a queue, not in JSON
 
 
 class Unavailable(Exception):
@@ -60,12 +66,12 @@ class Store:
         self._queue = RedisQueue(QUEUE, visibility_timeout_s=VISIBILITY_S, max_receive_count=0)
 
     def put(self, stored: Stored, delay_s: int = 0) -> None:
-        """Keep an event until `delay_s` from now."""
+        """Keep an event until `delay_s` from now. Raises ValueError where it is too large."""
         about = asdict(stored)
         event = about.pop("event")
         head = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
         with self._answering():
-            self._queue.send(f"{head}\n{event}", delay_s=delay_s)
+            self._queue.send(_legal(f"{head}\n{event}"), delay_s=delay_s)
 
     def is_empty(self) -> bool:
         with self._answering():
@@ -76,9 +82,16 @@ class Store:
         """Return up to `most` events whose time has come, waiting POLL_S for the first."""
         with self._answering():
             messages = self._queue.receive(min(most, RECEIVE_MAX), wait_s=POLL_S)
-        return [
-            Taken(stored=_read(each.body), receipt_handle=each.receipt_handle) for each in messages
-        ]
+        taken: list[Taken] = []
+        for each in messages:
+            stored = _read(each.body)
+            if stored is None:
+                log.error("a message in %s is no event and is dropped: %.100r", QUEUE, each.body)
+                with self._answering():
+                    self._queue.delete([each.receipt_handle])
+            else:
+                taken.append(Taken(stored=stored, receipt_handle=each.receipt_handle))
+        return taken
 
     def hide(self, taken: Taken, lasts_s: int) -> None:
         """Keep an event from coming back for so long as it runs."""
@@ -92,11 +105,11 @@ class Store:
     def tell(self, queue: str, body: str, attributes: dict[str, str | int]) -> None:
         """Send a message to a queue of the template; an int is an attribute of type Number."""
         typed = {
-            name: self._typed("Number", str(value)) if isinstance(value, int) else value
+            name: self._typed("Number", str(value)) if isinstance(value, int) else _legal(value)
             for name, value in attributes.items()
         }
         with self._answering():
-            self._connect(f"{QUEUE_URL}{queue}").send(body, attributes=typed)
+            self._connect(f"{QUEUE_URL}{queue}").send(_legal(body), attributes=typed)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -106,6 +119,15 @@ class Store:
             raise Unavailable(str(error)) from error
 
 
-def _read(body: str) -> Stored:
+def _read(body: str) -> Stored | None:
+    """The event of a message; None where it is none, or one of another version of us."""
     about, _, event = body.partition("\n")
-    return Stored(**json.loads(about), event=event)
+    try:
+        return Stored(**json.loads(about), event=event)
+    except (ValueError, TypeError):
+        return None
+
+
+def _legal(text: str) -> str:
+    """The same JSON with what a queue does not take escaped."""
+    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

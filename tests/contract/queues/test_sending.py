@@ -105,6 +105,7 @@ def test_attributes_keep_their_type(place: Place):
     ("attributes", "complaint"),
     [
         ({"tenant": ""}, "must not be empty"),
+        ({"tenant": "a\x00"}, "must not hold"),
         ({"AWS.trace": "a"}, "no name"),
         ({"amazon.trace": "a"}, "no name"),
         ({"a..b": "a"}, "no name"),

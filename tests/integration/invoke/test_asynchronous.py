@@ -99,6 +99,45 @@ def test_an_event_of_the_largest_size_is_kept_with_what_its_caller_says(client: 
 
 
 @pytest.mark.row("2.19", "2.20", "2.21")
+def test_an_event_of_characters_that_no_queue_takes_is_run_and_told_as_it_is(
+    client: Any, tmp_path: Path
+):
+    witness, event = tmp_path / "witness", {"text": "\uffff\x00"}
+    payload = json.dumps({**event, "witness": str(witness)}, ensure_ascii=False).encode()
+
+    answer = client.invoke(FunctionName="Told", InvocationType="Event", Payload=payload)
+
+    assert answer["StatusCode"] == 202
+    wait_until(lambda: witness.exists() and witness.read_text())
+    record = json.loads(witness.read_text())
+    assert record["requestPayload"]["text"] == record["responsePayload"]["text"] == event["text"]
+
+
+@pytest.mark.row("2.6")
+def test_an_event_that_grows_too_large_to_be_kept_is_refused(client: Any):
+    with pytest.raises(ClientError) as refused:
+        client.invoke(
+            FunctionName="Do", InvocationType="Event", Payload=f'"{chr(0xFFFF) * 200_000}"'
+        )
+
+    assert refused.value.response["Error"]["Code"] == "RequestTooLargeException"
+
+
+@pytest.mark.row("2.19")
+def test_a_message_that_is_no_event_is_dropped_and_stops_no_other(
+    client: Any, gateway: GatewayProcess, tmp_path: Path, valkey_server: str
+):
+    runs = tmp_path / "runs"
+    queue = RedisQueue(QUEUE, redis_url=valkey_server)
+    queue.send_batch(["nonsense", '{"of": "another version"}\n{}'])
+
+    request_id = send(client, "Do", do="remember", file=str(runs))
+
+    wait_until(lambda: lines(runs) == [request_id])
+    assert (gateway.folder / "stderr").read_text().count("is no event and is dropped") == 2
+
+
+@pytest.mark.row("2.19", "2.20", "2.21")
 def test_an_event_that_fails_is_run_three_times_and_then_told_as_dead(
     client: Any, tmp_path: Path, valkey_server: str
 ):

@@ -84,6 +84,8 @@ def _attribute_bytes(name: str, given: str | Typed) -> int:
         raise ValueError(f"attribute {name}: bytes are Binary, and nothing else is")
     if isinstance(typed.value, bytes):
         return len(name) + len(typed.data_type) + len(typed.value)
+    if not typed.value.isprintable() and (illegal := _ILLEGAL.search(typed.value)):
+        raise ValueError(f"attribute {name} must not hold {illegal[0]!r}")
     if typed.data_type.startswith("Number") and not _NUMBER.fullmatch(typed.value):
         raise ValueError(f"attribute {name}: {typed.value!r} is no number")
     return len(name) + len(typed.data_type) + len(typed.value.encode())
