@@ -45,7 +45,9 @@ def over_at_ms(hours: QuietHours, now_ms: int) -> int:
     if not (began_today or began_yesterday):
         return now_ms
     ends_on = now.date() + timedelta(days=began_today and is_over_midnight)
-    return round(datetime.combine(ends_on, end, zone).timestamp() * 1000)
+    # An hour that comes twice, as clocks go back, ends in the same of the two that it is now.
+    over = datetime.combine(ends_on, end.replace(fold=now.fold), zone)
+    return round(over.timestamp() * 1000)
 
 
 @functools.lru_cache(maxsize=64)  # reading one takes 200 us

@@ -98,4 +98,4 @@ def _wanted_ms(request: NotificationRequest, *, now_ms: int) -> int:
             code="send_after_too_late",
             param="send_after",
         )
-    return due_ms
+    return max(due_ms, now_ms)

@@ -39,5 +39,12 @@ def test_the_night_in_which_clocks_go_back_is_an_hour_longer():
     )
 
 
+@pytest.mark.parametrize(("now", "over"), [("+02:00", "+02:00"), ("+01:00", "+01:00")])
+def test_the_hour_that_comes_twice_is_quiet_both_times(now, over):
+    hours = QuietHours(start="21:00", end="02:30", zone="Europe/Berlin")
+
+    assert over_at_ms(hours, _ms(f"2026-10-25T02:10:00{now}")) == _ms(f"2026-10-25T02:30:00{over}")
+
+
 def _ms(text):
     return round(datetime.fromisoformat(text).timestamp() * 1000)

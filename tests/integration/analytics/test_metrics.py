@@ -143,6 +143,19 @@ def test_another_tenant_has_no_names(worker, messages, function):
         ({"name": "p", "from": rfc3339(NOW), "to": rfc3339(NOW)}, "invalid_request"),
         ({"name": "p", "from": "now", "to": rfc3339(NOW)}, "invalid_request"),
         (
+            {"name": "p", "from": "0001-01-01T00:00:00+14:00", "to": "0001-01-01T00:00:00Z"},
+            "invalid_request",
+        ),
+        (
+            {
+                "name": "p",
+                "from": "9999-12-31T00:00:00Z",
+                "to": "9999-12-31T12:00:00Z",
+                "granularity": "day",
+            },
+            "invalid_request",
+        ),
+        (
             {
                 "name": "p",
                 "from": rfc3339(NOW - timedelta(minutes=1502)),

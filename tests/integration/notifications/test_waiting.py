@@ -164,8 +164,9 @@ def _quiet_now(hours):
     return {"start": start, "end": end, "zone": "UTC"}
 
 
-def test_nobody_is_disturbed_in_quiet_hours(create, show, messages):
-    notification_id = create("k", quiet_hours=_quiet_now((-2, 2))).body["id"]
+@pytest.mark.parametrize("changes", [{}, {"send_after": "0001-01-01T00:00:00+14:00"}])
+def test_nobody_is_disturbed_in_quiet_hours(create, show, messages, changes):
+    notification_id = create("k", quiet_hours=_quiet_now((-2, 2)), **changes).body["id"]
 
     assert messages() == []
     assert 3600 < _seconds_until(show(notification_id)["due_at"]) <= 2 * 3600

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 from backend.errors import InvalidRequest
 
+LATEST_MS = 253_370_764_800_000  # the year 9999; a day more is still within `datetime`'s range
+
 
 def now_ms() -> int:
     """Return the time now, ms since the epoch."""
@@ -18,7 +20,10 @@ def rfc3339(at_ms: int) -> str:
 
 
 def parse_rfc3339(text: str, *, param: str) -> int:
-    """Return ms since the epoch; raises InvalidRequest where `text` is no RFC 3339 time."""
+    """Return ms since the epoch; raises InvalidRequest where `text` is no RFC 3339 time.
+
+    What is before the epoch, or after LATEST_MS, counts as these: nothing of ours happens there.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -27,4 +32,4 @@ def parse_rfc3339(text: str, *, param: str) -> int:
         raise InvalidRequest(
             f"{param} must be an RFC 3339 time such as 2026-01-31T12:00:00Z.", param=param
         )
-    return round(moment.timestamp() * 1000)
+    return min(max(0, round(moment.timestamp() * 1000)), LATEST_MS)
