@@ -29,7 +29,7 @@ def put(suppression: Suppression) -> Suppression:
             return_document=ReturnDocument.AFTER,
         )
         kept = msgspec.convert(stored, Suppression)
-        if kept.reason == "unsubscribe" != suppression.reason:
+        if kept.reason == "unsubscribe" and suppression.reason != "unsubscribe":
             weaker = {"_id": suppression.id, "reason": "unsubscribe"}
             _suppressions().update_one(weaker, {"$set": given})
             return suppression

@@ -15,7 +15,8 @@ from backend.errors import InvalidRequest
 from backend.shapes import END, Currency
 from notifications.schema import Rendered
 
-# No control characters and line ends: values reach the subject, where one would be a new header.
+# No control characters and line ends: in the subject one would begin a new header, and in the text
+# a mail server that takes a lone CR for a line end could be made to see another mail.
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END
 Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
 Paragraph = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=_ONE_LINE)]
@@ -69,7 +70,7 @@ class EndpointDisabled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Variables of `webhook_endpoint_disabled`."""
 
     endpoint_id: Words
-    url: Annotated[str, Meta(max_length=2_048)]
+    url: Annotated[str, Meta(max_length=2_048, pattern=_ONE_LINE)]
     reason: Words
 
     def values(self) -> Mapping[str, str]:

@@ -1,5 +1,8 @@
 """The environment is read once, and a bad value is refused by name."""
 
+from email.header import decode_header, make_header
+from email.utils import parseaddr
+
 import pytest
 
 from backend.settings import Settings, SettingsError
@@ -22,6 +25,8 @@ def test_an_empty_environment_gives_what_suits_one_machine():
         ("MONGO_DATABASE", ""),
         ("SMS_URL", "smtp://example"),
         ("PUBLIC_URL", "example.com"),
+        ("MAIL_FROM", "Spillway"),
+        ("MAIL_FROM", "a <a@ä.example>"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_value_and_what_it_must_be(name, value):
@@ -57,6 +62,14 @@ def test_a_mail_server_that_encrypts_or_ses_is_taken(url):
     assert Settings.from_env({"SMTP_URL": url}).smtp_url == url
 
 
+def test_a_senders_name_beyond_ascii_is_encoded_and_its_address_is_not():
+    mail_from = Settings.from_env({"MAIL_FROM": "Bücher GmbH <shop@example.com>"}).mail_from
+
+    assert mail_from.isascii()
+    assert str(make_header(decode_header(mail_from))) == "Bücher GmbH <shop@example.com>"
+    assert parseaddr(mail_from)[1] == "shop@example.com"
+
+
 def test_secrets_hide_when_settings_are_printed():
     shown = repr(
         Settings.from_env(
@@ -77,6 +90,22 @@ def test_clients_are_read_by_id():
     client = Settings.from_env({"OAUTH_CLIENTS": text}).oauth_clients["demo"]
 
     assert (client.tenant, client.scopes) == ("t", frozenset({"payments:read"}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "none",
+        '{"id":"a"}',
+        '[{"id":"a","secret_sha256":"canary","tenant":"t"}]',
+        '[{"id":"a","secret_sha256":"canary","tenant":"t","scopes":"payments:read"}]',
+    ],
+)
+def test_clients_that_cannot_be_read_are_refused_without_their_secrets(text):
+    with pytest.raises(SettingsError, match=r"^OAUTH_CLIENTS=\(hidden\): must be") as refused:
+        Settings.from_env({"OAUTH_CLIENTS": text})
+
+    assert "canary" not in str(refused.value)
 
 
 def test_a_value_may_stand_in_a_file_that_wins_over_the_variable(tmp_path):

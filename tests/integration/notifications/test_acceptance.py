@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import free_port
 from tests.integration.notifications.bodies import SCOPES, welcome
 
+DISABLED = {"endpoint_id": "we_1", "reason": "It is gone.", "url": "https://a.example"}
 QUIET = {"start": "21:00", "end": "08:00", "zone": "Europe/Berlin"}
 
 
@@ -157,6 +158,11 @@ def test_another_tenants_notification_is_not_found(create, function):
         ({"variables": {"name": "A\u2028B"}}, "invalid_variables", "variables.name"),
         ({"variables": {"name": {"$gt": ""}}}, "invalid_variables", "variables.name"),
         ({"variables": {"name": "x" * 201}}, "invalid_variables", "variables.name"),
+        (
+            {"template": "webhook_endpoint_disabled", "variables": DISABLED | {"url": "a\r.\rb"}},
+            "invalid_variables",
+            "variables.url",
+        ),
         ({"send_after": "tomorrow"}, "invalid_request", "send_after"),
         ({"send_after": "2999-01-01T00:00:00Z"}, "send_after_too_late", "send_after"),
         ({"quiet_hours": QUIET | {"zone": "Mars/Base"}}, "invalid_request", "quiet_hours.zone"),

@@ -2,14 +2,16 @@
 
 import base64
 import binascii
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+import msgspec
 
 GROUP_BY_MAX = 8  # each is counted in every minute, by up to a hundred values
 PROPERTY_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
@@ -25,8 +27,8 @@ class OAuthClient:
 
     id: str
     secret_sha256: str = field(repr=False)
-    tenant: str = "default"
-    scopes: frozenset[str] = frozenset()
+    tenant: str
+    scopes: frozenset[str]
 
 
 def _text(value: str) -> str:
@@ -75,6 +77,14 @@ def _mail_server(value: str) -> str:
     return value
 
 
+def _sender(value: str) -> str:
+    """Return the address as a header has it: of a name, what is not ASCII is encoded (RFC 2047)."""
+    name, address = parseaddr(value)
+    if "@" not in address or not (address.isascii() and value.isprintable()):
+        raise ValueError("must be an address such as Spillway <no-reply@spillway.example>")
+    return formataddr((name, address))
+
+
 def _yes_or_no(value: str) -> bool:
     if value not in ("yes", "no"):
         raise ValueError("must be yes or no")
@@ -96,16 +106,12 @@ def _property_names(value: str) -> tuple[str, ...]:
 
 
 def _clients(value: str) -> Mapping[str, OAuthClient]:
-    entries = json.loads(value)
-    clients = [
-        OAuthClient(
-            id=entry["id"],
-            secret_sha256=entry["secret_sha256"],
-            tenant=entry["tenant"],
-            scopes=frozenset(entry["scopes"]),
-        )
-        for entry in entries
-    ]
+    try:
+        clients = msgspec.json.decode(value, type=list[OAuthClient])
+    except msgspec.DecodeError as error:
+        raise ValueError(
+            f"must be a JSON list of objects with id, secret_sha256, tenant and scopes: {error}"
+        ) from error
     return {client.id: client for client in clients}
 
 
@@ -178,7 +184,7 @@ class Settings:
     unsubscribe_key: str = _setting(
         str, "", "Secret that signs unsubscribe links; newsletters are refused without", secret=True
     )
-    mail_from: str = _setting(_text, "Spillway <no-reply@spillway.example>", "Sender of e-mails")
+    mail_from: str = _setting(_sender, "Spillway <no-reply@spillway.example>", "Sender of e-mails")
     notifications_per_tenant_s: int = _setting(
         _count, "1000", "Notifications a second of one tenant; more are held back"
     )
@@ -208,7 +214,7 @@ class Settings:
             raw = _raw(environ, name, each.metadata["default"])
             try:
                 values[each.name] = each.metadata["parse"](raw)
-            except (ValueError, KeyError, TypeError) as error:
+            except ValueError as error:
                 shown = "(hidden)" if not each.repr else repr(raw)
                 raise SettingsError(f"{name}={shown}: {error}") from error
         return cls(**values)
