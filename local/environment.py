@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from local import frames, function_logging
+from local import allowance, frames, function_logging
 from local.template import Function
 
 Handler = Callable[[Any, "Context"], Any]
@@ -26,9 +26,6 @@ Handler = Callable[[Any, "Context"], Any]
 RESULT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous answer
 STDOUT_MAX_BYTES = 256 * 1024  # Lambda's line limit; fits a frame even when each byte is escaped
 ERROR_MESSAGE_MAX_CHARS = 32 * 1024
-OPEN_FILES_MAX = 1024  # Lambda's limit on file descriptors
-# All that /tmp holds on Lambda; also bounds the log that a handler floods behind Python's back.
-FILE_MAX_BYTES = 512 * 1024 * 1024
 DIAL_FIRST_PAUSE_S = 0.05
 DIAL_LONGEST_PAUSE_S = 1.0  # an invoker that restarts has its environments back within a second
 SHORTEST_TIMER_S = 0.000_001  # zero would switch the timer off
@@ -324,9 +321,7 @@ def become(run: Callable[[], None]) -> NoReturn:
     """
     status = 1
     try:
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_MAX, most))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX_BYTES, FILE_MAX_BYTES))
+        allowance.limit()
         run()
         status = 0
     except SystemExit as leaving:

@@ -9,7 +9,6 @@ import argparse
 import gc
 import mmap
 import os
-import resource
 import signal
 import socket
 import sys
@@ -22,10 +21,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from local import arguments, frames, function_logging, handler
+from local import allowance, arguments, frames, function_logging, handler
 from local.changes import ImportedFiles
 from local.environment import CapturedOutput, Environment, Fault, Handler, become, log
-from local.parent_death import signal_on_parent_death
+from local.parent_death import adopt_orphans, signal_on_parent_death
 from local.template import Function, TemplateError
 from local.template.options import chosen as read_chosen
 
@@ -44,7 +43,6 @@ PID_MAX = 1 << 22  # Linux's own
 NOT_IMPORTED = Fault("Runtime.Unknown", "the handler is its runtime client's to import")
 PREDECESSORS = "HOST_PREDECESSORS"  # pids of environments, for the host that starts anew
 RETIRED_S = 10.0  # by then the invoker has told them to leave, unless it is away
-MB = 1 << 20
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
@@ -74,6 +72,7 @@ class Host:
     output: CapturedOutput = field(default_factory=CapturedOutput)
     slots: list[Slot] = field(default_factory=list)
     predecessors: set[int] = field(default_factory=set)  # pids
+    companions: set[int] = field(default_factory=set)  # pids of what the import has started
     generation: int = field(default_factory=time.monotonic_ns)  # a later one replaces this
     code: ImportedFiles | None = None  # looked at where a change is to be picked up
     retry_at_s: float = float("inf")  # monotonic; a failed import is tried again
@@ -82,8 +81,10 @@ class Host:
 
     def run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+        adopt_orphans()
         started_in, started_with = Path.cwd(), dict(os.environ)
         serve = self._initialise()
+        self.companions = {*allowance.children(os.getpid())} - self.predecessors
         self.slots = [Slot(number, _shared_cell()) for number in range(self.environments)]
         while not self._is_outdated():
             self._fork_due(serve)
@@ -159,7 +160,9 @@ class Host:
 
     def _run_environment(self, slot: Slot, serve: Handler, host_pid: int) -> None:
         signal_on_parent_death(host_pid)
-        os.setpgid(0, 0)  # what the handler starts ends with it, see `_reap`
+        # What the handler starts ends with it, see `_reap`; also what leaves the group.
+        os.setpgid(0, 0)
+        adopt_orphans()
         self._choose_temporary_directory(slot)
         if self.function.runtime_client:
             # Imported here: few functions use it, and it costs every host 10 ms and 2 MB.
@@ -210,6 +213,10 @@ class Host:
                 if slot.pid == pid:
                     slot.pid = 0
                     emptied.append((slot, pid, status))
+        # Children of an environment that has ended are the host's now; theirs will be.
+        kept = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
+        for pid in {*allowance.children(os.getpid())} - kept:
+            os.kill(pid, signal.SIGKILL)
         return emptied
 
     def _schedule(self, slot: Slot, pid: int, status: int) -> None:
@@ -242,14 +249,11 @@ class Host:
                 os.kill(pid, signal.SIGKILL)
 
     def _kill_overgrown(self) -> None:
-        """End what uses more memory than its function has; the pages of files do not count."""
+        """End what uses more than its function has, with all that it has started."""
         for slot in self.slots:
-            used = _private_bytes(slot.pid) if slot.pid else 0
-            if used > self.function.memory_mb * MB:
-                log(
-                    f"{self.function.logical_id}: environment {slot.pid} is out of memory:"
-                    f" {used // MB} MB of {self.function.memory_mb}"
-                )
+            excess = allowance.excess(slot.pid, self.function.memory_mb) if slot.pid else ""
+            if excess:
+                log(f"{self.function.logical_id}: environment {slot.pid} {excess}")
                 os.kill(slot.pid, signal.SIGKILL)
 
     def _drain(self) -> None:
@@ -266,6 +270,10 @@ class Host:
             stopped = stopped or bool(received and received.si_signo != signal.SIGCHLD)
             if stopped or time.monotonic() > patience_ends_s:
                 self._signal_all(signal.SIGKILL)
+        self.companions.clear()
+        while allowance.children(os.getpid()):
+            self._reap()
+            signal.sigtimedwait(WATCHED, TICK_S)
 
     def _signal_all(self, signal_number: signal.Signals) -> None:
         for pid in (*self.predecessors, *(slot.pid for slot in self.slots)):
@@ -275,15 +283,6 @@ class Host:
 
 def _shared_cell() -> c_double:
     return c_double.from_buffer(mmap.mmap(-1, sizeof(c_double)))
-
-
-def _private_bytes(pid: int) -> int:
-    """Return the memory of a child that is its own, or was before it wrote to it."""
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    except (OSError, ValueError):  # it has just ended, or this is no Linux
-        return 0
-    return (int(resident) - int(shared)) * resource.getpagesize()
 
 
 def _wait_for_any() -> tuple[int, int] | None:

@@ -19,6 +19,9 @@ Resources:
   Plain:
     Type: AWS::Serverless::Function
     Properties: {Timeout: !Ref AWS::NoValue}
+  Roomy:
+    Type: AWS::Serverless::Function
+    Properties: {Timeout: 30, MemorySize: 10240}
   Narrow:
     Type: AWS::Serverless::Function
     Properties: {ReservedConcurrentExecutions: 1, Timeout: 5}
@@ -103,6 +106,29 @@ def spawn(event, context):
     if pid:
         with open(event["file"], "w") as file:
             file.write(str(pid))
+    time.sleep(60)
+
+def daemon(event, context):
+    read, write = os.pipe()
+    if not os.fork():
+        os.setsid()
+        pid = os.fork()
+        if not pid:
+            time.sleep(60)
+        os.write(write, str(pid).encode())
+        os._exit(0)
+    return int(os.read(read, 10))
+
+def multiply(event, context):
+    for _ in range(event["times"]):
+        if not os.fork():
+            time.sleep(60)
+            os._exit(0)
+    time.sleep(60)
+
+def eat_in_child(event, context):
+    if not os.fork():
+        eat(event, context)
     time.sleep(60)
 
 def flood(event, context):

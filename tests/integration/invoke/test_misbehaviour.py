@@ -30,6 +30,14 @@ def end_of(client: Any, function: str, **event: Any) -> Any:
     return misbehaving.result()
 
 
+def processes_of(function: str, gateway: GatewayProcess) -> list[psutil.Process]:
+    """Host and environments of a function, and whatever is below them."""
+    assert gateway.process is not None
+    started = psutil.Process(gateway.process.pid).children()
+    (host,) = (each for each in started if function in each.cmdline())
+    return [host, *host.children(recursive=True)]
+
+
 @pytest.mark.parametrize(
     ("event", "kind"),
     [
@@ -46,13 +54,22 @@ def test_a_function_that_breaks_is_told_so_and_serves_the_next_event(
     assert invoke(client, "Do", again=1) == {"again": 1}
 
 
+@pytest.mark.parametrize("do", ["eat", "eat_in_child"])
 def test_a_function_that_uses_more_memory_than_it_has_is_ended(
-    client: Any, gateway: GatewayProcess
+    client: Any, gateway: GatewayProcess, do: str
 ):
-    error = end_of(client, "Plain", do="eat", mb=300)
+    error = end_of(client, "Plain", do=do, mb=300)
 
     assert error["errorType"] == "Runtime.ExitError"
     assert "is out of memory: " in (gateway.state / "logs" / "Plain.log").read_text()
+
+
+def test_a_function_with_more_processes_than_lambda_allows_is_ended_with_all_of_them(
+    client: Any, gateway: GatewayProcess
+):
+    assert end_of(client, "Roomy", do="multiply", times=1024)["errorType"] == "Runtime.ExitError"
+    assert "has over 1024 processes" in (gateway.state / "logs" / "Roomy.log").read_text()
+    wait_until(lambda: len(processes_of("Roomy", gateway)) == 2)  # host and environment
 
 
 def test_a_copy_that_a_handler_forks_of_itself_answers_nothing_and_ends(
@@ -72,6 +89,15 @@ def test_what_a_handler_has_started_ends_with_its_environment(client: Any, tmp_p
 
     assert error["errorType"] == "Sandbox.Timedout"
     wait_until(lambda: not psutil.pid_exists(int(file.read_text())))
+
+
+def test_a_process_that_has_left_its_group_and_parent_ends_with_its_environment(client: Any):
+    pid = end_of(client, "Do", do="daemon")
+    assert psutil.pid_exists(pid)
+
+    end_of(client, "Do", do="leave")
+
+    wait_until(lambda: not psutil.pid_exists(pid))
 
 
 def test_a_file_is_never_larger_than_lambdas_temporary_storage(client: Any):
