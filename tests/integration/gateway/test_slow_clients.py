@@ -144,7 +144,7 @@ def test_a_client_that_does_not_read_gains_no_time_by_asking_more(gateway):
 def test_a_client_that_reads_late_gets_every_answer_in_order(gateway):
     with connect(gateway) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # so that answers pile up
-        client.sendall(GET % 1_500_000 + GET % 1 + b"nonsense\r\n\r\n")
+        client.sendall(GET % 6_000_000 + GET % 1 + b"nonsense\r\n\r\n")
         wait_until(lambda: client.recv(1, socket.MSG_PEEK))
         answer = read_all(client)
 
