@@ -10,6 +10,7 @@ from chalice.app import Response
 from backend import queues
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
+from backend.pages import PageQuery
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of
 from notifications import (
@@ -26,7 +27,6 @@ from notifications.channels import Channel
 from notifications.endpoint_routes import routes as endpoint_routes
 from notifications.limits import Limits
 from notifications.schema import (
-    NotificationListQuery,
     NotificationMessage,
     NotificationPage,
     NotificationRequest,
@@ -92,7 +92,7 @@ def get_notification(call: Call, notification_id: str) -> Response:
 def list_notifications(call: Call) -> Response:
     """List notifications, newest first."""
     page, has_more = service.newest(
-        call.query(NotificationListQuery), tenant=call.caller.tenant, notifications=store
+        call.query(PageQuery), tenant=call.caller.tenant, notifications=store
     )
     return reply(NotificationPage(data=[view(each) for each in page], has_more=has_more))
 

@@ -1,13 +1,15 @@
 """What was sent to an endpoint: its deliveries, newest first, and sending one again."""
 
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from backend.audience import Sender
-from backend.errors import InvalidRequest, InvalidState, NotFound
+from backend.errors import InvalidState, NotFound
+from backend.pages import PageQuery, page_of
 from notifications.endpoints import Endpoint
-from notifications.schema import Notification, NotificationListQuery
+from notifications.schema import Notification
 
 
 class Deliveries(Protocol):
@@ -23,16 +25,14 @@ class Deliveries(Protocol):
 
 
 def newest(
-    query: NotificationListQuery, *, endpoint: Endpoint, deliveries: Deliveries
+    query: PageQuery, *, endpoint: Endpoint, deliveries: Deliveries
 ) -> tuple[list[Notification], bool]:
     """Return one page of an endpoint's deliveries, newest first, and whether there are more."""
-    after = None
-    if query.starting_after is not None:
-        after = _find(query.starting_after, endpoint, deliveries)
-        if after is None:
-            raise InvalidRequest("There is no such delivery.", param="starting_after")
-    found = deliveries.deliveries(endpoint.tenant, endpoint.id, limit=query.limit + 1, after=after)
-    return found[: query.limit], len(found) > query.limit
+    return page_of(
+        query,
+        find=lambda each: _find(each, endpoint, deliveries),
+        read=partial(deliveries.deliveries, endpoint.tenant, endpoint.id),
+    )
 
 
 def resend(

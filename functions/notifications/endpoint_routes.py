@@ -5,10 +5,11 @@ from chalice.app import Blueprint, Response
 from backend import queues
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
+from backend.pages import PageQuery
 from backend.settings import settings
 from notifications import deliveries, endpoint_store, endpoints, schema, store
 from notifications.endpoints import Deleted, EndpointPage, EndpointRequest, view
-from notifications.schema import NotificationListQuery, NotificationPage, Queued
+from notifications.schema import NotificationPage, Queued
 
 routes = Blueprint(__name__)
 queue = queues.connect(settings.webhooks_queue_url)
@@ -75,7 +76,7 @@ def enable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
 def list_webhook_deliveries(call: Call, endpoint_id: str) -> Response:
     """List what was sent to an endpoint, newest first, with each attempt."""
     page, has_more = deliveries.newest(
-        call.query(NotificationListQuery), endpoint=_found(call, endpoint_id), deliveries=store
+        call.query(PageQuery), endpoint=_found(call, endpoint_id), deliveries=store
     )
     return reply(NotificationPage(data=[schema.view(each) for each in page], has_more=has_more))
 

@@ -1,14 +1,12 @@
 """Webhook endpoints of tenants: where their events are sent, with which secret, and how it goes."""
 
-import base64
-import secrets
 from collections.abc import Collection
 from typing import Annotated, Literal, Protocol
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from backend import egress
+from backend import egress, ids
 from backend.clock import rfc3339
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from backend.shapes import Email
@@ -124,7 +122,7 @@ def create(
                 f"There are {ENDPOINTS_MAX} endpoints; delete one first.", code="too_many_endpoints"
             )
         endpoint = Endpoint(
-            id="we_" + base64.b32encode(secrets.token_bytes(16)).decode().lower().rstrip("="),
+            id=ids.new("we_"),
             tenant=tenant,
             place=free[0],
             url=request.url,

@@ -1,13 +1,12 @@
 """Events of other domains: each becomes a notification for every endpoint that wants it."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
+from backend import ids
 from backend.audience import Sender
 from notifications import life_cycle, webhook_bodies
 from notifications.endpoints import Endpoint, Endpoints
@@ -73,8 +72,7 @@ def fan_out(
 
 def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
     """Return the notification that takes `event` to `endpoint`, ready to be sent."""
-    digest = hashlib.sha256(f"{endpoint.id}|{event.event_id}".encode()).digest()
-    notification_id = "ntf_" + base64.b32encode(digest).decode().lower()[:26]
+    notification_id = ids.derived("ntf_", endpoint.id, event.event_id)
     notification = Notification(
         id=notification_id,
         tenant=endpoint.tenant,

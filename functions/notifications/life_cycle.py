@@ -4,7 +4,6 @@ queued -> sending -> delivered or failed; back to queued where it is to be tried
 may also become suppressed or canceled.
 """
 
-import base64
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from backend import ids
 from notifications import quiet_hours, recipients, templates, webhook_bodies
 from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.schema import (
@@ -37,7 +37,7 @@ def create(
     request: NotificationRequest, *, tenant: str, key: str, link: Link, now_ms: int
 ) -> Notification:
     """Return the notification of a request, rendered; raises InvalidRequest."""
-    notification_id = _id(tenant, "POST /v1/notifications", key)
+    notification_id = ids.derived("ntf_", tenant, "POST /v1/notifications", key)
     made = _made(request, notification_id, tenant=tenant, link=link, now_ms=now_ms)
     if request.quiet_hours is UNSET:
         return made
@@ -52,7 +52,7 @@ def wished(wish: Wish, *, now_ms: int) -> Notification:
 
 def wished_id(wish: Wish) -> str:
     """Return the id of the notification that a wish makes."""
-    return _id(wish.tenant, "request", wish.key)
+    return ids.derived("ntf_", wish.tenant, "request", wish.key)
 
 
 def until(notification: Notification, due_ms: int, *, now_ms: int) -> Notification:
@@ -157,11 +157,6 @@ def _made(
         unsubscribe_url=url or UNSET,
         log=log,
     )
-
-
-def _id(tenant: str, origin: str, key: str) -> str:
-    digest = hashlib.sha256(f"{tenant}|{origin}|{key}".encode()).digest()
-    return "ntf_" + base64.b32encode(digest).decode().lower()[:26]
 
 
 def _share(notification: Notification) -> float:

@@ -25,13 +25,6 @@ class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     quiet_hours: QuietHours | UnsetType = UNSET
 
 
-class NotificationListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The query of GET /v1/notifications."""
-
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    starting_after: str | None = None
-
-
 class Wish(Struct, frozen=True, kw_only=True):
     """A notification that another domain asks for; `key` makes asking again harmless."""
 

@@ -1,11 +1,13 @@
 """What clients ask for: accept a notification, cancel, find and list. Knows no HTTP or MongoDB."""
 
+from functools import partial
 from typing import Protocol
 
 from backend.clock import parse_rfc3339
-from backend.errors import InvalidRequest, InvalidState, NotFound
+from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
+from backend.pages import PageQuery, page_of
 from notifications import life_cycle, waiting
-from notifications.schema import Notification, NotificationListQuery, NotificationRequest
+from notifications.schema import Notification, NotificationRequest
 from notifications.waiting import Queues
 
 SEND_AFTER_MAX_MS = 366 * 86_400_000  # a year; what is planned longer ahead is not sent blindly
@@ -37,9 +39,9 @@ def accept(
 ) -> tuple[Notification, bool]:
     """Store a notification and send it to be delivered; returns it, and whether it is a replay.
 
-    Its id comes from the key, so a repeat finds the first one. Raises InvalidRequest 422 when the
-    same key comes with another request, QueueUnavailable when the notification is stored but not
-    sent: a repeat with the same key sends it.
+    Its id comes from the key, so a repeat finds the first one. Raises InvalidRequest, KeyReused
+    when the same key comes with another request, and QueueUnavailable when the notification is
+    stored but not sent: a repeat with the same key sends it.
     """
     notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
     due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=now_ms))
@@ -47,9 +49,7 @@ def accept(
         notification = life_cycle.until(notification, due_ms, now_ms=now_ms)
     existing = notifications.insert(notification)
     if existing and existing.fingerprint != notification.fingerprint:
-        raise InvalidRequest(
-            "This Idempotency-Key was used with another body.", code="idempotency_key_reused"
-        )
+        raise KeyReused
     notification = existing or notification
     if notification.status == "queued":
         waiting.send([notification], queues=queues, now_ms=now_ms)
@@ -76,16 +76,12 @@ def find(notification_id: str, *, tenant: str, notifications: Notifications) -> 
 
 
 def newest(
-    query: NotificationListQuery, *, tenant: str, notifications: Notifications
+    query: PageQuery, *, tenant: str, notifications: Notifications
 ) -> tuple[list[Notification], bool]:
     """Return one page of notifications, newest first, and whether there are more."""
-    after = None
-    if query.starting_after is not None:
-        after = notifications.find(tenant, query.starting_after)
-        if after is None:
-            raise InvalidRequest("There is no such notification.", param="starting_after")
-    found = notifications.page(tenant, limit=query.limit + 1, after=after)
-    return found[: query.limit], len(found) > query.limit
+    return page_of(
+        query, find=partial(notifications.find, tenant), read=partial(notifications.page, tenant)
+    )
 
 
 def _wanted_ms(request: NotificationRequest, *, now_ms: int) -> int:

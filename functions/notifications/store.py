@@ -3,16 +3,24 @@
 from collections.abc import Collection, Sequence
 
 import msgspec
-from pymongo import DESCENDING, IndexModel, ReplaceOne, ReturnDocument, UpdateOne
+from pymongo import IndexModel, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from backend.store import Document, collection, duplicates, opened_early, store_errors
+from backend.store import (
+    NEWEST,
+    Document,
+    collection,
+    duplicates,
+    newest,
+    opened_early,
+    store_errors,
+)
 from notifications.life_cycle import LOST_MS, NEVER_MS
 from notifications.schema import Attempt, Notification
 
 INDEXES = (
-    IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
+    NEWEST,
     IndexModel([("wake_ms", 1)], name="waiting", sparse=True),
     IndexModel([("log", 1)], name="deliveries", sparse=True),
 )
@@ -42,13 +50,8 @@ def find_any(notification_id: str) -> Notification | None:
 
 def page(tenant: str, *, limit: int, after: Notification | None) -> list[Notification]:
     """Return up to `limit` notifications, newest first, older than `after`."""
-    query: Document = {"tenant": tenant}
-    if after is not None:
-        query["created_ms"] = {"$lte": after.created_ms}  # bounds the scan; $or orders its equals
-        query["$or"] = [{"created_ms": {"$lt": after.created_ms}}, {"_id": {"$lt": after.id}}]
-    with store_errors():
-        found = _notifications().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
-        return [msgspec.convert(document, Notification) for document in found]
+    found = newest(_notifications(), {"tenant": tenant}, limit=limit, after=after)
+    return [msgspec.convert(document, Notification) for document in found]
 
 
 def insert_all(notifications: Sequence[Notification]) -> None:

@@ -6,11 +6,12 @@ from msgspec import Struct
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
 from backend.errors import NotFound
+from backend.pages import PageQuery
 from backend.settings import settings
 from notifications import recipients, store, suppression_store, suppressions
 from notifications.endpoints import Deleted
 from notifications.schema import Notification
-from notifications.suppressions import SuppressionListQuery, SuppressionPage, SuppressionRequest
+from notifications.suppressions import SuppressionPage, SuppressionRequest
 from notifications.unsubscribing import Links
 
 routes = Blueprint(__name__)
@@ -66,7 +67,7 @@ def create_suppression(call: Call) -> Response:
 def list_suppressions(call: Call) -> Response:
     """List whom nothing is sent to, newest first."""
     page, has_more = suppressions.newest(
-        call.query(SuppressionListQuery),
+        call.query(PageQuery),
         tenant=call.caller.tenant,
         suppressions=suppression_store,
     )

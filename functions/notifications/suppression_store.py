@@ -3,15 +3,11 @@
 from collections.abc import Collection
 
 import msgspec
-from pymongo import DESCENDING, IndexModel, ReturnDocument
+from pymongo import ReturnDocument
 from pymongo.collection import Collection as MongoCollection
 
-from backend.store import Document, collection, opened_early, store_errors
+from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
 from notifications.suppressions import Suppression
-
-INDEXES = (
-    IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
-)
 
 
 def put(suppression: Suppression) -> Suppression:
@@ -59,15 +55,10 @@ def delete(tenant: str, suppression_id: str) -> bool:
 
 def page(tenant: str, *, limit: int, after: Suppression | None) -> list[Suppression]:
     """Return up to `limit` suppressions, newest first, older than `after`."""
-    query: Document = {"tenant": tenant}
-    if after is not None:
-        query["created_ms"] = {"$lte": after.created_ms}  # bounds the scan; $or orders its equals
-        query["$or"] = [{"created_ms": {"$lt": after.created_ms}}, {"_id": {"$lt": after.id}}]
-    with store_errors():
-        found = _suppressions().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
-        return [msgspec.convert(document, Suppression) for document in found]
+    found = newest(_suppressions(), {"tenant": tenant}, limit=limit, after=after)
+    return [msgspec.convert(document, Suppression) for document in found]
 
 
 @opened_early
 def _suppressions() -> MongoCollection[Document]:
-    return collection("suppressions", INDEXES)
+    return collection("suppressions", (NEWEST,))

@@ -3,15 +3,16 @@
 Looked at when a notification is sent, so that one which was accepted before counts too.
 """
 
-import base64
-import hashlib
 from collections.abc import Collection, Sequence
-from typing import Annotated, Literal, Protocol
+from functools import partial
+from typing import Literal, Protocol
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
+from backend import ids
 from backend.clock import rfc3339
-from backend.errors import InvalidRequest, NotFound
+from backend.errors import NotFound
+from backend.pages import PageQuery, page_of
 from notifications import recipients
 from notifications.schema import Notification
 
@@ -23,13 +24,6 @@ class SuppressionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     to: recipients.Address
     channel: Literal["email", "sms"] = "email"
-
-
-class SuppressionListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The query of GET /v1/suppressions."""
-
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    starting_after: str | None = None
 
 
 class Suppression(Struct, frozen=True, kw_only=True):
@@ -103,16 +97,12 @@ def reasons(batch: Sequence[Notification], *, suppressions: Suppressions) -> dic
 
 
 def newest(
-    query: SuppressionListQuery, *, tenant: str, suppressions: Suppressions
+    query: PageQuery, *, tenant: str, suppressions: Suppressions
 ) -> tuple[list[Suppression], bool]:
     """Return one page of suppressions, newest first, and whether there are more."""
-    after = None
-    if query.starting_after is not None:
-        after = suppressions.find(tenant, query.starting_after)
-        if after is None:
-            raise InvalidRequest("There is no such suppression.", param="starting_after")
-    found = suppressions.page(tenant, limit=query.limit + 1, after=after)
-    return found[: query.limit], len(found) > query.limit
+    return page_of(
+        query, find=partial(suppressions.find, tenant), read=partial(suppressions.page, tenant)
+    )
 
 
 def lift(suppression_id: str, *, tenant: str, suppressions: Suppressions) -> None:
@@ -134,5 +124,4 @@ def view(suppression: Suppression) -> SuppressionView:
 
 def _id(tenant: str, channel: str, to: str) -> str:
     # Few mail servers tell upper from lower case; whom to leave in peace is not to hang on it.
-    digest = hashlib.sha256(f"{tenant}|{channel}|{to.lower()}".encode()).digest()
-    return "sup_" + base64.b32encode(digest).decode().lower()[:26]
+    return ids.derived("sup_", tenant, channel, to.lower())

@@ -1,12 +1,12 @@
 """The life of a payment as pure functions from document to document; nothing here does I/O."""
 
 import hashlib
-from base64 import b32encode
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
+from backend import ids
 from backend.errors import InvalidState
 from payments import ledger
 from payments.announcements import announcements
@@ -54,13 +54,13 @@ DECLINES = {
 
 def payment_id(tenant: str, idempotency_key: str) -> str:
     """Return the id that this key of this tenant always has: one key, one document, one payment."""
-    return "pay_" + _digest(tenant, ROUTE, idempotency_key)
+    return ids.derived("pay_", tenant, ROUTE, idempotency_key)
 
 
 def operation_id(request: OperationRequest, payment_id: str, idempotency_key: str) -> str:
     """Return the id that this key always has for this kind of operation on this payment."""
     kind = KINDS[type(request)]
-    return PREFIXES[kind] + _digest(payment_id, kind, idempotency_key)
+    return ids.derived(PREFIXES[kind], payment_id, kind, idempotency_key)
 
 
 def fingerprint(request: PaymentRequest | OperationRequest) -> str:
@@ -339,8 +339,3 @@ def _settlement(payment_id: str) -> Outgoing:
 def _failure(outcome: Outcome) -> Failure:
     code = outcome.decline_code or "generic_decline"
     return Failure(code=code, message=DECLINES.get(code, "The card was declined."))
-
-
-def _digest(*parts: str) -> str:
-    digest = hashlib.sha256("|".join(parts).encode()).digest()
-    return b32encode(digest[:20]).decode().lower()[:26]  # 26 characters are 130 bits

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from backend.pages import PageQuery
 from backend.shapes import END, Currency, Email
 from payments.provider import Answer
 
@@ -65,11 +66,9 @@ class RefundRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 OperationRequest = CaptureRequest | CancelRequest | RefundRequest
 
 
-class PaymentListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of GET /v1/payments."""
 
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    starting_after: str | None = None
     status: Status | None = None
     created_gte: str | None = None
     created_lt: str | None = None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -12,10 +13,12 @@ from backend.errors import (
     CircuitOpen,
     Conflict,
     InvalidRequest,
+    KeyReused,
     NotFound,
     QueueFull,
     QueueUnavailable,
 )
+from backend.pages import page_of
 from backend.telemetry import logger
 from payments import life_cycle
 from payments.currencies import CURRENCIES
@@ -84,8 +87,8 @@ def accept(
 ) -> tuple[Payment, bool]:
     """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
-    The document's id comes from the key, so a repeat finds the first one. Raises InvalidRequest 422
-    when the same key comes with another request. What cannot be sent now the relay sends.
+    The document's id comes from the key, so a repeat finds the first one. Raises KeyReused when the
+    same key comes with another request. What cannot be sent now the relay sends.
     """
     if request.currency not in CURRENCIES:
         raise InvalidRequest(f"{request.currency} is not an ISO 4217 currency.", param="currency")
@@ -112,8 +115,8 @@ def operate(
     """Ask for a capture, cancel or refund; returns payment, operation, and if it is a replay.
 
     The operation stands in the payment's document before anybody is asked to do it. Raises
-    NotFound, InvalidState, InvalidRequest 422 when the same key comes with another request, and
-    Conflict when others changed the payment at every attempt.
+    NotFound, InvalidState, KeyReused when the same key comes with another request, and Conflict
+    when others changed the payment at every attempt.
     """
     operation_id = life_cycle.operation_id(request, payment_id, key)
     for _ in range(OPERATE_ATTEMPTS):
@@ -226,20 +229,14 @@ def newest(
     query: PaymentListQuery, *, tenant: str, payments: Payments
 ) -> tuple[list[Payment], bool]:
     """Return one page of payments, newest first, and whether there are more."""
-    after = None
-    if query.starting_after is not None:
-        after = payments.find(tenant, query.starting_after)
-        if after is None:
-            raise InvalidRequest("There is no such payment.", param="starting_after")
-    found = payments.page(
+    read = partial(
+        payments.page,
         tenant,
-        limit=query.limit + 1,
-        after=after,
         status=query.status,
         created_gte_ms=_bound(query.created_gte, "created_gte"),
         created_lt_ms=_bound(query.created_lt, "created_lt"),
     )
-    return found[: query.limit], len(found) > query.limit
+    return page_of(query, find=partial(payments.find, tenant), read=read)
 
 
 def _bound(text: str | None, param: str) -> int | None:
@@ -252,9 +249,7 @@ def _operation(payment: Payment, operation_id: str) -> Operation | None:
 
 def _check_fingerprint(stored: str, given: str) -> None:
     if stored != given:
-        raise InvalidRequest(
-            "This Idempotency-Key was used with another body.", code="idempotency_key_reused"
-        )
+        raise KeyReused
 
 
 def _try_to_send(payment: Payment, queues: Queues) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 
 import msgspec
-from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
+from pymongo import IndexModel, ReplaceOne, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from backend.store import Document, collection, opened_early, store_errors
+from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
 from payments import balance_store
 from payments.balances import Sums, late
 from payments.schema import Payment, Status
@@ -22,10 +22,7 @@ SUMS = {
     "held": {"$sum": "$amount_held"},
     "refunding": {"$sum": "$amount_refunding"},
 }
-INDEXES = (
-    IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest"),
-    IndexModel([("promised_ms", 1)], name="promised", sparse=True),
-)
+INDEXES = (NEWEST, IndexModel([("promised_ms", 1)], name="promised", sparse=True))
 
 
 def insert(payment: Payment) -> Payment | None:
@@ -69,17 +66,10 @@ def page(
         created["$lt"] = created_lt_ms
     if status is not None:
         query["status"] = status
-    if after is not None:
-        created["$lte"] = after.created_ms  # bounds the index scan; the rest orders its equals
-        query["$or"] = [
-            {"created_ms": {"$lt": after.created_ms}},
-            {"_id": {"$lt": after.id}},
-        ]
     if created:
         query["created_ms"] = created
-    with store_errors():
-        found = _payments().find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit)
-        return [msgspec.convert(document, Payment) for document in found]
+    found = newest(_payments(), query, limit=limit, after=after)
+    return [msgspec.convert(document, Payment) for document in found]
 
 
 def replace_all(changed: Sequence[Payment], *, now_ms: int) -> set[str]:

@@ -18,6 +18,7 @@ import msgspec
 
 import analytics.schema
 import api.schema
+import backend.pages
 import notifications.endpoints
 import notifications.schema
 import notifications.suppression_routes
@@ -150,7 +151,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /v1/notifications": Operation(
         answer=notifications.schema.NotificationPage,
-        query=notifications.schema.NotificationListQuery,
+        query=backend.pages.PageQuery,
     ),
     "GET /v1/notifications/{notification_id}": Operation(
         answer=notifications.schema.NotificationView, refuses=(404,)
@@ -162,7 +163,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /v1/suppressions": Operation(
         answer=notifications.suppressions.SuppressionPage,
-        query=notifications.suppressions.SuppressionListQuery,
+        query=backend.pages.PageQuery,
     ),
     "DELETE /v1/suppressions/{suppression_id}": Operation(
         answer=notifications.endpoints.Deleted, refuses=(404,)
@@ -203,7 +204,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /v1/webhook-endpoints/{endpoint_id}/deliveries": Operation(
         answer=notifications.schema.NotificationPage,
-        query=notifications.schema.NotificationListQuery,
+        query=backend.pages.PageQuery,
         refuses=(404,),
     ),
     "POST /v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}/resend": Operation(

@@ -3,6 +3,7 @@
 BackendError
 ├── RequestError            the client's to mend
 │   ├── InvalidRequest      400 malformed, 415 wrong content type, 422 well-formed but wrong
+│   │   └── KeyReused       422
 │   ├── Unauthorized        401
 │   ├── Forbidden           403
 │   ├── NotFound            404
@@ -59,6 +60,15 @@ class InvalidRequest(RequestError):
     ) -> None:
         super().__init__(detail, code=code, param=param)
         self.status = status  # type: ignore[misc]  # the one class with three statuses
+
+
+class KeyReused(InvalidRequest):
+    """An Idempotency-Key that came before, with another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used with another body.")
 
 
 class Unauthorized(RequestError):

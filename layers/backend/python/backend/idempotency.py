@@ -26,7 +26,7 @@ from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePer
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from msgspec import Struct
 
-from backend.errors import Conflict, InvalidRequest, Unavailable
+from backend.errors import Conflict, KeyReused, Unavailable
 from backend.redis_scripts import Script, ScriptServer
 from backend.settings import settings
 from backend.telemetry import logger
@@ -97,8 +97,8 @@ def idempotent(
 ) -> Callable[[F], F]:
     """Make a function with a keyword argument `claim: Claim` answer a repeat with its first answer.
 
-    The answer must be a JSON object; a repeat gives it as Replayed. Raises InvalidRequest 422 when
-    the same key comes with another fingerprint. An exception of the function gives the claim up, so
+    The answer must be a JSON object; a repeat gives it as Replayed. Raises KeyReused when the
+    same key comes with another fingerprint. An exception of the function gives the claim up, so
     the next call runs.
 
     `guard` says what keeps the effect from happening twice. With "document" the function does that
@@ -121,10 +121,7 @@ def idempotent(
             try:
                 return cached(claim=claim, **arguments)  # type: ignore[no-any-return]
             except IdempotencyValidationError as error:
-                raise InvalidRequest(
-                    "This Idempotency-Key was used with another body.",
-                    code="idempotency_key_reused",
-                ) from error
+                raise KeyReused from error
             except IdempotencyAlreadyInProgressError as error:
                 if guard == "claim":
                     raise Conflict(

@@ -7,9 +7,9 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pymongo import MongoClient
+from pymongo import DESCENDING, MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.operations import IndexModel
@@ -24,6 +24,18 @@ C = TypeVar("C", bound=Collection[Any])
 CONNECTIONS_MAX = 2  # an environment serves one event at a time; the second is the monitor's spare
 DUPLICATE_KEY = 11_000  # MongoDB's code
 TIMEOUT_MS = 1_000  # an answer that takes longer is a failure: the caller has 503 to give
+# What `newest` reads a tenant's documents by.
+NEWEST = IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest")
+
+
+class Made(Protocol):
+    """What is listed by when it was made."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def created_ms(self) -> int: ...
 
 
 def collection(name: str, indexes: Sequence[IndexModel]) -> Collection[Document]:
@@ -56,6 +68,19 @@ def store_errors() -> Iterator[None]:
         raise
     except PyMongoError as error:
         raise StoreUnavailable("The document store does not answer.") from error
+
+
+def newest(
+    found: Collection[Document], query: Document, *, limit: int, after: Made | None
+) -> list[Document]:
+    """Return up to `limit` documents, newest first, that were made before `after`."""
+    if after is not None:
+        # The first bounds the scan of the index; the second orders what was made at the same time.
+        created_ms = {**query.get("created_ms", {}), "$lte": after.created_ms}
+        older = [{"created_ms": {"$lt": after.created_ms}}, {"_id": {"$lt": after.id}}]
+        query = {**query, "created_ms": created_ms, "$or": older}
+    with store_errors():
+        return list(found.find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit))
 
 
 def duplicates(error: BulkWriteError) -> set[int]:
