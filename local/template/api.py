@@ -50,7 +50,7 @@ def read_api(
 ) -> tuple[Api, Defaults]:
     """The API without its routes, and what its routes have unless they say otherwise."""
     auth = properties.block("Auth")
-    authorizers, default = read_authorizers(auth, functions_by_arn, read_rest_authorizer)
+    authorizers = read_authorizers(auth, functions_by_arn, read_rest_authorizer)
     cors = read_rest_cors(properties)
     needs_key = auth.flag("ApiKeyRequired", False)
     with_key = auth.flag("AddApiKeyRequiredToCorsPreflight", True)
@@ -59,7 +59,7 @@ def read_api(
         kind="REST",
         stage=stage_name(properties),
         routes=(),
-        authorizers=authorizers,
+        authorizers=authorizers.found,
         gateway_responses=_gateway_responses(properties.block("GatewayResponses")),
         throttles=_throttles(properties),
         # SAM writes image~1png where OpenAPI needs the slash escaped.
@@ -72,12 +72,15 @@ def read_api(
         key_source=_key_source(properties),
     )
     auth.finish(support.AUTH_PROPERTIES_WITHOUT_EFFECT)
+    if properties.flag("CacheClusterEnabled", False):
+        properties.refuse("CacheClusterEnabled", "the response cache is not emulated; remove it")
     properties.finish()
     defaults = Defaults(
-        authorizer=default,
+        authorizer=authorizers.default,
+        left_out=authorizers.left_out,
         needs_key=needs_key,
         cors=cors,
-        preflight_authorizer=default if with_authorizer else None,
+        preflight_authorizer=authorizers.default if with_authorizer else None,
         preflight_needs_key=needs_key and with_key,
     )
     return api, defaults

@@ -66,6 +66,7 @@ class JwtAuthorizer:
     source: str  # header.NAME or querystring.NAME
     issuer: str
     audience: tuple[str, ...]
+    scopes: tuple[str, ...] = ()  # of routes that name none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

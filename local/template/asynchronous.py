@@ -38,7 +38,9 @@ def _target(
     if name not in block:
         return None
     target = block.block(name)
-    arn = target.text(arn_name)
+    if arn_name not in target:
+        raise target.error(arn_name, "is missing; SAM would make one, so add it and name it here")
+    arn = target.left(arn_name)
     target.take("Type")  # the ARN says it too
     target.finish()
     for kind, name_of in names.items():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from local.template import support
 from local.template.api_model import Authorizer, JwtAuthorizer
@@ -19,19 +20,37 @@ _SOURCES = {
 }
 _JWT_SOURCE = re.compile(r"\$request\.((header|querystring)\.[\w-]+)")
 
+IAM = "AWS_IAM"  # no authorizer of the template, but AWS's own
+NOT_ASKED = "AWS_IAM is not emulated; left out, everybody is let in"
+
 Reader = Callable[[str, Properties, dict[str, str]], Authorizer | JwtAuthorizer]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizers:
+    """What stands under Auth: authorizers by name, the default one's name, and those left out."""
+
+    found: dict[str, Authorizer | JwtAuthorizer]
+    default: str | None
+    left_out: frozenset[str]  # where the user allowed that; their routes are open
 
 
 def read_authorizers(
     auth: Properties, functions_by_arn: dict[str, str], read: Reader
-) -> tuple[dict[str, Authorizer | JwtAuthorizer], str | None]:
-    """What stands under Auth: each authorizer by its name, and the default one's name."""
+) -> Authorizers:
+    """The authorizers of an API, each by `read`."""
     default = auth.text("DefaultAuthorizer", "") or None
     block = auth.block("Authorizers")
-    found = {name: read(name, block.block(name), functions_by_arn) for name in block.names()}
-    if default and default not in found:
+    names = block.names()
+    found = {}
+    for name in names:
+        with auth.leaving_out():
+            found[name] = read(name, block.block(name), functions_by_arn)
+    if default == IAM:
+        auth.refuse("DefaultAuthorizer", NOT_ASKED)
+    elif default and default not in names:
         raise auth.error("DefaultAuthorizer", f"{default!r} is not in Authorizers; add it there")
-    return found, default
+    return Authorizers(found, default, frozenset({IAM, *names} - found.keys()))
 
 
 def read_rest_authorizer(
@@ -102,15 +121,21 @@ def _jwt(name: str, block: Properties) -> JwtAuthorizer:
     issuer = configuration.text("issuer" if "issuer" in configuration else "Issuer")
     audience = configuration.sequence("audience") or configuration.sequence("Audience")
     configuration.finish()
+    scopes = block.sequence("AuthorizationScopes")
     block.finish({})
     return JwtAuthorizer(
-        name=name, source=source[1], issuer=issuer, audience=tuple(map(str, audience))
+        name=name,
+        source=source[1],
+        issuer=issuer,
+        audience=tuple(map(str, audience)),
+        scopes=tuple(map(str, scopes)),
     )
 
 
 def _function(block: Properties, functions_by_arn: dict[str, str]) -> str:
     if "FunctionArn" not in block:
-        raise block.error("", "is of a kind that is not emulated; give it a FunctionArn")
+        sentence = "an authorizer without FunctionArn (Cognito) is not emulated"
+        raise block.not_emulated("", f"{sentence}; left out, everybody is let in")
     function = functions_by_arn.get(block.text("FunctionArn"))
     if function is None:
         raise block.error("FunctionArn", "is no function of this template; use !GetAtt NAME.Arn")

@@ -11,7 +11,14 @@ from local.template.intrinsics import Resolver
 from local.template.model import Function, Mapping, Queue, Schedule, Template, TemplateError
 from local.template.queues import read_mapping, read_queue, refused_mapping
 from local.template.reader import Properties, Refusals
-from local.template.resources import FUNCTION, GLOBALS, MAPPING, QUEUE, Resources
+from local.template.resources import (
+    FUNCTION,
+    GLOBALS,
+    GLOBALS_OF_OTHERS,
+    MAPPING,
+    QUEUE,
+    Resources,
+)
 from local.template.schedule import read_schedule
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
@@ -33,7 +40,8 @@ def load(
         resources = Resources(document, Resolver(file, document, given), refusals)
         template = _Builder(document, resources).build()
     except TemplateError as error:
-        error.line = error.line or lines.of(error.resource, error.property)
+        if error.file == file:
+            error.line = error.line or lines.of(error.resource, error.property)
         raise
     for warning in refusals.warnings:
         warning.line = lines.of(warning.resource, warning.property)
@@ -63,10 +71,13 @@ class _Builder:
             with self._refusals.leaving_out():
                 block = resources.properties(name)
                 events = block.block("Events")
+                url = block.block("FunctionUrlConfig") if "FunctionUrlConfig" in block else None
                 self._functions[name] = read_function(resources, name, block, layers)
                 for event in events.names():
                     with self._refusals.leaving_out():
                         self._event(events, event, name, api)
+                if url:
+                    api.add_url(url, name)
         for name in resources.of_type(MAPPING):
             with self._refusals.leaving_out():
                 self._mapping_resource(name)
@@ -98,10 +109,11 @@ class _Builder:
         for transform in transforms if isinstance(transforms, list) else [transforms]:
             if transform != SERVERLESS:
                 self._refusals.refuse("Transform", "", f"{transform} is not emulated; remove it")
+        known = (*GLOBALS, *GLOBALS_OF_OTHERS)
         for section in self._document.get("Globals") or {}:
-            if section not in GLOBALS:
-                sentence = f"Globals for {section} are not emulated; remove them"
-                self._refusals.refuse("Globals", section, sentence)
+            if section not in known:
+                sentence = f"there are no such Globals; SAM has {', '.join(known)}"
+                raise self._resources.error("Globals", str(section), sentence)
 
     def _event(self, events: Properties, name: str, function: str, api: ApiBuilder) -> None:
         event = events.block(name)
@@ -115,14 +127,14 @@ class _Builder:
         elif kind in ("Schedule", "ScheduleV2"):
             self._schedules.append(read_schedule(properties, function, kind))
         else:
-            events.refuse(name, f"events of type {kind} are not emulated; remove it")
+            given = f"`python -m local invoke {function} --event FILE` gives the function one"
+            events.refuse(name, f"events of type {kind} are not emulated; remove it, {given}")
 
     def _mapping_resource(self, name: str) -> None:
         block = self._resources.properties(name)
         given = block.text("FunctionName")
-        name_of = self._resources.resolver.name_of
-        functions = {name_of(one): one for one in self._resources.of_type(FUNCTION)}
-        function = self._resources.by_arn(FUNCTION).get(given) or functions.get(given)
+        functions = {**self._resources.by_name(FUNCTION), **self._resources.by_arn(FUNCTION)}
+        function = functions.get(given)
         if function is None:
             raise block.error("FunctionName", f"{given} is no function of this template; add it")
         self._mapping(block, "EventSourceArn", function)
@@ -131,7 +143,7 @@ class _Builder:
         arn = block.text(source)
         queue = self._resources.by_arn(QUEUE).get(arn)
         if queue is None:
-            sentence = f"{arn} is no queue of this template; use !GetAtt QUEUE.Arn"
+            sentence = f"{arn} is no queue of this template; add the AWS::SQS::Queue"
             raise block.not_emulated(source, sentence)
         is_fifo = self._resources.resolver.name_of(queue).endswith(".fifo")
         self._mappings.append(read_mapping(block, queue=queue, is_fifo=is_fifo, function=function))
@@ -143,4 +155,5 @@ class _Builder:
             queue = queues.get(arn)
             return None if queue is None else self._resources.resolver.name_of(queue)
 
-        return read_queue(self._resources.properties(name), name, name_of)
+        block = self._resources.properties(name)
+        return read_queue(block, self._resources.physical_name(block, "QueueName"), name_of)

@@ -71,7 +71,7 @@ def read_http_cors(properties: Properties) -> Cors | None:
 def _quoted(block: Properties, name: str) -> str:
     value = block.text(name)
     if len(value) < 2 or not value[0] == value[-1] == "'":
-        raise block.error(name, f"{value} has to stand in single quotes inside the text: \"'…'\"")
+        raise block.error(name, f"needs single quotes inside the text; write \"'{value}'\"")
     return value[1:-1]
 
 

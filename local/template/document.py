@@ -130,18 +130,32 @@ def _entry(node: yaml.Node, name: str) -> tuple[int, yaml.Node] | None:
 
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
     """The document at `path`. Raises TemplateError where it cannot be read, naming the line."""
+    document, root = _parse(path, _text(path, "the template", "pass an existing SAM template"))
+    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
+        raise TemplateError(path, "Resources", "", "a SAM template needs a section Resources")
+    lines = Lines(root)
+    _check(path, document, lines)
+    return document, lines
+
+
+def fragment(path: Path) -> Any:
+    """A file that a template names, such as the OpenAPI definition of an API."""
+    return _parse(path, _text(path, "the definition", "paths start at the template"))[0]
+
+
+def _text(path: Path, what: str, advice: str) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        sentence = f"cannot read the template ({reason}); pass an existing SAM template"
+        sentence = f"cannot read {what} ({reason}); {advice}"
         raise TemplateError(path, "", "", sentence) from error
     if len(text) > TEMPLATE_BYTES_MAX:
         raise TemplateError(path, "", "", f"a template has at most {TEMPLATE_BYTES_MAX} bytes")
-    return _parse(path, text)
+    return text
 
 
-def _parse(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
+def _parse(path: Path, text: str) -> tuple[Any, yaml.Node]:
     try:
         if _depth(text) > DEPTH_MAX:  # which the parser in C would not survive
             raise TemplateError(path, "", "", "is nested too deep to be a template")
@@ -149,18 +163,13 @@ def _parse(path: Path, text: str) -> tuple[dict[str, Any], Lines]:
         root = loader.get_single_node() or yaml.ScalarNode("tag:yaml.org,2002:null", "")
         if _entries(root, {}) > ENTRIES_MAX:
             raise TemplateError(path, "", "", f"its aliases make over {ENTRIES_MAX} values of it")
-        document = loader.construct_document(root)
+        return loader.construct_document(root), root
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         sentence = f"{error.problem or error.context}; correct the YAML there"
         raise TemplateError(path, "", "", sentence, mark.line + 1 if mark else 0) from error
     except yaml.YAMLError as error:
         raise TemplateError(path, "", "", f"is not YAML: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
-        raise TemplateError(path, "Resources", "", "a SAM template needs a section Resources")
-    lines = Lines(root)
-    _check(path, document, lines)
-    return document, lines
 
 
 def _check(path: Path, document: dict[str, Any], lines: Lines) -> None:

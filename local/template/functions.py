@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from local.template.asynchronous import read_asynchronous
+from local.template.code import inline_code, read_code
 from local.template.intrinsics import UNKNOWN, layer_arn
 from local.template.model import Asynchronous, Function
 from local.template.reader import Properties
@@ -14,12 +15,21 @@ ENVIRONMENTS_MAX = 64  # processes a function may ask for on one machine
 _HANDLER = re.compile(r"[\w/-]+(\.[\w-]+)*\.[A-Za-z_]\w*")
 _SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
+# The account that publishes them, https://docs.aws.amazon.com/powertools/python/latest/
+_POWERTOOLS = re.compile(
+    r"arn:aws[\w-]*:lambda:[\w-]+:017000801446:layer:AWSLambdaPowertoolsPython"
+)
+
 Layers = dict[str, tuple[Path, ...]]  # folders of modules by the layer's ARN
 
 
 def read_layers(resources: Resources) -> Layers:
     """Every layer of the template by its ARN."""
-    return {layer_arn(name): _layer(resources, name) for name in resources.of_type(LAYER)}
+    layers = {}
+    for name in resources.of_type(LAYER):
+        with resources.refusals.leaving_out():
+            layers[layer_arn(name)] = _layer(resources, name)
+    return layers
 
 
 def read_function(resources: Resources, name: str, block: Properties, layers: Layers) -> Function:
@@ -32,11 +42,11 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
     environments, every_s, runtime_client = _here(resources, name)
     function = Function(
         logical_id=name,
-        name=block.text("FunctionName", name),
+        name=resources.physical_name(block, "FunctionName"),
         handler=handler,
         runtime=runtime,
-        code_uri=resources.directory(block, "CodeUri", "."),
-        layers=_layers_of(block, layers),
+        code_uri=_code(resources, block),
+        layers=_layers_of(resources, block, layers),
         timeout_s=block.integer("Timeout", 3, lowest=1, highest=900),
         memory_mb=block.integer("MemorySize", 128, lowest=128, highest=10240),
         environment=_environment(resources, name, block),
@@ -63,7 +73,7 @@ def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
 def _runtime(block: Properties) -> str:
     """Python, or a custom runtime, which makes of the handler what it likes."""
     if block.text("PackageType", "Zip") != "Zip":
-        raise block.not_emulated("PackageType", "images are not emulated; use Zip")
+        raise block.not_emulated("PackageType", "images are not emulated; use Zip and a Runtime")
     runtime = block.text("Runtime")
     if not runtime.startswith(("python3.", "provided.")):
         sentence = f"{runtime} is not emulated; python3.x and custom runtimes (provided.x) run here"
@@ -85,7 +95,7 @@ def _here(resources: Resources, name: str) -> tuple[int, int | None, str]:
 
 def _layer(resources: Resources, name: str) -> tuple[Path, ...]:
     block = resources.properties(name)
-    root = resources.directory(block, "ContentUri")
+    root = read_code(block, "ContentUri", resources.folder)
     block.finish()
     if str(resources.metadata(name).get("BuildMethod", "")).startswith("python"):
         return (root,)  # `sam build` moves it all to python/
@@ -93,14 +103,25 @@ def _layer(resources: Resources, name: str) -> tuple[Path, ...]:
     return tuple(folder for folder in folders if folder.is_dir())
 
 
-def _layers_of(block: Properties, layers: Layers) -> tuple[Path, ...]:
+def _code(resources: Resources, block: Properties) -> Path:
+    if "InlineCode" not in block:
+        return read_code(block, "CodeUri", resources.folder, ".")
+    block.take("CodeUri")
+    return inline_code(block)
+
+
+def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple[Path, ...]:
     """Folders of modules; a later layer comes first, because it is unpacked over the others."""
     found: list[tuple[Path, ...]] = []
     for layer in block.sequence("Layers"):
         if layer in layers:
             found.append(layers[layer])
+        elif _POWERTOOLS.match(str(layer)):
+            sentence = f"for {layer} stands the Powertools that are installed here"
+            resources.refusals.warnings.append(block.error("Layers", sentence))
         else:
-            block.refuse("Layers", f"{layer} is no layer of this template; add an {LAYER}")
+            sentence = f"{layer} is no {LAYER} of this template; list its packages in"
+            block.refuse("Layers", f"{sentence} requirements.txt and pass --install")
     return tuple(folder for folders in reversed(found) for folder in folders)
 
 

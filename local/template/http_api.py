@@ -14,7 +14,7 @@ def read_http_api(
 ) -> tuple[Api, Defaults]:
     """The API of that logical id without its routes, and what its routes have by default."""
     auth = properties.block("Auth")
-    authorizers, default = read_authorizers(auth, functions_by_arn, read_http_authorizer)
+    authorizers = read_authorizers(auth, functions_by_arn, read_http_authorizer)
     auth.finish()
     throttles = _throttle(properties.block("DefaultRouteSettings"), "/*", "*")
     settings = properties.block("RouteSettings")
@@ -25,7 +25,7 @@ def read_http_api(
         kind="HTTP",
         stage=stage_name(properties, "$default"),
         routes=(),
-        authorizers=authorizers,
+        authorizers=authorizers.found,
         gateway_responses={},
         throttles=throttles,
         binary_types=(),
@@ -34,7 +34,7 @@ def read_http_api(
         cors=read_http_cors(properties),
     )
     properties.finish()
-    return api, Defaults(authorizer=default)
+    return api, Defaults(authorizer=authorizers.default, left_out=authorizers.left_out)
 
 
 def _throttle(block: Properties, path: str, method: str) -> tuple[Throttle, ...]:

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from local.template.document import fragment
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters
 
@@ -23,6 +24,11 @@ class Absent(Enum):
 
     NO_VALUE = "AWS::NoValue"
     UNKNOWN = "known on AWS only"
+
+    def __repr__(self) -> str:
+        return f"what is {self.value}"
+
+    __str__ = __repr__
 
 
 NO_VALUE = Absent.NO_VALUE
@@ -79,6 +85,7 @@ class Resolver:
             "Fn::Select": self._select,
             "Fn::Split": self._split,
             "Fn::Sub": self._sub,
+            "Fn::Transform": self._include,
         }
 
     def resolve(self, value: Any, where: tuple[str, str]) -> Any:
@@ -164,7 +171,7 @@ class Resolver:
         suffix = ".fifo" if properties.get("FifoQueue") in (True, "true") else ""
         given = properties.get("QueueName", properties.get("FunctionName", logical_id + suffix))
         name = self.resolve(given, (logical_id, "name"))
-        return name if isinstance(name, str) else logical_id
+        return name if isinstance(name, str) else logical_id + suffix
 
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
         name, attribute = value if isinstance(value, list) else value.split(".", 1)
@@ -242,6 +249,13 @@ class Resolver:
 
         replaced = _PLACEHOLDER.sub(replace, text)
         return replaced if is_known else UNKNOWN
+
+    def _include(self, value: Any, where: tuple[str, str]) -> Any:
+        """What AWS::Include brings in from a file beside the template."""
+        location = str(self.resolve(value["Parameters"]["Location"], where))
+        if value["Name"] != "AWS::Include" or location.startswith("s3://"):
+            return UNKNOWN
+        return self.resolve(fragment((self._file.parent / location).resolve()), where)
 
     def _named(self, name: str, where: tuple[str, str]) -> Any:
         return self._get_att(name, where) if "." in name else self._ref(name, where)

@@ -13,17 +13,16 @@ FILTERS_MAX = 5
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
-def read_queue(block: Properties, logical_id: str, name_of: Callable[[str], str | None]) -> Queue:
-    """Return the queue of `block`; `name_of` gives a queue's name by its ARN."""
+def read_queue(block: Properties, name: str, name_of: Callable[[str], str | None]) -> Queue:
+    """Return the queue of that name; `name_of` gives a queue's name by its ARN."""
     is_fifo = block.take("FifoQueue", False) in (True, "true")
-    name = block.text("QueueName", logical_id + (".fifo" if is_fifo else ""))
     if not _QUEUE_NAME.fullmatch(name.removesuffix(".fifo")) or len(name) > 80:
         raise block.error("QueueName", f"{name!r} has to be 1 to 80 of A-Z a-z 0-9 - _")
     if name.endswith(".fifo") != is_fifo:
         raise block.error("FifoQueue", f"a FIFO queue's name ends in .fifo, {name} has to agree")
     dead_letter, max_receive_count = _redrive(block.block("RedrivePolicy"), name, name_of)
     queue = Queue(
-        logical_id=logical_id,
+        logical_id=block.resource,
         name=name,
         visibility_timeout_s=block.integer("VisibilityTimeout", 30, lowest=0, highest=43_200),
         delay_s=block.integer("DelaySeconds", 0, lowest=0, highest=900),

@@ -1,13 +1,13 @@
 """One block of properties, read by type; what nobody asked for is refused at the end."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from local.template.intrinsics import UNKNOWN
+from local.template.intrinsics import UNKNOWN, is_function
 from local.template.model import NotEmulated, TemplateError
 
 
@@ -66,11 +66,20 @@ class Properties:
         self._left.pop(name, None)
         self._refusals.refuse(self.resource, self._path(name), sentence)
 
+    def beside(self, values: dict[str, Any]) -> "Properties":
+        """The same block with `values` where it has nothing of its own."""
+        return Properties(self._refusals, self.resource, merged(values, self._left), self._prefix)
+
+    def leaving_out(self) -> AbstractContextManager[None]:
+        """Where the user allowed that, what is not emulated inside becomes a warning."""
+        return self._refusals.leaving_out()
+
     def take(self, name: str, default: Any = None) -> Any:
         """The value as it stands. Raises where only AWS would know it."""
         value = self._left.pop(name, default)
         if value is UNKNOWN:
-            raise self.error(name, "only AWS knows this value; give the parameter a default")
+            sentence = "only AWS knows this value; where it is a parameter's, pass --parameter"
+            raise self.error(name, sentence)
         return default if value is None else value
 
     def left(self, name: str) -> Any:
@@ -79,7 +88,10 @@ class Properties:
 
     def text(self, name: str, default: str | None = None) -> str:
         """A string; required where there is no default."""
-        value = self.take(name, default)
+        return self.as_text(name, self.take(name, default))
+
+    def as_text(self, name: str, value: Any) -> str:
+        """`value`, which was taken from `name`, as a string."""
         if value is None:
             raise self.error(name, "is missing; add it")
         if not isinstance(value, str | int | float) or isinstance(value, bool):
@@ -144,3 +156,17 @@ class Properties:
 
     def _path(self, name: str) -> str:
         return ".".join(part for part in (self._prefix, name) if part)
+
+
+def merged(shared: Any, own: Any) -> Any:
+    """SAM's rule for Globals: dictionaries merge, lists add up, anything else is replaced.
+
+    Nothing is resolved yet: a function such as `!Ref` is a value, though written as a dictionary.
+    """
+    if is_function(shared) or is_function(own):
+        return own
+    if isinstance(shared, dict) and isinstance(own, dict):
+        return {**shared, **{k: merged(shared[k], v) if k in shared else v for k, v in own.items()}}
+    if isinstance(shared, list) and isinstance(own, list):
+        return shared + own
+    return own

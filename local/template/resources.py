@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from local.template import support
-from local.template.intrinsics import Resolver, is_function
+from local.template.intrinsics import UNKNOWN, Resolver
 from local.template.model import TemplateError
-from local.template.reader import Properties, Refusals
+from local.template.reader import Properties, Refusals, merged
 
 FUNCTION = "AWS::Serverless::Function"
 LAYER = "AWS::Serverless::LayerVersion"
@@ -23,8 +23,9 @@ EMULATED = (
     *(API, HTTP_API, API_KEY, USAGE_PLAN, USAGE_PLAN_KEY),
 )
 
-# Globals that SAM would merge into resources which are refused or without effect anyway.
 GLOBALS = {"Function": FUNCTION, "Api": API, "HttpApi": HTTP_API, "LayerVersion": LAYER}
+# Globals that SAM would merge into resources which are refused or elsewhere anyway.
+GLOBALS_OF_OTHERS = ("CapacityProvider", "SimpleTable", "StateMachine", "WebSocketApi")
 
 
 class Resources:
@@ -47,6 +48,10 @@ class Resources:
             for name in self.of_type(kind)
         }
 
+    def by_name(self, kind: str) -> dict[str, str]:
+        """Logical ids by physical names."""
+        return {self.resolver.name_of(name): name for name in self.of_type(kind)}
+
     def properties(self, name: str) -> Properties:
         """The properties of a resource, with the Globals of its type."""
         resource = self._active[name]
@@ -55,10 +60,17 @@ class Resources:
         for section, of_kind in GLOBALS.items():
             if kind == of_kind:
                 shared = self._globals.get(section) or {}
-        merged = _merge(shared, resource.get("Properties") or {})
+        shared = self._without_ignored(shared, resource.get("IgnoreGlobals"))
+        combined = merged(shared, resource.get("Properties") or {})
         without_effect = support.PROPERTIES_WITHOUT_EFFECT.get(kind, {})
-        used = {key: value for key, value in merged.items() if key not in without_effect}
+        used = {key: value for key, value in combined.items() if key not in without_effect}
         return Properties(self.refusals, name, self.resolver.resolve(used, (name, "")))
+
+    @staticmethod
+    def _without_ignored(shared: dict[str, Any], ignored: object) -> dict[str, Any]:
+        """Globals without those that the resource wants nothing of: `*` for all, or a list."""
+        names = ignored if isinstance(ignored, list) else shared if ignored == "*" else ()
+        return {key: value for key, value in shared.items() if key not in names}
 
     def declare(self, name: str, kind: str, properties: dict[str, Any]) -> None:
         """Add a resource that SAM makes without being asked."""
@@ -74,12 +86,17 @@ class Resources:
             self.refusals, name, self.metadata(name).get("Spillway") or {}, "Metadata.Spillway"
         )
 
-    def directory(self, block: Properties, name: str, default: str | None = None) -> Path:
-        """The folder that a property names, from the template's own."""
-        path = (self.refusals.file.parent / block.text(name, default)).resolve()
-        if not path.is_dir():
-            raise block.error(name, f"no directory {path}; paths start at the template")
-        return path
+    @property
+    def folder(self) -> Path:
+        """The template's own, where its paths start."""
+        return self.refusals.file.parent
+
+    def physical_name(self, block: Properties, name: str) -> str:
+        """What property `name` calls a function or queue, its logical id where AWS knows only."""
+        if name in block and block.left(name) is UNKNOWN:
+            sentence = f"known on AWS only, {block.resource} is taken"
+            self.refusals.warnings.append(block.error(name, sentence))
+        return self.resolver.name_of(block.resource)
 
     def error(self, resource: str, property: str, sentence: str) -> TemplateError:
         return TemplateError(self.refusals.file, resource, property, sentence)
@@ -97,21 +114,10 @@ class Resources:
             kind = resource["Type"]
             if kind in EMULATED:
                 existing[name] = resource
+            elif support.is_elsewhere(kind):
+                sentence = f"{kind} is not on this machine; functions reach the one on AWS"
+                self.refusals.warnings.append(self.error(name, "Type", sentence))
             elif support.why_without_effect(kind) is None:
                 sentence = f"{kind} is not emulated on this machine; remove it or put it under"
                 self.refusals.refuse(name, "Type", f"{sentence} a Condition")
         return existing
-
-
-def _merge(shared: Any, own: Any) -> Any:
-    """SAM's rule for Globals: dictionaries merge, lists add up, anything else is replaced.
-
-    Nothing is resolved yet: a function such as `!Ref` is a value, though written as a dictionary.
-    """
-    if is_function(shared) or is_function(own):
-        return own
-    if isinstance(shared, dict) and isinstance(own, dict):
-        return {**shared, **{k: _merge(shared[k], v) if k in shared else v for k, v in own.items()}}
-    if isinstance(shared, list) and isinstance(own, list):
-        return shared + own
-    return own

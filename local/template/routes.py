@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from local.template import support
-from local.template.api_model import HTTP_TIMEOUT_MS, REST_TIMEOUT_MS, Api, Route
+from local.template.api_model import (
+    HTTP_TIMEOUT_MS,
+    REST_TIMEOUT_MS,
+    Api,
+    JwtAuthorizer,
+    Route,
+)
+from local.template.authorizers import IAM, NOT_ASKED
 from local.template.reader import Properties
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # what ANY stands for
@@ -20,6 +27,7 @@ class Defaults:
     """What an API says of all its routes."""
 
     authorizer: str | None
+    left_out: frozenset[str] = frozenset()  # authorizers that let everybody in
     needs_key: bool = False
     cors: Mapping[str, str] = field(default_factory=dict)  # headers of preflight answers
     preflight_authorizer: str | None = None
@@ -44,8 +52,16 @@ def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaul
             "TimeoutInMillis", REST_TIMEOUT_MS, lowest=50, highest=REST_TIMEOUT_MS
         ),
     )
-    event.finish()
+    _refuse_validation(event.block("RequestModel"))
+    event.finish(support.EVENT_PROPERTIES_WITHOUT_EFFECT)
     return route
+
+
+def _refuse_validation(model: Properties) -> None:
+    for name in ("ValidateBody", "ValidateParameters"):
+        if model.flag(name, False):
+            model.refuse(name, "requests are not validated here; remove it")
+    model.finish(support.REQUEST_MODEL_PROPERTIES_WITHOUT_EFFECT)
 
 
 def read_http_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:
@@ -56,6 +72,9 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
     scopes = tuple(map(str, auth.sequence("AuthorizationScopes")))
+    asked = api.authorizers.get(authorizer or "")
+    if isinstance(asked, JwtAuthorizer) and not scopes:
+        scopes = asked.scopes
     auth.finish()
     payload = event.text("PayloadFormatVersion", "2.0")
     if payload not in ("1.0", "2.0"):
@@ -121,7 +140,9 @@ def _method(event: Properties) -> str:
 
 def _authorizer(auth: Properties, api: Api, defaults: Defaults) -> str | None:
     authorizer = auth.text("Authorizer", defaults.authorizer or "NONE")
-    if authorizer == "NONE":
+    if authorizer == IAM and authorizer != defaults.authorizer:
+        auth.refuse("Authorizer", NOT_ASKED)
+    if authorizer == "NONE" or authorizer in defaults.left_out:
         return None
     if authorizer not in api.authorizers:
         raise auth.error("Authorizer", f"{authorizer!r} is not an authorizer of the API; add it")

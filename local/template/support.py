@@ -1,5 +1,6 @@
 """What is accepted without being emulated, and why: resources and properties that have no effect
-on what one machine does at run time. Everything that stands neither here nor in `build` is refused.
+on what one machine does at run time, and resources that functions reach on AWS. Everything that
+stands neither here nor in `build` is refused.
 """
 
 # A key ends in `*` where a whole family of resource types is meant.
@@ -13,17 +14,26 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::Budgets::*": "money on AWS",
     "AWS::CertificateManager::*": "certificates; the gateway listens on loopback",
     "AWS::CloudWatch::*": "alarms and dashboards; the console has the metrics",
+    "AWS::CloudFormation::Macro": "nothing is deployed here",
+    "AWS::CloudFormation::WaitCondition": "nothing is deployed here",
+    "AWS::CloudFormation::WaitConditionHandle": "nothing is deployed here",
+    "AWS::CloudFront::*": "stands before the API on AWS",
     "AWS::CodeDeploy::*": "deployments",
     "AWS::DocDB::*": "the documents server or MONGO_URL stands for it",
     "AWS::DocDBElastic::*": "the documents server or MONGO_URL stands for it",
     "AWS::EC2::*": "networks",
+    "AWS::EFS::*": "a function that mounts one is refused",
     "AWS::ElastiCache::*": "the embedded Valkey or REDIS_URL stands for it",
     "AWS::IAM::*": "nothing on one machine is asked for permission",
     "AWS::KMS::*": "keys; nothing is encrypted at rest here",
+    "AWS::Lambda::Alias": "only $LATEST runs here",
+    "AWS::Lambda::LayerVersionPermission": "nothing on one machine is asked for permission",
     "AWS::Lambda::Permission": "nothing on one machine is asked for permission",
+    "AWS::Lambda::Version": "only $LATEST runs here",
     "AWS::Logs::*": "logs are files in the state directory",
     "AWS::ResourceGroups::*": "lists on AWS",
     "AWS::Route53::*": "a domain name",
+    "AWS::S3::BucketPolicy": "nothing on one machine is asked for permission",
     "AWS::SES::*": "the mailbox stands for it",
     "AWS::SNS::*": "where alarms go",
     "AWS::SQS::QueuePolicy": "nothing on one machine is asked for permission",
@@ -34,6 +44,16 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::WAFv2::*": "the gateway listens on loopback",
     "AWS::XRay::*": "tracing on AWS",
 }
+
+# Services that functions call by themselves. Each is named in a warning, as it has to be there.
+RESOURCES_ELSEWHERE = (
+    *("AWS::AppConfig::*", "AWS::Athena::*", "AWS::Bedrock::*", "AWS::Cognito::*", "AWS::DSQL::*"),
+    *("AWS::DynamoDB::*", "AWS::Events::EventBus", "AWS::Glue::*", "AWS::Kinesis::*"),
+    *("AWS::KinesisFirehose::*", "AWS::Location::*", "AWS::MSK::*", "AWS::MemoryDB::*"),
+    *("AWS::Neptune::*", "AWS::OpenSearchServerless::*", "AWS::OpenSearchService::*"),
+    *("AWS::RDS::*", "AWS::S3::*", "AWS::S3Vectors::*", "AWS::Serverless::SimpleTable"),
+    *("AWS::StepFunctions::Activity", "AWS::Timestream::*"),
+)
 
 _PERMISSIONS = "nothing on one machine is asked for permission"
 _TRACING = "X-Ray is not here"
@@ -58,20 +78,27 @@ FUNCTION_PROPERTIES_WITHOUT_EFFECT = {
     "RecursiveLoop": "loops are not detected here",
     "Role": _PERMISSIONS,
     "RolePath": _PERMISSIONS,
+    "PublishToLatestPublished": "only $LATEST runs here",
     "RuntimeManagementConfig": "the interpreter is the virtual environment's",
     "SnapStart": "environments are forked after the import, which does the same",
+    "SourceKMSKeyArn": "nothing is encrypted at rest here",
     "Tags": _TEXT,
     "Tracing": _TRACING,
+    "VersionDeletionPolicy": "only $LATEST runs here",
     "VersionDescription": _TEXT,
     "VpcConfig": "networks",
 }
 
 API_PROPERTIES_WITHOUT_EFFECT = {
     "AlwaysDeploy": "nothing is deployed here",
+    "CacheClusterSize": "a cache that is switched on is refused",
     "CanarySetting": "nothing is deployed here",
     "Description": _TEXT,
     "Domain": "a domain name",
     "EndpointConfiguration": "the gateway listens on loopback",
+    "FailOnWarnings": "a detail of how SAM deploys",
+    "Mode": "a detail of how SAM deploys",
+    "Models": "requests are validated by none; an event that asks for it is refused",
     "Name": _TEXT,
     "OpenApiVersion": "a detail of how SAM deploys",
     "PropagateTags": _TEXT,
@@ -140,6 +167,15 @@ AUTH_PROPERTIES_WITHOUT_EFFECT = {
     "InvokeRole": _PERMISSIONS,
 }
 
+EVENT_PROPERTIES_WITHOUT_EFFECT = {
+    "RequestParameters": "API Gateway checks them where it is told to validate, which is refused",
+}
+
+REQUEST_MODEL_PROPERTIES_WITHOUT_EFFECT = {
+    "Model": "what requests would be validated by",
+    "Required": "a part of the model's description",
+}
+
 AUTHORIZER_PROPERTIES_WITHOUT_EFFECT = {
     "DisableFunctionDefaultPermissions": _PERMISSIONS,
     "EnableFunctionDefaultPermissions": _PERMISSIONS,
@@ -161,6 +197,14 @@ PROPERTIES_WITHOUT_EFFECT = {
 
 def why_without_effect(resource_type: str) -> str | None:
     """Why a resource type may stand in a template without doing anything here."""
-    family = resource_type.rsplit("::", 1)[0] + "::*"
     exact = RESOURCES_WITHOUT_EFFECT.get(resource_type)
-    return exact or RESOURCES_WITHOUT_EFFECT.get(family)
+    return exact or RESOURCES_WITHOUT_EFFECT.get(_family(resource_type))
+
+
+def is_elsewhere(resource_type: str) -> bool:
+    """Whether functions reach such a resource on AWS, by what they are told of it."""
+    return not {resource_type, _family(resource_type)}.isdisjoint(RESOURCES_ELSEWHERE)
+
+
+def _family(resource_type: str) -> str:
+    return resource_type.rsplit("::", 1)[0] + "::*"

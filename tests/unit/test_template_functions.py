@@ -138,3 +138,29 @@ def test_a_mapping_of_a_stream_leaves_its_function_where_that_is_allowed(read):
         "Events.A",
         "Events.B.Properties.Queue",
     ]
+
+
+def test_a_function_may_want_nothing_of_some_globals(read):
+    before = "Globals: {Function: {Timeout: 9, MemorySize: 512}}"
+    without_one = read(f"{FUNCTION}    IgnoreGlobals: [Timeout]\n", before=before)
+    without_any = read(f"{FUNCTION}    IgnoreGlobals: '*'\n", before=before)
+
+    function = without_one.functions["Pages"]
+    assert (function.timeout_s, function.memory_mb) == (3, 512)
+    assert without_any.functions["Pages"].memory_mb == 128
+
+
+def test_a_name_that_only_aws_knows_is_the_logical_id(read):
+    template = read(
+        f"""{property_of_function("FunctionName: !ImportValue Name")}
+      Environment: {{Variables: {{QUEUE: !Ref Jobs, SELF: !GetAtt Pages.Arn}}}}
+  Jobs: {{Type: AWS::SQS::Queue, Properties: {{QueueName: !ImportValue Jobs, FifoQueue: true}}}}
+"""
+    )
+
+    pages = template.functions["Pages"]
+    assert pages.name == "Pages"
+    assert template.queues["Jobs"].name == "Jobs.fifo"
+    assert pages.environment["QUEUE"].endswith("/Jobs.fifo")
+    assert pages.environment["SELF"].endswith(":function:Pages")
+    assert len(template.warnings) == 2

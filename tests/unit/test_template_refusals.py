@@ -16,12 +16,22 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     assert read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings == ()
 
 
+@pytest.mark.parametrize(
+    "kind", ["AWS::DynamoDB::Table", "AWS::Serverless::SimpleTable", "AWS::S3::Bucket"]
+)
+def test_what_functions_reach_on_aws_is_accepted_with_a_word(read, kind):
+    (warning,) = read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings
+
+    assert warning.endswith(f": Thing: Type: {kind} is not on this machine; {ON_AWS}")
+
+
+ON_AWS = "functions reach the one on AWS"
 REFUSED = [
-    ("  Table: {Type: AWS::DynamoDB::Table}", "Table", "Type", "AWS::DynamoDB::Table is not emul"),
-    (property_of_function("InlineCode: x"), "Pages", "InlineCode", "is not emulated"),
+    ("  Api: {Type: AWS::AppSync::GraphQLApi}", "Api", "Type", "AWS::AppSync::GraphQLApi is not e"),
+    (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
     (property_of_function("Events: {A: {Type: S3}}"), "Pages", "Events.A", "events of type S3"),
-    (property_of_function("Layers: ['arn:aws:lambda:x']"), "Pages", "Layers", "no layer of this"),
-    (API + "      DefinitionUri: api.yaml", "Api", "DefinitionUri", "is not emulated"),
+    (property_of_function("Layers: ['arn:aws:lambda:x']"), "Pages", "Layers", "requirements.txt"),
+    (API + "      CacheClusterEnabled: true", "Api", "CacheClusterEnabled", "not emulated"),
     (API + "      Auth: {ResourcePolicy: {}}", "Api", "Auth.ResourcePolicy", "is not emulated"),
 ]
 
@@ -67,7 +77,7 @@ def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, prop
         (FUNCTION + "    Metadata: {Spillway: {Env: 1}}", "Pages: Metadata.Spillway.Env", "not em"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a b}}", "Q: QueueName", "1 to 80"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a.fifo}}", "Q: Fifo", "FIFO"),
-        (API + API.replace("Api:", "Two:", 1), "Two: Type", "one API a template"),
+        (API + API.replace("Api:", "Two:", 1), "Two: Type", "one API a template is emulated"),
         (API.replace("prod", "a b"), "Api: StageName", "letters"),
         (API + "      GatewayResponses: {NOPE: {}}", "Api: GatewayResponses.NOPE", "no kind"),
         (API + "      Auth: {DefaultAuthorizer: X}", "Api: Auth.DefaultAuthorizer", "not in Auth"),
@@ -103,7 +113,7 @@ BILLION = "A0: &a0 [x]\n" + "".join(
         ("Parameters: [a]\nResources: {}", "template.yaml:1: Parameters: has to be a block"),
         ("Resources:\n  A:\n    Properties: [a]", "template.yaml:3: A: Properties: has to be"),
         ("Transform: AWS::Other\nResources: {}", "AWS::Other is not emulated"),
-        ("Globals: {SimpleTable: {}}\nResources: {}", "Globals for SimpleTable"),
+        ("Globals: {Functions: {}}\nResources: {}", "Globals: Functions: there are no such"),
     ],
 )
 def test_a_file_that_is_no_template_is_one_sentence(write, text, sentence):

@@ -17,8 +17,8 @@ NODE = """
       Runtime: nodejs22.x
       Events:
         Paint: {Type: Api, Properties: {Path: /paintings, Method: POST}}
-  Table:
-    Type: AWS::DynamoDB::Table
+  Pictures:
+    Type: AWS::AppSync::GraphQLApi
 """
 
 
@@ -29,7 +29,7 @@ def orders(copied: Callable[[str], Elsewhere]) -> Elsewhere:
 
 @pytest.fixture(scope="module")
 def painted(copied: Callable[[str], Elsewhere]) -> Elsewhere:
-    """A template with a function that cannot run here, and a table that is not emulated."""
+    """A template with a function that cannot run here, and an API that is not emulated."""
     painted = copied("pets")
     template = painted.folder / "template.yaml"
     template.write_text(template.read_text().replace("\nOutputs:", f"{NODE}\nOutputs:"))
@@ -117,16 +117,16 @@ def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(pa
     up = painted.run("up")
 
     template = painted.folder / "template.yaml"
-    line = template.read_text().splitlines().index("    Type: AWS::DynamoDB::Table") + 1
+    line = template.read_text().splitlines().index("    Type: AWS::AppSync::GraphQLApi") + 1
     assert up.returncode == 2
-    assert up.stderr.startswith(f"{template}:{line}: Table: Type: AWS::DynamoDB::Table is not")
+    assert up.stderr.startswith(f"{template}:{line}: Pictures: Type: AWS::AppSync::GraphQLApi is n")
 
 
 def test_explain_lists_all_that_cannot_run_here(painted: Elsewhere):
     understood = json.loads(painted.run("explain", "--json").stdout)
 
     named = [each["what"].split(": ", 3)[1:3] for each in understood["not here"]]
-    assert named == [["Table", "Type"], ["Painter", "Runtime"]]
+    assert named == [["Pictures", "Type"], ["Painter", "Runtime"]]
     assert [each["function"] for each in understood["functions"]] == ["PetsFunction"]
 
 
@@ -134,7 +134,7 @@ def test_what_cannot_run_here_can_be_left_out_and_the_rest_runs(painted: Elsewhe
     up = painted.run("up", "--allow-unsupported")
 
     assert up.returncode == 0, up.stderr
-    assert ": Table: Type: " in up.stderr
+    assert ": Pictures: Type: " in up.stderr
     assert ": Painter: Runtime: nodejs22.x is not emulated" in up.stderr
     assert painted.request("GET", "/pets/1") == (200, {"name": "Rex"})
     assert painted.request("POST", "/paintings")[0] == 403

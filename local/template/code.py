@@ -1,0 +1,76 @@
+"""Where code of functions and layers is: a folder, or one made of a zip file or InlineCode."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from local.template.reader import Properties
+
+UNPACKED_BYTES_MAX = 250 * 1024 * 1024  # Lambda's quota for code and layers
+PYTHON_MODULE = "index.py"  # what CloudFormation makes of inline code
+
+
+def read_code(block: Properties, name: str, folder: Path, default: str | None = None) -> Path:
+    """The folder that a CodeUri or ContentUri names, from the template's `folder`."""
+    value = block.take(name, default)
+    if isinstance(value, dict) or str(value).startswith("s3://"):
+        raise block.not_emulated(name, "code in S3 is not fetched; name a folder or a zip file")
+    path = (folder / block.as_text(name, value)).resolve()
+    if path.is_dir():
+        return path
+    if not path.is_file():
+        raise block.error(name, f"no directory {path}; paths start at the template")
+    try:
+        return _unpacked(path)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        sentence = f"{path} cannot be unpacked ({error}); name a folder or a zip file"
+        raise block.error(name, sentence) from error
+
+
+def inline_code(block: Properties) -> Path:
+    """A folder with the code that stands in the template itself."""
+    text = block.text("InlineCode")
+
+    def write(folder: Path) -> None:
+        (folder / PYTHON_MODULE).write_text(text, encoding="utf-8")
+
+    return _kept(hashlib.sha256(text.encode()).hexdigest(), write)
+
+
+@lru_cache(maxsize=64)  # functions of one template often share a package
+def _unpacked(package: Path) -> Path:
+    def unpack(folder: Path) -> None:
+        with zipfile.ZipFile(package) as archive:
+            if sum(each.file_size for each in archive.infolist()) > UNPACKED_BYTES_MAX:
+                raise ValueError(f"over {UNPACKED_BYTES_MAX} bytes unpacked")
+            archive.extractall(folder)
+
+    with package.open("rb") as file:
+        return _kept(hashlib.file_digest(file, "sha256").hexdigest(), unpack)
+
+
+def _kept(digest: str, fill: Callable[[Path], None]) -> Path:
+    """A folder named by its content, so that processes that make it at once do not disagree."""
+    folder = _cache() / digest[:32]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))
+        try:
+            fill(unfinished)
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was first
+                raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def _cache() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME")
+    return (Path(given) if given else Path.home() / ".cache") / "spillway" / "code"

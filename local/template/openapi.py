@@ -1,0 +1,190 @@
+"""The OpenAPI definition of an API, said as SAM says it: events, authorizers, gateway responses.
+
+Functions by aws_proxy and preflights by mock are what is emulated; the rest is refused by name.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.template.document import fragment
+from local.template.intrinsics import UNKNOWN
+from local.template.reader import Properties
+from local.template.resources import Resources
+
+_AMAZON = "x-amazon-"
+_ANY = "x-amazon-apigateway-any-method"
+_CORS = "x-amazon-apigateway-cors"
+_INTEGRATION = "x-amazon-apigateway-integration"
+_VERBS = ("delete", "get", "head", "options", "patch", "post", "put", _ANY)
+_FUNCTION = re.compile(r"functions/arn:aws[\w-]*:lambda:[\w-]*:\d*:function:([\w-]+)[:\w$-]*/invoc")
+_HEADER = "method.response.header."
+_ERROR_HEADER = "gatewayresponse.header."
+_SETTINGS = {"timeoutInMillis": "TimeoutInMillis", "payloadFormatVersion": "PayloadFormatVersion"}
+_RESPONSE = {"statusCode": "StatusCode", "responseTemplates": "ResponseTemplates"}
+_JWT = {"jwtConfiguration": "JwtConfiguration", "identitySource": "IdentitySource"}
+_IDENTITY_SETTINGS = {
+    "authorizerResultTtlInSeconds": "ReauthorizeEvery",
+    "identityValidationExpression": "ValidationExpression",
+}
+_HTTP_AUTHORIZER = {
+    "authorizerPayloadFormatVersion": "AuthorizerPayloadFormatVersion",
+    "enableSimpleResponses": "EnableSimpleResponses",
+}
+_IDENTITY = {
+    "method.request.header.": "Headers",
+    "method.request.querystring.": "QueryStrings",
+    "$request.header.": "Headers",
+    "$request.querystring.": "QueryStrings",
+    "stageVariables.": "StageVariables",
+    "context.": "Context",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path: of a function, or a preflight with the headers of its answer."""
+
+    function: str  # its name; none of a preflight
+    event: Properties
+    preflight: dict[str, str] | None = None
+
+
+class Definition:
+    """An API's DefinitionBody or DefinitionUri, if it has one."""
+
+    def __init__(self, resources: Resources, properties: Properties) -> None:
+        self._refusals = resources.refusals
+        name = "DefinitionUri" if "DefinitionUri" in properties else "DefinitionBody"
+        self.exists = name in properties
+        given = properties.left(name) if self.exists else {}
+        if given is UNKNOWN or "Bucket" in given or str(given).startswith("s3://"):
+            properties.refuse(name, "a definition in S3 is not fetched; name a file")
+            self.exists, given = False, {}
+        if isinstance(given, str):
+            given = fragment((resources.folder / given).resolve())
+        # SAM has the events of such an API only give permissions, unless it is told to merge them.
+        self.takes_events = properties.flag("MergeDefinitions", False) or not self.exists
+        self._block = properties.item(name, given)
+        self._schemes = self._security_schemes()
+
+    def said_as_sam(self) -> dict[str, Any]:
+        """Properties of the API that the definition has instead of the API."""
+        block = self._block
+        said: dict[str, Any] = {}
+        if types := block.sequence("x-amazon-apigateway-binary-media-types"):
+            said["BinaryMediaTypes"] = types
+        if "x-amazon-apigateway-api-key-source" in block:
+            said["ApiKeySourceType"] = block.text("x-amazon-apigateway-api-key-source")
+        responses = block.block("x-amazon-apigateway-gateway-responses")
+        if kinds := responses.names():
+            said["GatewayResponses"] = {kind: _response(responses.block(kind)) for kind in kinds}
+        if _CORS in block:
+            cors = block.take(_CORS)
+            said["CorsConfiguration"] = {name[:1].upper() + name[1:]: cors[name] for name in cors}
+        if authorizers := dict(self._authorizers()):
+            said["Auth"] = {"Authorizers": authorizers}
+        return said
+
+    def operations(self) -> Iterator[Operation]:
+        """Every operation that runs here; the others are refused or left out by name."""
+        paths = self._block.block("paths")
+        for path in paths.names():
+            methods = paths.block(path)
+            for method in methods.names():
+                if method in _VERBS:
+                    with self._refusals.leaving_out():
+                        yield self._operation(path, method, methods.block(method))
+        _refuse_extensions(self._block)
+
+    def _security_schemes(self) -> Properties:
+        if "securityDefinitions" in self._block:
+            return self._block.block("securityDefinitions")
+        return self._block.block("components").block("securitySchemes")
+
+    def _authorizers(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        self._keys: set[str] = set()
+        for name in self._schemes.names():
+            scheme = self._schemes.block(name)
+            if f"{_AMAZON}apigateway-authorizer" in scheme:
+                yield name, _authorizer(scheme)
+            elif scheme.text("name", "").lower() == "x-api-key":
+                self._keys.add(name)
+
+    def _operation(self, path: str, method: str, block: Properties) -> Operation:
+        integration = block.block(_INTEGRATION)
+        event = {"Path": path, "Method": "ANY" if method == _ANY else method}
+        event = {} if path == "$default" else event
+        said = {**event, **self._auth(block), **_renamed(integration, _SETTINGS)}
+        kind = integration.text("type").lower()
+        if kind == "mock" and method == "options":
+            return Operation("", block.item("", said), _preflight(integration))
+        function = _FUNCTION.search(integration.text("uri", ""))
+        if kind != "aws_proxy" or function is None:
+            sentence = f"integrations of type {kind} are not emulated; use aws_proxy of a function"
+            raise integration.not_emulated("type", sentence)
+        if "requestParameters" in integration:
+            integration.refuse("requestParameters", "is not emulated on this machine; remove it")
+        _refuse_extensions(block)
+        return Operation(function[1], block.item("", said))
+
+    def _auth(self, block: Properties) -> dict[str, Any]:
+        """The security of an operation; one that has none gets the API's default."""
+        if "security" not in block:
+            return {}
+        names = {name for entry in block.sequence("security") for name in entry}
+        auth: dict[str, Any] = {"Authorizer": next(iter(sorted(names - self._keys)), "NONE")}
+        if names & self._keys:
+            auth["ApiKeyRequired"] = True
+        return {"Auth": auth}
+
+
+def _authorizer(scheme: Properties) -> dict[str, Any]:
+    block = scheme.block(f"{_AMAZON}apigateway-authorizer")
+    kind = block.text("type").lower()
+    if kind == "jwt":
+        return _renamed(block, _JWT)
+    if kind not in ("token", "request"):
+        return {"UserPoolArn": ""}  # which SAM calls an authorizer of that kind by
+    function = re.search(r"functions/(arn:[^/]+)/invocations", block.text("authorizerUri"))
+    identity = _renamed(block, _IDENTITY_SETTINGS)
+    if kind == "token":
+        identity["Header"] = scheme.text("name", "Authorization")
+    for source in re.split(r"[,\s]+", block.text("identitySource", "")):
+        for prefix, name in _IDENTITY.items():
+            if kind == "request" and source.startswith(prefix):
+                identity.setdefault(name, []).append(source.removeprefix(prefix))
+    said = {"FunctionArn": function[1] if function else "", "Identity": identity}
+    of_http_api = _renamed(block, _HTTP_AUTHORIZER)
+    return {**said, **(of_http_api or {"FunctionPayloadType": kind.upper()})}
+
+
+def _preflight(integration: Properties) -> dict[str, str]:
+    responses = integration.block("responses")
+    headers = {}
+    for status in responses.names()[:1]:
+        parameters = responses.block(status).block("responseParameters")
+        for name in parameters.names():
+            value = parameters.text(name)
+            if not name.startswith(_HEADER) or value[:1] != "'":
+                raise parameters.not_emulated(name, "only headers with a fixed 'text' are emulated")
+            headers[name.removeprefix(_HEADER)] = value[1:-1]
+    return headers
+
+
+def _response(block: Properties) -> dict[str, Any]:
+    parameters = block.take("responseParameters", {})
+    headers = {name.removeprefix(_ERROR_HEADER): value for name, value in parameters.items()}
+    return {"ResponseParameters": {"Headers": headers}, **_renamed(block, _RESPONSE)}
+
+
+def _renamed(block: Properties, names: Mapping[str, str]) -> dict[str, Any]:
+    """Properties of `block` under the names that SAM has for them."""
+    return {ours: block.take(theirs) for theirs, ours in names.items() if theirs in block}
+
+
+def _refuse_extensions(block: Properties) -> None:
+    for name in block.names():
+        if name.startswith(_AMAZON):
+            block.refuse(name, "is not emulated on this machine; remove it")

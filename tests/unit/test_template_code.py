@@ -1,0 +1,81 @@
+"""Where the code of a template's functions and layers comes from."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from local.template import TemplateError, code
+from tests.unit.template_texts import FUNCTION, property_of_function
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def packed(path: Path, name: str, text: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, text)
+
+
+def test_a_zip_file_is_unpacked_once_for_all_that_name_it(read, tmp_path):
+    packed(tmp_path / "deployment.zip", "app.py", "text")
+    other = FUNCTION.replace("Pages:", "Other:")
+    functions = read((FUNCTION + other).replace("CodeUri: .", "CodeUri: deployment.zip")).functions
+
+    assert (functions["Pages"].code_uri / "app.py").read_text() == "text"
+    assert functions["Other"].code_uri == functions["Pages"].code_uri
+    assert len(list((tmp_path / "cache" / "spillway" / "code").iterdir())) == 1
+
+
+def test_a_layer_may_be_a_zip_file(read, tmp_path):
+    packed(tmp_path / "layer.zip", "python/rules.py", "text")
+    layer = "Shared: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer.zip}}"
+    function = read(f"{property_of_function('Layers: [!Ref Shared]')}  {layer}\n").functions[
+        "Pages"
+    ]
+
+    assert [(folder / "rules.py").read_text() for folder in function.layers] == ["text"]
+
+
+def test_inline_code_is_the_module_index(read):
+    inline = "InlineCode: |\n        def handler(event, context):\n            return 1\n"
+    function = read(FUNCTION.replace("CodeUri: .", inline)).functions["Pages"]
+
+    text = (function.code_uri / "index.py").read_text()
+    assert text == "def handler(event, context):\n    return 1\n"
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/key.zip", "{Bucket: b, Key: k}"])
+def test_code_in_s3_is_refused_and_its_function_can_be_left_out(read, place):
+    text = FUNCTION.replace("CodeUri: .", f"CodeUri: {place}")
+
+    with pytest.raises(TemplateError, match="Pages: CodeUri: code in S3 is not fetched"):
+        read(text)
+    assert read(text, allow_unsupported=True).functions == {}
+
+
+def test_a_file_that_is_no_zip_file_is_one_sentence(read, tmp_path):
+    (tmp_path / "app.tar").write_text("no")
+
+    with pytest.raises(TemplateError, match="cannot be unpacked"):
+        read(FUNCTION.replace("CodeUri: .", "CodeUri: app.tar"))
+
+
+def test_code_that_is_larger_than_lambda_takes_is_refused(read, tmp_path, monkeypatch):
+    monkeypatch.setattr(code, "UNPACKED_BYTES_MAX", 3)
+    packed(tmp_path / "large.zip", "app.py", "text")
+
+    with pytest.raises(TemplateError, match="over 3 bytes unpacked"):
+        read(FUNCTION.replace("CodeUri: .", "CodeUri: large.zip"))
+
+
+def test_for_the_layer_of_powertools_stand_those_that_are_installed_here(read):
+    arn = (
+        "arn:aws:lambda:eu-west-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:9"
+    )
+    template = read(property_of_function(f"Layers: ['{arn}']"))
+
+    assert template.functions["Pages"].layers == ()
+    assert template.warnings[0].endswith("stands the Powertools that are installed here")
