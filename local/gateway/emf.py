@@ -17,6 +17,8 @@ from local.gateway.metrics import DURATION_BUCKETS_S
 # CloudWatch takes 100 metrics a line; ten lines' worth of different names is plenty here.
 METRICS_MAX = 1000
 SERIES_PER_METRIC_MAX = 100
+EMBEDDED = '"_aws"'  # stands in every line of the format
+METRICS_PER_LINE_MAX = 100  # CloudWatch's limit
 VALUES_MAX = 100  # of one metric in one line, CloudWatch's limit
 VALUE_MAX_CHARS = 1024  # of a dimension's value, CloudWatch's limit
 OTHER = "other"  # the label value of whatever is over the limit
@@ -43,7 +45,7 @@ class EmbeddedMetrics:
 
     def take(self, line: str) -> bool:
         """Whether `line` is embedded metric format; if so its values are recorded."""
-        if '"_aws"' not in line:
+        if EMBEDDED not in line:
             return False
         try:
             document = orjson.loads(line)
@@ -59,7 +61,7 @@ class EmbeddedMetrics:
         names = max(directive.get("Dimensions") or [[]], key=len)
         labels = tuple(sorted(names))
         values = tuple(str(document[name])[:VALUE_MAX_CHARS] for name in labels)
-        for metric in directive["Metrics"]:
+        for metric in directive["Metrics"][:METRICS_PER_LINE_MAX]:
             name, unit = metric["Name"], metric.get("Unit", "None")
             observe = self._observer(directive["Namespace"], name, unit, labels, values)
             found = document[name]

@@ -83,6 +83,14 @@ def test_a_label_with_too_many_values_ends_in_other(metrics, registry, monkeypat
     assert registry.get_sample_value("shop_paid_total", {"customer": "other"}) == 7
 
 
+def test_of_a_line_only_as_many_metrics_are_taken_as_cloudwatch_takes(metrics, registry):
+    document = json.loads(line("Paid", "Count", 1))
+    document["_aws"]["CloudWatchMetrics"][0]["Metrics"] *= 1000
+
+    assert metrics.take(json.dumps(document))
+    assert registry.get_sample_value("shop_paid_total") == 100
+
+
 def test_too_many_names_are_refused_and_counted(metrics, registry, monkeypatch):
     monkeypatch.setattr(emf, "METRICS_MAX", 2)
 

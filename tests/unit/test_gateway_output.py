@@ -1,0 +1,73 @@
+"""What a function printed, between the lines of the platform and without its metrics."""
+
+import json
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from local.gateway.emf import EmbeddedMetrics
+from local.gateway.output import METRIC_LINES_MAX, FunctionOutput
+from local.template.model import Function
+
+FUNCTION = Function(
+    logical_id="Hello",
+    name="hello",
+    handler="app.handler",
+    code_uri=Path(),
+    layers=(),
+    timeout_s=3,
+    memory_mb=128,
+    environment={},
+    reserved_concurrency=None,
+    environments=1,
+)
+DIRECTIVE = {
+    "Namespace": "Shop",
+    "Dimensions": [[]],
+    "Metrics": [{"Name": "Sold", "Unit": "Count"}],
+}
+METRIC = json.dumps({"_aws": {"CloudWatchMetrics": [DIRECTIVE]}, "Sold": 1})
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def output(tmp_path: Path, registry: CollectorRegistry) -> FunctionOutput:
+    return FunctionOutput(tmp_path, {"Hello": FUNCTION}, EmbeddedMetrics(registry))
+
+
+def logged(output: FunctionOutput, printed: str, function: Function = FUNCTION) -> str:
+    """What stands between START and END."""
+    block = output.ended(function, "1", {"stdout": printed, "duration_ms": 1.0}, None).decode()
+    return block.partition("LATEST\n")[2].partition("END RequestId")[0]
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("", ""),
+        ("one", "one\n"),
+        ("one\n\ntwo\n", "one\n\ntwo\n"),
+        (f"{METRIC}\n", ""),
+        (METRIC, ""),
+        (f"one\n{METRIC}\ntwo\n{METRIC}", "one\ntwo\n"),
+        ('one "_aws" of them\ntwo\n', 'one "_aws" of them\ntwo\n'),
+    ],
+)
+def test_all_that_was_printed_is_logged_but_metrics(
+    output: FunctionOutput, printed: str, expected: str
+):
+    assert logged(output, printed) == expected
+
+
+def test_metrics_beyond_a_bound_are_only_logged(
+    output: FunctionOutput, registry: CollectorRegistry
+):
+    text = logged(output, f"{METRIC}\n" * (METRIC_LINES_MAX + 2))
+
+    assert text == f"{METRIC}\n" * 2
+    assert registry.get_sample_value("shop_sold_total") == METRIC_LINES_MAX
