@@ -12,7 +12,7 @@ import orjson
 
 from local.gateway.dispatch import INTEGRATION_TIMEOUT_S, End, Invocation, Outcome, Pool
 from local.gateway.events import Context
-from local.gateway.identity import Identified
+from local.gateway.identity import Identified, Identity
 from local.gateway.policy import Decision, Grant, Policy, PolicyError
 from local.gateway.responses import (
     AUTHORIZER_ERROR,
@@ -65,8 +65,8 @@ class LambdaAuthorizer:
         pool: Pool,
         clock: Callable[[], float],
         *,
-        identify: Callable[[Asked], str | None],
-        event: Callable[[Asked, str], dict[str, Any]],
+        identify: Callable[[Asked], Identity | None],
+        event: Callable[[Asked, Identity], dict[str, Any]],
         read: Callable[[Any], Policy],
         patience_s: float = INTEGRATION_TIMEOUT_S,
     ) -> None:
@@ -78,8 +78,8 @@ class LambdaAuthorizer:
         self._name = authorizer.name
         self._pool = pool
         self._clock = clock
-        self._policies: OrderedDict[str, tuple[float, Policy]] = OrderedDict()
-        self._asked: dict[str, list[tuple[str, Decided]]] = {}
+        self._policies: OrderedDict[Identity, tuple[float, Policy]] = OrderedDict()
+        self._asked: dict[Identity, list[tuple[str, Decided]]] = {}
 
     def authorize(self, asked: Asked, decided: Decided) -> None:
         identity = self._identify(asked)
@@ -94,7 +94,7 @@ class LambdaAuthorizer:
         else:
             self._ask(identity, asked, decided)
 
-    def _cached(self, identity: str) -> Policy | None:
+    def _cached(self, identity: Identity) -> Policy | None:
         entry = self._policies.get(identity)
         if entry is None:
             return None
@@ -105,7 +105,7 @@ class LambdaAuthorizer:
         self._policies.move_to_end(identity)
         return policy
 
-    def _ask(self, identity: str, asked: Asked, decided: Decided) -> None:
+    def _ask(self, identity: Identity, asked: Asked, decided: Decided) -> None:
         waiting = [(asked.method_arn, decided)]
         if self._ttl_s:  # whoever comes meanwhile gets the answer that will be kept
             self._asked[identity] = waiting
@@ -119,7 +119,7 @@ class LambdaAuthorizer:
         self._pool.invoke(invocation, self._clock())
 
     def _answered(
-        self, identity: str, waiting: list[tuple[str, Decided]], outcome: Outcome
+        self, identity: Identity, waiting: list[tuple[str, Decided]], outcome: Outcome
     ) -> None:
         answer = self._understand(outcome)
         self._asked.pop(identity, None)

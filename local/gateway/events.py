@@ -245,11 +245,13 @@ def _without_port(host: str) -> str:
     return re.sub(":[0-9]+$", "", host)  # not the end of an address in brackets
 
 
+def query_pairs(query: str) -> list[tuple[str, str]]:
+    """The parameters of a query, decoded (1.12); how many is bounded by the length of a URL."""
+    return parse_qsl(query.replace(";", "&"), keep_blank_values=True) if query else []
+
+
 def _query(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] | None]:
-    if not query:
-        return None, None
-    # `;` splits as well (1.12). The number of pairs is bounded by the length of a URL.
-    pairs = parse_qsl(query.replace(";", "&"), keep_blank_values=True)
+    pairs = query_pairs(query)
     if not pairs:
         return None, None
     multi: dict[str, list[str]] = {}

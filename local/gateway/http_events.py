@@ -16,7 +16,7 @@ from local.gateway.events import (
     staged,
 )
 from local.gateway.exchange import Exchange
-from local.gateway.identity import SEPARATOR
+from local.gateway.identity import Identity
 from local.gateway.request import Request
 from local.template.intrinsics import ACCOUNT_ID
 
@@ -94,10 +94,10 @@ def event_2_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def question_1_0(asked: Asked, identity: str) -> dict[str, Any]:
+def question_1_0(asked: Asked, identity: Identity) -> dict[str, Any]:
     """What a Lambda authorizer of payload 1.0 is asked; the route's event may be of another."""
     event = asked.event("1.0")
-    sources = ",".join(identity.split(SEPARATOR))
+    sources = ",".join(identity)
     return {
         "version": "1.0",
         "type": "REQUEST",
@@ -107,14 +107,14 @@ def question_1_0(asked: Asked, identity: str) -> dict[str, Any]:
     } | {name: event[name] for name in _ASKED_1_0}
 
 
-def question_2_0(asked: Asked, identity: str) -> dict[str, Any]:
+def question_2_0(asked: Asked, identity: Identity) -> dict[str, Any]:
     """What a Lambda authorizer of payload 2.0 is asked."""
     event = asked.event("2.0")
     return {
         "version": "2.0",
         "type": "REQUEST",
         "routeArn": asked.method_arn,
-        "identitySource": identity.split(SEPARATOR) if identity else None,
+        "identitySource": identity or None,
     } | {name: event[name] for name in _ASKED_2_0 if name in event}
 
 

@@ -3,15 +3,11 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import parse_qsl
 
-from local.gateway.events import split_target
+from local.gateway.events import query_pairs, split_target
 from local.gateway.request import Request
 from local.gateway.variables import Situation, variable
 from local.template import Authorizer
-
-# Between the values of several sources; no header and no URL can have it.
-SEPARATOR = "\n"
 
 
 class Identified(Protocol):
@@ -23,12 +19,13 @@ class Identified(Protocol):
 
 
 Source = Callable[[Identified], str | None]
+Identity = tuple[str, ...]  # the values of an authorizer's sources, in their order
 
 
 def identity_of(
     authorizer: Authorizer, variables: Mapping[str, str], *, is_required: bool
-) -> Callable[[Identified], str | None]:
-    """Reads the values of all sources, as one text; None where one is missing.
+) -> Callable[[Identified], Identity | None]:
+    """Reads the values of all sources; None where one is missing.
 
     Where nothing `is_required` a missing value is an empty one.
     """
@@ -36,20 +33,20 @@ def identity_of(
         return _token(authorizer)
     sources = [source_of(source, variables) for source in authorizer.sources]
 
-    def identify(asked: Identified) -> str | None:
-        values = [source(asked) or "" for source in sources]
-        return None if is_required and not all(values) else SEPARATOR.join(values)
+    def identify(asked: Identified) -> Identity | None:
+        values = tuple([source(asked) or "" for source in sources])
+        return None if is_required and not all(values) else values
 
     return identify
 
 
-def _token(authorizer: Authorizer) -> Callable[[Identified], str | None]:
+def _token(authorizer: Authorizer) -> Callable[[Identified], Identity | None]:
     header = authorizer.sources[0].removeprefix("header.").lower()
     fits = re.compile(authorizer.validation).fullmatch if authorizer.validation else None
 
-    def identify(asked: Identified) -> str | None:
+    def identify(asked: Identified) -> Identity | None:
         token = asked.request.fields.get(header)
-        return token if token and (fits is None or fits(token)) else None
+        return (token,) if token and (fits is None or fits(token)) else None
 
     return identify
 
@@ -60,7 +57,7 @@ def source_of(source: str, variables: Mapping[str, str]) -> Source:
         lower = name.lower()
         return lambda asked: asked.request.fields.get(lower)
     if kind == "querystring":
-        return lambda asked: dict(parse_qsl(split_target(asked.request.target)[1])).get(name)
+        return lambda asked: dict(query_pairs(split_target(asked.request.target)[1])).get(name)
     if kind == "stageVariables":
         return lambda asked: variables.get(name)
     value = variable(name)

@@ -8,7 +8,7 @@ from local.gateway.authorizer import Asked, LambdaAuthorizer
 from local.gateway.dispatch import Pool
 from local.gateway.events import Context, Stage, build_event, collapse, split_target
 from local.gateway.exchange import Answer, Exchange
-from local.gateway.identity import identity_of
+from local.gateway.identity import Identity, identity_of
 from local.gateway.policy import read_policy
 from local.gateway.request import Request
 from local.gateway.responses import GatewayResponses, Refusal
@@ -98,12 +98,12 @@ def authorizer(
     )
 
 
-def token_event(asked: Asked, token: str) -> dict[str, Any]:
+def token_event(asked: Asked, identity: Identity) -> dict[str, Any]:
     """What a TOKEN authorizer is asked: three keys, no more (1.50)."""
-    return {"type": "TOKEN", "authorizationToken": token, "methodArn": asked.method_arn}
+    return {"type": "TOKEN", "authorizationToken": identity[0], "methodArn": asked.method_arn}
 
 
-def request_event(asked: Asked, identity: str) -> dict[str, Any]:
+def request_event(asked: Asked, identity: Identity) -> dict[str, Any]:
     """What a REQUEST authorizer is asked (1.51)."""
     event = asked.event("1.0")
     question = {"type": "REQUEST", "methodArn": asked.method_arn}

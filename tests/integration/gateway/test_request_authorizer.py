@@ -31,6 +31,10 @@ Resources:
             FunctionPayloadType: REQUEST
             FunctionArn: !GetAtt Guard.Arn
             Identity: {Headers: [X-User], ReauthorizeEvery: 0}
+          Twofold:
+            FunctionPayloadType: REQUEST
+            FunctionArn: !GetAtt Guard.Arn
+            Identity: {QueryStrings: [left, right]}
   Guard:
     Type: AWS::Serverless::Function
     Properties: {Handler: app.guard}
@@ -45,6 +49,9 @@ Resources:
         Fresh:
           Type: Api
           Properties: {RestApiId: !Ref Api, Method: GET, Path: /fresh, Auth: {Authorizer: Always}}
+        Both:
+          Type: Api
+          Properties: {RestApiId: !Ref Api, Method: GET, Path: /both, Auth: {Authorizer: Twofold}}
 """
 
 ARN = "arn:aws:execute-api:eu-west-1:000000000000:local/prod"
@@ -122,6 +129,22 @@ def test_all_sources_together_are_the_key_of_the_cache(gateway, asked, user):
         assert answer.status == 200
 
     assert len(asked()) == 3
+
+
+@pytest.mark.row("1.58")
+def test_whatever_the_sources_hold_two_callers_never_share_a_key(gateway, asked):
+    for query in ("left=1%0A2&right=3", "left=1&right=2%0A3"):
+        assert gateway.request("GET", f"/both?{query}").status == 200
+
+    assert len(asked()) == 2
+
+
+@pytest.mark.row("1.12", "1.58")
+def test_the_cache_goes_by_the_query_that_the_function_sees(gateway, asked):
+    seen = [gateway.request("GET", f"/both?left=7;right={door};x=1").json for door in ("a", "b")]
+
+    assert [event["queryStringParameters"]["right"] for event in seen] == ["a", "b"]
+    assert len(asked()) == 2
 
 
 @pytest.mark.row("1.58")
