@@ -2,10 +2,11 @@
 
 import http.client
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from backend import idle
 from notifications.channels import (
     BATCH_TIMEOUT_S,
     Accepted,
@@ -32,7 +33,7 @@ class SmsPoster:
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._connection = kind(parts.netloc, timeout=BATCH_TIMEOUT_S / 2)
-        self._path = parts.path or "/"
+        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Post one text message for each notification and return what became of each."""
@@ -59,6 +60,8 @@ class SmsPoster:
 
     def _post(self, body: bytes) -> int:
         headers = {"Content-Type": "application/json"}
+        if self._connection.sock is not None and not idle.is_open(self._connection.sock):
+            self.close()
         self._connection.request("POST", self._path, body, headers)
         response = self._connection.getresponse()
         response.read(ANSWER_BYTES_MAX)

@@ -44,7 +44,7 @@ class SmtpSender:
             self._connection = None
 
     def _connected(self) -> SmtpConnection:
-        if self._connection is not None and not self._connection.is_idle():
+        if self._connection is not None and not self._connection.is_open():
             self.close()
         if self._connection is None:
             self._connection = SmtpConnection(self._server)

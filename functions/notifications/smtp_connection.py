@@ -5,7 +5,6 @@ four. Where the server does not offer PIPELINING each command waits for its repl
 """
 
 import base64
-import select
 import socket
 import ssl
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from backend import idle
 from notifications.channels import BATCH_TIMEOUT_S, Accepted, Answer, Permanent, RetryAfter
 
 REPLY_LINES_MAX = 100  # more than any server has capabilities
@@ -88,11 +88,9 @@ class SmtpConnection:
         if content:
             yield _answer(self._exchange(content)[0])
 
-    def is_idle(self) -> bool:
+    def is_open(self) -> bool:
         """Tell whether the server still waits for us: it has neither closed nor said anything."""
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)
+        return idle.is_open(self._socket)
 
     def close(self) -> None:
         """Close at once; the server forgets the mail in hand."""

@@ -6,7 +6,6 @@ is repeated here: the message comes back by itself.
 """
 
 import http.client
-import select
 import ssl
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from backend import idle
 from backend.breaker import Breaker
 from backend.errors import ProviderUnavailable
 
@@ -193,7 +193,7 @@ class Provider:
     def _connection(self) -> http.client.HTTPConnection:
         while self._idle:
             connection = self._idle.pop()
-            if not _closed_by_peer(connection):
+            if connection.sock is not None and idle.is_open(connection.sock):
                 return connection
             connection.close()
         if self._tls:
@@ -201,11 +201,6 @@ class Provider:
                 *self._address, timeout=self._timeout_s, context=self._tls
             )
         return http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
-
-
-def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
-    """Tell whether an idle connection is readable: nothing was asked, so that is its end."""
-    return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
 
 
 def matches(outcome: Outcome, ask: Ask) -> bool:
