@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from typing import Any
 
@@ -10,6 +11,7 @@ from local.differences import differences
 from local.template import Function, Template
 
 Row = dict[str, Any]
+HTTP_API_ROW = re.compile(r"1\.7\d")
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -168,6 +170,7 @@ def _otherwise(template: Template) -> list[Row]:
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()
         if each.row.startswith(tuple(sections))
+        and (template.api.kind == "HTTP" or not HTTP_API_ROW.fullmatch(each.row))
     ]
     runtimes = {each.runtime for each in template.functions.values()}
     others = sorted(each for each in runtimes - {PYTHON} if each.startswith("python"))

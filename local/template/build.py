@@ -141,12 +141,33 @@ class _Builder:
 
     def _mapping(self, block: Properties, source: str, function: str) -> None:
         arn = block.text(source)
-        queue = self._resources.by_arn(QUEUE).get(arn)
-        if queue is None:
-            sentence = f"{arn} is no queue of this template; add the AWS::SQS::Queue"
-            raise block.not_emulated(source, sentence)
+        queue = self._resources.by_arn(QUEUE).get(arn) or self._stand_in(
+            arn, block, source, function
+        )
         is_fifo = self._resources.resolver.name_of(queue).endswith(".fifo")
         self._mappings.append(read_mapping(block, queue=queue, is_fifo=is_fifo, function=function))
+
+    def _stand_in(self, arn: str, block: Properties, source: str, function: str) -> str:
+        """Add a queue that the template only names by its ARN: another stack has it on AWS."""
+        name = arn.rpartition(":")[2]
+        if not arn.startswith("arn:aws:sqs:"):
+            sentence = f"{arn} is no queue of this template; use !GetAtt QUEUE.Arn"
+            raise block.not_emulated(source, sentence)
+        logical_id = self._resources.by_name(QUEUE).get(name)
+        if logical_id is None:
+            logical_id = f"StandIn{''.join(filter(str.isalnum, name))}"
+            self._resources.declare(
+                logical_id,
+                QUEUE,
+                {
+                    "QueueName": name,
+                    "FifoQueue": name.endswith(".fifo"),
+                    "VisibilityTimeout": 6 * self._functions[function].timeout_s,  # AWS's advice
+                },
+            )
+            sentence = f"{name} is no queue of this template; an empty one stands for it here"
+            self._refusals.warnings.append(block.error(source, sentence))
+        return logical_id
 
     def _queue(self, name: str) -> Queue:
         queues = self._resources.by_arn(QUEUE)

@@ -62,7 +62,7 @@ class Resolver:
 
     def __init__(self, file: Path, document: dict[str, Any], overrides: dict[str, str]) -> None:
         self._file = file
-        self._resources: dict[str, Any] = document["Resources"]
+        self._resources: dict[str, Any] = dict(document["Resources"])
         self._tables: dict[str, Any] = document.get("Mappings") or {}
         self._conditions: dict[str, Any] = document.get("Conditions") or {}
         given = read_parameters(file, document.get("Parameters") or {}, overrides, UNKNOWN)
@@ -87,6 +87,10 @@ class Resolver:
             "Fn::Sub": self._sub,
             "Fn::Transform": self._include,
         }
+
+    def declare(self, name: str, resource: dict[str, Any]) -> None:
+        """Let a resource be referred to that the document has not."""
+        self._resources[name] = resource
 
     def resolve(self, value: Any, where: tuple[str, str]) -> Any:
         """`value` with every function in it replaced, and NO_VALUE entries left out."""

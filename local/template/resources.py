@@ -73,8 +73,9 @@ class Resources:
         return {key: value for key, value in shared.items() if key not in names}
 
     def declare(self, name: str, kind: str, properties: dict[str, Any]) -> None:
-        """Add a resource that SAM makes without being asked."""
+        """Add a resource that the template has not: SAM or another stack makes it on AWS."""
         self._active[name] = {"Type": kind, "Properties": properties}
+        self.resolver.declare(name, self._active[name])
 
     def metadata(self, name: str) -> Mapping[str, Any]:
         """What stands in a resource's Metadata, unresolved."""

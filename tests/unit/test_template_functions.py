@@ -127,7 +127,7 @@ def test_code_is_beside_the_template_where_it_is_not_named(read, tmp_path):
 
 def test_a_mapping_of_a_stream_leaves_its_function_where_that_is_allowed(read):
     stream = "{Type: DynamoDB, Properties: {Stream: a, StartingPosition: LATEST}}"
-    foreign = "{Type: SQS, Properties: {Queue: 'arn:aws:sqs:eu-west-1:1:other'}}"
+    foreign = "{Type: SQS, Properties: {Queue: 'arn:aws:kafka:eu-west-1:1:other'}}"
     template = read(
         property_of_function(f"Events: {{A: {stream}, B: {foreign}}}"), allow_unsupported=True
     )

@@ -130,3 +130,18 @@ def test_provisioned_pollers_are_taken_note_of_and_filters_kept(read):
 
     assert found.filters == ('{"body": {"a": [1]}}',)
     assert found.maximum_concurrency is None
+
+
+def test_for_a_queue_of_another_stack_stands_an_empty_one_that_all_its_mappings_share(read):
+    arn = "arn:aws:sqs:us-east-1:123456789012:jobs.fifo"
+    events = (
+        f"      Timeout: 20\n      Events: {{J: {{Type: SQS, Properties: {{Queue: '{arn}'}}}}}}\n"
+    )
+    other = FUNCTION.replace("Pages:", "Other:")
+    template = read(FUNCTION + events + other + events)
+
+    (queue,) = template.queues.values()
+    assert (queue.name, queue.is_fifo, queue.visibility_timeout_s) == ("jobs.fifo", True, 120)
+    assert [mapping.function for mapping in template.mappings] == ["Pages", "Other"]
+    assert len(template.warnings) == 1
+    assert "jobs.fifo is no queue of this template; an empty one" in template.warnings[0]
