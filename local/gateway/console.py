@@ -10,6 +10,7 @@ import orjson
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from local.gateway.browsers import FOREIGN, is_foreign
 from local.gateway.request import Request
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ class Console:
 
     def handle(self, request: Request) -> None:
         view = self._views.get(request.target.partition("?")[0])
-        if view is None:
+        if is_foreign(request):
+            _reply(request, 403, Page(orjson.dumps({"message": FOREIGN})))
+        elif view is None:
             _reply(request, 404, Page(orjson.dumps({"message": "Not Found"})))
         elif request.method not in ("GET", "HEAD"):
             _reply(request, 405, Page(orjson.dumps({"message": "Method Not Allowed"})))

@@ -9,6 +9,7 @@ from time import monotonic
 
 import orjson
 
+from local.gateway.browsers import FOREIGN
 from local.gateway.dispatch import End, Invocation, Outcome, Pool
 from local.gateway.request import Request
 from local.invoke.background import Background
@@ -20,6 +21,12 @@ log = logging.getLogger(__name__)
 
 LOG_TAIL_BYTES = 4096  # what Lambda tells of the log
 AS_LONG_AS_IT_TAKES_S = float("inf")  # the function's own time-out ends it
+
+_NOT_HTTP = ("InvalidRequestContentException", "the request is not HTTP as it should be")
+_REFUSED = {
+    403: ("AccessDeniedException", FOREIGN),
+    413: ("RequestTooLargeException", "the request is too large"),
+}
 
 
 class InvokeApi:
@@ -55,10 +62,9 @@ class InvokeApi:
             self._invoke(request, request_id, pool, asked)
 
     def refuse(self, request: Request, status: int) -> None:
-        """Answer what is not HTTP as it should be, or too large."""
-        kind = "RequestTooLargeException" if status == 413 else "InvalidRequestContentException"
-        refused = Refused(status, kind, "the request is not HTTP as it should be, or too large")
-        _refuse(request, str(uuid.uuid4()), refused)
+        """Answer what is not HTTP as it should be, too large, or not for whoever sends it."""
+        kind, sentence = _REFUSED.get(status, _NOT_HTTP)
+        _refuse(request, str(uuid.uuid4()), Refused(status, kind, sentence))
 
     def _invoke(self, request: Request, request_id: str, pool: Pool, asked: Asked) -> None:
         trace = request.fields.get("x-amzn-trace-id", "")

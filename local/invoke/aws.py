@@ -1,5 +1,6 @@
 """The one port of AWS's APIs: SDKs name the service they mean in a header, but for Lambda."""
 
+from local.gateway.browsers import is_foreign
 from local.gateway.request import Request
 from local.invoke.api import InvokeApi
 from local.sqs.api import TARGET, SqsApi
@@ -13,7 +14,9 @@ class AwsApis:
         self._sqs = sqs
 
     def handle(self, request: Request) -> None:
-        if self._sqs and request.fields.get("x-amz-target", "").startswith(TARGET):
+        if is_foreign(request):
+            self._invoke.refuse(request, 403)
+        elif self._sqs and request.fields.get("x-amz-target", "").startswith(TARGET):
             self._sqs.handle(request)
         else:
             self._invoke.handle(request)
