@@ -30,7 +30,7 @@ def tail(path: Path, lines: int) -> list[str]:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return file.read().decode(errors="replace").splitlines()[-lines:] if lines else []
+            return _lines(file.read())[-lines:] if lines else []
     except FileNotFoundError:
         return []
 
@@ -58,9 +58,15 @@ def _appended(read_bytes: dict[Path, int]) -> Iterator[tuple[Path, str]]:
             # A line that is still being written, or one longer than a chunk.
             end = chunk.rfind(b"\n") + 1 or (len(chunk) if len(chunk) == TAIL_BYTES else 0)
             read_bytes[path] = start + end
-            for line in chunk[:end].decode(errors="replace").splitlines():
+            for line in _lines(chunk[:end]):
                 yield path, line
         time.sleep(FOLLOW_PAUSE_S)
+
+
+def _lines(read: bytes) -> list[str]:
+    """Split at line feeds alone: a client's name may hold other characters that end a line."""
+    text = read.decode(errors="replace").removesuffix("\n")
+    return text.split("\n") if text else []
 
 
 def _size(path: Path) -> int:

@@ -37,6 +37,12 @@ def test_the_tail_is_the_last_lines_and_nothing_where_there_is_no_log(path: Path
     assert logs.tail(path, 0) == []
 
 
+def test_a_line_ends_at_its_line_feed_and_nowhere_else(path: Path):
+    path.write_text('{"agent":"a\x85b\u2028c"}\nsecond\n')
+
+    assert logs.tail(path, 2) == ['{"agent":"a\x85b\u2028c"}', "second"]
+
+
 def test_following_gives_whole_lines_also_after_the_log_was_moved_aside(path: Path):
     path.write_text("before\n")
     following = logs.follow([path])
