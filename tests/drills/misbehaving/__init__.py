@@ -1,0 +1,1 @@
+"""Functions that misbehave in every way we know of, beside one that does not."""
