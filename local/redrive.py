@@ -9,9 +9,9 @@ from local import arguments
 from local.depths import reach_queues
 from local.plan import BadInput
 from local.running import running
+from local.sqs.move_tasks import RATE_MAX_PER_S, origins_of
 from local.template import Template
 
-RATE_MAX_PER_S = 500  # SQS's own; also as many as this machine handles
 EXIT_INCOMPLETE = 1
 ROW = "{:<28}{:<28}{:<11}{:>8}{:>9}{:>11}  {}"
 HEAD = ROW.format("from", "to", "status", "rate/s", "moved", "of", "started (UTC)")
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     reach_queues(last.variables)
     from backend.errors import Unavailable  # noqa: PLC0415
 
-    origins = _origins(template)
+    origins = origins_of(template)
     try:
         if options.list:
             return _list(origins)
@@ -57,15 +57,6 @@ def run(options: argparse.Namespace) -> int:
         return _move(options, origins[options.queue], template)
     except Unavailable as error:
         raise BadInput(str(error)) from error
-
-
-def _origins(template: Template) -> dict[str, list[str]]:
-    """The queues of each dead-letter queue, by its name."""
-    origins: dict[str, list[str]] = {}
-    for queue in template.queues.values():
-        if queue.dead_letter is not None:
-            origins.setdefault(queue.dead_letter, []).append(queue.name)
-    return origins
 
 
 def _move(options: argparse.Namespace, origins: Sequence[str], template: Template) -> int:

@@ -3,7 +3,7 @@
 from local.gateway.browsers import is_foreign
 from local.gateway.request import Request
 from local.invoke.api import InvokeApi
-from local.sqs.api import TARGET, SqsApi
+from local.sqs.api import SqsApi
 
 
 class AwsApis:
@@ -16,7 +16,7 @@ class AwsApis:
     def handle(self, request: Request) -> None:
         if is_foreign(request):
             self._invoke.refuse(request, 403)
-        elif self._sqs and request.fields.get("x-amz-target", "").startswith(TARGET):
+        elif self._sqs and self._sqs.is_meant(request):
             self._sqs.handle(request)
         else:
             self._invoke.handle(request)

@@ -1,5 +1,6 @@
 """What each action of SQS does: its JSON in, its JSON out, or Refused as SQS words it."""
 
+import re
 import sys
 import threading
 import time
@@ -9,9 +10,18 @@ from typing import Any
 import orjson
 
 from local.sqs.digest import md5, md5_of_attributes
-from local.sqs.messages import Json, flat, given, message, wanted
+from local.sqs.messages import Attributes, Json, flat, given, message, size_of, wanted
+from local.sqs.move_tasks import MoveTasks, arn_of
+from local.sqs.refusals import (
+    PREFIX,
+    Refused,
+    check_number,
+    invalid_handle,
+    no_such_queue,
+    worded,
+)
 from local.template import Queue, Template
-from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL, REGION
+from local.template.intrinsics import QUEUE_URL
 from local.wiring import BACKEND_LAYER
 
 BATCH_MAX = 10
@@ -19,25 +29,11 @@ BATCH_BYTES_MAX = 1_048_576  # as much as one message
 WAIT_MAX_S = 20
 WAIT_SLICE_S = 1.0  # an empty receive costs 150 us
 VISIBILITY_MAX_S = 43_200
+DELAY_MAX_S = 900
 INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that receivers ask for
 
-
-class Refused(Exception):
-    """An error as SQS answers it; `code` is what SDKs show."""
-
-    def __init__(self, code: str, message: str, *, kind: str = "", status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.kind = kind or code  # in the JSON protocol some have another name than they had
-        self.status = status
-
-    def body(self) -> bytes:
-        return orjson.dumps({"__type": f"com.amazonaws.sqs#{self.kind}", "message": str(self)})
-
-    def header(self) -> str:
-        return (
-            f"x-amzn-query-error: {self.code};{'Sender' if self.status < 500 else 'Receiver'}\r\n"
-        )
+_ENTRY_ID = re.compile("[A-Za-z0-9_-]{1,80}")
+_HANDLE = re.compile(r".+:\d+")
 
 
 class Actions:
@@ -51,47 +47,45 @@ class Actions:
 
         self._backend, self._errors = queues, errors
         self._queues = {queue.name: queue for queue in template.queues.values()}
+        self._move_tasks = MoveTasks(template)
         self._mine = threading.local()
-        self.stopping = threading.Event()
+        self._stopping = threading.Event()
         self._actions: dict[str, Callable[[Json], Json]] = {
+            "CancelMessageMoveTask": self._move_tasks.cancel,
             "ChangeMessageVisibility": self._change_visibility,
             "ChangeMessageVisibilityBatch": self._batch_of(self._change_visibility),
             "DeleteMessage": self._delete,
             "DeleteMessageBatch": self._batch_of(self._delete),
             "GetQueueAttributes": self._attributes,
             "GetQueueUrl": self._url,
+            "ListDeadLetterSourceQueues": self._list_sources,
+            "ListMessageMoveTasks": self._move_tasks.list,
             "ListQueues": self._list,
             "PurgeQueue": self._purge,
             "ReceiveMessage": self._receive,
             "SendMessage": self._send,
             "SendMessageBatch": self._send_batch,
+            "StartMessageMoveTask": self._move_tasks.start,
         }
 
-    def run(self, action: str, body: bytes) -> Json:
-        """Do one action. Raises Refused."""
+    def run(self, action: str, body: bytes, gone: threading.Event) -> Json:
+        """Do one action, unless who asked is `gone`. Raises Refused."""
         if action not in self._actions:
             known = ", ".join(self._actions)
             raise Refused("InvalidAction", f"{action} is not emulated; there are {known}")
-        try:
-            asked = orjson.loads(body or b"{}")
-            return self._actions[action](asked)
-        except self._errors.QueueFull as error:
-            raise Refused("OverLimit", str(error), status=403) from error
-        except self._errors.Unavailable as error:
-            raise Refused("ServiceUnavailable", str(error), status=503) from error
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Refused("MissingParameter", f"a parameter is missing or odd: {error}") from error
-        except ValueError as error:
-            raise Refused("InvalidParameterValue", str(error)) from error
+        self._mine.gone = gone
+        with worded(self._errors):
+            return {} if gone.is_set() else self._actions[action](orjson.loads(body or b"{}"))
+
+    def stop(self) -> None:
+        """Have long polls and move tasks end soon."""
+        self._stopping.set()
+        self._move_tasks.stop()
 
     def _queue(self, asked: Json) -> Queue:
         name = self._backend.name_of(asked["QueueUrl"])
         if name not in self._queues:
-            raise Refused(
-                "AWS.SimpleQueueService.NonExistentQueue",
-                "The specified queue does not exist.",
-                kind="QueueDoesNotExist",
-            )
+            raise no_such_queue()
         return self._queues[name]
 
     def _connected(self, queue: Queue, visibility_timeout_s: int | None = None) -> Any:
@@ -122,26 +116,40 @@ class Actions:
         return known[key]
 
     def _send(self, asked: Json) -> Json:
+        queue = self._queue(asked)
+        _check_sent(asked, is_fifo=queue.is_fifo)
         attributes = given(asked.get("MessageAttributes") or {})
-        message_id = self._connected(self._queue(asked)).send(
+        system = given(asked.get("MessageSystemAttributes") or {})
+        connected = self._connected(queue)
+        send = connected.send_in_order if queue.is_fifo else connected.send
+        sent = send(
             asked["MessageBody"],
             delay_s=asked.get("DelaySeconds"),
             attributes={name: self._backend.Typed(*typed) for name, typed in attributes.items()},
             group=asked.get("MessageGroupId", ""),
             deduplication_id=asked.get("MessageDeduplicationId", ""),
+            trace=_trace(system),
         )
-        answer = {"MessageId": message_id, "MD5OfMessageBody": md5(asked["MessageBody"])}
-        if attributes:
-            answer["MD5OfMessageAttributes"] = md5_of_attributes(flat(attributes))
-        return answer
+        digests = {
+            "MD5OfMessageBody": md5(asked["MessageBody"]),
+            "MD5OfMessageAttributes": attributes and md5_of_attributes(flat(attributes)),
+            "MD5OfMessageSystemAttributes": system and md5_of_attributes(flat(system)),
+        }
+        id_, number = sent if queue.is_fifo else (sent, "")
+        answer = {"MessageId": id_, "SequenceNumber": number, **digests}
+        return {name: value for name, value in answer.items() if value}
 
     def _receive(self, asked: Json) -> Json:
         queue = self._queue(asked)
         visibility_s = asked.get("VisibilityTimeout")
         if visibility_s is not None:
-            _check("VisibilityTimeout", visibility_s, 0, VISIBILITY_MAX_S)
-        wait_s = _check("WaitTimeSeconds", asked.get("WaitTimeSeconds", 0), 0, WAIT_MAX_S)
-        most = _check("MaxNumberOfMessages", asked.get("MaxNumberOfMessages", 1), 1, BATCH_MAX)
+            check_number("VisibilityTimeout", visibility_s, 0, VISIBILITY_MAX_S)
+        wait_s = check_number(
+            "WaitTimeSeconds", asked.get("WaitTimeSeconds", queue.wait_s), 0, WAIT_MAX_S
+        )
+        most = check_number(
+            "MaxNumberOfMessages", asked.get("MaxNumberOfMessages", 1), 1, BATCH_MAX
+        )
         received = self._wait_for(self._connected(queue, visibility_s), most, wait_s)
         shown = wanted(asked.get("MessageAttributeNames"))
         system = asked.get("MessageSystemAttributeNames") or asked.get("AttributeNames")
@@ -149,33 +157,34 @@ class Actions:
         return {"Messages": messages} if messages else {}
 
     def _wait_for(self, queue: Any, most: int, wait_s: int) -> list[Any]:
-        """Receive in short waits, so that a thread ends soon after `stopping` is set."""
+        """Receive in short waits: not long after the end, nor for a caller that has gone."""
         give_up_s = time.monotonic() + wait_s
         while True:
             left_s = max(0.0, give_up_s - time.monotonic())
             received: list[Any] = queue.receive(most, wait_s=min(left_s, WAIT_SLICE_S))
-            if received or left_s <= WAIT_SLICE_S or self.stopping.is_set():
+            is_over = self._stopping.is_set() or self._mine.gone.is_set()
+            if received or left_s <= WAIT_SLICE_S or is_over:
                 return received
 
     def _delete(self, asked: Json) -> Json:
-        self._connected(self._queue(asked)).delete([asked["ReceiptHandle"]])
+        handle = _handle(asked)
+        if self._connected(self._queue(asked)).delete([handle]):
+            raise invalid_handle(handle, "The receipt handle has expired.")
         return {}
 
     def _purge(self, asked: Json) -> Json:
         queue = self._queue(asked)
         if not self._connected(queue).purge():
             sentence = f"Only one PurgeQueue operation on {queue.name} is allowed every 60 seconds."
-            raise Refused(
-                "AWS.SimpleQueueService.PurgeQueueInProgress",
-                sentence,
-                kind="PurgeQueueInProgress",
-                status=403,
-            )
+            raise Refused(f"{PREFIX}PurgeQueueInProgress", sentence, status=403)
         return {}
 
     def _change_visibility(self, asked: Json) -> Json:
-        after_s = _check("VisibilityTimeout", asked["VisibilityTimeout"], 0, VISIBILITY_MAX_S)
-        self._connected(self._queue(asked)).release(asked["ReceiptHandle"], after_s=after_s)
+        after_s = check_number("VisibilityTimeout", asked["VisibilityTimeout"], 0, VISIBILITY_MAX_S)
+        handle = _handle(asked)
+        if not self._connected(self._queue(asked)).release(handle, after_s=after_s):
+            reason = "Message does not exist or is not available for visibility timeout change."
+            raise invalid_handle(handle, reason)
         return {}
 
     def _batch_of(self, action: Callable[[Json], Json]) -> Callable[[Json], Json]:
@@ -187,20 +196,20 @@ class Actions:
             failed: list[Json] = []
             for entry in _entries(asked):
                 try:
-                    done = action({**entry, "QueueUrl": asked["QueueUrl"]})
+                    with worded(self._errors):
+                        done = action({**entry, "QueueUrl": asked["QueueUrl"]})
                     successful.append({"Id": entry["Id"], **done})
-                except ValueError as error:
-                    refused = {"Code": "InvalidParameterValue", "Message": str(error)}
-                    failed.append({"Id": entry["Id"], "SenderFault": True, **refused})
+                except Refused as refused:
+                    failed.append(refused.entry(entry["Id"]))
             return {"Successful": successful, "Failed": failed}
 
         return run_all
 
     def _send_batch(self, asked: Json) -> Json:
-        size = sum(len(entry["MessageBody"].encode()) for entry in _entries(asked))
+        size = sum(size_of(entry) for entry in _entries(asked))
         if size > BATCH_BYTES_MAX:
             sentence = f"Batch requests cannot be longer than {BATCH_BYTES_MAX} bytes."
-            raise _batch_error("BatchRequestTooLong", f"{sentence} You have sent {size} bytes.")
+            raise Refused(f"{PREFIX}BatchRequestTooLong", f"{sentence} You have sent {size} bytes.")
         return self._batch_of(self._send)(asked)
 
     def _attributes(self, asked: Json) -> Json:
@@ -214,14 +223,16 @@ class Actions:
             "DelaySeconds": queue.delay_s,
             "MaximumMessageSize": queue.message_bytes_max,
             "MessageRetentionPeriod": queue.retention_s,
-            "QueueArn": _arn(queue.name),
+            "QueueArn": arn_of(queue.name),
+            "ReceiveMessageWaitTimeSeconds": queue.wait_s,
             "VisibilityTimeout": queue.visibility_timeout_s,
         }
         if queue.is_fifo:
-            found |= {"FifoQueue": "true"}
+            content = str(queue.deduplicates_content).lower()
+            found |= {"FifoQueue": "true", "ContentBasedDeduplication": content}
         if queue.dead_letter:
             redrive = {
-                "deadLetterTargetArn": _arn(queue.dead_letter),
+                "deadLetterTargetArn": arn_of(queue.dead_letter),
                 "maxReceiveCount": queue.max_receive_count,
             }
             found["RedrivePolicy"] = orjson.dumps(redrive).decode()
@@ -234,30 +245,49 @@ class Actions:
         prefix = asked.get("QueueNamePrefix", "")
         return {"QueueUrls": [QUEUE_URL + name for name in self._queues if name.startswith(prefix)]}
 
+    def _list_sources(self, asked: Json) -> Json:
+        dead_letter = self._queue(asked).name
+        sources = [queue for queue in self._queues.values() if queue.dead_letter == dead_letter]
+        return {"queueUrls": [QUEUE_URL + queue.name for queue in sources]}
+
 
 def _entries(asked: Json) -> list[Json]:
     entries: list[Json] = asked["Entries"]
     if not entries:
-        raise _batch_error("EmptyBatchRequest", "There should be at least one entry.")
+        sentence = "There should be at least one entry."
+        raise Refused(f"{PREFIX}EmptyBatchRequest", sentence)
     if len(entries) > BATCH_MAX:
         sentence = f"Maximum number of entries per request are 10. You have sent {len(entries)}."
-        raise _batch_error("TooManyEntriesInBatchRequest", sentence)
+        raise Refused(f"{PREFIX}TooManyEntriesInBatchRequest", sentence)
+    if not all(_ENTRY_ID.fullmatch(entry["Id"]) for entry in entries):
+        sentence = "An Id is 1 to 80 of A-Z a-z 0-9 - _"
+        raise Refused(f"{PREFIX}InvalidBatchEntryId", sentence)
     if len({entry["Id"] for entry in entries}) < len(entries):
-        raise _batch_error("BatchEntryIdsNotDistinct", "Two entries have one Id.")
+        raise Refused(f"{PREFIX}BatchEntryIdsNotDistinct", "Two entries have one Id.")
     return entries
 
 
-def _batch_error(kind: str, sentence: str) -> Refused:
-    return Refused(f"AWS.SimpleQueueService.{kind}", sentence, kind=kind)
+def _handle(asked: Json) -> str:
+    handle: str = asked["ReceiptHandle"]
+    if not _HANDLE.fullmatch(handle):
+        sentence = f'The input receipt handle "{handle}" is not a valid receipt handle.'
+        raise Refused("ReceiptHandleIsInvalid", sentence)
+    return handle
 
 
-def _check(name: str, value: object, low: int, high: int) -> int:
-    if not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(
-            f"Value {value} for parameter {name} is invalid. Reason: Must be >= {low} and <= {high}"
-        )
-    return value
+def _check_sent(asked: Json, *, is_fifo: bool) -> None:
+    """Refuse what the queue itself would not, or would in other words."""
+    if (delay_s := asked.get("DelaySeconds")) is not None:
+        check_number("DelaySeconds", delay_s, 0, DELAY_MAX_S)
+    if is_fifo and not asked.get("MessageGroupId"):
+        sentence = "The request must contain the parameter MessageGroupId."
+        raise Refused("MissingParameter", sentence)
+    if not is_fifo and asked.get("MessageDeduplicationId"):
+        raise ValueError("MessageDeduplicationId is not valid for this queue type")
 
 
-def _arn(name: str) -> str:
-    return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}"
+def _trace(system: Attributes) -> str:
+    """The only system attribute that a sender may give."""
+    if system.keys() - {"AWSTraceHeader"}:
+        raise ValueError(f"of system attributes only AWSTraceHeader can be sent, not {[*system]}")
+    return str(system["AWSTraceHeader"][1]) if system else ""

@@ -24,6 +24,15 @@ def given(attributes: Json) -> Attributes:
     }
 
 
+def size_of(sent: Json) -> int:
+    """How many bytes a message has for SQS's limits: body, and attributes with name and type."""
+    size = len(sent["MessageBody"].encode())
+    for name, (data_type, value) in given(sent.get("MessageAttributes") or {}).items():
+        size += len(name.encode()) + len(data_type.encode())
+        size += len(value if isinstance(value, bytes) else value.encode())
+    return size
+
+
 def flat(attributes: Attributes) -> Iterable[tuple[str, str, str | bytes]]:
     return ((name, *typed) for name, typed in attributes.items())
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.template.api_model import Api, Authorizer
+from local.template.cron import Cron
 
 
 class TemplateError(Exception):
@@ -86,6 +87,7 @@ class Queue:
     max_receive_count: int | None
     dead_letter: str | None  # the name of the dead-letter queue
     message_bytes_max: int = 1_048_576
+    wait_s: int = 0  # of a receive by the SQS API that names none
     deduplicates_content: bool = False  # FIFO: the body's digest is its deduplication id
     deduplicates_by_group: bool = False  # FIFO: the same id in another group is another message
 
@@ -109,11 +111,13 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How often a function is invoked by the clock, and the event it is given."""
+    """When a function is invoked by the clock, at a rate or by an expression, and with what."""
 
     function: str  # logical id
-    every_s: int
-    event: object
+    every_s: int | None = None
+    cron: Cron | None = None
+    event: object = None  # None is the event that EventBridge makes
+    arn: str = ""  # of the rule or schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

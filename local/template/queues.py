@@ -32,6 +32,7 @@ def read_queue(block: Properties, name: str, name_of: Callable[[str], str | None
         message_bytes_max=block.integer(
             "MaximumMessageSize", 1_048_576, lowest=1024, highest=1_048_576
         ),
+        wait_s=block.integer("ReceiveMessageWaitTimeSeconds", 0, lowest=0, highest=20),
         deduplicates_content=is_fifo and block.take("ContentBasedDeduplication", False) is True,
         deduplicates_by_group=is_fifo and block.text("DeduplicationScope", "queue") != "queue",
     )
@@ -58,8 +59,6 @@ def _redrive(
 
 def read_mapping(block: Properties, *, queue: str, is_fifo: bool, function: str) -> Mapping:
     """Return the mapping of `block` from `queue` to `function`, both logical ids."""
-    if block.take("Enabled", True) is not True:
-        block.refuse("Enabled", "a mapping that is switched off is not emulated; remove it")
     types = block.sequence("FunctionResponseTypes")
     if set(types) - {"ReportBatchItemFailures"}:
         raise block.error("FunctionResponseTypes", "knows ReportBatchItemFailures only")

@@ -152,7 +152,6 @@ QUEUE_PROPERTIES_WITHOUT_EFFECT = {
     "FifoThroughputLimit": "a queue here is as fast as the machine",
     "KmsDataKeyReusePeriodSeconds": "nothing is encrypted at rest here",
     "KmsMasterKeyId": "nothing is encrypted at rest here",
-    "ReceiveMessageWaitTimeSeconds": "workers always long-poll",
     "RedriveAllowPolicy": _PERMISSIONS,
     "SqsManagedSseEnabled": "nothing is encrypted at rest here",
     "Tags": _TEXT,

@@ -28,7 +28,7 @@ MOTO_DIFFERS = {
     "expired group": "of messages that come back together it passes over all but the last",
     "deduplication": "a deleted message's deduplication id is forgotten",
     "sequence": "its sequence numbers are random",
-    "expired delete": "an expired handle deletes from a FIFO queue",
+    "expired handle": "an expired handle of a FIFO queue deletes and releases",
 }
 
 
@@ -114,7 +114,7 @@ class OnMoto:
 class OnMinistack:
     """The drill's SQS; each test has queues of its own there, because it outlives the test."""
 
-    differences: frozenset[str] = frozenset({"expired delete"})  # as moto
+    differences: frozenset[str] = frozenset({"expired handle"})  # as moto
 
     def __init__(self, clock: Path, *, is_fifo: bool) -> None:
         self._clock = clock

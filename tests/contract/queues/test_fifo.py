@@ -122,13 +122,42 @@ def test_a_delay_of_its_own_is_refused(fifo: Place):
 
 
 @pytest.mark.row("3.6")
-def test_an_expired_handle_deletes_nothing(fifo: Place):
+def test_an_expired_handle_deletes_nothing_and_is_told(fifo: Place):
     fifo.queue.send("1", group="a")
-    expired = only(fifo.queue.receive())
+    expired = only(fifo.queue.receive()).receipt_handle
     fifo.pass_time(VISIBILITY_TIMEOUT_S + 1)
-    fifo.queue.delete([expired.receipt_handle])
+    told = fifo.queue.delete([expired])
 
-    assert total(fifo.queue) == (0 if "expired delete" in fifo.differences else 1)
+    deletes = "expired handle" in fifo.differences
+    assert told == ([] if deletes else [expired])
+    assert total(fifo.queue) == (0 if deletes else 1)
+
+
+@pytest.mark.row("3.6")
+def test_an_older_handle_is_told_and_a_used_one_is_not(fifo: Place):
+    fifo.queue.send("1", group="a")
+    older = only(fifo.queue.receive()).receipt_handle
+    fifo.pass_time(VISIBILITY_TIMEOUT_S + 1)
+    newest = only(fifo.queue.receive()).receipt_handle
+    told = fifo.queue.delete([older, newest])
+    again = fifo.queue.delete([newest])
+
+    assert told == ([] if "expired handle" in fifo.differences else [older])
+    assert again == []
+    assert total(fifo.queue) == 0
+
+
+@pytest.mark.row("3.6")
+def test_an_expired_handle_releases_nothing(fifo: Place):
+    fifo.queue.send("1", group="a")
+    expired = only(fifo.queue.receive()).receipt_handle
+    held = fifo.queue.release(expired, after_s=VISIBILITY_TIMEOUT_S)
+    fifo.pass_time(VISIBILITY_TIMEOUT_S + 1)
+
+    assert held
+    released = fifo.queue.release(expired, after_s=VISIBILITY_TIMEOUT_S)
+    assert released is ("expired handle" in fifo.differences)
+    assert bodies(fifo.queue.receive()) == (set() if released else {"1"})
 
 
 @pytest.mark.row("3.5")

@@ -86,16 +86,18 @@ class Queue(Protocol):
         QueueFull.
         """
 
-    def delete(self, receipt_handles: Sequence[str]) -> None:
-        """Delete messages for good. A handle that is not the newest is passed over silently.
+    def delete(self, receipt_handles: Sequence[str]) -> list[str]:
+        """Delete messages for good; returns the handles that a FIFO queue takes no more.
 
-        So is one of a FIFO queue whose visibility timeout is over.
+        Those are expired and their messages come again. A standard queue still deletes by an
+        expired handle, and passes over one that is not the newest.
         """
 
-    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> None:
+    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> bool:
         """Make a received message visible in `after_s` (0 to 43,200) from now.
 
-        Redis keeps `reason` for the dead-letter queue, SQS has no place for it.
+        False where the handle is not the newest, or of a FIFO queue and expired. Redis keeps
+        `reason` for the dead-letter queue, SQS has no place for it.
         """
 
     def depth(self) -> Depth:

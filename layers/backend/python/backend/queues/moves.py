@@ -25,7 +25,7 @@ SILENT_MAX_S = 15.0  # a step comes every second at least; after so long its pro
 
 RUNNING, COMPLETED, CANCELED, FAILED = "RUNNING", "COMPLETED", "CANCELLED", "FAILED"
 NOT_RUNNING, NO_SOURCE = -1, -2  # what a step answers
-_TEXTS = ("destination", "status", "failure", "beat_ms")
+_TEXTS = ("handle", "destination", "status", "failure", "beat_ms")
 _NUMBERS = ("rate_per_s", "moved", "to_move", "started_ms")
 
 
@@ -37,6 +37,7 @@ class TaskRunning(Exception):
 class Task:
     """A move task as it stands, or as it ended."""
 
+    handle: str
     source: str  # the dead-letter queue
     destination: str  # a queue's name, or empty: where each message came from
     status: str  # RUNNING COMPLETED CANCELLED FAILED
@@ -59,18 +60,33 @@ class Moves:
         self._kind = kind_of(source)
         self._task = keys(source, ("move_task",))
         self._handle = str(uuid.uuid4())
+        self._rate_per_s = RATE_MAX_PER_S
+        self._destination = ""
         self._server = ScriptServer(redis_url)
 
     def run(self, *, rate_per_s: int = RATE_MAX_PER_S, destination: str = "") -> Task:
+        """Start a task and do it; returns it as it ended. Raises as `start` and `do` do."""
+        self.start(rate_per_s=rate_per_s, destination=destination)
+        return self.do()
+
+    def start(self, *, rate_per_s: int = RATE_MAX_PER_S, destination: str = "") -> str:
+        """Begin a task, which `do` has to do at once; returns its handle. Raises TaskRunning."""
+        names = [*self._task, *keys(self._source, ("visible_at",))]
+        about = ("destination", destination, "rate_per_s", rate_per_s)
+        silent_ms = round(SILENT_MAX_S * 1000)
+        if not self._run(MOVE_START, names, self._handle, silent_ms, *about):
+            raise TaskRunning(f"there is already a task running on {self._source}")
+        self._rate_per_s, self._destination = rate_per_s, destination
+        return self._handle
+
+    def do(self) -> Task:
         """Move what is visible now and becomes visible meanwhile; returns the task as it ended.
 
-        Raises TaskRunning, and QueueUnavailable when Redis does not answer; what was moved until
-        then is moved.
+        Raises QueueUnavailable when Redis does not answer; what was moved until then is moved.
         """
-        self._start(rate_per_s, destination)
         status, failure = CANCELED, ""
         try:
-            moved = self._move_all(rate_per_s, destination)
+            moved = self._move_all()
             if moved == NO_SOURCE:
                 status = FAILED
                 failure = "a message tells no queue that it came from; name a destination"
@@ -82,16 +98,19 @@ class Moves:
         finally:
             self._run(MOVE_END, self._task, self._handle, status, failure)
         last = self.last()
-        assert last is not None  # it was started above
+        assert last is not None  # it was started
         return last
 
-    def cancel(self) -> bool:
-        """Have the task that runs stop before its next step; False when none does."""
-        return bool(self._run(MOVE_END, self._task, "", CANCELED, ""))
+    def cancel(self, handle: str = "") -> bool:
+        """Have the task that runs, or none but that of `handle`, stop before its next step.
+
+        False when it does not run.
+        """
+        return bool(self._run(MOVE_END, self._task, handle, CANCELED, ""))
 
     def last(self) -> Task | None:
         """The task that runs, or the last one; None where none was ever started."""
-        destination, status, failure, beat_ms, *numbers = self._call(
+        handle, destination, status, failure, beat_ms, *numbers = self._call(
             "HMGET", *self._task, *_TEXTS, *_NUMBERS
         )
         if status is None:
@@ -100,6 +119,7 @@ class Moves:
             status, failure = FAILED, "its process has gone; start another"
         rate_per_s, moved, to_move, started_ms = map(int, numbers)
         return Task(
+            handle=handle,
             source=self._source,
             destination=destination,
             status=status,
@@ -110,20 +130,13 @@ class Moves:
             failure=failure or "",
         )
 
-    def _start(self, rate_per_s: int, destination: str) -> None:
-        names = [*self._task, *keys(self._source, ("visible_at",))]
-        about = ("destination", destination, "rate_per_s", rate_per_s)
-        silent_ms = round(SILENT_MAX_S * 1000)
-        if not self._run(MOVE_START, names, self._handle, silent_ms, *about):
-            raise TaskRunning(f"there is already a task running on {self._source}")
-
-    def _move_all(self, rate_per_s: int, destination: str) -> int:
+    def _move_all(self) -> int:
         """Step until nothing is left; returns what the last step answered."""
         names = keys(self._source, self._kind.keys)
-        for queue in [destination] if destination else self._origins:
+        for queue in [self._destination] if self._destination else self._origins:
             names += keys(queue, self._kind.keys)
-        arns = [""] if destination else [ARN + origin for origin in self._origins]
-        most = min(STEP_MAX, max(1, rate_per_s // STEPS_PER_S))
+        arns = [""] if self._destination else [ARN + origin for origin in self._origins]
+        most = min(STEP_MAX, max(1, self._rate_per_s // STEPS_PER_S))
         due_s = time.monotonic()
         while True:
             moved: int = self._run(
@@ -131,7 +144,7 @@ class Moves:
             )
             if moved <= 0:
                 return moved
-            due_s += moved / rate_per_s
+            due_s += moved / self._rate_per_s
             time.sleep(max(0.0, due_s - time.monotonic()))
 
     def _run(self, script: Script, names: Sequence[str], *arguments: str | int) -> int:

@@ -95,15 +95,45 @@ class RedisQueue:
         attributes: Attributes = NO_ATTRIBUTES,
         group: str = "",
         deduplication_id: str = "",
+        trace: str = "",
     ) -> str:
-        """Send one message and return its id."""
+        """Send one message and return its id; `trace` arrives as its AWSTraceHeader."""
+        if self._is_fifo:
+            return self.send_in_order(
+                body,
+                delay_s=delay_s,
+                attributes=attributes,
+                group=group,
+                deduplication_id=deduplication_id,
+                trace=trace,
+            )[0]
         traits = self._known_traits()
         limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
-        if self._is_fifo:
-            return self._send_fifo([body], delay_s, attributes, group, deduplication_id)[0]
         system = {"MessageGroupId": group} if group else {}
+        if trace:
+            system["AWSTraceHeader"] = trace
         entry = entries.encode(body, attributes, system)
         return self._send([entry], traits.delay_s if delay_s is None else delay_s)[0]
+
+    def send_in_order(
+        self,
+        body: str,
+        *,
+        delay_s: int | None = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        group: str = "",
+        deduplication_id: str = "",
+        trace: str = "",
+    ) -> tuple[str, str]:
+        """Send one message to a FIFO queue and return its id and its SequenceNumber.
+
+        Where its deduplication id was sent before, both are the earlier message's.
+        """
+        traits = self._known_traits()
+        limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
+        system = {"AWSTraceHeader": trace} if trace else {}
+        id_, number = self._send_fifo([body], delay_s, attributes, group, deduplication_id, system)
+        return id_, _sequence_number(number)
 
     def send_batch(
         self, bodies: Sequence[str], *, delay_s: int | None = None, group: str = ""
@@ -116,7 +146,7 @@ class RedisQueue:
         for start in range(0, len(bodies), SENT_AT_ONCE_MAX):
             part = bodies[start : start + SENT_AT_ONCE_MAX]
             if self._is_fifo:
-                ids += self._send_fifo(part, delay_s, NO_ATTRIBUTES, group, "")
+                ids += self._send_fifo(part, delay_s, NO_ATTRIBUTES, group, "", {})[::2]
                 continue
             sent = [entries.encode(body, NO_ATTRIBUTES, system) for body in part]
             ids += self._send(sent, traits.delay_s if delay_s is None else delay_s)
@@ -138,17 +168,21 @@ class RedisQueue:
                 return [_message(*flat[i : i + width]) for i in range(0, len(flat), width)]
             self._sleep(left_s if next_visible_ms < 0 else min(left_s, next_visible_ms / 1000))
 
-    def delete(self, receipt_handles: Sequence[str]) -> None:
+    def delete(self, receipt_handles: Sequence[str]) -> list[str]:
         """Delete the messages whose newest handle is among `receipt_handles`."""
+        expired: list[str] = []
         for start in range(0, len(receipt_handles), DELETED_AT_ONCE_MAX):
             part = receipt_handles[start : start + DELETED_AT_ONCE_MAX]
-            self._run(self._kind.delete, self._delete_keys, *part)
+            answer = self._run(self._kind.delete, self._delete_keys, *part)
+            if self._is_fifo:
+                expired += answer
+        return expired
 
-    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> None:
+    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> bool:
         """Make the message visible in `after_s`, unless the handle is not its newest."""
         limits.check_release(after_s)
         names = keys(self.name, self._kind.release_keys)
-        self._run(self._kind.release, names, receipt_handle, after_s * 1000, reason)
+        return bool(self._run(self._kind.release, names, receipt_handle, after_s * 1000, reason))
 
     def depth(self) -> Depth:
         """Count the messages by state."""
@@ -203,14 +237,16 @@ class RedisQueue:
         attributes: Attributes,
         group: str,
         deduplication_id: str,
+        about: dict[str, str],
     ) -> list[str]:
+        """Send `bodies` and return id and number of each by turns."""
         flat: list[str] = []
         for body in bodies:
             id_ = deduplication_id
             if not id_ and self._traits.deduplicates_content:
                 id_ = hashlib.sha256(body.encode()).hexdigest()
             limits.check_fifo(group, id_, delay_s)
-            system = {"MessageGroupId": group, "MessageDeduplicationId": id_}
+            system = {"MessageGroupId": group, "MessageDeduplicationId": id_, **about}
             known = f"{group} {id_}" if self._traits.deduplicates_by_group else id_
             flat += [str(uuid.uuid4()), entries.encode(body, attributes, system), group, known]
         return self._run_send(self._traits.delay_s * 1000, REMEMBERED_MS, *flat)
@@ -252,5 +288,9 @@ def _message(
         sent_at_ms=int(sent_ms),
         first_received_at_ms=int(first_ms),
         attributes=attributes,
-        system=system | {"SequenceNumber": number.zfill(20)} if number else system,
+        system=system | {"SequenceNumber": _sequence_number(number)} if number else system,
     )
+
+
+def _sequence_number(number: str) -> str:
+    return number.zfill(20)

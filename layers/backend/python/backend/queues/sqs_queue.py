@@ -92,8 +92,9 @@ class SqsQueue:
             )
         return [_message(each) for each in answer.get("Messages", [])]
 
-    def delete(self, receipt_handles: Sequence[str]) -> None:
+    def delete(self, receipt_handles: Sequence[str]) -> list[str]:
         """Delete messages in calls of ten; raises QueueUnavailable if SQS failed to delete one."""
+        expired: list[str] = []
         for part in _batches(receipt_handles):
             with self._errors():
                 answer = self._client.delete_message_batch(
@@ -105,8 +106,10 @@ class SqsQueue:
             failed = [each for each in answer.get("Failed", []) if not each["SenderFault"]]
             if failed:
                 raise QueueUnavailable(f"Queue {self.name} deleted all but {len(failed)}; retry.")
+            expired += [part[int(each["Id"])] for each in answer.get("Failed", [])]
+        return expired
 
-    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> None:
+    def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> bool:
         """Make the message visible in `after_s`; SQS has no place for `reason`."""
         limits.check_release(after_s)
         with self._errors():
@@ -117,6 +120,8 @@ class SqsQueue:
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _STALE:
                     raise
+                return False
+        return True
 
     def depth(self) -> Depth:
         """Count the messages by state; the age of the oldest is a CloudWatch metric, hence NaN."""

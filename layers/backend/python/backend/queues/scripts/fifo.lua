@@ -9,7 +9,8 @@
 --          7 group_of    hash    id -> group
 --          8 sequence    string  number of the last message that was sent
 --          group:GROUP   zset    id -> sequence number, the messages of a group in their order
---          sent:ID       string  id of the message with that deduplication id, for five minutes
+--          sent:ID       string  id and number of the message with that deduplication id, for five
+--                                minutes
 --
 -- A group is locked while one of its messages is in flight: its time is then the latest of theirs.
 local visible_at, entries, progress, delayed, wake, groups, group_of, sequence = unpack(KEYS, 1, 8)

@@ -1,0 +1,67 @@
+"""What SQS does not do, in its words: the error an SDK raises."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+PREFIX = "AWS.SimpleQueueService."
+
+
+class Refused(Exception):
+    """An error as SQS answers it; `code` is what SDKs show."""
+
+    def __init__(self, code: str, message: str, *, kind: str = "", status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.kind = kind or code.removeprefix(PREFIX)  # what the JSON protocol calls it
+        self.status = status
+
+    def body(self) -> bytes:
+        return orjson.dumps({"__type": f"com.amazonaws.sqs#{self.kind}", "message": str(self)})
+
+    def header(self) -> str:
+        return f"x-amzn-query-error: {self.code};{self._fault()}\r\n"
+
+    def entry(self, id_: str) -> dict[str, Any]:
+        """The error as that of one entry of a batch."""
+        told = {"Code": self.code, "Message": str(self)}
+        return {"Id": id_, "SenderFault": self._fault() == "Sender", **told}
+
+    def _fault(self) -> str:
+        return "Sender" if self.status < 500 else "Receiver"
+
+
+@contextmanager
+def worded(backend_errors: Any) -> Iterator[None]:
+    """Raise what goes wrong with a queue or with what was asked as Refused."""
+    try:
+        yield
+    except backend_errors.QueueFull as error:
+        raise Refused("OverLimit", str(error), status=403) from error
+    except backend_errors.Unavailable as error:
+        raise Refused("ServiceUnavailable", str(error), status=503) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refused("MissingParameter", f"a parameter is missing or odd: {error}") from error
+    except ValueError as error:
+        raise Refused("InvalidParameterValue", str(error)) from error
+
+
+def no_such_queue() -> Refused:
+    sentence = "The specified queue does not exist."
+    return Refused(f"{PREFIX}NonExistentQueue", sentence, kind="QueueDoesNotExist")
+
+
+def invalid_handle(handle: str, reason: str) -> Refused:
+    sentence = f"Value {handle} for parameter ReceiptHandle is invalid. Reason: {reason}"
+    return Refused("InvalidParameterValue", sentence)
+
+
+def check_number(name: str, value: object, low: int, high: int) -> int:
+    """Return the whole number that a parameter is. Raises ValueError."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(
+            f"Value {value} for parameter {name} is invalid. Reason: Must be >= {low} and <= {high}"
+        )
+    return value

@@ -1,0 +1,119 @@
+"""What the SQS API refuses, in SQS's words."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.integration.sqs_api.places import STEPS, URL
+
+
+@pytest.mark.row("3.1", "3.2", "3.3", "3.6", "3.12", "3.15", "3.19", "3.22")
+@pytest.mark.parametrize(
+    ("action", "asked", "code"),
+    [
+        ("get_queue_url", {"QueueName": "other"}, "AWS.SimpleQueueService.NonExistentQueue"),
+        ("send_message", {"QueueUrl": URL, "MessageBody": "\x00"}, "InvalidParameterValue"),
+        ("receive_message", {"QueueUrl": URL, "WaitTimeSeconds": 21}, "InvalidParameterValue"),
+        ("receive_message", {"QueueUrl": URL, "MaxNumberOfMessages": 11}, "InvalidParameterValue"),
+        (
+            "send_message_batch",
+            {"QueueUrl": URL, "Entries": [{"Id": str(i), "MessageBody": "a"} for i in range(11)]},
+            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+        ),
+        (
+            "send_message_batch",
+            {"QueueUrl": URL, "Entries": [{"Id": "same", "MessageBody": "a"}] * 2},
+            "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        ),
+        (
+            "send_message_batch",
+            {"QueueUrl": URL, "Entries": [{"Id": i, "MessageBody": "a" * 600_000} for i in "ab"]},
+            "AWS.SimpleQueueService.BatchRequestTooLong",
+        ),
+        (
+            "send_message_batch",
+            {"QueueUrl": URL, "Entries": [{"Id": "a b", "MessageBody": "a"}]},
+            "AWS.SimpleQueueService.InvalidBatchEntryId",
+        ),
+        (
+            "delete_message_batch",
+            {"QueueUrl": URL, "Entries": []},
+            "AWS.SimpleQueueService.EmptyBatchRequest",
+        ),
+        (
+            "delete_message",
+            {"QueueUrl": f"{URL}s", "ReceiptHandle": "a:1"},
+            "AWS.SimpleQueueService.NonExistentQueue",
+        ),
+        ("receive_message", {"QueueUrl": URL, "MaxNumberOfMessages": 0}, "InvalidParameterValue"),
+        (
+            "receive_message",
+            {"QueueUrl": URL, "VisibilityTimeout": 43_201},
+            "InvalidParameterValue",
+        ),
+        ("delete_message", {"QueueUrl": URL, "ReceiptHandle": "a"}, "ReceiptHandleIsInvalid"),
+        (
+            "change_message_visibility",
+            {"QueueUrl": URL, "ReceiptHandle": "gone:1", "VisibilityTimeout": 0},
+            "InvalidParameterValue",
+        ),
+        ("send_message", {"QueueUrl": URL, "MessageBody": ""}, "InvalidParameterValue"),
+        (
+            "send_message",
+            {"QueueUrl": URL, "MessageBody": "a", "DelaySeconds": 901},
+            "InvalidParameterValue",
+        ),
+        (
+            "send_message",
+            {"QueueUrl": URL, "MessageBody": "a", "MessageDeduplicationId": "1"},
+            "InvalidParameterValue",
+        ),
+        ("send_message", {"QueueUrl": STEPS, "MessageBody": "a"}, "MissingParameter"),
+        (
+            "send_message",
+            {"QueueUrl": STEPS, "MessageBody": "a", "MessageGroupId": "g"},
+            "InvalidParameterValue",
+        ),
+        (
+            "send_message",
+            {
+                "QueueUrl": URL,
+                "MessageBody": "a",
+                "MessageSystemAttributes": {
+                    "SenderId": {"DataType": "String", "StringValue": "me"}
+                },
+            },
+            "InvalidParameterValue",
+        ),
+        ("tag_queue", {"QueueUrl": URL, "Tags": {}}, "InvalidAction"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_as_sqs_words_it(sqs, action, asked, code):
+    with pytest.raises(ClientError) as caught:
+        getattr(sqs, action)(**asked)
+
+    assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.row("3.6")
+def test_an_expired_handle_of_a_fifo_queue_is_refused_alone_and_in_a_batch(sqs):
+    for group in "ab":
+        sqs.send_message(
+            QueueUrl=STEPS, MessageBody=group, MessageGroupId=group, MessageDeduplicationId=group
+        )
+    (expired,) = sqs.receive_message(QueueUrl=STEPS, VisibilityTimeout=0)["Messages"]
+    held = sqs.receive_message(QueueUrl=STEPS, MaxNumberOfMessages=10)["Messages"]
+    with pytest.raises(ClientError, match=r"The receipt handle has expired\.") as caught:
+        sqs.delete_message(QueueUrl=STEPS, ReceiptHandle=expired["ReceiptHandle"])
+    answer = sqs.delete_message_batch(
+        QueueUrl=STEPS,
+        Entries=[
+            {"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]}
+            for i, message in enumerate([expired, *held])
+        ],
+    )
+
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterValue"
+    assert [each["Id"] for each in answer["Successful"]] == ["1", "2"]
+    assert [(each["Id"], each["Code"], each["SenderFault"]) for each in answer["Failed"]] == [
+        ("0", "InvalidParameterValue", True)
+    ]
