@@ -1,4 +1,4 @@
-"""The command `reconcile`: payments, ledger and the provider's record compared as a whole."""
+"""The command `reconcile`: payments, balances and the provider's record compared as a whole."""
 
 import argparse
 import json
@@ -38,12 +38,13 @@ def whole_report(options: argparse.Namespace, function: str) -> Any:
 
 
 def _show(report: dict[str, Any]) -> int:
-    found = report["mismatches"]
+    found = [f"{each['payment_id']}: {each['kind']}" for each in report["mismatches"]]
+    found += report["wrong_sums"]
     sys.stdout.write(
         f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
         f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
         f" {report['dead_letters']:,} dead letters, {len(found):,} differences\n"
     )
     for each in found[:SHOWN]:
-        sys.stdout.write(f"{each['payment_id']}: {each['kind']}\n")
+        sys.stdout.write(f"{each}\n")
     return 1 if found else 0

@@ -203,7 +203,7 @@ def relay(event: object) -> None:
 def reconciler(event: dict[str, Any]) -> Any:
     """Compare payments with the provider's record, and fold them into balances.
 
-    With `all` everything is compared, and nothing changed.
+    With `all` everything is compared, also balances with their payments, and nothing changed.
     """
     if event.get("all"):
         report = reconciliation.reconcile_all(payments=store, provider=provider, now_ms=now_ms())
@@ -219,7 +219,9 @@ def reconciler(event: dict[str, Any]) -> Any:
     metrics.count("PaymentDeadLetters", report.dead_letters)
     for each in report.mismatches:
         logger.error("mismatch", extra={"payment_id": each.payment_id, "kind": each.kind})
-    if not event.get("all"):
+    if event.get("all"):
+        report.wrong_sums = balances.differences(balances=balance_store, payments=store)
+    else:
         folded = balances.fold(balances=balance_store, payments=store, now_ms=now_ms())
         metrics.count("PaymentsFolded", folded)
     return msgspec.to_builtins(report)

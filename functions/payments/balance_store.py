@@ -34,6 +34,12 @@ def pointer(tenant: str) -> Pointer:
         return Pointer(tenant=tenant, up_to_ms=0)
 
 
+def pointers() -> list[Pointer]:
+    """Return the pointers of all tenants."""
+    with store_errors():
+        return [_pointer(each) for each in _pointers().find()]
+
+
 def least_behind(time_ms: int) -> Pointer | None:
     """Return the pointer that is nearest before `time_ms`."""
     with store_errors():

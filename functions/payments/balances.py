@@ -11,6 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from backend.clock import rfc3339
 from payments.schema import Payment
 
 Sums = Mapping[str, Mapping[str, int]]  # by currency, under the names that NOTHING has
@@ -50,6 +51,8 @@ class Balances(Protocol):
     """The store of sums; `payments.balance_store` says what each function guarantees."""
 
     def pointer(self, tenant: str) -> Pointer: ...
+
+    def pointers(self) -> list[Pointer]: ...
 
     def least_behind(self, time_ms: int) -> Pointer | None: ...
 
@@ -126,6 +129,41 @@ def fold(*, balances: Balances, payments: Payments, now_ms: int) -> int:
             break
         read += _fold_next(pointer, closed_ms, balances, payments)
     return read
+
+
+def differences(*, balances: Balances, payments: Payments) -> list[str]:
+    """Add up again all that is folded; returns where other sums are kept, a sentence each.
+
+    What is touched is left out, because reads do not take its sums. It is looked up last: who
+    changes payments touches them first, and for CHANGE_MS nobody folds what was touched.
+    """
+    found: list[str] = []
+    for pointer in balances.pointers():
+        tenant, start_ms = pointer.tenant, 0
+        while start_ms < pointer.up_to_ms:
+            added, end_ms = _next_span(pointer, start_ms, payments)
+            kept = balances.sums(tenant, since_ms=start_ms, before_ms=end_ms)
+            starts = range(start_ms, end_ms)
+            if _counted(kept) != _counted(added) and not any(
+                each.start_ms in starts for each in balances.touched(tenant)
+            ):
+                span = f"from {rfc3339(start_ms)} to {rfc3339(end_ms)}"
+                found.append(f"of {tenant}'s payments {span} other sums are kept")
+            start_ms = end_ms
+    return found
+
+
+def _next_span(pointer: Pointer, start_ms: int, payments: Payments) -> tuple[Sums, int]:
+    """Return the sums of a period, or none of the time without payments before it; and its end."""
+    made_ms = payments.first_made(pointer.tenant, since_ms=start_ms)
+    next_ms = pointer.up_to_ms if made_ms is None else min(_start(made_ms), pointer.up_to_ms)
+    if next_ms > start_ms:
+        return {}, next_ms
+    return _added_up(pointer.tenant, start_ms, payments), start_ms + PERIOD_MS
+
+
+def _counted(sums: Sums) -> Sums:
+    return {currency: each for currency, each in sums.items() if each["payments"]}
 
 
 def _fold_next(pointer: Pointer, closed_ms: int, balances: Balances, payments: Payments) -> int:

@@ -52,6 +52,7 @@ class Report(Struct, kw_only=True):
     stuck: int = 0  # asked for STUCK_MS ago and not settled; no more are counted than DOCUMENTS
     dead_letters: int = 0
     mismatches: list[Mismatch] = []
+    wrong_sums: list[str] = []  # of balances; only a whole run adds them up again
 
     def compare(
         self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]

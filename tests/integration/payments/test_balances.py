@@ -211,6 +211,29 @@ def test_a_worker_that_dies_around_a_touch_leaves_balances_right(
     assert balances() == {"EUR": (1000, 400, 0, 0)}
 
 
+def test_a_whole_run_finds_sums_that_are_not_those_of_their_payments(
+    settled, balances, fold, ask, reconciler, database, tenant
+):
+    def wrong():
+        return [each for each in reconciler.invoke({"all": True})["wrong_sums"] if tenant in each]
+
+    (old, _) = settled("a", "b", made_ago_ms=3 * HOUR_MS)
+    (touched,) = settled("c")
+    settled("young", made_ago_ms=0)
+    balances()
+    fold()
+    ask("POST", REFUNDS, "r", touched, {"amount": 400})
+    right = wrong()
+    database["payments"].update_one({"_id": old}, {"$set": {"amount_captured": 7}})
+    of_two = wrong()
+    made_ms = database["payments"].find_one({"_id": old})["created_ms"]
+    database["payments"].delete_many({"tenant": tenant, "created_ms": {"$lte": made_ms + 60_000}})
+    of_none = wrong()
+
+    assert right == []
+    assert [len(of_two), len(of_none)] == [1, 1]
+
+
 @pytest.mark.parametrize("dropped", [("balances",), ("balances", "balance_periods")])
 def test_what_is_deleted_is_made_anew(settled, balances, fold, database, tenant, dropped):
     settled("a", "b")
