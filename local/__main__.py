@@ -197,7 +197,7 @@ COMMANDS = (
     Command(
         "reconcile",
         reconcile.run,
-        "compare all payments with the provider's record and with balances; exits 1 when they differ",
+        "compare payments with the provider's record and balances; exits 1 when they differ",
         ("python -m local reconcile",),
     ),
     Command(
