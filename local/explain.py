@@ -132,14 +132,14 @@ def _mappings(template: Template) -> list[Row]:
 
 
 def _schedules(template: Template) -> list[Row]:
-    return [
-        {
-            "function": schedule.function,
-            "on AWS": f"every {schedule.every_s} s",
-            "here": f"every {template.functions[schedule.function].every_s or schedule.every_s} s",
-        }
-        for schedule in template.schedules
-    ]
+    rows: list[Row] = []
+    for schedule in template.schedules:
+        every_s = template.functions[schedule.function].every_s
+        cron = schedule.cron
+        on_aws = f"{cron.text} {cron.zone}" if cron else f"every {schedule.every_s} s"
+        here = f"every {every_s} s" if every_s else on_aws
+        rows.append({"function": schedule.function, "on AWS": on_aws, "here": here})
+    return rows
 
 
 def _limits(template: Template) -> list[Row]:

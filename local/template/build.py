@@ -125,7 +125,8 @@ class _Builder:
         elif kind == "SQS":
             self._mapping(properties, "Queue", function)
         elif kind in ("Schedule", "ScheduleV2"):
-            self._schedules.append(read_schedule(properties, function, kind))
+            if schedule := read_schedule(properties, function, kind, name):
+                self._schedules.append(schedule)
         else:
             given = f"`python -m local invoke {function} --event FILE` gives the function one"
             events.refuse(name, f"events of type {kind} are not emulated; remove it, {given}")
@@ -145,7 +146,10 @@ class _Builder:
             arn, block, source, function
         )
         is_fifo = self._resources.resolver.name_of(queue).endswith(".fifo")
-        self._mappings.append(read_mapping(block, queue=queue, is_fifo=is_fifo, function=function))
+        is_on = block.flag("Enabled", True)
+        mapping = read_mapping(block, queue=queue, is_fifo=is_fifo, function=function)
+        if is_on:
+            self._mappings.append(mapping)
 
     def _stand_in(self, arn: str, block: Properties, source: str, function: str) -> str:
         """Add a queue that the template only names by its ARN: another stack has it on AWS."""

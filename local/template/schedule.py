@@ -1,35 +1,78 @@
-"""Events of type Schedule and ScheduleV2: at which rate a function is invoked, and with what."""
+"""Events of type Schedule and ScheduleV2: when a function is invoked, and with what."""
 
 import json
 import re
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from local.template.cron import Cron, read_cron
+from local.template.intrinsics import ACCOUNT_ID, REGION
 from local.template.model import Schedule
 from local.template.reader import Properties
 
 _RATE = re.compile(r"rate\(([1-9][0-9]{0,4}) (minute|hour|day)s?\)")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+_RULE = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/"
+_SCHEDULE = f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/default/"
 
 WITHOUT_EFFECT = {
     "Description": "text for people",
-    "Name": "text for people",
+    "FlexibleTimeWindow": "a run comes at the beginning of its window",
+    "GroupName": "text for people",
+    "KmsKeyArn": "nothing is encrypted at rest here",
+    "OmitName": "text for people",
+    "PermissionsBoundary": "nothing on one machine is asked for permission",
     "RetryPolicy": "a run that fails is followed by the next",
     "RoleArn": "nothing on one machine is asked for permission",
 }
 
 
-def read_schedule(block: Properties, function: str, kind: str) -> Schedule:
-    """Return the schedule of an event; cron expressions are refused by name."""
-    name = "Schedule" if kind == "Schedule" else "ScheduleExpression"
+def read_schedule(block: Properties, function: str, kind: str, event: str) -> Schedule | None:
+    """Return the schedule of an event, none of one that is switched off."""
+    is_rule = kind == "Schedule"
+    name = block.text("Name", function + event)
+    when = _when(block, "Schedule" if is_rule else "ScheduleExpression")
+    is_on = block.flag("Enabled", True) and block.text("State", "ENABLED") == "ENABLED"
+    schedule = Schedule(
+        function=function,
+        every_s=None if isinstance(when, Cron) else when,
+        cron=when if isinstance(when, Cron) else None,
+        event=_input(block),
+        arn=f"{_RULE if is_rule else _SCHEDULE}{name}",
+    )
+    block.finish(WITHOUT_EFFECT)
+    return schedule if is_on else None
+
+
+def _when(block: Properties, name: str) -> int | Cron:
+    """The seconds between two runs, or the expression that says when they are."""
     expression = block.text(name)
-    rate = _RATE.fullmatch(expression)
-    if rate is None:
-        raise block.not_emulated(name, f"{expression!r} is not emulated; use rate(N minutes)")
-    if block.take("Enabled", True) is not True or block.text("State", "ENABLED") != "ENABLED":
-        block.refuse("State", "a schedule that is switched off is not emulated; remove it")
-    text = block.text("Input", "{}")
+    zone = _zone(block)
+    if rate := _RATE.fullmatch(expression):
+        return int(rate[1]) * _SECONDS[rate[2]]
+    if cron := read_cron(expression, zone):
+        return cron
+    if expression.startswith("cron("):
+        raise block.error(name, f"{expression!r} is no cron expression of EventBridge; correct it")
+    raise block.not_emulated(name, f"{expression!r} is not emulated; use rate(...) or cron(...)")
+
+
+def _zone(block: Properties) -> tzinfo:
+    name = block.text("ScheduleExpressionTimezone", "UTC")
+    if name == "UTC":
+        return UTC  # also where no time zones are installed
     try:
-        event = json.loads(text)
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        sentence = f"{name!r} is no time zone here; write it as Europe/Vienna"
+        raise block.error("ScheduleExpressionTimezone", sentence) from error
+
+
+def _input(block: Properties) -> object:
+    if "Input" not in block:
+        return None
+    text = block.text("Input")
+    try:
+        return json.loads(text)
     except ValueError as error:
         raise block.error("Input", f"{text!r} is no JSON; correct it") from error
-    block.finish(WITHOUT_EFFECT)
-    return Schedule(function=function, every_s=int(rate[1]) * _SECONDS[rate[2]], event=event)

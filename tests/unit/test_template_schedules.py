@@ -1,8 +1,11 @@
-"""Schedules of a template."""
+"""Schedules of a template: rates, cron expressions, and what a run is given."""
+
+from datetime import UTC, datetime
 
 import pytest
 
-from local.template import Schedule, TemplateError
+from local.template import TemplateError
+from local.template.cron import read_cron
 from tests.unit.template_texts import property_of_function
 
 
@@ -18,22 +21,82 @@ from tests.unit.template_texts import property_of_function
 def test_a_schedule_is_read_with_its_rate_and_event(read, kind, name, expression, every_s):
     template = read(_scheduled(kind, f"{{{name}: {expression}, Input: '{{\"all\": true}}'}}"))
 
-    assert template.schedules == (Schedule(function="Pages", every_s=every_s, event={"all": True}),)
+    (schedule,) = template.schedules
+    assert (schedule.function, schedule.every_s, schedule.cron) == ("Pages", every_s, None)
+    assert schedule.event == {"all": True}
+
+
+def test_a_cron_expression_is_kept_in_its_time_zone(read):
+    where = "ScheduleExpression: 'cron(0 9 * * ? *)', ScheduleExpressionTimezone: Europe/Vienna"
+    (schedule,) = read(_scheduled("ScheduleV2", f"{{{where}}}")).schedules
+
+    assert schedule.cron.after(datetime(2026, 7, 1, 7, 0, tzinfo=UTC)) == datetime(
+        2026, 7, 2, 7, 0, tzinfo=UTC
+    )
+    assert schedule.arn.endswith(":schedule/default/PagesOften")
+
+
+@pytest.mark.parametrize(
+    ("fields", "due"),
+    [
+        ("0 10 * * ? *", ["11-24 10:00", "11-25 10:00"]),
+        ("15 12 * * ? *", ["11-23 12:15", "11-24 12:15"]),
+        ("0 18 ? * MON-FRI *", ["11-23 18:00", "11-24 18:00"]),
+        ("0 18 ? * SUN,3 *", ["11-24 18:00", "11-29 18:00"]),
+        ("0 8 1 * ? *", ["12-01 08:00", "01-01 08:00"]),
+        ("0/15 * * * ? *", ["11-23 12:15", "11-23 12:30"]),
+        ("5-20/15 8-17 ? * 2-6 *", ["11-23 12:05", "11-23 12:20"]),
+        ("0 9 ? * 2#1 *", ["12-07 09:00", "01-04 09:00"]),
+        ("0 0 ? * 6L *", ["11-27 00:00", "12-25 00:00"]),
+        ("0 0 ? * L *", ["11-28 00:00", "12-05 00:00"]),
+        ("0 0 L * ? *", ["11-30 00:00", "12-31 00:00"]),
+        ("0 0 L-2 * ? *", ["11-28 00:00", "12-29 00:00"]),
+        ("0 0 LW FEB ? *", ["02-26 00:00", "02-29 00:00"]),
+        ("0 0 1W * ? *", ["12-01 00:00", "01-01 00:00"]),
+        ("0 0 15W 8 ? *", ["08-16 00:00", "08-15 00:00"]),
+        ("0 0 29 2 ? *", ["02-29 00:00"]),
+        ("0 0 1 1 ? 2027", ["01-01 00:00", None]),
+    ],
+)
+def test_a_cron_expression_is_due_when_eventbridge_says(fields, due):
+    cron = read_cron(f"cron({fields})", UTC)
+    assert cron is not None
+
+    found: list[str | None] = []
+    now: datetime | None = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    while now and len(found) < len(due):
+        now = cron.after(now)
+        found.append(now and f"{now:%m-%d %H:%M}")
+    assert found == due
+
+
+@pytest.mark.parametrize("fields", ["* * * * * *", "0 12 * * ?", "60 * * * ? *", "0 0 ? * 8 *"])
+def test_what_is_no_cron_expression_of_eventbridge_is_refused(read, fields):
+    with pytest.raises(TemplateError, match="is no cron expression of EventBridge"):
+        read(_scheduled("Schedule", f"{{Schedule: 'cron({fields})'}}"))
 
 
 @pytest.mark.parametrize(
     ("properties", "sentence"),
     [
-        ("{Schedule: 'cron(0 12 * * ? *)'}", "is not emulated; use rate"),
+        ("{Schedule: 'at(2026-11-20T13:00:00)'}", "is not emulated; use rate"),
         ("{Schedule: rate(0 minutes)}", "is not emulated; use rate"),
-        ("{Schedule: rate(1 minute), Enabled: false}", "switched off"),
         ("{Schedule: rate(1 minute), Input: nonsense}", "is no JSON"),
         ("{Schedule: rate(1 minute), DeadLetterConfig: {}}", "DeadLetterConfig"),
+        ("{Schedule: rate(1 minute), ScheduleExpressionTimezone: Mars}", "is no time zone"),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(read, properties, sentence):
     with pytest.raises(TemplateError, match=sentence):
         read(_scheduled("Schedule", properties))
+
+
+@pytest.mark.parametrize("off", ["Enabled: false", "State: DISABLED"])
+def test_a_schedule_that_is_switched_off_does_not_run(read, off):
+    template = read(_scheduled("Schedule", f"{{Schedule: rate(1 minute), {off}}}"))
+
+    assert template.schedules == ()
+    assert template.warnings == ()
 
 
 def test_a_function_may_run_more_often_here_than_aws_can(read):

@@ -1,0 +1,135 @@
+"""Cron expressions as EventBridge has them: six fields, with `?`, `L`, `W` and `#`.
+
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based
+"""
+
+import calendar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+DAYS_AHEAD_MAX = 8 * 366  # 29 February comes at least every eight years
+_EXPRESSION = re.compile(r"cron\(\s*(\S+(?:\s+\S+){5})\s*\)")
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_OF_MONTH = re.compile(r"L(?:-(\d\d?))?|(\d\d?|L)W")
+_OF_WEEK = re.compile(r"([1-7])(?:L|#([1-5]))|L")
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """When a schedule is due, in the time of `zone`. A field of None is `?`."""
+
+    text: str
+    zone: tzinfo
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...] | str | None  # of the month; a text has L or W
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...] | str | None  # Sunday is 1; a text has L or #
+    years: tuple[int, ...]
+
+    def after(self, now: datetime) -> datetime | None:
+        """The next time after `now`, none within eight years."""
+        first = now.astimezone(self.zone).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        for day in self._dates(first.date()):
+            for hour in self.hours:
+                for minute in self.minutes:
+                    due = datetime(day.year, day.month, day.day, hour, minute, tzinfo=self.zone)
+                    if due >= first:
+                        return due
+        return None
+
+    def _dates(self, first: date) -> Iterator[date]:
+        for days in range(DAYS_AHEAD_MAX):
+            day = first + timedelta(days=days)
+            if day.year in self.years and day.month in self.months and self._is_due(day):
+                yield day
+
+    def _is_due(self, day: date) -> bool:
+        last = calendar.monthrange(day.year, day.month)[1]
+        if self.weekdays is None:
+            return _is_day_of_month(day, last, self.days or ())
+        return _is_weekday(day, last, self.weekdays)
+
+
+def _is_day_of_month(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
+    if isinstance(wanted, tuple):
+        return day.day in wanted
+    found = _OF_MONTH.fullmatch(wanted)
+    assert found is not None
+    if wanted.endswith("W"):
+        target = last if found[2] == "L" else int(found[2])
+        return target <= last and day == _nearest_working_day(day.replace(day=target), last)
+    return day.day == last - int(found[1] or 0)
+
+
+def _nearest_working_day(target: date, last: int) -> date:
+    """The day from Monday to Friday that is nearest, without leaving the month."""
+    if target.weekday() == calendar.SATURDAY:
+        return target + timedelta(days=-1 if target.day > 1 else 2)
+    if target.weekday() == calendar.SUNDAY:
+        return target + timedelta(days=1 if target.day < last else -2)
+    return target
+
+
+def _is_weekday(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
+    weekday = day.isoweekday() % 7 + 1
+    if isinstance(wanted, tuple):
+        return weekday in wanted
+    found = _OF_WEEK.fullmatch(wanted)
+    assert found is not None
+    if found[1] is None:
+        return weekday == 7  # L alone
+    is_nth = (day.day - 1) // 7 + 1 == int(found[2]) if found[2] else day.day + 7 > last
+    return weekday == int(found[1]) and is_nth
+
+
+def read_cron(expression: str, zone: tzinfo) -> Cron | None:
+    """The expression, or None where EventBridge would not take it."""
+    match = _EXPRESSION.fullmatch(expression.strip())
+    if match is None:
+        return None
+    minutes, hours, days, months, weekdays, years = match[1].upper().split()
+    if (days == "?") == (weekdays == "?"):
+        return None
+    try:
+        return Cron(
+            text=expression,
+            zone=zone,
+            minutes=_numbers(minutes, 0, 59),
+            hours=_numbers(hours, 0, 23),
+            days=None if days == "?" else _of(_OF_MONTH, days, 1, 31),
+            months=_numbers(_numbered(months, _MONTHS), 1, 12),
+            weekdays=None
+            if weekdays == "?"
+            else _of(_OF_WEEK, _numbered(weekdays, _WEEKDAYS), 1, 7),
+            years=_numbers(years, 1970, 2199),
+        )
+    except ValueError:
+        return None
+
+
+def _of(special: re.Pattern[str], text: str, lowest: int, highest: int) -> tuple[int, ...] | str:
+    return text if special.fullmatch(text) else _numbers(text, lowest, highest)
+
+
+def _numbered(text: str, names: tuple[str, ...]) -> str:
+    for number, name in enumerate(names, 1):
+        text = text.replace(name, str(number))
+    return text
+
+
+def _numbers(text: str, lowest: int, highest: int) -> tuple[int, ...]:
+    """A list of numbers, ranges and steps. Raises ValueError."""
+    found: set[int] = set()
+    for part in text.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        low = lowest if first == "*" else int(first)
+        high = int(last) if last else highest if step or first == "*" else low
+        if not lowest <= low <= high <= highest:
+            raise ValueError(part)
+        found.update(range(low, high + 1, int(step or 1)))
+    return tuple(sorted(found))
