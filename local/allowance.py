@@ -5,7 +5,7 @@ The kernel keeps the limits it knows; the others a host looks at from outside.
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ OPEN_FILES_MAX = 1024  # Lambda's limit on file descriptors
 FILE_MAX_BYTES = 512 * MB
 TASKS_MAX = 1024  # Lambda's limit on processes and threads
 STORED_FILES_MAX = 2_000  # of more, the others are not counted: these take 4 ms
+LAST_AUTOGROUP = "19"  # the niceness of a session that comes after all others
 FIRST_OUT_OF_MEMORY = "1000"  # proc(5): the kernel's first choice where the machine has none left
 
 
@@ -28,19 +29,42 @@ def limit() -> None:
         Path("/proc/self/oom_score_adj").write_text(FIRST_OUT_OF_MEMORY)
 
 
-def excess(pid: int, memory_mb: int) -> str:
-    """Return what the environment `pid` has too much of, with all it has started, or nothing."""
-    family = []
-    tasks = 0
-    for member, threads in _family(pid):
-        family.append(member)
-        tasks += threads
-        if tasks > TASKS_MAX:
-            return f"has over {TASKS_MAX} processes and threads"
-    used = _private_bytes(pid) if len(family) == 1 else sum(map(_proportional_bytes, family))
+def family(pid: int) -> list[int]:
+    """Return the environment `pid` and the processes that it has started, each by its threads.
+
+    Beyond TASKS_MAX there may be more.
+    """
+    found: list[int] = []
+    waiting = [pid]
+    while waiting and len(found) <= TASKS_MAX:
+        member = waiting.pop()
+        for task in _tasks(member):
+            found.append(member)
+            waiting += _children_of_task(member, task)
+    return found
+
+
+def excess(threads: Sequence[int], memory_mb: int) -> str:
+    """Return what a family has too much of for its function, or nothing."""
+    if len(threads) > TASKS_MAX:
+        return f"has over {TASKS_MAX} processes and threads"
+    members = set(threads)
+    used = sum(map(_private_bytes if len(members) == 1 else _proportional_bytes, members))
     if used > memory_mb * MB:
         return f"is out of memory: {used // MB} MB of {memory_mb}"
     return ""
+
+
+def step_back(pids: Iterable[int]) -> None:
+    """Let those of the processes that compute do so when nobody else does.
+
+    For what an environment has started, between two events: on Lambda it would stand still.
+    """
+    for pid in pids:
+        for task in _tasks(pid):
+            with suppress(OSError):  # it has just ended
+                if _computes(f"/proc/{pid}/task/{task}"):
+                    _be_last(int(task))
 
 
 def stored_bytes(directory: Path) -> int:
@@ -61,17 +85,6 @@ def children(pid: int) -> list[int]:
     return [child for each in _tasks(pid) for child in _children_of_task(pid, each)]
 
 
-def _family(pid: int) -> Iterator[tuple[int, int]]:
-    """A process and all below it, each with the number of its threads."""
-    waiting = [pid]
-    while waiting:
-        member = waiting.pop()
-        tasks = _tasks(member)
-        yield member, len(tasks)
-        for each in tasks:
-            waiting += _children_of_task(member, each)
-
-
 def _tasks(pid: int) -> list[str]:
     try:
         return os.listdir(f"/proc/{pid}/task")
@@ -84,6 +97,19 @@ def _children_of_task(pid: int, task: str) -> list[int]:
         return [int(each) for each in Path(f"/proc/{pid}/task/{task}/children").read_text().split()]
     except OSError:  # it has just ended, or the kernel is built without
         return []
+
+
+def _computes(task: str) -> bool:
+    """Whether a thread runs, or would if there were a processor for it."""
+    return Path(task, "stat").read_text().rpartition(") ")[2].startswith("R")
+
+
+def _be_last(task: int) -> None:
+    if os.getsid(task) != os.getsid(0):
+        # Where the kernel groups by session, sched(7), priorities count within the group only.
+        with suppress(FileNotFoundError):
+            Path(f"/proc/{task}/autogroup").write_text(LAST_AUTOGROUP)
+    os.sched_setscheduler(task, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _private_bytes(pid: int) -> int:

@@ -251,10 +251,15 @@ class Host:
     def _kill_overgrown(self) -> None:
         """End what uses more than its function has, with all that it has started."""
         for slot in self.slots:
-            excess = allowance.excess(slot.pid, self.function.memory_mb) if slot.pid else ""
+            if not slot.pid:
+                continue
+            family = allowance.family(slot.pid)
+            excess = allowance.excess(family, self.function.memory_mb)
             if excess:
                 log(f"{self.function.logical_id}: environment {slot.pid} {excess}")
                 os.kill(slot.pid, signal.SIGKILL)
+            elif not (slot.deadline_s.value or self.function.runtime_client):
+                allowance.step_back({*family} - {slot.pid})
 
     def _drain(self) -> None:
         """Let each environment finish its event; the function's time-out bounds the wait.

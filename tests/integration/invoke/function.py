@@ -113,8 +113,8 @@ def daemon(event, context):
     if not os.fork():
         os.setsid()
         pid = os.fork()
-        if not pid:
-            time.sleep(60)
+        while not pid:
+            pass
         os.write(write, str(pid).encode())
         os._exit(0)
     return int(os.read(read, 10))

@@ -1,5 +1,6 @@
 """What a function does to itself harms no other: it is answered, and answered in time."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -91,9 +92,11 @@ def test_what_a_handler_has_started_ends_with_its_environment(client: Any, tmp_p
     wait_until(lambda: not psutil.pid_exists(int(file.read_text())))
 
 
-def test_a_process_that_has_left_its_group_and_parent_ends_with_its_environment(client: Any):
+def test_a_process_that_has_left_its_parent_comes_last_and_ends_with_its_environment(client: Any):
     pid = end_of(client, "Do", do="daemon")
-    assert psutil.pid_exists(pid)
+    autogroup = Path(f"/proc/{pid}/autogroup")
+    wait_until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
+    assert not autogroup.exists() or autogroup.read_text().endswith(" nice 19\n")
 
     end_of(client, "Do", do="leave")
 
