@@ -15,6 +15,7 @@ from backend.queues import Message, Queue
 from backend.queues.redis_queue import RedisQueue, Traits
 from backend.queues.sqs_queue import SqsQueue
 from backend.settings import settings
+from tests.contract.queue_redis.orders import pass_time
 
 VISIBILITY_TIMEOUT_S = 30
 RECEIVES_MAX = 2
@@ -67,16 +68,7 @@ class OnValkey:
 
     def pass_time(self, seconds: int) -> None:
         with redis.Redis.from_url(self._url, decode_responses=True) as server:
-            base = f"queue:{self.queue.name}:"
-            for name in ("visible_at", "delayed", "groups"):
-                for member in server.zrange(base + name, 0, -1):
-                    server.zincrby(base + name, -seconds * 1000, member)
-            for id_, state in server.hgetall(f"{base}progress").items():
-                count, sent, rest = state.split("|", 2)
-                earlier = f"{count}|{int(sent) - seconds * 1000}|{rest}"
-                server.hset(f"{base}progress", id_, earlier)
-            for key in server.keys(f"{base}sent:*"):
-                server.pexpire(key, max(0, server.pttl(key) - seconds * 1000))
+            pass_time(server, self.queue.name, seconds)
 
 
 class OnLocalSqs(OnValkey):

@@ -30,6 +30,7 @@ SENT_AT_ONCE_MAX = (
 DELETED_AT_ONCE_MAX = 500  # as SENT_AT_ONCE_MAX
 LOOK_AGAIN_S = 5.0  # longest sleep: what a killed receiver held comes back without anybody's wake
 WAIT_ANSWER_S = LOOK_AGAIN_S + 1.0  # a waiting call is answered when its time is over, not before
+BURYING_S = 0.5  # how much longer a receive may take for messages that it finds dead
 OVER_LIMIT = -2  # what receive.lua answers with too many in flight
 REMEMBERED_MS = 300_000  # SQS's five minutes of deduplication
 PURGED_AGAIN_MS = 60_000  # SQS's pause between two purges
@@ -164,7 +165,9 @@ class RedisQueue:
             left_s = give_up_at - time.monotonic()
             if next_visible_ms == OVER_LIMIT and not wait_s:
                 raise QueueFull(f"Queue {self.name} has too many messages in flight; delete some.")
-            if flat or left_s <= 0:
+            # Something is visible yet nothing was taken: what was looked at had to be buried.
+            only_buried = next_visible_ms == 0
+            if flat or left_s <= (-BURYING_S if only_buried else 0):
                 return [_message(*flat[i : i + width]) for i in range(0, len(flat), width)]
             self._sleep(left_s if next_visible_ms < 0 else min(left_s, next_visible_ms / 1000))
 

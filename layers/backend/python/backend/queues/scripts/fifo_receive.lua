@@ -5,8 +5,9 @@
 -- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
 --          4 retention, ms            5 this queue's ARN
 --          6 without effect           7 most messages in flight
--- Returns  { ms until the next group may be received from, -1 if there is none, then for each message
---            taken: id, entry, receive count, sent ms, first received ms, sequence number }
+-- Returns  { ms until the next group may be received from, -1 if there is none or too many messages
+--            are in flight, then for each message taken: id, entry, receive count, sent ms,
+--            first received ms, sequence number }
 --
 -- One script, because the group is found free and locked. allow-oom, as in receive.lua.
 local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -72,11 +73,12 @@ end
 local hidden = redis.call('ZCOUNT', visible_at, '(' .. now, '+inf')
 local waiting = redis.call('ZCOUNT', delayed, '(' .. now, '+inf')
 most = math.min(most, in_flight_max - (hidden - waiting))
-if most > 0 then
-  for _, group in ipairs(redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
-    if count_taken < most then
-      take_from(group)
-    end
+if most <= 0 then -- whoever deletes one wakes a receiver
+  return taken
+end
+for _, group in ipairs(redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
+  if count_taken < most then
+    take_from(group)
   end
 end
 

@@ -1,0 +1,206 @@
+"""Random histories of a FIFO queue on Redis against a model of SQS, redrive and purge among them.
+
+Time moves by minutes. A history takes far less, so the time it really takes changes nothing.
+"""
+
+from dataclasses import dataclass
+from itertools import count
+from typing import ClassVar
+
+import pytest
+import redis
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from backend.queues import Message
+from backend.queues.moves import Moves
+from backend.queues.redis_queue import RedisQueue
+from tests.contract.queue_redis.orders import pass_time
+
+NAME, DEAD = "orders.fifo", "orders-dlq.fifo"
+VISIBILITY_MINUTES = 2
+DEDUPLICATION_MINUTES = 5
+RECEIVES_MAX = 2
+LIVE_MAX = 12  # more than a batch, and few enough that each has a long history
+GROUPS = "abc"
+ANY = st.integers(0, 99)  # chooses among what there is
+
+
+@dataclass
+class Sent:
+    """What the model knows of a message; times in minutes of the model."""
+
+    body: str  # no two have the same
+    group: str
+    visible_at: int
+    id: str = ""  # unknown after a redrive until it is received
+    count: int = 0
+    handle: str = ""  # the newest
+
+    def is_in_flight(self, now: int) -> bool:
+        return self.count > 0 and self.visible_at > now
+
+
+class FifoHistory(RuleBasedStateMachine):
+    url: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server = redis.Redis.from_url(self.url, decode_responses=True)
+        self.server.flushall()
+        self.queue = RedisQueue(
+            NAME,
+            visibility_timeout_s=VISIBILITY_MINUTES * 60,
+            max_receive_count=RECEIVES_MAX,
+            dead_letter=DEAD,
+            redis_url=self.url,
+        )
+        self.dead_letters = RedisQueue(DEAD, redis_url=self.url)
+        self.now = 0
+        self.live: list[Sent] = []  # in the order of the queue
+        self.dead: list[Sent] = []
+        self.bodies = (str(number) for number in count())
+        self.remembered: dict[str, tuple[str, str, int]] = {}  # id, number and when it was sent
+        self.used_up: list[str] = []  # handles that a newer one or an end has made void
+
+    def teardown(self) -> None:
+        self.server.close()
+
+    @rule(
+        group=st.sampled_from(GROUPS), deduplication_id=st.integers(0, 9), times=st.integers(1, 3)
+    )
+    def send(self, group: str, deduplication_id: int, times: int) -> None:
+        """Send under a few ids again and again, so that many were sent before."""
+        for name in map(str, range(deduplication_id, deduplication_id + times)):
+            if len(self.live) < LIVE_MAX:
+                self._send(group, name)
+
+    def _send(self, group: str, name: str) -> None:
+        body = next(self.bodies)
+        id_, number = self.queue.send_in_order(body, group=group, deduplication_id=name)
+        *earlier, sent_at = self.remembered.get(name, ("", "", -DEDUPLICATION_MINUTES))
+        if self.now - sent_at < DEDUPLICATION_MINUTES:
+            assert [id_, number] == earlier
+            return
+        assert all(number > other for _, other, _ in self.remembered.values())
+        self.remembered[name] = id_, number, self.now
+        self.live.append(Sent(body, group, self.now, id_))
+
+    @rule(most=st.integers(1, 10))
+    def receive(self, most: int) -> None:
+        locked = {sent.group for sent in self.live if sent.is_in_flight(self.now)}
+        received = self.queue.receive(most)
+        self._follow_the_dead(locked)
+        free = [sent for sent in self.live if sent.group not in locked]
+        assert (not received) == all(sent.count == RECEIVES_MAX for sent in free)
+        assert len(received) <= most
+        for group in GROUPS:
+            taken = [message.body for message in received if self._sent(message).group == group]
+            first = [sent.body for sent in free if sent.group == group][: len(taken)]
+            assert taken == first, "not the first of a group, in their order"
+        for message in received:
+            self._hold(self._sent(message), message)
+
+    def _hold(self, sent: Sent, message: Message) -> None:
+        assert message.receive_count == sent.count + 1 <= RECEIVES_MAX
+        assert sent.id in ("", message.message_id)
+        self._use_up(sent)
+        sent.id, sent.handle = message.message_id, message.receipt_handle
+        sent.count += 1
+        sent.visible_at = self.now + VISIBILITY_MINUTES
+
+    @rule(choice=ANY)
+    def delete(self, choice: int) -> None:
+        if held := [sent for sent in self.live if sent.handle]:
+            sent = held[choice % len(held)]
+            expired = self.queue.delete([sent.handle])
+            assert expired == ([] if sent.visible_at > self.now else [sent.handle])
+            if not expired:
+                self.live.remove(sent)
+                self._use_up(sent)
+
+    @rule(choice=ANY, after=st.integers(0, 3))
+    def release(self, choice: int, after: int) -> None:
+        if held := [sent for sent in self.live if sent.handle]:
+            sent = held[choice % len(held)]
+            released = self.queue.release(sent.handle, after_s=after * 60)
+            assert released is (sent.visible_at > self.now)
+            if released:
+                sent.visible_at = self.now + after
+
+    @rule(choice=ANY)
+    def use_a_void_handle(self, choice: int) -> None:
+        if self.used_up:
+            handle = self.used_up[choice % len(self.used_up)]
+            self.queue.delete([handle])
+            assert not self.queue.release(handle, after_s=0)
+
+    @rule(minutes=st.integers(1, 3))
+    def pass_time(self, minutes: int) -> None:
+        self.now += minutes
+        pass_time(self.server, NAME, minutes * 60)
+
+    @rule()
+    def redrive(self) -> None:
+        task = Moves(DEAD, [NAME], redis_url=self.url).run()
+        assert (task.status, task.moved) == ("COMPLETED", len(self.dead))
+        self.live += [Sent(dead.body, dead.group, self.now) for dead in self.dead]
+        self.dead.clear()
+
+    @rule()
+    def purge(self) -> None:
+        self.server.delete(f"queue:{NAME}:purged")  # as if a minute had passed
+        assert self.queue.purge()
+        for sent in self.live:
+            self._use_up(sent)
+        self.live.clear()
+
+    @invariant()
+    def no_message_is_lost_or_made(self) -> None:
+        depth = self.queue.depth()
+        in_flight = sum(sent.is_in_flight(self.now) for sent in self.live)
+        assert (depth.visible, depth.in_flight) == (len(self.live) - in_flight, in_flight)
+        assert self.dead_letters.depth().visible == len(self.dead)
+
+    def _sent(self, message: Message) -> Sent:
+        (sent,) = (sent for sent in self.live if sent.body == message.body)
+        return sent
+
+    def _use_up(self, sent: Sent) -> None:
+        if sent.handle:
+            self.used_up.append(sent.handle)
+
+    def _follow_the_dead(self, locked: set[str]) -> None:
+        """Bury what the server has buried, which is nothing that could have been received."""
+        ids = set(self.server.hkeys(f"queue:{DEAD}:progress")) - {sent.id for sent in self.dead}
+        buried = [sent for sent in self.live if sent.id in ids]
+        assert len(buried) == len(ids)
+        for sent in buried:
+            assert sent.count == RECEIVES_MAX, "dead before its last receive"
+            assert sent.group not in locked, "dead while its group was locked"
+            self.live.remove(sent)
+            self.dead.append(sent)
+            self._use_up(sent)
+
+
+def test_no_history_breaks_the_semantics_of_a_fifo_queue(
+    valkey: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(FifoHistory, "url", valkey, raising=False)
+
+    run_state_machine_as_test(
+        FifoHistory,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            phases=[Phase.generate],  # shrinking a history takes minutes, reading one does not
+        ),
+    )
