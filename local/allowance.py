@@ -9,21 +9,24 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from local.template import Function
+
 MB = 1 << 20
 OPEN_FILES_MAX = 1024  # Lambda's limit on file descriptors
-# All that /tmp holds on Lambda; also bounds the log that a handler floods behind Python's back.
-FILE_MAX_BYTES = 512 * MB
 TASKS_MAX = 1024  # Lambda's limit on processes and threads
 STORED_FILES_MAX = 2_000  # of more, the others are not counted: these take 4 ms
 LAST_AUTOGROUP = "19"  # the niceness of a session that comes after all others
 FIRST_OUT_OF_MEMORY = "1000"  # proc(5): the kernel's first choice where the machine has none left
 
 
-def limit() -> None:
-    """Set what the kernel limits for this process and all that it starts."""
+def limit(storage_mb: int) -> None:
+    """Set what the kernel limits for this process and all that it starts.
+
+    No file is larger than all of its storage, also no log that it floods behind Python's back.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_MAX, most))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX_BYTES, FILE_MAX_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (storage_mb * MB, storage_mb * MB))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash would write it beside the code
     with suppress(OSError):  # this is no Linux
         Path("/proc/self/oom_score_adj").write_text(FIRST_OUT_OF_MEMORY)
@@ -44,15 +47,25 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def excess(threads: Sequence[int], memory_mb: int) -> str:
-    """Return what a family has too much of for its function, or nothing."""
+def excess(threads: Sequence[int], function: Function, directory: Path | None) -> str:
+    """Return what a family has too much of for its function, or nothing.
+
+    Its temporary files are in `directory`, where it has one of its own.
+    """
     if len(threads) > TASKS_MAX:
         return f"has over {TASKS_MAX} processes and threads"
     members = set(threads)
     used = sum(map(_private_bytes if len(members) == 1 else _proportional_bytes, members))
-    if used > memory_mb * MB:
-        return f"is out of memory: {used // MB} MB of {memory_mb}"
+    if used > function.memory_mb * MB:
+        return f"is out of memory: {used // MB} MB of {function.memory_mb}"
+    if directory and is_overfull(directory, function):
+        return f"has over {function.storage_mb} MB of temporary files"
     return ""
+
+
+def is_overfull(directory: Path, function: Function) -> bool:
+    """Whether the temporary files are more than the function may store."""
+    return _stored_bytes(directory) > function.storage_mb * MB
 
 
 def step_back(pids: Iterable[int]) -> None:
@@ -67,7 +80,12 @@ def step_back(pids: Iterable[int]) -> None:
                     _be_last(int(task))
 
 
-def stored_bytes(directory: Path) -> int:
+def children(pid: int) -> list[int]:
+    """Return the children of a process, those it has adopted included, where Linux tells."""
+    return [child for each in _tasks(pid) for child in _children_of_task(pid, each)]
+
+
+def _stored_bytes(directory: Path) -> int:
     """Return what the files below `directory` take, or the first STORED_FILES_MAX of them."""
     total = count = 0
     for folder, _, names in os.walk(directory):
@@ -78,11 +96,6 @@ def stored_bytes(directory: Path) -> int:
             if count == STORED_FILES_MAX:
                 return total
     return total
-
-
-def children(pid: int) -> list[int]:
-    """Return the children of a process, those it has adopted included, where Linux tells."""
-    return [child for each in _tasks(pid) for child in _children_of_task(pid, each)]
 
 
 def _tasks(pid: int) -> list[str]:

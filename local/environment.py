@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from local import allowance, frames, function_logging
+from local import frames, function_logging
 from local.template import Function
 
 Handler = Callable[[Any, "Context"], Any]
@@ -321,7 +321,6 @@ def become(run: Callable[[], None]) -> NoReturn:
     """
     status = 1
     try:
-        allowance.limit()
         run()
         status = 0
     except SystemExit as leaving:

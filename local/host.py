@@ -9,6 +9,7 @@ import argparse
 import gc
 import mmap
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -50,7 +51,7 @@ IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for aft
 class Slot:
     """The place of one environment, kept when the process in it is replaced."""
 
-    number: int
+    directory: Path | None  # its temporary one, which the next process finds again
     deadline_s: c_double  # shared with the process: when its event must be over, or 0
     pid: int = 0
     started_s: float = 0.0  # monotonic
@@ -85,7 +86,12 @@ class Host:
         started_in, started_with = Path.cwd(), dict(os.environ)
         serve = self._initialise()
         self.companions = {*allowance.children(os.getpid())} - self.predecessors
-        self.slots = [Slot(number, _shared_cell()) for number in range(self.environments)]
+        invoker = self.address.rpartition("/")[2].replace(":", "-")
+        folder = self.state / "tmp" / self.function.logical_id if self.state else None
+        self.slots = [
+            Slot(folder and folder / f"{invoker}-{number}", _shared_cell())
+            for number in range(self.environments)
+        ]
         while not self._is_outdated():
             self._fork_due(serve)
             received = signal.sigtimedwait(WATCHED, self._pause_s())
@@ -163,7 +169,9 @@ class Host:
         # What the handler starts ends with it, see `_reap`; also what leaves the group.
         os.setpgid(0, 0)
         adopt_orphans()
-        self._choose_temporary_directory(slot)
+        allowance.limit(self.function.storage_mb)
+        if slot.directory:
+            self._prepare_temporary_directory(slot.directory)
         if self.function.runtime_client:
             # Imported here: few functions use it, and it costs every host 10 ms and 2 MB.
             from local.runtime_client import RuntimeClient  # noqa: PLC0415
@@ -188,12 +196,9 @@ class Host:
             deadline_s=slot.deadline_s,
         ).run()
 
-    def _choose_temporary_directory(self, slot: Slot) -> None:
-        """Give the environment a directory of its own, which its successor finds again."""
-        if self.state is None:
-            return
-        invoker = self.address.rpartition("/")[2].replace(":", "-")
-        directory = self.state / "tmp" / self.function.logical_id / f"{invoker}-{slot.number}"
+    def _prepare_temporary_directory(self, directory: Path) -> None:
+        if allowance.is_overfull(directory, self.function):
+            shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, exist_ok=True)
         os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
 
@@ -254,7 +259,7 @@ class Host:
             if not slot.pid:
                 continue
             family = allowance.family(slot.pid)
-            excess = allowance.excess(family, self.function.memory_mb)
+            excess = allowance.excess(family, self.function, slot.directory)
             if excess:
                 log(f"{self.function.logical_id}: environment {slot.pid} {excess}")
                 os.kill(slot.pid, signal.SIGKILL)

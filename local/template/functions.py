@@ -49,6 +49,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         layers=_layers_of(resources, block, layers),
         timeout_s=block.integer("Timeout", 3, lowest=1, highest=900),
         memory_mb=block.integer("MemorySize", 128, lowest=128, highest=10240),
+        storage_mb=_storage_mb(block),
         environment=_environment(resources, name, block),
         reserved_concurrency=block.optional_integer(
             "ReservedConcurrentExecutions", lowest=0, highest=1_000_000
@@ -60,6 +61,13 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
     )
     block.finish()
     return function
+
+
+def _storage_mb(block: Properties) -> int:
+    storage = block.block("EphemeralStorage")
+    size = storage.integer("Size", 512, lowest=512, highest=10240)
+    storage.finish()
+    return size
 
 
 def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:

@@ -69,6 +69,7 @@ class Function:
     environment: ReadOnlyDict[str, str]  # without the variables whose value only AWS knows
     reserved_concurrency: int | None
     environments: int  # processes on this machine, from Metadata.Spillway.Environments
+    storage_mb: int = 512  # of its temporary directory
     runtime: str = ""  # as declared; what runs is the Python that everything here has
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
     asynchronous: Asynchronous = Asynchronous()

@@ -68,7 +68,6 @@ FUNCTION_PROPERTIES_WITHOUT_EFFECT = {
     "CodeSigningConfigArn": "code comes from the checkout",
     "DeploymentPreference": "nothing is deployed here",
     "Description": _TEXT,
-    "EphemeralStorage": "the temporary directory is the machine's",
     "KmsKeyArn": "nothing is encrypted at rest here",
     "LoggingConfig": "logs are files in the state directory",
     "PermissionsBoundary": _PERMISSIONS,

@@ -21,7 +21,7 @@ Resources:
     Properties: {Timeout: !Ref AWS::NoValue}
   Roomy:
     Type: AWS::Serverless::Function
-    Properties: {Timeout: 30, MemorySize: 10240}
+    Properties: {Timeout: 30, MemorySize: 10240, EphemeralStorage: {Size: 1024}}
   Narrow:
     Type: AWS::Serverless::Function
     Properties: {ReservedConcurrentExecutions: 1, Timeout: 5}
@@ -130,6 +130,13 @@ def eat_in_child(event, context):
     if not os.fork():
         eat(event, context)
     time.sleep(60)
+
+def store(event, context):
+    for _ in range(event["files"]):
+        with open(tempfile.mkstemp()[1], "wb") as file:
+            file.truncate(100 << 20)
+    time.sleep(event["s"])
+    return len(os.listdir(tempfile.gettempdir()))
 
 def flood(event, context):
     for _ in range(event["mb"]):

@@ -103,5 +103,19 @@ def test_a_process_that_has_left_its_parent_comes_last_and_ends_with_its_environ
     wait_until(lambda: not psutil.pid_exists(pid))
 
 
-def test_a_file_is_never_larger_than_lambdas_temporary_storage(client: Any):
-    assert invoke(client, "Plain", do="limits")["file_mb"] == 512
+@pytest.mark.row("2.18")
+def test_a_function_that_stores_more_than_it_may_is_ended_and_begins_with_nothing_stored(
+    client: Any, gateway: GatewayProcess
+):
+    assert end_of(client, "Plain", do="store", files=4, s=0) == 4
+    assert end_of(client, "Plain", do="store", files=2, s=5)["errorType"] == "Runtime.ExitError"
+    assert "has over 512 MB of temp" in (gateway.state / "logs" / "Plain.log").read_text()
+    assert end_of(client, "Plain", do="store", files=0, s=0) == 0
+
+
+@pytest.mark.row("2.18")
+@pytest.mark.parametrize(("function", "file_mb"), [("Plain", 512), ("Roomy", 1024)])
+def test_a_file_is_never_larger_than_all_of_a_functions_storage(
+    client: Any, function: str, file_mb: int
+):
+    assert invoke(client, function, do="limits")["file_mb"] == file_mb
