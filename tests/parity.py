@@ -99,13 +99,13 @@ def _started(targets: Sequence[str], run: Callable[[], Iterator[Result]]) -> Ite
         for result in run():
             left.remove(result.target)
             yield result
-    except NotStarted as error:
+    except (NotStarted, AssertionError) as error:  # also of what is waited for in vain
         _say(f"{left[0]} does not start or stop: {error}")
         yield from (Result(target=each, failed=1) for each in left)
 
 
 def _here(folder: Path) -> Iterator[Result]:
-    with machine(folder) as system:
+    with own_system(folder / "state") as system:
         told = {"TARGET": system.gateway, "TARGET_MAILBOX": system.mailbox}
         yield _suite(folder, MACHINE, told)
         with chalice(system, folder) as address:
@@ -115,17 +115,6 @@ def _here(folder: Path) -> Iterator[Result]:
 def _contained(folder: Path) -> Iterator[Result]:
     with compose() as told:
         yield _suite(folder, COMPOSE, told)
-
-
-@contextmanager
-def machine(folder: Path) -> Iterator[System]:
-    """The system of `make up`, on free ports."""
-    system = own_system(folder / "state")
-    _must(system.local("up", timeout_s=START_TIMEOUT_S))
-    try:
-        yield system
-    finally:
-        _must(system.local("down"))
 
 
 @contextmanager

@@ -161,17 +161,8 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=4, help="seconds between kills (4)")
     parser.add_argument("--seed", type=int, default=1, help="chooses the workers (1)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        system = own_system(Path(folder))
-        up = system.local("up", timeout_s=120)
-        if up.returncode:
-            sys.stderr.write(up.stdout + up.stderr)
-            return 1
-        try:
-            return drill(system, options)
-        finally:
-            down = system.local("down")
-            sys.stderr.write(down.stderr)
+    with tempfile.TemporaryDirectory() as folder, own_system(Path(folder)) as system:
+        return drill(system, options)
 
 
 if __name__ == "__main__":

@@ -238,18 +238,10 @@ def main() -> int:
 
 
 def _run(name: str) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        system = own_system(Path(folder))
-        up = system.local("up", timeout_s=120)
-        if up.returncode:
-            sys.stderr.write(up.stdout + up.stderr)
-            return 1
-        try:
-            site = Site(system)
-            evidence, happened = DRILLS[name](site)
-            wrong = site.audit() + ([] if happened else ["the fault or its bound did not hold"])
-        finally:
-            system.local("down")
+    with tempfile.TemporaryDirectory() as folder, own_system(Path(folder)) as system:
+        site = Site(system)
+        evidence, happened = DRILLS[name](site)
+        wrong = site.audit() + ([] if happened else ["the fault or its bound did not hold"])
     sys.stdout.write(
         f"{name}: {evidence}; {len(set(site.accepted))} payments accepted after "
         f"{site.repeated} 5xx, "

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,16 +115,24 @@ class System:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The whole system, up on free ports, in a folder of its own."""
-    running = own_system(tmp_path_factory.mktemp("system"))
+    with own_system(tmp_path_factory.mktemp("system")) as running:
+        yield running
+
+
+@contextmanager
+def own_system(state: Path) -> Iterator[System]:
+    """Run a whole system on free ports, with its state in this folder."""
+    running = _on_free_ports(state)
     up = running.local("up", timeout_s=UP_TIMEOUT_S)
     assert up.returncode == 0, up.stdout + up.stderr
-    yield running
-    down = running.local("down")
-    assert down.returncode == 0, down.stdout + down.stderr
+    try:
+        yield running
+    finally:
+        down = running.local("down")
+        assert down.returncode == 0, down.stdout + down.stderr
 
 
-def own_system(state: Path) -> System:
-    """Return a system that is not started yet, on free ports."""
+def _on_free_ports(state: Path) -> System:
     names = ("GATEWAY", "CONSOLE", "INVOKE", "PROVIDER", "SMTP", "MAILBOX", "DOCUMENTS", "VALKEY")
     ports = {name: free_port() for name in names}
     workers = {f"WORKER_{index}_PORT": str(free_port()) for index in range(5)}

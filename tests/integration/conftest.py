@@ -20,7 +20,7 @@ from backend.queues import Message
 from backend.queues.redis_queue import RedisQueue
 from tests.conftest import free_port, wait_until
 from tests.integration.function_process import FunctionProcess, ProcessDied
-from tests.integration.kill_at import KillAt
+from tests.integration.relay import KillAt
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = [

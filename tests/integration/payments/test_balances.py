@@ -7,8 +7,8 @@ import pytest
 from backend.clock import now_ms
 from tests.conftest import wait_until
 from tests.integration.function_process import ProcessDied
-from tests.integration.kill_at import KillAt
 from tests.integration.payments.conftest import VISA
+from tests.integration.relay import KillAt, received
 
 HOUR_MS = 3_600_000
 REFUNDS = "/v1/payments/{payment_id}/refunds"
@@ -253,9 +253,9 @@ def test_what_is_deleted_is_made_anew(settled, balances, fold, database, tenant,
 class StopAt(KillAt):
     """Calls `kill` once, when `word` comes, and relays everything after it."""
 
-    def _forward(self, client, server, word):
-        while data := client.recv(65536):
-            if word in data and not self.has_killed.is_set():
+    def forward(self, client, server):
+        while data := received(client):
+            if self.word in data and not self.has_killed.is_set():
                 self.has_killed.set()
                 self.kill()
             server.sendall(data)

@@ -1,8 +1,6 @@
 """What a payment costs its stores: two answers of Redis and one of MongoDB are waited for."""
 
 import math
-import socket
-import socketserver
 import threading
 from urllib.parse import urlsplit
 
@@ -11,47 +9,26 @@ from redis import Redis
 
 from tests.conftest import wait_until
 from tests.integration.payments.conftest import VISA
+from tests.integration.relay import Relay, received
 
 
-class Toll:
+class Toll(Relay):
     """A relay to `port` that lets `left` more answers through, and keeps the others."""
 
     def __init__(self, port: int) -> None:
+        super().__init__(port)
         self.asked = self.answered = 0
         self.left = math.inf
         self._lock = threading.Lock()
-        toll = self
 
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with socket.create_connection(("127.0.0.1", port)) as server:
-                    back = threading.Thread(target=toll._answer, args=(server, self.request))
-                    back.start()
-                    while data := _received(self.request):
-                        with toll._lock:  # a driver looks after its server by itself
-                            toll.asked += b"hello" not in data
-                        server.sendall(data)
-                    server.shutdown(socket.SHUT_RDWR)
-                    back.join()
+    def forward(self, client, server):
+        while data := received(client):
+            with self._lock:  # a driver looks after its server by itself
+                self.asked += b"hello" not in data
+            server.sendall(data)
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> "Toll":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def _answer(self, server: socket.socket, client: socket.socket) -> None:
-        while data := _received(server):
+    def back(self, server, client):
+        while data := received(server):
             is_look = b"isWritablePrimary" in data
             with self._lock:
                 passes = is_look or self.left > 0
@@ -65,13 +42,6 @@ def _statuses(valkey: str) -> list[str]:
     """What the replay cache says of its claims."""
     with Redis.from_url(valkey, decode_responses=True) as client:
         return [str(client.hget(each, "status")) for each in client.keys("idempotency:*")]
-
-
-def _received(source: socket.socket) -> bytes:
-    try:
-        return source.recv(65536)
-    except OSError:
-        return b""
 
 
 @pytest.fixture
