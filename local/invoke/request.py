@@ -1,7 +1,6 @@
 """What a caller of the Invoke API asks, read from an HTTP request or refused in Lambda's words."""
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
@@ -106,7 +105,7 @@ def _client_context(encoded: str) -> object:
         raise _invalid(f"the client context is over {CLIENT_CONTEXT_MAX_BYTES} bytes")
     try:
         context = orjson.loads(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, orjson.JSONDecodeError) as error:
+    except ValueError as error:
         raise _invalid("the client context is no base64 of JSON") from error
     if not isinstance(context, dict):
         raise _invalid("the client context is no JSON object")

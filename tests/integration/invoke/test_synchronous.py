@@ -1,6 +1,8 @@
 """boto3's `invoke` is answered as Lambda answers it."""
 
 import base64
+import contextlib
+import http.client
 import json
 import subprocess
 import time
@@ -14,6 +16,9 @@ from botocore.exceptions import ClientError
 from tests.conftest import wait_until
 from tests.integration.gateway_process import ROOT, GatewayProcess
 from tests.integration.invoke.function import TEMPLATE
+
+
+INVOKE = "/2015-03-31/functions/Do/invocations"
 
 
 def invoke(client: Any, function: str, **event: Any) -> Any:
@@ -217,6 +222,17 @@ def test_the_context_has_what_the_caller_says_of_itself(client: Any):
 
 
 @pytest.mark.row("2.5")
+@pytest.mark.parametrize("context", ["e30", "\u00fc", "bm8=", "W10="])
+def test_a_client_context_that_is_none_is_400(gateway: GatewayProcess, context: str):
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.invoke_port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("POST", INVOKE, b"{}", {"X-Amz-Client-Context": context})
+        answer = connection.getresponse()
+
+    assert answer.status == 400
+    assert answer.headers["x-amzn-ErrorType"] == "InvalidParameterValueException"
+
+
 def test_what_the_template_leaves_open_is_lambdas_default(client: Any):
     limits = invoke(client, "Plain", do="limits")
 
