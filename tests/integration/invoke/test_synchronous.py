@@ -17,7 +17,6 @@ from tests.conftest import wait_until
 from tests.integration.gateway_process import ROOT, GatewayProcess
 from tests.integration.invoke.function import TEMPLATE
 
-
 INVOKE = "/2015-03-31/functions/Do/invocations"
 
 
