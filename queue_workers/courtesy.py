@@ -1,4 +1,4 @@
-"""Requests before messages: a poller takes no batch while requests wait for an environment.
+"""Requests before messages: no batch is taken and no schedule runs while requests wait.
 
 Clients wait for answers, nobody waits for a message. Where the CPU does not suffice for both, the
 messages stay in their queue, which is what it is for, and are caught up with later.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from local.template import Schedule
 from local.template.intrinsics import ACCOUNT_ID, REGION
+from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,19 @@ class Ticker:
     """Invokes one function until `stop`; a run that fails is followed by the next, as on AWS."""
 
     def __init__(
-        self, invoker: Invoker, schedule: Schedule, *, every_s: int | None, stop: threading.Event
+        self,
+        invoker: Invoker,
+        schedule: Schedule,
+        *,
+        every_s: int | None,
+        stop: threading.Event,
+        courtesy: Courtesy,
     ) -> None:
         self._invoker = invoker
         self._schedule = schedule
         self._every_s = every_s  # or the schedule's own times
         self._stop = stop
+        self._courtesy = courtesy
 
     def run(self) -> None:
         """Invoke until `stop`; a rate begins somewhere within the first period, as on AWS."""
@@ -39,8 +47,9 @@ class Ticker:
                 due_s = self._due_s(started_s)
 
     def run_once(self) -> None:
-        """Invoke once, unless no environment is there."""
-        if not self._invoker.ready(READY_S):
+        """Invoke once, when no request waits; not while stopping or without an environment."""
+        self._courtesy.wait(0.0, self._stop)
+        if self._stop.is_set() or not self._invoker.ready(READY_S):
             return
         event = self._schedule.event
         try:

@@ -103,9 +103,11 @@ class Worker:
     places: list[IO[str]] = field(default_factory=list)
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
     declaring: Declaring = field(init=False)
+    courtesy: Courtesy = field(init=False)
 
     def __post_init__(self) -> None:
         self.declaring = Declaring(self.template)
+        self.courtesy = Courtesy(partial(pressure.last_s, pressure.path_of(self.state)))
 
     def run(self) -> None:
         """Poll until a signal, then drain. Raises PortTaken.
@@ -165,7 +167,7 @@ class Worker:
             mapping,
             visibility_timeout_s=hidden_s,
             stop=self.stop,
-            courtesy=Courtesy(partial(pressure.last_s, pressure.path_of(self.state))),
+            courtesy=self.courtesy,
             reserve=self._reserve_of(function),
         )
         self._run(poller, queue.name)
@@ -179,7 +181,13 @@ class Worker:
     def _add_schedule(self, schedule: Schedule) -> None:
         function = self.template.functions[schedule.function]
         every_s = function.every_s or schedule.every_s
-        ticker = Ticker(self._host(function), schedule, every_s=every_s, stop=self.stop)
+        ticker = Ticker(
+            self._host(function),
+            schedule,
+            every_s=every_s,
+            stop=self.stop,
+            courtesy=self.courtesy,
+        )
         self._run(ticker, f"the clock for {function.logical_id}")
 
     def _host(self, function: Function) -> Invoker:

@@ -18,10 +18,11 @@ from backend.queues.redis_queue import RedisQueue, Traits
 from local import frames
 from local.gateway.emf import EmbeddedMetrics
 from local.gateway.output import FunctionOutput
-from local.template import Function, Mapping
+from local.template import Function, Mapping, Schedule
 from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import Poller
+from queue_workers.ticker import Ticker
 from tests.conftest import wait_until
 
 FUNCTION = Function(
@@ -270,6 +271,25 @@ def test_messages_stay_where_they_are_while_requests_wait(site: Site):
 
     assert handled.result(timeout=5) == 1
     assert seen == [(1, 0)] * 3
+    environment.close()
+
+
+def test_a_schedule_waits_while_requests_do(site: Site):
+    environment = site.environment()
+    looks = iter([time.time(), time.time(), 0.0])
+    ticker = Ticker(
+        site.invoker,
+        Schedule(function=FUNCTION.logical_id, every_s=60, event={}),
+        every_s=60,
+        stop=site.stop,
+        courtesy=Courtesy(looks.__next__),
+    )
+    ran = site.pool.submit(ticker.run_once)
+    invocation = environment.take()
+
+    assert list(looks) == []
+    environment.answer(invocation)
+    ran.result(timeout=5)
     environment.close()
 
 
