@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import wait_until
-from tests.integration.gateway.guard import policy
+from tests.integration.gateway.guard import GUARDED, policy
 from tests.integration.gateway_process import GatewayProcess, StandIn, ok, returns
 
-TEMPLATE = """
-Transform: AWS::Serverless-2016-10-31
-Globals:
-  Function: {Runtime: python3.13, CodeUri: functions/, Timeout: 5}
-Resources:
+TEMPLATE = (
+    GUARDED
+    + """\
   Api:
     Type: AWS::Serverless::Api
     Properties:
@@ -29,9 +27,6 @@ Resources:
           Uncached:
             FunctionArn: !GetAtt Guard.Arn
             Identity: {Header: X-Key, ReauthorizeEvery: 0}
-  Guard:
-    Type: AWS::Serverless::Function
-    Properties: {Handler: app.guard}
   Safe:
     Type: AWS::Serverless::Function
     Properties:
@@ -47,6 +42,7 @@ Resources:
           Type: Api
           Properties: {RestApiId: !Ref Api, Method: GET, Path: /fresh, Auth: {Authorizer: Uncached}}
 """
+)
 
 ARN = "arn:aws:execute-api:eu-west-1:000000000000:local/prod"
 TOKEN = {"Authorization": "Bearer t"}

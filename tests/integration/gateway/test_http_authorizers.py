@@ -6,15 +6,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from tests.integration.gateway.guard import policy
+from tests.integration.gateway.guard import GUARDED, policy
 from tests.integration.gateway.issuer import Issuer
 from tests.integration.gateway_process import Answer, GatewayProcess, StandIn, ok
 
-TEMPLATE = """
-Transform: AWS::Serverless-2016-10-31
-Globals:
-  Function: {Runtime: python3.13, CodeUri: functions/, Timeout: 5}
-Resources:
+TEMPLATE = (
+    GUARDED
+    + """\
   Api:
     Type: AWS::Serverless::HttpApi
     Properties:
@@ -42,9 +40,6 @@ Resources:
             FunctionArn: !GetAtt Guard.Arn
             AuthorizerPayloadFormatVersion: "1.0"
             Identity: {QueryStrings: [user]}
-  Guard:
-    Type: AWS::Serverless::Function
-    Properties: {Handler: app.guard}
   Echo:
     Type: AWS::Serverless::Function
     Properties:
@@ -64,6 +59,7 @@ Resources:
           Auth: {Authorizer: Policy}}}
         Open: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: GET, Path: /open}}
 """
+)
 ARN = "arn:aws:execute-api:eu-west-1:000000000000:local/$default"
 ORIGIN = {"Origin": "https://a.example"}
 

@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gateway.guard import policy
+from tests.integration.gateway.guard import GUARDED, policy
 from tests.integration.gateway_process import GatewayProcess, StandIn, ok, returns
 
-TEMPLATE = """
-Transform: AWS::Serverless-2016-10-31
-Globals:
-  Function: {Runtime: python3.13, CodeUri: functions/, Timeout: 5}
-Resources:
+TEMPLATE = (
+    GUARDED
+    + """\
   Api:
     Type: AWS::Serverless::Api
     Properties:
@@ -35,9 +33,6 @@ Resources:
             FunctionPayloadType: REQUEST
             FunctionArn: !GetAtt Guard.Arn
             Identity: {QueryStrings: [left, right]}
-  Guard:
-    Type: AWS::Serverless::Function
-    Properties: {Handler: app.guard}
   Safe:
     Type: AWS::Serverless::Function
     Properties:
@@ -53,6 +48,7 @@ Resources:
           Type: Api
           Properties: {RestApiId: !Ref Api, Method: GET, Path: /both, Auth: {Authorizer: Twofold}}
 """
+)
 
 ARN = "arn:aws:execute-api:eu-west-1:000000000000:local/prod"
 

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import wait_until
-from tests.integration.gateway.guard import policy
+from tests.integration.gateway.guard import GUARDED, policy
 from tests.integration.gateway_process import GatewayProcess, ok, returns
 
-TEMPLATE = """
-Transform: AWS::Serverless-2016-10-31
-Globals:
-  Function: {Runtime: python3.13, CodeUri: functions/, Timeout: 5}
-Resources:
+TEMPLATE = (
+    GUARDED
+    + """\
   Api:
     Type: AWS::Serverless::Api
     Properties:
@@ -30,9 +28,6 @@ Resources:
         DefaultAuthorizer: Tokens
         AddDefaultAuthorizerToCorsPreflight: false
         Authorizers: {Tokens: {FunctionArn: !GetAtt Guard.Arn}}
-  Guard:
-    Type: AWS::Serverless::Function
-    Properties: {Handler: app.guard}
   One:
     Type: AWS::Serverless::Function
     Properties:
@@ -56,6 +51,7 @@ Resources:
       Events:
         Get: {Type: Api, Properties: {RestApiId: !Ref Api, Method: GET, Path: "/pages/{name}"}}
 """
+)
 TOKEN = {"Authorization": "t"}
 
 
