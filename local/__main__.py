@@ -69,7 +69,8 @@ def show_logs(options: argparse.Namespace) -> int:
     # Lines about each request or event would drown the rest; they are shown where one is named.
     names = [options.name] if options.name else [name for name in known if name != "access"]
     if options.name and options.name not in known:
-        raise plan.BadInput(f"there is no log {options.name!r}; there are: {', '.join(known)}")
+        sentence = f"there is no log {options.name!r}; a function's comes with its first event"
+        raise plan.BadInput(f"{sentence}; there are: {', '.join(known)}")
     paths = {logs.path_of(options.state, name): name for name in names}
     heads = {path: f"{name:<20} " if len(paths) > 1 else "" for path, name in paths.items()}
     appended = logs.follow(list(paths))
@@ -98,12 +99,8 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
 def _logs_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="a process, access or functions/NAME")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
-    parser.add_argument(
-        "-n",
-        "--lines",
-        type=arguments.number(0, LINES_MAX),
-        default=10,
-        help="lines of each log (default: %(default)s)",
+    arguments.add_number(
+        parser, "-n", "--lines", bounds=(0, LINES_MAX), default=10, what="lines of each log"
     )
 
 

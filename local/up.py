@@ -23,6 +23,7 @@ from local.template import Template
 POLL_S = 0.05
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
+GATEWAY_NAMES = ("API", "console", "Lambda")  # in the order of its addresses
 EXAMPLE = """\
 TOKEN=$(curl -s {url}/oauth2/token -u demo:demo-secret -d grant_type=client_credentials \\
   | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
@@ -87,6 +88,15 @@ def _check_same(state: Path, template: Template) -> None:
             f"{state} is in use by {last.template};"
             " stop that with `python -m local down` or choose another directory with --state"
         )
+    if last and last.template and last.parameters != template.parameters:
+        raise plan.BadInput(
+            f"it runs with {_named(last.parameters)}; stop it with `python -m local down` first"
+        )
+
+
+def _named(parameters: Mapping[str, str]) -> str:
+    given = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return f"the parameters {given}" if given else "no parameters given"
 
 
 def _install(template: Template, state: Path, *, wanted: bool) -> None:
@@ -161,7 +171,10 @@ def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, start
 
 def _show_addresses(running: Status) -> None:
     for each in running.processes:
-        if "://" in each.address:
+        if each.name == "gateway":
+            for name, address in zip(GATEWAY_NAMES, each.address.split(), strict=False):
+                _say(f"{name:<12}{address}")
+        elif "://" in each.address:
             _say(f"{each.name:<12}{each.address}")
     if any(each.name == "PaymentsFunction" for each in running.processes):
         _say(f"\ncreate a payment and look at it:\n\n{EXAMPLE.format(url=running.url)}")

@@ -31,7 +31,9 @@ def read_usage_plans(resources: Resources, api: str, stage: str) -> tuple[UsageP
         _plan(name, resources.properties(name), tuple(members.get(name, ())), (api, stage))
         for name in resources.of_type(USAGE_PLAN)
     ]
-    return tuple(plan for plan in plans if plan is not None)
+    ours = tuple(plan for plan in plans if plan is not None)
+    _refuse_shared_keys(ours, resources)
+    return ours
 
 
 def read_sam_usage_plan(auth: Properties, api: str) -> tuple[UsagePlan, ...]:
@@ -54,6 +56,17 @@ def read_sam_usage_plan(auth: Properties, api: str) -> tuple[UsagePlan, ...]:
 def generated(logical_id: str) -> str:
     """The value of a key without one: AWS makes it up; here it is the same every time."""
     return hashlib.sha256(logical_id.encode()).hexdigest()[:40]
+
+
+def _refuse_shared_keys(plans: tuple[UsagePlan, ...], resources: Resources) -> None:
+    """Of two plans for one stage nobody could tell which one counts."""
+    plan_of: dict[str, str] = {}
+    for plan in plans:
+        for key in plan.keys:
+            other = plan_of.setdefault(key.value, plan.name)
+            if other != plan.name:
+                sentence = f"{other} and {plan.name}, plans of one stage, both have it; leave one"
+                raise resources.properties(key.id).error("Value", sentence)
 
 
 def _key(block: Properties) -> ApiKey:

@@ -43,6 +43,9 @@ def load(
         if error.file == file:
             error.line = error.line or lines.of(error.resource, error.property)
         raise
+    for name in resources.resolver.missing:
+        sentence = f"has no value; pass --parameter {name}=..."
+        refusals.warnings.insert(0, TemplateError(file, "Parameters", name, sentence))
     for warning in refusals.warnings:
         warning.line = lines.of(warning.resource, warning.property)
     return dataclasses.replace(

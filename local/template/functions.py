@@ -19,6 +19,9 @@ _SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-pa
 _POWERTOOLS = re.compile(
     r"arn:aws[\w-]*:lambda:[\w-]+:017000801446:layer:AWSLambdaPowertoolsPython"
 )
+_EXTRAS = (
+    "Tracer, Parser and Validation want aws-lambda-powertools[all] in requirements.txt, --install"
+)
 
 Layers = dict[str, tuple[Path, ...]]  # folders of modules by the layer's ARN
 
@@ -125,7 +128,7 @@ def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple
         if layer in layers:
             found.append(layers[layer])
         elif _POWERTOOLS.match(str(layer)):
-            sentence = f"for {layer} stands the Powertools that are installed here"
+            sentence = f"for {layer} stands the Powertools installed here; {_EXTRAS}"
             resources.refusals.warnings.append(block.error("Layers", sentence))
         else:
             sentence = f"{layer} is no {LAYER} of this template; list its packages in"
@@ -143,7 +146,7 @@ def _environment(resources: Resources, name: str, block: Properties) -> dict[str
         if value is UNKNOWN:
             # A program's settings mostly have a default that suits one machine.
             resources.refusals.warnings.append(
-                variables.error(variable, "known on AWS only, left out")
+                variables.error(variable, "has no value here, left out")
             )
         elif isinstance(value, dict | list) or value is None:
             raise variables.error(variable, "has to be text")

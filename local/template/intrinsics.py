@@ -12,7 +12,7 @@ from typing import Any
 
 from local.template.document import fragment
 from local.template.model import TemplateError
-from local.template.parameters import read_parameters
+from local.template.parameters import read_parameters, without_value
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "000000000000"
@@ -67,6 +67,8 @@ class Resolver:
         self._conditions: dict[str, Any] = document.get("Conditions") or {}
         given = read_parameters(file, document.get("Parameters") or {}, overrides, UNKNOWN)
         self._parameters = {**PSEUDO_PARAMETERS, **given}
+        self._without_value = without_value(document.get("Parameters") or {}, overrides)
+        self.missing: dict[str, None] = {}  # parameters without a value that were asked for
         self._open_conditions: list[str] = []
         self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
             "Ref": self._ref,
@@ -132,6 +134,8 @@ class Resolver:
 
     def _ref(self, name: str, where: tuple[str, str]) -> Any:
         if name in self._parameters:
+            if name in self._without_value:
+                self.missing[name] = None
             return self._parameters[name]
         if name in MADE_BY_SAM:
             return name

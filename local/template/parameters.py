@@ -31,6 +31,15 @@ def read_parameters(
     return values
 
 
+def without_value(declared: Mapping[str, Any], given: Mapping[str, str]) -> set[str]:
+    """Names of the parameters that AWS would ask for."""
+    return {
+        name
+        for name, about in declared.items()
+        if about.get("Default") is None and name not in given
+    }
+
+
 def _value(about: Mapping[str, Any], given: str | None, unknown: object) -> Any:
     kind = str(about.get("Type", "String"))
     value = about.get("Default") if given is None else given

@@ -95,7 +95,7 @@ class Resources:
     def physical_name(self, block: Properties, name: str) -> str:
         """What property `name` calls a function or queue, its logical id where AWS knows only."""
         if name in block and block.left(name) is UNKNOWN:
-            sentence = f"known on AWS only, {block.resource} is taken"
+            sentence = f"has no value here, {block.resource} is taken"
             self.refusals.warnings.append(block.error(name, sentence))
         return self.resolver.name_of(block.resource)
 

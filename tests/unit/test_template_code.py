@@ -78,4 +78,4 @@ def test_for_the_layer_of_powertools_stand_those_that_are_installed_here(read):
     template = read(property_of_function(f"Layers: ['{arn}']"))
 
     assert template.functions["Pages"].layers == ()
-    assert template.warnings[0].endswith("stands the Powertools that are installed here")
+    assert template.warnings[0].count("stands the Powertools installed here") == 1

@@ -145,15 +145,31 @@ def test_what_sam_or_another_stack_makes_is_left_out_of_the_environment(read, va
     template = read(property_of_function(f"Environment: {{Variables: {{VALUE: {value}}}}}"))
 
     assert template.functions["Pages"].environment == {}
-    assert "known on AWS only" in template.warnings[0]
+    assert "has no value here" in template.warnings[0]
 
 
 def test_a_parameter_without_a_value_is_missed_only_where_it_is_needed(read):
     before = "Parameters: {Size: {Type: Number}}"
+    template = read(property_of_function("Description: !Ref Size"), before=before)
 
-    assert read(FUNCTION, before=before).functions["Pages"].memory_mb == 128
+    assert template.functions["Pages"].memory_mb == 128
+    assert template.warnings == ()
     with pytest.raises(TemplateError, match="only AWS knows this value"):
         read(property_of_function("MemorySize: !Ref Size"), before=before)
+
+
+def test_a_parameter_that_lacks_a_value_is_asked_for_once(read):
+    before = "Parameters: {Stage: {Type: String}}"
+    variables = "Environment: {Variables: {A: !Ref Stage, B: !Sub 'b-${Stage}'}}"
+    warnings = read(property_of_function(variables), before=before).warnings
+
+    assert len(warnings) == 3
+    assert warnings[0].endswith(": Parameters: Stage: has no value; pass --parameter Stage=...")
+    assert environment_of(warnings[1:]) == ["A", "B"]
+
+
+def environment_of(warnings: Any) -> list[str]:
+    return [warning.split(": ")[-2].split(".")[-1] for warning in warnings]
 
 
 def test_a_condition_that_depends_on_itself_is_refused(read):

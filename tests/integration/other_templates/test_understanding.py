@@ -74,7 +74,7 @@ def test_explain_shows_tables_of_what_there_is(orders: Elsewhere):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "Keeper: Environment.Variables.FOLDER: known on AWS only, left out"),
+        ([], "Keeper: Environment.Variables.FOLDER: has no value here, left out"),
         (["--parameter", "Folder=/x", "--parameter", "Batch=11"], "'11' is above MaxValue 10"),
         (["--parameter", "Folder="], "'' is below MinLength 1"),
         (["--parameter", "Colour=red"], "Colour: is not declared; there are: Stage, Folder, Batch"),
