@@ -3,7 +3,6 @@
 The host forks it once the handler is imported. What the invoker makes of an answer is not here.
 """
 
-import io
 import json
 import os
 import resource
@@ -14,17 +13,17 @@ import traceback
 from collections.abc import Callable, Sequence
 from ctypes import c_double
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import orjson
 
 from local import frames, function_logging
+from local.printed import CapturedOutput
 from local.template import Function
 
 Handler = Callable[[Any, "Context"], Any]
 
 RESULT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous answer
-STDOUT_MAX_BYTES = 256 * 1024  # Lambda's line limit; fits a frame even when each byte is escaped
 ERROR_MESSAGE_MAX_CHARS = 32 * 1024
 DIAL_FIRST_PAUSE_S = 0.05
 DIAL_LONGEST_PAUSE_S = 1.0  # an invoker that restarts has its environments back within a second
@@ -89,40 +88,6 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, self._deadline_ms - int(time.time() * 1000))
-
-
-class KeptBytes(io.BytesIO):
-    """Keeps the first STDOUT_MAX_BYTES written and counts the rest."""
-
-    cut_bytes = 0
-
-    def write(self, chunk: Any) -> int:
-        room = max(0, STDOUT_MAX_BYTES - self.tell())
-        self.cut_bytes += max(0, len(chunk) - room)
-        super().write(chunk[:room])
-        return len(chunk)
-
-
-class CapturedOutput(io.TextIOWrapper):
-    """Stands in for standard output and keeps what the handler prints, up to a bound."""
-
-    def __init__(self) -> None:
-        self._kept = KeptBytes()
-        super().__init__(self._kept, encoding="utf-8", errors="backslashreplace", newline="\n")
-
-    def take(self) -> str:
-        """Return what was printed since the last call."""
-        self.flush()
-        kept = self._kept
-        if not kept.tell():
-            return ""
-        printed = kept.getvalue().decode(errors="replace")
-        if kept.cut_bytes:
-            printed += f"\n[{kept.cut_bytes} more bytes of output were cut]\n"
-        kept.seek(0)
-        kept.truncate()
-        kept.cut_bytes = 0
-        return printed
 
 
 class Environment:
@@ -301,10 +266,17 @@ def describe(error: Exception, request_id: str) -> dict[str, Any]:
     }
 
 
+def own_stderr() -> TextIO:
+    """Return where a host and its environments log; `sys.stderr` is the handler's."""
+    assert sys.__stderr__ is not None
+    return sys.__stderr__
+
+
 def log(line: str) -> None:
     """Write one line to the log; not by `logging`, which a handler's module may have silenced."""
-    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
-    sys.stderr.flush()
+    stderr = own_stderr()
+    stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+    stderr.flush()
 
 
 def log_text(error: dict[str, Any]) -> str:
@@ -326,7 +298,7 @@ def become(run: Callable[[], None]) -> NoReturn:
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException:
-        traceback.print_exc()
+        traceback.print_exc(file=own_stderr())
     finally:
-        sys.stderr.flush()
+        own_stderr().flush()
         os._exit(status & 0xFF)

@@ -2,15 +2,17 @@
 
 import importlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local import packages
+from local import allowance, packages
 from local.environment import Fault, Handler, log
 from local.template import Function
 from local.wiring import BACKEND_LAYER, PROJECT
@@ -62,6 +64,14 @@ def _lambda_variables(function: Function) -> Mapping[str, str]:
         "AWS_SAM_LOCAL": "true",
         "TZ": ":UTC",
     }
+
+
+def use_temporary_directory(directory: Path, function: Function) -> None:
+    """Have temporary files made in `directory`; what a predecessor left stays, if not too much."""
+    if allowance.is_overfull(directory, function):
+        shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
 
 
 def import_handler(name: str) -> Handler:

@@ -9,11 +9,9 @@ import argparse
 import gc
 import mmap
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from contextlib import suppress
@@ -24,8 +22,9 @@ from pathlib import Path
 
 from local import allowance, arguments, frames, function_logging, handler
 from local.changes import ImportedFiles
-from local.environment import CapturedOutput, Environment, Fault, Handler, become, log
+from local.environment import Environment, Fault, Handler, become, log, own_stderr
 from local.parent_death import adopt_orphans, signal_on_parent_death
+from local.printed import CapturedOutput, KeptBytes
 from local.template import Function, TemplateError
 from local.template.options import chosen as read_chosen
 
@@ -53,6 +52,7 @@ class Slot:
 
     directory: Path | None  # its temporary one, which the next process finds again
     deadline_s: c_double  # shared with the process: when its event must be over, or 0
+    printed: KeptBytes = field(default_factory=KeptBytes)  # shared, of the event in hand
     pid: int = 0
     started_s: float = 0.0  # monotonic
     pause_s: float = FIRST_PAUSE_S
@@ -118,7 +118,7 @@ class Host:
 
     def _initialise(self) -> Handler:
         """Import the handler, or stand in for one that cannot be imported."""
-        sys.stdout = self.output
+        sys.stdout = sys.stderr = self.output
         function_logging.set_up(self.output)
         handler.prepare(self.function, self.state)
         since_ns, started = time.time_ns(), time.perf_counter()
@@ -131,14 +131,14 @@ class Host:
             log(f"{self.function.logical_id}: {fault.error_type}: {fault}")
             if self.must_import:
                 raise SystemExit(EXIT_USAGE) from fault
-            traceback.print_exception(fault.__cause__)
+            traceback.print_exception(fault.__cause__, file=own_stderr())
             serve = handler.failing_handler(fault)
             self.retry_at_s = time.monotonic() + self.import_retry_s
             self._watch(since_ns, "*.py")
         else:
             self._watch(since_ns)
         self.init_ms = (time.perf_counter() - started) * 1000
-        sys.stderr.write(self.output.take())
+        own_stderr().write(self.output.take())
         gc.collect()
         gc.freeze()  # what was imported stays shared between the environments
         return serve
@@ -169,9 +169,10 @@ class Host:
         # What the handler starts ends with it, see `_reap`; also what leaves the group.
         os.setpgid(0, 0)
         adopt_orphans()
+        self.output.kept.share(slot.printed)
         allowance.limit(self.function.storage_mb)
         if slot.directory:
-            self._prepare_temporary_directory(slot.directory)
+            handler.use_temporary_directory(slot.directory, self.function)
         if self.function.runtime_client:
             # Imported here: few functions use it, and it costs every host 10 ms and 2 MB.
             from local.runtime_client import RuntimeClient  # noqa: PLC0415
@@ -195,12 +196,6 @@ class Host:
             output=self.output,
             deadline_s=slot.deadline_s,
         ).run()
-
-    def _prepare_temporary_directory(self, directory: Path) -> None:
-        if allowance.is_overfull(directory, self.function):
-            shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True, exist_ok=True)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
 
     def _pause_s(self) -> float:
         now_s = time.monotonic()
@@ -228,6 +223,8 @@ class Host:
         """Say how the process ended and decide when the next one starts."""
         now_s = time.monotonic()
         code = os.waitstatus_to_exitcode(status)
+        if printed := slot.printed.take():
+            log(f"{self.function.logical_id}: environment {pid} had printed:\n{printed.rstrip()}")
         if code == -signal.SIGALRM:
             # The time-out was this long already; the next event need not wait.
             slot.due_s = now_s

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 from typing import Any, NamedTuple
 
-from local.environment import RESULT_MAX_BYTES, STDOUT_MAX_BYTES
+from local.environment import RESULT_MAX_BYTES
+from local.printed import STDOUT_MAX_BYTES
 
 ROOT = "/2018-06-01/runtime"
 BODY_MAX_BYTES = RESULT_MAX_BYTES + STDOUT_MAX_BYTES  # an error's trace may be as long as a log

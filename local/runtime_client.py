@@ -19,8 +19,9 @@ from typing import Any
 
 import orjson
 
-from local.environment import STDOUT_MAX_BYTES, Context, Fault, Handler, log
+from local.environment import Context, Fault, Handler, log, own_stderr
 from local.handler import failing_handler
+from local.printed import STDOUT_MAX_BYTES
 from local.runtime_api import Ended, RuntimeApi
 from local.template import Function
 
@@ -70,7 +71,7 @@ class RuntimeClient:
         except Empty:
             self._client.kill()
             how, body = "exited", b""
-        sys.stderr.write(self._printed.take())
+        own_stderr().write(self._printed.take())
         return self if how == "ready" else self._failing(_fault(how, body))
 
     def __call__(self, event: Any, context: Context) -> bytes:

@@ -24,7 +24,7 @@ Resources:
 
 
 HANDLER = """
-import atexit, datetime, decimal, os, resource, signal, sys, tempfile, time
+import atexit, datetime, decimal, logging, os, resource, signal, sys, tempfile, time
 from from_layer import WORD
 from snapshot_restore_py import register_after_restore
 
@@ -69,6 +69,22 @@ def late_remaining(event, context):
 
 def say(event, context):
     print("said", event["word"])
+
+def complain(event, context):
+    print("complained", file=sys.stderr)
+    sys.stderr.fileno()
+    logging.getLogger("anybody").error("logged")
+
+def say_and_hang(event, context):
+    print("said before it hung")
+    time.sleep(60)
+
+def say_in_child(event, context):
+    pid = os.fork()
+    if not pid:
+        print("said by a child")
+        os._exit(0)
+    os.waitpid(pid, 0)
 
 def flood(event, context):
     print("x" * 1_000_000)

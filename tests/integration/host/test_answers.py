@@ -31,6 +31,27 @@ def test_what_the_handler_prints_comes_with_its_answer_and_what_the_import_print
     assert "printed by the import" in invoker.log.read_text()
 
 
+@pytest.mark.row("2.23")
+def test_what_the_handler_writes_to_standard_error_or_a_child_prints_comes_with_its_answer(
+    peer: Peer,
+):
+    first, second = peer.invoke("complain")["stdout"].splitlines()
+
+    assert first == "complained"
+    assert second.endswith("\trequest-1\tlogged")
+    assert peer.invoke("say_in_child")["stdout"] == "said by a child\n"
+
+
+def test_what_an_event_printed_before_its_environment_ended_is_in_the_log(
+    peer: Peer, invoker: Invoker
+):
+    peer.ask("say_and_hang", within_s=0.3)
+    invoker.accept()
+
+    assert "had printed:\nsaid before it hung\n" in invoker.log.read_text()
+    assert invoker.log.read_text().count("said before it hung") == 1
+
+
 def test_output_beyond_the_bound_is_cut_and_said_so(peer: Peer):
     printed = peer.invoke("flood")["stdout"]
 
