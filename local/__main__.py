@@ -100,7 +100,12 @@ def _logs_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="a process, access or functions/NAME")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
     arguments.add_number(
-        parser, "-n", "--lines", bounds=(0, LINES_MAX), default=10, what="lines of each log"
+        parser,
+        *("-n", "--lines"),
+        bounds=(0, LINES_MAX),
+        default=10,
+        what="lines of each log",
+        unit="LINES",
     )
 
 

@@ -1,6 +1,7 @@
 """Arguments that several programs take; each refuses what it cannot use in a sentence."""
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,26 @@ def assignment(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
     return name, value
+
+
+def add_number(
+    parser: argparse.ArgumentParser,
+    *flags: str,
+    bounds: tuple[int, int],
+    default: int,
+    what: str,
+    unit: str = "NUMBER",
+    variable: str | None = None,
+) -> None:
+    """An option, or the environment's `variable`, that takes a whole number within `bounds`."""
+    known = f"or {variable}; " if variable else ""
+    parser.add_argument(
+        *flags,
+        type=number(*bounds),
+        default=os.environ.get(variable, str(default)) if variable else str(default),
+        metavar=unit,
+        help=f"{what} ({known}default: %(default)s)",
+    )
 
 
 def add_template(parser: argparse.ArgumentParser) -> None:

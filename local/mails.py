@@ -29,12 +29,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a message's number: it is shown whole (default: the list)",
     )
     parser.add_argument("--to", metavar="ADDRESS", help="only messages to this address")
-    parser.add_argument(
-        "-n",
-        "--lines",
-        type=arguments.number(1, LINES_MAX),
+    arguments.add_number(
+        parser,
+        *("-n", "--lines"),
+        bounds=(1, LINES_MAX),
         default=20,
-        help="how many of the last messages to list (default: %(default)s)",
+        what="how many of the last messages to list",
+        unit="LINES",
     )
 
 

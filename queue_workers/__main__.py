@@ -43,16 +43,10 @@ def _options() -> argparse.Namespace:
     )
     arguments.add_template(parser)
     arguments.add_state(parser, "sockets")
-    parser.add_argument(
-        "--index",
-        type=arguments.number(0, INDEX_MAX),
-        default=0,
-        metavar="NUMBER",
-        help="number of this worker, from 0 (default: %(default)s)",
+    arguments.add_number(
+        parser, "--index", bounds=(0, INDEX_MAX), default=0, what="number of this worker, from 0"
     )
-    parser.add_argument(
-        "--metrics-host", default="127.0.0.1", help="address of /metrics (default: %(default)s)"
-    )
+    arguments.add_host(parser, "--metrics-host")
     parser.add_argument(
         "--metrics-port",
         type=arguments.port,

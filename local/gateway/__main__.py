@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -76,21 +75,22 @@ def _options() -> argparse.Namespace:
     arguments.add_port(parser, "--port", 5002, "port of the API")
     arguments.add_port(parser, "--console-port", 5080, "port of the console and /metrics")
     arguments.add_port(parser, "--invoke-port", 3001, "port of the Lambda Invoke API")
-    parser.add_argument(
+    arguments.add_number(
+        parser,
         "--account-concurrency",
-        type=arguments.number(1, CONCURRENCY_MAX),
-        default=os.environ.get("ACCOUNT_CONCURRENCY", str(CONCURRENCY_DEFAULT)),
-        metavar="NUMBER",
-        help="events that all functions together may have in flight"
-        " (or ACCOUNT_CONCURRENCY; default: %(default)s)",
+        bounds=(1, CONCURRENCY_MAX),
+        default=CONCURRENCY_DEFAULT,
+        what="events that all functions together may have in flight",
+        variable="ACCOUNT_CONCURRENCY",
     )
-    parser.add_argument(
+    arguments.add_number(
+        parser,
         "--async-retry-s",
-        type=arguments.number(1, RETRY_LONGEST_S),
-        default=os.environ.get("ASYNC_RETRY_S", str(RETRY_S)),
-        metavar="S",
-        help="pause before an asynchronous event's first retry, doubled before the second"
-        " (or ASYNC_RETRY_S; default: %(default)s)",
+        bounds=(1, RETRY_LONGEST_S),
+        default=RETRY_S,
+        what="pause before an asynchronous event's first retry, doubled before the second",
+        unit="S",
+        variable="ASYNC_RETRY_S",
     )
     parser.add_argument(
         "--runtime",
@@ -98,13 +98,14 @@ def _options() -> argparse.Namespace:
         help="unix:/path or tcp:host:port where environments dial in"
         " (default: run/gateway.sock in the state directory)",
     )
-    parser.add_argument(
+    arguments.add_number(
+        parser,
         "--queue-deadline-ms",
-        type=arguments.number(1, QUEUE_DEADLINE_LONGEST_MS),
-        default=os.environ.get("QUEUE_DEADLINE_MS", str(QUEUE_DEADLINE_MS)),
-        metavar="MS",
-        help="how long an event may wait for an environment"
-        " (or QUEUE_DEADLINE_MS; default: %(default)s)",
+        bounds=(1, QUEUE_DEADLINE_LONGEST_MS),
+        default=QUEUE_DEADLINE_MS,
+        what="how long an event may wait for an environment",
+        unit="MS",
+        variable="QUEUE_DEADLINE_MS",
     )
     _add_deadline(parser, "head", DEADLINES.head_s, "send the head of a request")
     _add_deadline(parser, "body", DEADLINES.body_s, "send its body")
@@ -114,12 +115,13 @@ def _options() -> argparse.Namespace:
 
 
 def _add_deadline(parser: argparse.ArgumentParser, name: str, default_s: float, what: str) -> None:
-    parser.add_argument(
+    arguments.add_number(
+        parser,
         f"--{name}-deadline-ms",
-        type=arguments.number(1, CLIENT_DEADLINE_LONGEST_MS),
+        bounds=(1, CLIENT_DEADLINE_LONGEST_MS),
         default=int(default_s * 1000),
-        metavar="MS",
-        help=f"how long a client may take to {what} (default: %(default)s)",
+        what=f"how long a client may take to {what}",
+        unit="MS",
     )
 
 

@@ -322,12 +322,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.outside.provider", description=__doc__)
     serving.add_options(parser)
     arguments.add_port(parser, "--port", 5090, "port of /charges")
-    parser.add_argument(
+    arguments.add_number(
+        parser,
         "--latency-ms",
-        type=arguments.number(0, LATENCY_MS_MAX),
+        bounds=(0, LATENCY_MS_MAX),
         default=0,
-        metavar="MS",
-        help="how long a charge takes before it has its effect (default: %(default)s)",
+        what="how long a charge takes before it has its effect",
+        unit="MS",
     )
     parser.add_argument(
         "--webhook-url",
