@@ -61,7 +61,7 @@ _NOBODY = dict.fromkeys(
     )
 )
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ids = random.Random(random.SystemRandom().getrandbits(64))
 
 

@@ -190,9 +190,9 @@ def test_of_duplicates_the_last_counts_and_all_are_kept():
     assert made["multiValueHeaders"]["X-A"] == ["1", "2"]
 
 
-@pytest.mark.row("1.12")
+@pytest.mark.row("1.12", "1.13")
 def test_the_query_is_decoded():
-    made = event("/a?plus=a+b&encoded=a%2Bb%20c&empty=&x=1;y=2&caf%C3%A9=1")
+    made = event("/a?plus=a+b&encoded=a%2Bb%20c&empty=&x=1;y=2&X=3&caf%C3%A9=1")
 
     assert made["queryStringParameters"] == {
         "plus": "a b",
@@ -200,6 +200,7 @@ def test_the_query_is_decoded():
         "empty": "",
         "x": "1",
         "y": "2",
+        "X": "3",
         "café": "1",
     }
 
@@ -237,7 +238,8 @@ def test_the_authorizers_context_stands_in_the_request_context():
 def test_a_client_may_bring_its_own_request_id_if_it_is_a_uuid():
     given = "1f4e0a4c-6f3b-4f0e-9b57-0a3b7a1c2d3e"
 
-    assert Context({"x-amzn-requestid": given}, EPOCH_S).request_id == given
+    for each in (given, given.upper()):
+        assert Context({"x-amzn-requestid": each}, EPOCH_S).request_id == each
     assert Context({"x-amzn-requestid": "x\r\n"}, EPOCH_S).request_id != "x\r\n"
 
 
@@ -285,10 +287,7 @@ def test_every_key_of_a_response_is_optional(result, status):
         {"statusCode": 600},
         {"statusCode": 200.0},
         {"statusCode": "9" * 5000},
-        "text",
-        ["list"],
-        None,
-        {"headers": []},
+        *("text", ["list"], None),
         {"headers": ["a"]},
         {"headers": {"A": {"b": 1}}},
         {"headers": {"A": "b\r\nC: d"}},
@@ -308,9 +307,6 @@ def test_every_key_of_a_response_is_optional(result, status):
     ids=lambda result: repr(result)[:40],
 )
 def test_a_malformed_response_is_none(result):
-    if isinstance(result, dict) and result.get("headers") == []:
-        assert read(result)[0] == 200
-        return
     with pytest.raises(MalformedResponse):
         read(result)
 
@@ -349,6 +345,8 @@ def test_headers_of_the_gateways_own_are_renamed_or_dropped():
                 "WWW-Authenticate": "Bearer",
                 "Date": "x",
                 "Content-Length": "9",
+                "server": "mine",
+                "Connection": "close",
                 "Transfer-Encoding": "chunked",
                 "x-amzn-RequestId": "forged",
                 "Content-Type": "a/b",
@@ -360,6 +358,8 @@ def test_headers_of_the_gateways_own_are_renamed_or_dropped():
         "x-amzn-Remapped-WWW-Authenticate: Bearer",
         "x-amzn-Remapped-Date: x",
         "x-amzn-Remapped-Content-Length: 9",
+        "x-amzn-Remapped-server: mine",
+        "x-amzn-Remapped-Connection: close",
         "Content-Type: a/b",
         "",
     ]
@@ -380,6 +380,11 @@ def test_headers_of_the_gateways_own_are_renamed_or_dropped():
 )
 def test_base64_is_decoded_only_for_the_first_accepted_type(accept, body):
     assert read({"body": "/w==", "isBase64Encoded": True}, accept, "image/png")[2] == body
+
+
+@pytest.mark.row("1.25")
+def test_base64_is_always_decoded_where_everything_is_binary():
+    assert read({"body": "/w==", "isBase64Encoded": True}, None, "*/*")[2] == b"\xff"
 
 
 def test_a_body_that_is_not_base64_is_refused_where_it_has_to_be_decoded():

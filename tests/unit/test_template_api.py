@@ -53,6 +53,25 @@ def test_routes_know_their_function_and_their_authorizer(read):
     assert {route.authorizer for route in api.routes[1:]} == {None}
 
 
+@pytest.mark.row("1.33", "1.75")
+def test_an_integration_may_take_as_long_as_its_kind_of_api_lets_it(read):
+    behind_http = "      Events: {A: {Type: HttpApi, Properties: {Method: GET, Path: /a}}}"
+
+    assert read(FUNCTION + ROUTES).api.routes[0].timeout_ms == 29_000
+    assert read(FUNCTION + behind_http).api.routes[0].timeout_ms == 30_000
+
+
+@pytest.mark.row("1.58")
+def test_the_answers_of_an_authorizer_are_kept_for_five_minutes_and_an_hour_at_most(read):
+    def with_ttl(seconds):
+        return FUNCTION + ROUTES.replace("ReauthorizeEvery: 60", seconds)
+
+    assert read(with_ttl("Header: Authorization")).api.authorizers["Tokens"].ttl_s == 300
+    assert read(with_ttl("ReauthorizeEvery: 3600")).api.authorizers["Tokens"].ttl_s == 3600
+    with pytest.raises(TemplateError, match="3600"):
+        read(with_ttl("ReauthorizeEvery: 3601"))
+
+
 def test_the_api_brings_authorizers_responses_throttles_and_binary_types(read):
     api = read(FUNCTION + ROUTES).api
 

@@ -56,6 +56,16 @@ def test_a_plan_of_another_stage_is_not_the_apis(read):
     assert read(REST + KEY % "" + PLAN % "test").api.usage_plans == ()
 
 
+@pytest.mark.row("1.36", "1.64")
+def test_a_key_is_in_one_plan_of_a_stage(read):
+    second = PLAN.replace("  Plan:", "  Second:").replace("  Member:", "  Other:")
+    plans = PLAN % "prod" + second.replace("!Ref Plan", "!Ref Second")
+
+    assert read(REST + KEY % "" + plans % "test").api.usage_plans[0].name == "Plan"
+    with pytest.raises(TemplateError, match="Plan and Second, plans of one stage, both have it"):
+        read(REST + KEY % "" + plans % "prod")
+
+
 @pytest.mark.row("1.64")
 def test_a_key_without_a_value_has_one_that_stays_the_same(read):
     values = {

@@ -27,6 +27,47 @@ def test_the_function_gets_the_request_as_a_rest_event(shared):
     assert event["body"] == '{"k":"é"}'
 
 
+@pytest.mark.row("1.4", "1.5", "1.6")
+@pytest.mark.parametrize(
+    ("sent", "path", "parameter"),
+    [
+        ("/pages/one/", "/pages/one/", "one"),
+        ("//pages/one", "/pages/one", "one"),
+        ("/pages/a%2Fb+c", "/pages/a%2Fb+c", "a%2Fb+c"),
+    ],
+)
+def test_the_path_is_told_as_it_was_sent_but_for_leading_slashes(shared, sent, path, parameter):
+    event = shared.request("GET", sent).json
+
+    assert (event["path"], event["pathParameters"]) == (path, {"name": parameter})
+    assert event["requestContext"]["path"] == f"/prod{sent}"
+    assert event["resource"] == "/pages/{name}"
+
+
+@pytest.mark.row("1.16")
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [
+        *((method, 200) for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")),
+        *((method, 404) for method in ("TRACE", "PROPFIND")),
+    ],
+)
+def test_any_is_seven_methods_and_no_more(shared, method, status):
+    """404 is what the template makes of a missing route."""
+    assert shared.request(method, "/pages/one").status == status
+
+
+@pytest.mark.row("1.24")
+def test_an_answer_of_nothing_has_a_type_and_no_length(gateway):
+    gateway.environment("Pages", returns({}))
+
+    answer = gateway.request("GET", "/pages/one")
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Content-Length"] == "0"
+
+
 @pytest.mark.row("1.26")
 def test_the_answer_bears_the_ids_of_the_event(shared):
     """The headers x-amzn-RequestId, x-amz-apigw-id and X-Amzn-Trace-Id."""
