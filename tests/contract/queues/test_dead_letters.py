@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.queues import Typed
 from tests.contract.queues.places import RECEIVES_MAX, Place, bodies, only, total
 
 
@@ -34,3 +35,22 @@ def test_a_dead_message_does_not_take_the_place_of_a_living_one(place: Place):
     place.queue.send("good")
 
     assert bodies(place.queue.receive()) == {"good"}
+
+
+@pytest.mark.row("3.8", "3.19")
+def test_a_dead_letter_keeps_body_and_attributes_whatever_is_in_them(place: Place):
+    odd = '\U0001f600 "quotes" \\ / | é \t\n\x7f'
+    attributes: dict[str, str | Typed] = {
+        "text": odd,
+        "a.b-c_1": Typed("String.label", "[]"),
+        "number": Typed("Number", "-1e-5"),
+        "bytes": Typed("Binary", bytes(range(256))),
+    }
+    place.queue.send(odd, attributes=attributes)
+    for _ in range(RECEIVES_MAX):
+        message = only(place.queue.receive())
+        place.queue.release(message.receipt_handle, after_s=0, reason=odd)
+    place.queue.receive()
+
+    dead = only(place.dead_letters.receive())
+    assert (dead.body, dead.attributes) == (odd, attributes)
