@@ -7,7 +7,7 @@ from typing import Any
 from local.template import document as documents
 from local.template.apis import EVENT_KINDS, ApiBuilder
 from local.template.functions import read_function, read_layers
-from local.template.intrinsics import Resolver
+from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
 from local.template.model import Function, Mapping, Queue, Schedule, Template, TemplateError
 from local.template.queues import read_mapping, read_queue, refused_mapping
 from local.template.reader import Properties, Refusals
@@ -110,7 +110,7 @@ class _Builder:
     def _check_head(self) -> None:
         transforms = self._document.get("Transform", [])
         for transform in transforms if isinstance(transforms, list) else [transforms]:
-            if transform != SERVERLESS:
+            if transform not in (SERVERLESS, LANGUAGE_EXTENSIONS):
                 self._refusals.refuse("Transform", "", f"{transform} is not emulated; remove it")
         known = (*GLOBALS, *GLOBALS_OF_OTHERS)
         for section in self._document.get("Globals") or {}:

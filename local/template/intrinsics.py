@@ -4,6 +4,7 @@ What only AWS can know, the endpoint of a cluster for instance, resolves to UNKN
 """
 
 import base64
+import json
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local.template.document import fragment
+from local.template.loops import unrolled
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 
@@ -44,6 +46,8 @@ PSEUDO_PARAMETERS: dict[str, str | Absent] = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
+LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
+
 # The APIs that SAM makes for events that name none.
 MADE_BY_SAM = ("ServerlessRestApi", "ServerlessHttpApi")
 
@@ -62,7 +66,6 @@ class Resolver:
 
     def __init__(self, file: Path, document: dict[str, Any], overrides: dict[str, str]) -> None:
         self._file = file
-        self._resources: dict[str, Any] = dict(document["Resources"])
         self._tables: dict[str, Any] = document.get("Mappings") or {}
         self._conditions: dict[str, Any] = document.get("Conditions") or {}
         given = read_parameters(file, document.get("Parameters") or {}, overrides, UNKNOWN)
@@ -70,6 +73,7 @@ class Resolver:
         self._without_value = without_value(document.get("Parameters") or {}, overrides)
         self.missing: dict[str, None] = {}  # parameters without a value that were asked for
         self._open_conditions: list[str] = []
+        self.resources = self._unrolled(document)
         self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
             "Ref": self._ref,
             "Condition": self._condition,
@@ -82,17 +86,38 @@ class Resolver:
             "Fn::If": self._if,
             "Fn::ImportValue": lambda _value, _where: UNKNOWN,
             "Fn::Join": self._join,
+            "Fn::Length": self._length,
             "Fn::Not": lambda value, where: not self.truth(value[0], where),
             "Fn::Or": lambda value, where: any(self.truth(one, where) for one in value),
             "Fn::Select": self._select,
             "Fn::Split": self._split,
             "Fn::Sub": self._sub,
+            "Fn::ToJsonString": self._to_json,
             "Fn::Transform": self._include,
         }
 
+    def _unrolled(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The resources, with the loops among and inside them where the template may have any."""
+        transforms = document.get("Transform") or []
+        if LANGUAGE_EXTENSIONS not in transforms:
+            return dict(document["Resources"])
+
+        def collection(values: Any) -> list[Any]:
+            name = values.get("Ref") if isinstance(values, dict) else None
+            entries = self._parameters.get(name) if name else values
+            if not isinstance(entries, list):
+                raise ValueError(f"{values!r} is no list, and no parameter that has one")
+            return entries
+
+        try:
+            found = unrolled(document["Resources"], collection)
+        except ValueError as error:
+            raise self._error(("Fn::ForEach", ""), str(error)) from error
+        return dict(found)
+
     def declare(self, name: str, resource: dict[str, Any]) -> None:
         """Let a resource be referred to that the document has not."""
-        self._resources[name] = resource
+        self.resources[name] = resource
 
     def resolve(self, value: Any, where: tuple[str, str]) -> Any:
         """`value` with every function in it replaced, and NO_VALUE entries left out."""
@@ -139,7 +164,7 @@ class Resolver:
             return self._parameters[name]
         if name in MADE_BY_SAM:
             return name
-        if name not in self._resources:
+        if name not in self.resources:
             if self._comes_with_a_function(name):
                 return UNKNOWN
             raise self._error(where, f"!Ref {name}: no such parameter or resource; add it")
@@ -149,12 +174,12 @@ class Resolver:
         """Whether SAM makes a resource of that name beside one of the functions."""
         return any(
             name.startswith((f"{each}Role", f"{each}Version", f"{each}Alias"))
-            for each, resource in self._resources.items()
+            for each, resource in self.resources.items()
             if resource["Type"] == "AWS::Serverless::Function"
         )
 
     def _ref_resource(self, name: str) -> Any:
-        match self._resources[name].get("Type"):
+        match self.resources[name].get("Type"):
             case "AWS::SQS::Queue":
                 return QUEUE_URL + self.name_of(name)
             case "AWS::Serverless::Function":
@@ -169,13 +194,13 @@ class Resolver:
             ):
                 return name
             case kind if kind in NAMED_BY:
-                properties = self._resources[name].get("Properties") or {}
+                properties = self.resources[name].get("Properties") or {}
                 return self.resolve(properties.get(NAMED_BY[kind], name), (name, NAMED_BY[kind]))
         return UNKNOWN
 
     def name_of(self, logical_id: str) -> str:
         """The physical name of a queue or function: as given, or its logical id."""
-        properties = self._resources[logical_id].get("Properties") or {}
+        properties = self.resources[logical_id].get("Properties") or {}
         suffix = ".fifo" if properties.get("FifoQueue") in (True, "true") else ""
         given = properties.get("QueueName", properties.get("FunctionName", logical_id + suffix))
         name = self.resolve(given, (logical_id, "name"))
@@ -183,11 +208,11 @@ class Resolver:
 
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
         name, attribute = value if isinstance(value, list) else value.split(".", 1)
-        if name not in self._resources and self._comes_with_a_function(name):
+        if name not in self.resources and self._comes_with_a_function(name):
             return UNKNOWN
-        if name not in self._resources:
+        if name not in self.resources:
             raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
-        kind = self._resources[name].get("Type")
+        kind = self.resources[name].get("Type")
         match (kind, attribute):
             case ("AWS::SQS::Queue", "Arn"):
                 return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{self.name_of(name)}"
@@ -236,10 +261,26 @@ class Resolver:
         return base64.b64encode(resolved.encode()).decode()
 
     def _find_in_map(self, value: list[Any], where: tuple[str, str]) -> Any:
-        table, first, second = (self.resolve(one, where) for one in value)
+        table, first, second = (self.resolve(one, where) for one in value[:3])
         if UNKNOWN in (table, first, second):
             return UNKNOWN
-        return self.resolve(self._tables[table][first][second], where)
+        found = self._tables.get(table, {}).get(first, {}).get(second)
+        if found is None and len(value) == 4:
+            found = value[3]["DefaultValue"]
+        if found is None:
+            raise self._error(where, f"Mappings has no {table}.{first}.{second}; add it")
+        return self.resolve(found, where)
+
+    def _length(self, value: Any, where: tuple[str, str]) -> Any:
+        resolved = self.resolve(value, where)
+        return UNKNOWN if resolved is UNKNOWN else len(resolved)
+
+    def _to_json(self, value: Any, where: tuple[str, str]) -> Any:
+        resolved = self.resolve(value, where)
+        try:
+            return json.dumps(resolved, separators=(",", ":"))
+        except TypeError:
+            return UNKNOWN  # as something in it is
 
     def _sub(self, value: Any, where: tuple[str, str]) -> Any:
         text, variables = value if isinstance(value, list) else (value, {})

@@ -35,7 +35,7 @@ class Resources:
         self.refusals = refusals
         self.resolver = resolver
         self._globals: dict[str, Any] = document.get("Globals") or {}
-        self._active = self._existing(document["Resources"])
+        self._active = self._existing(resolver.resources)
 
     def of_type(self, kind: str) -> list[str]:
         """Logical ids, in the template's order."""

@@ -38,6 +38,9 @@ def environment(read: Any, value: str, before: str = "", **options: Any) -> dict
         ("!If [IsLive, a, b]", "b"),
         ("!FindInMap [Sizes, !Ref Stage, memory]", "512"),
         ("{Fn::Base64: abc}", "YWJj"),
+        ("!FindInMap [Sizes, live, memory, {DefaultValue: 64}]", "64"),
+        ("{Fn::Length: [a, b]}", "2"),
+        ("{Fn::ToJsonString: {a: !Ref Stage}}", '{"a":"dev"}'),
         ("2026-01-01", "2026-01-01"),
     ],
 )
