@@ -26,7 +26,7 @@ from backend.errors import (
     Unauthorized,
     problem,
 )
-from backend.telemetry import Metrics, logger, metrics_of
+from backend.telemetry import logger, metrics_of
 
 T = TypeVar("T")
 View = Callable[..., Response]
@@ -149,7 +149,6 @@ class Record:
     message_id: str
     body: Any
     sent_at_ms: int
-    receive_count: int
 
 
 def consumer(
@@ -269,22 +268,13 @@ def _records(event: dict[str, Any], shape: Any) -> tuple[list[Record], set[str]]
     records: list[Record] = []
     malformed: set[str] = set()
     for raw in event["Records"]:
-        message_id, attributes = raw["messageId"], raw["attributes"]
+        message_id = raw["messageId"]
         try:
             body = msgspec.json.decode(raw["body"], type=shape)
         except msgspec.DecodeError as error:
             logger.error("malformed message", extra={"message_id": message_id, "why": str(error)})
             malformed.add(message_id)
             continue
-        records.append(
-            Record(
-                message_id=message_id,
-                body=body,
-                sent_at_ms=int(attributes["SentTimestamp"]),
-                receive_count=int(attributes["ApproximateReceiveCount"]),
-            )
-        )
+        sent_at_ms = int(raw["attributes"]["SentTimestamp"])
+        records.append(Record(message_id=message_id, body=body, sent_at_ms=sent_at_ms))
     return records, malformed
-
-
-__all__ = ["Call", "Caller", "Metrics", "Record", "api", "consumer", "endpoint", "reply"]

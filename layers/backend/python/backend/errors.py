@@ -8,8 +8,7 @@ BackendError
 │   ├── Forbidden           403
 │   ├── NotFound            404
 │   ├── Conflict            409 the same request may succeed later
-│   ├── InvalidState        409 it cannot
-│   └── Throttled           429
+│   └── InvalidState        409 it cannot
 └── Unavailable             503, the same request may succeed later
     ├── QueueUnavailable
     │   └── QueueFull
@@ -24,9 +23,7 @@ an error means "deliver again"; a permanent refusal is a stored outcome, not an 
 from typing import ClassVar
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
-RETRY_AFTER_S = (
-    1  # long enough for a breaker's probe or a restarted process, short enough to be obeyed
-)
+RETRY_AFTER_S = 1  # long enough for a process to start again, short enough to be obeyed
 
 
 class BackendError(Exception):
@@ -112,15 +109,6 @@ class InvalidState(RequestError):
     code = "invalid_state"
 
 
-class Throttled(RequestError):
-    """Over the rate that this client was given."""
-
-    status = 429
-    title = "Too many requests"
-    code = "throttled"
-    retryable = True
-
-
 class Unavailable(BackendError):
     """A dependency does not answer; nothing is wrong with the request."""
 
@@ -149,7 +137,7 @@ class StoreUnavailable(Unavailable):
 
 
 class ProviderUnavailable(Unavailable):
-    """The payment provider gave no definitive answer; a charge may exist under the same key."""
+    """The payment provider does not show what it did."""
 
     code = "provider_unavailable"
 
