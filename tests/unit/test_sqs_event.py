@@ -1,13 +1,11 @@
-"""The event source mapping's translations: messages to an SQS event, an answer to failed ids."""
+"""The event source mapping's translation of messages to an SQS event."""
 
 import hashlib
 
 import pytest
 
 from backend.queues import Message
-from queue_workers.event import MalformedResponse, failed_ids, sqs_event
-
-SENT = {"a", "b"}
+from queue_workers.event import sqs_event
 
 
 def message(**changed: object) -> Message:
@@ -63,40 +61,3 @@ def test_attributes_come_with_their_type_and_the_digest_that_sqs_makes():
     assert (
         record["md5OfMessageAttributes"] == "b230c0935b26019cdd59aa4a8ae06fef"
     )  # as moto computes it
-
-
-@pytest.mark.row("4.6", "4.8")
-@pytest.mark.parametrize(
-    ("response", "failed"),
-    [
-        (None, set()),
-        ({}, set()),
-        ({"batchItemFailures": None}, set()),
-        ({"batchItemFailures": []}, set()),
-        ({"batchItemFailures": [{"itemIdentifier": "a"}]}, {"a"}),
-        ({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]}, {"a", "b"}),
-        ({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "a"}]}, {"a"}),
-    ],
-)
-def test_an_answer_names_the_messages_that_failed(response: object, failed: set[str]):
-    assert failed_ids(response, SENT) == failed
-
-
-@pytest.mark.row("4.7")
-@pytest.mark.parametrize(
-    "response",
-    [
-        "not an object",
-        [],
-        {"batchItemFailures": {}},
-        {"batchItemFailures": ["a"]},
-        {"batchItemFailures": [{"itemIdentifier": ""}]},
-        {"batchItemFailures": [{"itemIdentifier": None}]},
-        {"batchItemFailures": [{"itemIdentifier": 1}]},
-        {"batchItemFailures": [{"foo": "a"}]},
-        {"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "of another batch"}]},
-    ],
-)
-def test_an_answer_that_aws_does_not_understand_fails_the_batch(response: object):
-    with pytest.raises(MalformedResponse):
-        failed_ids(response, SENT)

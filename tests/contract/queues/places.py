@@ -28,6 +28,7 @@ MOTO_DIFFERS = {
     "expired in batch": "a message past its retention ends the receive; those behind it wait",
     "expired group": "of messages that come back together it passes over all but the last",
     "deduplication": "a deleted message's deduplication id is forgotten",
+    "dead fifo": "a dead letter keeps its deduplication id and its age",
     "sequence": "its sequence numbers are random",
     "expired handle": "an expired handle of a FIFO queue deletes and releases",
 }

@@ -5,6 +5,7 @@ import pytest
 from backend.queues import Message, Queue
 from tests.contract.queues.places import (
     RECEIVES_MAX,
+    RETENTION_S,
     VISIBILITY_TIMEOUT_S,
     Place,
     bodies,
@@ -187,6 +188,22 @@ def test_a_message_over_its_limit_goes_to_the_dead_letter_queue_and_lets_its_gro
     assert (dead.message_id, dead.body) == (poison, "poison")
     assert dead.attributes == {"tenant": "demo"}
     assert dead.system["MessageGroupId"] == "a"
+
+
+@pytest.mark.row("3.9")
+def test_a_dead_letter_is_as_old_as_its_burial_and_its_id_is_its_deduplication_id(fifo: Place):
+    id_ = fifo.queue.send("poison", group="a", deduplication_id="one")
+    for _ in range(RECEIVES_MAX):
+        fifo.queue.release(only(fifo.queue.receive()).receipt_handle, after_s=0)
+    fifo.pass_time(RETENTION_S // 2)
+    fifo.queue.receive()
+
+    dead = only(fifo.dead_letters.receive())
+    if "dead fifo" in fifo.differences:
+        assert dead.system["MessageDeduplicationId"] == "one"
+    else:
+        assert dead.system["MessageDeduplicationId"] == id_
+        assert dead.first_received_at_ms - RETENTION_S * 100 < dead.sent_at_ms
 
 
 def test_the_depth_counts_messages_not_groups(fifo: Place):

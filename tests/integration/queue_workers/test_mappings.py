@@ -14,8 +14,8 @@ from queue_workers import places
 from queue_workers.reserve import Reserve, Throttled
 from queue_workers.worker import WINDOW_MARGIN_S, hidden_for_s
 from tests.conftest import wait_until
+from tests.integration.queue_workers.poller.site import FUNCTION, MAPPING
 from tests.integration.queue_workers.site import FIFO_TEMPLATE, TEMPLATE, Site, count_of
-from tests.integration.queue_workers.test_poller import FUNCTION, MAPPING
 
 
 def add_to_mapping(site: Site, line: str) -> None:
@@ -128,6 +128,9 @@ def test_a_record_of_a_fifo_queue_has_its_group_number_and_typed_attributes(site
     wait_until(site.received(1))
 
     ((record,),) = site.events()
+    about = {"messageId", "receiptHandle", "body", "attributes", "messageAttributes"}
+    source = {"eventSource", "eventSourceARN", "awsRegion"}
+    assert record.keys() == about | source | {"md5OfBody", "md5OfMessageAttributes"}
     assert record["eventSourceARN"].endswith(":orders.fifo")
     assert record["attributes"]["MessageGroupId"] == "a"
     assert record["attributes"]["MessageDeduplicationId"] == "one"

@@ -1,0 +1,108 @@
+"""A queue and an invoker for one poller, and an environment whose every move the test makes."""
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import redis
+from prometheus_client import CollectorRegistry
+
+from backend.queues.redis_queue import RedisQueue
+from local import frames
+from local.gateway.emf import EmbeddedMetrics
+from local.gateway.output import FunctionOutput
+from local.template import Function, Mapping
+from queue_workers.courtesy import Courtesy
+from queue_workers.invoker import Invoker
+from queue_workers.poller import Poller
+
+FUNCTION = Function(
+    logical_id="OrdersWorker",
+    name="OrdersWorker",
+    handler="orders.handler",
+    code_uri=Path("/nowhere"),
+    layers=(),
+    timeout_s=2,
+    memory_mb=128,
+    environment={},
+    reserved_concurrency=None,
+    environments=1,
+)
+MAPPING = Mapping(
+    queue="Orders",
+    function="OrdersWorker",
+    batch_size=10,
+    window_s=0,
+    report_failures=True,
+    maximum_concurrency=None,
+)
+
+
+class Environment:
+    """The other end of the invoker's socket."""
+
+    def __init__(self, path: Path, function: str = "OrdersWorker") -> None:
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.settimeout(10)
+        stream.connect(str(path))
+        self._connection = frames.Connection(stream)
+        self._connection.send(
+            frames.encode({"hello": 1, "function": function, "pid": 1, "init_ms": 1})
+        )
+
+    def take(self) -> dict[str, Any]:
+        invocation = self._connection.receive()
+        assert invocation is not None
+        return invocation
+
+    def answer(self, invocation: dict[str, Any], result: object = None) -> None:
+        self._connection.send(frames.encode({"id": invocation["id"], "result": result}))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class PollerSite:
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
+        self.path = folder / "s"
+        self.queue = RedisQueue("orders", redis_url=url)
+        metrics = EmbeddedMetrics(CollectorRegistry())
+        output = FunctionOutput(folder / "logs", {FUNCTION.logical_id: FUNCTION}, metrics)
+        self.invoker = Invoker(FUNCTION, self.path, output)
+        self.stop = threading.Event()
+        self.pool = ThreadPoolExecutor()
+
+    def run_once(
+        self,
+        mapping: Mapping = MAPPING,
+        *,
+        last_waited_s: Callable[[], float] = lambda: 0.0,
+        longest_s: float = 60,
+    ) -> Future[int]:
+        poller = Poller(
+            RedisQueue(self.queue.name, redis_url=self.url),
+            self.invoker,
+            mapping,
+            visibility_timeout_s=30,
+            stop=self.stop,
+            courtesy=Courtesy(last_waited_s, longest_s),
+        )
+        return self.pool.submit(poller.run_once)
+
+    def environment(self, function: str = "OrdersWorker") -> Environment:
+        return Environment(self.path, function)
+
+    def waiting(self) -> bool:
+        """Whether the poller is in its long poll."""
+        with redis.Redis.from_url(self.url) as server:
+            return bool(server.info("clients")["blocked_clients"])
+
+
+def counts(site: PollerSite) -> tuple[int, int]:
+    """How many messages are visible and in flight."""
+    depth = site.queue.depth()
+    return depth.visible, depth.in_flight

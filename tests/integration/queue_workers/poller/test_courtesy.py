@@ -1,0 +1,83 @@
+"""Messages and schedules wait while requests do."""
+
+import time
+
+from local.template import Schedule
+from queue_workers.courtesy import Courtesy
+from queue_workers.ticker import Ticker
+from tests.integration.queue_workers.poller.site import FUNCTION, PollerSite, counts
+
+
+def test_messages_stay_where_they_are_while_requests_wait(site: PollerSite):
+    site.queue.send_batch(['"stays"'])
+    environment = site.environment()
+    seen: list[tuple[int, int]] = []
+
+    def last_waited_s() -> float:
+        seen.append(counts(site))
+        return time.time() if len(seen) < 3 else 0
+
+    handled = site.run_once(last_waited_s=last_waited_s)
+    environment.answer(environment.take())
+
+    assert handled.result(timeout=5) == 1
+    assert seen == [(1, 0)] * 3
+    environment.close()
+
+
+def test_a_schedule_waits_while_requests_do(site: PollerSite):
+    environment = site.environment()
+    looks = iter([time.time(), time.time(), 0.0])
+    ticker = Ticker(
+        site.invoker,
+        Schedule(function=FUNCTION.logical_id, every_s=60, event={}),
+        every_s=60,
+        stop=site.stop,
+        courtesy=Courtesy(looks.__next__),
+    )
+    ran = site.pool.submit(ticker.run_once)
+    invocation = environment.take()
+
+    assert list(looks) == []
+    environment.answer(invocation)
+    ran.result(timeout=5)
+    environment.close()
+
+
+def test_messages_that_are_too_far_behind_do_not_wait_for_requests(site: PollerSite):
+    site.queue.send_batch(['"has waited"'])
+    environment = site.environment()
+    handled = site.run_once(last_waited_s=time.time, longest_s=0)
+    environment.answer(environment.take())
+
+    assert handled.result(timeout=5) == 1
+    environment.close()
+
+
+def test_a_stopping_worker_does_not_wait_for_requests(site: PollerSite):
+    site.queue.send_batch(['"stays"'])
+    environment = site.environment()
+
+    def last_waited_s() -> float:
+        site.stop.set()
+        return time.time()
+
+    assert site.run_once(last_waited_s=last_waited_s).result(timeout=5) == 0
+    assert counts(site) == (1, 0)
+    environment.close()
+
+
+def test_nothing_is_received_when_the_environment_goes_while_requests_wait(site: PollerSite):
+    environment = site.environment()
+    site.queue.send("{}")
+    handled = site.run_once()
+    environment.answer(environment.take())
+    assert handled.result() == 1
+    site.queue.send("{}")
+
+    def last_waited_s() -> float:
+        environment.close()
+        return 0.0
+
+    assert site.run_once(last_waited_s=last_waited_s).result(timeout=5) == 0
+    assert site.queue.receive()[0].receive_count == 1
