@@ -1,20 +1,12 @@
 """Counting again from raw events: it finds every difference, and none where there is none."""
 
 import json
-from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.integration.analytics.events import NOW, event
+from tests.written_template import TEMPLATE
 
-
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's tags as nothing."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
-TEMPLATE = yaml.load((Path(__file__).parents[3] / "template.yaml").read_text(), _Loader)
 ALARM = TEMPLATE["Resources"]["EventCountAlarm"]["Properties"]
 
 

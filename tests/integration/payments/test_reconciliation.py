@@ -1,25 +1,17 @@
 """The reconciler sees every difference between our payments and the provider's own record."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from payments import reconciliation
 from payments.provider import Effect
 from payments.schema import RefundRequest
 from tests.integration.payments.conftest import VISA
 from tests.unit.test_payment_operations import answer, ask, payment_of
+from tests.written_template import TEMPLATE
 
-
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's tags as nothing."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
-TEMPLATE = yaml.load((Path(__file__).parents[3] / "template.yaml").read_text(), _Loader)
 ALARM = TEMPLATE["Resources"]["PaymentMismatchAlarm"]["Properties"]
 PAYMENT = answer(ask(payment_of("automatic"), RefundRequest(amount=300)))
 REFUND = PAYMENT.operations[0].id
