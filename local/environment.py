@@ -20,6 +20,7 @@ import orjson
 from local import frames, function_logging
 from local.printed import CapturedOutput
 from local.template import Function
+from local.template.intrinsics import REGION
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -187,8 +188,7 @@ class Environment:
             context = Context(self._function, request_id, deadline_ms)
             if "client_context" in invocation:
                 context.client_context = ClientContext(invocation["client_context"])
-            result = marshal(self._handler(invocation["event"], context))
-            answer["result"] = orjson.Fragment(result)
+            answer |= marshal(self._handler(invocation["event"], context))
         except Exception as error:
             answer["error"] = describe(error, request_id)
             if not (isinstance(error, Fault) and error.is_logged):
@@ -209,22 +209,18 @@ def set_trace(trace: str) -> None:
 
 
 def function_arn(name: str) -> str:
-    region = os.environ.get("AWS_REGION", "us-east-1")
+    region = os.environ.get("AWS_REGION", REGION)
     return f"arn:aws:lambda:{region}:000000000000:function:{name}"
 
 
-def marshal(result: Any) -> bytes:
-    """Return the JSON of a handler's result as Lambda's runtime client would, or raise Fault.
+def marshal(result: Any) -> dict[str, Any]:
+    """Return the part of an answer that bears a handler's result, or raise Fault.
 
-    The standard encoder, because orjson also accepts dataclasses, dates and UUIDs, which fail on
-    AWS. NaN, which AWS lets through as invalid JSON, is refused: no reader could take it.
+    As Lambda's runtime client, which does not look at bytes and lets NaN through: what is no JSON
+    then is sent as text.
     """
     try:
-        if isinstance(result, bytes):
-            orjson.loads(result)
-            payload = result
-        else:
-            payload = _encode_result(result).encode()
+        name, payload = _encode(result)
     except (TypeError, ValueError, RecursionError) as error:
         raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
     if len(payload) > RESULT_MAX_BYTES:
@@ -233,7 +229,27 @@ def marshal(result: Any) -> bytes:
             "Response payload size exceeded maximum allowed payload size"
             f" ({RESULT_MAX_BYTES} bytes).",
         )
-    return payload
+    return {
+        name: orjson.Fragment(payload) if name == "result" else payload.decode(errors="replace")
+    }
+
+
+def _encode(result: Any) -> tuple[str, bytes]:
+    """Return the bytes to send, and under which name."""
+    if isinstance(result, bytes):
+        return "result" if _is_json(result) else "not_json", result
+    try:
+        return "result", _encode_json(result).encode()
+    except ValueError:
+        return "not_json", _encode_with_nan(result).encode()  # fails again unless it was for NaN
+
+
+def _is_json(payload: bytes) -> bool:
+    try:
+        orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _number_of_decimal(value: Any) -> int | float:
@@ -242,9 +258,11 @@ def _number_of_decimal(value: Any) -> int | float:
     return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
 
 
-_encode_result = json.JSONEncoder(
+# The standard encoder: orjson also takes dataclasses, dates and UUIDs, which fail on AWS.
+_encode_json = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_number_of_decimal
 ).encode
+_encode_with_nan = json.JSONEncoder(ensure_ascii=False, default=_number_of_decimal).encode
 
 
 def describe(error: Exception, request_id: str) -> dict[str, Any]:

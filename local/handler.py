@@ -15,6 +15,7 @@ from typing import Any
 from local import allowance, packages
 from local.environment import Fault, Handler, log
 from local.template import Function
+from local.template.intrinsics import REGION
 from local.wiring import BACKEND_LAYER, PROJECT
 
 OWN_FOLDERS = {str(PROJECT), str(BACKEND_LAYER)}
@@ -45,7 +46,7 @@ def import_folders(function: Function, state: Path | None = None) -> list[Path]:
 
 
 def _defaults(function: Function) -> Mapping[str, str]:
-    region = function.environment.get("AWS_REGION", "us-east-1")
+    region = function.environment.get("AWS_REGION", REGION)
     return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "LANG": "en_US.UTF-8"}
 
 

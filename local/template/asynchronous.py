@@ -39,7 +39,10 @@ def _target(
         return None
     target = block.block(name)
     if arn_name not in target:
-        raise target.error(arn_name, "is missing; SAM would make one, so add it and name it here")
+        target.refuse(
+            arn_name, "is missing, and none is made here as SAM does; add one and name it"
+        )
+        return None
     arn = target.left(arn_name)
     target.take("Type")  # the ARN says it too
     target.finish()
@@ -49,5 +52,5 @@ def _target(
                 raise block.error(name, "cannot be a FIFO queue; use a standard one")
             return Target(kind=kind, name=found)
     kinds = " or ".join(names)
-    block.refuse(name, f"{arn} is no {kinds} of this template, and no other is emulated")
+    block.refuse(name, f"{arn} is no {kinds} of this template, which alone are emulated")
     return None

@@ -83,7 +83,7 @@ def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
 
 def _runtime(block: Properties) -> str:
     """Python, or a custom runtime, which makes of the handler what it likes."""
-    if block.text("PackageType", "Zip") != "Zip":
+    if block.text("PackageType", "Zip") != "Zip" or "ImageUri" in block:
         raise block.not_emulated("PackageType", "images are not emulated; use Zip and a Runtime")
     runtime = block.text("Runtime")
     if not runtime.startswith(("python3.", "provided.")):

@@ -5,6 +5,7 @@ What only AWS can know, the endpoint of a cluster for instance, resolves to UNKN
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -16,7 +17,7 @@ from local.template.loops import unrolled
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 
-REGION = "eu-west-1"
+REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
 ACCOUNT_ID = "000000000000"
 QUEUE_URL = f"http://sqs.local/{ACCOUNT_ID}/"
 

@@ -115,8 +115,8 @@ class Resources:
             kind = resource["Type"]
             if kind in EMULATED:
                 existing[name] = resource
-            elif support.is_elsewhere(kind):
-                sentence = f"{kind} is not on this machine; functions reach the one on AWS"
+            elif why := support.why_elsewhere(kind):
+                sentence = f"{kind} is not on this machine; {why}"
                 self.refusals.warnings.append(self.error(name, "Type", sentence))
             elif support.why_without_effect(kind) is None:
                 sentence = f"{kind} is not emulated on this machine; remove it or put it under"

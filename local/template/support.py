@@ -3,6 +3,8 @@ on what one machine does at run time, and resources that functions reach on AWS.
 stands neither here nor in `build` is refused.
 """
 
+from collections.abc import Mapping
+
 # A key ends in `*` where a whole family of resource types is meant.
 RESOURCES_WITHOUT_EFFECT = {
     "AWS::ApiGateway::Account": "the role for CloudWatch logs",
@@ -46,7 +48,7 @@ RESOURCES_WITHOUT_EFFECT = {
 }
 
 # Services that functions call by themselves. Each is named in a warning, as it has to be there.
-RESOURCES_ELSEWHERE = (
+_REACHED_ON_AWS = (
     *("AWS::AppConfig::*", "AWS::Athena::*", "AWS::Bedrock::*", "AWS::Cognito::*", "AWS::DSQL::*"),
     *("AWS::DynamoDB::*", "AWS::Events::EventBus", "AWS::Glue::*", "AWS::Kinesis::*"),
     *("AWS::KinesisFirehose::*", "AWS::Location::*", "AWS::MSK::*", "AWS::MemoryDB::*"),
@@ -54,6 +56,13 @@ RESOURCES_ELSEWHERE = (
     *("AWS::RDS::*", "AWS::S3::*", "AWS::S3Vectors::*", "AWS::Serverless::SimpleTable"),
     *("AWS::StepFunctions::Activity", "AWS::Timestream::*"),
 )
+_NOT_DEPLOYED = "nothing is deployed here, so nobody calls its function"
+RESOURCES_ELSEWHERE = {
+    **dict.fromkeys(_REACHED_ON_AWS, "functions reach the one on AWS"),
+    "AWS::CloudFormation::CustomResource": _NOT_DEPLOYED,
+    "AWS::SNS::Subscription": "what a topic on AWS is told comes to nobody here",
+    "Custom::*": _NOT_DEPLOYED,
+}
 
 _PERMISSIONS = "nothing on one machine is asked for permission"
 _TRACING = "X-Ray is not here"
@@ -195,14 +204,16 @@ PROPERTIES_WITHOUT_EFFECT = {
 
 def why_without_effect(resource_type: str) -> str | None:
     """Why a resource type may stand in a template without doing anything here."""
-    exact = RESOURCES_WITHOUT_EFFECT.get(resource_type)
-    return exact or RESOURCES_WITHOUT_EFFECT.get(_family(resource_type))
+    return _entry(resource_type, RESOURCES_WITHOUT_EFFECT, RESOURCES_ELSEWHERE)
 
 
-def is_elsewhere(resource_type: str) -> bool:
-    """Whether functions reach such a resource on AWS, by what they are told of it."""
-    return not {resource_type, _family(resource_type)}.isdisjoint(RESOURCES_ELSEWHERE)
+def why_elsewhere(resource_type: str) -> str | None:
+    """What a user has to know of a resource type that is on AWS only, though nothing is refused."""
+    return _entry(resource_type, RESOURCES_ELSEWHERE, RESOURCES_WITHOUT_EFFECT)
 
 
-def _family(resource_type: str) -> str:
-    return resource_type.rsplit("::", 1)[0] + "::*"
+def _entry(resource_type: str, table: Mapping[str, str], other: Mapping[str, str]) -> str | None:
+    """The entry of a type in `table`, or of its family where `other` has not the type itself."""
+    if resource_type in table or resource_type in other:
+        return table.get(resource_type)
+    return table.get(resource_type.rsplit("::", 1)[0] + "::*")

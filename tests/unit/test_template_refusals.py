@@ -10,22 +10,28 @@ from tests.unit.template_texts import API, FUNCTION, property_of_function
 
 @pytest.mark.parametrize(
     "kind",
-    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::CloudWatch::Alarm", "AWS::SNS::Topic"],
+    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::S3::BucketPolicy"],
 )
 def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     assert read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings == ()
 
 
 @pytest.mark.parametrize(
-    "kind", ["AWS::DynamoDB::Table", "AWS::Serverless::SimpleTable", "AWS::S3::Bucket"]
+    ("kind", "why"),
+    [
+        ("AWS::DynamoDB::Table", "functions reach the one on AWS"),
+        ("AWS::Serverless::SimpleTable", "functions reach the one on AWS"),
+        ("AWS::S3::Bucket", "functions reach the one on AWS"),
+        ("AWS::SNS::Subscription", "what a topic on AWS is told comes to nobody here"),
+        ("Custom::Seed", "nothing is deployed here, so nobody calls its function"),
+    ],
 )
-def test_what_functions_reach_on_aws_is_accepted_with_a_word(read, kind):
+def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
     (warning,) = read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings
 
-    assert warning.endswith(f": Thing: Type: {kind} is not on this machine; {ON_AWS}")
+    assert warning.endswith(f": Thing: Type: {kind} is not on this machine; {why}")
 
 
-ON_AWS = "functions reach the one on AWS"
 REFUSED = [
     ("  Api: {Type: AWS::AppSync::GraphQLApi}", "Api", "Type", "AWS::AppSync::GraphQLApi is not e"),
     (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from local.template import Schedule
 from local.template.cron import Cron
+from queue_workers.courtesy import Courtesy
 from queue_workers.ticker import Ticker
 from tests.conftest import wait_until
 
@@ -32,10 +33,16 @@ class Function:
         self.events.append(event)
 
 
-def run(schedule: Schedule, *, every_s: int | None = None) -> list[Any]:
+def run(schedule: Schedule) -> list[Any]:
     """Events of the first three runs."""
     function, stop = Function(), threading.Event()
-    ticker = Ticker(function, schedule, every_s=every_s, stop=stop)  # type: ignore[arg-type]
+    ticker = Ticker(
+        function,  # type: ignore[arg-type]
+        schedule,
+        every_s=None,
+        stop=stop,
+        courtesy=Courtesy(lambda: 0.0),
+    )
     thread = threading.Thread(target=ticker.run)
     thread.start()
     try:

@@ -53,7 +53,7 @@ def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
         "TZ": ":UTC",
         "AWS_SAM_LOCAL": "true",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-        "AWS_REGION": "us-east-1",
+        "AWS_REGION": "eu-west-1",
     }
 
 
@@ -66,7 +66,7 @@ def test_the_context_is_lambdas(peer: Peer):
         "id": "request-1",
         "name": "echo-function",
         "memory": "256",
-        "arn": "arn:aws:lambda:us-east-1:000000000000:function:echo-function",
+        "arn": "arn:aws:lambda:eu-west-1:000000000000:function:echo-function",
         "trace": "Root=1-2-3",
     }
 

@@ -63,7 +63,7 @@ def test_an_event_is_run_once_and_its_destination_is_told(client: Any, tmp_path:
         "version": "1.0",
         "requestContext": {
             "requestId": request_id,
-            "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:Told:$LATEST",
+            "functionArn": "arn:aws:lambda:eu-west-1:000000000000:function:Told:$LATEST",
             "condition": "Success",
             "approximateInvokeCount": 1,
         },

@@ -65,7 +65,7 @@ def test_a_function_that_fails_is_status_1(state: Path):
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["Nobody"], 2, "Function not found: arn:aws:lambda:us-east-1:000000000000:function:No"),
+        (["Nobody"], 2, "Function not found: arn:aws:lambda:eu-west-1:000000000000:function:No"),
         (["Do", "--event", "/nowhere"], 2, "/nowhere cannot be read: No such file or directory"),
         (["Do", "--event", __file__], 1, "not invoked: 400 InvalidRequestContentException: Could"),
         (["Shut"], 1, "not invoked: 429 TooManyRequestsException: Rate Exceeded."),

@@ -35,7 +35,7 @@ def refusal(client: Any, **asked: Any) -> tuple[int, str, str]:
 
 
 def arn(name: str) -> str:
-    return f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
+    return f"arn:aws:lambda:eu-west-1:000000000000:function:{name}"
 
 
 def test_a_function_that_nothing_hosts_is_started_by_its_first_event(client: Any):
@@ -59,6 +59,14 @@ def test_a_function_that_nothing_hosts_is_started_by_its_first_event(client: Any
 )
 def test_a_function_is_known_by_name_by_arn_and_by_logical_id(client: Any, name: str):
     assert invoke(client, name, do="say", word="here") == "here"
+
+
+@pytest.mark.row("2.13")
+def test_a_result_that_is_no_json_is_answered_as_it_is(client: Any):
+    answer = client.invoke(FunctionName="Do", Payload=b'{"do": "nan"}')
+
+    assert answer["Payload"].read() == b'{"seen": NaN}'
+    assert "FunctionError" not in answer
 
 
 def test_no_payload_is_an_empty_event(client: Any):
@@ -165,7 +173,7 @@ def test_no_such_function_or_version_is_404(client: Any, name: str):
     status, code, message = refusal(client, FunctionName=name)
 
     assert (status, code) == (404, "ResourceNotFoundException")
-    assert message.startswith("Function not found: arn:aws:lambda:us-east-1:000000000000:function:")
+    assert message.startswith("Function not found: arn:aws:lambda:eu-west-1:000000000000:function:")
 
 
 def test_a_dry_run_checks_and_runs_nothing(client: Any, tmp_path: Path):

@@ -1,0 +1,121 @@
+"""APIs that are not emulated whole: function URLs, authorizers of AWS's own, a second API."""
+
+import pytest
+
+from local.template import TemplateError
+from tests.unit.template_texts import API, FUNCTION, event, property_of_function
+
+OTHER = FUNCTION.replace("Pages:", "Other:")
+JWT = """
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        DefaultAuthorizer: Tokens
+        Authorizers:
+          Tokens:
+            AuthorizationScopes: [read]
+            JwtConfiguration: {issuer: "https://example.com", audience: [a]}
+            IdentitySource: $request.header.Authorization
+"""
+
+
+def test_a_functions_url_is_the_default_route_of_an_http_api(read):
+    url = "FunctionUrlConfig: {AuthType: NONE, Cors: {AllowOrigins: ['*'], AllowMethods: [GET]}}"
+    api = read(property_of_function(url)).api
+
+    assert (api.kind, api.stage) == ("HTTP", "$default")
+    assert {(route.key, route.function, route.payload) for route in api.routes} == {
+        ("$default", "Pages", "2.0")
+    }
+    assert api.cors is not None
+    assert api.cors.methods == ("GET",)
+
+
+URL = "      FunctionUrlConfig: {AuthType: NONE}\n"
+EVENT = "      Events: {A: {Type: Api, Properties: {Path: /a, Method: GET}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("resources", "place"),
+    [
+        (FUNCTION + URL + OTHER + EVENT, "Pages: FunctionUrlConfig: one API"),
+        (FUNCTION + URL + OTHER + URL, "Other: FunctionUrlConfig: one API"),
+        (FUNCTION + EVENT + URL.replace("NONE", "AWS_IAM"), "Pages: FunctionUrlConfig: one API"),
+        (FUNCTION + URL.replace("NONE", "AWS_IAM"), "FunctionUrlConfig.AuthType: nobody is asked"),
+        (
+            FUNCTION + URL.replace("NONE", "NONE, InvokeMode: RESPONSE_STREAM"),
+            "FunctionUrlConfig.InvokeMode: responses are not streamed",
+        ),
+    ],
+)
+def test_a_url_that_is_not_emulated_is_refused_and_leaves_its_function(read, resources, place):
+    with pytest.raises(TemplateError) as caught:
+        read(resources)
+    template = read(resources, allow_unsupported=True)
+
+    assert place in str(caught.value)
+    assert "Pages" in template.functions
+    assert len(template.warnings) == 1
+
+
+@pytest.mark.parametrize("kind", ["Api", "HttpApi"])
+def test_of_two_apis_the_first_runs_where_the_other_may_be_left_out(read, kind):
+    stage = ", Properties: {StageName: v1}" if kind == "Api" else ""
+    second = f"  Second: {{Type: AWS::Serverless::{kind}{stage}}}\n"
+    reference = "RestApiId" if kind == "Api" else "ApiId"
+    at_second = f"{{Path: /b, Method: GET, {reference}: !Ref Second}}"
+    routes = f"      Events: {{B: {{Type: {kind}, Properties: {at_second}}}}}\n"
+    text = event("{Path: /a, Method: GET, RestApiId: !Ref Api}") + second + OTHER + routes
+
+    with pytest.raises(TemplateError, match="Second: Type: one API a template is emulated"):
+        read(text)
+    template = read(text, allow_unsupported=True)
+    assert [route.path for route in template.api.routes] == ["/a"]
+    assert set(template.functions) == {"Pages", "Other"}
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        "{DefaultAuthorizer: Pool, Authorizers: {Pool: {UserPoolArn: arn}}}",
+        "{DefaultAuthorizer: AWS_IAM}",
+    ],
+)
+def test_where_an_authorizer_may_be_left_out_everybody_is_let_in(read, auth):
+    text = event("{Path: /a, Method: GET, RestApiId: !Ref Api}").replace(
+        "StageName: prod", f"StageName: prod\n      Auth: {auth}"
+    )
+
+    with pytest.raises(TemplateError, match="left out, everybody is let in"):
+        read(text)
+    template = read(text, allow_unsupported=True)
+    assert [(route.path, route.authorizer) for route in template.api.routes] == [("/a", None)]
+    assert len(template.warnings) == 1
+
+
+def test_a_single_route_may_ask_for_permission_of_aws_which_is_refused(read):
+    text = event("{Path: /a, Method: GET, RestApiId: !Ref Api, Auth: {Authorizer: AWS_IAM}}")
+
+    with pytest.raises(TemplateError, match=r"Auth.Authorizer: AWS_IAM is not emulated"):
+        read(text)
+    assert read(text, allow_unsupported=True).api.routes[0].authorizer is None
+
+
+@pytest.mark.parametrize(
+    ("auth", "scopes"), [("", ("read",)), (", Auth: {AuthorizationScopes: [write]}", ("write",))]
+)
+def test_scopes_of_a_token_authorizer_hold_for_routes_that_name_none(read, auth, scopes):
+    route = f"{{Path: /a, Method: GET, ApiId: !Ref Api{auth}}}"
+    events = f"      Events: {{A: {{Type: HttpApi, Properties: {route}}}}}\n"
+
+    assert read(JWT + FUNCTION + events).api.routes[0].scopes == scopes
+
+
+def test_a_layer_that_is_not_emulated_is_left_out_with_its_use(read):
+    layer = "  Far: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: 's3://b/k'}}\n"
+    text = property_of_function("Layers: [!Ref Far]") + layer + API
+    template = read(text, allow_unsupported=True)
+
+    assert template.functions["Pages"].layers == ()
+    assert [warning.split(": ")[1] for warning in template.warnings] == ["Far", "Pages"]
