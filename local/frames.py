@@ -6,6 +6,7 @@ The environment's blocking connection lives here too; an invoker brings its own 
 
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -27,6 +28,12 @@ class AddressError(ValueError):
     """An address that is neither `unix:/path` nor `tcp:host:port`."""
 
 
+class NotJson(str):
+    """What a handler returned that is no JSON: Lambda passes it on as it is."""
+
+    __slots__ = ()
+
+
 def encode(message: object) -> bytes:
     payload = orjson.dumps(message)
     if len(payload) > FRAME_MAX_BYTES:
@@ -35,6 +42,11 @@ def encode(message: object) -> bytes:
 
 
 LEAVE = encode({"leave": 1})  # tells an environment that another has taken its place
+
+
+def result_of(answer: Mapping[str, Any]) -> Any:
+    """Return what the handler returned, by the frame that answers an event."""
+    return NotJson(answer["not_json"]) if "not_json" in answer else answer.get("result")
 
 
 def decode(payload: bytes) -> dict[str, Any]:

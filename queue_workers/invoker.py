@@ -81,7 +81,7 @@ class Invoker:
         self._init_ms = None
         if fault := answer.get("error"):
             raise InvocationFailed(f"{fault['errorType']}: {fault['errorMessage']}")
-        return answer.get("result")
+        return frames.result_of(answer)
 
     def close(self) -> None:
         self._drop()

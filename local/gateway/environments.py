@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from local.frames import LEAVE, LENGTH, FrameError, FrameReader, decode
+from local.frames import LEAVE, LENGTH, FrameError, FrameReader, decode, result_of
 from local.gateway.dispatch import End, Invocation, Outcome, Pool
 from local.gateway.metrics import FunctionMeter
 from local.gateway.output import FunctionOutput
@@ -137,7 +137,7 @@ class EnvironmentConnection(asyncio.Protocol):
             pool.free(self, time.monotonic())
         error = frame.get("error")
         if error is None:
-            invocation.end(Outcome(End.RESULT, frame.get("result")))
+            invocation.end(Outcome(End.RESULT, result_of(frame)))
         else:
             invocation.end(Outcome(End.ERROR, error=error))
 

@@ -9,6 +9,7 @@ from time import monotonic
 
 import orjson
 
+from local.frames import NotJson
 from local.gateway.browsers import FOREIGN
 from local.gateway.dispatch import End, Invocation, Outcome, Pool
 from local.gateway.request import Request
@@ -115,7 +116,9 @@ def _answer(request: Request, invocation: Invocation, outcome: Outcome, wants_lo
         tail = base64.b64encode(invocation.log[-LOG_TAIL_BYTES:]).decode()
         lines += f"X-Amz-Log-Result: {tail}\r\n"
     if outcome.end is End.RESULT:
-        _reply(request, request_id, 200, orjson.dumps(outcome.result), lines)
+        result = outcome.result
+        body = result.encode() if isinstance(result, NotJson) else orjson.dumps(result)
+        _reply(request, request_id, 200, body, lines)
     else:
         lines += "X-Amz-Function-Error: Unhandled\r\n"
         _reply(request, request_id, 200, orjson.dumps(outcome.error), lines)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.conftest import wait_until
-from tests.integration.gateway_process import returns
+from tests.integration.gateway_process import ok, returns
 
 
 @pytest.mark.row("1.1", "1.4", "1.8", "1.11", "1.12")
@@ -79,6 +79,20 @@ def test_the_answer_bears_the_ids_of_the_event(shared):
     assert answer.headers["X-Amzn-Trace-Id"] == answer.json["headers"]["X-Amzn-Trace-Id"]
 
 
+@pytest.mark.row("1.29")
+def test_a_client_chooses_the_id_of_its_request_but_not_of_the_invocation(gateway):
+    environment = gateway.environment("Pages", ok)
+    given = "1f4e0a4c-6f3b-4f0e-9b57-0a3b7a1c2d3e"
+
+    answers = [
+        gateway.request("GET", "/pages/one", headers={"x-amzn-RequestId": given}) for _ in range(2)
+    ]
+
+    assert {answer.headers["x-amzn-RequestId"] for answer in answers} == {given}
+    assert {answer.json["requestContext"]["requestId"] for answer in answers} == {given}
+    assert len({frame["id"] for frame in environment.frames} - {given}) == 2
+
+
 @pytest.mark.row("1.30")
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nope"), ("GET", "/pages"), ("PUT", "/rare")]
@@ -108,6 +122,7 @@ def test_a_path_with_a_quote_leaves_the_answer_json(shared):
     [
         {"error": {"errorType": "ValueError", "errorMessage": "no"}},
         {"result": "text"},
+        {"not_json": '{"statusCode": NaN}'},
         {"result": {"statusCode": 200, "unknown": 1}},
         {"result": {"headers": {"X-A": "b\r\nX-Evil: 1"}}},
         {"die": True},

@@ -31,6 +31,8 @@ from snapshot_restore_py import register_after_restore
 print("printed by the import")
 IMPORTED_BY = os.getpid()
 served = 0
+circle = []
+circle.append(circle)
 restored_in = []
 
 @register_after_restore
@@ -121,7 +123,9 @@ def returned(event, context):
         "none": lambda: None,
         "text": lambda: "ä ☂",
         "bytes": lambda: b'{"raw": true}',
-        "nan": lambda: float("nan"),
+        "nan": lambda: [1, float("nan")],
+        "no_json": lambda: b"no json",
+        "circle": lambda: circle,
         "object": object,
         "date": lambda: datetime.date(2026, 1, 1),
         "large": lambda: "x" * 6_291_555,

@@ -74,8 +74,19 @@ def test_a_result_is_encoded_as_lambda_does(peer: Peer, kind: str, result: Any):
     assert peer.invoke("returned", kind=kind)["result"] == result
 
 
-@pytest.mark.parametrize("kind", ["nan", "object", "date"])
-def test_a_result_that_is_no_json_is_a_marshal_error_and_the_environment_lives_on(
+@pytest.mark.row("2.13")
+@pytest.mark.parametrize(("kind", "text"), [("nan", "[1, NaN]"), ("no_json", "no json")])
+def test_a_result_that_is_no_json_is_passed_on_as_lambdas_runtime_client_does(
+    peer: Peer, kind: str, text: str
+):
+    answer = peer.invoke("returned", kind=kind)
+
+    assert answer["not_json"] == text
+    assert "result" not in answer
+
+
+@pytest.mark.parametrize("kind", ["circle", "object", "date"])
+def test_a_result_that_cannot_be_encoded_is_a_marshal_error_and_the_environment_lives_on(
     peer: Peer, kind: str
 ):
     answer = peer.invoke("returned", kind=kind)

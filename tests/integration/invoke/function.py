@@ -145,6 +145,9 @@ def flood(event, context):
 def close_all(event, context):
     os.closerange(3, 1024)
 
+def nan(event, context):
+    return {"seen": float("nan")}
+
 def nonsense(event, context):
     return {1, 2}
 

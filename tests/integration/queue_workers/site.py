@@ -90,6 +90,8 @@ def handler(event, context):
                 time.sleep(60)
             case "nonsense":
                 return {"batchItemFailures": [{"itemIdentifier": "somebody else's"}]}
+            case "nan":
+                return {"batchItemFailures": [], "seen": float("nan")}
     time.sleep(order.get("take_s", 0))
     print("handled", len(records))
     print(json.dumps({"_aws": COUNTED, "Orders": len(records)}))

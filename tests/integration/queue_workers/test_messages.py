@@ -43,6 +43,7 @@ def test_a_reported_message_alone_comes_back_after_its_visibility_timeout(site: 
         ("exit", "Runtime.ExitError"),
         ("hang", "Sandbox.Timedout"),
         ("nonsense", "somebody else's"),
+        ("nan", "the response is a NotJson"),
     ],
 )
 def test_a_batch_that_failed_as_a_whole_comes_back_after_its_visibility_timeout(
