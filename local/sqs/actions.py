@@ -1,6 +1,5 @@
 """What each action of SQS does: its JSON in, its JSON out, or Refused as SQS words it."""
 
-import re
 import sys
 import threading
 import time
@@ -9,31 +8,20 @@ from typing import Any
 
 import orjson
 
+from local.sqs.checks import BATCH_MAX, check_number, check_sent, entries_of, handle_of, trace_of
+from local.sqs.connections import Connections
 from local.sqs.digest import md5, md5_of_attributes
-from local.sqs.messages import Attributes, Json, flat, given, message, size_of, wanted
+from local.sqs.messages import Json, flat, given, message, size_of, wanted
 from local.sqs.move_tasks import MoveTasks, arn_of
-from local.sqs.refusals import (
-    PREFIX,
-    Refused,
-    check_number,
-    invalid_handle,
-    no_such_queue,
-    worded,
-)
+from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, worded
 from local.template import Queue, Template
 from local.template.intrinsics import QUEUE_URL
 from local.wiring import BACKEND_LAYER
 
-BATCH_MAX = 10
 BATCH_BYTES_MAX = 1_048_576  # as much as one message
 WAIT_MAX_S = 20
 WAIT_SLICE_S = 1.0  # an empty receive costs 150 us
 VISIBILITY_MAX_S = 43_200
-DELAY_MAX_S = 900
-INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that receivers ask for
-
-_ENTRY_ID = re.compile("[A-Za-z0-9_-]{1,80}")
-_HANDLE = re.compile(r".+:\d+")
 
 
 class Actions:
@@ -46,6 +34,7 @@ class Actions:
         from backend import errors, queues  # noqa: PLC0415
 
         self._backend, self._errors = queues, errors
+        self._connections = Connections()
         self._queues = {queue.name: queue for queue in template.queues.values()}
         self._move_tasks = MoveTasks(template)
         self._mine = threading.local()
@@ -88,39 +77,12 @@ class Actions:
             raise no_such_queue()
         return self._queues[name]
 
-    def _connected(self, queue: Queue, visibility_timeout_s: int | None = None) -> Any:
-        """This thread's connection to a queue, which belongs to no other thread."""
-        known: dict[tuple[str, int], Any] = self._mine.__dict__.setdefault("known", {})
-        if visibility_timeout_s is None:
-            visibility_timeout_s = queue.visibility_timeout_s
-        key = (queue.name, visibility_timeout_s)
-        if key not in known:
-            if len(known) >= INSTANCES_MAX:
-                known.clear()
-            url = f"{QUEUE_URL}{queue.name}"
-            # A queue without a mapping has no worker that declares it.
-            self._backend.declare(
-                url,
-                delay_s=queue.delay_s,
-                message_bytes_max=queue.message_bytes_max,
-                deduplicates_content=queue.deduplicates_content,
-                deduplicates_by_group=queue.deduplicates_by_group,
-            )
-            known[key] = self._backend.connect(
-                url,
-                visibility_timeout_s=visibility_timeout_s,
-                max_receive_count=queue.max_receive_count or 0,
-                dead_letter_url=f"{QUEUE_URL}{queue.dead_letter}" if queue.dead_letter else None,
-                retention_s=queue.retention_s,
-            )
-        return known[key]
-
     def _send(self, asked: Json) -> Json:
         queue = self._queue(asked)
-        _check_sent(asked, is_fifo=queue.is_fifo)
+        check_sent(asked, is_fifo=queue.is_fifo)
         attributes = given(asked.get("MessageAttributes") or {})
         system = given(asked.get("MessageSystemAttributes") or {})
-        connected = self._connected(queue)
+        connected = self._connections.to(queue)
         send = connected.send_in_order if queue.is_fifo else connected.send
         sent = send(
             asked["MessageBody"],
@@ -128,7 +90,7 @@ class Actions:
             attributes={name: self._backend.Typed(*typed) for name, typed in attributes.items()},
             group=asked.get("MessageGroupId", ""),
             deduplication_id=asked.get("MessageDeduplicationId", ""),
-            trace=_trace(system),
+            trace=trace_of(system),
         )
         digests = {
             "MD5OfMessageBody": md5(asked["MessageBody"]),
@@ -150,7 +112,7 @@ class Actions:
         most = check_number(
             "MaxNumberOfMessages", asked.get("MaxNumberOfMessages", 1), 1, BATCH_MAX
         )
-        received = self._wait_for(self._connected(queue, visibility_s), most, wait_s)
+        received = self._wait_for(self._connections.to(queue, visibility_s), most, wait_s)
         shown = wanted(asked.get("MessageAttributeNames"))
         system = asked.get("MessageSystemAttributeNames") or asked.get("AttributeNames")
         messages = [message(each, shown, wanted(system)) for each in received]
@@ -167,22 +129,22 @@ class Actions:
                 return received
 
     def _delete(self, asked: Json) -> Json:
-        handle = _handle(asked)
-        if self._connected(self._queue(asked)).delete([handle]):
+        handle = handle_of(asked)
+        if self._connections.to(self._queue(asked)).delete([handle]):
             raise invalid_handle(handle, "The receipt handle has expired.")
         return {}
 
     def _purge(self, asked: Json) -> Json:
         queue = self._queue(asked)
-        if not self._connected(queue).purge():
+        if not self._connections.to(queue).purge():
             sentence = f"Only one PurgeQueue operation on {queue.name} is allowed every 60 seconds."
             raise Refused(f"{PREFIX}PurgeQueueInProgress", sentence, status=403)
         return {}
 
     def _change_visibility(self, asked: Json) -> Json:
         after_s = check_number("VisibilityTimeout", asked["VisibilityTimeout"], 0, VISIBILITY_MAX_S)
-        handle = _handle(asked)
-        if not self._connected(self._queue(asked)).release(handle, after_s=after_s):
+        handle = handle_of(asked)
+        if not self._connections.to(self._queue(asked)).release(handle, after_s=after_s):
             reason = "Message does not exist or is not available for visibility timeout change."
             raise invalid_handle(handle, reason)
         return {}
@@ -194,7 +156,7 @@ class Actions:
             self._queue(asked)
             successful: list[Json] = []
             failed: list[Json] = []
-            for entry in _entries(asked):
+            for entry in entries_of(asked):
                 try:
                     with worded(self._errors):
                         done = action({**entry, "QueueUrl": asked["QueueUrl"]})
@@ -206,7 +168,7 @@ class Actions:
         return run_all
 
     def _send_batch(self, asked: Json) -> Json:
-        size = sum(size_of(entry) for entry in _entries(asked))
+        size = sum(size_of(entry) for entry in entries_of(asked))
         if size > BATCH_BYTES_MAX:
             sentence = f"Batch requests cannot be longer than {BATCH_BYTES_MAX} bytes."
             raise Refused(f"{PREFIX}BatchRequestTooLong", f"{sentence} You have sent {size} bytes.")
@@ -215,7 +177,7 @@ class Actions:
     def _attributes(self, asked: Json) -> Json:
         queue = self._queue(asked)
         is_asked = wanted(asked.get("AttributeNames"))
-        depth = self._connected(queue).depth()
+        depth = self._connections.to(queue).depth()
         found = {
             "ApproximateNumberOfMessages": depth.visible,
             "ApproximateNumberOfMessagesDelayed": depth.delayed,
@@ -249,45 +211,3 @@ class Actions:
         dead_letter = self._queue(asked).name
         sources = [queue for queue in self._queues.values() if queue.dead_letter == dead_letter]
         return {"queueUrls": [QUEUE_URL + queue.name for queue in sources]}
-
-
-def _entries(asked: Json) -> list[Json]:
-    entries: list[Json] = asked["Entries"]
-    if not entries:
-        sentence = "There should be at least one entry."
-        raise Refused(f"{PREFIX}EmptyBatchRequest", sentence)
-    if len(entries) > BATCH_MAX:
-        sentence = f"Maximum number of entries per request are 10. You have sent {len(entries)}."
-        raise Refused(f"{PREFIX}TooManyEntriesInBatchRequest", sentence)
-    if not all(_ENTRY_ID.fullmatch(entry["Id"]) for entry in entries):
-        sentence = "An Id is 1 to 80 of A-Z a-z 0-9 - _"
-        raise Refused(f"{PREFIX}InvalidBatchEntryId", sentence)
-    if len({entry["Id"] for entry in entries}) < len(entries):
-        raise Refused(f"{PREFIX}BatchEntryIdsNotDistinct", "Two entries have one Id.")
-    return entries
-
-
-def _handle(asked: Json) -> str:
-    handle: str = asked["ReceiptHandle"]
-    if not _HANDLE.fullmatch(handle):
-        sentence = f'The input receipt handle "{handle}" is not a valid receipt handle.'
-        raise Refused("ReceiptHandleIsInvalid", sentence)
-    return handle
-
-
-def _check_sent(asked: Json, *, is_fifo: bool) -> None:
-    """Refuse what the queue itself would not, or would in other words."""
-    if (delay_s := asked.get("DelaySeconds")) is not None:
-        check_number("DelaySeconds", delay_s, 0, DELAY_MAX_S)
-    if is_fifo and not asked.get("MessageGroupId"):
-        sentence = "The request must contain the parameter MessageGroupId."
-        raise Refused("MissingParameter", sentence)
-    if not is_fifo and asked.get("MessageDeduplicationId"):
-        raise ValueError("MessageDeduplicationId is not valid for this queue type")
-
-
-def _trace(system: Attributes) -> str:
-    """The only system attribute that a sender may give."""
-    if system.keys() - {"AWSTraceHeader"}:
-        raise ValueError(f"of system attributes only AWSTraceHeader can be sent, not {[*system]}")
-    return str(system["AWSTraceHeader"][1]) if system else ""

@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
+from local.sqs.checks import check_number
 from local.sqs.messages import Json
-from local.sqs.refusals import Refused, check_number
+from local.sqs.refusals import Refused
 from local.template import Template
 from local.template.intrinsics import ACCOUNT_ID, REGION
 

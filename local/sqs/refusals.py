@@ -56,12 +56,3 @@ def no_such_queue() -> Refused:
 def invalid_handle(handle: str, reason: str) -> Refused:
     sentence = f"Value {handle} for parameter ReceiptHandle is invalid. Reason: {reason}"
     return Refused("InvalidParameterValue", sentence)
-
-
-def check_number(name: str, value: object, low: int, high: int) -> int:
-    """Return the whole number that a parameter is. Raises ValueError."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(
-            f"Value {value} for parameter {name} is invalid. Reason: Must be >= {low} and <= {high}"
-        )
-    return value

@@ -1,0 +1,49 @@
+"""Connections to the queues: each thread has its own."""
+
+import threading
+from typing import Any
+
+from local.template import Queue
+
+INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that receivers ask for
+
+
+class Connections:
+    """To Redis whatever QUEUE_BACKEND says: with sqs that could be this API itself."""
+
+    def __init__(self) -> None:
+        from backend.queues import redis_queue  # noqa: PLC0415
+
+        self._redis = redis_queue
+        self._mine = threading.local()
+
+    def to(self, queue: Queue, visibility_timeout_s: int | None = None) -> Any:
+        """This thread's connection; its receives hide messages as long as the queue says, or so."""
+        known: dict[tuple[str, int], Any] = self._mine.__dict__.setdefault("known", {})
+        if visibility_timeout_s is None:
+            visibility_timeout_s = queue.visibility_timeout_s
+        key = (queue.name, visibility_timeout_s)
+        if key not in known:
+            if len(known) >= INSTANCES_MAX:
+                known.clear()
+            known[key] = self._connect(queue, visibility_timeout_s)
+        return known[key]
+
+    def _connect(self, queue: Queue, visibility_timeout_s: int) -> Any:
+        connected = self._redis.RedisQueue(
+            queue.name,
+            visibility_timeout_s=visibility_timeout_s,
+            max_receive_count=queue.max_receive_count or 0,  # without a dead-letter queue no limit
+            dead_letter=queue.dead_letter,
+            retention_s=queue.retention_s,
+        )
+        # A queue without a mapping has no worker that declares it.
+        connected.declare(
+            self._redis.Traits(
+                delay_s=queue.delay_s,
+                message_bytes_max=queue.message_bytes_max,
+                deduplicates_content=queue.deduplicates_content,
+                deduplicates_by_group=queue.deduplicates_by_group,
+            )
+        )
+        return connected
