@@ -110,7 +110,7 @@ class LambdaAuthorizer:
         if self._ttl_s:  # whoever comes meanwhile gets the answer that will be kept
             self._asked[identity] = waiting
         invocation = Invocation(
-            asked.context.request_id,
+            asked.context.invocation_id,
             asked.context.trace,
             orjson.dumps(self._event(asked, identity)),
             lambda outcome: self._answered(identity, waiting, outcome),

@@ -78,17 +78,15 @@ class Stage:
 class Context:
     """The identifiers of one request: `$context` of logs, templates and events."""
 
-    __slots__ = ("epoch_s", "extended_request_id", "request_id", "trace")
+    __slots__ = ("epoch_s", "extended_request_id", "invocation_id", "request_id", "trace")
 
     def __init__(self, fields: dict[str, str], epoch_s: float) -> None:
         given = fields.get("x-amzn-requestid")
         digits = _ids.randbytes(16).hex()
-        # 1.29: a client's own id is honoured where it is a UUID; ours is one of version 4.
-        self.request_id = (
-            given
-            if given is not None and _UUID.fullmatch(given)
-            else f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-        )
+        own = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+        # 1.29: a client's own id is honoured where it is a UUID, but Lambda's no client chooses.
+        self.request_id = given if given is not None and _UUID.fullmatch(given) else own
+        self.invocation_id = own
         self.extended_request_id = f"{digits[:15]}="
         self.epoch_s = epoch_s
         trace = fields.get("x-amzn-trace-id")

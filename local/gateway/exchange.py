@@ -253,7 +253,7 @@ class Exchange:
         context = self.context
         self._started_s = monotonic()
         self._invocation = Invocation(
-            context.request_id, context.trace, event, self._ended, target.patience_s
+            context.invocation_id, context.trace, event, self._ended, target.patience_s
         )
         target.pool.invoke(self._invocation, self._started_s)
 
@@ -265,7 +265,7 @@ class Exchange:
             status, lines, body = self._shared.dialect.answer(self, outcome.result)
         except MalformedResponse as error:
             self._shared.output.failed(
-                self._function(), self.context.request_id, {"errorMessage": str(error)}
+                self._function(), self.context.invocation_id, {"errorMessage": str(error)}
             )
             self.refuse(responses.FUNCTION_ERROR)
             return

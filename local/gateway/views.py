@@ -94,11 +94,12 @@ def requests(state: Path) -> list[Any]:
     return [_fields(line) for line in reversed(lines)]
 
 
-def _fields(line: str) -> Any:
+def _fields(line: str) -> dict[str, Any] | str:
     try:
-        return orjson.loads(line)
+        read = orjson.loads(line)
     except orjson.JSONDecodeError:
         return line
+    return read if isinstance(read, dict) else line
 
 
 def queues(template: Template) -> dict[str, list[dict[str, Any]]]:

@@ -6,6 +6,7 @@ import pytest
 
 from local.gateway import logs
 from local.gateway.logs import BufferedLog
+from local.gateway.views import requests
 
 
 def test_lines_are_written_at_the_flush(tmp_path: Path) -> None:
@@ -51,3 +52,12 @@ def test_a_folder_that_is_gone_costs_lines_not_the_gateway(tmp_path: Path) -> No
     log.flush()
 
     assert log.dropped == 1
+
+
+def test_lines_of_the_access_log_are_shown_in_whatever_form_the_template_chose(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "access.log").write_text('{"status":200}\n200\nnull\na [b] "c"\n')
+
+    assert requests(tmp_path) == ['a [b] "c"', "null", "200", {"status": 200}]
