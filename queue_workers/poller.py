@@ -175,7 +175,10 @@ class Poller:
     def _settle(self, batch: Sequence[Message], failed: set[str]) -> None:
         name = self._queue.name
         done = [message for message in batch if message.message_id not in failed]
-        self._queue.delete([message.receipt_handle for message in done])
+        expired = self._queue.delete([message.receipt_handle for message in done])
+        if expired:
+            late = "had become visible before they were handled and come again"
+            log.warning("queue %s: %d messages %s", name, len(expired), late)
         metrics.messages.labels(name, "succeeded").inc(len(done))
         now_ms, age = time.time() * 1000, metrics.message_age.labels(name)
         for message in done:

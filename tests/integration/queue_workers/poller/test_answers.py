@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from backend.queues.redis_queue import RedisQueue, Traits
+from tests.contract.queue_redis.orders import pass_time
 from tests.integration.queue_workers.poller.site import MAPPING, PollerSite, counts
 
 
@@ -65,6 +66,25 @@ def test_without_report_batch_item_failures_any_answer_deletes_all(site: PollerS
 
     assert polled.result() == 2
     assert counts(site) == (0, 0)
+    environment.close()
+
+
+@pytest.mark.row("3.6", "4.5")
+def test_a_fifo_batch_that_was_handled_too_late_comes_again_which_is_said(
+    site: PollerSite, caplog: pytest.LogCaptureFixture
+):
+    site.queue = RedisQueue("orders.fifo", redis_url=site.url)
+    environment = site.environment()
+    site.queue.send("a", group="one", deduplication_id="a")
+    polled = site.run_once()
+    invocation = environment.take()
+    with redis.Redis.from_url(site.url) as server:
+        pass_time(server, "orders.fifo", 31)
+    environment.answer(invocation)
+
+    assert polled.result() == 1
+    assert counts(site) == (1, 0)
+    assert "1 messages had become visible before they were handled" in caplog.text
     environment.close()
 
 
