@@ -50,10 +50,16 @@ def load(
         warning.line = lines.of(warning.resource, warning.property)
     return dataclasses.replace(
         template,
-        warnings=tuple(map(str, refusals.warnings)),
+        warnings=_once_each(refusals.warnings),
         parameters=given,
         allow_unsupported=allow_unsupported,
     )
+
+
+def _once_each(warnings: list[TemplateError]) -> tuple[str, ...]:
+    """The warnings as sentences; what stands once in the Globals is said once."""
+    places = {(each.line, each.property, each.sentence): str(each) for each in reversed(warnings)}
+    return tuple(reversed(places.values()))
 
 
 class _Builder:

@@ -164,3 +164,11 @@ def test_a_name_that_only_aws_knows_is_the_logical_id(read):
     assert pages.environment["QUEUE"].endswith("/Jobs.fifo")
     assert pages.environment["SELF"].endswith(":function:Pages")
     assert len(template.warnings) == 2
+
+
+def test_what_stands_once_in_the_globals_is_said_once(read):
+    before = "Globals: {Function: {Environment: {Variables: {A: !ImportValue B}}}}"
+    warnings = read(FUNCTION + FUNCTION.replace("Pages:", "Other:"), before=before).warnings
+
+    assert len(warnings) == 1
+    assert ": Pages: Environment.Variables.A: " in warnings[0]
