@@ -135,6 +135,23 @@ def test_an_event_without_a_path_is_the_default_route(read):
     assert len(api.api.routes) == 7
 
 
+@pytest.mark.row("1.78")
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("ApiKeySourceType: HEADER", "Auth: {ApiKeyRequired: true}", "Auth: {UsagePlan: {}}"),
+        *("BinaryMediaTypes: [a/b]", "GatewayResponses: {}", "Models: {}", "TracingEnabled: true"),
+    ],
+)
+def test_what_only_a_rest_api_has_is_not_for_an_http_api(read, line):
+    route = "Method: get, Path: /a"
+
+    with pytest.raises(TemplateError, match="is not emulated"):
+        read(
+            HTTP + f"      {line}\n" + events(route, kind="HttpApi", reference="ApiId: !Ref Api, ")
+        )
+
+
 TOKENS = "      Auth: {Authorizers: {A: {FunctionArn: !GetAtt Pages.Arn, %s}}}\n" + FUNCTION
 
 

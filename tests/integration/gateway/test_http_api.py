@@ -261,17 +261,6 @@ def test_a_route_over_its_rate_is_429(gateway):
     assert answers[-1].json == {"message": "Too Many Requests"}
 
 
-@pytest.mark.row("1.78")
-def test_api_keys_and_gateway_responses_are_not_for_it(tmp_path):
-    template = TEMPLATE.replace("RouteSettings:", "GatewayResponses: {THROTTLED: {}}\n      R:")
-    refused = GatewayProcess(tmp_path, template)
-
-    with pytest.raises(AssertionError, match="GatewayResponses: is not emulated"), refused:
-        pass
-
-    assert refused.exit_code() == 2
-
-
 def test_a_default_route_takes_what_no_other_does(tmp_path):
     template = """
 Transform: AWS::Serverless-2016-10-31
