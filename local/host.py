@@ -29,7 +29,9 @@ from local.template import Function, TemplateError
 from local.template.options import chosen as read_chosen
 
 WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
-TICK_S = 0.5  # how often overdue and overgrown environments are looked for
+# How often overdue and overgrown environments are looked for. Each look costs a host half a
+# millisecond and more, and a machine has dozens of hosts.
+TICK_S = 1.0
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 5.0  # an environment that dies at once costs little at this pace
 HEALTHY_S = 10.0  # having lived this long, the next death counts as the first
@@ -204,7 +206,9 @@ class Host:
     def _reap(self) -> list[tuple[Slot, int, int]]:
         """Empty the slots whose process has ended; return each with its pid and wait status."""
         emptied = []
+        has_ended = False
         while ended := _wait_for_any():
+            has_ended = True
             pid, status = ended
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)  # as AWS freezes or discards a whole sandbox
@@ -213,10 +217,11 @@ class Host:
                 if slot.pid == pid:
                     slot.pid = 0
                     emptied.append((slot, pid, status))
-        # Children of an environment that has ended are the host's now; theirs will be.
-        kept = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
-        for pid in {*allowance.children(os.getpid())} - kept:
-            os.kill(pid, signal.SIGKILL)
+        if has_ended:
+            # Its children are the host's now; theirs will be, and are found when those have ended.
+            kept = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
+            for pid in {*allowance.children(os.getpid())} - kept:
+                os.kill(pid, signal.SIGKILL)
         return emptied
 
     def _schedule(self, slot: Slot, pid: int, status: int) -> None:

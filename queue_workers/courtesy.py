@@ -10,21 +10,23 @@ import time
 from collections.abc import Callable
 
 LONGEST_S = 120.0  # how far behind messages may fall: as long as the peak of the 1k profile
-LOOK_S = 0.1
 # A batch is taken once no request has waited for so long. Another length each time, so that pollers
 # come back one by one: all at once they would make requests wait again.
-CALM_SHORTEST_S = 0.5
-CALM_LONGEST_S = 4.0
+CALM_S = (0.5, 4.0)
 
 
 class Courtesy:
     """`requests_waited_s` says when requests last waited, in seconds since the epoch."""
 
     def __init__(
-        self, requests_waited_s: Callable[[], float], longest_s: float = LONGEST_S
+        self,
+        requests_waited_s: Callable[[], float],
+        longest_s: float = LONGEST_S,
+        calm_s: tuple[float, float] = CALM_S,
     ) -> None:
         self._requests_waited_s = requests_waited_s
         self._longest_s = longest_s
+        self._calm_s = calm_s
 
     def wait(self, behind_s: float, stop: threading.Event) -> None:
         """Wait while requests do; no longer than until `stop`, or messages are `longest_s` behind.
@@ -33,7 +35,11 @@ class Courtesy:
         """
         # A file knows the time of day only; how long a wait lasts must not depend on that.
         ends_s = time.monotonic() + self._longest_s - behind_s
-        calm_s = random.uniform(CALM_SHORTEST_S, CALM_LONGEST_S)
-        while time.time() < self._requests_waited_s() + calm_s and time.monotonic() < ends_s:
-            if stop.wait(LOOK_S):
+        calm_s = random.uniform(*self._calm_s)
+        while not stop.is_set():
+            rest_s = min(
+                self._requests_waited_s() + calm_s - time.time(), ends_s - time.monotonic()
+            )
+            if rest_s <= 0:
                 return
+            stop.wait(rest_s)
