@@ -5,7 +5,6 @@ When the code has changed it starts anew in the same process: the old environmen
 their invoker, which has seen new ones dial in, tells them to leave.
 """
 
-import argparse
 import gc
 import mmap
 import os
@@ -20,9 +19,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from local import allowance, arguments, frames, function_logging, handler
+from local import allowance, frames, function_logging, handler
 from local.changes import ImportedFiles
 from local.environment import Environment, Fault, Handler, become, log, own_stderr
+from local.host_options import parse_options
 from local.parent_death import adopt_orphans, signal_on_parent_death
 from local.printed import CapturedOutput, KeptBytes
 from local.template import Function, TemplateError
@@ -40,12 +40,9 @@ OVERDUE_S = 1.0  # past its deadline: the handler has disarmed the timer that sh
 # priority it would queue behind every environment, each time it is asked.
 NICENESS = 10
 EXIT_USAGE = 2  # what the user has to change
-ENVIRONMENTS_MAX = 1_000  # what AWS gives an account unless it asks for more
-PID_MAX = 1 << 22  # Linux's own
 NOT_IMPORTED = Fault("Runtime.Unknown", "the handler is its runtime client's to import")
 PREDECESSORS = "HOST_PREDECESSORS"  # pids of environments, for the host that starts anew
 RETIRED_S = 10.0  # by then the invoker has told them to leave, unless it is away
-IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
 @dataclass(slots=True)
@@ -218,11 +215,14 @@ class Host:
                     slot.pid = 0
                     emptied.append((slot, pid, status))
         if has_ended:
-            # Its children are the host's now; theirs will be, and are found when those have ended.
-            kept = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
-            for pid in {*allowance.children(os.getpid())} - kept:
-                os.kill(pid, signal.SIGKILL)
+            self._end_adopted()
         return emptied
+
+    def _end_adopted(self) -> None:
+        """End children of what has ended, which are the host's now; theirs will be after that."""
+        kept = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
+        for pid in {*allowance.children(os.getpid())} - kept:
+            os.kill(pid, signal.SIGKILL)
 
     def _schedule(self, slot: Slot, pid: int, status: int) -> None:
         """Say how the process ended and decide when the next one starts."""
@@ -284,8 +284,9 @@ class Host:
                 self._signal_all(signal.SIGKILL)
         self.companions.clear()
         while allowance.children(os.getpid()):
-            self._reap()
+            self._end_adopted()
             signal.sigtimedwait(WATCHED, TICK_S)
+            self._reap()
 
     def _signal_all(self, signal_number: signal.Signals) -> None:
         for pid in (*self.predecessors, *(slot.pid for slot in self.slots)):
@@ -304,59 +305,6 @@ def _wait_for_any() -> tuple[int, int] | None:
     except ChildProcessError:
         return None
     return (pid, status) if pid else None
-
-
-def parse_options(given: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m local.host",
-        description="Run the execution environments of one function of a SAM template.",
-        epilog="example: python -m local.host --template template.yaml"
-        " --function PaymentsFunction --connect unix:.local/run/gateway.sock --environments 2",
-    )
-    arguments.add_template(parser)
-    parser.add_argument("--function", required=True, help="logical id of the function")
-    parser.add_argument(
-        "--connect",
-        required=True,
-        metavar="ADDRESS",
-        help="where environments dial in: unix:/path or tcp:host:port",
-    )
-    parser.add_argument(
-        "--environments",
-        type=arguments.number(1, ENVIRONMENTS_MAX),
-        metavar="NUMBER",
-        help="processes (default: the template's)",
-    )
-    parser.add_argument(
-        "--state",
-        type=arguments.directory,
-        help="where each environment keeps a temporary directory (default: the system's)",
-    )
-    parser.add_argument(
-        "--import-retry-s",
-        type=float,
-        default=IMPORT_RETRY_S,
-        metavar="S",
-        help="seconds until a failed import of the handler is tried again (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--must-import",
-        action="store_true",
-        help="end when the handler cannot be imported, where AWS would answer each event with why",
-    )
-    parser.add_argument(
-        "--reload",
-        action="store_true",
-        default=os.environ.get("RELOAD", "") not in ("", "0"),
-        help="import the handler again when a file of it has changed (or RELOAD=1)",
-    )
-    parser.add_argument(
-        "--end-with",
-        type=arguments.number(1, PID_MAX),
-        metavar="PID",
-        help="end when this process, which started the host, has gone",
-    )
-    return parser.parse_args(given)
 
 
 def main(given: list[str] | None = None) -> int:

@@ -17,6 +17,9 @@ Resources:
       MemorySize: 256
       Layers: [!Ref Layer]
       Environment: {Variables: {GREETING: hello, OVERRIDDEN: template}}
+  Helped:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: helped.handler, Runtime: python3.13, CodeUri: code/}
   Broken:
     Type: AWS::Serverless::Function
     Properties: {Handler: broken.handler, Runtime: python3.13, CodeUri: code/}
@@ -133,4 +136,14 @@ def returned(event, context):
 
 def handler(event, context):
     return globals()[event["do"]](event, context)
+"""
+
+
+HELPED = """
+import os, subprocess
+
+helper = subprocess.Popen(["sleep", "60"])
+
+def handler(event, context):
+    return os._exit(3) if event["do"] == "leave" else helper.pid
 """

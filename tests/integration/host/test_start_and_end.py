@@ -22,6 +22,19 @@ def test_a_terminated_host_lets_the_event_in_hand_finish_and_leaves_nobody(invok
     assert gone(idle.hello["pid"])()
 
 
+def test_what_the_import_has_started_outlives_environments_and_ends_with_the_host(invoker: Invoker):
+    invoker.start("Helped")
+    peer = invoker.accept()
+    peer.ask("leave")
+    helper = invoker.accept().invoke("helper")["result"]
+    assert not gone(helper)()
+
+    invoker.hosts[0].terminate()
+
+    assert invoker.hosts[0].wait(timeout=5) == 0
+    assert gone(helper)()
+
+
 def test_an_event_that_arrived_with_the_signal_is_still_served(invoker: Invoker, peer: Peer):
     process = psutil.Process(peer.hello["pid"])
     process.suspend()
