@@ -148,12 +148,14 @@ def get_balances(call: Call) -> Response:
 @app.route("/v1/payments/{payment_id}", methods=["GET"])
 @endpoint(app, "payments:read")
 def get_payment(call: Call, payment_id: str) -> Response:
+    """Show a payment."""
     return reply(view(service.find(payment_id, tenant=call.caller.tenant, payments=store)))
 
 
 @app.route("/v1/payments", methods=["GET"])
 @endpoint(app, "payments:read")
 def list_payments(call: Call) -> Response:
+    """List payments, newest first."""
     page, has_more = service.newest(
         call.query(PaymentListQuery), tenant=call.caller.tenant, payments=store
     )

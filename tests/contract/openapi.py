@@ -44,7 +44,10 @@ class PaymentPage(msgspec.Struct):
 
 
 class Problem(msgspec.Struct, kw_only=True):
-    """An error (RFC 9457); switch on `code`, and repeat the request if it is `retryable`."""
+    """An error (RFC 9457); switch on `code`, and repeat the request if it is `retryable`.
+
+    `error` is only in answers to token requests, `rejected` only in those to batches of events.
+    """
 
     type: str
     title: str
@@ -55,6 +58,8 @@ class Problem(msgspec.Struct, kw_only=True):
     request_id: str
     retryable: bool
     param: str | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET  # of a token request, as RFC 6749 has it
+    rejected: list[analytics.schema.Rejection] | msgspec.UnsetType = msgspec.UNSET  # of a batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +289,7 @@ def _operation(
         parameters += _query(components[operation.query.__name__])
     if operation.needs_key:
         parameters.append(IDEMPOTENCY_KEY)
-    summary = (view.__doc__ or view.__name__).partition("\n")[0]
+    summary = view.__doc__.partition("\n")[0]
     described: dict[str, Any] = {"summary": summary, "operationId": view.__name__}
     if parameters:
         described["parameters"] = parameters
