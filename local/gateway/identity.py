@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from local.gateway.events import query_pairs, split_target
@@ -52,13 +53,28 @@ def _token(authorizer: Authorizer) -> Callable[[Identified], Identity | None]:
 
 
 def source_of(source: str, variables: Mapping[str, str]) -> Source:
+    """Reads one source. Of what is sent twice all values count, joined by commas.
+
+    Were it one of them, an authorizer might look at another, and its answer be kept for this one.
+    """
     kind, _, name = source.partition(".")
     if kind == "header":
-        lower = name.lower()
-        return lambda asked: asked.request.fields.get(lower)
+        return partial(_header, name.lower())
     if kind == "querystring":
-        return lambda asked: dict(query_pairs(split_target(asked.request.target)[1])).get(name)
+        return partial(_parameter, name)
     if kind == "stageVariables":
         return lambda asked: variables.get(name)
     value = variable(name)
     return lambda asked: str(value(asked.situation()))
+
+
+def _header(lower: str, asked: Identified) -> str | None:
+    request = asked.request
+    if len(request.fields) == len(request.headers):  # nothing is there twice
+        return request.fields.get(lower)
+    return ",".join([value for _, name, value in request.headers if name == lower])
+
+
+def _parameter(name: str, asked: Identified) -> str:
+    pairs = query_pairs(split_target(asked.request.target)[1])
+    return ",".join([value for key, value in pairs if key == name])

@@ -135,6 +135,18 @@ def test_whatever_the_sources_hold_two_callers_never_share_a_key(gateway, asked)
     assert len(asked()) == 2
 
 
+@pytest.mark.row("1.58")
+def test_what_is_sent_twice_is_another_caller_than_either_of_both(gateway, asked, user):
+    name = user["X-User"]
+    request = b"GET /safe/1?door=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%b\r\n"
+    twice = f"X-User: good\r\nx-user: {name}\r\n".encode()
+    assert gateway.raw(request % twice).startswith(b"HTTP/1.1 200 ")
+
+    for path in ("/safe/1?door=1", "/safe/1?door=2&door=1"):
+        assert gateway.request("GET", path, headers=user).status == 200
+    assert len(asked()) == 3
+
+
 @pytest.mark.row("1.12", "1.58")
 def test_the_cache_goes_by_the_query_that_the_function_sees(gateway, asked):
     seen = [gateway.request("GET", f"/both?left=7;right={door};x=1").json for door in ("a", "b")]
