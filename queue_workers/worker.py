@@ -36,7 +36,7 @@ from queue_workers.ticker import Ticker
 log = logging.getLogger(__name__)
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
-TICK_S = 0.5  # how often a host that has ended is looked for
+TICK_S = 1.0  # how often a host that has ended is looked for
 DRAIN_S = 10.0  # what is in hand may take at the end; twice the time-out of the template's workers
 HOSTS_END_S = 3.0  # their environments are idle by then
 HOST_PAUSE_FIRST_S = 0.2
