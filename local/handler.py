@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,27 @@ def import_handler(name: str) -> Handler:
         raise Fault(
             "Runtime.HandlerNotFound", f"Handler '{attribute}' missing on module '{module_name}'"
         ) from error
+    except Fault:
+        raise  # it took too long
     except (Exception, SystemExit) as error:
         raise _fault_of_import(error) from error
     return handler
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Have SIGALRM raise Fault where the block is, once it has taken so long."""
+
+    def interrupt(_signal_number: int, _frame: object) -> None:
+        raise Fault("Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds")
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 def restore() -> None:

@@ -66,6 +66,7 @@ class Host:
     address: str
     environments: int
     state: Path | None
+    import_max_s: float
     import_retry_s: float
     must_import: bool = False
     reload: bool = False
@@ -125,12 +126,13 @@ class Host:
             self._watch(since_ns, "*")
             return handler.failing_handler(NOT_IMPORTED)  # each environment starts its client
         try:
-            serve = handler.import_handler(self.function.handler)
+            with handler.time_limit(max(self.import_max_s, self.function.timeout_s)):
+                serve = handler.import_handler(self.function.handler)
         except Fault as fault:
             log(f"{self.function.logical_id}: {fault.error_type}: {fault}")
             if self.must_import:
                 raise SystemExit(EXIT_USAGE) from fault
-            traceback.print_exception(fault.__cause__, file=own_stderr())
+            traceback.print_exception(fault.__cause__ or fault, file=own_stderr())
             serve = handler.failing_handler(fault)
             self.retry_at_s = time.monotonic() + self.import_retry_s
             self._watch(since_ns, "*.py")
@@ -335,6 +337,7 @@ def main(given: list[str] | None = None) -> int:
         address,
         chosen.environments or function.environments,
         state,
+        chosen.import_max_s,
         chosen.import_retry_s,
         must_import=chosen.must_import and predecessors is None,
         reload=chosen.reload,

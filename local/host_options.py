@@ -7,6 +7,7 @@ from local import arguments
 
 ENVIRONMENTS_MAX = 1_000  # what AWS gives an account unless it asks for more
 PID_MAX = 1 << 22  # Linux's own
+IMPORT_MAX_S = 30  # three times what Lambda allows: here all functions import at once
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
@@ -35,6 +36,14 @@ def parse_options(given: list[str] | None) -> argparse.Namespace:
         "--state",
         type=arguments.directory,
         help="where each environment keeps a temporary directory (default: the system's)",
+    )
+    parser.add_argument(
+        "--import-max-s",
+        type=float,
+        default=IMPORT_MAX_S,
+        metavar="S",
+        help="seconds that the import of the handler may take, if its time-out is not longer"
+        " (default: %(default)s)",
     )
     parser.add_argument(
         "--import-retry-s",

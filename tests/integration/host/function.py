@@ -17,6 +17,9 @@ Resources:
       MemorySize: 256
       Layers: [!Ref Layer]
       Environment: {Variables: {GREETING: hello, OVERRIDDEN: template}}
+  Hanging:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: hanging.handler, Runtime: python3.13, CodeUri: code/, Timeout: 1}
   Helped:
     Type: AWS::Serverless::Function
     Properties: {Handler: helped.handler, Runtime: python3.13, CodeUri: code/}

@@ -116,6 +116,17 @@ def test_an_exception_is_answered_with_its_trace_and_logged(peer: Peer, invoker:
     assert (head, trace[0]) == ("[ERROR] ValueError: no such thing", TRACEBACK)
 
 
+@pytest.mark.row("2.7")
+def test_an_import_without_end_is_given_up_and_answered_as_a_time_out(invoker: Invoker):
+    invoker.start("Hanging", 1, "--import-max-s", "0.1")
+
+    error = invoker.accept().invoke("pid")["error"]
+
+    assert error["errorType"] == "Sandbox.Timedout"
+    assert error["errorMessage"] == "Task timed out after 1.00 seconds"
+    assert "hanging.py" in invoker.log.read_text()
+
+
 def test_a_handler_that_cannot_be_imported_fails_every_event_by_name(invoker: Invoker):
     invoker.start("Broken")
     peer = invoker.accept()
