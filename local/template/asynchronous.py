@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from local.template.intrinsics import UNKNOWN
 from local.template.model import Asynchronous, Target
 from local.template.reader import Properties
 
@@ -44,6 +45,8 @@ def _target(
         )
         return None
     arn = target.left(arn_name)
+    if arn is not UNKNOWN:
+        arn = target.as_text(arn_name, arn)
     target.take("Type")  # the ARN says it too
     target.finish()
     for kind, name_of in names.items():

@@ -119,7 +119,10 @@ class _Builder:
             if transform not in (SERVERLESS, LANGUAGE_EXTENSIONS):
                 self._refusals.refuse("Transform", "", f"{transform} is not emulated; remove it")
         known = (*GLOBALS, *GLOBALS_OF_OTHERS)
-        for section in self._document.get("Globals") or {}:
+        for section, shared in (self._document.get("Globals") or {}).items():
+            if not isinstance(shared or {}, dict):
+                sentence = "has to be a block of names and values"
+                raise self._resources.error("Globals", str(section), sentence)
             if section not in known:
                 sentence = f"there are no such Globals; SAM has {', '.join(known)}"
                 raise self._resources.error("Globals", str(section), sentence)

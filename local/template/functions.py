@@ -125,8 +125,8 @@ def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple
     """Folders of modules; a later layer comes first, because it is unpacked over the others."""
     found: list[tuple[Path, ...]] = []
     for layer in block.sequence("Layers"):
-        if layer in layers:
-            found.append(layers[layer])
+        if str(layer) in layers:
+            found.append(layers[str(layer)])
         elif _POWERTOOLS.match(str(layer)):
             sentence = f"for {layer} stands the Powertools installed here; {_EXTRAS}"
             resources.refusals.warnings.append(block.error("Layers", sentence))

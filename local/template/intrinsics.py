@@ -99,8 +99,10 @@ class Resolver:
 
     def _unrolled(self, document: dict[str, Any]) -> dict[str, Any]:
         """The resources, with the loops among and inside them where the template may have any."""
-        transforms = document.get("Transform") or []
-        if LANGUAGE_EXTENSIONS not in transforms:
+        transforms = document.get("Transform")
+        if LANGUAGE_EXTENSIONS not in (
+            transforms if isinstance(transforms, list) else [transforms]
+        ):
             return dict(document["Resources"])
 
         def collection(values: Any) -> list[Any]:

@@ -59,7 +59,8 @@ class Definition:
         name = "DefinitionUri" if "DefinitionUri" in properties else "DefinitionBody"
         self.exists = name in properties
         given = properties.left(name) if self.exists else {}
-        if given is UNKNOWN or "Bucket" in given or str(given).startswith("s3://"):
+        is_far = isinstance(given, dict) and "Bucket" in given
+        if given is UNKNOWN or is_far or str(given).startswith("s3://"):
             properties.refuse(name, "a definition in S3 is not fetched; name a file")
             self.exists, given = False, {}
         if isinstance(given, str):

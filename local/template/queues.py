@@ -60,7 +60,7 @@ def _redrive(
 def read_mapping(block: Properties, *, queue: str, is_fifo: bool, function: str) -> Mapping:
     """Return the mapping of `block` from `queue` to `function`, both logical ids."""
     types = block.sequence("FunctionResponseTypes")
-    if set(types) - {"ReportBatchItemFailures"}:
+    if any(kind != "ReportBatchItemFailures" for kind in types):
         raise block.error("FunctionResponseTypes", "knows ReportBatchItemFailures only")
     window_s = block.integer("MaximumBatchingWindowInSeconds", 0, lowest=0, highest=300)
     if window_s and is_fifo:
