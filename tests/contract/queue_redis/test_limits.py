@@ -7,7 +7,7 @@ import pytest
 from backend.errors import QueueFull
 from backend.queues.redis_queue import RedisQueue, Traits
 from tests.conftest import wait_until
-from tests.contract.queue_redis.orders import Server
+from tests.contract.queue_redis.orders import Server, calls
 
 
 @pytest.mark.row("3.12")
@@ -101,6 +101,25 @@ def test_a_short_poll_says_that_too_many_are_in_flight_and_a_fifo_queue_does_not
     with pytest.raises(QueueFull, match="in flight"):
         standard.receive()
     assert fifo.receive() == []
+
+
+@pytest.mark.row("3.13")
+def test_a_receiver_at_the_limit_of_a_fifo_queue_sleeps_and_looks_again_in_a_second(
+    server: Server, valkey: str
+):
+    queue = RedisQueue("orders.fifo", in_flight_max=1, redis_url=valkey)
+    for group in "ab":
+        queue.send(group, group=group, deduplication_id=group)
+    (held,) = queue.receive()
+    before = calls(server, "evalsha")
+    assert queue.receive(wait_s=0.3) == []
+    assert calls(server, "evalsha") <= before + 3
+
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(queue.receive, wait_s=10)
+        wait_until(lambda: server.info("clients")["blocked_clients"] == 1)
+        queue.delete([held.receipt_handle])
+        assert [message.body for message in waiting.result(timeout=5)] == ["b"]
 
 
 @pytest.mark.row("3.15", "4.11")

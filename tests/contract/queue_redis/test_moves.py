@@ -127,6 +127,14 @@ def test_a_second_task_is_refused_while_one_runs_and_a_cancel_stops_it(server: S
     assert moves(valkey).run().moved == 50 - task.moved
 
 
+def test_a_start_that_is_repeated_after_a_lost_answer_is_no_second_task(valkey: str):
+    task = moves(valkey)
+
+    assert task.start() == task.start()
+    with pytest.raises(TaskRunning):
+        moves(valkey).start()
+
+
 def is_running(task: Task | None) -> bool:
     return task is not None and task.status == "RUNNING"
 

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local.template.intrinsics import REGION
 from tests.conftest import wait_until
 from tests.integration.sqs_api.places import FAILED, PATIENT, URL
 
 pytestmark = pytest.mark.row("3.10")
 
-ARN = "arn:aws:sqs:eu-west-1:000000000000:"
+ARN = f"arn:aws:sqs:{REGION}:000000000000:"
 DEAD = f"{ARN}failed"
 
 

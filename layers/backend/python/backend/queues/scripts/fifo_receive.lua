@@ -5,13 +5,13 @@
 -- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
 --          4 retention, ms            5 this queue's ARN
 --          6 without effect           7 most messages in flight
--- Returns  { ms until the next group may be received from, -1 if there is none or too many messages
---            are in flight, then for each message taken: id, entry, receive count, sent ms,
---            first received ms, sequence number }
+-- Returns  { ms until the next group may be received from, -1 if there is none, then for each message
+--            taken: id, entry, receive count, sent ms, first received ms, sequence number }
 --
 -- One script, because the group is found free and locked. allow-oom, as in receive.lua.
 local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local retention_ms, arn, in_flight_max = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[7])
+local FULL_MS = 1000 -- with too many in flight a receiver looks again after it: a delete wakes nobody
 
 -- Id and count stay, age and number are new, as on SQS.
 local function bury(id, group, state, reason)
@@ -73,8 +73,8 @@ end
 local hidden = redis.call('ZCOUNT', visible_at, '(' .. now, '+inf')
 local waiting = redis.call('ZCOUNT', delayed, '(' .. now, '+inf')
 most = math.min(most, in_flight_max - (hidden - waiting))
-if most <= 0 then -- whoever deletes one wakes a receiver
-  return taken
+if most <= 0 then
+  return { FULL_MS }
 end
 for _, group in ipairs(redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
   if count_taken < most then

@@ -5,11 +5,12 @@
 -- ARGV     1 handle   2 how long a task may be silent, ms   then names and values that it keeps
 -- Returns  1 begun, 0 another one runs
 --
--- One script, because two may be started at once. A silent task's process has gone.
+-- One script, because two may be started at once. A silent task's process has gone. A call that is
+-- repeated after a lost answer begins the same task anew.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = redis.call('HMGET', KEYS[1], 'status', 'beat_ms')
-if last[1] == 'RUNNING' and now - last[2] < tonumber(ARGV[2]) then
+local last = redis.call('HMGET', KEYS[1], 'status', 'beat_ms', 'handle')
+if last[1] == 'RUNNING' and now - last[2] < tonumber(ARGV[2]) and last[3] ~= ARGV[1] then
   return 0
 end
 local ms = string.format('%.0f', now)
