@@ -16,6 +16,7 @@ from local.template.document import fragment
 from local.template.loops import unrolled
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
+from local.template.plain import said_as_sam
 
 REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
 ACCOUNT_ID = "000000000000"
@@ -74,7 +75,7 @@ class Resolver:
         self._without_value = without_value(document.get("Parameters") or {}, overrides)
         self.missing: dict[str, None] = {}  # parameters without a value that were asked for
         self._open_conditions: list[str] = []
-        self.resources = self._unrolled(document)
+        self.resources = said_as_sam(self._unrolled(document))
         self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
             "Ref": self._ref,
             "Condition": self._condition,

@@ -92,6 +92,7 @@ FUNCTION_PROPERTIES_WITHOUT_EFFECT = {
     "SourceKMSKeyArn": "nothing is encrypted at rest here",
     "Tags": _TEXT,
     "Tracing": _TRACING,
+    "TracingConfig": _TRACING,
     "VersionDeletionPolicy": "only $LATEST runs here",
     "VersionDescription": _TEXT,
     "VpcConfig": "networks",

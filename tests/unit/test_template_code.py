@@ -79,3 +79,45 @@ def test_for_the_layer_of_powertools_stand_those_that_are_installed_here(read):
 
     assert template.functions["Pages"].layers == ()
     assert template.warnings[0].count("stands the Powertools installed here") == 1
+
+
+PLAIN = """
+  Pages:
+    Type: AWS::Lambda::Function
+    Properties:
+      Handler: index.handler
+      Runtime: python3.13
+      Role: !GetAtt Role.Arn
+      TracingConfig: {Mode: Active}
+      DeadLetterConfig: {TargetArn: !GetAtt Dead.Arn}
+      Layers: [!Ref Shared]
+      Code: {ZipFile: "def handler(event, context): return 1"}
+  Shared: {Type: AWS::Lambda::LayerVersion, Properties: {Content: ./shared}}
+  Dead: {Type: AWS::SQS::Queue}
+  Role: {Type: AWS::IAM::Role}
+  Wake:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: {FunctionName: !Ref Pages, EventSourceArn: !GetAtt Dead.Arn}
+"""
+
+
+def test_a_function_may_be_written_without_sam_and_gets_no_globals(read, tmp_path):
+    (tmp_path / "shared" / "python").mkdir(parents=True)
+    template = read(PLAIN, before="Globals: {Function: {Timeout: 9}}")
+
+    pages = template.functions["Pages"]
+    assert (pages.code_uri / "index.py").read_text().startswith("def handler")
+    assert pages.layers == (tmp_path / "shared" / "python",)
+    assert pages.asynchronous.dead_letter is not None
+    assert pages.timeout_s == 3
+    assert [mapping.function for mapping in template.mappings] == ["Pages"]
+    assert template.warnings == ()
+
+
+def test_the_folder_of_a_function_without_sam_is_its_code(read, tmp_path):
+    (tmp_path / "src").mkdir()
+    code = PLAIN.replace('{ZipFile: "def handler(event, context): return 1"}', "src")
+
+    assert read(code.replace("[!Ref Shared]", "[]").replace("./shared", ".")).functions[
+        "Pages"
+    ].code_uri == (tmp_path / "src")

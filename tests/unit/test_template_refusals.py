@@ -72,6 +72,13 @@ def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, prop
         (property_of_function("Timeout: 0"), "Pages: Timeout", "1 to 900"),
         (property_of_function("Timeout: soon"), "Pages: Timeout", "whole number"),
         (property_of_function("Timeout: true"), "Pages: Timeout", "whole number"),
+        (
+            property_of_function("Layers: [[a]]"),
+            "Pages: Layers",
+            "no AWS::Serverless::LayerVersion",
+        ),
+        (property_of_function("DeadLetterQueue: {TargetArn: [a]}"), "Pages: Dead", "be text"),
+        (API + "      DefinitionBody: true", "Api: DefinitionBody", "be a block"),
         (property_of_function("MemorySize: !Ref Nothing"), "Pages", "!Ref Nothing: no such"),
         (property_of_function("MemorySize: !GetAtt Nothing.Arn"), "Pages", "no such resource"),
         (property_of_function("MemorySize: !Cidr [a]"), "Pages", "Fn::Cidr is not emulated"),
@@ -119,6 +126,8 @@ BILLION = "A0: &a0 [x]\n" + "".join(
         ("Parameters: [a]\nResources: {}", "template.yaml:1: Parameters: has to be a block"),
         ("Resources:\n  A:\n    Properties: [a]", "template.yaml:3: A: Properties: has to be"),
         ("Transform: AWS::Other\nResources: {}", "AWS::Other is not emulated"),
+        ("Transform: 1.5\nResources: {}", "1.5 is not emulated"),
+        ("Globals: {Function: 3}\nResources: {}", "Globals: Function: has to be a block"),
         ("Globals: {Functions: {}}\nResources: {}", "Globals: Functions: there are no such"),
     ],
 )
