@@ -9,7 +9,7 @@ from local.gateway import responses
 from local.gateway.events import Context
 from local.gateway.request import Request
 from local.gateway.responses import GatewayResponses, Refusal
-from local.gateway.variables import Situation, UnknownVariable
+from local.gateway.variables import Situation, UnknownVariable, compile_template
 from local.template import GatewayResponse
 
 
@@ -105,6 +105,23 @@ def test_variables_are_filled_in():
         "k": "MISSING_AUTHENTICATION_TOKEN",
         "s": "10.0.0.9",
     }
+
+
+@pytest.mark.row("1.39")
+def test_whatever_a_client_or_an_authorizer_says_stays_one_text_on_one_line():
+    nasty = 'a"b\\c\r\n{"status":200}\x1b[2J'
+    request = Request("10.0.0.9", 0.0)
+    request.method, request.target, request.fields["user-agent"] = "GET", '/a"b', nasty
+    fill = compile_template(
+        '{"a":"$context.identity.userAgent","p":"$context.path","w":"$context.authorizer.who"}'
+    )
+
+    line = fill(
+        Situation(request=request, context=Context({}, 1.0), stage="prod", caller={"who": nasty})
+    )
+
+    assert json.loads(line) == {"a": nasty, "p": '/prod/a"b', "w": nasty}
+    assert line.isprintable()
 
 
 def test_a_variable_that_is_not_emulated_is_refused_at_the_start():

@@ -51,6 +51,13 @@ def test_the_page_loads_nothing_from_elsewhere_and_only_views_that_are_served(ga
     assert {view(gateway, f"/api/{name}")[0] for name in views if name != "queues"} == {200}
 
 
+def test_what_the_page_shows_is_text_never_markup():
+    page = PAGE.read_text()
+
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", page)
+    assert "default-src 'none'" in page
+
+
 def test_functions_are_listed_with_their_environments_requests_and_durations(gateway):
     gateway.environment("Pages", returns({"statusCode": 200}))
     before = function(gateway)
