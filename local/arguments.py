@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+TEMPLATES = ("template.yaml", "template.yml", "template.json")
+
+
 def number(low: int, high: int) -> Callable[[str], int]:
     """An argparse type: a whole number from `low` to `high`."""
 
@@ -65,7 +68,7 @@ def add_template(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--template",
         type=Path,
-        default=Path("template.yaml"),
+        default=_template(),
         help="SAM template (default: %(default)s)",
     )
     parser.add_argument(
@@ -82,6 +85,12 @@ def add_template(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out what the template has and this machine cannot emulate",
     )
+
+
+def _template() -> Path:
+    """The template of this folder, as SAM looks for it."""
+    found = filter(Path.is_file, map(Path, TEMPLATES))
+    return next(found, Path(TEMPLATES[0]))
 
 
 def add_state(parser: argparse.ArgumentParser, what: str) -> None:

@@ -2,15 +2,17 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from local.template.asynchronous import read_asynchronous
 from local.template.code import inline_code, read_code
 from local.template.intrinsics import UNKNOWN, layer_arn
-from local.template.model import Asynchronous, Function
+from local.template.model import Asynchronous, Function, Logging
 from local.template.reader import Properties
 from local.template.resources import FUNCTION, LAYER, QUEUE, Resources
 
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 ENVIRONMENTS_MAX = 64  # processes a function may ask for on one machine
 _HANDLER = re.compile(r"[\w/-]+(\.[\w-]+)*\.[A-Za-z_]\w*")
 _SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
@@ -60,6 +62,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         environments=environments,
         every_s=every_s,
         asynchronous=_asynchronous(resources, block),
+        logging=_logging(block),
         runtime_client=runtime_client if runs_python else "bootstrap",
     )
     block.finish()
@@ -71,6 +74,26 @@ def _storage_mb(block: Properties) -> int:
     size = storage.integer("Size", 512, lowest=512, highest=10240)
     storage.finish()
     return size
+
+
+def _logging(block: Properties) -> Logging:
+    config = block.block("LoggingConfig")
+    config.take("LogGroup")  # logs are files in the state directory
+    is_json = _one_of(("Text", "JSON"), config, "LogFormat", "Text") == "JSON"
+    for name in ("ApplicationLogLevel", "SystemLogLevel"):
+        if name in config and not is_json:
+            raise config.error(name, "is for LogFormat JSON only; add that or leave it out")
+    level = _one_of(LOG_LEVELS, config, "ApplicationLogLevel", "INFO")
+    of_lambda = _one_of(("DEBUG", "INFO", "WARN"), config, "SystemLogLevel", "INFO")
+    config.finish()
+    return Logging(is_json=is_json, level=level if is_json else "", says_all=of_lambda != "WARN")
+
+
+def _one_of(known: Sequence[str], block: Properties, name: str, default: str) -> str:
+    value = block.text(name, default)
+    if value not in known:
+        raise block.error(name, f"{value!r} is none of {', '.join(known)}; correct it")
+    return value
 
 
 def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
@@ -108,9 +131,9 @@ def _layer(resources: Resources, name: str) -> tuple[Path, ...]:
     block = resources.properties(name)
     root = read_code(block, "ContentUri", resources.folder)
     block.finish()
-    if str(resources.metadata(name).get("BuildMethod", "")).startswith("python"):
-        return (root,)  # `sam build` moves it all to python/
-    folders = (root / "python" / _SITE_PACKAGES, root / "python")
+    is_built = str(resources.metadata(name).get("BuildMethod", "")).startswith("python")
+    folders = [root / "python" / _SITE_PACKAGES, root / "python"]
+    folders += [root] if is_built else []  # which `sam build` moves to python/
     return tuple(folder for folder in folders if folder.is_dir())
 
 

@@ -56,6 +56,15 @@ class Asynchronous:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """How a function's log is written."""
+
+    is_json: bool = False
+    level: str = ""  # below which `logging` drops a line; none where it is text
+    says_all: bool = True  # of Lambda's own lines, else only those about failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """A Lambda function. `name` is its FunctionName, or the logical id where none is given."""
 
@@ -73,6 +82,7 @@ class Function:
     runtime: str = ""  # as declared; what runs is the Python that everything here has
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
     asynchronous: Asynchronous = Asynchronous()
+    logging: Logging = Logging()
     runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours
 
 

@@ -78,7 +78,6 @@ FUNCTION_PROPERTIES_WITHOUT_EFFECT = {
     "DeploymentPreference": "nothing is deployed here",
     "Description": _TEXT,
     "KmsKeyArn": "nothing is encrypted at rest here",
-    "LoggingConfig": "logs are files in the state directory",
     "PermissionsBoundary": _PERMISSIONS,
     "Policies": _PERMISSIONS,
     "PropagateTags": _TEXT,

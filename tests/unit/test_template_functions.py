@@ -91,6 +91,18 @@ def test_a_layer_that_sam_builds_brings_its_folder_and_a_packed_one_its_site_pac
     assert function.layers == (tmp_path / "built", packed, tmp_path / "packed" / "python")
 
 
+def test_a_layer_that_sam_has_built_brings_what_stands_in_python(read, tmp_path):
+    (tmp_path / "built" / "python").mkdir(parents=True)
+    layer = "{Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: built}, %s}"
+    built = layer % "Metadata: {BuildMethod: python3.13, SamResourceId: Built}"
+    function = read(f"{property_of_function('Layers: [!Ref Built]')}  Built: {built}\n")
+
+    assert function.functions["Pages"].layers == (
+        tmp_path / "built" / "python",
+        tmp_path / "built",
+    )
+
+
 OTHER_KINDS = [
     ("Runtime: nodejs22.x", "Runtime", "python3.x and custom runtimes"),
     ("PackageType: Image", "PackageType", "images are not emulated"),
