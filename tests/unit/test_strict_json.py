@@ -1,5 +1,7 @@
 """JSON from outside is read one way only, and what is refused says why."""
 
+from time import process_time
+
 import pytest
 
 from backend.errors import InvalidRequest
@@ -53,6 +55,16 @@ def test_a_body_over_its_bound_is_too_large_before_it_is_read():
         loads(b" " * (BODY_MAX_BYTES + 1))
 
     assert (refused.value.status, refused.value.code) == (413, "request_too_large")
+
+
+def test_a_body_of_many_names_is_refused_at_once():
+    names = ",".join(f'"{number}":1' for number in range(25_000))
+    before_s = process_time()
+
+    with pytest.raises(InvalidRequest, match="'24999' stands twice"):
+        loads(f'{{{names},"24999":1}}'.encode())
+
+    assert process_time() - before_s < 1
 
 
 @pytest.mark.parametrize(
