@@ -4,11 +4,9 @@ import contextlib
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from local.template.intrinsics import QUEUE_URL
 from queue_workers import metrics, places
 from queue_workers.courtesy import Courtesy
 from queue_workers.declaring import Declaring
+from queue_workers.function_host import FunctionHost
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
 from queue_workers.reserve import Reserve
@@ -39,47 +38,7 @@ STOPPING = {signal.SIGTERM, signal.SIGINT}
 TICK_S = 1.0  # how often a host that has ended is looked for
 DRAIN_S = 10.0  # what is in hand may take at the end; twice the time-out of the template's workers
 HOSTS_END_S = 3.0  # their environments are idle by then
-HOST_PAUSE_FIRST_S = 0.2
-HOST_PAUSE_LONGEST_S = 10.0  # a host that ends at once costs half a second of CPU each time
 WINDOW_MARGIN_S = 30  # Lambda's own
-HEALTHY_S = 30.0  # having lived this long, a host's next end counts as the first
-
-
-@dataclass(slots=True)
-class FunctionHost:
-    """The child process whose environment serves one poller."""
-
-    command: Sequence[str]
-    process: subprocess.Popen[bytes] | None = None
-    started_s: float = 0.0  # monotonic
-    pause_s: float = HOST_PAUSE_FIRST_S
-    due_s: float = 0.0  # monotonic; when it may start again
-
-    def keep_alive(self) -> None:
-        """Start the host unless it runs; after an end it waits, longer each time."""
-        now_s = time.monotonic()
-        if self.process is not None and self.process.poll() is not None:
-            if now_s - self.started_s >= HEALTHY_S:
-                self.pause_s = HOST_PAUSE_FIRST_S
-            log.warning("a host ended with status %d: %s", self.process.returncode, self.command)
-            self.process, self.due_s = None, now_s + self.pause_s
-            self.pause_s = min(2 * self.pause_s, HOST_PAUSE_LONGEST_S)
-        if self.process is None and now_s >= self.due_s:
-            self.process, self.started_s = subprocess.Popen(self.command), now_s
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-
-    def ended(self, wait_s: float) -> None:
-        """Wait up to `wait_s` for the end, then force it."""
-        if self.process is None:
-            return
-        try:
-            self.process.wait(timeout=max(0.0, wait_s))
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 @dataclass(slots=True)
@@ -99,7 +58,7 @@ class Worker:
     pollers: list[Poller | Ticker] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
     unplaced: list[Mapping] = field(default_factory=list)  # other workers have all their places
-    unscheduled: list[Schedule] = field(default_factory=list)  # other workers run them
+    unscheduled: list[tuple[int, Schedule]] = field(default_factory=list)  # others run them
     places: list[IO[str]] = field(default_factory=list)
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
     declaring: Declaring = field(init=False)
@@ -117,7 +76,7 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         metrics.serve(*self.metrics_address, self.queues)
         self.unplaced = list(self.template.mappings)
-        self.unscheduled = list(self.template.schedules)
+        self.unscheduled = list(enumerate(self.template.schedules))
         warn_of_eviction()
         self._look_after()
         polled = ", ".join(thread.name for thread in self.threads) or "nothing yet: all is polled"
@@ -138,11 +97,11 @@ class Worker:
                 self.places.append(place)
             self.unplaced.remove(mapping)
             self._add(mapping)
-        for schedule in tuple(self.unscheduled):
-            name = f"schedule-{schedule.function}"
+        for number, schedule in tuple(self.unscheduled):
+            name = f"schedule-{schedule.function}-{number}"
             if place := places.take(pressure.shared(self.state), name, 1):
                 self.places.append(place)
-                self.unscheduled.remove(schedule)
+                self.unscheduled.remove((number, schedule))
                 self._add_schedule(schedule)
         for host in self.hosts:
             host.keep_alive()

@@ -54,6 +54,15 @@ def test_of_two_workers_one_invokes_the_function_at_its_rate(clock: Site):
     assert found[3][1] - found[0][1] > 1
 
 
+def test_each_of_a_functions_schedules_runs(clock: Site):
+    second = CLOCK.replace("Minutely", "Hourly").replace("1 minute", "1 hour").split("Events:")[1]
+    template = TEMPLATE + CLOCK + second.replace("clock", "other").removeprefix("\n")
+    (clock.folder / "template.yaml").write_text(template)
+    clock.start()
+
+    wait_until(lambda: {who for who, _, _ in runs(clock)} == {"clock", "other"}, timeout_s=20)
+
+
 def test_another_worker_takes_the_schedule_of_a_killed_one(clock: Site):
     first, _ = clock.start(index=0)
     wait_until(lambda: runs(clock), timeout_s=20)
