@@ -106,7 +106,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text} is out of range")
+        raise ValueError("a number is out of range")
     return number
 
 
