@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
 
 

@@ -78,7 +78,8 @@ def _storage_mb(block: Properties) -> int:
 
 def _logging(block: Properties) -> Logging:
     config = block.block("LoggingConfig")
-    config.take("LogGroup")  # logs are files in the state directory
+    if "LogGroup" in config:
+        config.left("LogGroup")  # logs are files in the state directory
     is_json = _one_of(("Text", "JSON"), config, "LogFormat", "Text") == "JSON"
     for name in ("ApplicationLogLevel", "SystemLogLevel"):
         if name in config and not is_json:
