@@ -24,8 +24,7 @@ from local.gateway.request import Application, Request
 
 # What may come in before the head is complete: both, the request line, and one read too many.
 HEAD_MAX_BYTES = HEADERS_MAX_BYTES + TARGET_MAX_BYTES + 4096
-# With the body, and as much again for the sizes, extensions and trailers of its chunks.
-REQUEST_MAX_BYTES = HEAD_MAX_BYTES + 2 * BODY_MAX_BYTES
+CHUNK_MAX_BYTES = 128  # the size, extensions and line ends of a chunk, on average
 PIPELINE_MAX = 256  # requests read ahead of the answer in hand
 REFUSED_AT_A_TIME_MAX = 128  # clients over the limit that are told so; others are cut
 BUFFERED_MAX_BYTES = 256 * 1024 * 1024  # bodies of all connections together
@@ -104,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._is_head_complete = False
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._chunks = 0
         self._ready: deque[Request] = deque()
         self._in_hand: Request | None = None
         self._refused: int | None = None  # the status for what cannot be read any further
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._is_last:
                 self._refused = self._refused or 400
-        if self._is_too_long():
+        if self._reading is not None and self._refused is None and self._is_too_long():
             self._refused = 413
         self._advance()
         self._pause_if_ahead()
@@ -214,6 +214,9 @@ class Connection(asyncio.Protocol):
         if self._in_hand is None and ("content-length" in fields or "transfer-encoding" in fields):
             self.deadline_s = time.monotonic() + self._deadlines.body_s
 
+    def on_chunk_header(self) -> None:
+        self._chunks += 1
+
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
         self._body_bytes += len(body)
@@ -230,7 +233,7 @@ class Connection(asyncio.Protocol):
             request.body = b"".join(self._body)
             self._body.clear()
             self._body_bytes = 0
-        self._wire_bytes = 0
+        self._wire_bytes = self._chunks = 0
         self._is_last = not request.keep_alive
         if len(self._ready) >= PIPELINE_MAX:
             self._refuse(400)
@@ -272,9 +275,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _is_too_long(self) -> bool:
-        """Whether a request that is still incomplete is over the limit."""
-        limit = REQUEST_MAX_BYTES if self._is_head_complete else HEAD_MAX_BYTES
-        return self._reading is not None and self._wire_bytes > limit
+        """Whether more has come around the body of an incomplete request than it may take.
+
+        The parser keeps a line, such as a trailer, until its end; the body has a limit of its own.
+        """
+        limit = HEAD_MAX_BYTES + self._body_bytes + self._chunks * CHUNK_MAX_BYTES
+        return self._wire_bytes > limit
 
     def _pause_if_ahead(self) -> None:
         """Read no further while an answer is owed and more requests have come in."""

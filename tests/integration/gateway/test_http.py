@@ -29,6 +29,7 @@ Resources:
 """
 
 HEAD = b"POST /pages/one HTTP/1.1\r\nHost: a\r\n"
+CHUNKS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 GET = b"GET /pages/%b HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /pages/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -99,7 +100,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
             HEAD + b"Transfer-Encoding:\r\nContent-Length: 3\r\n\r\nabc", id="an empty coding"
         ),
         *(
-            pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk, id=repr(chunk))
+            pytest.param(CHUNKS + chunk, id=repr(chunk))
             for chunk in (
                 b"0x3\r\nabc\r\n0\r\n\r\n",
                 b"3 \r\nabc\r\n0\r\n\r\n",
@@ -111,7 +112,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
                 b"3\r\nabc\r\n0\n\n",
             )
         ),
-        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", id="a chunk without size"),
+        pytest.param(CHUNKS + b"zz\r\n", id="a chunk without size"),
         pytest.param(
             HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", id="a huge chunk"
         ),
@@ -196,6 +197,14 @@ def test_chunks_and_trailers_make_one_body(gateway):
     assert "X-Trailer" not in event["headers"]
 
 
+def test_many_small_chunks_make_one_body(gateway):
+    chunks = b"1;chunk-signature=%064d\r\nx\r\n" % 7 * 20_000 + b"0\r\n\r\n"
+
+    answer = gateway.raw(GET % b"first" + CHUNKS + chunks + LAST)
+
+    assert [len(json.loads(part)["body"] or "") for part in bodies(answer)] == [0, 20_000, 0]
+
+
 def test_the_absolute_form_is_taken_for_the_same_host(gateway):
     request = b"GET http://a:1/pages/one?x=1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n\r\n"
 
@@ -276,8 +285,13 @@ def test_an_upgrade_is_answered_as_http_1_1_and_closed(gateway):
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_an_endless_header_is_cut_before_it_ends(gateway):
-    answer = gateway.raw(b"GET /pages/one HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 30_000)
+@pytest.mark.parametrize(
+    "begun",
+    [HEAD + b"X: ", CHUNKS + b"0\r\nX: ", CHUNKS + b"0\r\nX", CHUNKS + b"1;x", CHUNKS + b'1;x="'],
+    ids=["a header", "a trailer", "its name", "an extension", "its value"],
+)
+def test_what_has_no_end_is_cut_before_it_ends(gateway, begun):
+    answer = gateway.raw(begun + b"x" * 50_000)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
