@@ -192,7 +192,8 @@ class Environment:
         except Exception as error:
             answer["error"] = describe(error, request_id)
             if not (isinstance(error, Fault) and error.is_logged):
-                self._output.write(log_text(answer["error"]))
+                is_json = self._function.logging.is_json
+                self._output.write(function_logging.of_error(answer["error"], is_json=is_json))
         answer["duration_ms"] = round((time.perf_counter() - started) * 1000, 3)
         answer["stdout"] = self._output.take()
         answer["max_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -295,13 +296,6 @@ def log(line: str) -> None:
     stderr = own_stderr()
     stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
     stderr.flush()
-
-
-def log_text(error: dict[str, Any]) -> str:
-    """Return Lambda's words for an error object in the function's log."""
-    head = f"[ERROR] {error['errorType']}: {error['errorMessage']}\n"
-    trace = "".join(error["stackTrace"])
-    return f"{head}Traceback (most recent call last):\n{trace.rstrip()}\n" if trace else head
 
 
 def become(run: Callable[[], None]) -> NoReturn:

@@ -61,11 +61,18 @@ def _lambda_variables(function: Function) -> Mapping[str, str]:
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{os.getpid():032x}",
+        **_logging_variables(function),
         "LAMBDA_TASK_ROOT": str(function.code_uri),
         # With a task root but no X-Ray daemon, Powertools' tracer needs this to stay off.
         "AWS_SAM_LOCAL": "true",
         "TZ": ":UTC",
     }
+
+
+def _logging_variables(function: Function) -> Mapping[str, str]:
+    if not function.logging.is_json:
+        return {}
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": function.logging.level}
 
 
 def use_temporary_directory(directory: Path, function: Function) -> None:

@@ -119,7 +119,7 @@ class Host:
     def _initialise(self) -> Handler:
         """Import the handler, or stand in for one that cannot be imported."""
         sys.stdout = sys.stderr = self.output
-        function_logging.set_up(self.output)
+        function_logging.set_up(self.output, self.function.logging)
         handler.prepare(self.function, self.state)
         since_ns, started = time.time_ns(), time.perf_counter()
         if self.function.runtime_client:

@@ -9,6 +9,8 @@ from pathlib import Path
 LOG_MAX_BYTES = 50 * 1024 * 1024
 TAIL_BYTES = 256 * 1024  # what is read of a log to find its last lines
 FOLLOW_PAUSE_S = 0.2
+OF_PLATFORM = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
+JSON_PLATFORM = '"type":"platform.'
 
 
 def path_of(state: Path, name: str) -> Path:
@@ -37,7 +39,7 @@ def tail(path: Path, lines: int) -> list[str]:
 
 def is_of_platform(line: str) -> bool:
     """Whether Lambda itself says this about one event."""
-    return line.startswith(("START RequestId: ", "END RequestId: ", "REPORT RequestId: "))
+    return line.startswith(OF_PLATFORM) or (line.startswith('{"time":') and JSON_PLATFORM in line)
 
 
 def follow(paths: list[Path]) -> Iterator[tuple[Path, str]]:

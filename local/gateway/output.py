@@ -3,7 +3,6 @@
 Each event stands there between the lines that Lambda itself writes (2.23).
 """
 
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import orjson
 
 from local.gateway.emf import EMBEDDED, EmbeddedMetrics
 from local.gateway.logs import BufferedLog
+from local.gateway.platform_lines import Report, block
 from local.template import Function
 
 # Of one event; more stand in the log. A function prints one or two, and a loop of metrics must not
@@ -39,24 +39,35 @@ class FunctionOutput:
         """
         printed = answer.get("stdout")
         text = self._without_metrics(printed) if printed else ""
-        duration_ms = answer.get("duration_ms", 0.0)
-        init = "" if init_ms is None else f"Init Duration: {init_ms:.2f} ms\t"
-        block = (
-            f"START RequestId: {request_id} Version: $LATEST\n{text}END RequestId: {request_id}\n"
-            f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
-            f"Billed Duration: {math.ceil(duration_ms)} ms\tMemory Size: {function.memory_mb} MB\t"
-            f"Max Memory Used: {answer.get('max_memory_mb', 0)} MB\t{init}\n"
-        ).encode("utf-8", "replace")
-        self._logs[function.logical_id].append(block)
-        return block
+        report = Report(
+            request_id=request_id,
+            duration_ms=answer.get("duration_ms", 0.0),
+            max_memory_mb=answer.get("max_memory_mb", 0),
+            init_ms=init_ms,
+            status="error" if "error" in answer else "success",
+        )
+        return self._append(function, text, report)
 
     def died(
         self, function: Function, request_id: str, error: Mapping[str, Any], duration_s: float
     ) -> bytes:
         """Log an event whose environment did not answer, and return what was logged."""
-        said = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {error['errorMessage']}\n"
-        answer = {"stdout": said, "duration_ms": duration_s * 1000}
-        return self.ended(function, request_id, answer, None)
+        is_late = error["errorType"] == "Sandbox.Timedout"
+        report = Report(
+            request_id=request_id,
+            duration_ms=duration_s * 1000,
+            max_memory_mb=0,
+            init_ms=None,
+            status="timeout" if is_late else "error",
+        )
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        said = "" if function.logging.is_json else f"{now} {error['errorMessage']}\n"
+        return self._append(function, said, report)
+
+    def _append(self, function: Function, text: str, report: Report) -> bytes:
+        logged = block(function, text, report)
+        self._logs[function.logical_id].append(logged)
+        return logged
 
     def failed(self, function: str, request_id: str, error: Any) -> None:
         """Note what is wrong with an answer, which the function knows nothing of."""

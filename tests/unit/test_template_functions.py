@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from local.template import TemplateError
+from local.template.model import Logging
 from tests.unit.template_texts import FUNCTION, property_of_function
 
 
@@ -184,3 +185,34 @@ def test_what_stands_once_in_the_globals_is_said_once(read):
 
     assert len(warnings) == 1
     assert ": Pages: Environment.Variables.A: " in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("{}", Logging()),
+        ("{LogFormat: Text, LogGroup: any}", Logging()),
+        ("{LogFormat: JSON}", Logging(is_json=True, level="INFO")),
+        (
+            "{LogFormat: JSON, ApplicationLogLevel: TRACE, SystemLogLevel: WARN}",
+            Logging(is_json=True, level="TRACE", says_all=False),
+        ),
+    ],
+)
+def test_how_a_functions_log_is_written(read, config, expected):
+    function = read(property_of_function(f"LoggingConfig: {config}")).functions["Pages"]
+
+    assert function.logging == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ("{LogFormat: json}", "LogFormat: 'json' is none of Text, JSON"),
+        ("{LogFormat: JSON, ApplicationLogLevel: LOUD}", "'LOUD' is none of TRACE"),
+        ("{SystemLogLevel: WARN}", "SystemLogLevel: is for LogFormat JSON only"),
+    ],
+)
+def test_a_log_that_aws_would_not_write_is_refused(read, config, complaint):
+    with pytest.raises(TemplateError, match=complaint):
+        read(property_of_function(f"LoggingConfig: {config}"))

@@ -20,6 +20,14 @@ Resources:
   Hanging:
     Type: AWS::Serverless::Function
     Properties: {Handler: hanging.handler, Runtime: python3.13, CodeUri: code/, Timeout: 1}
+  Structured:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: echo.handler
+      Runtime: python3.13
+      CodeUri: code/
+      Layers: [!Ref Layer]
+      LoggingConfig: {LogFormat: JSON, ApplicationLogLevel: DEBUG}
   Helped:
     Type: AWS::Serverless::Function
     Properties: {Handler: helped.handler, Runtime: python3.13, CodeUri: code/}
@@ -82,6 +90,14 @@ def complain(event, context):
     print("complained", file=sys.stderr)
     sys.stderr.fileno()
     logging.getLogger("anybody").error("logged")
+
+def log(event, context):
+    logger = logging.getLogger("shop")
+    logger.debug("sold %d", 2, extra={"to": "Ada"})
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        logger.exception({"order": 1})
 
 def say_and_hang(event, context):
     print("said before it hung")

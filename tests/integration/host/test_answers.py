@@ -1,5 +1,6 @@
 """Events in, answers out: results, errors and what was printed."""
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,32 @@ def test_what_the_handler_writes_to_standard_error_or_a_child_prints_comes_with_
     assert first == "complained"
     assert second.endswith("\trequest-1\tlogged")
     assert peer.invoke("say_in_child")["stdout"] == "said by a child\n"
+
+
+@pytest.mark.row("2.23")
+def test_with_json_logs_each_line_of_logging_and_an_error_is_an_object(invoker: Invoker):
+    invoker.start("Structured")
+    peer = invoker.accept()
+    sold, order = map(json.loads, peer.invoke("log")["stdout"].splitlines())
+    error = json.loads(peer.invoke("fail")["stdout"])
+    variables = ["AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL"]
+
+    assert sold.pop("timestamp").endswith("Z")
+    assert sold == {
+        "level": "DEBUG",
+        "message": "sold 2",
+        "logger": "shop",
+        "requestId": "request-1",
+        "to": "Ada",
+    }
+    assert (order["message"], order["errorType"]) == ({"order": 1}, "ZeroDivisionError")
+    assert order["errorMessage"] == "division by zero"
+    assert order["stackTrace"][0].startswith("  File ")
+    assert ":log:" in order["location"]
+    assert (error["level"], error["errorType"]) == ("ERROR", "ValueError")
+    assert peer.invoke("environment", names=variables)["result"] == dict(
+        zip(variables, ["JSON", "DEBUG"], strict=True)
+    )
 
 
 def test_what_an_event_printed_before_its_environment_ended_is_in_the_log(
