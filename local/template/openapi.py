@@ -69,6 +69,7 @@ class Definition:
         self.takes_events = properties.flag("MergeDefinitions", False) or not self.exists
         self._block = properties.item(name, given)
         self._schemes = self._security_schemes()
+        self._keys: set[str] = set()  # schemes that ask for an API key
 
     def said_as_sam(self) -> dict[str, Any]:
         """Properties of the API that the definition has instead of the API."""
@@ -105,7 +106,6 @@ class Definition:
         return self._block.block("components").block("securitySchemes")
 
     def _authorizers(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        self._keys: set[str] = set()
         for name in self._schemes.names():
             scheme = self._schemes.block(name)
             if f"{_AMAZON}apigateway-authorizer" in scheme:
@@ -121,10 +121,13 @@ class Definition:
         kind = integration.text("type").lower()
         if kind == "mock" and method == "options":
             return Operation("", block.item("", said), _preflight(integration))
-        function = _FUNCTION.search(integration.text("uri", ""))
-        if kind != "aws_proxy" or function is None:
+        if kind != "aws_proxy":
             sentence = f"integrations of type {kind} are not emulated; use aws_proxy of a function"
             raise integration.not_emulated("type", sentence)
+        uri = integration.left("uri") if "uri" in integration else None
+        function = _FUNCTION.search(str(uri))
+        if function is None:
+            raise integration.not_emulated("uri", f"{uri} names no function; use !GetAtt NAME.Arn")
         if "requestParameters" in integration:
             integration.refuse("requestParameters", "is not emulated on this machine; remove it")
         _refuse_extensions(block)
@@ -164,13 +167,17 @@ def _authorizer(scheme: Properties) -> dict[str, Any]:
 def _preflight(integration: Properties) -> dict[str, str]:
     responses = integration.block("responses")
     headers = {}
-    for status in responses.names()[:1]:
-        parameters = responses.block(status).block("responseParameters")
-        for name in parameters.names():
-            value = parameters.text(name)
-            if not name.startswith(_HEADER) or value[:1] != "'":
-                raise parameters.not_emulated(name, "only headers with a fixed 'text' are emulated")
-            headers[name.removeprefix(_HEADER)] = value[1:-1]
+    for name in responses.names()[:1]:
+        response = responses.block(name)
+        if response.text("statusCode", "200") != "200":
+            raise response.not_emulated("statusCode", "preflights are answered with 200 only")
+        parameters = response.block("responseParameters")
+        for header in parameters.names():
+            value = parameters.text(header)
+            if not header.startswith(_HEADER) or value[:1] != "'":
+                sentence = "only headers with a fixed 'text' are emulated"
+                raise parameters.not_emulated(header, sentence)
+            headers[header.removeprefix(_HEADER)] = value[1:-1]
     return headers
 
 

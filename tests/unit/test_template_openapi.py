@@ -13,9 +13,10 @@ URI = (
     "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/"
     "arn:aws:lambda:eu-west-1:000000000000:function:{}/invocations"
 )
+HEADER = "method.response.header."
 CORS = {
-    "method.response.header.Access-Control-Allow-Origin": "'*'",
-    "method.response.header.Access-Control-Max-Age": "'600'",
+    f"{HEADER}Access-Control-Allow-Origin": "'*'",
+    f"{HEADER}Access-Control-Max-Age": "'600'",
 }
 GATE = {
     "type": "token",
@@ -166,7 +167,22 @@ def test_the_definition_may_stand_in_a_file(read, tmp_path, inclusion):
     assert len({route.path for route in read(text).api.routes}) == 3
 
 
+def preflight(**response: Any) -> dict[str, Any]:
+    """A preflight with that answer."""
+    mock = {"type": "mock", "responses": {"default": response}}
+    return {"get": to(), "options": {"x-amazon-apigateway-integration": mock}}
+
+
 REFUSED = [
+    ({"/": preflight(statusCode=204)}, "statusCode: preflights are answered with 200 only"),
+    (
+        {"/": preflight(responseParameters={f"{HEADER}A": "context.requestId"})},
+        "only headers with a fixed 'text'",
+    ),
+    (
+        {"/": {"get": {"x-amazon-apigateway-integration": {"type": "aws_proxy", "uri": "arn"}}}},
+        "uri: arn names no function",
+    ),
     ({"/": {"get": {"x-amazon-apigateway-integration": {"type": "aws"}}}}, "type aws are not emul"),
     ({"/": {"get": to("Nobody")}}, "Nobody is no function of this template"),
     ({"/": {"get": to(**{"x-amazon-apigateway-request-validator": "all"})}}, "validator: is not"),
@@ -177,7 +193,7 @@ REFUSED = [
 def test_an_operation_that_is_not_emulated_is_refused_and_can_be_left_out(read, paths, sentence):
     text = described({"openapi": "3.0.1", "paths": {**paths, "/b": {"get": to()}}})
 
-    with pytest.raises(TemplateError, match=rf"Api: DefinitionBody.paths./.get.*{sentence}"):
+    with pytest.raises(TemplateError, match=rf"Api: DefinitionBody.paths./.*{sentence}"):
         read(text)
     template = read(text, allow_unsupported=True)
     assert "/b" in {route.path for route in template.api.routes}
