@@ -39,7 +39,11 @@ def inline_code(block: Properties) -> Path:
     def write(folder: Path) -> None:
         (folder / PYTHON_MODULE).write_text(text, encoding="utf-8")
 
-    return _kept(hashlib.sha256(text.encode()).hexdigest(), write)
+    try:
+        return _kept(hashlib.sha256(text.encode()).hexdigest(), write)
+    except OSError as error:
+        sentence = f"cannot be written to {_cache()} ({error.strerror}); set XDG_CACHE_HOME"
+        raise block.error("InlineCode", sentence) from error
 
 
 @lru_cache(maxsize=64)  # functions of one template often share a package

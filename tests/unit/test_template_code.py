@@ -47,6 +47,14 @@ def test_inline_code_is_the_module_index(read):
     assert text == "def handler(event, context):\n    return 1\n"
 
 
+def test_inline_code_that_cannot_be_kept_says_where(read, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+    with pytest.raises(TemplateError, match=r"InlineCode: cannot be written to .*; set XDG_CACHE"):
+        read(FUNCTION.replace("CodeUri: .", "InlineCode: text"))
+
+
 @pytest.mark.parametrize("place", ["s3://bucket/key.zip", "{Bucket: b, Key: k}"])
 def test_code_in_s3_is_refused_and_its_function_can_be_left_out(read, place):
     text = FUNCTION.replace("CodeUri: .", f"CodeUri: {place}")
