@@ -64,6 +64,7 @@ def document(
             "skipped": figures.skipped,
         },
         "errors": figures.errors,
+        "judged_phase": facts.judged_phase,
         "phases": [_group(group) for group in figures.phases],
         "scenarios": [_group(group) for group in figures.scenarios],
         "generator": {
@@ -81,6 +82,12 @@ def document(
         "seconds": as_rows(figures.seconds),
         "aggregate": aggregate(run, figures),
     }
+
+
+def judged(report: dict[str, Any]) -> dict[str, Any]:
+    """The phase whose p99 the verdict looked at."""
+    phases: list[dict[str, Any]] = report["phases"]
+    return next(phase for phase in phases if phase["name"] == report["judged_phase"])
 
 
 def write(folder: Path, report: dict[str, Any], html: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.charts import Line, chart
+from loadtest.report import judged
 
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 HEADLINES = {
@@ -43,13 +44,13 @@ def page(report: Report) -> str:
 
 def _verdict(report: Report) -> str:
     totals = report["totals"]
-    judged = max(report["phases"], key=lambda phase: phase["scheduled"])
+    phase = judged(report)
     tiles = (
         (f"{totals['ok']:,}", f"of {totals['scheduled']:,} arrivals answered"),
         (f"{totals['failed']:,}", "failed"),
         (f"{totals['skipped']:,}", "skipped"),
-        (_ms(judged["latency_ms"]["p50"]), f"p50 in the {judged['name']}"),
-        (_ms(judged["latency_ms"]["p99"]), f"p99, {report['slo_p99_ms']:g} ms allowed"),
+        (_ms(phase["latency_ms"]["p50"]), f"p50 in the {phase['name']}"),
+        (_ms(phase["latency_ms"]["p99"]), f"p99, {report['slo_p99_ms']:g} ms allowed"),
         (f"{report['audit'].get('lost', 0):,}", "payments lost"),
         (f"{report['audit'].get('doubled', 0):,}", "payments doubled"),
     )
@@ -209,7 +210,7 @@ def _queues(report: Report) -> str:
 
 def _machine(report: Report) -> str:
     facts = report["machine"] | report["versions"] | {"run": report["run"]}
-    rows = [(name.replace("_", " "), escape(str(value))) for name, value in facts.items()]
+    rows = [(name.replace("_", " "), str(value)) for name, value in facts.items()]
     return _section(
         "Machine", _table(("", ""), rows), "Generator and system share it, if both are here."
     )

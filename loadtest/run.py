@@ -189,7 +189,7 @@ def summary(outcome: Outcome) -> str:
     """The last lines a person reads: what came of it, and where the rest is."""
     document = outcome.report
     totals, audited = document["totals"], document["audit"]
-    judged = max(document["phases"], key=lambda phase: phase["scheduled"])
+    judged = report.judged(document)
     latency = judged["latency_ms"]
     lines = [
         f"{outcome.verdict.name.upper()}  {totals['ok']:,} of {totals['scheduled']:,} answered, "

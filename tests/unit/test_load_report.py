@@ -183,8 +183,11 @@ def test_the_aggregate_reads_like_artillerys():
 
 
 def test_the_page_needs_no_network_and_escapes_what_it_shows():
-    page = report_html.page(a_report())
+    document = a_report()
+    document["machine"]["cpu_model"] = "A & B"
+    page = report_html.page(document)
 
+    assert "<td>A &amp; B</td>" in page
     assert page.count("<svg") == 2
     assert "<b>lost</b>" not in page
     assert "&lt;b&gt;lost&lt;/b&gt;" in page
@@ -194,6 +197,13 @@ def test_the_page_needs_no_network_and_escapes_what_it_shows():
 def test_the_page_of_a_clean_audit_shows_no_difference():
     assert "✗" not in report_html.page(a_report(audit=Audit(events_accepted=3, events_counted=3)))
     assert "-1 ✗" in report_html.page(a_report(audit=Audit(events_accepted=3, events_counted=2)))
+
+
+def test_the_page_shows_the_latency_that_was_judged():
+    document = a_report()
+    for judged in document["phases"]:
+        page = report_html.page({**document, "judged_phase": judged["name"]})
+        assert f"<b>{judged['latency_ms']['p50']:,.1f} ms</b>p50 in the {judged['name']}" in page
 
 
 def test_a_report_is_written_under_its_time_and_profile(tmp_path):
