@@ -72,7 +72,7 @@ class Host:
     reload: bool = False
     output: CapturedOutput = field(default_factory=CapturedOutput)
     slots: list[Slot] = field(default_factory=list)
-    predecessors: set[int] = field(default_factory=set)  # pids
+    predecessors: set[int] = field(default_factory=set)  # pids of what the last import has left
     companions: set[int] = field(default_factory=set)  # pids of what the import has started
     generation: int = field(default_factory=time.monotonic_ns)  # a later one replaces this
     code: ImportedFiles | None = None  # looked at where a change is to be picked up
@@ -102,7 +102,8 @@ class Host:
                 self._drain()
                 return
         log(f"{self.function.logical_id}: importing the handler again")
-        left = {*self.predecessors, *(slot.pid for slot in self.slots if slot.pid)}
+        environments = {slot.pid for slot in self.slots if slot.pid}
+        left = self.predecessors | self.companions | environments
         os.chdir(started_in)
         told = {**started_with, PREDECESSORS: " ".join(map(str, left))}
         os.execve(sys.executable, sys.orig_argv, told)
@@ -131,6 +132,7 @@ class Host:
         except Fault as fault:
             log(f"{self.function.logical_id}: {fault.error_type}: {fault}")
             if self.must_import:
+                own_stderr().write(self.output.take())
                 raise SystemExit(EXIT_USAGE) from fault
             traceback.print_exception(fault.__cause__ or fault, file=own_stderr())
             serve = handler.failing_handler(fault)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.host.function import HANDLER, HELPED, TEMPLATE
+from tests.integration.host.function import BROKEN, HANDLER, HELPED, TEMPLATE
 from tests.integration.host.invoker import Invoker, Peer
 
 
@@ -17,7 +17,7 @@ def invoker(tmp_path: Path) -> Iterator[Invoker]:
     (tmp_path / "code" / "echo.py").write_text(HANDLER)
     (tmp_path / "code" / "helped.py").write_text(HELPED)
     (tmp_path / "code" / "hanging.py").write_text("while True: pass\n")
-    (tmp_path / "code" / "broken.py").write_text("import there_is_no_such_module\n")
+    (tmp_path / "code" / "broken.py").write_text(BROKEN)
     (tmp_path / "layer" / "python" / "from_layer.py").write_text("WORD = 'layered'\n")
     invoker = Invoker(tmp_path)
     yield invoker

@@ -158,6 +158,12 @@ def handler(event, context):
 """
 
 
+BROKEN = """
+print("about to import it")
+import there_is_no_such_module
+"""
+
+
 HELPED = """
 import os, subprocess
 

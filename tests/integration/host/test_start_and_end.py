@@ -22,6 +22,16 @@ def test_a_terminated_host_lets_the_event_in_hand_finish_and_leaves_nobody(invok
     assert gone(idle.hello["pid"])()
 
 
+def test_a_host_that_must_import_and_cannot_ends_with_status_2_and_all_that_was_printed(
+    invoker: Invoker,
+):
+    invoker.start("Broken", 1, "--must-import")
+
+    assert invoker.hosts[0].wait(timeout=10) == 2
+    assert "Runtime.ImportModuleError" in invoker.log.read_text()
+    assert "about to import it\n" in invoker.log.read_text()
+
+
 def test_what_the_import_has_started_outlives_environments_and_ends_with_the_host(invoker: Invoker):
     invoker.start("Helped")
     peer = invoker.accept()
