@@ -4,7 +4,6 @@ import hashlib
 import json
 
 import pytest
-import redis
 
 from tests.integration.function_process import receive_all
 from tests.integration.notifications.bodies import SCOPES, welcome
@@ -110,12 +109,6 @@ def due(relay, database):
         relay()
 
     return let_pass
-
-
-@pytest.fixture
-def forget_replays(valkey):
-    """Empties Redis, as an eviction or the end of a record's life would."""
-    return redis.Redis.from_url(valkey).flushall
 
 
 @pytest.fixture
