@@ -119,16 +119,16 @@ def _jwt(name: str, block: Properties) -> JwtAuthorizer:
         raise block.error("IdentitySource", sentence)
     configuration = block.block("JwtConfiguration")
     issuer = configuration.text("issuer" if "issuer" in configuration else "Issuer")
-    audience = configuration.sequence("audience") or configuration.sequence("Audience")
+    audience = configuration.texts("audience") or configuration.texts("Audience")
     configuration.finish()
-    scopes = block.sequence("AuthorizationScopes")
+    scopes = block.texts("AuthorizationScopes")
     block.finish({})
     return JwtAuthorizer(
         name=name,
         source=source[1],
         issuer=issuer,
-        audience=tuple(map(str, audience)),
-        scopes=tuple(map(str, scopes)),
+        audience=audience,
+        scopes=scopes,
     )
 
 

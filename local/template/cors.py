@@ -55,10 +55,10 @@ def read_http_cors(properties: Properties) -> Cors | None:
         "CorsConfiguration", {"AllowOrigins": ["*"]} if value is True else value
     )
     cors = Cors(
-        origins=_texts(block, "AllowOrigins"),
-        methods=_texts(block, "AllowMethods"),
-        headers=_texts(block, "AllowHeaders"),
-        expose_headers=_texts(block, "ExposeHeaders"),
+        origins=block.texts("AllowOrigins"),
+        methods=block.texts("AllowMethods"),
+        headers=block.texts("AllowHeaders"),
+        expose_headers=block.texts("ExposeHeaders"),
         max_age_s=block.optional_integer("MaxAge", lowest=-1, highest=86_400),
         credentials=block.flag("AllowCredentials", False),
     )
@@ -81,7 +81,3 @@ def _words(name: str) -> list[str]:
 
 def _allowed(methods: set[str]) -> str:
     return ",".join(_METHODS if "ANY" in methods else sorted({*methods, "OPTIONS"}))
-
-
-def _texts(block: Properties, name: str) -> tuple[str, ...]:
-    return tuple(map(str, block.sequence(name)))

@@ -79,7 +79,7 @@ class Properties:
         value = self._left.pop(name, default)
         if value is UNKNOWN:
             sentence = "only AWS knows this value; where it is a parameter's, pass --parameter"
-            raise self.error(name, sentence)
+            raise self.not_emulated(name, sentence)
         return default if value is None else value
 
     def left(self, name: str) -> Any:
@@ -147,6 +147,13 @@ class Properties:
         if not isinstance(value, list):
             raise self.error(name, f"has to be a list, not {value!r}")
         return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of strings, empty where it does not stand."""
+        values = self.sequence(name)
+        if UNKNOWN in values:
+            raise self.not_emulated(name, "has a value that only AWS knows")
+        return tuple(map(str, values))
 
     def finish(self, without_effect: Mapping[str, str] = MappingProxyType({})) -> None:
         """Refuse by name whatever nobody has asked for and has an effect."""

@@ -71,7 +71,7 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
     method = _method(event) if "Method" in event else "ANY"
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
-    scopes = tuple(map(str, auth.sequence("AuthorizationScopes")))
+    scopes = auth.texts("AuthorizationScopes")
     asked = api.authorizers.get(authorizer or "")
     if isinstance(asked, JwtAuthorizer) and not scopes:
         scopes = asked.scopes

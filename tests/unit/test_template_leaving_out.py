@@ -112,6 +112,33 @@ def test_scopes_of_a_token_authorizer_hold_for_routes_that_name_none(read, auth,
     assert read(JWT + FUNCTION + events).api.routes[0].scopes == scopes
 
 
+@pytest.mark.parametrize(
+    "unknown",
+    ['issuer: !Sub "https://cognito-idp.com/${Pool}", audience: [a]', "audience: [!Ref Pool]"],
+)
+def test_tokens_of_a_pool_that_is_on_aws_only_are_asked_of_nobody(read, unknown):
+    api = JWT.replace('issuer: "https://example.com", audience: [a]', unknown)
+    route = "{Path: /a, Method: GET, ApiId: !Ref Api}"
+    events = f"      Events: {{A: {{Type: HttpApi, Properties: {route}}}}}\n"
+    text = api + FUNCTION + events + "  Pool: {Type: AWS::Cognito::UserPool}\n"
+    if "issuer" not in unknown:
+        text = text.replace("audience:", "issuer: x, audience:")
+
+    with pytest.raises(TemplateError, match="only AWS knows"):
+        read(text)
+    template = read(text, allow_unsupported=True)
+    assert template.api.routes[0].authorizer is None
+    assert len(template.warnings) == 2
+
+
+def test_an_event_whose_value_only_aws_knows_is_left_out_of_its_function(read):
+    text = event("{Path: !ImportValue Path, Method: GET, RestApiId: !Ref Api}")
+    template = read(text, allow_unsupported=True)
+
+    assert set(template.functions) == {"Pages"}
+    assert template.api.routes == ()
+
+
 def test_a_layer_that_is_not_emulated_is_left_out_with_its_use(read):
     layer = "  Far: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: 's3://b/k'}}\n"
     text = property_of_function("Layers: [!Ref Far]") + layer + API
