@@ -41,7 +41,14 @@ def gateway(
 @pytest.fixture
 def sqs(gateway: GatewayProcess, valkey: str) -> Iterator[Any]:
     """A client of queues that are empty."""
-    client = boto3.client(
+    client = client_of(gateway)
+    yield client
+    client.close()
+
+
+def client_of(gateway: GatewayProcess) -> Any:
+    """boto3's client, which tells what it was answered instead of asking again."""
+    return boto3.client(
         "sqs",
         region_name="eu-west-1",
         endpoint_url=f"http://127.0.0.1:{gateway.invoke_port}",
@@ -49,5 +56,3 @@ def sqs(gateway: GatewayProcess, valkey: str) -> Iterator[Any]:
         aws_secret_access_key="thing",
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
     )
-    yield client
-    client.close()

@@ -1,12 +1,17 @@
 """Redrive by the SQS API: start, list and cancel move tasks."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from backend.queues.moves import Moves
 from local.template.intrinsics import REGION
 from tests.conftest import wait_until
+from tests.integration.gateway_process import GatewayProcess
+from tests.integration.sqs_api.conftest import TEMPLATE, client_of
 from tests.integration.sqs_api.places import FAILED, PATIENT, URL
 
 pytestmark = pytest.mark.row("3.10")
@@ -82,6 +87,24 @@ def test_a_message_that_came_from_no_queue_fails_the_task(sqs):
 
     assert "name a destination" in last(sqs)["FailureReason"]
     assert visible(sqs, FAILED) == 1
+
+
+def test_a_task_ends_with_its_gateway_and_may_be_started_again(tmp_path: Path, valkey: str):
+    variables = {**os.environ, "REDIS_URL": valkey}
+    with GatewayProcess(tmp_path, TEMPLATE, variables=variables) as gateway:
+        sqs = client_of(gateway)
+        bury(sqs, 5)
+        sqs.start_message_move_task(SourceArn=DEAD, MaxNumberOfMessagesPerSecond=1)
+        sqs.close()
+        gateway.terminate()
+        gateway.exit_code()
+    moves = Moves("failed", ["jobs"], redis_url=valkey)
+    ended = moves.last()
+    rest = moves.run()
+
+    assert ended is not None
+    assert (ended.status, rest.status) == ("CANCELLED", "COMPLETED")
+    assert ended.moved + rest.moved == 5
 
 
 @pytest.mark.parametrize(
