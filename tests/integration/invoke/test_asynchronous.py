@@ -212,6 +212,26 @@ def test_an_event_waits_for_concurrency(client: Any, tmp_path: Path, gateway: Ga
 
 
 @pytest.mark.row("2.19")
+def test_events_that_are_throttled_again_and_again_wait_up_to_five_minutes_but_not_all_the_same(
+    client: Any, gateway: GatewayProcess, valkey_server: str
+):
+    queue = RedisQueue(QUEUE, redis_url=valkey_server)
+    about = {"function": "Narrow", "accepted_s": time.time(), "throttles": 20}
+    send(client, "Narrow", do="pid", s=2)
+    wait_until(lambda: gateway.metric('gateway_environments{function="Narrow",state="busy"}') == 1)
+
+    queue.send_batch([json.dumps({**about, "request_id": str(n)}) + "\n{}" for n in range(5)])
+    wait_until(lambda: queue.depth().delayed == 5)
+
+    with redis.Redis.from_url(valkey_server) as server:
+        delayed = server.zrange(f"queue:{QUEUE}:delayed", 0, -1, withscores=True)
+    queue.purge()
+    waits_s = [round(at_ms / 1000 - time.time()) for _, at_ms in delayed]
+    assert all(140 < wait_s <= 300 for wait_s in waits_s)
+    assert len(set(waits_s)) > 1
+
+
+@pytest.mark.row("2.19")
 def test_an_event_outlives_the_gateway_that_accepted_it(tmp_path: Path, valkey: str):
     runs = tmp_path / "runs"
     retry = f"--async-retry-s={RETRY_S}"
