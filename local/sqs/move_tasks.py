@@ -83,7 +83,7 @@ class MoveTasks:
 
     def stop(self) -> None:
         """End the tasks that run here; what they moved is moved."""
-        for source, handle in self._started.items():
+        for source, handle in tuple(self._started.items()):
             with contextlib.suppress(self._unavailable):
                 self._moves.Moves(source, []).cancel(handle)
 
