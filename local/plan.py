@@ -65,7 +65,9 @@ def make(
         longest = max(map(len, template.functions), default=0)
         parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
         ports = _ports(options, environ)
-    except (AddressError, NoFreePort) as error:
+    except AddressError as error:
+        raise BadInput(f"{error} by --state, for example /tmp/mine") from error
+    except NoFreePort as error:
         raise BadInput(str(error)) from error
     socket_path = options.state / "run" / "valkey.sock"
     valkey = Valkey(directory=options.state / "data", port=ports.valkey, socket_path=socket_path)

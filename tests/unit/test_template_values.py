@@ -121,6 +121,13 @@ def test_a_parameter_that_is_not_declared_is_answered_with_those_that_are(read):
         read(FUNCTION, before="Parameters: {Size: {Type: String}}", parameters={"Other": "x"})
 
 
+def test_a_parameter_where_none_is_declared_is_no_line_of_the_globals(read):
+    with pytest.raises(TemplateError, match="Parameters: Other: is not declared") as caught:
+        read(FUNCTION, before="Globals: {Function: {Timeout: 3}}", parameters={"Other": "x"})
+
+    assert caught.value.line == 0
+
+
 @pytest.mark.parametrize(
     ("value", "resolved"),
     [
