@@ -45,7 +45,11 @@ class GatewayProcess:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, stderr=stderr, env=dict(self.variables)
             )
-        wait_until(self._is_listening)
+        try:
+            wait_until(self._is_listening)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
