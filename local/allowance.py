@@ -5,7 +5,8 @@ The kernel keeps the limits it knows; the others a host looks at from outside.
 
 import os
 import resource
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,6 @@ MB = 1 << 20
 OPEN_FILES_MAX = 1024  # Lambda's limit on file descriptors
 TASKS_MAX = 1024  # Lambda's limit on processes and threads
 STORED_FILES_MAX = 2_000  # of more, the others are not counted: these take 4 ms
-LAST_AUTOGROUP = "19"  # the niceness of a session that comes after all others
 FIRST_OUT_OF_MEMORY = "1000"  # proc(5): the kernel's first choice where the machine has none left
 
 
@@ -68,16 +68,11 @@ def is_overfull(directory: Path, function: Function) -> bool:
     return _stored_bytes(directory) > function.storage_mb * MB
 
 
-def step_back(pids: Iterable[int]) -> None:
-    """Let those of the processes that compute do so when nobody else does.
-
-    For what an environment has started, between two events: on Lambda it would stand still.
-    """
-    for pid in pids:
-        for task in _tasks(pid):
-            with suppress(OSError):  # it has just ended
-                if _computes(f"/proc/{pid}/task/{task}"):
-                    _be_last(int(task))
+def signal_descendants(pid: int, signal_number: signal.Signals) -> None:
+    """Send a signal to all that a process has started."""
+    for each in {*family(pid)} - {pid}:
+        with suppress(OSError):  # it has just ended
+            os.kill(each, signal_number)
 
 
 def children(pid: int) -> list[int]:
@@ -110,19 +105,6 @@ def _children_of_task(pid: int, task: str) -> list[int]:
         return [int(each) for each in _read(f"/proc/{pid}/task/{task}/children").split()]
     except OSError:  # it has just ended, or the kernel is built without
         return []
-
-
-def _computes(task: str) -> bool:
-    """Whether a thread runs, or would if there were a processor for it."""
-    return _read(f"{task}/stat").rpartition(b") ")[2].startswith(b"R")
-
-
-def _be_last(task: int) -> None:
-    if os.getsid(task) != os.getsid(0):
-        # Where the kernel groups by session, sched(7), priorities count within the group only.
-        with suppress(FileNotFoundError):
-            Path(f"/proc/{task}/autogroup").write_text(LAST_AUTOGROUP)
-    os.sched_setscheduler(task, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _private_bytes(pid: int) -> int:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 import orjson
 
-from local import frames, function_logging
+from local import allowance, frames, function_logging
 from local.printed import CapturedOutput
 from local.template import Function
 from local.template.intrinsics import REGION
@@ -28,6 +28,7 @@ RESULT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous answer
 ERROR_MESSAGE_MAX_CHARS = 32 * 1024
 DIAL_FIRST_PAUSE_S = 0.05
 DIAL_LONGEST_PAUSE_S = 1.0  # an invoker that restarts has its environments back within a second
+ANY_CHILD = os.WEXITED | os.WNOHANG | os.WNOWAIT  # asks whether there is one, and takes nothing
 SHORTEST_TIMER_S = 0.000_001  # zero would switch the timer off
 
 
@@ -116,6 +117,7 @@ class Environment:
         self._deadline_s = deadline_s
         self._connection: frames.Connection | None = None
         self._draining = False
+        self._has_stopped = False  # what the handler has started
 
     def run(self) -> None:
         # A handler's module may have changed the first two; a deadline must end the process.
@@ -164,16 +166,31 @@ class Environment:
                 if "leave" in invocation:
                     self._draining = True
                     break
+                if self._has_stopped:
+                    allowance.signal_descendants(os.getpid(), signal.SIGCONT)
                 connection.send(self._answer(invocation))
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 self._deadline_s.value = 0.0
                 served += 1
+                self._stop_descendants()
         except (OSError, frames.FrameError) as error:
             log(f"{self._function.logical_id}: lost the connection to {self._address}: {error}")
         finally:
             self._connection = None
             connection.close()
         return served
+
+    def _stop_descendants(self) -> None:
+        """Stop what the handler has started: between events Lambda freezes it all."""
+        if self._function.runtime_client:
+            return  # it is what the handler has started, and waits
+        try:
+            os.waitid(os.P_ALL, 0, ANY_CHILD)
+        except ChildProcessError:  # as a rule; this costs a microsecond
+            self._has_stopped = False
+        else:
+            self._has_stopped = True
+            allowance.signal_descendants(os.getpid(), signal.SIGSTOP)
 
     def _answer(self, invocation: dict[str, Any]) -> bytes:
         request_id, deadline_ms = invocation["id"], invocation["deadline_ms"]

@@ -269,8 +269,6 @@ class Host:
             if excess:
                 log(f"{self.function.logical_id}: environment {slot.pid} {excess}")
                 os.kill(slot.pid, signal.SIGKILL)
-            elif not (slot.deadline_s.value or self.function.runtime_client):
-                allowance.step_back({*family} - {slot.pid})
 
     def _drain(self) -> None:
         """Let each environment finish its event; the function's time-out bounds the wait.

@@ -1,6 +1,5 @@
 """What a function does to itself harms no other: it is answered, and answered in time."""
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,8 +77,11 @@ def test_a_copy_that_a_handler_forks_of_itself_answers_nothing_and_ends(
 ):
     copy = end_of(client, "Do", do="fork")
 
-    wait_until(lambda: not psutil.pid_exists(copy) or not is_alive(psutil.Process(copy)))
-    assert invoke(client, "Do", again=1) == {"again": 1}
+    def has_ended_beside_an_event() -> bool:
+        assert invoke(client, "Do", again=1) == {"again": 1}
+        return not is_alive(psutil.Process(copy))
+
+    wait_until(has_ended_beside_an_event)
     assert gateway.metric('gateway_environments{function="Do",state="idle"}') == 1
 
 
@@ -92,11 +94,17 @@ def test_what_a_handler_has_started_ends_with_its_environment(client: Any, tmp_p
     wait_until(lambda: not psutil.pid_exists(int(file.read_text())))
 
 
-def test_a_process_that_has_left_its_parent_comes_last_and_ends_with_its_environment(client: Any):
+@pytest.mark.row("2.16")
+def test_a_process_that_has_left_its_parent_stands_still_between_events(client: Any):
     pid = end_of(client, "Do", do="daemon")
-    autogroup = Path(f"/proc/{pid}/autogroup")
-    wait_until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
-    assert not autogroup.exists() or autogroup.read_text().endswith(" nice 19\n")
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+    assert end_of(client, "Do", do="state_of", pid=pid) == "R"
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+
+def test_a_process_that_has_left_its_parent_ends_with_its_environment(client: Any):
+    pid = end_of(client, "Do", do="daemon")
 
     end_of(client, "Do", do="leave")
 
