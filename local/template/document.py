@@ -98,15 +98,16 @@ class Lines:
     def of(self, resource: str, property: str) -> int:
         """The line of `property`, or of what is nearest around it; 0 where nothing is found."""
         names = re.findall(r"[^.\[\]]+", property)
+        if resource in (*SECTIONS, "Transform"):
+            return self._descend((resource, *names))[-1]
         found = [
             self._descend(("Resources", resource, "Properties", *names)),
             self._descend(("Resources", resource, *names)),
         ]
-        found = [each for each in found if each[1] > 1]  # else there is no such resource
         inherited = self._descend(("Globals", "Function", *names))
         if inherited[0] == 0:  # near is not enough there, as anything might have been
             found.append(inherited)
-        return max(found, default=self._descend((resource, *names)))[-1]
+        return max(found)[-1]
 
     def _descend(self, names: tuple[str, ...]) -> tuple[int, int, int]:
         """How many of `names` do not lead on (negative), how many do, and the line of the last."""
