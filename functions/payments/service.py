@@ -97,8 +97,7 @@ def accept(
     if existing:
         _check_fingerprint(existing.fingerprint, payment.fingerprint)
     payment = existing or payment
-    if payment.status == "processing":
-        _try_to_send(payment, queues)
+    _try_to_send(payment, queues)
     return payment, existing is not None
 
 

@@ -73,6 +73,17 @@ class KillAt(Relay):
             server.sendall(data)
 
 
+class StopAt(KillAt):
+    """Calls `kill` once, when `word` comes, and passes everything on when that has returned."""
+
+    def forward(self, client: socket.socket, server: socket.socket) -> None:
+        while data := received(client):
+            if self.word in data and not self.has_killed.is_set():
+                self.has_killed.set()
+                self.kill()
+            server.sendall(data)
+
+
 def received(source: socket.socket) -> bytes:
     """Return what comes next, nothing at its end or when the connection breaks."""
     try:

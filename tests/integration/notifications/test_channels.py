@@ -1,8 +1,6 @@
 """Each channel over the wire: text messages, encrypted mail, and how much of it."""
 
 import datetime
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from cryptography import x509
@@ -17,6 +15,7 @@ from notifications.schema import NotificationRequest
 from notifications.sms import SmsPoster
 from notifications.smtp import SmtpSender
 from tests.conftest import free_port, wait_until
+from tests.integration.hanging_up import HangingUp
 from tests.integration.scripted_smtp import ScriptedSmtp
 
 ENCRYPTED = pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
@@ -149,39 +148,15 @@ def test_a_text_message_that_is_refused_is_not_tried_again(mailbox):
 
 
 def test_text_messages_go_to_the_whole_url_by_a_new_connection_when_the_server_hung_up():
-    asked: list[str] = []
-    hung_up = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 0.05  # s that it keeps a connection
-
-        def do_POST(self):
-            asked.append(self.path)
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format, *arguments):
-            """Keeps the tests' output clean."""
-
-    class Server(ThreadingHTTPServer):
-        def shutdown_request(self, request):
-            super().shutdown_request(request)
-            hung_up.set()
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        poster = SmsPoster(f"http://127.0.0.1:{server.server_port}/sms?key=a")
+    with HangingUp() as server:
+        poster = SmsPoster(f"{server.url}/sms?key=a")
         answers = poster.send_all([_notification(channel="sms", to="+4915112345678")])
-        assert hung_up.wait(5)
+        assert server.hung_up.wait(5)
         answers += poster.send_all([_notification(channel="sms", to="+4915112345678")])
         poster.close()
-        server.shutdown()
 
     assert [type(each) for each in answers] == [Accepted] * 2
-    assert asked == ["/sms?key=a"] * 2
+    assert server.asked == ["/sms?key=a"] * 2
 
 
 def test_a_text_message_that_nobody_answers_for_is_tried_again():

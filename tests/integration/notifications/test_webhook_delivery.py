@@ -328,6 +328,19 @@ def test_what_is_still_to_be_sent_or_unknown_cannot_be_sent_again(make, api, ann
     assert resend("ntf_unknown").status == 404
 
 
+def test_a_delivery_belongs_to_its_endpoint_alone(make, api, announce, settle, log):
+    with WebhookSink() as sink, WebhookSink() as another:
+        endpoint_id, _ = make(sink.url)
+        other_id, _ = make(another.url, events=["payment.failed"])
+        announce("payment.succeeded")
+        settle()
+    [sent] = log(endpoint_id).body["data"]
+    path = {"endpoint_id": other_id, "notification_id": sent["id"]}
+
+    assert api("POST", DELIVERIES + "/{notification_id}/resend", path=path).status == 404
+    assert log(other_id, starting_after=sent["id"]).status == 422
+
+
 def test_the_log_is_paged_newest_first(make, announce, settle, log):
     with WebhookSink() as sink:
         endpoint_id, _ = make(sink.url)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.function_process import rest_event
 from tests.integration.notifications.bodies import SCOPES
+from tests.integration.relay import StopAt
 
 ROUTE = "/v1/webhook-endpoints"
 ONE = ROUTE + "/{endpoint_id}"
@@ -132,6 +133,22 @@ def test_a_rotated_secret_is_shown_once_and_the_old_one_has_its_day(make, api):
     assert rotated.body["secret"] not in ("", made["secret"])
     assert rotated.body["old_secret_until"] > made["created_at"]
     assert "secret" not in api("GET", ONE, path=path).body
+
+
+def test_who_rotates_a_secret_while_somebody_else_does_is_told_to_try_again(
+    start, make, api, tenant, documents_port
+):
+    path = {"endpoint_id": make().body["id"]}
+    with StopAt(documents_port, b"old_secret_until_ms") as relay:
+        url = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true"
+        late = start("notifications.app.app", MONGO_URL=url)
+        relay.kill = lambda: api("POST", ONE + "/rotate-secret", path=path)
+        refused = late.request(
+            "POST", ONE + "/rotate-secret", path=path, tenant=tenant, scope=SCOPES
+        )
+
+    assert relay.has_killed.is_set()
+    assert (refused.status, refused.body["code"]) == (409, "conflict")
 
 
 @pytest.mark.parametrize(

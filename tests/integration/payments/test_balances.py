@@ -8,7 +8,7 @@ from backend.clock import now_ms
 from tests.conftest import wait_until
 from tests.integration.function_process import ProcessDied
 from tests.integration.payments.conftest import VISA
-from tests.integration.relay import KillAt, received
+from tests.integration.relay import KillAt, StopAt
 
 HOUR_MS = 3_600_000
 REFUNDS = "/v1/payments/{payment_id}/refunds"
@@ -248,17 +248,6 @@ def test_what_is_deleted_is_made_anew(settled, balances, fold, database, tenant,
     fold()
 
     assert anew == balances() == {"EUR": (2000, 0, 0, 0)}
-
-
-class StopAt(KillAt):
-    """Calls `kill` once, when `word` comes, and relays everything after it."""
-
-    def forward(self, client, server):
-        while data := received(client):
-            if self.word in data and not self.has_killed.is_set():
-                self.has_killed.set()
-                self.kill()
-            server.sendall(data)
 
 
 def _up_to_ms(database, tenant):
