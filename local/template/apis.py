@@ -10,7 +10,7 @@ from local.template.api import read_api
 from local.template.api_keys import read_usage_plans
 from local.template.api_model import Api, Preflight, Route
 from local.template.cors import preflights
-from local.template.http_api import read_http_api
+from local.template.http_api import read_http_api, read_route_throttle
 from local.template.openapi import Definition
 from local.template.reader import Properties
 from local.template.resources import API, FUNCTION, HTTP_API, Resources
@@ -121,8 +121,14 @@ class ApiBuilder:
                     raise operation.event.not_emulated("uri", sentence)
 
     def _add(self, event: Properties, function: str) -> None:
-        read = read_rest_route if self._kind == API else read_http_route
-        self._routes.append(read(event, function, self._api, self._defaults))
+        if self._kind == API:
+            self._routes.append(read_rest_route(event, function, self._api, self._defaults))
+            return
+        settings = event.block("RouteSettings")
+        route = read_http_route(event, function, self._api, self._defaults)
+        throttles = self._api.throttles + read_route_throttle(settings, route.path, route.method)
+        self._api = dataclasses.replace(self._api, throttles=throttles)
+        self._routes.append(route)
 
     def _add_preflight(self, event: Properties, headers: dict[str, str]) -> None:
         route = read_rest_route(event, "", self._api, self._defaults)

@@ -16,11 +16,11 @@ def read_http_api(
     auth = properties.block("Auth")
     authorizers = read_authorizers(auth, functions_by_arn, read_http_authorizer)
     auth.finish()
-    throttles = _throttle(properties.block("DefaultRouteSettings"), "/*", "*")
+    throttles = read_route_throttle(properties.block("DefaultRouteSettings"), "/*", "*")
     settings = properties.block("RouteSettings")
     for key in settings.names():
         method, _, path = key.rpartition(" ")
-        throttles += _throttle(settings.block(key), path, method or "ANY")
+        throttles += read_route_throttle(settings.block(key), path, method or "ANY")
     api = Api(
         kind="HTTP",
         stage=stage_name(properties, "$default"),
@@ -37,7 +37,8 @@ def read_http_api(
     return api, Defaults(authorizer=authorizers.default, left_out=authorizers.left_out)
 
 
-def _throttle(block: Properties, path: str, method: str) -> tuple[Throttle, ...]:
+def read_route_throttle(block: Properties, path: str, method: str) -> tuple[Throttle, ...]:
+    """The limit that a block of settings sets for a route; `/*` and `*` stand for all."""
     has_limit = "ThrottlingRateLimit" in block or "ThrottlingBurstLimit" in block
     throttle = Throttle(
         path=path,

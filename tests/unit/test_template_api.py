@@ -127,3 +127,11 @@ def test_a_route_cannot_stand_twice(read):
 """
     with pytest.raises(TemplateError, match="is a route of Pages already"):
         read(API + FUNCTION + events)
+
+
+def test_a_route_of_an_http_api_may_have_a_limit_of_its_own(read):
+    settings = "RouteSettings: {ThrottlingRateLimit: 5, ThrottlingBurstLimit: 9}"
+    route = f"{{Path: /a, Method: get, {settings}}}"
+    api = read(f"{FUNCTION}      Events: {{A: {{Type: HttpApi, Properties: {route}}}}}\n").api
+
+    assert api.throttles == (Throttle(path="/a", method="GET", rate_per_s=5, burst=9),)
