@@ -66,7 +66,7 @@ def test_a_cron_expression_is_due_when_eventbridge_says(fields, due):
     now: datetime | None = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     while now and len(found) < len(due):
         now = cron.after(now)
-        found.append(now and f"{now:%m-%d %H:%M}")
+        found.append(f"{now:%m-%d %H:%M}" if now else None)
     assert found == due
 
 
