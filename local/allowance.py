@@ -84,9 +84,9 @@ def _stored_bytes(directory: Path) -> int:
     """Return what the files below `directory` take, or the first STORED_FILES_MAX of them."""
     total = count = 0
     for folder, _, names in os.walk(directory):
-        for name in names:
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
             with suppress(OSError):  # it has just been deleted
-                total += os.lstat(os.path.join(folder, name)).st_size
+                total += os.lstat(path).st_size
             count += 1
             if count == STORED_FILES_MAX:
                 return total
