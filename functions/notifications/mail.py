@@ -60,7 +60,12 @@ def _header(name: str, value: str) -> str:
 
 def _part(kind: str, text: str, boundary: str) -> list[str]:
     lines = text.split("\n")
-    is_plain = text.isascii() and boundary not in text and all(len(x) <= LINE_MAX for x in lines)
+    is_plain = (
+        text.isascii()
+        and "\r" not in text  # a mail server may take it for a line end
+        and boundary not in text
+        and all(len(x) <= LINE_MAX for x in lines)
+    )
     if not is_plain:
         lines = base64.encodebytes("\r\n".join(lines).encode()).decode("ascii").splitlines()
     return [

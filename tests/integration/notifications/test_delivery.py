@@ -10,6 +10,7 @@ from notifications.channels import Accepted
 from notifications.smtp_connection import Server, SmtpConnection
 from tests.conftest import free_port
 from tests.integration.function_process import sqs_event
+from tests.integration.relay import StopAt
 from tests.integration.scripted_smtp import ScriptedSmtp
 
 
@@ -76,6 +77,23 @@ def test_a_worker_killed_before_it_stores_the_outcome_is_made_good_under_the_sam
     assert [each["message_id"] for each in mailbox.mails_to(address)] == [
         f"<{notification_id}@spillway.example>"
     ] * 2
+
+
+def test_a_worker_that_was_too_slow_does_not_undo_what_another_has_claimed(
+    start, create, messages, documents_port, database
+):
+    notification_id = create("k").body["id"]
+    mine = {"_id": notification_id}
+    claimed = {"$set": {"claim": "another", "status": "sending"}}
+    with StopAt(documents_port, b"delivered") as relay:
+        url = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true"
+        late = start("notifications.app.worker", MONGO_URL=url)
+        relay.kill = lambda: database["notifications"].update_one(mine, claimed)
+        late.consume(messages())
+
+    stored = database["notifications"].find_one(mine)
+    assert relay.has_killed.is_set()
+    assert (stored["claim"], stored["status"]) == ("another", "sending")
 
 
 def test_a_notification_that_kills_every_worker_is_given_up(
