@@ -28,7 +28,6 @@ RESULT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous answer
 ERROR_MESSAGE_MAX_CHARS = 32 * 1024
 DIAL_FIRST_PAUSE_S = 0.05
 DIAL_LONGEST_PAUSE_S = 1.0  # an invoker that restarts has its environments back within a second
-ANY_CHILD = os.WEXITED | os.WNOHANG | os.WNOWAIT  # asks whether there is one, and takes nothing
 SHORTEST_TIMER_S = 0.000_001  # zero would switch the timer off
 
 
@@ -184,12 +183,8 @@ class Environment:
         """Stop what the handler has started: between events Lambda freezes it all."""
         if self._function.runtime_client:
             return  # it is what the handler has started, and waits
-        try:
-            os.waitid(os.P_ALL, 0, ANY_CHILD)
-        except ChildProcessError:  # as a rule; this costs a microsecond
-            self._has_stopped = False
-        else:
-            self._has_stopped = True
+        self._has_stopped = allowance.has_children()
+        if self._has_stopped:
             allowance.signal_descendants(os.getpid(), signal.SIGSTOP)
 
     def _answer(self, invocation: dict[str, Any]) -> bytes:
