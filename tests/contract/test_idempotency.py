@@ -10,6 +10,7 @@ import redis
 from backend import idempotency
 from backend.errors import Conflict, InvalidRequest, Unavailable
 from backend.idempotency import Claim, Replayed, idempotent
+from tests.conftest import wait_until
 
 Server = Any  # redis-py types its answers as bytes or text, whatever decode_responses says
 NOBODY = "redis://127.0.0.1:1/0"
@@ -295,8 +296,10 @@ def test_a_full_cache_is_no_cache_and_lets_claims_be_completed(
 
 
 def test_an_answer_that_cannot_be_kept_is_given_all_the_same(server: Server, operation: Operation):
+    server.acl_log_reset()
     operation.during.append(lambda: server.acl_setuser("default", commands=["-eval"]))
     answer = operation.call(claim=CLAIM)
+    wait_until(lambda: bool(server.acl_log()))  # nobody waits for that command
     server.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
 
     assert answer["run"] == 1
