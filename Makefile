@@ -41,7 +41,7 @@ load: $(READY) ## the 1k profile; PROFILE=smoke for 20 s, or RATE= and DURATION=
 	@$(BIN)/python -m loadtest
 
 test: $(READY) ## the whole test suite, on servers of its own
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ONLY)
 
 check: $(READY) ## format, lint, types, template, unit and contract tests
 	@$(BIN)/ruff format --check --quiet .
