@@ -143,7 +143,7 @@ def test_an_older_handle_is_told_and_a_used_one_is_not(fifo: Place):
     told = fifo.queue.delete([older, newest])
     again = fifo.queue.delete([newest])
 
-    assert told == ([] if "expired handle" in fifo.differences else [older])
+    assert told == ([] if "older handle" in fifo.differences else [older])
     assert again == []
     assert total(fifo.queue) == 0
 
