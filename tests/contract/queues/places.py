@@ -33,6 +33,11 @@ MOTO_DIFFERS = {
     "expired handle": "an expired handle of a FIFO queue deletes and releases",
     "older handle": "an older handle of a FIFO queue is not told",
 }
+MINISTACK_DIFFERS = {
+    "expired handle": MOTO_DIFFERS["expired handle"],
+    "dead fifo": MOTO_DIFFERS["dead fifo"],
+    "used handle": "a handle that has deleted its message is told as if it had not",
+}
 
 
 class Place(Protocol):
@@ -108,7 +113,7 @@ class OnMoto:
 class OnMinistack:
     """The drill's SQS; each test has queues of its own there, because it outlives the test."""
 
-    differences: frozenset[str] = frozenset({"expired handle", "dead fifo"})  # as moto
+    differences: frozenset[str] = frozenset(MINISTACK_DIFFERS)
 
     def __init__(self, clock: Path, *, is_fifo: bool) -> None:
         self._clock = clock
