@@ -7,21 +7,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from local import (
-    arguments,
-    explain,
-    exports,
-    logs,
-    mails,
-    plan,
-    queue_table,
-    reconcile,
-    recount,
-    redrive,
-    status,
-)
-from local.invoke import command as invoke
-from local.up import down, up
+from local.commands import env, explain, invoke, queues, redrive
+from local.commands.up import down, up
+from local.daemon import arguments, logs
+from local.machine import plan, status
+from local.spillway import mailbox, reconcile, recount
 
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
@@ -171,7 +161,7 @@ COMMANDS = (
     ),
     Command(
         "queues",
-        queue_table.show,
+        queues.show,
         "depth, dead letters and age of every queue",
         ("python -m local queues",),
     ),
@@ -210,14 +200,14 @@ COMMANDS = (
     ),
     Command(
         "mailbox",
-        mails.run,
+        mailbox.run,
         "the mails and text messages that were sent, or one of them as it reads",
         ("python -m local mailbox --to ada@example.com", "python -m local mailbox 7"),
-        mails.add,
+        mailbox.add,
     ),
     Command(
         "env",
-        exports.show,
+        env.show,
         "the running system's settings as shell exports",
         ('eval "$(python -m local env)"',),
     ),

@@ -5,8 +5,8 @@ import logging
 import os
 import sys
 
-from local import arguments
-from local.frames import AddressError
+from local.daemon import arguments
+from local.runtime.frames import AddressError
 from local.template import TemplateError
 from local.template.options import chosen
 from queue_workers.metrics import PortTaken

@@ -8,8 +8,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from local import frames
-from local.gateway.output import FunctionOutput
+from local.lambda_service.output import FunctionOutput
+from local.runtime import frames
 from local.template import Function
 
 BACKLOG = 8  # one environment and those of its predecessors that nobody has accepted yet

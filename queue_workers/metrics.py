@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from backend.errors import QueueUnavailable
 from backend.queues import Queue
-from local.gateway.emf import EmbeddedMetrics
+from local.lambda_service.emf import EmbeddedMetrics
 
 BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # Past five time-outs of a minute each.

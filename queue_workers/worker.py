@@ -18,8 +18,8 @@ from backend import redis_scripts
 from backend.errors import QueueUnavailable
 from backend.queues import Queue, connect
 from backend.settings import settings
-from local import pressure
-from local.gateway.output import FunctionOutput
+from local.lambda_service.output import FunctionOutput
+from local.machine import requests_waiting
 from local.template import Function, Mapping, Schedule, Template
 from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
@@ -66,7 +66,9 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.declaring = Declaring(self.template)
-        self.courtesy = Courtesy(partial(pressure.last_s, pressure.path_of(self.state)))
+        self.courtesy = Courtesy(
+            partial(requests_waiting.last_s, requests_waiting.path_of(self.state))
+        )
 
     def run(self) -> None:
         """Poll until a signal, then drain. Raises PortTaken.
@@ -90,7 +92,7 @@ class Worker:
         self.declaring.look_after()
         for mapping in tuple(self.unplaced):
             most, name = mapping.maximum_concurrency, f"{mapping.function}-{mapping.queue}"
-            place = most and places.take(pressure.shared(self.state), name, most)
+            place = most and places.take(requests_waiting.shared(self.state), name, most)
             if most and not place:
                 continue
             if place:
@@ -99,7 +101,7 @@ class Worker:
             self._add(mapping)
         for number, schedule in tuple(self.unscheduled):
             name = f"schedule-{schedule.function}-{number}"
-            if place := places.take(pressure.shared(self.state), name, 1):
+            if place := places.take(requests_waiting.shared(self.state), name, 1):
                 self.places.append(place)
                 self.unscheduled.remove((number, schedule))
                 self._add_schedule(schedule)
@@ -135,7 +137,7 @@ class Worker:
         most = function.reserved_concurrency
         if most is None:
             return None
-        return Reserve(pressure.shared(self.state), function.logical_id, most)
+        return Reserve(requests_waiting.shared(self.state), function.logical_id, most)
 
     def _add_schedule(self, schedule: Schedule) -> None:
         function = self.template.functions[schedule.function]
@@ -171,7 +173,7 @@ class Worker:
     def _host_command(self, function: Function, path: Path) -> list[str]:
         return [
             # Else the environments of a killed worker would dial in at its successor.
-            *(sys.executable, "-m", "local.host", "--end-with", str(os.getpid())),
+            *(sys.executable, "-m", "local.runtime.host", "--end-with", str(os.getpid())),
             *(*self.template.options, "--function", function.logical_id),
             *("--connect", f"unix:{path}", "--environments", "1"),
             *("--state", str(self.state.resolve())),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from local import arguments
+from local.daemon import arguments
 from local.documents.server import Connection, Server
 from local.documents.store import Store
 

@@ -5,16 +5,16 @@ from time import monotonic
 
 from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
-from local.gateway.dispatch import Pool
 from local.gateway.exchange import Dialect, Exchange, Shared, Target
-from local.gateway.logs import BufferedLog
-from local.gateway.metrics import Metrics
-from local.gateway.output import FunctionOutput
-from local.gateway.request import Request
 from local.gateway.router import MethodRouter, Router
-from local.gateway.throttle import TokenBucket, bucket_for
 from local.gateway.usage import Keys
 from local.gateway.variables import compile_template
+from local.http.request import Request
+from local.lambda_service.buffered_log import BufferedLog
+from local.lambda_service.dispatch import Pool
+from local.lambda_service.metrics import Metrics
+from local.lambda_service.output import FunctionOutput
+from local.lambda_service.throttle import TokenBucket, bucket_for
 from local.template import Api, Authorizer, JwtAuthorizer, Route, Template
 
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import orjson
 
-from local.gateway.dispatch import INTEGRATION_TIMEOUT_S, End, Invocation, Outcome, Pool
 from local.gateway.events import Context
 from local.gateway.identity import Identified, Identity
 from local.gateway.policy import Decision, Grant, Policy, PolicyError
@@ -22,6 +21,7 @@ from local.gateway.responses import (
     UNAUTHORIZED,
     Refusal,
 )
+from local.lambda_service.dispatch import INTEGRATION_TIMEOUT_S, End, Invocation, Outcome, Pool
 from local.template import Authorizer
 
 log = logging.getLogger(__name__)

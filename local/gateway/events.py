@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.gateway.request import Request
+from local.http.request import Request
 from local.template import ApiKey
 from local.template.intrinsics import ACCOUNT_ID, REGION
 

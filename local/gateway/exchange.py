@@ -11,19 +11,20 @@ from typing import Any, Protocol
 import orjson
 
 from local.gateway import responses
+from local.gateway.access_log import access_line
 from local.gateway.authorizer import RequestAuthorizer
-from local.gateway.dispatch import End, Invocation, Outcome, Pool
 from local.gateway.events import Context, Stage, method_arn
-from local.gateway.logs import BufferedLog, access_line
-from local.gateway.metrics import RouteMeter
-from local.gateway.output import FunctionOutput
 from local.gateway.policy import Grant
-from local.gateway.request import Request
 from local.gateway.responses import Refusal
 from local.gateway.results import MalformedResponse
-from local.gateway.throttle import TokenBucket
 from local.gateway.usage import Keys
 from local.gateway.variables import Situation, Text
+from local.http.request import Request
+from local.lambda_service.buffered_log import BufferedLog
+from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
+from local.lambda_service.metrics import RouteMeter
+from local.lambda_service.output import FunctionOutput
+from local.lambda_service.throttle import TokenBucket
 from local.template import ApiKey
 
 # 1.38: Lambda's limit on an event, which the escaped body reaches before API Gateway's 10 MB.

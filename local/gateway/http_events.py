@@ -17,7 +17,7 @@ from local.gateway.events import (
 )
 from local.gateway.exchange import Exchange
 from local.gateway.identity import Identity
-from local.gateway.request import Request
+from local.http.request import Request
 from local.template.intrinsics import ACCOUNT_ID
 
 # Between two hops, not for the function.

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Protocol
 
 from local.gateway.events import query_pairs, split_target
-from local.gateway.request import Request
 from local.gateway.variables import Situation, variable
+from local.http.request import Request
 from local.template import Authorizer
 
 

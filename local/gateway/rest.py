@@ -5,15 +5,15 @@ from time import monotonic
 from typing import Any
 
 from local.gateway.authorizer import Asked, LambdaAuthorizer
-from local.gateway.dispatch import Pool
 from local.gateway.events import Context, Stage, build_event, collapse, split_target
 from local.gateway.exchange import Answer, Exchange
 from local.gateway.identity import Identity, identity_of
 from local.gateway.policy import read_policy
-from local.gateway.request import Request
 from local.gateway.responses import GatewayResponses, Refusal
 from local.gateway.results import read_result
 from local.gateway.variables import Situation
+from local.http.request import Request
+from local.lambda_service.dispatch import Pool
 from local.template import Api, Authorizer, Preflight
 
 # 1.51: what of the function's event a REQUEST authorizer gets.

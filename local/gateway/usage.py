@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from local.gateway.responses import INVALID_API_KEY, QUOTA_EXCEEDED, THROTTLED, Refusal
-from local.gateway.throttle import TokenBucket, bucket_of, throttle_for
+from local.lambda_service.throttle import TokenBucket, bucket_of, throttle_for
 from local.template import ApiKey, Quota, Throttle, UsagePlan
 
 _DAY_S = 86_400

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from local.gateway.events import API_ID, Context, request_time, split_target, staged
-from local.gateway.request import Request
+from local.http.request import Request
 from local.template.intrinsics import ACCOUNT_ID
 
 

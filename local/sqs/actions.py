@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from local import BACKEND_LAYER
 from local.sqs.checks import BATCH_MAX, check_number, check_sent, entries_of, handle_of, trace_of
 from local.sqs.connections import Connections
 from local.sqs.digest import md5, md5_of_attributes
@@ -16,7 +17,6 @@ from local.sqs.move_tasks import MoveTasks, arn_of
 from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, worded
 from local.template import Queue, Template
 from local.template.intrinsics import QUEUE_URL
-from local.wiring import BACKEND_LAYER
 
 BATCH_BYTES_MAX = 1_048_576  # as much as one message
 WAIT_MAX_S = 20

@@ -14,7 +14,7 @@ from html import escape
 
 import orjson
 
-from local.gateway.request import Request
+from local.http.request import Request
 from local.sqs.actions import Actions
 from local.sqs.refusals import Refused
 from local.template import Template

@@ -7,7 +7,7 @@ from local.template.model import Template
 
 
 def chosen(options: argparse.Namespace) -> Template:
-    """Read the template of `local.arguments.add_template`; raises TemplateError."""
+    """Read the template of `local.daemon.arguments.add_template`; raises TemplateError."""
     return load(
         options.template, dict(options.parameters), allow_unsupported=options.allow_unsupported
     )

@@ -18,7 +18,7 @@ import psutil
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))
 
-from local.frames import FrameReader, encode  # noqa: E402
+from local.runtime.frames import FrameReader, encode  # noqa: E402
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -80,7 +80,13 @@ def main(events: int) -> None:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(f"{folder}/s")
         listener.listen()
-        command = [sys.executable, "-m", "local.host", "--template", f"{folder}/template.yaml"]
+        command = [
+            sys.executable,
+            "-m",
+            "local.runtime.host",
+            "--template",
+            f"{folder}/template.yaml",
+        ]
         command += ["--function", "Empty", "--connect", f"unix:{folder}/s", "--environments", "1"]
         host = subprocess.Popen(command, cwd=PROJECT)
         stream, _ = listener.accept()

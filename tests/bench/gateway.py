@@ -14,7 +14,7 @@ from pathlib import Path
 import httptools
 import uvloop
 
-from local.frames import FrameReader, decode, encode
+from local.runtime.frames import FrameReader, decode, encode
 
 ROOT = Path(__file__).parents[2]
 CONNECTIONS = 32
@@ -113,7 +113,7 @@ async def main(rate: int, seconds: int) -> None:
         (path / "template.yaml").write_text(TEMPLATE)
         port = 20_000 + int(time.time()) % 10_000
         gateway = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "local.gateway", "--template", str(path / "template.yaml")),
+            *(sys.executable, "-m", "local.server", "--template", str(path / "template.yaml")),
             *("--state", folder, "--port", str(port), "--console-port", str(port + 1)),
             *("--invoke-port", str(port + 2)),
             cwd=ROOT,

@@ -148,8 +148,8 @@ def main() -> None:
     # Beside the sources, not in /tmp: that may be memory, where an fsync costs nothing.
     with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as folder:
         port, view = str(free_port()), str(free_port())
-        provider = ("local.outside.provider", "--port", port)
-        mailbox = ("local.outside.mailbox", "--smtp-port", port, "--http-port", view)
+        provider = ("local.simulators.provider", "--port", port)
+        mailbox = ("local.simulators.mailbox", "--smtp-port", port, "--http-port", view)
         with running(int(port), *provider, "--journal", f"{folder}/provider.jsonl") as pid:
             measure("provider", pid, charging, int(port))
         with running(int(port), *mailbox, "--journal", f"{folder}/mailbox.jsonl") as pid:

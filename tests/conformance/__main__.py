@@ -4,7 +4,7 @@ neither, or is none of ours."""
 import argparse
 import sys
 
-from local.differences import differences
+from local.machine.differences import differences
 from tests.conformance.coverage import borne_rows
 from tests.conformance.rows import ROWS
 

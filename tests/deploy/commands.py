@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from local.ending import end
+from local.daemon.terminate import end
 
 END_GRACE_S = 10.0  # a drill under way takes 4 s to end all that it started
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from local.ending import end
-from local.parent_death import signal_on_parent_death
-from local.stores import Valkey, listens
+from local.daemon.parent_death import signal_on_parent_death
+from local.daemon.terminate import end
+from local.machine.stores import Valkey, listens
 from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -52,14 +52,14 @@ def stores(folder: Path) -> Iterator[Stores]:
         ),
         "provider": (
             _python(
-                *("local.outside.provider", "--port", provider),
+                *("local.simulators.provider", "--port", provider),
                 *("--journal", folder / "provider.jsonl"),
             ),
             [provider],
         ),
         "mailbox": (
             _python(
-                *("local.outside.mailbox", "--smtp-port", smtp, "--http-port", mailbox),
+                *("local.simulators.mailbox", "--smtp-port", smtp, "--http-port", mailbox),
                 *("--journal", folder / "mailbox.jsonl"),
             ),
             [smtp, mailbox],

@@ -79,7 +79,7 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
     """A mailbox of the whole test run."""
     mailbox = Mailbox(free_port(), free_port())
     journal = tmp_path_factory.mktemp("mailbox") / "mailbox.jsonl"
-    command = ["-m", "local.outside.mailbox", "--journal", str(journal)]
+    command = ["-m", "local.simulators.mailbox", "--journal", str(journal)]
     command += ["--smtp-port", str(mailbox.smtp_port), "--http-port", str(mailbox.http_port)]
     server = subprocess.Popen([sys.executable, *command], cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_until(lambda: _is_listening(mailbox))

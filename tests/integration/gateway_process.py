@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.frames import Connection, dial, encode
+from local.runtime.frames import Connection, dial, encode
 from tests.conftest import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ class GatewayProcess:
         self.template = folder / "template.yaml"
         self.template.write_text(template)
         self.command = [
-            *(sys.executable, "-m", "local.gateway", "--template", str(self.template)),
+            *(sys.executable, "-m", "local.server", "--template", str(self.template)),
             *("--state", str(self.state), "--port", str(self.port)),
             *("--console-port", str(self.console_port)),
             *("--invoke-port", str(self.invoke_port), *options),

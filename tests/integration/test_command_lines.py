@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HOST = ["local.host", "--function", "PaymentsFunction"]
+HOST = ["local.runtime.host", "--function", "PaymentsFunction"]
 PROGRAMS = [
     "local",
     "local up",
-    "local.gateway",
-    "local.host",
+    "local.server",
+    "local.runtime.host",
     "local.documents",
-    "local.outside.provider",
-    "local.outside.mailbox",
+    "local.simulators.provider",
+    "local.simulators.mailbox",
     "queue_workers",
     "loadtest",
 ]
@@ -56,13 +56,13 @@ def test_every_program_explains_itself(program: str) -> None:
         (["local", "invoke", "ApiFunction", "--state", "/nowhere"], "the system is not running"),
         (["local", "mailbox", "--state", "/nowhere"], "the system is not running"),
         (["local", "mailbox", "0"], "'0' is no whole number from 1"),
-        (["local.gateway", "--port", "many"], "'many' is no whole number from 1 to 65535"),
-        (["local.gateway", "--state", "/dev/null/x"], "/dev/null/x cannot be made"),
-        (["local.gateway", "--queue-deadline-ms", "0"], "'0' is no whole number from 1"),
+        (["local.server", "--port", "many"], "'many' is no whole number from 1 to 65535"),
+        (["local.server", "--state", "/dev/null/x"], "/dev/null/x cannot be made"),
+        (["local.server", "--queue-deadline-ms", "0"], "'0' is no whole number from 1"),
         ([*HOST, "--connect", "tcp:localhost:70000"], "is no address"),
         ([*HOST, "--connect", "unix:/x", "--environments", "0"], "'0' is no whole number from 1"),
         (["local.documents", "--data", "x", "--port", "99999"], "'99999' is no whole number"),
-        (["local.outside.provider", "--journal", "/dev/null/x"], "cannot be opened"),
+        (["local.simulators.provider", "--journal", "/dev/null/x"], "cannot be opened"),
         (["queue_workers", "--index", "-1"], "'-1' is no whole number from 0"),
         (["queue_workers", "--metrics-port", "99999"], "'99999' is no whole number"),
     ],
@@ -79,7 +79,7 @@ def test_what_cannot_be_used_is_one_sentence_and_status_2(
 
 
 def test_a_function_that_is_not_there_is_answered_with_those_that_are() -> None:
-    refused = run("local.host", "--function", "Nobody", "--connect", "unix:/nowhere")
+    refused = run("local.runtime.host", "--function", "Nobody", "--connect", "unix:/nowhere")
 
     assert refused.returncode == 2
     assert "has no function Nobody; it has Analytics" in refused.stderr

@@ -31,7 +31,7 @@ def _run(*command: object) -> subprocess.CompletedProcess[str]:
 def mailbox(tmp_path: Path) -> Iterator[str]:
     port = free_port()
     command = [
-        *(sys.executable, "-m", "local.outside.mailbox", "--smtp-port", str(free_port())),
+        *(sys.executable, "-m", "local.simulators.mailbox", "--smtp-port", str(free_port())),
         *("--http-port", str(port), "--journal", str(tmp_path / "mailbox.jsonl")),
     ]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as server:

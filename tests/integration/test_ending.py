@@ -5,8 +5,8 @@ import sys
 
 import psutil
 
-from local.ending import end, is_alive
-from local.stores import is_taken
+from local.daemon.terminate import end, is_alive
+from local.machine.stores import is_taken
 
 LISTENER = """
 import socket, threading, time

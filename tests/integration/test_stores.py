@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from local.stores import NoFreePort, Valkey, is_taken, port_or_next
+from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
 from tests.conftest import free_port, wait_until
 
 
@@ -70,7 +70,7 @@ def test_the_next_port_is_taken_where_the_usual_one_is():
 
 
 def test_without_a_free_port_the_range_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("local.stores.PORTS_TRIED", 1)
+    monkeypatch.setattr("local.machine.stores.PORTS_TRIED", 1)
     with (
         socket.create_server(("127.0.0.1", 0)) as other,
         pytest.raises(NoFreePort, match="all taken"),

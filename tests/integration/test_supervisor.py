@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local import status
-from local.status import ProcessStatus
+from local.machine import status
+from local.machine.status import ProcessStatus
 from tests.conftest import free_port, wait_until
 
 PROJECT = Path(__file__).parents[2]

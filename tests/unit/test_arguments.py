@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local import arguments
+from local.daemon import arguments
 
 
 @pytest.mark.parametrize(

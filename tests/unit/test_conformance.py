@@ -1,6 +1,6 @@
 """The table of differences and the rows of AWS behaviour agree."""
 
-from local.differences import differences
+from local.machine.differences import differences
 from tests.conformance.coverage import borne_rows
 from tests.conformance.rows import ROWS
 

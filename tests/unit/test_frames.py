@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.frames import (
+from local.runtime.frames import (
     FRAME_MAX_BYTES,
     LENGTH,
     AddressError,

@@ -7,13 +7,13 @@ import pytest
 
 from local.gateway import http_api, rest
 from local.gateway.authorizer import LambdaAuthorizer
-from local.gateway.dispatch import End, Invocation, Outcome
 from local.gateway.events import Context
 from local.gateway.identity import identity_of
 from local.gateway.policy import Grant, read_policy
-from local.gateway.request import Request
 from local.gateway.responses import AUTHORIZER_ERROR, Refusal
 from local.gateway.variables import Situation
+from local.http.request import Request
+from local.lambda_service.dispatch import End, Invocation, Outcome
 from local.template import Authorizer
 
 POLICY = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.gateway.dispatch import (
+from local.lambda_service.dispatch import (
     ACCOUNT_THROTTLED,
     EXPIRED,
     SCALING_BURST,
@@ -16,8 +16,8 @@ from local.gateway.dispatch import (
     Outcome,
     Pool,
 )
-from local.gateway.metrics import FunctionMeter
-from local.gateway.throttle import TokenBucket, bucket_for
+from local.lambda_service.metrics import FunctionMeter
+from local.lambda_service.throttle import TokenBucket, bucket_for
 from local.template import Function, Throttle
 
 DEADLINE_S = 5.0

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from local.gateway import emf
-from local.gateway.emf import EmbeddedMetrics
+from local.lambda_service import emf
+from local.lambda_service.emf import EmbeddedMetrics
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from local.gateway.events import (
     build_event,
     method_arn,
 )
-from local.gateway.request import Request
 from local.gateway.results import MalformedResponse, read_result
+from local.http.request import Request
 
 EPOCH_S = 1_722_641_683.123
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from local.gateway import logs
-from local.gateway.logs import BufferedLog
-from local.gateway.views import requests
+from local.console.views import requests
+from local.lambda_service import buffered_log
+from local.lambda_service.buffered_log import BufferedLog
 
 
 def test_lines_are_written_at_the_flush(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_full_file_becomes_the_older_generation(tmp_path: Path) -> None:
 def test_lines_beyond_the_bound_are_dropped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "PENDING_MAX_BYTES", 5)
+    monkeypatch.setattr(buffered_log, "PENDING_MAX_BYTES", 5)
     log = BufferedLog(tmp_path / "access.log")
     for _ in range(5):
         log.append(b"x\n")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from local.gateway.emf import EmbeddedMetrics
-from local.gateway.output import METRIC_LINES_MAX, FunctionOutput
-from local.logs import is_of_platform
+from local.daemon.logs import is_of_platform
+from local.lambda_service.emf import EmbeddedMetrics
+from local.lambda_service.output import METRIC_LINES_MAX, FunctionOutput
 from local.template.model import Function, Logging
 
 FUNCTION = Function(

@@ -7,9 +7,9 @@ import pytest
 
 from local.gateway import responses
 from local.gateway.events import Context
-from local.gateway.request import Request
 from local.gateway.responses import GatewayResponses, Refusal
 from local.gateway.variables import Situation, UnknownVariable, compile_template
+from local.http.request import Request
 from local.template import GatewayResponse
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from loadtest.profile import ONE_K, schedule
-from local.gateway.throttle import TokenBucket
+from local.lambda_service.throttle import TokenBucket
 from local.template.api_keys import BURST_DEFAULT, RATE_DEFAULT_PER_S
 
 

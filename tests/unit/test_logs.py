@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local import logs
+from local.daemon import logs
 
 
 @pytest.fixture

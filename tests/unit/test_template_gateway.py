@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.explain import explained
+from local.commands.explain import explained
 from local.template import ApiKey, Quota, TemplateError, Throttle
 from tests.unit.template_texts import FUNCTION
 

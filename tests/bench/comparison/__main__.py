@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from local.stores import listens
+from local.machine.stores import listens
 from tests.bench.comparison.contenders import OURS, Contender, cpu_s, family, other, ours
 from tests.bench.comparison.handler_cost import handler_us
 from tests.bench.comparison.load import Seen, closed_loop

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from local.stores import listens
+from local.machine.stores import listens
 from tests.conftest import free_port
 
 HANDLERS = Path(__file__).parent / "handlers"
@@ -50,11 +50,19 @@ def ours(state: Path) -> Iterator[dict[str, Contender]]:
     port = free_port()
     template = ("--template", str(HANDLERS / "template.yaml"), "--state", str(state))
     ports = ("--port", port, "--console-port", free_port(), "--invoke-port", free_port())
-    commands = [[sys.executable, "-m", "local.gateway", *template, *map(str, ports)]]
+    commands = [[sys.executable, "-m", "local.server", *template, *map(str, ports)]]
     for function in ("ChaliceFunction", "PowertoolsFunction"):
         connect = ("--connect", f"unix:{state}/run/gateway.sock")
         commands.append(
-            [sys.executable, "-m", "local.host", *template, "--function", function, *connect]
+            [
+                sys.executable,
+                "-m",
+                "local.runtime.host",
+                *template,
+                "--function",
+                function,
+                *connect,
+            ]
         )
     with _running(commands, port) as (gateway, chalice, powertools):
         yield {

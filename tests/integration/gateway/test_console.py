@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.gateway.console import PAGE
+from local.console.pages import PAGE
 from tests.conftest import wait_until
 from tests.integration.gateway_process import GatewayProcess, returns
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from local import pressure
-from local.frames import encode
+from local.machine import requests_waiting
+from local.runtime.frames import encode
 from tests.conftest import wait_until
 from tests.integration.gateway.pages import PAGES
 from tests.integration.gateway_process import GatewayProcess, finish, in_parallel, ok, start
@@ -75,12 +75,12 @@ def test_what_is_over_the_reserved_concurrency_is_refused_at_once(gateway):
 def test_workers_are_told_while_an_event_waits(gateway):
     release = threading.Event()
     gateway.environment("Pages", lambda frame: ok(frame) if release.wait(5) else {"die": True})
-    path = pressure.path_of(gateway.state)
+    path = requests_waiting.path_of(gateway.state)
     alone = start(gateway, "/pages/one")
     wait_until(lambda: gateway.metric("gateway_inflight") == 1)
-    assert pressure.last_s(path) == 0
+    assert requests_waiting.last_s(path) == 0
     waits = start(gateway, "/pages/one")
-    wait_until(lambda: pressure.last_s(path) > 0)
+    wait_until(lambda: requests_waiting.last_s(path) > 0)
     release.set()
 
     assert [finish(client) for client in (alone, waits)] == [200, 200]

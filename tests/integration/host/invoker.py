@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from local.frames import LEAVE, FrameReader, decode, encode
+from local.runtime.frames import LEAVE, FrameReader, decode, encode
 
 PROJECT = Path(__file__).parents[3]
 
@@ -67,7 +67,7 @@ class Invoker:
 
     def start(self, function: str = "Echo", environments: int = 1, *arguments: str) -> int:
         command = [
-            *(sys.executable, "-m", "local.host", "--template", "template.yaml"),
+            *(sys.executable, "-m", "local.runtime.host", "--template", "template.yaml"),
             *("--function", function, "--connect", f"unix:{self.address}"),
             *("--environments", str(environments), "--state", "state"),
             *arguments,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from backend.queues import Message, Typed
 from backend.queues.redis_queue import RedisQueue
-from local.invoke.store import QUEUE
+from local.lambda_service.event_store import QUEUE
 from tests.conftest import wait_until
 from tests.integration.gateway_process import GatewayProcess
 from tests.integration.invoke.conftest import client_of, gateway_before

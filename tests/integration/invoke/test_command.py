@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from local import status
-from local.wiring import INVOKE_URL
+from local.machine import status
+from local.machine.wiring import INVOKE_URL
 from tests.conftest import wait_until
 from tests.integration.gateway_process import ROOT, GatewayProcess
 

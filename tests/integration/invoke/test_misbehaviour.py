@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from local.ending import is_alive
+from local.daemon.terminate import is_alive
 from tests.conftest import wait_until
 from tests.integration.gateway_process import GatewayProcess
 from tests.integration.invoke.test_synchronous import invoke

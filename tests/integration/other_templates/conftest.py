@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local import status
+from local.machine import status
 from tests.conftest import free_port
 
 HERE = Path(__file__).parent

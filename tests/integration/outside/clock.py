@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from local.outside.serving import Connections
+from local.simulators.serving import Connections
 
 
 async def first_line_after(

@@ -99,7 +99,7 @@ class OutsideProcess:
 class Provider(OutsideProcess):
     """The payment provider, asked as a backend asks it."""
 
-    program = "local.outside.provider"
+    program = "local.simulators.provider"
 
     def charge(self, key: str, **changes: object) -> tuple[int, Any, http.client.HTTPMessage]:
         body = json.dumps(ORDER | changes).encode()
@@ -117,7 +117,7 @@ class Provider(OutsideProcess):
 class Mailbox(OutsideProcess):
     """The mailbox, fed by SMTP and read by HTTP."""
 
-    program = "local.outside.mailbox"
+    program = "local.simulators.mailbox"
 
     smtp_port: int = field(default_factory=free_port)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local.outside.serving import CONNECTIONS_MAX
-from local.outside.smtp import SmtpConnection
+from local.simulators.serving import CONNECTIONS_MAX
+from local.simulators.smtp import SmtpConnection
 from tests.conftest import wait_until
 from tests.integration.outside.clock import first_line_after
 from tests.integration.outside.processes import Mailbox, receipt

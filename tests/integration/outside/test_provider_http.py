@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from local.outside.http import HttpConnection
+from local.simulators.http import HttpConnection
 from tests.conftest import wait_until
 from tests.integration.outside.clock import first_line_after
 from tests.integration.outside.processes import ORDER, Provider

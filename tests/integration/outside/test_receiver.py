@@ -12,7 +12,7 @@ from backend.egress import Egress
 from notifications import signing
 from tests.conftest import free_port, wait_until
 
-PROGRAM = (sys.executable, "-m", "local.outside.receiver")
+PROGRAM = (sys.executable, "-m", "local.simulators.receiver")
 SECRET = signing.new_secret()
 BODY = b'{"type":"payment.succeeded"}'
 

@@ -11,9 +11,9 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from backend.queues.redis_queue import RedisQueue
-from local import frames
-from local.gateway.emf import EmbeddedMetrics
-from local.gateway.output import FunctionOutput
+from local.lambda_service.emf import EmbeddedMetrics
+from local.lambda_service.output import FunctionOutput
+from local.runtime import frames
 from local.template import Function, Mapping
 from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker

@@ -1,0 +1,38 @@
+"""The command `env`: the running system's settings as shell exports, for programs beside it."""
+
+import argparse
+import os
+import shlex
+import sys
+
+from local.commands.running import running
+from local.machine.wiring import demo_clients, private_key
+from local.runtime.handler import import_folders
+from local.template import Template
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print one `export` a line; the token key is among them, so the output is for a shell only."""
+    last, template = running(options.state)
+    settings = {
+        **last.variables,
+        "PYTHONPATH": os.pathsep.join(_code_folders(template)),
+        "TOKEN_PRIVATE_KEY": private_key(options.state / "keys"),
+        "OAUTH_CLIENTS": demo_clients(),
+        # Chalice 1.34's reloader starts itself again from inside --project-dir, where a relative
+        # one is no more; this tells it that it is that second process already.
+        "CHALICE_WORKER": "true",
+    }
+    for name, value in settings.items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    return 0
+
+
+def _code_folders(template: Template) -> list[str]:
+    """Return where the functions' modules are, absolute: Chalice changes its folder."""
+    folders = [
+        str(folder)
+        for function in template.functions.values()
+        for folder in import_folders(function)
+    ]
+    return list(dict.fromkeys(folders))

@@ -1,0 +1,197 @@
+"""The command `explain`: what was understood of a template, and what differs from AWS."""
+
+import argparse
+import json
+import re
+import sys
+from typing import Any
+
+from local.machine import plan
+from local.machine.differences import differences
+from local.template import Function, Template
+
+Row = dict[str, Any]
+HTTP_API_ROW = re.compile(r"1\.7\d")
+PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The options of `explain`."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print it as tables, or as JSON."""
+    options.allow_unsupported = True  # what `up` would refuse is listed
+    template = plan.read(options)
+    understood = explained(template)
+    if options.json:
+        sys.stdout.write(json.dumps(understood, indent=1) + "\n")
+        return 0
+    sys.stdout.write(f"{template.path}\n")
+    for section, rows in understood.items():
+        if rows:
+            sys.stdout.write(f"\n{section}\n")
+            sys.stdout.writelines(f"  {line}\n" for line in _table(rows))
+    return 0
+
+
+def explained(template: Template) -> dict[str, list[Row]]:
+    """Sections of rows; every row of a section has the same names."""
+    return {
+        "routes": _routes(template),
+        "authorizers": _authorizers(template),
+        "API keys": _keys(template),
+        "functions": [_function(each) for each in template.functions.values()],
+        "queues": _queues(template),
+        "mappings": _mappings(template),
+        "schedules": _schedules(template),
+        "limits": _limits(template),
+        "not here": [{"what": warning} for warning in template.warnings],
+        "otherwise than on AWS": _otherwise(template),
+    }
+
+
+def _routes(template: Template) -> list[Row]:
+    return [
+        {
+            "method": route.method,
+            "path": route.path,
+            "function": route.function,
+            "authorizer": route.authorizer,
+            "API key": "needed" if route.needs_key else None,
+        }
+        for route in template.api.routes
+    ]
+
+
+def _authorizers(template: Template) -> list[Row]:
+    return [
+        {"name": name, "kind": type(each).__name__, "function": getattr(each, "function", None)}
+        for name, each in template.api.authorizers.items()
+    ]
+
+
+def _keys(template: Template) -> list[Row]:
+    return [
+        {
+            "key": key.id,
+            "plan": plan.name,
+            "x-api-key": key.value,
+            "quota": f"{plan.quota.limit} a {plan.quota.period.lower()}" if plan.quota else None,
+        }
+        for plan in template.api.usage_plans
+        for key in plan.keys
+        if key.is_enabled
+    ]
+
+
+def _function(function: Function) -> Row:
+    return {
+        "function": function.logical_id,
+        "handler": function.handler,
+        "runtime": function.runtime,
+        "code": str(function.code_uri),
+        "layers": len(function.layers),
+        "timeout": f"{function.timeout_s} s",
+        "memory": f"{function.memory_mb} MB",
+        "environments": function.environments,
+        "reserved": function.reserved_concurrency,
+        "variables": list(function.environment),
+    }
+
+
+def _queues(template: Template) -> list[Row]:
+    return [
+        {
+            "queue": queue.name,
+            "FIFO": "yes" if queue.is_fifo else None,
+            "visibility": f"{queue.visibility_timeout_s} s",
+            "delay": f"{queue.delay_s} s",
+            "retention": f"{queue.retention_s} s",
+            "receives": queue.max_receive_count,
+            "dead letters": queue.dead_letter,
+        }
+        for queue in template.queues.values()
+    ]
+
+
+def _mappings(template: Template) -> list[Row]:
+    return [
+        {
+            "queue": template.queues[mapping.queue].name,
+            "function": mapping.function,
+            "batch": mapping.batch_size,
+            "window": f"{mapping.window_s} s",
+            "failures": "one by one" if mapping.report_failures else "whole batch",
+            "concurrency": mapping.maximum_concurrency,
+            "filters": len(mapping.filters),
+        }
+        for mapping in template.mappings
+    ]
+
+
+def _schedules(template: Template) -> list[Row]:
+    rows: list[Row] = []
+    for schedule in template.schedules:
+        every_s = template.functions[schedule.function].every_s
+        cron = schedule.cron
+        on_aws = f"{cron.text} {cron.zone}" if cron else f"every {schedule.every_s} s"
+        here = f"every {every_s} s" if every_s else on_aws
+        rows.append({"function": schedule.function, "on AWS": on_aws, "here": here})
+    return rows
+
+
+def _limits(template: Template) -> list[Row]:
+    plans = [("plan " + plan.name, plan.throttles) for plan in template.api.usage_plans]
+    return [
+        {
+            "of": name,
+            "method": throttle.method,
+            "path": throttle.path,
+            "rate": f"{throttle.rate_per_s:g}/s",
+            "burst": throttle.burst,
+        }
+        for name, throttles in [("stage", template.api.throttles), *plans]
+        for throttle in throttles
+    ]
+
+
+def _otherwise(template: Template) -> list[Row]:
+    """The documented differences of the parts that the template has."""
+    sections = ["2."]
+    if template.api.routes:
+        sections.append("1.")
+    if template.queues:
+        sections.append("3.")
+    if template.mappings:
+        sections.append("4.")
+    found: list[Row] = [
+        {"row": each.row, "kind": each.kind, "here": each.here}
+        for each in differences()
+        if each.row.startswith(tuple(sections))
+        and (template.api.kind == "HTTP" or not HTTP_API_ROW.fullmatch(each.row))
+    ]
+    runtimes = {each.runtime for each in template.functions.values()}
+    others = sorted(each for each in runtimes - {PYTHON} if each.startswith("python"))
+    if others:
+        here = f"functions of {', '.join(others)} run on {PYTHON}"
+        found.insert(0, {"row": None, "kind": "differs", "here": here})
+    return found
+
+
+def _table(rows: list[Row]) -> list[str]:
+    """Aligned columns; one that has nothing in any row is left out, of a list its length shown."""
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return str(len(value))
+    return "-" if value is None else str(value)

@@ -1,0 +1,17 @@
+"""What runs in a state directory, for commands that ask it something."""
+
+from pathlib import Path
+
+from local.machine import status
+from local.machine.plan import BadInput
+from local.machine.status import Status
+from local.template import Template, load
+
+
+def running(state: Path) -> tuple[Status, Template]:
+    """Return the status and the template of the running system; raises BadInput without one."""
+    last = status.read(state)
+    if last is None or not status.supervisor_pid(state):
+        raise BadInput("the system is not running; start it with `python -m local up`")
+    template = load(last.template, dict(last.parameters), allow_unsupported=last.allow_unsupported)
+    return last, template

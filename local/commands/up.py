@@ -1,0 +1,189 @@
+"""The commands `up` and `down`: a supervisor in the background or in this terminal, and its end."""
+
+import argparse
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from local.daemon import logs
+from local.daemon.terminate import end
+from local.machine import plan, status
+from local.machine.processes import GRACE_S, System
+from local.machine.status import AlreadyRunning, Status
+from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
+from local.runtime import packages
+from local.template import Template
+
+POLL_S = 0.05
+STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
+TAIL_LINES = 20
+GATEWAY_NAMES = ("API", "console", "Lambda")  # in the order of its addresses
+EXAMPLE = """\
+TOKEN=$(curl -s {url}/oauth2/token -u demo:demo-secret -d grant_type=client_credentials \\
+  | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+PAYMENT=$(curl -s {url}/v1/payments -H "Authorization: Bearer $TOKEN" \\
+  -H "Content-Type: application/json" -H "Idempotency-Key: first-$(date +%s)" \\
+  -d '{{"amount":1250,"currency":"EUR","payment_method":"pm_card_visa"}}' \\
+  | sed 's/.*"id":"\\(pay_[^"]*\\)".*/\\1/')
+curl -s {url}/v1/payments/$PAYMENT -H "Authorization: Bearer $TOKEN"
+"""
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start the system and wait until it is ready; in the foreground, until it is stopped."""
+    state: Path = options.state
+    started_s = time.monotonic()
+    template = plan.read(options)
+    if status.supervisor_pid(state):
+        _check_same(state, template)
+        return _await_ready(state, None, started_s)
+    _end_leftovers(state)
+    environ = {**os.environ, "RELOAD": "1"} if options.reload else os.environ
+    system, variables = plan.make(options, template, environ)
+    _hide_from_git(state)
+    for warning in template.warnings:
+        sys.stderr.write(f"{warning}\n")
+    _install(template, state, wanted=options.install)
+    if options.foreground:
+        return _supervise(system, variables)
+    return _await_ready(state, _start_in_background(state), started_s)
+
+
+def _supervise(system: System, variables: Mapping[str, str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        with status.lock(system.state):
+            return Supervisor(system, variables).run(_show_addresses)
+    except AlreadyRunning as other:
+        _say(str(other))
+        return 0
+
+
+def _start_in_background(state: Path) -> subprocess.Popen[bytes]:
+    """Run this same command in the foreground of a process of its own."""
+    status.write(state, Status(phase="starting"))
+    log_path = logs.path_of(state, "supervisor")
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    logs.bound(log_path)
+    with log_path.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "local", *sys.argv[1:], "--foreground"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # the addresses, which this process prints
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _check_same(state: Path, template: Template) -> None:
+    last = status.read(state)
+    if last and last.template and last.template != str(template.path):
+        raise plan.BadInput(
+            f"{state} is in use by {last.template};"
+            " stop that with `python -m local down` or choose another directory with --state"
+        )
+    if last and last.template and last.parameters != template.parameters:
+        raise plan.BadInput(
+            f"it runs with {_named(last.parameters)}; stop it with `python -m local down` first"
+        )
+
+
+def _named(parameters: Mapping[str, str]) -> str:
+    given = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return f"the parameters {given}" if given else "no parameters given"
+
+
+def _install(template: Template, state: Path, *, wanted: bool) -> None:
+    lacking = packages.without_packages(template, state)
+    names = ", ".join(function.logical_id for function in lacking)
+    if lacking and not wanted:
+        sys.stderr.write(f"the requirements of {names} are not installed; --install does it\n")
+        return
+    for function in lacking:
+        _say(f"installing the requirements of {function.logical_id}")
+        try:
+            packages.install(function, state)
+        except packages.NotInstalled as error:
+            sentence = f"the requirements of {function.logical_id} cannot be installed: {error}"
+            raise plan.BadInput(sentence) from error
+
+
+def _hide_from_git(state: Path) -> None:
+    """The directory may stand in somebody's repository, and it has keys and data."""
+    ignored = state / ".gitignore"
+    if not ignored.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        ignored.write_text("*\n")
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop what `up` started in this state directory, and what a killed supervisor left."""
+    state: Path = options.state
+    pid = status.supervisor_pid(state)
+    if pid:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself just now
+            end([psutil.Process(pid)], STOP_S)
+    ended = _end_leftovers(state)
+    _say("stopped" if pid or ended else "nothing was running")
+    return 0
+
+
+def _end_leftovers(state: Path) -> int:
+    """End the processes of a supervisor that was killed; return how many there were."""
+    last = status.read(state)
+    if last is None:
+        return 0
+    left = [process for each in last.processes if (process := status.living(each))]
+    end(left, max(GRACE_S.values()))
+    stopped = tuple(replace(each, pid=0, state="stopped") for each in last.processes)
+    status.write(state, replace(last, phase="stopped", processes=stopped))
+    return len(left)
+
+
+def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, started_s: float) -> int:
+    """Wait for another process, the supervisor, to say that all is ready or that it failed."""
+    while True:
+        alive = status.supervisor_pid(state) or (supervising and supervising.poll() is None)
+        last = status.read(state)
+        if last and last.phase == "ready" and alive:
+            _say(
+                f"ready in {time.monotonic() - started_s:.1f} s\n"
+                if supervising
+                else "already running; `python -m local down` stops it\n"
+            )
+            _show_addresses(last)
+            return 0
+        if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
+            break
+        time.sleep(POLL_S)
+    reason = last.reason if last and last.phase == "failed" else "the supervisor ended"
+    log_path = logs.path_of(state, last.blamed if last and last.blamed else "supervisor")
+    tail = "\n".join(logs.tail(log_path, TAIL_LINES))
+    sys.stderr.write(f"{reason}; the end of {log_path}:\n{tail}\n")
+    return (supervising.poll() if supervising else None) or EXIT_FAILED
+
+
+def _show_addresses(running: Status) -> None:
+    for each in running.processes:
+        if each.name == "gateway":
+            for name, address in zip(GATEWAY_NAMES, each.address.split(), strict=False):
+                _say(f"{name:<12}{address}")
+        elif "://" in each.address:
+            _say(f"{each.name:<12}{each.address}")
+    if any(each.name == "PaymentsFunction" for each in running.processes):
+        _say(f"\ncreate a payment and look at it:\n\n{EXAMPLE.format(url=running.url)}")
+    else:
+        _say("\n`python -m local explain` lists the routes, and what differs from AWS")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

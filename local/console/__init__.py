@@ -1,0 +1,1 @@
+"""The console: its page, its metrics, and the data that both show."""

@@ -1,0 +1,1 @@
+"""The things that every long-running process has: arguments, logs, and an end."""

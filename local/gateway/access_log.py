@@ -1,0 +1,36 @@
+"""The access log of API Gateway: one line of JSON a request."""
+
+import orjson
+
+from local.gateway.events import Context, request_time, split_target
+from local.http.request import Request
+
+
+def access_line(
+    request: Request,
+    context: Context,
+    *,
+    resource: str,
+    status: int,
+    length: int,
+    latency_s: float,
+    integration_s: float,
+) -> bytes:
+    """A request as the JSON line of row 1.39."""
+    return orjson.dumps(
+        {
+            "requestId": context.request_id,
+            "extendedRequestId": context.extended_request_id,
+            "ip": request.peer,
+            "requestTime": request_time(context.epoch_s),
+            "httpMethod": request.method,
+            "resourcePath": resource,
+            "path": split_target(request.target)[0],
+            "status": status,
+            "protocol": request.protocol,
+            "responseLength": length,
+            "responseLatency": int(latency_s * 1000),
+            "integrationLatency": int(integration_s * 1000),
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
+    )

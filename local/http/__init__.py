@@ -1,0 +1,1 @@
+"""The one HTTP server: parsing, limits and same-origin rules for every part that answers HTTP."""

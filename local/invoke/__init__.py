@@ -1,1 +1,0 @@
-"""The Lambda Invoke API, and the invocations that nobody waits for."""

@@ -1,0 +1,1 @@
+"""Lambda on this machine: pools of environments, dispatch, and the Invoke API."""

@@ -1,0 +1,278 @@
+"""Which event goes to which execution environment, and what becomes of those that wait.
+
+A function has a pool: environments that are idle (last in, first out), a bounded queue of events
+with a deadline, and its concurrency, which counts both. Sockets are in `environments`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from local.lambda_service.throttle import TokenBucket
+from local.template import Function
+
+CONCURRENCY_DEFAULT = 1000  # AWS's account default
+UNRESERVED_MIN = 100  # what AWS lets no reservation take from the functions without one
+# 2.3: a function gets so many environments at once, and the same again in ten seconds.
+SCALING_BURST = 1000
+SCALING_PER_S = 100.0
+KEPT_WARM_S = 300.0  # AWS does not say how long; some minutes without work are seen
+# 1.33: what an integration may take; the function itself goes on.
+INTEGRATION_TIMEOUT_S = 29.0
+# The environment kills itself at its deadline; this long after it the connection is cut.
+DEADLINE_GRACE_S = 2.0
+
+
+class End(Enum):
+    """How an invocation ended."""
+
+    RESULT = "the handler returned"
+    ERROR = "the handler raised or its environment died"
+    THROTTLED = "the function's concurrency is used up"
+    EXPIRED = "no environment became free in time"
+    TIMED_OUT = "the integration took too long"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of an invocation, with the result or Lambda's error object."""
+
+    end: End
+    result: Any = None
+    error: dict[str, Any] | None = None
+
+
+# 2.2: the reason that Lambda gives.
+THROTTLED = Outcome(
+    End.THROTTLED, error={"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
+)
+ACCOUNT_THROTTLED = Outcome(End.THROTTLED, error={"Reason": "ConcurrentInvocationLimitExceeded"})
+EXPIRED = Outcome(End.EXPIRED)
+TIMED_OUT = Outcome(End.TIMED_OUT)
+
+
+class Invocation:
+    """One event on its way; `ended` is called once, unless `abandon` came before."""
+
+    __slots__ = (
+        "client_context",
+        "deadline_s",
+        "ended",
+        "event",
+        "log",
+        "patience_s",
+        "queued_s",
+        "request_id",
+        "started_s",
+        "trace",
+    )
+
+    def __init__(
+        self,
+        request_id: str,
+        trace: str,
+        event: bytes,
+        ended: Callable[[Outcome], None],
+        patience_s: float = INTEGRATION_TIMEOUT_S,
+    ) -> None:
+        self.request_id = request_id
+        self.trace = trace
+        self.event = event  # JSON
+        self.ended: Callable[[Outcome], None] | None = ended
+        self.patience_s = patience_s  # how long whoever waits does so, once the event has started
+        self.client_context: object = None  # what the caller of the Invoke API says of itself
+        self.log = b""  # the function's log of this event, known when it ends
+        self.queued_s = 0.0  # the monotonic clock, as all of these
+        self.started_s = 0.0
+        self.deadline_s = 0.0
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell whoever waits, if anybody still does."""
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended(outcome)
+
+
+class Environment(Protocol):
+    """An execution environment as a pool sees it."""
+
+    invocation: Invocation | None
+    machine: str  # the host or container it runs on
+    host: tuple[str, object]  # the process there that keeps it alive
+    generation: int  # of the code it has imported, among those of its host
+
+    def start(self, invocation: Invocation) -> None:
+        """Send the event."""
+
+    def retire(self) -> None:
+        """Take no event any more: the host has environments with newer code."""
+
+    def cut(self) -> None:
+        """Close the connection: the environment did not keep its deadline."""
+
+
+class Meter(Protocol):
+    """What a pool reports."""
+
+    def waited(self, seconds: float) -> None: ...
+    def throttled(self) -> None: ...
+    def timed_out(self) -> None: ...
+
+
+class Account:
+    """The concurrency that all functions without a reservation share."""
+
+    def __init__(self, functions: Iterable[Function], concurrency: int) -> None:
+        reserved = sum(function.reserved_concurrency or 0 for function in functions)
+        self.unreserved = concurrency - reserved
+        self.sharing: list[Pool] = []
+        self._most = 0  # events in flight at most: those that have ended meanwhile included
+
+    def take(self) -> bool:
+        """Count one more event, unless the concurrency is used up."""
+        if self._most >= self.unreserved:
+            self._most = sum(pool.in_flight for pool in self.sharing)
+        if self._most >= self.unreserved:
+            return False
+        self._most += 1
+        return True
+
+
+class Pool:
+    """The environments of one function and the events that wait for them."""
+
+    def __init__(
+        self,
+        function: Function,
+        meter: Meter,
+        *,
+        queue_deadline_s: float,
+        account: Account | None = None,
+    ) -> None:
+        self.function = function
+        self.environments: set[Environment] = set()
+        self._idle: list[Environment] = []
+        self._queue: deque[Invocation] = deque()
+        self._waiting = 0  # of the queue, without the abandoned
+        self._meter = meter
+        self.queue_deadline_s = queue_deadline_s
+        self._reserved = function.reserved_concurrency
+        self._account = account or Account([], CONCURRENCY_DEFAULT)
+        if self._reserved is None:
+            self._account.sharing.append(self)
+        self._scaling = TokenBucket(SCALING_PER_S, SCALING_BURST, 0.0)
+        self._warm = 0  # environments that AWS would have by now
+        self._peak = 0  # of the events in flight, since `_warm` was last set to it
+        self._cools_s = 0.0  # when that is to be done again
+
+    @property
+    def waiting(self) -> int:
+        """Events in the queue."""
+        return self._waiting
+
+    @property
+    def busy(self) -> int:
+        """Environments with an event in hand."""
+        return len(self.environments) - len(self._idle)
+
+    @property
+    def in_flight(self) -> int:
+        """Events that AWS would have an environment for: in hand or in the queue."""
+        return len(self.environments) - len(self._idle) + self._waiting
+
+    def invoke(self, invocation: Invocation, now_s: float) -> None:
+        """Start the event, queue it, or end it at once where the concurrency is used up."""
+        throttled = self._throttled(now_s)
+        if throttled is not None:
+            self._meter.throttled()
+            invocation.end(throttled)
+            return
+        invocation.queued_s = now_s
+        if self._idle:
+            self._start(self._idle.pop(), invocation, now_s)
+        else:
+            self._queue.append(invocation)
+            self._waiting += 1
+
+    def abandon(self, invocation: Invocation) -> None:
+        """Nobody waits for the answer any more; an event that waits is never started."""
+        if invocation.ended is not None and not invocation.started_s:
+            self._waiting -= 1
+        invocation.ended = None
+
+    def free(self, environment: Environment, now_s: float) -> None:
+        """An environment is new, or has answered: it takes the next event."""
+        self.environments.add(environment)
+        environment.invocation = None
+        invocation = self._next(now_s)
+        if invocation is None:
+            self._idle.append(environment)
+        else:
+            self._start(environment, invocation, now_s)
+
+    def lost(self, environment: Environment) -> None:
+        """An environment has gone; what it had in hand was ended by the caller."""
+        self.environments.discard(environment)
+        if environment in self._idle:
+            self._idle.remove(environment)
+
+    def sweep(self, now_s: float) -> None:
+        """End what has waited or run for too long; called several times a second."""
+        if now_s >= self._cools_s:
+            self._warm, self._peak, self._cools_s = self._peak, 0, now_s + KEPT_WARM_S
+        while self._queue and self._is_over(self._queue[0], now_s):
+            self._expire(self._queue.popleft())
+        for environment in tuple(self.environments):
+            invocation = environment.invocation
+            if invocation is None:
+                continue
+            if invocation.ended is not None and (
+                now_s - invocation.started_s > invocation.patience_s
+            ):
+                self._meter.timed_out()
+                invocation.end(TIMED_OUT)
+            if now_s > invocation.deadline_s + DEADLINE_GRACE_S:
+                environment.cut()
+
+    def _throttled(self, now_s: float) -> Outcome | None:
+        """Why AWS would not run one more event now; None where it would."""
+        in_flight = self.in_flight
+        if self._reserved is None:
+            if not self._account.take():
+                return ACCOUNT_THROTTLED
+        elif in_flight >= self._reserved:
+            return THROTTLED
+        if in_flight >= self._peak:
+            if in_flight >= self._warm:
+                if not self._scaling.take(now_s):
+                    return ACCOUNT_THROTTLED
+                self._warm = in_flight + 1
+            self._peak = in_flight + 1
+        return None
+
+    def _start(self, environment: Environment, invocation: Invocation, now_s: float) -> None:
+        invocation.started_s = now_s
+        invocation.deadline_s = now_s + self.function.timeout_s
+        self._meter.waited(now_s - invocation.queued_s)
+        environment.start(invocation)
+
+    def _next(self, now_s: float) -> Invocation | None:
+        """The oldest event that somebody still waits for; the overdue are ended on the way."""
+        while self._queue:
+            invocation = self._queue.popleft()
+            if self._is_over(invocation, now_s):
+                self._expire(invocation)
+                continue
+            self._waiting -= 1
+            return invocation
+        return None
+
+    def _is_over(self, invocation: Invocation, now_s: float) -> bool:
+        return invocation.ended is None or now_s - invocation.queued_s > self.queue_deadline_s
+
+    def _expire(self, invocation: Invocation) -> None:
+        if invocation.ended is not None:
+            self._waiting -= 1
+            invocation.end(EXPIRED)

@@ -1,0 +1,133 @@
+"""Where asynchronous events are kept until they have run: one queue in Redis for all functions.
+
+Every call blocks; `background` makes them in threads.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from local import BACKEND_LAYER
+from local.template.intrinsics import QUEUE_URL
+
+log = logging.getLogger(__name__)
+
+QUEUE = "lambda-asynchronous-events"
+VISIBILITY_S = 60  # an event whose gateway was killed is run again after it, or after its time-out
+RECEIVE_MAX = 10
+POLL_S = 1.0  # the longest a stopping gateway waits for a receive; an empty one costs 150 us
+
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in a queue, not in JSON
+
+
+class Unavailable(Exception):
+    """Nothing can be kept, or nobody answers; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One asynchronous event and what became of it so far."""
+
+    request_id: str  # the same in every run
+    function: str  # logical id
+    accepted_s: float  # since the epoch
+    client_context: Any = None
+    runs: int = 0  # that ended with an error
+    throttles: int = 0  # times that it found no concurrency
+    event: str = "{}"  # JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A stored event in hand."""
+
+    stored: Stored
+    receipt_handle: str
+
+
+class Store:
+    """The queue of events, and the queues of the template that are told of them."""
+
+    def __init__(self) -> None:
+        # Not everybody who runs a gateway has the functions' shared package on the path.
+        if str(BACKEND_LAYER) not in sys.path:
+            sys.path.insert(0, str(BACKEND_LAYER))
+        from backend import errors, queues  # noqa: PLC0415
+        from backend.queues.redis_queue import RedisQueue  # noqa: PLC0415
+
+        self._connect = queues.connect
+        self._typed = queues.Typed
+        self._unavailable = errors.Unavailable
+        self._queue = RedisQueue(QUEUE, visibility_timeout_s=VISIBILITY_S, max_receive_count=0)
+
+    def put(self, stored: Stored, delay_s: int = 0) -> None:
+        """Keep an event until `delay_s` from now. Raises ValueError where it is too large."""
+        about = asdict(stored)
+        event = about.pop("event")
+        head = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
+        with self._answering():
+            self._queue.send(_legal(f"{head}\n{event}"), delay_s=delay_s)
+
+    def is_empty(self) -> bool:
+        with self._answering():
+            depth = self._queue.depth()
+        return not (depth.visible or depth.delayed or depth.in_flight)
+
+    def take(self, most: int) -> list[Taken]:
+        """Return up to `most` events whose time has come, waiting POLL_S for the first."""
+        with self._answering():
+            messages = self._queue.receive(min(most, RECEIVE_MAX), wait_s=POLL_S)
+        taken: list[Taken] = []
+        for each in messages:
+            stored = _read(each.body)
+            if stored is None:
+                log.error("a message in %s is no event and is dropped: %.100r", QUEUE, each.body)
+                with self._answering():
+                    self._queue.delete([each.receipt_handle])
+            else:
+                taken.append(Taken(stored=stored, receipt_handle=each.receipt_handle))
+        return taken
+
+    def hide(self, taken: Taken, lasts_s: int) -> None:
+        """Keep an event from coming back for so long as it runs."""
+        with self._answering():
+            self._queue.release(taken.receipt_handle, after_s=lasts_s)
+
+    def delete(self, taken: Taken) -> None:
+        with self._answering():
+            self._queue.delete([taken.receipt_handle])
+
+    def tell(self, queue: str, body: str, attributes: dict[str, str | int]) -> None:
+        """Send a message to a queue of the template; an int is an attribute of type Number."""
+        typed = {
+            name: self._typed("Number", str(value)) if isinstance(value, int) else _legal(value)
+            for name, value in attributes.items()
+        }
+        with self._answering():
+            self._connect(f"{QUEUE_URL}{queue}").send(_legal(body), attributes=typed)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except self._unavailable as error:
+            raise Unavailable(str(error)) from error
+
+
+def _read(body: str) -> Stored | None:
+    """The event of a message; None where it is none, or one of another version of us."""
+    about, _, event = body.partition("\n")
+    try:
+        return Stored(**json.loads(about), event=event)
+    except (ValueError, TypeError):
+        return None
+
+
+def _legal(text: str) -> str:
+    """The same JSON with what a queue does not take escaped."""
+    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

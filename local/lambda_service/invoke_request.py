@@ -1,0 +1,116 @@
+"""What a caller of the Invoke API asks, read from an HTTP request or refused in Lambda's words."""
+
+import base64
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
+
+import orjson
+
+from local.http.request import Request
+from local.runtime.environment import function_arn
+
+SYNCHRONOUS_MAX_BYTES = 6 * 1024 * 1024
+# Lambda's 1 MiB, less what our queue's message says beside the event.
+ASYNCHRONOUS_MAX_BYTES = 1024 * 1024 - 1024
+CLIENT_CONTEXT_MAX_BYTES = 3_583
+LONGEST_S = 920.0  # the longest function runs 15 minutes, and may have waited before
+KINDS = ("RequestResponse", "Event", "DryRun")
+
+_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
+_NAME = re.compile(
+    r"(?:(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:)?\d{12}:function:)?([A-Za-z0-9-_]+)(?::([$\w-]+))?"
+)
+
+
+class Refused(Exception):
+    """Lambda's answer to a request that it does not run."""
+
+    def __init__(self, status: int, kind: str, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.reason = reason
+
+    def body(self) -> bytes:
+        type_ = "Service" if self.status >= 500 else "User"
+        named = {"Reason": self.reason} if self.reason else {}
+        return orjson.dumps({**named, "Type": type_, "Message": str(self), "message": str(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One call of Invoke."""
+
+    function: str  # name or logical id
+    kind: str  # one of KINDS
+    event: bytes  # JSON
+    client_context: object
+    wants_log: bool
+
+
+def read(request: Request) -> Asked:
+    """Return what `request` asks. Raises Refused."""
+    path, _, query = request.target.partition("?")
+    found = _PATH.fullmatch(path)
+    if found is None or request.method != "POST":
+        sentence = f"{request.method} {path} is not emulated; only Invoke is"
+        raise Refused(404, "UnknownOperationException", sentence)
+    kind = request.fields.get("x-amz-invocation-type", "RequestResponse")
+    if kind not in KINDS:
+        raise _invalid(f"the invocation type {kind!r} is none of {', '.join(KINDS)}")
+    qualifier = parse_qs(query).get("Qualifier", [""])[0]
+    return Asked(
+        function=_function(unquote(found[1]), qualifier),
+        kind=kind,
+        event=_event(request, kind),
+        client_context=_client_context(request.fields.get("x-amz-client-context", "")),
+        wants_log=request.fields.get("x-amz-log-type") == "Tail" and kind == "RequestResponse",
+    )
+
+
+def not_found(name: str) -> Refused:
+    return Refused(404, "ResourceNotFoundException", f"Function not found: {function_arn(name)}")
+
+
+def _function(given: str, qualifier: str) -> str:
+    found = _NAME.fullmatch(given)
+    if found is None:
+        raise _invalid(f"{given!r} is no name or ARN of a function")
+    name, suffix = found[1], found[2] or qualifier
+    if suffix not in ("", "$LATEST"):
+        raise not_found(f"{name}:{suffix}")  # only $LATEST runs here
+    return name
+
+
+def _event(request: Request, kind: str) -> bytes:
+    body, most = request.body, SYNCHRONOUS_MAX_BYTES
+    if kind == "Event":  # both are in the message
+        most = ASYNCHRONOUS_MAX_BYTES - len(request.fields.get("x-amz-client-context", ""))
+    if len(body) > most:
+        sentence = f"{len(body)} byte payload is too large for the {kind} invocation type"
+        raise Refused(413, "RequestTooLargeException", f"{sentence} (limit {most} bytes)")
+    try:
+        orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        sentence = f"Could not parse request body into json: {error}"
+        raise Refused(400, "InvalidRequestContentException", sentence) from error
+    return body or b"{}"
+
+
+def _client_context(encoded: str) -> object:
+    if not encoded:
+        return None
+    if len(encoded) > CLIENT_CONTEXT_MAX_BYTES:
+        raise _invalid(f"the client context is over {CLIENT_CONTEXT_MAX_BYTES} bytes")
+    try:
+        context = orjson.loads(base64.b64decode(encoded, validate=True))
+    except ValueError as error:
+        raise _invalid("the client context is no base64 of JSON") from error
+    if not isinstance(context, dict):
+        raise _invalid("the client context is no JSON object")
+    return context
+
+
+def _invalid(sentence: str) -> Refused:
+    return Refused(400, "InvalidParameterValueException", sentence)

@@ -1,0 +1,1 @@
+"""The parts that keep the processes of one machine alive: plan, table, supervisor, status."""

@@ -1,0 +1,27 @@
+"""What is otherwise here than on AWS, as the table in docs/local-aws.md has it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import PROJECT
+
+PAGE = PROJECT / "docs" / "local-aws.md"
+_LINE = re.compile(r"\| *(\d\.\d+b?) *\| *(differs|not emulated) *\| *(\S.*?) *\|")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row of AWS's behaviour; `kind` is differs or not emulated."""
+
+    row: str
+    kind: str
+    here: str
+
+
+def differences(page: Path = PAGE) -> list[Difference]:
+    """The table's lines; none where the page was not installed."""
+    if not page.is_file():
+        return []
+    found = (_LINE.fullmatch(line.rstrip()) for line in page.read_text().splitlines())
+    return [Difference(*match.groups()) for match in found if match]

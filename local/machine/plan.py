@@ -1,0 +1,142 @@
+"""Turns options and environment into the system to start, or refuses them in one sentence."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from local import BACKEND_LAYER
+from local.daemon import arguments
+from local.machine.processes import System
+from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
+from local.machine.wiring import Ports, variables
+from local.runtime.frames import AddressError, parse_address
+from local.template import NotEmulated, Template, TemplateError
+from local.template.options import chosen
+
+WORKERS = 5
+FIRST_METRICS_PORT = 9100
+DEFAULTS = Ports()
+NEXT_FREE = "; the next free one where it is taken"
+SETTABLE = {
+    "gateway": "port of the API",
+    "console": "port of the console and the gateway's metrics",
+    "invoke": "port of the Lambda Invoke API",
+    "provider": "port of the payment provider",
+    "smtp": "port of the mailbox that takes mails",
+    "mailbox": "port of the mailbox that shows mails",
+    "documents": f"port of the document store{NEXT_FREE}",
+    "valkey": f"port of Valkey{NEXT_FREE}",
+}
+
+
+class BadInput(Exception):
+    """What the user gave cannot be started; the message says what to do."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    for name, what in SETTABLE.items():
+        flag = "--port" if name == "gateway" else f"--{name}-port"
+        parser.add_argument(
+            flag,
+            dest=f"{name}_port",
+            type=arguments.port,
+            metavar="PORT",
+            help=f"{what} (or {name.upper()}_PORT; default: {getattr(DEFAULTS, name)})",
+        )
+
+
+def read(options: argparse.Namespace) -> Template:
+    """Return the template that the options name; raises BadInput."""
+    try:
+        return chosen(options)
+    except NotEmulated as error:
+        hint = "--allow-unsupported leaves it out, `python -m local explain` lists all such"
+        raise BadInput(f"{error} ({hint})") from error
+    except TemplateError as error:
+        raise BadInput(str(error)) from error
+
+
+def make(
+    options: argparse.Namespace, template: Template, environ: Mapping[str, str]
+) -> tuple[System, dict[str, str]]:
+    """Return the system and the environment of its processes; raises BadInput."""
+    _make_directory(options.state)
+    try:
+        longest = max(map(len, template.functions), default=0)
+        parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
+        ports = _ports(options, environ)
+    except AddressError as error:
+        raise BadInput(f"{error} by --state, for example /tmp/mine") from error
+    except NoFreePort as error:
+        raise BadInput(str(error)) from error
+    socket_path = options.state / "run" / "valkey.sock"
+    valkey = Valkey(directory=options.state / "data", port=ports.valkey, socket_path=socket_path)
+    system = System(
+        template=template,
+        state=options.state,
+        ports=ports,
+        valkey=None if "REDIS_URL" in environ else valkey,
+        embedded_documents="MONGO_URL" not in environ,
+    )
+    _check_ports(system)
+    try:
+        told = variables(environ, template, state=options.state, ports=ports, redis_url=valkey.url)
+    except (TemplateError, OSError) as error:
+        raise BadInput(str(error)) from error
+    _check_settings(told)
+    return system, told
+
+
+def _check_ports(system: System) -> None:
+    for process in system.processes():
+        for port, setting in process.port_settings:
+            if is_taken(port):
+                raise BadInput(
+                    f"port {port} of {process.name} is taken;"
+                    f" stop what listens there or choose another with {setting}"
+                )
+
+
+def _make_directory(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sentence = f"{state} cannot be made ({error.strerror})"
+        raise BadInput(f"{sentence}; choose another directory with --state") from error
+
+
+def _check_settings(told: Mapping[str, str]) -> None:
+    """Refuse now what every process would end with."""
+    if str(BACKEND_LAYER) not in sys.path:
+        sys.path.insert(0, str(BACKEND_LAYER))
+    try:
+        # Importing reads this process's own environment, which may be the one that is wrong.
+        from backend.settings import Settings  # noqa: PLC0415
+
+        Settings.from_env(told)
+    except ValueError as error:
+        raise BadInput(f"a setting cannot be used: {error}") from error
+
+
+def _ports(options: argparse.Namespace, environ: Mapping[str, str]) -> Ports:
+    numbers = {}
+    for name in SETTABLE:
+        given = getattr(options, f"{name}_port")
+        setting = f"{name.upper()}_PORT"
+        numbers[name] = given or _port(environ, setting, getattr(DEFAULTS, name))
+    # The usual port of a store is often another project's; nobody types these addresses.
+    for name in ("documents", "valkey"):
+        numbers[name] = port_or_next(numbers[name])
+    workers = [
+        _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)
+        for index in range(WORKERS)
+    ]
+    return Ports(**numbers, workers=tuple(workers))
+
+
+def _port(environ: Mapping[str, str], setting: str, default: int) -> int:
+    value = environ.get(setting, str(default))
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise BadInput(f"{setting}={value!r} is no port; give a number from 1 to 65535")
+    return int(value)

@@ -1,0 +1,175 @@
+"""The table of the processes that `up` starts: command, address, and how to see it is ready."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from local.machine.stores import Valkey, listens
+from local.machine.wiring import Ports, documents_socket
+from local.template import Template
+
+PROVIDER_WEBHOOKS = "/v1/provider/webhooks"  # the route by which payments hear of the provider
+
+
+class Stage(IntEnum):
+    """The order in which processes start; they stop in the reverse one.
+
+    Workers stop first, so that nothing new is taken from the queues; then the gateway answers what
+    it has accepted, for which it needs the hosts; what they all write to stops last.
+    """
+
+    STORE = 0
+    OUTSIDE = 1
+    HOST = 2
+    GATEWAY = 3
+    WORKER = 4
+
+
+# How long a stage may drain before it is killed; together below the 10 s that `down` may take.
+GRACE_S = {
+    Stage.WORKER: 4.5,
+    Stage.GATEWAY: 2.0,
+    Stage.HOST: 1.0,
+    Stage.OUTSIDE: 0.5,
+    Stage.STORE: 1.5,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One line of the table."""
+
+    name: str
+    stage: Stage
+    command: tuple[str, ...]
+    address: str
+    answers: Callable[[], bool] = lambda: True
+    port_settings: tuple[
+        tuple[int, str], ...
+    ] = ()  # ports that must be free, with the setting to change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What decides which processes there are."""
+
+    template: Template
+    state: Path
+    ports: Ports
+    valkey: Valkey | None  # None: REDIS_URL names one that is not ours
+    embedded_documents: bool  # False: MONGO_URL names a server that is not ours
+
+    def processes(self) -> list[Process]:
+        return [*self._stores(), *self._outside(), *self._serving()]
+
+    def _wants(self, variable: str) -> bool:
+        return variable in self.template.provides
+
+    def _stores(self) -> Iterator[Process]:
+        if self.valkey:
+            yield Process(
+                name="valkey",
+                stage=Stage.STORE,
+                command=tuple(self.valkey.command),
+                address=f"redis://127.0.0.1:{self.ports.valkey}",
+                answers=self.valkey.answers,
+            )
+        if self.embedded_documents and self._wants("MONGO_URL"):
+            data = self.state / "data" / "documents.sqlite"
+            port = self.ports.documents
+            yield Process(
+                name="documents",
+                stage=Stage.STORE,
+                command=_python(
+                    *("local.documents", "--port", port, "--data", data),
+                    *("--socket", documents_socket(self.state)),
+                ),
+                address=f"mongodb://127.0.0.1:{port}",
+                answers=lambda: listens(port),
+            )
+
+    def _outside(self) -> Iterator[Process]:
+        ports, data = self.ports, self.state / "data"
+        if self._wants("PROVIDER_URL"):
+            journal = data / "provider.jsonl"
+            yield Process(
+                name="provider",
+                stage=Stage.OUTSIDE,
+                command=_python(
+                    *("local.simulators.provider", "--port", ports.provider, "--journal", journal),
+                    *self._webhooks(),
+                ),
+                address=f"http://127.0.0.1:{ports.provider}",
+                answers=lambda: listens(ports.provider),
+                port_settings=((ports.provider, "--provider-port"),),
+            )
+        if self._wants("SMTP_URL"):
+            yield Process(
+                name="mailbox",
+                stage=Stage.OUTSIDE,
+                command=_python(
+                    "local.simulators.mailbox",
+                    *("--smtp-port", ports.smtp, "--http-port", ports.mailbox),
+                    *("--journal", data / "mailbox.jsonl"),
+                ),
+                address=f"smtp://127.0.0.1:{ports.smtp} http://127.0.0.1:{ports.mailbox}/messages",
+                answers=lambda: listens(ports.smtp) and listens(ports.mailbox),
+                port_settings=((ports.smtp, "--smtp-port"), (ports.mailbox, "--mailbox-port")),
+            )
+
+    def _webhooks(self) -> tuple[str, ...]:
+        if not self._wants("PROVIDER_WEBHOOK_SECRET"):
+            return ()
+        return ("--webhook-url", f"http://127.0.0.1:{self.ports.gateway}{PROVIDER_WEBHOOKS}")
+
+    def _serving(self) -> Iterator[Process]:
+        ports = self.ports
+        of_template = (*self.template.options, "--state", self.state)
+        for function in self.template.hosted:
+            connect = f"unix:{self.state / 'run' / 'gateway.sock'}"
+            yield Process(
+                name=function,
+                stage=Stage.HOST,
+                command=_python(
+                    "local.runtime.host", *of_template, "--function", function, "--connect", connect
+                ),
+                address=f"{self.template.functions[function].environments} environments",
+            )
+        yield Process(
+            name="gateway",
+            stage=Stage.GATEWAY,
+            command=_python(
+                "local.server",
+                *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
+                *("--invoke-port", ports.invoke),
+            ),
+            address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
+            f" http://127.0.0.1:{ports.invoke}",
+            answers=lambda: all(map(listens, (ports.gateway, ports.console, ports.invoke))),
+            port_settings=(
+                (ports.gateway, "--port"),
+                (ports.console, "--console-port"),
+                (ports.invoke, "--invoke-port"),
+            ),
+        )
+        for index, port in enumerate(ports.workers if self.template.mappings else ()):
+            yield Process(
+                name=f"worker-{index}",
+                stage=Stage.WORKER,
+                command=_python(
+                    "queue_workers", *of_template, "--index", index, "--metrics-port", port
+                ),
+                address=f"http://127.0.0.1:{port}/metrics",
+                answers=_listening(port),
+                port_settings=((port, f"WORKER_{index}_PORT"),),
+            )
+
+
+def _python(module: str, *arguments: object) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *(str(argument) for argument in arguments))
+
+
+def _listening(port: int) -> Callable[[], bool]:
+    return lambda: listens(port)

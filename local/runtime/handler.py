@@ -1,0 +1,164 @@
+"""What a handler finds around it: import path, environment variables, and its own import."""
+
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local import BACKEND_LAYER, PROJECT
+from local.runtime import limits, packages
+from local.runtime.environment import Fault, Handler, log
+from local.template import Function
+from local.template.intrinsics import REGION
+
+OWN_FOLDERS = {str(PROJECT), str(BACKEND_LAYER)}
+RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
+
+
+def prepare(function: Function, state: Path | None = None) -> None:
+    """Set the import path, working directory and environment variables as Lambda does.
+
+    A variable that the process was started with wins over the template's: that is how the
+    supervisor points functions at this machine's stores.
+    """
+    for name, value in {**function.environment, **_defaults(function)}.items():
+        os.environ.setdefault(name, value)
+    os.environ.update(_lambda_variables(function))
+    time.tzset()
+    # What is here for the machine's own programs is no library of a function.
+    sys.path[:] = [path for path in sys.path if path not in OWN_FOLDERS]
+    sys.path[:0] = [str(folder) for folder in import_folders(function, state)]
+    os.chdir(function.code_uri)
+
+
+def import_folders(function: Function, state: Path | None = None) -> list[Path]:
+    """Return where the function's modules are found: its own code, what was installed for it in
+    `state`, then its layers."""
+    installed = [packages.folder(state, function.logical_id)] if state else []
+    return [function.code_uri, *installed, *function.layers]
+
+
+def _defaults(function: Function) -> Mapping[str, str]:
+    region = function.environment.get("AWS_REGION", REGION)
+    return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "LANG": "en_US.UTF-8"}
+
+
+def _lambda_variables(function: Function) -> Mapping[str, str]:
+    return {
+        "_HANDLER": function.handler,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{os.getpid():032x}",
+        **_logging_variables(function),
+        "LAMBDA_TASK_ROOT": str(function.code_uri),
+        # With a task root but no X-Ray daemon, Powertools' tracer needs this to stay off.
+        "AWS_SAM_LOCAL": "true",
+        "TZ": ":UTC",
+    }
+
+
+def _logging_variables(function: Function) -> Mapping[str, str]:
+    if not function.logging.is_json:
+        return {}
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": function.logging.level}
+
+
+def use_temporary_directory(directory: Path, function: Function) -> None:
+    """Have temporary files made in `directory`; what a predecessor left stays, if not too much."""
+    if limits.is_overfull(directory, function):
+        shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+
+
+def import_handler(name: str) -> Handler:
+    """Import `package.module.attribute`; raise Fault with Lambda's name for what went wrong."""
+    module_name, _, attribute = name.rpartition(".")
+    if not module_name:
+        raise Fault("Runtime.MalformedHandlerName", f"Bad handler '{name}': no dot in it")
+    try:
+        module = importlib.import_module(module_name.replace("/", "."))
+        handler: Handler = getattr(module, attribute)
+    except SyntaxError as error:
+        place = f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'
+        raise Fault(
+            "Runtime.UserCodeSyntaxError",
+            f"Syntax error in module '{module_name}': {error}",
+            [place],
+        ) from error
+    except ImportError as error:
+        raise Fault(
+            "Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}"
+        ) from error
+    except AttributeError as error:
+        if error.name != attribute:
+            raise _fault_of_import(error) from error
+        raise Fault(
+            "Runtime.HandlerNotFound", f"Handler '{attribute}' missing on module '{module_name}'"
+        ) from error
+    except Fault:
+        raise  # it took too long
+    except (Exception, SystemExit) as error:
+        raise _fault_of_import(error) from error
+    return handler
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Have SIGALRM raise Fault where the block is, once it has taken so long."""
+
+    def interrupt(_signal_number: int, _frame: object) -> None:
+        raise Fault("Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds")
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def restore() -> None:
+    """Call what the handler registered with `snapshot_restore_py.register_after_restore`.
+
+    A forked environment is what Lambda's SnapStart makes of a snapshot: memory that is shared, and
+    connections that each has to open for itself, here before it takes its first event. What fails
+    is logged, and is for the first event to try again; AWS would throw the environment away.
+    """
+    hooks = sys.modules.get("snapshot_restore_py")
+    if hooks is None:
+        return
+    signal.setitimer(signal.ITIMER_REAL, RESTORE_TIMEOUT_S)
+    for hook, arguments, named in hooks.get_after_restore():
+        try:
+            hook(*arguments, **named)
+        except Exception as error:
+            name = getattr(hook, "__qualname__", repr(hook))  # a partial has none
+            log(f"{name} failed after the fork: {error}")
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _fault_of_import(error: BaseException) -> Fault:
+    return Fault(type(error).__name__, str(error), traceback.format_tb(error.__traceback__))
+
+
+def failing_handler(fault: Fault) -> Handler:
+    """Return a handler that answers every event with `fault`, as AWS does when the import fails."""
+
+    def fail(_event: Any, _context: Any) -> Any:
+        raise fault
+
+    return fail

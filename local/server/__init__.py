@@ -1,0 +1,1 @@
+"""The process behind the API's, the console's and AWS's ports: it puts their parts together."""

@@ -1,0 +1,129 @@
+"""`python -m local.gateway`: the command line of the gateway's process."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import uvloop
+
+from local.daemon import arguments
+from local.gateway.variables import UnknownVariable
+from local.http.server import DEADLINES, Deadlines
+from local.lambda_service.asynchronous import RETRY_LONGEST_S, RETRY_S
+from local.lambda_service.dispatch import CONCURRENCY_DEFAULT
+from local.runtime.frames import AddressError
+from local.server.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
+from local.template import TemplateError
+from local.template.options import chosen
+
+EXIT_USAGE = 2  # what the user has to change
+CONCURRENCY_MAX = 100_000  # more than any account of AWS has
+QUEUE_DEADLINE_LONGEST_MS = 900_000  # no function may run longer than 15 minutes either
+CLIENT_DEADLINE_LONGEST_MS = 3_600_000  # an hour; slower clients hold connections for nothing
+
+
+def main() -> int:
+    """Run the gateway until a signal; the exit code tells why it ended."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    options = _options()
+    state: Path = options.state
+    runtime = options.runtime or f"unix:{(state / 'run' / 'gateway.sock').resolve()}"
+    try:
+        template = chosen(options)
+        gateway = Gateway(
+            template,
+            state,
+            Addresses(
+                host=options.host,
+                port=options.port,
+                console_port=options.console_port,
+                invoke_port=options.invoke_port,
+                runtime=runtime,
+            ),
+            queue_deadline_s=options.queue_deadline_ms / 1000,
+            concurrency=options.account_concurrency,
+            retry_s=options.async_retry_s,
+            deadlines=Deadlines(
+                head_s=options.head_deadline_ms / 1000,
+                body_s=options.body_deadline_ms / 1000,
+                idle_s=options.idle_deadline_ms / 1000,
+                write_s=options.write_deadline_ms / 1000,
+            ),
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(gateway.run())
+    except (TemplateError, UnknownVariable, PortTaken, AddressError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - one sentence for whoever started this
+        return EXIT_USAGE
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.server",
+        description="Serve the API of a SAM template: HTTP here, events to the environments"
+        " that dial in.",
+        epilog="example: python -m local.gateway --template template.yaml --port 5002",
+    )
+    arguments.add_template(parser)
+    arguments.add_state(parser, "sockets and logs")
+    arguments.add_host(parser)
+    arguments.add_port(parser, "--port", 5002, "port of the API")
+    arguments.add_port(parser, "--console-port", 5080, "port of the console and /metrics")
+    arguments.add_port(parser, "--invoke-port", 3001, "port of the Lambda Invoke API")
+    arguments.add_number(
+        parser,
+        "--account-concurrency",
+        bounds=(1, CONCURRENCY_MAX),
+        default=CONCURRENCY_DEFAULT,
+        what="events that all functions together may have in flight",
+        variable="ACCOUNT_CONCURRENCY",
+    )
+    arguments.add_number(
+        parser,
+        "--async-retry-s",
+        bounds=(1, RETRY_LONGEST_S),
+        default=RETRY_S,
+        what="pause before an asynchronous event's first retry, doubled before the second",
+        unit="S",
+        variable="ASYNC_RETRY_S",
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="ADDRESS",
+        help="unix:/path or tcp:host:port where environments dial in"
+        " (default: run/gateway.sock in the state directory)",
+    )
+    arguments.add_number(
+        parser,
+        "--queue-deadline-ms",
+        bounds=(1, QUEUE_DEADLINE_LONGEST_MS),
+        default=QUEUE_DEADLINE_MS,
+        what="how long an event may wait for an environment",
+        unit="MS",
+        variable="QUEUE_DEADLINE_MS",
+    )
+    _add_deadline(parser, "head", DEADLINES.head_s, "send the head of a request")
+    _add_deadline(parser, "body", DEADLINES.body_s, "send its body")
+    _add_deadline(parser, "idle", DEADLINES.idle_s, "keep a connection without a request")
+    _add_deadline(parser, "write", DEADLINES.write_s, "read its answer")
+    return parser.parse_args()
+
+
+def _add_deadline(parser: argparse.ArgumentParser, name: str, default_s: float, what: str) -> None:
+    arguments.add_number(
+        parser,
+        f"--{name}-deadline-ms",
+        bounds=(1, CLIENT_DEADLINE_LONGEST_MS),
+        default=int(default_s * 1000),
+        what=f"how long a client may take to {what}",
+        unit="MS",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

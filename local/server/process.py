@@ -1,0 +1,236 @@
+"""The gateway's process: its three listening sockets, its clock work, its beginning and end."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import os
+import resource
+import signal
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.console.pages import Console
+from local.console.views import add_views
+from local.gateway.api import ApiGateway
+from local.http.server import Deadlines, Server
+from local.lambda_service.asynchronous import Background
+from local.lambda_service.buffered_log import BufferedLog
+from local.lambda_service.dispatch import UNRESERVED_MIN, Account, Pool
+from local.lambda_service.emf import EmbeddedMetrics
+from local.lambda_service.environments import EnvironmentConnection
+from local.lambda_service.event_store import Store
+from local.lambda_service.hosts import Hosts
+from local.lambda_service.invoke_api import InvokeApi
+from local.lambda_service.metrics import Metrics
+from local.lambda_service.output import FunctionOutput
+from local.machine import requests_waiting
+from local.runtime.frames import parse_address
+from local.server.aws import AwsApis
+from local.sqs.api import SqsApi
+from local.template import Template, TemplateError
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096  # the kernel's somaxconn: a stall of a second at 1,000 connections a second fits
+CONNECTIONS_MAX = 10_000
+CONSOLE_CONNECTIONS_MAX = 100
+INVOKE_CONNECTIONS_MAX = 1_000  # as many as the account runs at a time
+FILES_RESERVED = 512  # for environments, refused clients, logs and libraries
+POOL_SWEEP_S = 0.1  # how late the deadline of an event may be noticed
+SLOW_SWEEPS = 5  # connections and logs are looked at every fifth time
+DRAIN_S = 10.0  # what is in hand may take at the end
+QUEUE_DEADLINE_MS = 5000  # below the 10 s that clients wait
+GC_THRESHOLD = 50_000  # allocations between two collections: a request leaves no cycles
+
+
+class PortTaken(Exception):
+    """Somebody else listens where the gateway should."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the gateway listens."""
+
+    host: str
+    port: int
+    console_port: int
+    invoke_port: int
+    runtime: str  # unix:/path or tcp:host:port, where environments dial in
+
+    @property
+    def ports(self) -> tuple[int, int, int]:
+        return self.port, self.console_port, self.invoke_port
+
+
+class Gateway:
+    """The servers of the process and what they share."""
+
+    def __init__(
+        self,
+        template: Template,
+        state: Path,
+        addresses: Addresses,
+        *,
+        queue_deadline_s: float,
+        concurrency: int,
+        retry_s: int,
+        deadlines: Deadlines,
+    ) -> None:
+        logs = state / "logs"
+        metrics = Metrics()
+        self._addresses = addresses
+        self._runtime = parse_address(addresses.runtime)
+        self._pressure = requests_waiting.path_of(state)
+        self._meters = {name: metrics.function(name) for name in template.functions}
+        account = _account(template, concurrency)
+        self._pools = {
+            name: Pool(
+                function, self._meters[name], queue_deadline_s=queue_deadline_s, account=account
+            )
+            for name, function in template.functions.items()
+        }
+        embedded = EmbeddedMetrics(metrics.registry)
+        self._output = FunctionOutput(logs / "functions", template.functions, embedded)
+        self._access_log = BufferedLog(logs / "access.log")
+        self._api = ApiGateway(
+            template, self._pools, metrics, self._access_log, self._output, port=addresses.port
+        )
+        metrics.watch(self._pools, lambda: self._api.in_flight)
+        self._console = Console(metrics.registry)
+        add_views(self._console, template, state, self._pools, metrics)
+        self._hosts = Hosts(template, state, addresses.runtime)
+        # Whose Redis the default address is nobody knows.
+        has_store = bool({"REDIS_URL", "REDIS_URL_FILE"} & os.environ.keys())
+        self._background = (
+            Background(self._pools, self._hosts, Store(), retry_s) if has_store else None
+        )
+        invoke_api = InvokeApi(self._pools, self._hosts, self._background)
+        self._sqs = SqsApi(template) if has_store and template.queues else None
+        self._servers = (
+            Server(self._api, connections_max=_connections_max(), deadlines=deadlines),
+            Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),
+            Server(AwsApis(invoke_api, self._sqs), connections_max=INVOKE_CONNECTIONS_MAX),
+        )
+        for warning in template.warnings:
+            log.warning("%s", warning)
+
+    async def run(self) -> None:
+        """Listen, serve until a signal, drain. Raises PortTaken."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        listeners, runtime = await self._listen(loop)
+        gc.collect()
+        gc.freeze()  # what stands now is never garbage
+        gc.set_threshold(GC_THRESHOLD)
+        host, ports = self._addresses.host, self._addresses.ports
+        log.info("listening on %s: API %d, console %d, Invoke API %d", host, *ports)
+        background = self._background and loop.create_task(self._background.run())
+        await self._tick_until(stop)
+        if background:
+            background.cancel()
+        for listener in listeners:
+            listener.close()
+        await self._drain()
+        runtime.close()
+        self._hosts.stop()
+        if self._sqs:
+            self._sqs.stop()
+        log.info("stopped")
+
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> tuple[list[asyncio.AbstractServer], asyncio.AbstractServer]:
+        host, ports = self._addresses.host, self._addresses.ports
+        # The ports first: whoever finds one taken must not touch the other's runtime socket.
+        listeners = [
+            await _bound(
+                loop.create_server(server.connection, host, port, backlog=BACKLOG), f"{host}:{port}"
+            )
+            for server, port in zip(self._servers, ports, strict=True)
+        ]
+        runtime = self._runtime
+        if isinstance(runtime, str):
+            Path(runtime).parent.mkdir(parents=True, exist_ok=True)
+            listening = loop.create_unix_server(self._environment, runtime, backlog=BACKLOG)
+        else:
+            listening = loop.create_server(self._environment, *runtime, backlog=BACKLOG)
+        server = await _bound(listening, str(runtime))
+        if isinstance(runtime, str):
+            Path(runtime).chmod(0o600)  # whoever may connect may answer for a function
+        return listeners, server
+
+    def _environment(self) -> EnvironmentConnection:
+        return EnvironmentConnection(self._pools, self._meters, self._output)
+
+    async def _tick_until(self, stop: asyncio.Event) -> None:
+        ticks = 0
+        while not stop.is_set():
+            self._tick(ticks)
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), POOL_SWEEP_S)
+
+    def _tick(self, ticks: int) -> None:
+        now_s = time.monotonic()
+        for pool in self._pools.values():
+            pool.sweep(now_s)
+        if any(pool.waiting for pool in self._pools.values()):
+            requests_waiting.say(self._pressure)
+        if ticks % SLOW_SWEEPS == 0:
+            for server in self._servers:
+                server.sweep(now_s)
+            self._access_log.flush()
+            self._output.flush()
+
+    async def _drain(self) -> None:
+        """What is in hand is answered, within DRAIN_S; then every connection is cut."""
+        for server in self._servers:
+            server.drain()
+        ends_s = time.monotonic() + DRAIN_S
+        while any(server.connections for server in self._servers) and time.monotonic() < ends_s:
+            self._tick(0)
+            await asyncio.sleep(POOL_SWEEP_S)
+        for server in self._servers:
+            server.abort()
+        self._tick(0)
+
+
+def _account(template: Template, concurrency: int) -> Account:
+    """Return the account's concurrency. Raises TemplateError as AWS refuses to deploy."""
+    account = Account(template.functions.values(), concurrency)
+    for name, function in template.functions.items():
+        if function.reserved_concurrency and account.unreserved < UNRESERVED_MIN:
+            sentence = (
+                f"all reservations leave {account.unreserved} of the account's {concurrency} free,"
+                f" AWS wants {UNRESERVED_MIN}; lower it, or raise --account-concurrency"
+            )
+            raise TemplateError(template.path, name, "ReservedConcurrentExecutions", sentence)
+    return account
+
+
+async def _bound(
+    listening: Awaitable[asyncio.AbstractServer], address: str
+) -> asyncio.AbstractServer:
+    try:
+        return await listening
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"{address} is taken; stop what listens there or choose another"
+            ) from error
+        raise PortTaken(f"cannot listen on {address}: {error.strerror}; choose another") from error
+
+
+def _connections_max() -> int:
+    """As many connections as the process may have open files, once it has asked for all of them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_RESERVED
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(allowed - FILES_RESERVED, 1)

@@ -1,0 +1,159 @@
+"""The mailbox: `python -m local.simulators.mailbox` takes mails by SMTP and text messages by HTTP.
+
+It shows them by HTTP, as JSON and as pages. A message is in the journal before it is answered 250;
+memory holds where each lies, never one.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from local.daemon import arguments
+from local.simulators import http, mailbox_pages, messages, serving
+from local.simulators.http import Exchange, Refusal
+from local.simulators.journal import Journal
+from local.simulators.messages import Stored, Summary, TextMessage
+from local.simulators.reading import read
+from local.simulators.smtp import Mail, SmtpConnection
+
+NUMBER_MAX = 10**9  # eight bytes of memory a mail: the disk ends before
+PAGE_MAX = 1000
+PAGE_SHOWN = 50  # on the page for people
+LIST_FIELDS = frozenset(("after", "limit", "last"))
+ALLOWED = {
+    "/": "GET",
+    "/mails/N": "GET",
+    "/messages": "GET",
+    "/messages/N": "GET",
+    "/sms": "POST",
+    "/health": "GET",
+}
+
+NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of GET /messages; `next` is the `after` of the following page."""
+
+    messages: list[Summary]
+    next: int | None
+
+
+SUMMARY = msgspec.json.Decoder(Summary)
+STORED = msgspec.json.Decoder(Stored)
+
+
+class Mailbox:
+    """Takes mails into the journal and finds them there."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        for _ in journal.replay():
+            pass
+
+    def take(self, mail: Mail, kept: Callable[[], None]) -> None:
+        """Keep a mail, then call `kept`."""
+        stored = messages.of_mail(mail, sequence=self._journal.next_number)
+        self._journal.append(msgspec.json.encode(stored), kept)
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """Route one request."""
+        match exchange.method, exchange.path.split("/"):
+            case "GET", ["", ""]:
+                exchange.answer(200, self._inbox(exchange.query), mailbox_pages.HEADERS)
+            case "GET", ["", "mails", number]:
+                exchange.answer(200, self._readable(number), mailbox_pages.HEADERS)
+            case "POST", ["", "sms"]:
+                self._take_text(exchange)
+            case "GET", ["", "messages"]:
+                exchange.answer(200, msgspec.json.encode(self._page(exchange.query)))
+            case "GET", ["", "messages", number]:
+                exchange.answer(200, self._whole(number))
+            case "GET", ["", "health"]:
+                exchange.answer(200, b'{"status":"ok"}')
+            case _:
+                raise http.no_route(exchange, ALLOWED)
+
+    def _page(self, query: bytes) -> Page:
+        fields = http.query_fields(query, LIST_FIELDS)
+        after = http.query_number(fields, "after", 0, low=0, high=NUMBER_MAX)
+        limit = http.query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
+        if last := http.query_number(fields, "last", 0, low=0, high=PAGE_MAX):
+            after, limit = max(0, len(self._journal) - last), last
+        lines = self._journal.page(after, limit)
+        reached = after + len(lines)
+        return Page(
+            messages=[SUMMARY.decode(line) for line in lines],
+            next=reached if reached < len(self._journal) else None,
+        )
+
+    def _inbox(self, query: bytes) -> bytes:
+        fields = http.query_fields(query, frozenset(("before",)))
+        total = len(self._journal)
+        before = http.query_number(fields, "before", total + 1, low=1, high=NUMBER_MAX)
+        end = min(before - 1, total)
+        start = max(0, end - PAGE_SHOWN)
+        lines = self._journal.page(start, end - start)
+        shown = [SUMMARY.decode(line) for line in reversed(lines)]
+        return mailbox_pages.inbox(shown, total=total)
+
+    def _readable(self, number: str) -> bytes:
+        stored = STORED.decode(self._whole(number))
+        if stored.channel == "sms":
+            return mailbox_pages.text_message(stored, stored.raw)
+        return mailbox_pages.mail(stored, read(stored.raw.encode(stored.charset)))
+
+    def _take_text(self, exchange: Exchange) -> None:
+        try:
+            message = msgspec.json.decode(exchange.body, type=TextMessage)
+        except msgspec.DecodeError as error:
+            raise Refusal(422, "invalid_request", f"not a text message: {error}") from error
+        stored = messages.of_text(message, sequence=self._journal.next_number)
+        answer = msgspec.json.encode({"sequence": stored.sequence})
+        line = msgspec.json.encode(stored)
+        self._journal.append(line, lambda: exchange.answer(200, answer))
+
+    def _whole(self, number: str) -> bytes:
+        if NUMBER.fullmatch(number) and int(number) <= len(self._journal):
+            return self._journal.line(int(number))
+        raise Refusal(404, "not_found", "there is no such message")
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    connections = serving.Connections()
+    # Without fdatasync: a kill loses nothing, and what only a power failure could lose is mail.
+    journal = Journal(options.journal, sync=False)
+    mailbox = Mailbox(journal)
+    doors = [
+        serving.Door(
+            "SMTP",
+            "--smtp-port",
+            options.smtp_port,
+            partial(SmtpConnection, mailbox.take, connections),
+        ),
+        serving.Door(
+            "mails",
+            "--http-port",
+            options.http_port,
+            partial(http.HttpConnection, mailbox.dispatch, connections),
+        ),
+    ]
+    await serving.serve(options.listen, doors, connections)
+    journal.close()
+
+
+def main() -> int:
+    """Parse the command line and serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m local.simulators.mailbox", description=__doc__)
+    serving.add_options(parser)
+    arguments.add_port(parser, "--smtp-port", 1025, "port that takes mails")
+    arguments.add_port(parser, "--http-port", 8025, "port of the pages and of text messages")
+    return serving.run("mailbox", _serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

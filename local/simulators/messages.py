@@ -1,0 +1,94 @@
+"""What the mailbox keeps of a message, and how it is made of a mail or a text message."""
+
+import re
+import time
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from typing import Literal
+
+import msgspec
+
+from local.simulators.smtp import Mail
+
+FOLD = re.compile(rb"\r\n[ \t]+")
+MESSAGE_ID = re.compile(rb"^message-id:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+SUBJECT = re.compile(rb"^subject:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+
+
+class TextMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /sms."""
+
+    id: str
+    to: str
+    text: str
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows of a message; `to` are the recipients of a mail's envelope."""
+
+    sequence: int
+    message_id: str
+    to: str
+    subject: str
+    received_ms: int
+    channel: Literal["email", "sms"] = "email"
+
+
+class Stored(Summary, frozen=True, kw_only=True, rename={"sender": "from"}):
+    """A line of the journal: `raw` in `charset` gives back a mail's very bytes, or a text."""
+
+    sender: str
+    charset: Literal["utf-8", "latin-1"]
+    raw: str
+
+
+def of_mail(mail: Mail, *, sequence: int) -> Stored:
+    """Return what is kept of a mail."""
+    head = FOLD.sub(b" ", mail.raw.partition(b"\r\n\r\n")[0])
+    charset: Literal["utf-8", "latin-1"] = "utf-8"
+    try:
+        raw = mail.raw.decode("utf-8")
+    except UnicodeDecodeError:
+        charset = "latin-1"
+        raw = mail.raw.decode("latin-1")
+    return Stored(
+        sequence=sequence,
+        message_id=_header(MESSAGE_ID, head),
+        to=", ".join(mail.recipients),
+        subject=_decoded(_header(SUBJECT, head)),
+        received_ms=time.time_ns() // 1_000_000,
+        sender=mail.sender,
+        charset=charset,
+        raw=raw,
+    )
+
+
+def of_text(message: TextMessage, *, sequence: int) -> Stored:
+    """Return what is kept of a text message."""
+    return Stored(
+        sequence=sequence,
+        message_id=f"<{message.id}>",
+        to=message.to,
+        subject="",
+        received_ms=time.time_ns() // 1_000_000,
+        channel="sms",
+        sender="",
+        charset="utf-8",
+        raw=message.text,
+    )
+
+
+def _header(pattern: re.Pattern[bytes], head: bytes) -> str:
+    match = pattern.search(head)
+    return match[1].decode("utf-8", "replace").strip() if match else ""
+
+
+def _decoded(value: str) -> str:
+    """Undo the encoded words of RFC 2047; a value that is none stays as it is."""
+    if "=?" not in value:
+        return value
+    try:
+        decoded = str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):
+        return value
+    return decoded.encode("utf-8", "replace").decode("utf-8")  # UTF-7 can hide a lone surrogate

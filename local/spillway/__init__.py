@@ -1,0 +1,1 @@
+"""The knowledge of this backend and of no other template."""

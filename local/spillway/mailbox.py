@@ -1,0 +1,98 @@
+"""The command `mailbox`: what mails and text messages were sent, and one of them as it reads."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from local.commands.running import running
+from local.daemon import arguments
+from local.machine.plan import BadInput
+from local.simulators.reading import read
+
+TIMEOUT_S = 5  # a page of a thousand takes milliseconds
+LINES_MAX = 1_000
+ROW = "{sequence:>7}  {time:<20} {channel:<6} {to:<36} {subject}"
+HEAD = ROW.format(sequence="no.", time="received (UTC)", channel="by", to="to", subject="subject")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    parser.add_argument(
+        "number",
+        nargs="?",
+        type=arguments.number(1, 10**9),
+        help="a message's number: it is shown whole (default: the list)",
+    )
+    parser.add_argument("--to", metavar="ADDRESS", help="only messages to this address")
+    arguments.add_number(
+        parser,
+        *("-n", "--lines"),
+        bounds=(1, LINES_MAX),
+        default=20,
+        what="how many of the last messages to list",
+        unit="LINES",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the last messages, or one of them."""
+    last, _ = running(options.state)
+    addresses = [each.address for each in last.processes if each.name == "mailbox"]
+    if not addresses:
+        raise BadInput("no mailbox is running; this system sends its mails elsewhere")
+    base = addresses[0].split()[1].removesuffix("/messages")
+    try:
+        lines = _one(base, options.number) if options.number else _list(base, options)
+    except HTTPError as error:
+        raise BadInput(
+            f"no message {options.number}; `python -m local mailbox` lists them"
+        ) from error
+    except URLError as error:
+        raise BadInput("the mailbox does not answer; `python -m local status` says why") from error
+    sys.stdout.writelines(f"{_printable(line)}\n" for line in lines)
+    return 0
+
+
+def _list(base: str, options: argparse.Namespace) -> list[str]:
+    if options.to:
+        found = [each for each in _all(base) if options.to in each["to"].split(", ")]
+    else:
+        found = _get(f"{base}/messages?last={options.lines}")["messages"]
+    return [HEAD, *(_row(each) for each in found[-options.lines :])]
+
+
+def _one(base: str, number: int) -> list[str]:
+    found = _get(f"{base}/messages/{number}")
+    if found.get("channel") == "sms":
+        return [f"To: {found['to']}", "", *found["raw"].splitlines()]
+    mail = read(found["raw"].encode(found["charset"]))
+    head = [f"{name}: {value}" for name, value in mail.headers]
+    return [*head, "", *(mail.text or mail.html).splitlines()]
+
+
+def _all(base: str) -> Iterator[Any]:
+    after: int | None = 0
+    while after is not None:
+        page = _get(f"{base}/messages?after={after}")
+        yield from page["messages"]
+        after = page["next"]
+
+
+def _row(message: Any) -> str:
+    received = datetime.fromtimestamp(message["received_ms"] / 1000, UTC)
+    return ROW.format(time=f"{received:%Y-%m-%d %H:%M:%S}", **message)
+
+
+def _printable(line: str) -> str:
+    """Return words of strangers without what would steer a terminal."""
+    return "".join(each if each.isprintable() else " " for each in line)
+
+
+def _get(url: str) -> Any:
+    with urlopen(url, timeout=TIMEOUT_S) as response:
+        return json.load(response)

@@ -1,0 +1,50 @@
+"""The command `reconcile`: payments, balances and the provider's record compared as a whole."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from local.commands.running import running
+from local.machine.plan import BadInput
+
+FUNCTION = "PaymentsReconciler"
+SHOWN = 20  # differences; the count tells the rest
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what was compared and every kind of difference; 0 none, 1 some or not compared."""
+    report = whole_report(options, FUNCTION)
+    return 1 if report is None else _show(report)
+
+
+def whole_report(options: argparse.Namespace, function: str) -> Any:
+    """Have a function compare everything; returns its report, None where it could not."""
+    last, template = running(options.state)
+    if function not in template.functions:
+        raise BadInput(f"the template has no function {function}; there is nothing to compare")
+    command = [
+        *(sys.executable, "-m", "local.runtime.run_once", *template.options),
+        *("--function", function, "--event", '{"all": true}'),
+    ]
+    environment = {**os.environ, **last.variables}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.stderr.write(f"not compared: {(done.stderr.strip() or 'no reason').splitlines()[-1]}\n")
+        return None
+    return json.loads(done.stdout)
+
+
+def _show(report: dict[str, Any]) -> int:
+    found = [f"{each['payment_id']}: {each['kind']}" for each in report["mismatches"]]
+    found += report["wrong_sums"]
+    sys.stdout.write(
+        f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
+        f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
+        f" {report['dead_letters']:,} dead letters, {len(found):,} differences\n"
+    )
+    for each in found[:SHOWN]:
+        sys.stdout.write(f"{each}\n")
+    return 1 if found else 0

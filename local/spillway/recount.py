@@ -1,0 +1,23 @@
+"""The command `recount`: every minute of events counted again from what was kept of them."""
+
+import argparse
+import sys
+
+from local.spillway.reconcile import SHOWN, whole_report
+
+FUNCTION = "AnalyticsRecounter"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what was counted again and what differs; 0 nothing, 1 something or not counted."""
+    report = whole_report(options, FUNCTION)
+    if report is None:
+        return 1
+    found = report["differences"]
+    sys.stdout.write(
+        f"{report['events']:,} events in {report['minutes']:,} minutes,"
+        f" {report['pending']:,} pending, {len(found):,} differences\n"
+    )
+    for each in found[:SHOWN]:
+        sys.stdout.write(f"{each['id']}: {each['kind']}\n")
+    return 1 if found else 0
