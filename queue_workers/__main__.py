@@ -6,6 +6,7 @@ import os
 import sys
 
 from local.daemon import arguments
+from local.machine.queue_carrier import CarrierError, carrier_of
 from local.runtime.frames import AddressError
 from local.template import TemplateError
 from local.template.options import chosen
@@ -28,8 +29,10 @@ def main() -> int:
     os.nice(NICENESS)
     try:
         template = chosen(options)
-        Worker(template, options.state, options.index, (options.metrics_host, port)).run()
-    except (TemplateError, AddressError, PortTaken) as error:
+        metrics_address = (options.metrics_host, port)
+        carrier = carrier_of(os.environ)
+        Worker(template, options.state, options.index, metrics_address, carrier).run()
+    except (TemplateError, AddressError, CarrierError, PortTaken) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     return 0

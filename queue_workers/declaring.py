@@ -3,10 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from backend.errors import QueueUnavailable
-from backend.queues import declare
 from local.template import Template
 from local.template.intrinsics import QUEUE_URL
+from redis_sqs import QueueUnavailable
+from redis_sqs.carrier import Carrier
+from redis_sqs.redis_queue import Traits
 
 EVERY_S = 60.0  # a Redis that was emptied knows again within it, as senders do
 
@@ -16,6 +17,7 @@ class Declaring:
     """Declares all queues of a template again and again."""
 
     template: Template
+    carrier: Carrier
     due_s: float = 0.0  # monotonic
 
     def look_after(self) -> None:
@@ -30,10 +32,10 @@ class Declaring:
 
     def _declare_all(self) -> None:
         for queue in self.template.queues.values():
-            declare(
-                f"{QUEUE_URL}{queue.name}",
+            traits = Traits(
                 delay_s=queue.delay_s,
                 message_bytes_max=queue.message_bytes_max,
                 deduplicates_content=queue.deduplicates_content,
                 deduplicates_by_group=queue.deduplicates_by_group,
             )
+            self.carrier.declare(f"{QUEUE_URL}{queue.name}", traits)

@@ -4,9 +4,9 @@ import base64
 from collections.abc import Collection, Sequence
 from typing import NotRequired, TypedDict
 
-from backend.queues import Attributes, Message, Typed
 from local.sqs.digest import md5, md5_of_attributes
 from local.template.intrinsics import ACCOUNT_ID
+from redis_sqs import Attributes, Message, Typed
 
 
 class MessageAttribute(TypedDict):

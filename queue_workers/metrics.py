@@ -12,9 +12,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from backend.errors import QueueUnavailable
-from backend.queues import Queue
 from local.lambda_service.emf import EmbeddedMetrics
+from redis_sqs import Queue, QueueUnavailable
 
 BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # Past five time-outs of a minute each.

@@ -7,10 +7,6 @@ import threading
 import time
 from collections.abc import Sequence
 
-from backend.errors import QueueUnavailable
-from backend.queues import Message, Queue
-from backend.queues.limits import BATCH_MAX
-from backend.settings import settings
 from local.template import Mapping
 from local.template.patterns import compile_filters
 from queue_workers import metrics
@@ -18,6 +14,8 @@ from queue_workers.courtesy import Courtesy
 from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, sqs_event
 from queue_workers.invoker import EventTooLarge, InvocationFailed, Invoker, NotTaken
 from queue_workers.reserve import Reserve, Throttled
+from redis_sqs import REGION, Message, Queue, QueueUnavailable
+from redis_sqs.limits import BATCH_MAX
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +30,7 @@ REASON_CHARS_MAX = 500  # stays with the message in Redis until it is deleted
 class Poller:
     """One event source mapping in one process: one queue, one environment, one batch at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the options of a mapping
         self,
         queue: Queue,
         invoker: Invoker,
@@ -42,6 +40,7 @@ class Poller:
         stop: threading.Event,
         courtesy: Courtesy,
         reserve: Reserve | None = None,
+        region: str = REGION,
     ) -> None:
         self._queue = queue
         self._invoker = invoker
@@ -50,6 +49,7 @@ class Poller:
         self._stop = stop
         self._courtesy = courtesy
         self._reserve = reserve
+        self._region = region
         self._passes = compile_filters(mapping.filters) if mapping.filters else None
         self._behind_s = 0.0  # age of the oldest message of the last batch when it came
         self._in_hand: list[Message] = []
@@ -128,7 +128,7 @@ class Poller:
         return kept
 
     def _event(self, batch: Sequence[Message]) -> SqsEvent:
-        return sqs_event(batch, queue=self._queue.name, region=settings.aws_region)
+        return sqs_event(batch, queue=self._queue.name, region=self._region)
 
     def _handle(self, batch: Sequence[Message]) -> None:
         try:

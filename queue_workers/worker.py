@@ -14,10 +14,6 @@ from typing import IO
 
 import redis
 
-from backend import redis_scripts
-from backend.errors import QueueUnavailable
-from backend.queues import Queue, connect
-from backend.settings import settings
 from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
 from local.template import Function, Mapping, Schedule, Template
@@ -31,6 +27,8 @@ from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
 from queue_workers.reserve import Reserve
 from queue_workers.ticker import Ticker
+from redis_sqs import Queue, QueueUnavailable, redis_scripts
+from redis_sqs.carrier import Carrier
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +50,7 @@ class Worker:
     state: Path
     index: int
     metrics_address: tuple[str, int]
+    carrier: Carrier
     stop: threading.Event = field(default_factory=threading.Event)
     hosts: list[FunctionHost] = field(default_factory=list)
     invokers: list[Invoker] = field(default_factory=list)
@@ -65,7 +64,7 @@ class Worker:
     courtesy: Courtesy = field(init=False)
 
     def __post_init__(self) -> None:
-        self.declaring = Declaring(self.template)
+        self.declaring = Declaring(self.template, self.carrier)
         self.courtesy = Courtesy(
             partial(requests_waiting.last_s, requests_waiting.path_of(self.state))
         )
@@ -79,7 +78,7 @@ class Worker:
         metrics.serve(*self.metrics_address, self.queues)
         self.unplaced = list(self.template.mappings)
         self.unscheduled = list(enumerate(self.template.schedules))
-        warn_of_eviction()
+        warn_of_eviction(self.carrier.redis_url)
         self._look_after()
         polled = ", ".join(thread.name for thread in self.threads) or "nothing yet: all is polled"
         log.info("worker %d polls %s", self.index, polled)
@@ -113,7 +112,7 @@ class Worker:
         function = self.template.functions[mapping.function]
         dead_letter_url = f"{QUEUE_URL}{queue.dead_letter}" if queue.dead_letter else None
         hidden_s = hidden_for_s(queue, mapping, function)
-        source = connect(
+        source = self.carrier.connect(
             f"{QUEUE_URL}{queue.name}",
             visibility_timeout_s=hidden_s,
             max_receive_count=queue.max_receive_count or 0,  # without a dead-letter queue no limit
@@ -121,7 +120,8 @@ class Worker:
             retention_s=queue.retention_s,
             fill_s=FILL_S,
         )
-        self.queues.append((source, connect(dead_letter_url) if dead_letter_url else None))
+        dead_letters = self.carrier.connect(dead_letter_url) if dead_letter_url else None
+        self.queues.append((source, dead_letters))
         poller = Poller(
             source,
             self._host(function),
@@ -130,6 +130,7 @@ class Worker:
             stop=self.stop,
             courtesy=self.courtesy,
             reserve=self._reserve_of(function),
+            region=self.carrier.region,
         )
         self._run(poller, queue.name)
 
@@ -215,10 +216,10 @@ def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -
     return queue.visibility_timeout_s
 
 
-def warn_of_eviction() -> None:
+def warn_of_eviction(redis_url: str) -> None:
     """Say so if Redis may throw messages away when it is full."""
     try:
-        policy = redis_scripts.client(settings.redis_url).info("memory")["maxmemory_policy"]
+        policy = redis_scripts.client(redis_url).info("memory")["maxmemory_policy"]
     except redis.RedisError as error:
         log.warning("Redis does not tell its maxmemory-policy yet: %s", error)
         return

@@ -14,9 +14,9 @@ import redis
 
 from analytics.tallies import DAY_MS, HOUR_MS, Span
 from analytics.upkeep import Mark
-from backend import redis_scripts
 from backend.errors import Unavailable
 from backend.telemetry import logger
+from redis_sqs import redis_scripts
 
 COMPLETE = "analytics:{users}:complete"  # braces: a cluster keeps both together
 RESUME = "analytics:{users}:resume"  # a mark

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from api.schema import State
 from backend import queues, store
-from backend.errors import QueueUnavailable
+from backend.queues import QueueUnavailable
 from backend.settings import settings
 
 KEPT_S = 1.0  # probes come from several sides; a second-old answer is as good for them

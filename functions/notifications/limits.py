@@ -11,9 +11,9 @@ from pathlib import Path
 
 import redis
 
-from backend.redis_scripts import Script, ScriptServer
 from backend.telemetry import logger
 from notifications.schema import Notification
+from redis_sqs.redis_scripts import Script, ScriptServer
 
 LIMITS = Script(Path(__file__).with_name("limits.lua"))
 HOUR_US = 3_600_000_000

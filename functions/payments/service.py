@@ -15,10 +15,9 @@ from backend.errors import (
     InvalidRequest,
     KeyReused,
     NotFound,
-    QueueFull,
-    QueueUnavailable,
 )
 from backend.pages import page_of
+from backend.queues import QueueFull, QueueUnavailable
 from backend.telemetry import logger
 from payments import life_cycle
 from payments.currencies import CURRENCIES
@@ -265,7 +264,7 @@ def _try_to_send(payment: Payment, queues: Queues) -> None:
     except QueueFull:
         raise
     except QueueUnavailable as error:
-        logger.warning("left to the relay", extra={"payment_id": payment.id, "why": error.detail})
+        logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
 
 
 def _postpone(found: Mapping[str, Payment], payments: Payments, now_ms: int) -> set[str]:

@@ -2,15 +2,21 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from local.commands.running import running
 from local.daemon import arguments
 from local.machine.plan import BadInput
-from local.machine.queue_depths import reach_queues
+from local.machine.queue_carrier import carrier_of
 from local.sqs.move_tasks import RATE_MAX_PER_S, origins_of
 from local.template import Template
+from redis_sqs import QueueUnavailable
+from redis_sqs.carrier import Carrier
+
+if TYPE_CHECKING:
+    from redis_sqs.moves import Moves
 
 EXIT_INCOMPLETE = 1
 ROW = "{:<28}{:<28}{:<11}{:>8}{:>9}{:>11}  {}"
@@ -40,27 +46,25 @@ def run(options: argparse.Namespace) -> int:
     last, template = running(options.state)
     if last.variables.get("QUEUE_BACKEND", "redis") != "redis":
         raise BadInput("these queues are SQS's; use `aws sqs start-message-move-task`")
-    reach_queues(last.variables)
-    from backend.errors import Unavailable  # noqa: PLC0415
-
+    carrier = carrier_of(last.variables)
     origins = origins_of(template)
     try:
         if options.list:
-            return _list(origins)
+            return _list(carrier, origins)
         if options.queue not in origins:
             there_are = f"there are: {', '.join(sorted(origins)) or 'none'}"
             raise BadInput(
                 f"name a dead-letter queue that a queue of the template has; {there_are}"
             )
         if options.cancel:
-            return _cancel(options.queue)
-        return _move(options, origins[options.queue], template)
-    except Unavailable as error:
+            return _cancel(carrier, options.queue)
+        return _move(options, carrier.moves(options.queue, origins[options.queue]), template)
+    except QueueUnavailable as error:
         raise BadInput(str(error)) from error
 
 
-def _move(options: argparse.Namespace, origins: Sequence[str], template: Template) -> int:
-    from backend.queues.moves import COMPLETED, Moves, TaskRunning  # noqa: PLC0415
+def _move(options: argparse.Namespace, moves: "Moves", template: Template) -> int:
+    from redis_sqs.moves import COMPLETED, TaskRunning  # noqa: PLC0415  # half a start-up
 
     names = {queue.name for queue in template.queues.values()}
     if options.to is not None and options.to not in names - {options.queue}:
@@ -68,9 +72,7 @@ def _move(options: argparse.Namespace, origins: Sequence[str], template: Templat
     if (options.to or options.queue).endswith(".fifo") != options.queue.endswith(".fifo"):
         raise BadInput("messages of a FIFO queue move to a FIFO queue, and no others do")
     try:
-        task = Moves(options.queue, origins).run(
-            rate_per_s=options.rate, destination=options.to or ""
-        )
+        task = moves.run(rate_per_s=options.rate, destination=options.to or "")
     except TaskRunning as error:
         raise BadInput(f"{error}; `--list` shows it and `--cancel` stops it") from error
     sys.stdout.write(f"{task.status.lower()}: {task.moved} messages moved\n")
@@ -79,21 +81,17 @@ def _move(options: argparse.Namespace, origins: Sequence[str], template: Templat
     return 0 if task.status == COMPLETED else EXIT_INCOMPLETE
 
 
-def _cancel(queue: str) -> int:
-    from backend.queues.moves import Moves  # noqa: PLC0415
-
-    if not Moves(queue, []).cancel():
+def _cancel(carrier: Carrier, queue: str) -> int:
+    if not carrier.moves(queue, []).cancel():
         raise BadInput(f"no task runs on {queue}")
     sys.stdout.write("canceled\n")
     return 0
 
 
-def _list(origins: Mapping[str, Sequence[str]]) -> int:
-    from backend.queues.moves import Moves  # noqa: PLC0415
-
+def _list(carrier: Carrier, origins: Iterable[str]) -> int:
     lines = [HEAD]
     for queue in origins:
-        if task := Moves(queue, []).last():
+        if task := carrier.moves(queue, []).last():
             started = datetime.fromtimestamp(task.started_ms / 1000, UTC).strftime("%F %T")
             to = task.destination or "where it came from"
             counts = (task.rate_per_s, task.moved, task.to_move)

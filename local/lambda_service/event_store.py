@@ -6,14 +6,15 @@ Every call blocks; `background` makes them in threads.
 import json
 import logging
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from local import BACKEND_LAYER
 from local.template.intrinsics import QUEUE_URL
+from redis_sqs import QueueUnavailable, Typed
+from redis_sqs.carrier import Carrier
+from redis_sqs.redis_queue import RedisQueue
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +54,16 @@ class Taken:
 class Store:
     """The queue of events, and the queues of the template that are told of them."""
 
-    def __init__(self) -> None:
-        # Not everybody who runs a gateway has the functions' shared package on the path.
-        if str(BACKEND_LAYER) not in sys.path:
-            sys.path.insert(0, str(BACKEND_LAYER))
-        from backend import errors, queues  # noqa: PLC0415
-        from backend.queues.redis_queue import RedisQueue  # noqa: PLC0415
-
-        self._connect = queues.connect
-        self._typed = queues.Typed
-        self._unavailable = errors.Unavailable
-        self._queue = RedisQueue(QUEUE, visibility_timeout_s=VISIBILITY_S, max_receive_count=0)
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self._queue = RedisQueue(
+            QUEUE,
+            visibility_timeout_s=VISIBILITY_S,
+            max_receive_count=0,
+            depth_max=carrier.depth_max,
+            disorder=carrier.disorder,
+            redis_url=carrier.redis_url,
+        )
 
     def put(self, stored: Stored, delay_s: int = 0) -> None:
         """Keep an event until `delay_s` from now. Raises ValueError where it is too large."""
@@ -105,17 +105,17 @@ class Store:
     def tell(self, queue: str, body: str, attributes: dict[str, str | int]) -> None:
         """Send a message to a queue of the template; an int is an attribute of type Number."""
         typed = {
-            name: self._typed("Number", str(value)) if isinstance(value, int) else _legal(value)
+            name: Typed("Number", str(value)) if isinstance(value, int) else _legal(value)
             for name, value in attributes.items()
         }
         with self._answering():
-            self._connect(f"{QUEUE_URL}{queue}").send(_legal(body), attributes=typed)
+            self._carrier.connect(f"{QUEUE_URL}{queue}").send(_legal(body), attributes=typed)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except self._unavailable as error:
+        except QueueUnavailable as error:
             raise Unavailable(str(error)) from error
 
 

@@ -1,13 +1,12 @@
 """How full the queues of a template are, read where they are carried."""
 
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from local import BACKEND_LAYER
+from local.machine.queue_carrier import carrier_of
 from local.template import Template
 from local.template.intrinsics import QUEUE_URL
+from redis_sqs import QueueUnavailable
 
 
 class QueuesUnreadable(Exception):
@@ -30,27 +29,17 @@ class QueueDepth:
         return self.visible + self.delayed + self.in_flight
 
 
-def reach_queues(variables: Mapping[str, str]) -> None:
-    """Have `backend` find the running system's stores; it reads settings when it is imported."""
-    os.environ.update(variables)
-    if str(BACKEND_LAYER) not in sys.path:
-        sys.path.insert(0, str(BACKEND_LAYER))
-
-
 def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]:
     """Count every queue of `template`; `variables` are the running system's store addresses.
 
     Raises QueuesUnreadable. Blocks for as long as the carrier takes, at most a second a queue.
     """
-    reach_queues(variables)
-    from backend import queues  # noqa: PLC0415
-    from backend.errors import Unavailable  # noqa: PLC0415
-
+    carrier = carrier_of(variables)
     found = []
     for queue in template.queues.values():
         try:
-            depth = queues.connect(f"{QUEUE_URL}{queue.name}").depth()
-        except Unavailable as error:
+            depth = carrier.connect(f"{QUEUE_URL}{queue.name}").depth()
+        except QueueUnavailable as error:
             raise QueuesUnreadable(f"the queue {queue.name} cannot be read: {error}") from error
         found.append(
             QueueDepth(

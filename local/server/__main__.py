@@ -1,8 +1,9 @@
-"""`python -m local.gateway`: the command line of the gateway's process."""
+"""`python -m local.server`: the command line of the gateway's process."""
 
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from local.gateway.variables import UnknownVariable
 from local.http.server import DEADLINES, Deadlines
 from local.lambda_service.asynchronous import RETRY_LONGEST_S, RETRY_S
 from local.lambda_service.dispatch import CONCURRENCY_DEFAULT
+from local.machine.queue_carrier import CarrierError, carrier_of
 from local.runtime.frames import AddressError
 from local.server.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
 from local.template import TemplateError
@@ -32,6 +34,8 @@ def main() -> int:
     options = _options()
     state: Path = options.state
     runtime = options.runtime or f"unix:{(state / 'run' / 'gateway.sock').resolve()}"
+    # Nobody knows whose Redis the default address is.
+    has_carrier = bool({"REDIS_URL", "REDIS_URL_FILE"} & os.environ.keys())
     try:
         template = chosen(options)
         gateway = Gateway(
@@ -53,10 +57,11 @@ def main() -> int:
                 idle_s=options.idle_deadline_ms / 1000,
                 write_s=options.write_deadline_ms / 1000,
             ),
+            carrier=carrier_of(os.environ) if has_carrier else None,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(gateway.run())
-    except (TemplateError, UnknownVariable, PortTaken, AddressError) as error:
+    except (TemplateError, UnknownVariable, PortTaken, AddressError, CarrierError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - one sentence for whoever started this
         return EXIT_USAGE
     return 0

@@ -5,7 +5,6 @@ import contextlib
 import errno
 import gc
 import logging
-import os
 import resource
 import signal
 import time
@@ -32,6 +31,7 @@ from local.runtime.frames import parse_address
 from local.server.aws import AwsApis
 from local.sqs.api import SqsApi
 from local.template import Template, TemplateError
+from redis_sqs.carrier import Carrier
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Addresses:
 class Gateway:
     """The servers of the process and what they share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the options of the command line
         self,
         template: Template,
         state: Path,
@@ -79,6 +79,7 @@ class Gateway:
         concurrency: int,
         retry_s: int,
         deadlines: Deadlines,
+        carrier: Carrier | None,
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -103,13 +104,11 @@ class Gateway:
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
         self._hosts = Hosts(template, state, addresses.runtime)
-        # Whose Redis the default address is nobody knows.
-        has_store = bool({"REDIS_URL", "REDIS_URL_FILE"} & os.environ.keys())
         self._background = (
-            Background(self._pools, self._hosts, Store(), retry_s) if has_store else None
+            Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
         )
         invoke_api = InvokeApi(self._pools, self._hosts, self._background)
-        self._sqs = SqsApi(template) if has_store and template.queues else None
+        self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
         self._servers = (
             Server(self._api, connections_max=_connections_max(), deadlines=deadlines),
             Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),

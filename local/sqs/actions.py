@@ -1,6 +1,5 @@
 """What each action of SQS does: its JSON in, its JSON out, or Refused as SQS words it."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from local import BACKEND_LAYER
 from local.sqs.checks import BATCH_MAX, check_number, check_sent, entries_of, handle_of, trace_of
 from local.sqs.connections import Connections
 from local.sqs.digest import md5, md5_of_attributes
@@ -17,6 +15,8 @@ from local.sqs.move_tasks import MoveTasks, arn_of
 from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, worded
 from local.template import Queue, Template
 from local.template.intrinsics import QUEUE_URL
+from redis_sqs import Typed, name_of
+from redis_sqs.carrier import Carrier
 
 BATCH_BYTES_MAX = 1_048_576  # as much as one message
 WAIT_MAX_S = 20
@@ -27,16 +27,10 @@ VISIBILITY_MAX_S = 43_200
 class Actions:
     """The actions on one template's queues; may be called by many threads."""
 
-    def __init__(self, template: Template) -> None:
-        # Not everybody who runs a gateway has the functions' shared package on the path.
-        if str(BACKEND_LAYER) not in sys.path:
-            sys.path.insert(0, str(BACKEND_LAYER))
-        from backend import errors, queues  # noqa: PLC0415
-
-        self._backend, self._errors = queues, errors
-        self._connections = Connections()
+    def __init__(self, template: Template, carrier: Carrier) -> None:
+        self._connections = Connections(carrier)
         self._queues = {queue.name: queue for queue in template.queues.values()}
-        self._move_tasks = MoveTasks(template)
+        self._move_tasks = MoveTasks(template, carrier)
         self._mine = threading.local()
         self._stopping = threading.Event()
         self._actions: dict[str, Callable[[Json], Json]] = {
@@ -63,7 +57,7 @@ class Actions:
             known = ", ".join(self._actions)
             raise Refused("InvalidAction", f"{action} is not emulated; there are {known}")
         self._mine.gone = gone
-        with worded(self._errors):
+        with worded():
             return {} if gone.is_set() else self._actions[action](orjson.loads(body or b"{}"))
 
     def stop(self) -> None:
@@ -72,7 +66,7 @@ class Actions:
         self._move_tasks.stop()
 
     def _queue(self, asked: Json) -> Queue:
-        name = self._backend.name_of(asked["QueueUrl"])
+        name = name_of(asked["QueueUrl"])
         if name not in self._queues:
             raise no_such_queue()
         return self._queues[name]
@@ -87,7 +81,7 @@ class Actions:
         sent = send(
             asked["MessageBody"],
             delay_s=asked.get("DelaySeconds"),
-            attributes={name: self._backend.Typed(*typed) for name, typed in attributes.items()},
+            attributes={name: Typed(*typed) for name, typed in attributes.items()},
             group=asked.get("MessageGroupId", ""),
             deduplication_id=asked.get("MessageDeduplicationId", ""),
             trace=trace_of(system),
@@ -158,7 +152,7 @@ class Actions:
             failed: list[Json] = []
             for entry in entries_of(asked):
                 try:
-                    with worded(self._errors):
+                    with worded():
                         done = action({**entry, "QueueUrl": asked["QueueUrl"]})
                     successful.append({"Id": entry["Id"], **done})
                 except Refused as refused:

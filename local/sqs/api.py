@@ -18,6 +18,7 @@ from local.http.request import Request
 from local.sqs.actions import Actions
 from local.sqs.refusals import Refused
 from local.template import Template
+from redis_sqs.carrier import Carrier
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ class _Lane:
 class SqsApi:
     """Answers the actions of SQS on a template's queues."""
 
-    def __init__(self, template: Template) -> None:
-        self._actions = Actions(template)
+    def __init__(self, template: Template, carrier: Carrier) -> None:
+        self._actions = Actions(template, carrier)
         self._receives = _Lane(ThreadPoolExecutor(RECEIVES_MAX, thread_name_prefix="sqs-receive"))
         self._others = _Lane(ThreadPoolExecutor(OTHERS_MAX, thread_name_prefix="sqs"))
 

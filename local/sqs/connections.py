@@ -4,6 +4,8 @@ import threading
 from typing import Any
 
 from local.template import Queue
+from redis_sqs.carrier import Carrier
+from redis_sqs.redis_queue import RedisQueue, Traits
 
 INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that receivers ask for
 
@@ -11,10 +13,8 @@ INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that re
 class Connections:
     """To Redis whatever QUEUE_BACKEND says: with sqs that could be this API itself."""
 
-    def __init__(self) -> None:
-        from backend.queues import redis_queue  # noqa: PLC0415
-
-        self._redis = redis_queue
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
         self._mine = threading.local()
 
     def to(self, queue: Queue, visibility_timeout_s: int | None = None) -> Any:
@@ -30,16 +30,20 @@ class Connections:
         return known[key]
 
     def _connect(self, queue: Queue, visibility_timeout_s: int) -> Any:
-        connected = self._redis.RedisQueue(
+        connected = RedisQueue(
             queue.name,
             visibility_timeout_s=visibility_timeout_s,
             max_receive_count=queue.max_receive_count or 0,  # without a dead-letter queue no limit
             dead_letter=queue.dead_letter,
             retention_s=queue.retention_s,
+            depth_max=self._carrier.depth_max,
+            disorder=self._carrier.disorder,
+            redis_url=self._carrier.redis_url,
+            region=self._carrier.region,
         )
         # A queue without a mapping has no worker that declares it.
         connected.declare(
-            self._redis.Traits(
+            Traits(
                 delay_s=queue.delay_s,
                 message_bytes_max=queue.message_bytes_max,
                 deduplicates_content=queue.deduplicates_content,

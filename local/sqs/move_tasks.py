@@ -13,6 +13,9 @@ from local.sqs.messages import Json
 from local.sqs.refusals import Refused
 from local.template import Template
 from local.template.intrinsics import ACCOUNT_ID, REGION
+from redis_sqs import QueueUnavailable
+from redis_sqs.carrier import Carrier
+from redis_sqs.moves import TaskRunning
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +35,8 @@ def origins_of(template: Template) -> dict[str, list[str]]:
 class MoveTasks:
     """The actions on the move tasks of a template's dead-letter queues; for many threads."""
 
-    def __init__(self, template: Template) -> None:
-        from backend import errors  # noqa: PLC0415
-        from backend.queues import moves  # noqa: PLC0415
-
-        self._moves, self._unavailable = moves, errors.Unavailable
+    def __init__(self, template: Template, carrier: Carrier) -> None:
+        self._carrier = carrier
         self._names = {arn_of(queue.name): queue.name for queue in template.queues.values()}
         self._origins = origins_of(template)
         self._started: dict[str, str] = {}  # handle of the last task, by dead-letter queue
@@ -52,10 +52,10 @@ class MoveTasks:
             raise ValueError("The source queue and destination queue must be of the same type.")
         rate = asked.get("MaxNumberOfMessagesPerSecond", RATE_MAX_PER_S)
         rate_per_s = check_number("MaxNumberOfMessagesPerSecond", rate, 1, RATE_MAX_PER_S)
-        moves = self._moves.Moves(source, self._origins[source])
+        moves = self._carrier.moves(source, self._origins[source])
         try:
             handle = moves.start(rate_per_s=rate_per_s, destination=destination)
-        except self._moves.TaskRunning as error:
+        except TaskRunning as error:
             raise ValueError(
                 "There is already a task running. Only one active task is allowed for a source"
                 " queue arn at a given time."
@@ -70,27 +70,27 @@ class MoveTasks:
             task, source = str(told["taskId"]), self._names.get(told["sourceArn"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError("Value for parameter TaskHandle is invalid.") from error
-        if source is None or not self._moves.Moves(source, []).cancel(task):
+        if source is None or not self._carrier.moves(source, []).cancel(task):
             raise _missing("Task does not exist or has ended; only a running one is cancelled.")
-        last = self._moves.Moves(source, []).last()
+        last = self._carrier.moves(source, []).last()
         return {"ApproximateNumberOfMessagesMoved": last.moved if last else 0}
 
     def list(self, asked: Json) -> Json:
         source = self._queue(asked, "SourceArn")
         check_number("MaxResults", asked.get("MaxResults", 1), 1, LISTED_MAX)
-        last = self._moves.Moves(source, []).last()
+        last = self._carrier.moves(source, []).last()
         return {"Results": [_told(last)] if last else []}
 
     def stop(self) -> None:
         """End the tasks that run here; what they moved is moved."""
         for source, handle in tuple(self._started.items()):
-            with contextlib.suppress(self._unavailable):
-                self._moves.Moves(source, []).cancel(handle)
+            with contextlib.suppress(QueueUnavailable):
+                self._carrier.moves(source, []).cancel(handle)
 
     def _do(self, moves: Any) -> None:
         try:
             moves.do()
-        except self._unavailable as error:
+        except QueueUnavailable as error:
             log.warning("a move task has failed: %s", error)
 
     def _queue(self, asked: Json, parameter: str) -> str:

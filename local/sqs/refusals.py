@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from redis_sqs import QueueFull, QueueUnavailable
+
 PREFIX = "AWS.SimpleQueueService."
 
 
@@ -34,13 +36,13 @@ class Refused(Exception):
 
 
 @contextmanager
-def worded(backend_errors: Any) -> Iterator[None]:
+def worded() -> Iterator[None]:
     """Raise what goes wrong with a queue or with what was asked as Refused."""
     try:
         yield
-    except backend_errors.QueueFull as error:
+    except QueueFull as error:
         raise Refused("OverLimit", str(error), status=403) from error
-    except backend_errors.Unavailable as error:
+    except QueueUnavailable as error:
         raise Refused("ServiceUnavailable", str(error), status=503) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise Refused("MissingParameter", f"a parameter is missing or odd: {error}") from error

@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
 from tests.e2e.conftest import Answer, Client, System, log_in, own_system
 

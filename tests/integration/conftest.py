@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pymongo.database import Database
 
-from backend.queues import Message
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs import Message
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import free_port, wait_until
 from tests.integration.function_process import FunctionProcess, ProcessDied
 from tests.integration.relay import KillAt

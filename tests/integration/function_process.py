@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from backend.queues import Message, Queue
+from redis_sqs import Message, Queue
 
 ROOT = Path(__file__).parents[2]
 REMAINING_MS = 5_000

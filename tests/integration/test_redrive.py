@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import free_port
 from tests.integration.test_supervisor import PROJECT, System
 

@@ -8,10 +8,10 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from backend.errors import CircuitOpen, QueueUnavailable, StoreUnavailable
-from backend.queues import Depth
+from backend.errors import CircuitOpen, StoreUnavailable
 from payments.provider import Answer, Ask, ChargeOrder, Effect, MoneyOrder, Outcome, Path
 from payments.schema import Payment
+from redis_sqs import Depth, QueueUnavailable
 from tests.simulation.world import World
 
 VISIBILITY_MS = 30_000

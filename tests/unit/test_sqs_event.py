@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from backend.queues import Message
 from queue_workers.event import sqs_event
+from redis_sqs import Message
 
 
 def message(**changed: object) -> Message:

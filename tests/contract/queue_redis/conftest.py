@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs.redis_queue import RedisQueue
 from tests.contract.queue_redis.orders import Server, orders
 
 

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from backend.queues.kinds import keys as names
-from backend.queues.kinds import kind_of
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs.kinds import keys as names
+from redis_sqs.kinds import kind_of
+from redis_sqs.redis_queue import RedisQueue
 
 Server = Any  # redis-py types its answers as bytes or text, whatever decode_responses says
 

@@ -5,20 +5,18 @@ import threading
 
 import pytest
 
-from backend.errors import QueueUnavailable
-from backend.queues import connect
-from backend.queues.redis_queue import RedisQueue
-from backend.settings import settings
+from redis_sqs import QueueUnavailable
+from redis_sqs.carrier import Carrier
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
 from tests.contract.queue_redis.orders import Server, orders
 
 
 def test_the_url_names_the_queue_whatever_stands_before_it():
-    queue = connect("http://sqs.local/000000000000/payments/")
+    queue = Carrier().connect("http://sqs.local/000000000000/payments/")
 
     assert isinstance(queue, RedisQueue)
     assert queue.name == "payments"
-    assert settings.queue_backend == "redis"
 
 
 def test_a_queue_is_made_without_a_server_and_says_so_when_used():

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from backend.queues import Message
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs import Message
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
 
 

@@ -10,9 +10,9 @@ from itertools import count
 import pytest
 import redis
 
-from backend.queues import Message
-from backend.queues.moves import Moves
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs import Message
+from redis_sqs.moves import Moves
+from redis_sqs.redis_queue import RedisQueue
 from tests.contract.queue_redis.orders import pass_time
 
 NAME, DEAD = "orders.fifo", "orders-dlq.fifo"

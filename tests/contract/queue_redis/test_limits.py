@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from backend.errors import QueueFull
-from backend.queues.redis_queue import RedisQueue, Traits
+from redis_sqs import QueueFull
+from redis_sqs.redis_queue import RedisQueue, Traits
 from tests.conftest import wait_until
 from tests.contract.queue_redis.orders import Server, calls
 

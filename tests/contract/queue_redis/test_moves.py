@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.queues import Typed
-from backend.queues.moves import Moves, Task, TaskRunning
-from backend.queues.redis_queue import RedisQueue, Traits
+from redis_sqs import Typed
+from redis_sqs.moves import Moves, Task, TaskRunning
+from redis_sqs.redis_queue import RedisQueue, Traits
 from tests.conftest import wait_until
 from tests.contract.queue_redis.orders import (
     DEAD,
@@ -142,7 +142,7 @@ def is_running(task: Task | None) -> bool:
 def test_a_task_whose_process_is_killed_loses_and_doubles_nothing(server: Server, valkey: str):
     dead_letters(server, valkey, 200)
     program = (
-        "from backend.queues.moves import Moves\n"
+        "from redis_sqs.moves import Moves\n"
         f"Moves('orders-dlq', ['orders'], redis_url={valkey!r}).run(rate_per_s=100)"
     )
     mover = subprocess.Popen([sys.executable, "-c", program], env={"PYTHONPATH": str(LAYER)})

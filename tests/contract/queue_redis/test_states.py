@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from backend.errors import QueueFull
-from backend.queues import Queue
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs import Queue, QueueFull
+from redis_sqs.redis_queue import RedisQueue
 from tests.contract.queue_redis.orders import DEAD, KEYS, Server, State, orders, put, state_of
 
 

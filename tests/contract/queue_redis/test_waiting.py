@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
 from tests.contract.queue_redis.orders import Server, calls, orders
 

@@ -11,10 +11,10 @@ import redis
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
-from backend.queues import Message, Queue
-from backend.queues.redis_queue import RedisQueue, Traits
-from backend.queues.sqs_queue import SqsQueue
 from backend.settings import settings
+from redis_sqs import Message, Queue
+from redis_sqs.redis_queue import RedisQueue, Traits
+from redis_sqs.sqs_queue import SqsQueue
 from tests.contract.queue_redis.orders import pass_time
 
 VISIBILITY_TIMEOUT_S = 30
@@ -91,8 +91,8 @@ class OnLocalSqs(OnValkey):
             aws_secret_access_key="any",
         )
         base_url = "http://sqs.local/000000000000/"
-        self.queue = SqsQueue(base_url + self.queue.name, sqs)
-        self.dead_letters = SqsQueue(base_url + self.dead_letters.name, sqs)
+        self.queue = SqsQueue(base_url + self.queue.name, client=sqs)
+        self.dead_letters = SqsQueue(base_url + self.dead_letters.name, client=sqs)
 
 
 class OnMoto:

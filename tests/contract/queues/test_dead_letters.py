@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.queues import Typed
+from redis_sqs import Typed
 from tests.contract.queues.places import RECEIVES_MAX, Place, bodies, only, total
 
 

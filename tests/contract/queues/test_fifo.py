@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.queues import Message, Queue
+from redis_sqs import Message, Queue
 from tests.contract.queues.places import (
     RECEIVES_MAX,
     RETENTION_S,

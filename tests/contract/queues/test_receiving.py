@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from backend.queues import Message
+from redis_sqs import Message
 from tests.contract.queues.places import (
     RETENTION_S,
     VISIBILITY_TIMEOUT_S,

@@ -3,11 +3,10 @@
 import pytest
 from moto import mock_aws
 
-from backend.errors import QueueUnavailable
-from backend.queues import Typed
-from backend.queues.limits import MESSAGE_BYTES_MAX
-from backend.queues.sqs_queue import SqsQueue
 from backend.settings import settings
+from redis_sqs import QueueUnavailable, Typed
+from redis_sqs.limits import MESSAGE_BYTES_MAX
+from redis_sqs.sqs_queue import SqsQueue
 from tests.contract.queues.places import Place, only, total
 
 

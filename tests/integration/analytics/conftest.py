@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.queues import Message
+from redis_sqs import Message
 from tests.integration.analytics.events import NOW, SCOPES, around
 from tests.integration.function_process import FunctionProcess, HttpAnswer, receive_all
 

@@ -11,9 +11,9 @@ import pytest
 import redis
 from botocore.exceptions import ClientError
 
-from backend.queues import Message, Typed
-from backend.queues.redis_queue import RedisQueue
 from local.lambda_service.event_store import QUEUE
+from redis_sqs import Message, Typed
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
 from tests.integration.gateway_process import GatewayProcess
 from tests.integration.invoke.conftest import client_of, gateway_before

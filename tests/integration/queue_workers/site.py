@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import free_port
 
 PROJECT = Path(__file__).parents[3]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from backend.queues import Typed
-from backend.queues.redis_queue import RedisQueue, Traits
 from local.template import Queue
 from queue_workers import places
 from queue_workers.reserve import Reserve, Throttled
 from queue_workers.worker import WINDOW_MARGIN_S, hidden_for_s
+from redis_sqs import Typed
+from redis_sqs.redis_queue import RedisQueue, Traits
 from tests.conftest import wait_until
 from tests.integration.queue_workers.poller.site import FUNCTION, MAPPING
 from tests.integration.queue_workers.site import FIFO_TEMPLATE, TEMPLATE, Site, count_of

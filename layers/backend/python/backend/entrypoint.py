@@ -24,9 +24,11 @@ from backend.errors import (
     InvalidRequest,
     NotFound,
     Unauthorized,
+    of_queue,
     problem,
 )
 from backend.telemetry import logger, metrics_of
+from redis_sqs import QueueUnavailable
 
 T = TypeVar("T")
 View = Callable[..., Response]
@@ -128,6 +130,8 @@ def endpoint(
                 return view(Call(caller=caller, request=request), **path)
             except BackendError as error:
                 return _problem_response(error, request)
+            except QueueUnavailable as error:
+                return _problem_response(of_queue(error), request)
 
         guarded.scope = scope  # type: ignore[attr-defined]  # a test walks the routes by it
         return guarded

@@ -10,17 +10,19 @@ BackendError
 │   ├── Conflict            409 the same request may succeed later
 │   └── InvalidState        409 it cannot
 └── Unavailable             503, the same request may succeed later
-    ├── QueueUnavailable
-    │   └── QueueFull
     ├── StoreUnavailable
     ├── ProviderUnavailable
     └── CircuitOpen
 
-Drivers' exceptions are turned into these where the driver is called and nowhere else. In a worker
-an error means "deliver again"; a permanent refusal is a stored outcome, not an exception.
+A queue's own errors, `redis_sqs.QueueUnavailable` and `QueueFull`, are 503 too; `of_queue` makes
+them one of these. Drivers' exceptions are turned into these where the driver is called and nowhere
+else. In a worker an error means "deliver again"; a permanent refusal is a stored outcome, not an
+exception.
 """
 
 from typing import ClassVar
+
+from redis_sqs import QueueFull, QueueUnavailable
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1  # long enough for a process to start again, short enough to be obeyed
@@ -118,18 +120,6 @@ class Unavailable(BackendError):
     retryable = True
 
 
-class QueueUnavailable(Unavailable):
-    """The queue's server does not answer or refuses; the call may be repeated."""
-
-    code = "queue_unavailable"
-
-
-class QueueFull(QueueUnavailable):
-    """The queue holds as many messages as it may; nothing was sent."""
-
-    code = "queue_full"
-
-
 class StoreUnavailable(Unavailable):
     """The document store does not answer; a write may have happened and is safe to repeat."""
 
@@ -146,6 +136,12 @@ class CircuitOpen(Unavailable):
     """The dependency failed too often just now; it was not called."""
 
     code = "circuit_open"
+
+
+def of_queue(error: QueueUnavailable) -> Unavailable:
+    """Return a queue's own error as clients see it."""
+    code = "queue_full" if isinstance(error, QueueFull) else "queue_unavailable"
+    return Unavailable(str(error), code=code)
 
 
 def problem(error: BackendError, *, request_id: str) -> dict[str, object]:

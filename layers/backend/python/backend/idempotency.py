@@ -27,9 +27,9 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import D
 from msgspec import Struct
 
 from backend.errors import Conflict, KeyReused, Unavailable
-from backend.redis_scripts import Script, ScriptServer
 from backend.settings import settings
 from backend.telemetry import logger
+from redis_sqs.redis_scripts import Script, ScriptServer
 
 Json = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Json])

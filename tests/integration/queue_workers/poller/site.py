@@ -10,7 +10,6 @@ from typing import Any
 import redis
 from prometheus_client import CollectorRegistry
 
-from backend.queues.redis_queue import RedisQueue
 from local.lambda_service.emf import EmbeddedMetrics
 from local.lambda_service.output import FunctionOutput
 from local.runtime import frames
@@ -18,6 +17,7 @@ from local.template import Function, Mapping
 from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import Poller
+from redis_sqs.redis_queue import RedisQueue
 
 FUNCTION = Function(
     logical_id="OrdersWorker",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from backend.queues.redis_queue import RedisQueue, Traits
+from redis_sqs.redis_queue import RedisQueue, Traits
 from tests.contract.queue_redis.orders import pass_time
 from tests.integration.queue_workers.poller.site import MAPPING, PollerSite, counts
 

@@ -1,6 +1,7 @@
 """A Redis client whose waits are bounded, and Lua scripts that cost one round trip or none."""
 
 import hashlib
+import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
-from backend.telemetry import logger
+logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 0.5  # one loopback or one zone away; later is a failure, not a delay
 ANSWER_TIMEOUT_S = 1.0  # the slowest script takes milliseconds, a slow fsync holds it up longer

@@ -16,14 +16,13 @@ from typing import Any
 import redis
 from redis.exceptions import OutOfMemoryError
 
-from backend.errors import QueueFull, QueueUnavailable
-from backend.queues import NO_ATTRIBUTES, Attributes, Depth, Message, entries, limits
-from backend.queues.disorder import COPY, scattered
-from backend.queues.kinds import DEPTH, DEPTH_KEYS, FIFO, keys, kind_of
-from backend.redis_scripts import Script, ScriptServer, client
-from backend.settings import settings
+from redis_sqs import NO_ATTRIBUTES, REGION, Attributes, Depth, Message, entries, limits
+from redis_sqs.carrier import DEPTH_MAX
+from redis_sqs.disorder import COPY, scattered
+from redis_sqs.errors import QueueFull, QueueUnavailable
+from redis_sqs.kinds import DEPTH, DEPTH_KEYS, FIFO, keys, kind_of
+from redis_sqs.redis_scripts import Script, ScriptServer, client
 
-ARN = f"arn:aws:sqs:{settings.aws_region}:000000000000:"
 SENT_AT_ONCE_MAX = (
     500  # messages in one script: about a millisecond in which the server serves nobody
 )
@@ -49,8 +48,13 @@ class Traits:
     deduplicates_by_group: bool = False
 
 
+def arn_of(name: str, region: str) -> str:
+    """Return the ARN of a queue, as a dead letter names where it came from."""
+    return f"arn:aws:sqs:{region}:000000000000:{name}"
+
+
 class RedisQueue:
-    """Implements backend.queues.Queue. Threads may share an instance, CONNECTIONS_MAX at once."""
+    """Implements redis_sqs.Queue. Threads may share an instance, CONNECTIONS_MAX at once."""
 
     def __init__(  # noqa: PLR0913  # SQS's own attributes of a queue, each with its default
         self,
@@ -61,10 +65,11 @@ class RedisQueue:
         dead_letter: str | None = None,
         retention_s: int = 345_600,
         fill_s: float = 0,
-        depth_max: int = settings.queue_depth_max,
+        depth_max: int = DEPTH_MAX,
         in_flight_max: int = limits.IN_FLIGHT_MAX,
-        disorder: float = settings.queue_disorder,
-        redis_url: str = settings.redis_url,
+        disorder: float = 0,
+        redis_url: str,
+        region: str = REGION,
     ) -> None:
         self.name = name
         self._kind = kind_of(name)
@@ -77,7 +82,7 @@ class RedisQueue:
             round(visibility_timeout_s * 1000),
             max_receive_count,
             retention_s * 1000,
-            ARN + name,
+            arn_of(name, region),
             round(fill_s * 1000),
             in_flight_max,
         )

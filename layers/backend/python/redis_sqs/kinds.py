@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.redis_scripts import Script
+from redis_sqs.redis_scripts import Script
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _FIFO = (_SCRIPTS / "fifo.lua").read_text(encoding="utf-8")

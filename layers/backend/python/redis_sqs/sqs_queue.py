@@ -11,9 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from backend.errors import QueueFull, QueueUnavailable
-from backend.queues import NO_ATTRIBUTES, Attributes, Depth, Message, Typed, limits
-from backend.settings import settings
+from redis_sqs import NO_ATTRIBUTES, REGION, Attributes, Depth, Message, Typed, limits
+from redis_sqs.errors import QueueFull, QueueUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -45,12 +44,14 @@ _IN_FIELDS = {
 
 
 class SqsQueue:
-    """Implements backend.queues.Queue. It connects at the first call, after any fork."""
+    """Implements redis_sqs.Queue. It connects at the first call, after any fork."""
 
-    def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
+    def __init__(
+        self, url: str, *, region: str = REGION, client: "SQSClient | None" = None
+    ) -> None:
         self.name = url.rstrip("/").rpartition("/")[2]
         self._url = url
-        self._client = client or _client()
+        self._client = client or _client(region)
 
     def send(
         self,
@@ -173,7 +174,7 @@ class SqsQueue:
 
 
 @functools.cache
-def _client() -> "SQSClient":
+def _client(region: str) -> "SQSClient":
     """Return the client of all queues; it opens connections when it is used, so after any fork.
 
     It takes 60 ms of CPU to make: in Lambda's init phase, which has a whole processor. The first
@@ -181,7 +182,7 @@ def _client() -> "SQSClient":
     """
     return boto3.client(
         "sqs",
-        region_name=settings.aws_region,
+        region_name=region,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=ANSWER_TIMEOUT_S,

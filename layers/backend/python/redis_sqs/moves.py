@@ -12,11 +12,11 @@ from typing import Any
 
 import redis
 
-from backend.errors import QueueUnavailable
-from backend.queues.kinds import MOVE_END, MOVE_START, keys, kind_of
-from backend.queues.redis_queue import ARN
-from backend.redis_scripts import Script, ScriptServer
-from backend.settings import settings
+from redis_sqs import REGION
+from redis_sqs.errors import QueueUnavailable
+from redis_sqs.kinds import MOVE_END, MOVE_START, keys, kind_of
+from redis_sqs.redis_queue import arn_of
+from redis_sqs.redis_scripts import Script, ScriptServer
 
 RATE_MAX_PER_S = 500  # SQS's
 STEPS_PER_S = 10
@@ -52,11 +52,12 @@ class Moves:
     """The move tasks of one dead-letter queue, one at a time; the last one is remembered."""
 
     def __init__(
-        self, source: str, origins: Sequence[str], *, redis_url: str = settings.redis_url
+        self, source: str, origins: Sequence[str], *, redis_url: str, region: str = REGION
     ) -> None:
         """`origins` are the queues whose dead-letter queue `source` is."""
         self._source = source
         self._origins = origins
+        self._arns = [arn_of(origin, region) for origin in origins]
         self._kind = kind_of(source)
         self._task = keys(source, ("move_task",))
         self._handle = str(uuid.uuid4())
@@ -135,7 +136,7 @@ class Moves:
         names = keys(self._source, self._kind.keys)
         for queue in [self._destination] if self._destination else self._origins:
             names += keys(queue, self._kind.keys)
-        arns = [""] if self._destination else [ARN + origin for origin in self._origins]
+        arns = [""] if self._destination else self._arns
         most = min(STEP_MAX, max(1, self._rate_per_s // STEPS_PER_S))
         due_s = time.monotonic()
         while True:

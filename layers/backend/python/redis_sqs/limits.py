@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from backend.queues import Attributes, Typed
+from redis_sqs import Attributes, Typed
 
 BATCH_MAX = 10
 MESSAGE_BYTES_MAX = 1_048_576  # with the names, types and values of its attributes

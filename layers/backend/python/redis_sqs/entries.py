@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Mapping
 
-from backend.queues import Attributes, Typed
+from redis_sqs import Attributes, Typed
 
 SYSTEM = "AWS."
 

@@ -1,5 +1,7 @@
 """Queues with SQS's semantics: one protocol, on Redis here and on SQS on AWS.
 
+A package of its own: it takes addresses and limits as arguments and reads no environment.
+
 At least once, in no promised order; a queue whose name ends in `.fifo` keeps the order of each
 message group and drops what was sent before. What a receiver does not delete becomes visible again.
 """
@@ -9,7 +11,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from backend.settings import settings
+from redis_sqs.errors import QueueFull, QueueUnavailable
+
+__all__ = [
+    "NO_ATTRIBUTES",
+    "REGION",
+    "Attributes",
+    "Depth",
+    "Message",
+    "Queue",
+    "QueueFull",
+    "QueueUnavailable",
+    "Typed",
+    "name_of",
+]
+
+REGION = "eu-west-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,62 +121,6 @@ class Queue(Protocol):
         """Count the messages; SQS's figures lag behind by up to a minute."""
 
 
-def connect(
-    url: str,
-    *,
-    visibility_timeout_s: float = 30,
-    max_receive_count: int = 5,
-    dead_letter_url: str | None = None,
-    retention_s: int = 345_600,
-    fill_s: float = 0,
-) -> Queue:
-    """Return the queue at `url`; it connects at its first call, so it may be made before a fork.
-
-    The defaults are SQS's. On Redis a receiver brings these values along; on SQS they belong to the
-    queue and stand in the template.
-
-    With `fill_s` a batch that is not full waits for more, until so long after the batch before it.
-    The first message after a silence is taken at once; under load there are fewer, fuller batches.
-    """
-    # Imported here, so that users of one do not pay for the other: boto3 costs 200 ms of CPU.
-    if settings.queue_backend == "sqs":
-        from backend.queues.sqs_queue import SqsQueue  # noqa: PLC0415
-
-        return SqsQueue(url)
-    from backend.queues.redis_queue import RedisQueue  # noqa: PLC0415
-
-    return RedisQueue(
-        name_of(url),
-        visibility_timeout_s=visibility_timeout_s,
-        max_receive_count=max_receive_count,
-        dead_letter=name_of(dead_letter_url) if dead_letter_url else None,
-        retention_s=retention_s,
-        fill_s=fill_s,
-    )
-
-
-def declare(
-    url: str,
-    *,
-    delay_s: int,
-    message_bytes_max: int,
-    deduplicates_content: bool,
-    deduplicates_by_group: bool,
-) -> None:
-    """Tell all senders what a Redis queue is like; on SQS it is the queue that knows."""
-    if settings.queue_backend == "sqs":
-        return
-    from backend.queues.redis_queue import RedisQueue, Traits  # noqa: PLC0415
-
-    traits = Traits(
-        delay_s=delay_s,
-        message_bytes_max=message_bytes_max,
-        deduplicates_content=deduplicates_content,
-        deduplicates_by_group=deduplicates_by_group,
-    )
-    RedisQueue(name_of(url)).declare(traits)
-
-
 def name_of(url: str) -> str:
-    """The name of the queue at `url`, or of the one that an ARN names."""
+    """Return the name of the queue at `url`, or of the one that an ARN names."""
     return url.rstrip("/").replace(":", "/").rpartition("/")[2]
