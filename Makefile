@@ -16,6 +16,8 @@ DEPLOY_READY := $(DEPLOY_VENV)/.installed
 BENCH_VENV ?= .venv-bench
 BENCH_READY := $(BENCH_VENV)/.installed
 export PYTHONPATH := $(CURDIR)
+# Another project's active environment is not this one's: functions would run in it.
+unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
@@ -101,12 +103,13 @@ lock: ## pin and hash what requirements.in names (needs uv)
 	  --no-emit-index-url --no-emit-find-links --upgrade \
 	  tests/bench/comparison/requirements.in -o tests/bench/comparison/requirements.lock
 
-$(READY): requirements.lock
+$(READY): requirements.lock pyproject.toml
 	@echo "installing into $(VENV) (once, about a minute)"
 	@$(PYTHON) -c '$(USABLE)' \
 	  || { echo "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON=" >&2; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEPLOY_READY): tests/deploy/requirements.lock

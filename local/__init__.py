@@ -3,4 +3,3 @@
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-BACKEND_LAYER = PROJECT / "layers" / "backend" / "python"

@@ -12,6 +12,7 @@ from local.commands.up import down, up
 from local.daemon import arguments, logs
 from local.machine import plan, status
 from local.spillway import mailbox, reconcile, recount
+from local.spillway.extension import EXTENSION
 
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
@@ -72,7 +73,7 @@ def show_logs(options: argparse.Namespace) -> int:
 
 
 def _up_options(parser: argparse.ArgumentParser) -> None:
-    plan.add_options(parser)
+    plan.add_options(parser, EXTENSION)
     parser.add_argument(
         "--install",
         action="store_true",

@@ -5,9 +5,9 @@ import os
 import shlex
 import sys
 
-from local.commands.running import running
-from local.machine.wiring import demo_clients, private_key
+from local.machine.running import running
 from local.runtime.handler import import_folders
+from local.spillway.keys import demo_clients, private_key
 from local.template import Template
 
 

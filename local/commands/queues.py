@@ -4,9 +4,9 @@ import argparse
 import math
 import sys
 
-from local.commands.running import running
 from local.machine.plan import BadInput
 from local.machine.queue_depths import QueueDepth, QueuesUnreadable, depths
+from local.machine.running import running
 
 ROW = "{:<28}{:>9}{:>11}{:>9}{:>14}{:>12}"
 HEAD = ROW.format("queue", "visible", "in flight", "delayed", "dead letters", "oldest")

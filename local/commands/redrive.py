@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from local.commands.running import running
 from local.daemon import arguments
 from local.machine.plan import BadInput
 from local.machine.queue_carrier import carrier_of
+from local.machine.running import running
 from local.sqs.move_tasks import RATE_MAX_PER_S, origins_of
 from local.template import Template
 from redis_sqs import QueueUnavailable

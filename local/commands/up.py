@@ -9,32 +9,26 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from local.daemon import logs
+from local.daemon.arguments import PROGRAM
 from local.daemon.terminate import end
 from local.machine import plan, status
 from local.machine.processes import GRACE_S, System
 from local.machine.status import AlreadyRunning, Status
 from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
 from local.runtime import packages
+from local.spillway.extension import EXTENSION
 from local.template import Template
 
 POLL_S = 0.05
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
 GATEWAY_NAMES = ("API", "console", "Lambda")  # in the order of its addresses
-EXAMPLE = """\
-TOKEN=$(curl -s {url}/oauth2/token -u demo:demo-secret -d grant_type=client_credentials \\
-  | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
-PAYMENT=$(curl -s {url}/v1/payments -H "Authorization: Bearer $TOKEN" \\
-  -H "Content-Type: application/json" -H "Idempotency-Key: first-$(date +%s)" \\
-  -d '{{"amount":1250,"currency":"EUR","payment_method":"pm_card_visa"}}' \\
-  | sed 's/.*"id":"\\(pay_[^"]*\\)".*/\\1/')
-curl -s {url}/v1/payments/$PAYMENT -H "Authorization: Bearer $TOKEN"
-"""
 
 
 def up(options: argparse.Namespace) -> int:
@@ -44,24 +38,24 @@ def up(options: argparse.Namespace) -> int:
     template = plan.read(options)
     if status.supervisor_pid(state):
         _check_same(state, template)
-        return _await_ready(state, None, started_s)
+        return _await_ready(state, template, None, started_s)
     _end_leftovers(state)
     environ = {**os.environ, "RELOAD": "1"} if options.reload else os.environ
-    system, variables = plan.make(options, template, environ)
+    system, variables = plan.make(options, template, environ, EXTENSION)
     _hide_from_git(state)
     for warning in template.warnings:
         sys.stderr.write(f"{warning}\n")
     _install(template, state, wanted=options.install)
     if options.foreground:
         return _supervise(system, variables)
-    return _await_ready(state, _start_in_background(state), started_s)
+    return _await_ready(state, template, _start_in_background(state), started_s)
 
 
 def _supervise(system: System, variables: Mapping[str, str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         with status.lock(system.state):
-            return Supervisor(system, variables).run(_show_addresses)
+            return Supervisor(system, variables).run(partial(_show_addresses, system.template))
     except AlreadyRunning as other:
         _say(str(other))
         return 0
@@ -75,7 +69,7 @@ def _start_in_background(state: Path) -> subprocess.Popen[bytes]:
     logs.bound(log_path)
     with log_path.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "local", *sys.argv[1:], "--foreground"],
+            [sys.executable, "-P", "-m", "local", *sys.argv[1:], "--foreground"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # the addresses, which this process prints
             stderr=output,
@@ -148,7 +142,12 @@ def _end_leftovers(state: Path) -> int:
     return len(left)
 
 
-def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, started_s: float) -> int:
+def _await_ready(
+    state: Path,
+    template: Template,
+    supervising: subprocess.Popen[bytes] | None,
+    started_s: float,
+) -> int:
     """Wait for another process, the supervisor, to say that all is ready or that it failed."""
     while True:
         alive = status.supervisor_pid(state) or (supervising and supervising.poll() is None)
@@ -159,7 +158,7 @@ def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, start
                 if supervising
                 else "already running; `python -m local down` stops it\n"
             )
-            _show_addresses(last)
+            _show_addresses(template, last)
             return 0
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break
@@ -171,17 +170,15 @@ def _await_ready(state: Path, supervising: subprocess.Popen[bytes] | None, start
     return (supervising.poll() if supervising else None) or EXIT_FAILED
 
 
-def _show_addresses(running: Status) -> None:
+def _show_addresses(template: Template, running: Status) -> None:
     for each in running.processes:
         if each.name == "gateway":
             for name, address in zip(GATEWAY_NAMES, each.address.split(), strict=False):
                 _say(f"{name:<12}{address}")
         elif "://" in each.address:
             _say(f"{each.name:<12}{each.address}")
-    if any(each.name == "PaymentsFunction" for each in running.processes):
-        _say(f"\ncreate a payment and look at it:\n\n{EXAMPLE.format(url=running.url)}")
-    else:
-        _say("\n`python -m local explain` lists the routes, and what differs from AWS")
+    explained = f"`{PROGRAM} explain` lists the routes, and what differs from AWS"
+    _say(f"\n{EXTENSION.first_request(template, running.url) or explained}")
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,7 @@ PROVIDER_WEBHOOK_SECRET_FILE. What is there already is never changed.
 import sys
 from pathlib import Path
 
-from local.machine.wiring import demo_clients, private_key, webhook_secret
+from local.spillway.keys import demo_clients, private_key, webhook_secret
 
 
 def main() -> int:

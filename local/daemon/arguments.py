@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+PROGRAM = "spillway" if Path(sys.argv[0]).name == "spillway" else "python -m local"
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
 
 

@@ -4,9 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import PROJECT
-
-PAGE = PROJECT / "docs" / "local-aws.md"
+PAGE = Path(__file__).with_name("local-aws.md")
 _LINE = re.compile(r"\| *(\d\.\d+b?) *\| *(differs|not emulated) *\| *(\S.*?) *\|")
 
 

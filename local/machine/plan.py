@@ -1,15 +1,16 @@
-"""Turns options and environment into the system to start, or refuses them in one sentence."""
+"""The system to start, made of options and environment, or their refusal in one sentence."""
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from local import BACKEND_LAYER
 from local.daemon import arguments
+from local.machine.extension import Extension
+from local.machine.ports import Ports
 from local.machine.processes import System
+from local.machine.queue_carrier import carrier_of
 from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
-from local.machine.wiring import Ports, variables
+from local.machine.wiring import variables
 from local.runtime.frames import AddressError, parse_address
 from local.template import NotEmulated, Template, TemplateError
 from local.template.options import chosen
@@ -22,9 +23,6 @@ SETTABLE = {
     "gateway": "port of the API",
     "console": "port of the console and the gateway's metrics",
     "invoke": "port of the Lambda Invoke API",
-    "provider": "port of the payment provider",
-    "smtp": "port of the mailbox that takes mails",
-    "mailbox": "port of the mailbox that shows mails",
     "documents": f"port of the document store{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
 }
@@ -34,15 +32,17 @@ class BadInput(Exception):
     """What the user gave cannot be started; the message says what to do."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    for name, what in SETTABLE.items():
+def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
+    """Give a command an option for each port."""
+    known = {name: (getattr(DEFAULTS, name), what) for name, what in SETTABLE.items()}
+    for name, (default, what) in {**known, **extension.ports}.items():
         flag = "--port" if name == "gateway" else f"--{name}-port"
         parser.add_argument(
             flag,
             dest=f"{name}_port",
             type=arguments.port,
             metavar="PORT",
-            help=f"{what} (or {name.upper()}_PORT; default: {getattr(DEFAULTS, name)})",
+            help=f"{what} (or {name.upper()}_PORT; default: {default})",
         )
 
 
@@ -58,14 +58,17 @@ def read(options: argparse.Namespace) -> Template:
 
 
 def make(
-    options: argparse.Namespace, template: Template, environ: Mapping[str, str]
+    options: argparse.Namespace,
+    template: Template,
+    environ: Mapping[str, str],
+    extension: Extension,
 ) -> tuple[System, dict[str, str]]:
     """Return the system and the environment of its processes; raises BadInput."""
     _make_directory(options.state)
     try:
         longest = max(map(len, template.functions), default=0)
         parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
-        ports = _ports(options, environ)
+        ports = _ports(options, environ, extension)
     except AddressError as error:
         raise BadInput(f"{error} by --state, for example /tmp/mine") from error
     except NoFreePort as error:
@@ -78,14 +81,23 @@ def make(
         ports=ports,
         valkey=None if "REDIS_URL" in environ else valkey,
         embedded_documents="MONGO_URL" not in environ,
+        simulators=tuple(extension.processes(template, options.state, ports)),
     )
     _check_ports(system)
     try:
-        told = variables(environ, template, state=options.state, ports=ports, redis_url=valkey.url)
-    except (TemplateError, OSError) as error:
+        environment = variables(
+            environ,
+            template,
+            state=options.state,
+            ports=ports,
+            redis_url=valkey.url,
+            extension=extension.settings(options.state, ports),
+        )
+        carrier_of(environment)
+        extension.check(template, environment)
+    except (TemplateError, OSError, ValueError) as error:
         raise BadInput(str(error)) from error
-    _check_settings(told)
-    return system, told
+    return system, environment
 
 
 def _check_ports(system: System) -> None:
@@ -106,25 +118,13 @@ def _make_directory(state: Path) -> None:
         raise BadInput(f"{sentence}; choose another directory with --state") from error
 
 
-def _check_settings(told: Mapping[str, str]) -> None:
-    """Refuse now what every process would end with."""
-    if str(BACKEND_LAYER) not in sys.path:
-        sys.path.insert(0, str(BACKEND_LAYER))
-    try:
-        # Importing reads this process's own environment, which may be the one that is wrong.
-        from backend.settings import Settings  # noqa: PLC0415
-
-        Settings.from_env(told)
-    except ValueError as error:
-        raise BadInput(f"a setting cannot be used: {error}") from error
-
-
-def _ports(options: argparse.Namespace, environ: Mapping[str, str]) -> Ports:
+def _ports(options: argparse.Namespace, environ: Mapping[str, str], extension: Extension) -> Ports:
+    defaults = {name: getattr(DEFAULTS, name) for name in SETTABLE}
+    defaults |= {name: default for name, (default, _) in extension.ports.items()}
     numbers = {}
-    for name in SETTABLE:
-        given = getattr(options, f"{name}_port")
-        setting = f"{name.upper()}_PORT"
-        numbers[name] = given or _port(environ, setting, getattr(DEFAULTS, name))
+    for name, default in defaults.items():
+        option = getattr(options, f"{name}_port")
+        numbers[name] = option or _port(environ, f"{name.upper()}_PORT", default)
     # The usual port of a store is often another project's; nobody types these addresses.
     for name in ("documents", "valkey"):
         numbers[name] = port_or_next(numbers[name])
@@ -132,7 +132,8 @@ def _ports(options: argparse.Namespace, environ: Mapping[str, str]) -> Ports:
         _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)
         for index in range(WORKERS)
     ]
-    return Ports(**numbers, workers=tuple(workers))
+    others = {name: numbers.pop(name) for name in extension.ports}
+    return Ports(**numbers, workers=tuple(workers), others=others)
 
 
 def _port(environ: Mapping[str, str], setting: str, default: int) -> int:

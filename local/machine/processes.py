@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from local.machine.ports import Ports
 from local.machine.stores import Valkey, listens
-from local.machine.wiring import Ports, documents_socket
+from local.machine.wiring import documents_socket
 from local.template import Template
-
-PROVIDER_WEBHOOKS = "/v1/provider/webhooks"  # the route by which payments hear of the provider
 
 
 class Stage(IntEnum):
@@ -60,9 +59,10 @@ class System:
     ports: Ports
     valkey: Valkey | None  # None: REDIS_URL names one that is not ours
     embedded_documents: bool  # False: MONGO_URL names a server that is not ours
+    simulators: tuple[Process, ...] = ()  # the outside world of an extension
 
     def processes(self) -> list[Process]:
-        return [*self._stores(), *self._outside(), *self._serving()]
+        return [*self._stores(), *self.simulators, *self._serving()]
 
     def _wants(self, variable: str) -> bool:
         return variable in self.template.provides
@@ -82,47 +82,13 @@ class System:
             yield Process(
                 name="documents",
                 stage=Stage.STORE,
-                command=_python(
+                command=python(
                     *("local.documents", "--port", port, "--data", data),
                     *("--socket", documents_socket(self.state)),
                 ),
                 address=f"mongodb://127.0.0.1:{port}",
                 answers=lambda: listens(port),
             )
-
-    def _outside(self) -> Iterator[Process]:
-        ports, data = self.ports, self.state / "data"
-        if self._wants("PROVIDER_URL"):
-            journal = data / "provider.jsonl"
-            yield Process(
-                name="provider",
-                stage=Stage.OUTSIDE,
-                command=_python(
-                    *("local.simulators.provider", "--port", ports.provider, "--journal", journal),
-                    *self._webhooks(),
-                ),
-                address=f"http://127.0.0.1:{ports.provider}",
-                answers=lambda: listens(ports.provider),
-                port_settings=((ports.provider, "--provider-port"),),
-            )
-        if self._wants("SMTP_URL"):
-            yield Process(
-                name="mailbox",
-                stage=Stage.OUTSIDE,
-                command=_python(
-                    "local.simulators.mailbox",
-                    *("--smtp-port", ports.smtp, "--http-port", ports.mailbox),
-                    *("--journal", data / "mailbox.jsonl"),
-                ),
-                address=f"smtp://127.0.0.1:{ports.smtp} http://127.0.0.1:{ports.mailbox}/messages",
-                answers=lambda: listens(ports.smtp) and listens(ports.mailbox),
-                port_settings=((ports.smtp, "--smtp-port"), (ports.mailbox, "--mailbox-port")),
-            )
-
-    def _webhooks(self) -> tuple[str, ...]:
-        if not self._wants("PROVIDER_WEBHOOK_SECRET"):
-            return ()
-        return ("--webhook-url", f"http://127.0.0.1:{self.ports.gateway}{PROVIDER_WEBHOOKS}")
 
     def _serving(self) -> Iterator[Process]:
         ports = self.ports
@@ -132,7 +98,7 @@ class System:
             yield Process(
                 name=function,
                 stage=Stage.HOST,
-                command=_python(
+                command=python(
                     "local.runtime.host", *of_template, "--function", function, "--connect", connect
                 ),
                 address=f"{self.template.functions[function].environments} environments",
@@ -140,7 +106,7 @@ class System:
         yield Process(
             name="gateway",
             stage=Stage.GATEWAY,
-            command=_python(
+            command=python(
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
                 *("--invoke-port", ports.invoke),
@@ -158,7 +124,7 @@ class System:
             yield Process(
                 name=f"worker-{index}",
                 stage=Stage.WORKER,
-                command=_python(
+                command=python(
                     "queue_workers", *of_template, "--index", index, "--metrics-port", port
                 ),
                 address=f"http://127.0.0.1:{port}/metrics",
@@ -167,7 +133,8 @@ class System:
             )
 
 
-def _python(module: str, *arguments: object) -> tuple[str, ...]:
+def python(module: str, *arguments: object) -> tuple[str, ...]:
+    """Return the command of one of our own modules."""
     return (sys.executable, "-m", module, *(str(argument) for argument in arguments))
 
 

@@ -4,9 +4,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import PROJECT
-
-REDIS_CONF = PROJECT / "redis.conf"
+REDIS_CONF = Path(__file__).with_name("redis.conf")
 PORTS_TRIED = 100  # after the usual one; a machine with more servers than that has other problems
 PROBE_TIMEOUT_S = 1.0
 

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from local import BACKEND_LAYER, PROJECT
+from local import PROJECT
 from local.runtime import limits, packages
 from local.runtime.environment import Fault, Handler, log
 from local.template import Function
 from local.template.intrinsics import REGION
 
-OWN_FOLDERS = {str(PROJECT), str(BACKEND_LAYER)}
+OWN_PACKAGES = {"local", "queue_workers", "redis_sqs"}
 RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
 
 
@@ -33,10 +33,28 @@ def prepare(function: Function, state: Path | None = None) -> None:
         os.environ.setdefault(name, value)
     os.environ.update(_lambda_variables(function))
     time.tzset()
-    # What is here for the machine's own programs is no library of a function.
-    sys.path[:] = [path for path in sys.path if path not in OWN_FOLDERS]
+    _hide_own_packages()
     sys.path[:0] = [str(folder) for folder in import_folders(function, state)]
     os.chdir(function.code_uri)
+
+
+def _hide_own_packages() -> None:
+    """Have the handler import its own `local` where it has one, not the one that runs it.
+
+    What is imported already goes on by its references. A checkout is no library of a function
+    either; an installed tool shares its folder with libraries that may be the function's.
+    """
+    if (PROJECT / "pyproject.toml").is_file():
+        layer = PROJECT / "layers" / "backend" / "python"
+        sys.path[:] = [path for path in sys.path if path not in (str(PROJECT), str(layer))]
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_of_checkout(finder)]
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES]:
+        del sys.modules[name]
+
+
+def _is_of_checkout(finder: object) -> bool:
+    """Return whether an import finder is setuptools' own for an editable install of ours."""
+    return getattr(finder, "__module__", "").startswith("__editable___spillway")
 
 
 def import_folders(function: Function, state: Path | None = None) -> list[Path]:

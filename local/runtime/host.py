@@ -18,6 +18,7 @@ from ctypes import c_double, sizeof
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.daemon.parent_death import adopt_orphans, signal_on_parent_death
 from local.runtime import frames, function_logging, handler, limits
@@ -27,6 +28,9 @@ from local.runtime.environment import Environment, Fault, Handler, become, log, 
 from local.runtime.host_options import parse_options
 from local.template import Function, TemplateError
 from local.template.options import chosen as read_chosen
+
+if TYPE_CHECKING:
+    from local.runtime.runtime_client import RuntimeClient
 
 WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 # How often overdue and overgrown environments are looked for. Each look costs a host half a
@@ -79,6 +83,7 @@ class Host:
     retry_at_s: float = float("inf")  # monotonic; a failed import is tried again
     looked_s: float = 0.0  # monotonic; at code and memory
     init_ms: float = 0.0
+    client: "type[RuntimeClient] | None" = None
 
     def run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
@@ -121,6 +126,11 @@ class Host:
         """Import the handler, or stand in for one that cannot be imported."""
         sys.stdout = sys.stderr = self.output
         function_logging.set_up(self.output, self.function.logging)
+        if self.function.runtime_client:
+            # Imported here: few functions use it, and it costs every host 10 ms and 2 MB.
+            from local.runtime.runtime_client import RuntimeClient  # noqa: PLC0415
+
+            self.client = RuntimeClient
         handler.prepare(self.function, self.state)
         since_ns, started = time.time_ns(), time.perf_counter()
         if self.function.runtime_client:
@@ -176,13 +186,10 @@ class Host:
         limits.limit(self.function.storage_mb)
         if slot.directory:
             handler.use_temporary_directory(slot.directory, self.function)
-        if self.function.runtime_client:
-            # Imported here: few functions use it, and it costs every host 10 ms and 2 MB.
-            from local.runtime.runtime_client import RuntimeClient  # noqa: PLC0415
-
+        if self.client:
             started = time.perf_counter()
             folders = handler.import_folders(self.function, self.state)
-            serve = RuntimeClient(self.function, folders).start()
+            serve = self.client(self.function, folders).start()
             self.init_ms = (time.perf_counter() - started) * 1000
         handler.restore()
         Environment(

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from local.commands.running import running
 from local.daemon import arguments
 from local.machine.plan import BadInput
+from local.machine.running import running
 from local.simulators.reading import read
 
 TIMEOUT_S = 5  # a page of a thousand takes milliseconds

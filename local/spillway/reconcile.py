@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from local.commands.running import running
 from local.machine.plan import BadInput
+from local.machine.running import running
 
 FUNCTION = "PaymentsReconciler"
 SHOWN = 20  # differences; the count tells the rest

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from local.machine.wiring import demo_clients, private_key
+from local.spillway.keys import demo_clients, private_key
 from tests.deploy.commands import run
 from tests.deploy.servers import REGION, ROOT, Cloud, Stores
 

@@ -21,6 +21,7 @@ from payments.schema import (
     SettlePayment,
 )
 from payments.views import as_asked, view
+from redis_sqs import QueueUnavailable
 from tests.simulation.doubles import OUTCOMES, Provider, Queue, Store
 from tests.simulation.world import Crash, Faults, World
 
@@ -144,7 +145,7 @@ class History:
         for _ in range(PATIENCE):
             try:
                 payment, body = self._ask(key, request, payment_id)
-            except (Unavailable, Crash):
+            except (Unavailable, QueueUnavailable, Crash):
                 self.world.sleep(self.world.dice.choice((10, 1_000, 40_000)))
                 continue
             except InvalidRequest:
@@ -189,7 +190,7 @@ class History:
                 self._settle(ids, [each.answer for each in asked.values() if each.answer])
             except Crash:
                 self.world.sleep(500)  # the next process; what was in hand comes back by itself
-            except BackendError:
+            except (BackendError, QueueUnavailable):
                 for receipt in ids:
                     queue.release(receipt)
 
@@ -215,7 +216,7 @@ class History:
             self.world.sleep(2_000)
             try:
                 service.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)
-            except (Crash, BackendError):
+            except (Crash, BackendError, QueueUnavailable):
                 continue
 
     def _reconcile(self) -> None:
@@ -223,7 +224,7 @@ class History:
             self.world.sleep(30_000)
             try:
                 report = reconcile_new(provider=self.provider, **self._doubles())  # type: ignore[arg-type]
-            except (Crash, BackendError):
+            except (Crash, BackendError, QueueUnavailable):
                 continue
             self.journal.contradictions += [
                 f"{each.payment_id}: {each.kind}" for each in report.mismatches
@@ -248,7 +249,7 @@ class History:
         for _ in range(PATIENCE):
             try:
                 service.pass_on(answer, queues=self.queues)
-            except (Crash, BackendError):
+            except (Crash, BackendError, QueueUnavailable):
                 self.world.sleep(5_000)
             else:
                 return

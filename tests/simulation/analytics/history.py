@@ -15,6 +15,7 @@ from analytics.schema import EventMessage, Granularity, MetricQuery, Point
 from analytics.tallies import DAY_MS, HOUR_MS, MINUTE_MS, StoredEvent
 from backend.clock import rfc3339
 from backend.errors import Unavailable
+from redis_sqs import QueueUnavailable
 from tests.simulation.analytics.doubles import Database, Redis, Redrive
 from tests.simulation.world import Crash, Faults, World
 
@@ -132,7 +133,7 @@ class History:
                     queue=self.queue,  # type: ignore[arg-type]
                     now_ms=self.world.now_ms,
                 )
-            except (Unavailable, Crash):
+            except (Unavailable, QueueUnavailable, Crash):
                 self.world.sleep(500)
                 continue
             assert not answer.rejected, answer
@@ -157,7 +158,7 @@ class History:
                     known=known,
                     now_ms=self.world.now_ms,
                 )
-            except Unavailable:
+            except (Unavailable, QueueUnavailable):
                 for receipt in taken:
                     self.queue.release(receipt)
             else:
@@ -212,7 +213,7 @@ class History:
     def _again_after_crash(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except (Unavailable, Crash):
+        except (Unavailable, QueueUnavailable, Crash):
             self.world.sleep(500)
 
     # What must hold.

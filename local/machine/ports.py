@@ -1,0 +1,17 @@
+"""The ports of one system on loopback."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The port of each server; `others` are those of an extension, by name."""
+
+    gateway: int = 5002
+    console: int = 5080
+    invoke: int = 3001  # the Lambda Invoke API
+    workers: tuple[int, ...] = tuple(range(9100, 9105))  # their metrics
+    documents: int = 27017  # or the next free one
+    valkey: int = 6379  # or the next free one
+    others: Mapping[str, int] = field(default_factory=dict)

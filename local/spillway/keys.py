@@ -1,0 +1,75 @@
+"""The keys, secrets and clients of this backend on one machine, made at its first start."""
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+
+SCOPES = [
+    f"{resource}:{verb}"
+    for resource in ("payments", "analytics", "notifications")
+    for verb in ("read", "write")
+]
+
+
+def private_key(folder: Path) -> str:
+    """Return the PEM of the key that signs tokens."""
+    path = folder / "token.pem"
+    if not path.exists():
+        _store(path, _new_private_key())
+    return path.read_text()
+
+
+def webhook_secret(folder: Path) -> str:
+    """Return the secret that the provider's simulator signs with."""
+    path = folder / "provider-webhooks"
+    if not path.exists():
+        _store(path, b"whsec_" + base64.b64encode(os.urandom(32)))
+    return path.read_text()
+
+
+def unsubscribe_key(folder: Path) -> str:
+    """Return the secret that signs unsubscribe links."""
+    path = folder / "unsubscribe-key"
+    if not path.exists():
+        _store(path, base64.b64encode(os.urandom(32)))
+    return path.read_text()
+
+
+def demo_clients() -> str:
+    """Return the two clients that exist on embedded stores only, as OAUTH_CLIENTS has them."""
+    return json.dumps(
+        [
+            {
+                "id": name,
+                "secret_sha256": hashlib.sha256(f"{name}-secret".encode()).hexdigest(),
+                "tenant": name,
+                "scopes": SCOPES,
+            }
+            for name in ("demo", "other")
+        ]
+    )
+
+
+def _new_private_key() -> bytes:
+    # Imported here: it costs every command 30 ms, and one start in a lifetime makes a key.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _store(path: Path, secret: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = path.with_suffix(".new")
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(secret)
+    unfinished.replace(path)
