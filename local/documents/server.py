@@ -96,6 +96,8 @@ class Server:
                     next_sweep_s = time.monotonic() + SWEEP_S
             except sqlite3.Error as error:
                 self._abandon(error)
+            except Exception:  # one bad duty must not end the others for good
+                log.exception("housekeeping failed, it goes on in %d s", CHECKPOINT_S)
 
     async def _checkpoint(self) -> None:
         """Copy the bulk of the log in a thread; the few pages added meanwhile between two turns."""
