@@ -300,3 +300,20 @@ def test_a_command_nested_too_deeply_is_refused(things: Things) -> None:
 
     assert answer == b"" or b"errmsg" in answer
     assert things.count_documents({}) == 2
+
+
+def test_a_connection_too_many_closes_the_idlest_and_is_served(things: Things) -> None:
+    address = things.database.client.address
+    assert address
+    idle = [socket.create_connection(address, timeout=5) for _ in range(1_005)]
+    try:
+        section = b"\x00" + bson.encode({"ping": 1, "$db": "admin"})
+        frame = struct.pack("<iiiiI", 20 + len(section), 7, 0, 2013, 0) + section
+        idle[-1].sendall(frame)
+
+        assert b"ok" in idle[-1].recv(65536)
+        assert idle[0].recv(1) == b""
+    finally:
+        for connection in idle:
+            connection.close()
+    assert things.count_documents({}) == 2
