@@ -77,8 +77,7 @@ class Collection:
         elif len(raw) > DOCUMENT_BYTES_MAX:
             encode_document(document)
         identity = document["_id"]
-        if isinstance(identity, list):
-            raise DocumentsError(53, "The '_id' value cannot be of type array")
+        _check_identity(identity)
         keys = self._keys(document)
         self._check_unique(keys, document, row=-1)
         try:
@@ -136,9 +135,15 @@ class Collection:
             found = self._execute(f"{self._by_keys} ({places}) ORDER BY key", chunk)
             yield from map(Row._make, found.fetchall())
 
-    def _all_rows(self) -> Iterator[Row]:
-        sql = f"SELECT id, document FROM documents_{self.number} WHERE id > ? ORDER BY id LIMIT ?"
-        size, last = CHUNK_ROWS[0], -1
+    def in_natural_order(self, filter_: Filter, *, reverse: bool) -> Iterator[Row]:
+        """The matching rows in the order of insertion, or the last first."""
+        return (row for row in self._all_rows(reverse) if filter_.matches(decode(row.raw)))
+
+    def _all_rows(self, reverse: bool = False) -> Iterator[Row]:
+        onwards, order, last = ("<", "DESC", 2**63 - 1) if reverse else (">", "ASC", -1)
+        table = f"documents_{self.number}"
+        sql = f"SELECT id, document FROM {table} WHERE id {onwards} ? ORDER BY id {order} LIMIT ?"
+        size = CHUNK_ROWS[0]
         while rows := self._execute(sql, (last, size)).fetchall():
             yield from map(Row._make, rows)
             last = rows[-1][0]
@@ -231,6 +236,16 @@ class Collection:
             keyPattern=dict(index.spec),
             keyValue=value,
         )
+
+
+def _check_identity(identity: Any) -> None:
+    if isinstance(identity, list | bson.Regex):
+        kind = "array" if isinstance(identity, list) else "regex"
+        raise DocumentsError(53, f"The '_id' value cannot be of type {kind}")
+    if isinstance(identity, dict):
+        for name in identity:
+            if name.startswith("$"):
+                raise DocumentsError(52, f"_id fields may not contain '$'-prefixed fields: {name}")
 
 
 def _shown(value: Any) -> str:

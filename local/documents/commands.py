@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import bson.errors
+from bson.int64 import Int64
 
 from local.documents import reads, writes
 from local.documents.collection import DOCUMENT_BYTES_MAX, Collection
 from local.documents.errors import DocumentsError
+from local.documents.filters import compile_filter
 from local.documents.paths import Document, parse
 from local.documents.pipeline import sort_spec
 from local.documents.plan import Index
 from local.documents.store import Store
+from local.documents.updates import NUMBERS
 from local.documents.wire import MESSAGE_BYTES_MAX
 
 VERSION = "7.0.0"  # the MongoDB whose behaviour is followed
@@ -41,6 +44,7 @@ class Command:
 
 # Fields that drivers add to any command and that change nothing here: operations are short,
 # a single server reads its own writes, every write is journalled before it is answered.
+_TRANSACTIONS = {"startTransaction", "txnNumber", "autocommit"}  # refused for what they are
 EVERYWHERE = frozenset(
     ["$db", "$clusterTime", "$readPreference", "comment", "lsid", "maxTimeMS", "readConcern"]
 ) | {"writeConcern"}
@@ -59,12 +63,15 @@ class Commands:
         command = COMMANDS.get(name)
         if command is None:
             raise DocumentsError(59, f"no such command: '{name}'")
-        for option in body.keys() - command.options if command.options else ():
+        for option in body.keys() - command.options - _TRANSACTIONS if command.options else ():
             raise DocumentsError(40415, f"BSON field '{name}.{option}' is an unknown field.")
-        _check_concerns(body)
-        if command.writes:
-            self.store.begin()
+        if command.options and not _TRANSACTIONS.isdisjoint(body):
+            raise DocumentsError(20, "Transaction numbers are only allowed on a replica set member")
         try:
+            _check_concerns(body)
+            if command.writes:
+                _check_writable(name, body)
+                self.store.begin()
             return command.run(self, body.get("$db", "admin"), body)
         except MALFORMED as error:
             raise DocumentsError(9, f"malformed command {name}: {error!r}") from error
@@ -90,8 +97,8 @@ class Commands:
         return self.cursors.next_reply(body["getMore"], namespace, size, time.monotonic())
 
     def kill_cursors(self, _: str, body: Document) -> Reply:
-        killed = [number for number in body["cursors"] if self.cursors.kill(number)]
-        unknown = [number for number in body["cursors"] if number not in killed]
+        killed = [Int64(number) for number in body["cursors"] if self.cursors.kill(number)]
+        unknown = [Int64(number) for number in body["cursors"] if number not in killed]
         nothing: list[int] = []
         return {
             "cursorsKilled": killed,
@@ -120,12 +127,11 @@ class Commands:
         return {"dropped": database, "ok": 1.0}
 
     def list_collections(self, database: str, body: Document) -> Reply:
-        wanted = (body.get("filter") or {}).get("name")
-        entries: list[Document] = [
-            {"name": name, "type": "collection", "options": {}, "info": {"readOnly": False}}
-            for owner, name in sorted(self.store.collections)
-            if owner == database and wanted in (None, name)
-        ]
+        matches = compile_filter(body.get("filter") or {}).matches
+        names = [name for owner, name in sorted(self.store.collections) if owner == database]
+        entries = [entry for entry in map(_collection_entry, names) if matches(entry)]
+        if body.get("nameOnly"):
+            entries = [{"name": entry["name"], "type": entry["type"]} for entry in entries]
         return _single_batch(f"{database}.$cmd.listCollections", entries)
 
     def list_databases(self, _: str, __: Document) -> Reply:
@@ -150,13 +156,10 @@ class Commands:
 
     def drop_indexes(self, database: str, body: Document) -> Reply:
         collection = self._existing(database, body["dropIndexes"])
-        wanted = body["index"]
         before = len(collection.indexes)
-        found = [index for index in collection.indexes[1:] if wanted in ("*", index.name)]
-        if not found and wanted != "*":
-            raise DocumentsError(27, f"index not found with name [{wanted}]")
+        chosen = _indexes_to_drop(collection, body["index"])
         self.cursors.close(collection.namespace)
-        for index in found:
+        for index in chosen:
             self.store.drop_index(collection, index)
         return {"nIndexesWas": before, "ok": 1.0}
 
@@ -170,6 +173,13 @@ class Commands:
 _OK = {"ok": 1.0}
 
 
+def _collection_entry(name: str) -> Document:
+    identity = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
+    return {"name": name, "type": "collection", "options": {}, "info": {"readOnly": False}} | {
+        "idIndex": identity
+    }
+
+
 def _check_concerns(body: Document) -> None:
     width = (body.get("writeConcern") or {}).get("w", 1)
     if width not in (0, 1, "majority"):
@@ -179,8 +189,31 @@ def _check_concerns(body: Document) -> None:
         raise DocumentsError(72, f"readConcern level '{level}' needs a replica set")
 
 
+def _check_writable(name: str, body: Document) -> None:
+    if str(body[name]).startswith("system."):
+        raise DocumentsError(73, f"cannot write to '{body.get('$db')}.{body[name]}'")
+
+
 def _single_batch(namespace: str, entries: list[Document]) -> Reply:
-    return {"cursor": {"id": 0, "ns": namespace, "firstBatch": entries}, "ok": 1.0}
+    return {"cursor": {"id": Int64(0), "ns": namespace, "firstBatch": entries}, "ok": 1.0}
+
+
+def _indexes_to_drop(collection: Collection, chosen: Any) -> list[Index]:
+    """Return the indexes that "*", a name, a list of names or a key specification says."""
+    if chosen == "*":
+        return collection.indexes[1:]
+    if isinstance(chosen, dict):
+        matching = [index for index in collection.indexes if index.spec == tuple(chosen.items())]
+    else:
+        names = chosen if isinstance(chosen, list) else [chosen]
+        matching = [index for index in collection.indexes if index.name in names]
+        if len(matching) < len(set(names)):
+            raise DocumentsError(27, f"index not found with name {chosen}")
+    if not matching:
+        raise DocumentsError(27, f"can't find index with key: {chosen}")
+    if collection.indexes[0] in matching:
+        raise DocumentsError(72, "cannot drop _id index")
+    return matching
 
 
 def _index(collection: Collection, definition: Document) -> Index | None:
@@ -207,6 +240,9 @@ def _parsed_index(number: int, definition: Document) -> Index:
     sort_spec(definition["key"])
     if "expireAfterSeconds" in definition and len(definition["key"]) > 1:
         raise DocumentsError(67, "TTL indexes are single-field indexes")
+    lifetime_s = definition.get("expireAfterSeconds", 0)
+    if type(lifetime_s) not in NUMBERS or not 0 <= lifetime_s <= 2**31 - 1:
+        raise DocumentsError(67, f"expireAfterSeconds is not 0 to 2147483647: {lifetime_s!r}")
     return Index.from_document(number, definition)
 
 
@@ -218,6 +254,7 @@ def _hello(_: Commands, __: str, body: Document) -> Reply:
         "maxBsonObjectSize": DOCUMENT_BYTES_MAX,
         "maxMessageSizeBytes": MESSAGE_BYTES_MAX,
         "maxWriteBatchSize": WRITE_BATCH_MAX,
+        "logicalSessionTimeoutMinutes": 30,
         "minWireVersion": 0,
         "maxWireVersion": WIRE_VERSION,
         "readOnly": False,
@@ -250,7 +287,12 @@ def _table() -> dict[str, Command]:
         commands[name] = Command(_hello, frozenset(), False)
     add("ping endSessions", _acknowledge, "", False)
     add("buildInfo buildinfo", _build_info, "", False)
-    add("listCollections", Commands.list_collections, "filter nameOnly cursor", False)
+    add(
+        "listCollections",
+        Commands.list_collections,
+        "filter nameOnly authorizedCollections cursor",
+        False,
+    )
     add("listDatabases", Commands.list_databases, "nameOnly", False)
     add("create", Commands.create, "", True)
     add("drop", Commands.drop, "", True)

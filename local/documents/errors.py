@@ -4,6 +4,7 @@ from typing import Any
 
 NAMES = {
     2: "BadValue",
+    8: "UnknownError",
     9: "FailedToParse",
     14: "TypeMismatch",
     15: "Overflow",
@@ -16,6 +17,7 @@ NAMES = {
     40: "ConflictingUpdateOperators",
     43: "CursorNotFound",
     48: "NamespaceExists",
+    52: "DollarPrefixedFieldName",
     53: "InvalidIdField",
     54: "NotSingleValueField",
     59: "CommandNotFound",
@@ -31,7 +33,6 @@ NAMES = {
     10334: "BSONObjectTooLarge",
     11000: "DuplicateKey",
     14031: "OutOfDiskSpace",
-    40324: "Location40324",
     40415: "IDLUnknownField",
 }
 
@@ -46,7 +47,7 @@ class DocumentsError(Exception):
         self.details = details
 
     def as_reply(self) -> dict[str, Any]:
-        name = NAMES[self.code]
+        name = NAMES.get(self.code, f"Location{self.code}")
         return {"ok": 0.0, "errmsg": self.message, "code": self.code, "codeName": name} | (
             self.details
         )

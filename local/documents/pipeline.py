@@ -1,4 +1,4 @@
-"""Projections and the stages of `aggregate`, on streams of documents."""
+"""Sorts and the stages of `aggregate`, on streams of documents."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -7,69 +7,82 @@ from typing import Any
 from bson.int64 import Int64
 
 from local.documents.errors import DocumentsError, refused
+from local.documents.expressions import Expression, expression
 from local.documents.filters import compile_filter
 from local.documents.keys import MISSING, encode
 from local.documents.paths import Document, Spec, parse, sort_key
+from local.documents.projections import project
 from local.documents.updates import NUMBERS
 
 Stream = Iterator[Document]
-Expression = Callable[[Document], Any]
-Tree = dict[str, Any]  # a part of a path -> the Tree below it, or {} at its end
+Accumulators = dict[str, tuple[Callable[[], "Accumulator"], Expression]]
 
 SORT_BYTES_MAX = 100 * 1024 * 1024  # what MongoDB lets a sort hold without its disk
 GROUPS_MAX = 100_000  # each holds its accumulators in memory
 
 
 def sort_spec(sort: Document) -> Spec:
+    """Return the paths with their directions; `$natural` is left to the caller that allows it."""
     for path, direction in sort.items():
-        if isinstance(direction, dict) or direction not in (1, -1):
-            raise DocumentsError(2, f"the sort direction of '{path}' must be 1 or -1")
+        parse(path)
+        _check_direction(path, direction)
     return tuple((path, int(direction)) for path, direction in sort.items())
 
 
-def project(projection: Document) -> Callable[[Document], Document]:
-    """A function that keeps, or leaves out, the fields of `projection`; plain fields only."""
-    flags = {path: bool(value) for path, value in projection.items() if _is_flag(path, value)}
-    with_id = flags.pop("_id", None)
-    if len(set(flags.values())) > 1:
-        raise DocumentsError(2, "a projection cannot mix inclusion and exclusion")
-    including = any(flags.values()) or (with_id is True and not flags)
-    tree: Tree = {}
-    for path in [*flags, *(["_id"] if (with_id is not False) == including else [])]:
-        _grow(tree, parse(path))
-    return lambda document: _pruned(document, tree, including)
+def _check_direction(path: str, direction: Any) -> None:
+    if type(direction) not in NUMBERS or direction not in (1, -1):
+        raise DocumentsError(15975, f"the sort direction of '{path}' must be 1 or -1")
 
 
-def _is_flag(path: str, value: Any) -> bool:
-    if type(value) is not bool and type(value) not in NUMBERS:
-        raise refused("projection of", f"{path}: {value!r}")
-    return True
+def find_sort(sort: Document) -> Spec:
+    """Return the sort of `find`, which alone may be by the order of insertion, $natural."""
+    if "$natural" not in sort:
+        return sort_spec(sort)
+    if len(sort) > 1:
+        raise DocumentsError(2, "Cannot include '$natural' in compound sort")
+    _check_direction("$natural", sort["$natural"])
+    return (("$natural", int(sort["$natural"])),)
 
 
-def _grow(tree: Tree, parts: list[str]) -> None:
-    for part in parts[:-1]:
-        tree = tree.setdefault(part, {})
-    tree[parts[-1]] = {}
+def sort_stage(operand: Any) -> Spec:
+    if not isinstance(operand, dict):
+        raise DocumentsError(15973, "the $sort key specification must be an object")
+    if not operand:
+        raise DocumentsError(15976, "$sort stage must have at least one sort key")
+    return sort_spec(operand)
 
 
-def _pruned(document: Document, tree: Tree, including: bool) -> Document:
-    kept = {}
-    for name, whole in document.items():
-        below = tree.get(name)
-        value = _pruned_value(whole, below, including) if below else whole
-        named = below is not None
-        if value is not MISSING and (named if including or below else not named):
-            kept[name] = value
-    return kept
+def limit_stage(operand: Any) -> int:
+    limit = _whole("$limit", 5107201, operand)
+    if limit <= 0:
+        raise DocumentsError(15958, "the limit must be positive")
+    return limit
 
 
-def _pruned_value(value: Any, tree: Tree, including: bool) -> Any:
-    if isinstance(value, dict):
-        return _pruned(value, tree, including)
-    if isinstance(value, list):
-        items = (_pruned_value(item, tree, including) for item in value)
-        return [item for item in items if item is not MISSING]
-    return MISSING if including else value
+def match_stage(operand: Any) -> Document:
+    if not isinstance(operand, dict):
+        raise DocumentsError(15959, "the match filter must be an expression in an object")
+    return operand
+
+
+def _whole(stage: str, code: int, operand: Any) -> int:
+    if type(operand) not in NUMBERS or not abs(operand) < 2**63:
+        raise DocumentsError(code, f"invalid argument to {stage}: expected a number: {operand!r}")
+    if operand != int(operand):
+        raise DocumentsError(code, f"invalid argument to {stage}: expected an integer: {operand}")
+    return int(operand)
+
+
+def check_stages(stages: Any) -> list[Document]:
+    """Return the stages as a list of their own; each is an object with one field."""
+    for stage in stages:
+        if not isinstance(stage, dict):
+            raise DocumentsError(14, "each element of aggregate.pipeline must be an object")
+        if len(stage) != 1:
+            raise DocumentsError(
+                40323, "A pipeline stage specification object must contain exactly one field."
+            )
+    return list(stages)
 
 
 def in_order(documents: Iterable[Document], spec: Spec) -> Stream:
@@ -79,8 +92,6 @@ def in_order(documents: Iterable[Document], spec: Spec) -> Stream:
 def run(stream: Stream, stages: list[Document]) -> Stream:
     """Put the stages behind `stream`; a stage that is not implemented is refused by name."""
     for stage in stages:
-        if not isinstance(stage, dict) or len(stage) != 1:
-            raise DocumentsError(9, "a pipeline stage must be an object with one field")
         ((name, operand),) = stage.items()
         if name not in _STAGES:
             raise DocumentsError(40324, f"Unrecognized pipeline stage name: '{name}'")
@@ -89,46 +100,60 @@ def run(stream: Stream, stages: list[Document]) -> Stream:
 
 
 def _match(stream: Stream, operand: Any) -> Stream:
-    return filter(compile_filter(operand).matches, stream)
+    return filter(compile_filter(match_stage(operand)).matches, stream)
 
 
 def _sort(stream: Stream, operand: Any) -> Stream:
-    return in_order(stream, sort_spec(operand))
+    spec = sort_stage(operand)
+    return in_order(stream, spec)
 
 
 def _limit(stream: Stream, operand: Any) -> Stream:
-    if operand <= 0:
-        raise DocumentsError(2, "the limit must be positive")
-    return itertools.islice(stream, int(operand))
+    return itertools.islice(stream, limit_stage(operand))
 
 
 def _skip(stream: Stream, operand: Any) -> Stream:
-    return itertools.islice(stream, int(operand), None)
+    skip = _whole("$skip", 5107200, operand)
+    if skip < 0:
+        raise DocumentsError(5107200, f"invalid argument to $skip: negative: {skip}")
+    return itertools.islice(stream, skip, None)
 
 
 def _project(stream: Stream, operand: Any) -> Stream:
-    computed = {
-        path: _expression(value) for path, value in operand.items() if isinstance(value, str)
-    }
-    flags = {path: value for path, value in operand.items() if path not in computed}
-    if computed and not any(flags.values()):
-        flags = {"_id": flags.get("_id", 1)}
-    keep = project(flags)
-    for document in stream:
-        values = {path: compute(document) for path, compute in computed.items()}
-        yield keep(document) | {path: v for path, v in values.items() if v is not MISSING}
+    if not isinstance(operand, dict):
+        raise DocumentsError(15969, "$project specification must be an object")
+    if not operand:
+        raise DocumentsError(51272, "$project must have at least one field")
+    return map(project(operand), stream)
 
 
 def _count(stream: Stream, operand: Any) -> Stream:
+    if not isinstance(operand, str) or not operand:
+        raise DocumentsError(40156, "the count field must be a non-empty string")
+    if operand.startswith("$"):
+        raise DocumentsError(40158, "the count field cannot be a $-prefixed path")
+    if "." in operand:
+        raise DocumentsError(40160, "the count field cannot contain '.'")
+    return _counted(stream, operand)
+
+
+def _counted(stream: Stream, name: str) -> Stream:
     total = sum(1 for _ in stream)
-    return iter([{operand: total}] if total else [])
+    if total:
+        yield {name: total}
 
 
 def _group(stream: Stream, operand: Any) -> Stream:
+    if not isinstance(operand, dict):
+        raise DocumentsError(15947, "a group's fields must be specified in an object")
     if "_id" not in operand:
-        raise DocumentsError(2, "a group specification must include an _id")
+        raise DocumentsError(15955, "a group specification must include an _id")
     identity = _group_identity(operand["_id"])
-    accumulators = {name: _accumulator(spec) for name, spec in operand.items() if name != "_id"}
+    specs = {name: spec for name, spec in operand.items() if name != "_id"}
+    return _grouped(stream, identity, {n: _accumulator(n, spec) for n, spec in specs.items()})
+
+
+def _grouped(stream: Stream, identity: Expression, accumulators: Accumulators) -> Stream:
     groups: dict[bytes, tuple[Any, dict[str, Accumulator]]] = {}
     for document in stream:
         value = identity(document)
@@ -145,9 +170,13 @@ def _group(stream: Stream, operand: Any) -> Stream:
 
 def _group_identity(spec: Any) -> Expression:
     if not isinstance(spec, dict) or next(iter(spec), "").startswith("$"):
-        compute = _expression(spec)
+        compute = expression(spec)
         return lambda document: _or_null(compute(document))
-    fields = {name: _expression(value) for name, value in spec.items()}
+    for name in spec:
+        if "." in name:
+            raise DocumentsError(16412, f"FieldPath field names may not contain '.': '{name}'")
+        parse(name)
+    fields = {name: expression(value) for name, value in spec.items()}
 
     def identity(document: Document) -> Document:
         values = {name: compute(document) for name, compute in fields.items()}
@@ -158,25 +187,6 @@ def _group_identity(spec: Any) -> Expression:
 
 def _or_null(value: Any) -> Any:
     return None if value is MISSING else value
-
-
-def _expression(spec: Any) -> Expression:
-    """A path ("$a.b") or a constant; everything else is refused."""
-    if isinstance(spec, str) and spec.startswith("$"):
-        parts = parse(spec[1:])
-        return lambda document: _value_at(document, parts)
-    if isinstance(spec, dict | list):
-        raise refused("expression", next(iter(spec), "{}") if isinstance(spec, dict) else "[]")
-    return lambda _: spec
-
-
-def _value_at(value: Any, parts: list[str]) -> Any:
-    for depth, part in enumerate(parts):
-        if isinstance(value, list):
-            found = [_value_at(item, parts[depth:]) for item in value if isinstance(item, dict)]
-            return [item for item in found if item is not MISSING]
-        value = value.get(part, MISSING) if isinstance(value, dict) else MISSING
-    return value
 
 
 class Accumulator:
@@ -215,13 +225,19 @@ class Accumulator:
 _ACCUMULATORS = ("$sum", "$avg", "$min", "$max", "$first", "$last")
 
 
-def _accumulator(spec: Any) -> tuple[Callable[[], Accumulator], Expression]:
-    if not isinstance(spec, dict) or len(spec) != 1:
-        raise DocumentsError(2, "a field of $group must be one accumulator")
+def _accumulator(field: str, spec: Any) -> tuple[Callable[[], Accumulator], Expression]:
+    if "." in field:
+        raise DocumentsError(40235, f"The field name '{field}' cannot contain '.'")
+    if field.startswith("$"):
+        raise DocumentsError(40236, f"The field name '{field}' cannot be an operator name")
+    if not isinstance(spec, dict) or not spec:
+        raise DocumentsError(40234, f"The field '{field}' must be an accumulator object")
+    if len(spec) != 1:
+        raise DocumentsError(40238, f"The field '{field}' must specify one accumulator")
     ((name, operand),) = spec.items()
     if name not in _ACCUMULATORS:
         raise refused("accumulator", name)
-    return lambda: Accumulator(name), _expression(operand)
+    return lambda: Accumulator(name), expression(operand)
 
 
 _STAGES: dict[str, Callable[[Stream, Any], Stream]] = {

@@ -24,13 +24,15 @@ class Index:
     @classmethod
     def from_document(cls, number: int, definition: Document) -> "Index":
         """The index that `as_document` describes."""
+        lifetime = definition.get("expireAfterSeconds")
         return cls(
             number,
             definition["name"],
             tuple((path, int(direction)) for path, direction in definition["key"].items()),
             unique=bool(definition.get("unique")),
             sparse=bool(definition.get("sparse")),
-            expire_after_s=definition.get("expireAfterSeconds"),
+            # Earlier versions stored any lifetime; one that is no number never expires anything.
+            expire_after_s=lifetime if isinstance(lifetime, int | float) else None,
         )
 
     def keys(self, document: Document) -> list[bytes]:

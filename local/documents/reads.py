@@ -14,7 +14,16 @@ from local.documents.errors import DocumentsError
 from local.documents.filters import compile_filter
 from local.documents.keys import MISSING, encode
 from local.documents.paths import Document, Spec, elements, parse, sort_key, values_at
-from local.documents.pipeline import SORT_BYTES_MAX, project, run, sort_spec
+from local.documents.pipeline import (
+    SORT_BYTES_MAX,
+    check_stages,
+    find_sort,
+    limit_stage,
+    match_stage,
+    run,
+    sort_stage,
+)
+from local.documents.projections import project
 from local.documents.store import Store
 from local.documents.wire import cursor_reply
 
@@ -98,7 +107,7 @@ def find(store: Store, database: str, body: Document) -> tuple[str, Iterator[byt
     rows = rows_of(
         store.find(database, body["find"]),
         body.get("filter") or {},
-        sort_spec(body.get("sort") or {}),
+        find_sort(body.get("sort") or {}),
         keep=limit + skip if limit else None,
     )
     chosen = itertools.islice(rows, skip, limit + skip if limit else None)
@@ -116,6 +125,8 @@ def rows_of(
     compiled = compile_filter(filter_)
     if collection is None:
         return iter(())
+    if sort and sort[0][0] == "$natural":
+        return collection.in_natural_order(compiled, reverse=sort[0][1] < 0)
     rows, ordered = collection.find(compiled, sort)
     if ordered or not sort:
         return rows
@@ -140,12 +151,12 @@ def _bounded(keyed: Iterator[tuple[bytes, Row]]) -> Iterator[tuple[bytes, Row]]:
 
 def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterator[bytes]]:
     """The namespace and the results; a leading $match, $sort and $limit may use an index."""
-    name, stages = body["aggregate"], list(body["pipeline"])
+    name, stages = body["aggregate"], check_stages(body["pipeline"])
     if not isinstance(name, str):
         raise DocumentsError(73, "aggregate needs the name of a collection")
-    filter_ = stages.pop(0)["$match"] if stages and "$match" in stages[0] else {}
-    sort = sort_spec(stages.pop(0)["$sort"]) if stages and "$sort" in stages[0] else ()
-    keep = stages[0]["$limit"] if sort and stages and "$limit" in stages[0] else None
+    filter_ = match_stage(stages.pop(0)["$match"]) if stages and "$match" in stages[0] else {}
+    sort = sort_stage(stages.pop(0)["$sort"]) if stages and "$sort" in stages[0] else ()
+    keep = limit_stage(stages[0]["$limit"]) if sort and stages and "$limit" in stages[0] else None
     rows = rows_of(store.find(database, name), filter_, sort, keep)
     documents = run((decode(row.raw) for row in rows), stages)
     return f"{database}.{name}", (encode_document(document) for document in documents)
@@ -153,7 +164,11 @@ def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterato
 
 def count(store: Store, database: str, body: Document) -> dict[str, Any]:
     collection = store.find(database, body["count"])
-    filter_, skip, limit = body.get("query") or {}, body.get("skip") or 0, body.get("limit") or 0
+    filter_, skip, limit = (
+        body.get("query") or {},
+        body.get("skip") or 0,
+        abs(body.get("limit") or 0),
+    )
     if collection is None:
         return {"n": 0, "ok": 1.0}
     total = sum(1 for _ in rows_of(collection, filter_, ())) if filter_ else collection.count()

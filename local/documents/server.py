@@ -10,7 +10,10 @@ from local.documents.commands import Commands
 from local.documents.errors import DocumentsError
 from local.documents.store import Store
 
-CONNECTIONS_MAX = 1_000
+CONNECTIONS_MAX = 1_000  # one more, and the one that was silent for longest is closed
+FRAME_S = 30  # how long a frame may take to arrive
+UNFINISHED_SMALL_BYTES = 64 * 1024  # a frame so small is never one too many
+UNFINISHED_BYTES_MAX = 4 * wire.MESSAGE_BYTES_MAX  # of all frames that are still arriving
 SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
 CHECKPOINT_S = 5  # how long the write-ahead log may grow between checkpoints
 # Commits are at least this far apart: one costs 200 us of CPU and an fsync, whatever is in it.
@@ -75,6 +78,28 @@ class Server:
         self._waiting = [(connection, request, body) for connection, request, _ in self._waiting]
         return body
 
+    def make_room(self) -> None:
+        """Close the connection that was silent for longest."""
+        idlest = min(self.connections, key=lambda connection: connection.active_at_s)
+        log.warning("the idlest of %d connections is closed", len(self.connections))
+        self.connections.discard(idlest)
+        idlest.close()
+
+    def bound_unfinished(self, connection: "Connection") -> None:
+        """Close a connection whose frame is one too many to hold with the others."""
+        if len(connection.buffer) <= UNFINISHED_SMALL_BYTES:
+            return
+        if sum(len(other.buffer) for other in self.connections) > UNFINISHED_BYTES_MAX:
+            log.warning("connection closed: unfinished frames hold %d bytes", UNFINISHED_BYTES_MAX)
+            connection.drop()
+
+    def close_late(self, now_s: float) -> None:
+        """Close connections whose frame began more than FRAME_S ago and is not there yet."""
+        for connection in list(self.connections):
+            if connection.buffer and now_s - connection.frame_since_s > FRAME_S:
+                log.warning("connection closed: a frame took more than %d s", FRAME_S)
+                connection.drop()
+
     async def close(self, timeout_s: float) -> None:
         """Close every connection behind the answers that are on their way."""
         for connection in list(self.connections):
@@ -90,12 +115,15 @@ class Server:
             await asyncio.sleep(CHECKPOINT_S)
             try:
                 await self._checkpoint()
+                self.close_late(time.monotonic())
                 self.commands.cursors.expire(time.monotonic())
                 if time.monotonic() >= next_sweep_s:
                     await self._sweep()
                     next_sweep_s = time.monotonic() + SWEEP_S
             except sqlite3.Error as error:
                 self._abandon(error)
+            except Exception:  # one bad duty must not end the others for good
+                log.exception("housekeeping failed, it goes on in %d s", CHECKPOINT_S)
 
     async def _checkpoint(self) -> None:
         """Copy the bulk of the log in a thread; the few pages added meanwhile between two turns."""
@@ -116,30 +144,35 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._buffer = bytearray()
         self._transport: asyncio.Transport
+        self.buffer = bytearray()
+        self.frame_since_s = self.active_at_s = time.monotonic()
 
     # uvloop's transport has asyncio.Transport's methods, but not its type.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self._server.connections.add(self)
         if len(self._server.connections) > CONNECTIONS_MAX:
-            log.warning("connection refused: %d are open", CONNECTIONS_MAX)
-            transport.close()
+            self._server.make_room()
 
     def connection_lost(self, _: Exception | None) -> None:
         self._server.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        self.active_at_s = time.monotonic()
+        if not self.buffer:
+            self.frame_since_s = self.active_at_s
         try:
-            if not self._buffer and len(data) == wire.frame_length(data):
+            if not self.buffer and len(data) == wire.frame_length(data):
                 self._server.answer(self, data)
                 return
-            self._buffer += data
-            while 0 < (length := wire.frame_length(self._buffer)) <= len(self._buffer):
-                frame = bytes(self._buffer[:length])
-                del self._buffer[:length]
+            self.buffer += data
+            while 0 < (length := wire.frame_length(self.buffer)) <= len(self.buffer):
+                frame = bytes(self.buffer[:length])
+                del self.buffer[:length]
                 self._server.answer(self, frame)
+                self.frame_since_s = self.active_at_s
+            self._server.bound_unfinished(self)
         except DocumentsError as error:
             log.warning("connection closed: %s", error)
             self._transport.close()
@@ -153,6 +186,11 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """Give up what arrived of a frame, and the connection with it."""
+        self.buffer = bytearray()
+        self._transport.close()
 
     def close(self) -> None:
         self._transport.close()

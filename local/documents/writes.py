@@ -6,7 +6,8 @@ from typing import Any
 from local.documents.collection import Collection, Row, decode, encode_document
 from local.documents.errors import DocumentsError, refused
 from local.documents.paths import Document
-from local.documents.pipeline import project, sort_spec
+from local.documents.pipeline import find_sort
+from local.documents.projections import project
 from local.documents.reads import rows_of
 from local.documents.store import Store
 from local.documents.updates import is_replacement, updated, upserted
@@ -48,6 +49,11 @@ def delete(store: Store, database: str, body: Document) -> Reply:
 
     def apply(_: int, item: bytes | Document) -> int:
         statement = _statement("delete.deletes", item, {"q", "limit"})
+        if statement["limit"] not in (0, 1):
+            limit = statement["limit"]
+            raise DocumentsError(
+                9, f"The limit field in delete objects must be 0 or 1. Got {limit}"
+            )
         if collection is None:
             return 0
         rows = _rows(collection, statement["q"], multi=not statement["limit"])
@@ -61,7 +67,7 @@ def delete(store: Store, database: str, body: Document) -> Reply:
 def find_and_modify(store: Store, database: str, body: Document) -> Reply:
     name, filter_ = body.get("findAndModify") or body["findandmodify"], body.get("query") or {}
     collection = store.find_or_create(database, name)
-    row = next(rows_of(collection, filter_, sort_spec(body.get("sort") or {}), keep=1), None)
+    row = next(rows_of(collection, filter_, find_sort(body.get("sort") or {}), keep=1), None)
     before = decode(row.raw) if row else None
     after: Document | None = None
     outcome: Document = {"n": 1 if row else 0}

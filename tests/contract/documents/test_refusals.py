@@ -42,7 +42,7 @@ READS: list[tuple[Document, str]] = [
     ({"find": "things", "hint": "n_1"}, "hint"),
     ({"find": "things", "sort": {"n": {"$meta": "textScore"}}}, "'n'"),
     ({"find": "things", "projection": {"list": {"$slice": 1}}}, "$slice"),
-    ({"find": "things", "projection": {"n": 1, "list": 0}}, "mix"),
+    ({"find": "things", "projection": {"n": 1, "list": 0}}, "exclusion on field list"),
     ({"find": "things", "projection": {"list.$": 1}}, "$"),
     ({"find": "things", "readConcern": {"level": "snapshot"}}, "snapshot"),
     ({"aggregate": "things", "pipeline": [{"$lookup": {}}], "cursor": {}}, "$lookup"),
@@ -78,7 +78,76 @@ def test_what_is_not_implemented_is_refused_by_name(
         things.database.command(command)
 
     assert name in (refusal.value.details or {})["errmsg"]
-    assert refusal.value.code in (2, 9, 59, 72, 73, 238, 40324, 40415)
+    assert refusal.value.code in (2, 9, 14, 59, 72, 73, 238, 15975, 31254, 40324, 40415)
+
+
+def pipeline(*stages: Any) -> Document:
+    return {"aggregate": "things", "pipeline": list(stages), "cursor": {}}
+
+
+WRONG: list[tuple[Document, int]] = [
+    ({"find": "things", "projection": {"o": 1, "o.k": 1}}, 31249),
+    ({"find": "things", "projection": {"o.k": 1, "o": 1}}, 31250),
+    (pipeline({"$project": {"a": 1, "a.b": "$n"}}), 31249),
+    (pipeline({"$project": {"a": 0, "b": "$n"}}), 31252),
+    (pipeline({"$project": {"a": 0, "b": 1}}), 31253),
+    (pipeline({"$project": {"a": {}}}), 51270),
+    (pipeline({"$project": {}}), 51272),
+    (pipeline({"$group": {"_id": None, "a.b": {"$sum": 1}}}), 40235),
+    (pipeline({"$group": {"_id": None, "$a": {"$sum": 1}}}), 40236),
+    (pipeline({"$group": {"_id": None, "a": 1}}), 40234),
+    (pipeline({"$match": {}, "$limit": 1}), 40323),
+    (pipeline({}), 40323),
+    (pipeline({"$limit": 1.5}), 5107201),
+    (pipeline({"$limit": float("inf")}), 5107201),
+    (pipeline({"$limit": 0}), 15958),
+    (pipeline({"$skip": -1}), 5107200),
+    (pipeline({"$sort": {}}), 15976),
+    (pipeline({"$sort": {"$natural": -1}}), 238),
+    (pipeline({"$count": "a.b"}), 40160),
+    ({"find": "things", "sort": {"n": 2}}, 15975),
+    ({"find": "things", "sort": {"n": True}}, 15975),
+    ({"find": "things", "sort": {"$n": 1}}, 238),
+    ({"find": "things", "sort": {"$natural": 1, "n": 1}}, 2),
+    ({"find": "things", "limit": float("inf")}, 9),
+    ({"insert": "things", "documents": [{"_id": 9}], "writeConcern": "x"}, 9),
+    ({"insert": "system.things", "documents": [{"_id": 9}]}, 73),
+    ({"insert": "things", "documents": [{"_id": 9}], "txnNumber": bson.Int64(1)}, 20),
+    ({"dropIndexes": "things", "index": "_id_"}, 72),
+    ({"dropIndexes": "things", "index": {"n": 1}}, 27),
+]
+
+
+@pytest.mark.parametrize(("command", "code"), WRONG, ids=str)
+def test_what_mongodb_refuses_is_refused_with_its_code(
+    things: Things, command: Document, code: int
+) -> None:
+    with pytest.raises(OperationFailure) as refusal:
+        things.database.command(command)
+
+    assert refusal.value.code == code
+    assert things.count_documents({}) == 2
+
+
+@pytest.mark.parametrize("identity", [{"$a": 1}, bson.Regex("x"), [1]], ids=str)
+def test_an_id_that_mongodb_cannot_store_is_refused(things: Things, identity: Any) -> None:
+    with pytest.raises(WriteError):
+        things.insert_one({"_id": identity})
+
+
+def test_a_delete_of_two_is_refused(things: Things) -> None:
+    answer = things.database.command("delete", "things", deletes=[{"q": {}, "limit": 2}])
+
+    assert answer["writeErrors"][0]["code"] == 9
+    assert things.count_documents({}) == 2
+
+
+@pytest.mark.parametrize("lifetime", ["x", -1, float("nan"), True, 2**31], ids=str)
+def test_a_lifetime_that_is_no_number_of_seconds_makes_no_index(
+    things: Things, lifetime: Any
+) -> None:
+    with pytest.raises(OperationFailure, match="expireAfterSeconds"):
+        things.create_index("at", expireAfterSeconds=lifetime)
 
 
 UPDATES: list[tuple[Any, str]] = [
@@ -230,4 +299,21 @@ def test_a_command_nested_too_deeply_is_refused(things: Things) -> None:
         answer = connection.recv(65536)
 
     assert answer == b"" or b"errmsg" in answer
+    assert things.count_documents({}) == 2
+
+
+def test_a_connection_too_many_closes_the_idlest_and_is_served(things: Things) -> None:
+    address = things.database.client.address
+    assert address
+    idle = [socket.create_connection(address, timeout=5) for _ in range(1_005)]
+    try:
+        section = b"\x00" + bson.encode({"ping": 1, "$db": "admin"})
+        frame = struct.pack("<iiiiI", 20 + len(section), 7, 0, 2013, 0) + section
+        idle[-1].sendall(frame)
+
+        assert b"ok" in idle[-1].recv(65536)
+        assert idle[0].recv(1) == b""
+    finally:
+        for connection in idle:
+            connection.close()
     assert things.count_documents({}) == 2
