@@ -1,6 +1,7 @@
 """What a caller of the Invoke API asks, read from an HTTP request or refused in Lambda's words."""
 
 import base64
+import json
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
@@ -9,6 +10,7 @@ import orjson
 
 from local.http.request import Request
 from local.runtime.environment import function_arn
+from local.runtime.frames import loads
 
 SYNCHRONOUS_MAX_BYTES = 6 * 1024 * 1024
 # Lambda's 1 MiB, less what our queue's message says beside the event.
@@ -91,11 +93,23 @@ def _event(request: Request, kind: str) -> bytes:
         sentence = f"{len(body)} byte payload is too large for the {kind} invocation type"
         raise Refused(413, "RequestTooLargeException", f"{sentence} (limit {most} bytes)")
     try:
-        orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
+        _check_json(body or b"{}")
+    except (ValueError, RecursionError) as error:
         sentence = f"Could not parse request body into json: {error}"
         raise Refused(400, "InvalidRequestContentException", sentence) from error
     return body or b"{}"
+
+
+def _check_json(body: bytes) -> None:
+    """Raise ValueError unless `body` is JSON, which may hold what only Python reads: 1e400."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        json.loads(body.decode(), parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _client_context(encoded: str) -> object:
@@ -104,7 +118,7 @@ def _client_context(encoded: str) -> object:
     if len(encoded) > CLIENT_CONTEXT_MAX_BYTES:
         raise _invalid(f"the client context is over {CLIENT_CONTEXT_MAX_BYTES} bytes")
     try:
-        context = orjson.loads(base64.b64decode(encoded, validate=True))
+        context = loads(base64.b64decode(encoded, validate=True))
     except ValueError as error:
         raise _invalid("the client context is no base64 of JSON") from error
     if not isinstance(context, dict):
