@@ -83,9 +83,7 @@ def test_an_event_is_read_and_a_result_is_written_as_pythons_json_does(
 
 
 def test_an_event_may_hold_a_lone_surrogate(client: Any):
-    answer = client.invoke(
-        FunctionName="Do", Payload=b'{"do": "characters", "text": "\\ud800"}'
-    )
+    answer = client.invoke(FunctionName="Do", Payload=b'{"do": "characters", "text": "\\ud800"}')
 
     assert json.loads(answer["Payload"].read()) == [0xD800]
 
