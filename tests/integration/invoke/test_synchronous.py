@@ -323,3 +323,37 @@ def test_reservations_that_leave_the_account_too_little_are_refused_at_start(tmp
 
     assert done.returncode == 2
     assert "Narrow: ReservedConcurrentExecutions: all reservations leave 99 of" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"TenantId": "one"}, "TenantId of Invoke is not emulated"),
+        ({"DurableExecutionName": "one"}, "DurableExecutionName of Invoke is not emulated"),
+        ({"LogType": "Head"}, "'Head'"),
+        ({"FunctionName": "Do:$LATEST", "Qualifier": "1"}, "differ"),
+    ],
+)
+def test_a_parameter_that_is_not_read_is_refused_by_name(
+    client: Any, asked: dict[str, str], sentence: str
+):
+    _, code, message = refusal(client, **{"FunctionName": "Do", **asked})
+
+    assert code == "InvalidParameterValueException"
+    assert sentence in message
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "operation"),
+    [
+        ("list_functions", {}, "ListFunctions"),
+        ("get_function", {"FunctionName": "Do"}, "GetFunction"),
+        ("list_tags", {"Resource": arn("Do")}, "ListTags"),
+        ("invoke_with_response_stream", {"FunctionName": "Do"}, "InvokeWithResponseStream"),
+    ],
+)
+def test_an_operation_that_is_not_emulated_is_refused_by_its_name(
+    client: Any, method: str, asked: dict[str, str], operation: str
+):
+    with pytest.raises(ClientError, match=f"{operation} is not emulated; only Invoke is"):
+        getattr(client, method)(**asked)
