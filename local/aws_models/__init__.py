@@ -1,1 +1,1 @@
-"""The parameters of AWS's actions, from botocore's service models, and the check of calls by them."""
+"""The parameters of AWS's actions, from botocore's service models, and a check of calls."""

@@ -46,7 +46,7 @@ def _enum(shape: Shape) -> list[str]:
 def _routes(model: ServiceModel) -> dict[str, Any]:
     """Return method and path of each operation, and where Invoke's parameters stand."""
     operations = {name: model.operation_model(name).http for name in model.operation_names}
-    members = model.operation_model("Invoke").input_shape.members
+    invoke: Any = model.operation_model("Invoke").input_shape
     return {
         "operations": {
             name: [http["method"], http["requestUri"].partition("?")[0]]
@@ -54,7 +54,7 @@ def _routes(model: ServiceModel) -> dict[str, Any]:
         },
         "invoke": {
             name: [member.serialization["location"], member.serialization["name"]]
-            for name, member in members.items()
+            for name, member in invoke.members.items()
             if "location" in member.serialization
         },
     }

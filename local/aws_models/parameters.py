@@ -1,4 +1,4 @@
-"""The check of a call's JSON against the shape that botocore's model gives an action's parameters."""
+"""The check of a call's JSON against the parameters that botocore's model gives an action."""
 
 import base64
 import binascii
@@ -20,6 +20,14 @@ _TYPES = {
     "structure": dict,
     "map": dict,
     "list": list,
+}
+_NAMES = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    dict: "structure",
+    list: "list",
 }
 
 
@@ -83,8 +91,7 @@ def _check_base64(text: str, name: str) -> None:
 
 
 def _kind_of(value: object) -> str:
-    kinds = {str: "a string", bool: "a boolean", int: "an integer", float: "a number"}
-    return kinds.get(type(value), {dict: "an object", list: "a list"}.get(type(value), "null"))
+    return "null" if value is None else f"of type {_NAMES[type(value)]}"
 
 
 def _article(kind: str) -> str:

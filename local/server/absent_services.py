@@ -53,7 +53,8 @@ def _xml(sentence: str, service: str) -> str:
 
 
 def _error(sentence: str) -> str:
-    return f"<Error><Type>Sender</Type><Code>{CODE}</Code><Message>{escape(sentence)}</Message></Error>"
+    message = f"<Message>{escape(sentence)}</Message>"
+    return f"<Error><Type>Sender</Type><Code>{CODE}</Code>{message}</Error>"
 
 
 def _cbor(text: str) -> bytes:

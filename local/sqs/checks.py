@@ -39,7 +39,7 @@ def page_of(urls: list[str], request: Json, name: str) -> Json:
         raise ValueError("NextToken is none that an earlier answer had")
     start = urls.index(token) if token else 0
     most = check_number("MaxResults", request.get("MaxResults", LISTED_MAX), 1, LISTED_MAX)
-    page = {name: urls[start : start + most]}
+    page: Json = {name: urls[start : start + most]}
     if "MaxResults" in request and start + most < len(urls):
         page["NextToken"] = urls[start + most]
     return page

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from tests.integration.gateway_process import GatewayProcess
 
 
-def client(gateway: GatewayProcess, service: str) -> Any:
+def client(gateway: GatewayProcess, service: Any) -> Any:
     return boto3.client(
         service,
         region_name="eu-west-1",

@@ -62,7 +62,7 @@ class Depth:
     visible: int
     delayed: int
     in_flight: int
-    oldest_age_s: float  # NaN where the queue does not tell
+    oldest_age_s: float  # how long the first that is due has been; NaN where nobody tells
 
 
 class Queue(Protocol):

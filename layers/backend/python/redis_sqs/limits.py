@@ -30,7 +30,7 @@ def check_messages(
     delay_s: int | None,
     bytes_max: int = MESSAGE_BYTES_MAX,
 ) -> None:
-    """Raise ValueError where SQS would refuse these messages, IllegalBody for a body's characters."""
+    """Raise ValueError where SQS would refuse these messages; IllegalBody is one."""
     if delay_s is not None and not 0 <= delay_s <= DELAY_MAX_S:
         raise ValueError(f"delay_s is {delay_s}, not within 0 to {DELAY_MAX_S}")
     around = _attributes_bytes(attributes) if attributes else 0
