@@ -55,7 +55,9 @@ class QueueDepths(Collector):
             "queue_depth", "Messages on the queue by state", labels=["queue", "state"]
         )
         age = GaugeMetricFamily(
-            "queue_oldest_message_age_seconds", "Age of the oldest message", labels=["queue"]
+            "queue_oldest_message_age_seconds",
+            "How long the oldest message that is due has been due",
+            labels=["queue"],
         )
         for queue, dead_letters in self._queues:
             try:

@@ -25,6 +25,7 @@ from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
 from local.lambda_service.metrics import RouteMeter
 from local.lambda_service.output import FunctionOutput
 from local.lambda_service.throttle import TokenBucket
+from local.runtime.frames import dumps
 from local.template import ApiKey
 
 # 1.38: Lambda's limit on an event, which the escaped body reaches before API Gateway's 10 MB.
@@ -247,7 +248,7 @@ class Exchange:
             status, lines, body = target.fixed
             self._reply(status, lines + self._shared.dialect.identifiers(self.context), body)
             return
-        event = orjson.dumps(self._shared.dialect.event(self, target.payload))
+        event = _json(self._shared.dialect.event(self, target.payload))
         if len(event) > EVENT_MAX_BYTES:
             self.refuse(responses.TOO_LARGE)
             return
@@ -313,6 +314,13 @@ class Exchange:
             )
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
+
+
+def _json(event: object) -> bytes:
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError:  # an authorizer's context may have whole numbers beyond 64 bits
+        return dumps(event)
 
 
 def _nobody(status: int, header_lines: str, body: bytes) -> None:

@@ -3,13 +3,12 @@
 Deny comes before allow, and what no statement names is denied.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
-
-import orjson
 
 _INVOKE = "execute-api:Invoke"
 # A token's policy is AWS's 8 KB at most there; this bounds the work of one request here.
@@ -127,7 +126,7 @@ def _as_text(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool | int | float):
-        return orjson.dumps(value).decode()
+        return json.dumps(value)
     raise PolicyError(f"context.{name} is neither text nor number nor boolean")
 
 

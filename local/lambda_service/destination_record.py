@@ -8,6 +8,7 @@ from typing import Any
 from local.lambda_service.dispatch import End, Outcome
 from local.lambda_service.event_store import Stored
 from local.runtime.environment import function_arn
+from local.runtime.frames import dumps
 from local.template import Function
 
 ERROR_MESSAGE_MAX_CHARS = 1024  # of a dead letter's attribute
@@ -46,7 +47,7 @@ def destination_record(
             **({"functionError": "Unhandled"} if has_failed else {}),
         }
         record["responsePayload"] = outcome.error if has_failed else outcome.result
-    return json.dumps(record, ensure_ascii=False)
+    return dumps(record).decode()
 
 
 def dead_letter_attributes(

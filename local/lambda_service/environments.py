@@ -6,12 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
 from local.lambda_service.metrics import FunctionMeter
 from local.lambda_service.output import FunctionOutput
-from local.runtime.frames import LEAVE, LENGTH, FrameError, FrameReader, decode, result_of
+from local.runtime.frames import LEAVE, LENGTH, FrameError, FrameReader, decode, dumps, result_of
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +69,7 @@ class EnvironmentConnection(asyncio.Protocol):
         }
         if invocation.client_context is not None:
             fields["client_context"] = invocation.client_context
-        head = orjson.dumps(fields)
+        head = dumps(fields)
         # The event is JSON already: it is put in front of the head's closing brace.
         payload = b'%b,"event":%b}' % (head[:-1], invocation.event)
         self._transport.write(LENGTH.pack(len(payload)) + payload)

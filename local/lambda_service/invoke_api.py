@@ -16,7 +16,7 @@ from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
 from local.lambda_service.event_store import Unavailable
 from local.lambda_service.hosts import Hosts
 from local.lambda_service.invoke_request import Asked, Refused, not_found, read
-from local.runtime.frames import NotJson
+from local.runtime.frames import NotJson, dumps
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def _answer(request: Request, invocation: Invocation, outcome: Outcome, wants_lo
         lines += f"X-Amz-Log-Result: {tail}\r\n"
     if outcome.end is End.RESULT:
         result = outcome.result
-        body = result.encode() if isinstance(result, NotJson) else orjson.dumps(result)
+        body = result.encode() if isinstance(result, NotJson) else dumps(result)
         _reply(request, request_id, 200, body, lines)
     else:
         lines += "X-Amz-Function-Error: Unhandled\r\n"

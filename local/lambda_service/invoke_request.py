@@ -1,14 +1,18 @@
 """What a caller of the Invoke API asks, read from an HTTP request or refused in Lambda's words."""
 
 import base64
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
 import orjson
 
 from local.http.request import Request
+from local.lambda_service import api_table
 from local.runtime.environment import function_arn
+from local.runtime.frames import loads
 
 SYNCHRONOUS_MAX_BYTES = 6 * 1024 * 1024
 # Lambda's 1 MiB, less what our queue's message says beside the event.
@@ -16,6 +20,7 @@ ASYNCHRONOUS_MAX_BYTES = 1024 * 1024 - 1024
 CLIENT_CONTEXT_MAX_BYTES = 3_583
 LONGEST_S = 920.0  # the longest function runs 15 minutes, and may have waited before
 KINDS = ("RequestResponse", "Event", "DryRun")
+LOG_TYPES = ("None", "Tail")
 
 _PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 _NAME = re.compile(
@@ -52,32 +57,48 @@ class Asked:
 def read(request: Request) -> Asked:
     """Return what `request` asks. Raises Refused."""
     path, _, query = request.target.partition("?")
-    found = _PATH.fullmatch(path)
-    if found is None or request.method != "POST":
-        sentence = f"{request.method} {path} is not emulated; only Invoke is"
+    match = _PATH.fullmatch(path)
+    if match is None or request.method != "POST":
+        operation = api_table.operation(request.method, path) or f"{request.method} {path}"
+        sentence = f"{operation} is not emulated; only Invoke is"
         raise Refused(404, "UnknownOperationException", sentence)
+    _refuse_unread(request.fields, parse_qs(query, keep_blank_values=True))
     kind = request.fields.get("x-amz-invocation-type", "RequestResponse")
     if kind not in KINDS:
         raise _invalid(f"the invocation type {kind!r} is none of {', '.join(KINDS)}")
+    log_type = request.fields.get("x-amz-log-type", "None")
+    if log_type not in LOG_TYPES:
+        raise _invalid(f"the log type {log_type!r} is none of {', '.join(LOG_TYPES)}")
     qualifier = parse_qs(query).get("Qualifier", [""])[0]
     return Asked(
-        function=_function(unquote(found[1]), qualifier),
+        function=_function(unquote(match[1]), qualifier),
         kind=kind,
         event=_event(request, kind),
         client_context=_client_context(request.fields.get("x-amz-client-context", "")),
-        wants_log=request.fields.get("x-amz-log-type") == "Tail" and kind == "RequestResponse",
+        wants_log=log_type == "Tail" and kind == "RequestResponse",
     )
+
+
+def _refuse_unread(fields: Mapping[str, str], query: Mapping[str, object]) -> None:
+    """Refuse a parameter of Invoke that no code here reads, and one that Invoke has not."""
+    for name in api_table.UNREAD:
+        if api_table.INVOKE[name][1].lower() in fields:
+            raise _invalid(f"the parameter {name} of Invoke is not emulated")
+    if unknown := sorted(query.keys() - {"Qualifier"}):
+        raise _invalid(f"{unknown[0]} is no parameter of Invoke")
 
 
 def not_found(name: str) -> Refused:
     return Refused(404, "ResourceNotFoundException", f"Function not found: {function_arn(name)}")
 
 
-def _function(given: str, qualifier: str) -> str:
-    found = _NAME.fullmatch(given)
-    if found is None:
-        raise _invalid(f"{given!r} is no name or ARN of a function")
-    name, suffix = found[1], found[2] or qualifier
+def _function(text: str, qualifier: str) -> str:
+    match = _NAME.fullmatch(text)
+    if match is None:
+        raise _invalid(f"{text!r} is no name or ARN of a function")
+    if match[2] and qualifier and match[2] != qualifier:
+        raise _invalid("the qualifier of the name and the parameter Qualifier differ")
+    name, suffix = match[1], match[2] or qualifier
     if suffix not in ("", "$LATEST"):
         raise not_found(f"{name}:{suffix}")  # only $LATEST runs here
     return name
@@ -91,11 +112,23 @@ def _event(request: Request, kind: str) -> bytes:
         sentence = f"{len(body)} byte payload is too large for the {kind} invocation type"
         raise Refused(413, "RequestTooLargeException", f"{sentence} (limit {most} bytes)")
     try:
-        orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
+        _check_json(body or b"{}")
+    except (ValueError, RecursionError) as error:
         sentence = f"Could not parse request body into json: {error}"
         raise Refused(400, "InvalidRequestContentException", sentence) from error
     return body or b"{}"
+
+
+def _check_json(body: bytes) -> None:
+    """Raise ValueError unless `body` is JSON, which may hold what only Python reads: 1e400."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        json.loads(body.decode(), parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _client_context(encoded: str) -> object:
@@ -104,7 +137,7 @@ def _client_context(encoded: str) -> object:
     if len(encoded) > CLIENT_CONTEXT_MAX_BYTES:
         raise _invalid(f"the client context is over {CLIENT_CONTEXT_MAX_BYTES} bytes")
     try:
-        context = orjson.loads(base64.b64decode(encoded, validate=True))
+        context = loads(base64.b64decode(encoded, validate=True))
     except ValueError as error:
         raise _invalid("the client context is no base64 of JSON") from error
     if not isinstance(context, dict):

@@ -21,6 +21,7 @@ import orjson
 
 from local.runtime.captured_output import STDOUT_MAX_BYTES
 from local.runtime.environment import Context, Fault, Handler, log, own_stderr
+from local.runtime.frames import dumps
 from local.runtime.handler import failing_handler
 from local.runtime.runtime_api import Ended, RuntimeApi
 from local.template import Function
@@ -76,7 +77,7 @@ class RuntimeClient:
 
     def __call__(self, event: Any, context: Context) -> bytes:
         self._is_idle = False
-        self._api.hand_over(orjson.dumps(event), self._headers(context))
+        self._api.hand_over(dumps(event), self._headers(context))
         ended = self._api.said.get()
         while ended.how == "ready":
             ended = self._api.said.get()

@@ -7,16 +7,27 @@ from typing import Any
 
 import orjson
 
-from local.sqs.checks import BATCH_MAX, check_number, check_sent, entries_of, handle_of, trace_of
+from local.aws_models import parameters
+from local.sqs.checks import (
+    BATCH_MAX,
+    check_names,
+    check_number,
+    check_sent,
+    entries_of,
+    handle_of,
+    page_of,
+    trace_of,
+)
 from local.sqs.connections import Connections
 from local.sqs.digest import md5, md5_of_attributes
-from local.sqs.messages import Json, flat, given, message, size_of, wanted
+from local.sqs.messages import Json, flat, message, size_of, typed, wanted
 from local.sqs.move_tasks import MoveTasks, arn_of
-from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, worded
+from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, parsed, worded
 from local.template import Queue, Template
-from local.template.intrinsics import QUEUE_URL
+from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL
 from redis_sqs import Typed, name_of
 from redis_sqs.carrier import Carrier
+from redis_sqs.redis_queue import Release
 
 BATCH_BYTES_MAX = 1_048_576  # as much as one message
 WAIT_MAX_S = 20
@@ -31,6 +42,8 @@ class Actions:
         self._connections = Connections(carrier)
         self._queues = {queue.name: queue for queue in template.queues.values()}
         self._move_tasks = MoveTasks(template, carrier)
+        self._shapes = parameters.table("sqs")
+        self._started_s = str(int(time.time()))
         self._mine = threading.local()
         self._stopping = threading.Event()
         self._actions: dict[str, Callable[[Json], Json]] = {
@@ -52,13 +65,15 @@ class Actions:
         }
 
     def run(self, action: str, body: bytes, gone: threading.Event) -> Json:
-        """Do one action, unless who asked is `gone`. Raises Refused."""
+        """Do one action, unless its caller is `gone`. Raises Refused."""
         if action not in self._actions:
+            reason = "is not emulated" if action in self._shapes else "is no action of SQS"
             known = ", ".join(self._actions)
-            raise Refused("InvalidAction", f"{action} is not emulated; there are {known}")
+            raise Refused("InvalidAction", f"{action} {reason}; there are {known}")
         self._mine.gone = gone
+        request = parsed(body, action, self._shapes[action])
         with worded():
-            return {} if gone.is_set() else self._actions[action](orjson.loads(body or b"{}"))
+            return {} if gone.is_set() else self._actions[action](request)
 
     def stop(self) -> None:
         """Have long polls and move tasks end soon."""
@@ -74,14 +89,14 @@ class Actions:
     def _send(self, asked: Json) -> Json:
         queue = self._queue(asked)
         check_sent(asked, is_fifo=queue.is_fifo)
-        attributes = given(asked.get("MessageAttributes") or {})
-        system = given(asked.get("MessageSystemAttributes") or {})
+        attributes = typed(asked.get("MessageAttributes") or {})
+        system = typed(asked.get("MessageSystemAttributes") or {})
         connected = self._connections.to(queue)
         send = connected.send_in_order if queue.is_fifo else connected.send
         sent = send(
             asked["MessageBody"],
             delay_s=asked.get("DelaySeconds"),
-            attributes={name: Typed(*typed) for name, typed in attributes.items()},
+            attributes={name: Typed(*value) for name, value in attributes.items()},
             group=asked.get("MessageGroupId", ""),
             deduplication_id=asked.get("MessageDeduplicationId", ""),
             trace=trace_of(system),
@@ -106,9 +121,11 @@ class Actions:
         most = check_number(
             "MaxNumberOfMessages", asked.get("MaxNumberOfMessages", 1), 1, BATCH_MAX
         )
+        system = asked.get("MessageSystemAttributeNames") or asked.get("AttributeNames") or []
+        members = self._shapes["ReceiveMessage"]["members"]
+        check_names(system, members["MessageSystemAttributeNames"])
         received = self._wait_for(self._connections.to(queue, visibility_s), most, wait_s)
         shown = wanted(asked.get("MessageAttributeNames"))
-        system = asked.get("MessageSystemAttributeNames") or asked.get("AttributeNames")
         messages = [message(each, shown, wanted(system)) for each in received]
         return {"Messages": messages} if messages else {}
 
@@ -138,7 +155,11 @@ class Actions:
     def _change_visibility(self, asked: Json) -> Json:
         after_s = check_number("VisibilityTimeout", asked["VisibilityTimeout"], 0, VISIBILITY_MAX_S)
         handle = handle_of(asked)
-        if not self._connections.to(self._queue(asked)).release(handle, after_s=after_s):
+        queue = self._connections.to(self._queue(asked))
+        answer = queue.change_visibility(handle, after_s)
+        if answer is Release.VISIBLE:
+            raise Refused(f"{PREFIX}MessageNotInflight", "The specified message isn't in flight.")
+        if answer is Release.STALE:
             reason = "Message does not exist or is not available for visibility timeout change."
             raise invalid_handle(handle, reason)
         return {}
@@ -170,38 +191,56 @@ class Actions:
 
     def _attributes(self, asked: Json) -> Json:
         queue = self._queue(asked)
-        is_asked = wanted(asked.get("AttributeNames"))
+        names = asked.get("AttributeNames", [])
+        check_names(names, self._shapes["GetQueueAttributes"]["members"]["AttributeNames"])
+        is_shown = wanted(names)
+        values = {name: each for name, each in self._values(queue).items() if is_shown(name)}
+        return {"Attributes": values} if values else {}
+
+    def _values(self, queue: Queue) -> dict[str, str]:
+        """Return the attributes of a queue."""
         depth = self._connections.to(queue).depth()
-        found = {
+        values = {
             "ApproximateNumberOfMessages": depth.visible,
             "ApproximateNumberOfMessagesDelayed": depth.delayed,
             "ApproximateNumberOfMessagesNotVisible": depth.in_flight,
+            "CreatedTimestamp": self._started_s,
             "DelaySeconds": queue.delay_s,
+            "LastModifiedTimestamp": self._started_s,
             "MaximumMessageSize": queue.message_bytes_max,
             "MessageRetentionPeriod": queue.retention_s,
             "QueueArn": arn_of(queue.name),
             "ReceiveMessageWaitTimeSeconds": queue.wait_s,
+            "SqsManagedSseEnabled": "true",  # AWS's default
             "VisibilityTimeout": queue.visibility_timeout_s,
         }
         if queue.is_fifo:
-            content = str(queue.deduplicates_content).lower()
-            found |= {"FifoQueue": "true", "ContentBasedDeduplication": content}
+            by_group = queue.deduplicates_by_group
+            values |= {
+                "ContentBasedDeduplication": str(queue.deduplicates_content).lower(),
+                "DeduplicationScope": "messageGroup" if by_group else "queue",
+                "FifoQueue": "true",
+                "FifoThroughputLimit": "perMessageGroupId" if by_group else "perQueue",
+            }
         if queue.dead_letter:
             redrive = {
                 "deadLetterTargetArn": arn_of(queue.dead_letter),
                 "maxReceiveCount": queue.max_receive_count,
             }
-            found["RedrivePolicy"] = orjson.dumps(redrive).decode()
-        return {"Attributes": {name: str(each) for name, each in found.items() if is_asked(name)}}
+            values["RedrivePolicy"] = orjson.dumps(redrive).decode()
+        return {name: str(each) for name, each in values.items()}
 
     def _url(self, asked: Json) -> Json:
+        if asked.get("QueueOwnerAWSAccountId", ACCOUNT_ID) != ACCOUNT_ID:
+            raise no_such_queue()
         return {"QueueUrl": QUEUE_URL + self._queue({"QueueUrl": asked["QueueName"]}).name}
 
     def _list(self, asked: Json) -> Json:
         prefix = asked.get("QueueNamePrefix", "")
-        return {"QueueUrls": [QUEUE_URL + name for name in self._queues if name.startswith(prefix)]}
+        urls = [QUEUE_URL + name for name in self._queues if name.startswith(prefix)]
+        return page_of(urls, asked, "QueueUrls")
 
     def _list_sources(self, asked: Json) -> Json:
         dead_letter = self._queue(asked).name
         sources = [queue for queue in self._queues.values() if queue.dead_letter == dead_letter]
-        return {"queueUrls": [QUEUE_URL + queue.name for queue in sources]}
+        return page_of([QUEUE_URL + queue.name for queue in sources], asked, "queueUrls")

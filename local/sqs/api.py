@@ -45,12 +45,6 @@ class SqsApi:
         self._receives = _Lane(ThreadPoolExecutor(RECEIVES_MAX, thread_name_prefix="sqs-receive"))
         self._others = _Lane(ThreadPoolExecutor(OTHERS_MAX, thread_name_prefix="sqs"))
 
-    def is_meant(self, request: Request) -> bool:
-        """Whether a request to the port of all AWS APIs is for SQS."""
-        fields = request.fields
-        by_target = fields.get("x-amz-target", "").startswith(TARGET)
-        return by_target or fields.get("content-type", "").startswith(QUERY)
-
     def handle(self, request: Request) -> None:
         action = request.fields.get("x-amz-target", "").removeprefix(TARGET)
         if not action:

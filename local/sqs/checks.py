@@ -7,9 +7,11 @@ from local.sqs.refusals import PREFIX, Refused
 
 BATCH_MAX = 10
 DELAY_MAX_S = 900
+LISTED_MAX = 1000  # queues in one answer
 
 _ENTRY_ID = re.compile("[A-Za-z0-9_-]{1,80}")
 _HANDLE = re.compile(r".+:\d+")
+_ID = re.compile("[!-~]{1,128}")
 
 
 def check_number(name: str, value: object, low: int, high: int) -> int:
@@ -19,6 +21,28 @@ def check_number(name: str, value: object, low: int, high: int) -> int:
             f"Value {value} for parameter {name} is invalid. Reason: Must be >= {low} and <= {high}"
         )
     return value
+
+
+def check_names(names: list[str], shape: Json) -> None:
+    """Refuse a name that is none of the attributes which the model lists."""
+    for name in names:
+        if name not in shape["member"]["enum"]:
+            raise Refused("InvalidAttributeName", f"Unknown Attribute {name}.")
+
+
+def page_of(urls: list[str], request: Json, name: str) -> Json:
+    """Return up to MaxResults of `urls` and a token for the rest, or all of them."""
+    token = request.get("NextToken", "")
+    if token and "MaxResults" not in request:
+        raise ValueError("NextToken goes with MaxResults")
+    if token and token not in urls:
+        raise ValueError("NextToken is none that an earlier answer had")
+    start = urls.index(token) if token else 0
+    most = check_number("MaxResults", request.get("MaxResults", LISTED_MAX), 1, LISTED_MAX)
+    page: Json = {name: urls[start : start + most]}
+    if "MaxResults" in request and start + most < len(urls):
+        page["NextToken"] = urls[start + most]
+    return page
 
 
 def entries_of(asked: Json) -> list[Json]:
@@ -47,17 +71,25 @@ def handle_of(asked: Json) -> str:
 
 def check_sent(asked: Json, *, is_fifo: bool) -> None:
     """Refuse what the queue itself would not, or would in other words."""
+    if not asked["MessageBody"]:
+        raise Refused("MissingParameter", "The request must contain the parameter MessageBody.")
     if (delay_s := asked.get("DelaySeconds")) is not None:
         check_number("DelaySeconds", delay_s, 0, DELAY_MAX_S)
     if is_fifo and not asked.get("MessageGroupId"):
         sentence = "The request must contain the parameter MessageGroupId."
         raise Refused("MissingParameter", sentence)
-    if not is_fifo and asked.get("MessageDeduplicationId"):
+    if not is_fifo and "MessageDeduplicationId" in asked:
         raise ValueError("MessageDeduplicationId is not valid for this queue type")
+    for name in ("MessageGroupId", "MessageDeduplicationId"):
+        if not _ID.fullmatch(asked.get(name, "absent")):
+            raise ValueError(f"{name} can only include 1 to 128 visible ASCII characters")
 
 
 def trace_of(system: Attributes) -> str:
     """The only system attribute that a sender may give."""
     if system.keys() - {"AWSTraceHeader"}:
         raise ValueError(f"of system attributes only AWSTraceHeader can be sent, not {[*system]}")
-    return str(system["AWSTraceHeader"][1]) if system else ""
+    data_type, trace = system.get("AWSTraceHeader", ("String", ""))
+    if data_type != "String" or not isinstance(trace, str) or (system and not trace):
+        raise ValueError("AWSTraceHeader must be a text of type String")
+    return trace

@@ -5,36 +5,46 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from local.sqs.digest import md5, md5_of_attributes
+from local.sqs.refusals import PREFIX, Refused
 from local.template.intrinsics import ACCOUNT_ID
 
 Json = dict[str, Any]
 Attributes = dict[str, tuple[str, str | bytes]]  # data type and value by name
 
 
-def given(attributes: Json) -> Attributes:
-    """Type and value of each attribute that a sender gave."""
-    return {
-        name: (
-            each["DataType"],
-            base64.b64decode(each["BinaryValue"])
-            if each["DataType"].startswith("Binary")
-            else each["StringValue"],
+def typed(attributes: Json) -> Attributes:
+    """Return type and value of each attribute of a message that is sent."""
+    return {name: _typed(name, attribute) for name, attribute in attributes.items()}
+
+
+def _typed(name: str, attribute: Json) -> tuple[str, str | bytes]:
+    if attribute.keys() & {"StringListValues", "BinaryListValues"}:
+        sentence = "Message attribute list values in SendMessage operation are not supported."
+        raise Refused(f"{PREFIX}UnsupportedOperation", sentence)
+    data_type: str = attribute["DataType"]
+    field = "BinaryValue" if data_type.startswith("Binary") else "StringValue"
+    if field not in attribute:
+        raise ValueError(
+            f"The message attribute '{name}' with type '{data_type}' must use field '{field}'."
         )
-        for name, each in attributes.items()
-    }
+    if attribute.keys() != {"DataType", field}:
+        raise ValueError(f"The message attribute '{name}' must have one value, in '{field}'.")
+    value: str = attribute[field]
+    return data_type, base64.b64decode(value) if field == "BinaryValue" else value
 
 
 def size_of(sent: Json) -> int:
-    """How many bytes a message has for SQS's limits: body, and attributes with name and type."""
+    """Return the bytes of a message as SQS counts: body, and attributes with name and type."""
     size = len(sent["MessageBody"].encode())
-    for name, (data_type, value) in given(sent.get("MessageAttributes") or {}).items():
-        size += len(name.encode()) + len(data_type.encode())
-        size += len(value if isinstance(value, bytes) else value.encode())
+    for name, attribute in sent.get("MessageAttributes", {}).items():
+        size += len(name.encode()) + len(attribute["DataType"].encode())
+        size += len(attribute.get("StringValue", "").encode())
+        size += len(base64.b64decode(attribute.get("BinaryValue", "")))
     return size
 
 
 def flat(attributes: Attributes) -> Iterable[tuple[str, str, str | bytes]]:
-    return ((name, *typed) for name, typed in attributes.items())
+    return ((name, *value) for name, value in attributes.items())
 
 
 def wanted(names: list[str] | None) -> Callable[[str], bool]:
@@ -71,7 +81,7 @@ def message(
         if wants(name)
     }
     if attributes:
-        shown["MessageAttributes"] = {name: _shown(*typed) for name, typed in attributes.items()}
+        shown["MessageAttributes"] = {name: _shown(*value) for name, value in attributes.items()}
         shown["MD5OfMessageAttributes"] = md5_of_attributes(flat(attributes))
     return shown
 

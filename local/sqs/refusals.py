@@ -6,7 +6,9 @@ from typing import Any
 
 import orjson
 
+from local.aws_models import parameters
 from redis_sqs import QueueFull, QueueUnavailable
+from redis_sqs.limits import IllegalBody
 
 PREFIX = "AWS.SimpleQueueService."
 
@@ -35,6 +37,27 @@ class Refused(Exception):
         return "Sender" if self.status < 500 else "Receiver"
 
 
+# Parameters that no code here reads, by action: to pass them over would change what they promise.
+UNREAD = {"ReceiveMessage": ("ReceiveRequestAttemptId",)}
+
+
+def parsed(body: bytes, action: str, shape: parameters.Shape) -> dict[str, Any]:
+    """Return the parameters of a call of `action`, or raise Refused."""
+    try:
+        request: dict[str, Any] = parameters.check(orjson.loads(body or b"{}"), shape)
+    except (orjson.JSONDecodeError, parameters.WrongType) as error:
+        raise Refused("SerializationException", str(error)) from error
+    except parameters.MissingParameter as error:
+        raise Refused("MissingParameter", str(error)) from error
+    except parameters.UnknownParameter as error:
+        raise Refused("InvalidParameterValue", f"{action}: {error}") from error
+    for name in UNREAD.get(action, ()):
+        if name in request:
+            sentence = f"The parameter {name} of {action} is not emulated."
+            raise Refused(f"{PREFIX}UnsupportedOperation", sentence)
+    return request
+
+
 @contextmanager
 def worded() -> Iterator[None]:
     """Raise what goes wrong with a queue or with what was asked as Refused."""
@@ -44,8 +67,8 @@ def worded() -> Iterator[None]:
         raise Refused("OverLimit", str(error), status=403) from error
     except QueueUnavailable as error:
         raise Refused("ServiceUnavailable", str(error), status=503) from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Refused("MissingParameter", f"a parameter is missing or odd: {error}") from error
+    except IllegalBody as error:
+        raise Refused("InvalidMessageContents", str(error)) from error
     except ValueError as error:
         raise Refused("InvalidParameterValue", str(error)) from error
 

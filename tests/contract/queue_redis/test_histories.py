@@ -110,8 +110,10 @@ class QueueHistory(RuleBasedStateMachine):
     def release(self, choice: int, after: int) -> None:
         if held := self._held():
             sent = self.live[held[choice % len(held)]]
-            self.queue.release(sent.handles[-1], after_s=after * 60)
-            sent.visible_at = self.now + after
+            released = self.queue.release(sent.handles[-1], after_s=after * 60)
+            assert released is (sent.visible_at > self.now)
+            if released:
+                sent.visible_at = self.now + after
 
     @rule(minutes=st.integers(1, 3))
     def pass_time(self, minutes: int) -> None:

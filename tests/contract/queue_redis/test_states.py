@@ -6,8 +6,17 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from redis_sqs import Queue, QueueFull
-from redis_sqs.redis_queue import RedisQueue
-from tests.contract.queue_redis.orders import DEAD, KEYS, Server, State, orders, put, state_of
+from redis_sqs.redis_queue import RedisQueue, Traits
+from tests.contract.queue_redis.orders import (
+    DEAD,
+    KEYS,
+    Server,
+    State,
+    orders,
+    pass_time,
+    put,
+    state_of,
+)
 
 
 def release_all(queue: Queue, handles: Sequence[str]) -> None:
@@ -182,11 +191,33 @@ def test_at_maxmemory_senders_are_refused_and_receivers_drain_the_queue(
     assert queue.depth().visible == 1
 
 
-def test_the_age_is_that_of_the_oldest_message(server: Server, queue: RedisQueue):
-    put(server, KEYS, {"a": (1, 30)})
-    queue.send("b")
+def test_the_age_is_how_long_the_oldest_visible_message_has_been_due(
+    server: Server, queue: RedisQueue
+):
+    put(server, KEYS, {"a": (1, 30), "b": (1, -5)})
+    queue.send("c")
 
-    assert 9 <= queue.depth().oldest_age_s < 12
+    assert 5 <= queue.depth().oldest_age_s < 8
+
+
+@pytest.mark.parametrize("name", ["orders", "orders.fifo"])
+def test_a_message_that_is_delayed_in_flight_or_tried_again_later_has_no_age(
+    server: Server, valkey: str, name: str
+):
+    queue = RedisQueue(name, redis_url=valkey)
+    queue.declare(Traits(delay_s=600, deduplicates_content=True))
+    queue.send("delayed", group="a")
+    due = RedisQueue(name, redis_url=valkey)
+    due.declare(Traits(deduplicates_content=True))
+    due.send("in flight", group="b")
+    due.send("tried again", group="c")
+    _, again = due.receive()
+    due.release(again.receipt_handle, after_s=300, reason="failed")
+    pass_time(server, name, 20)
+
+    assert queue.depth().oldest_age_s == 0
+    pass_time(server, name, 15)  # now only the visibility timeout of the first is over
+    assert 4 < queue.depth().oldest_age_s < 8
 
 
 def test_an_empty_queue_has_no_age(queue: RedisQueue):

@@ -24,6 +24,7 @@ RETENTION_S = 3600
 # Where moto does not do what SQS does. Each is asserted below, so that a moto which learns says so.
 MOTO_DIFFERS = {
     "stale delete": "deletes the message; SQS says the request succeeds and the message may stay",
+    "visible release": "hides a message that is visible already",
     "stale release": "changes the newest receive's visibility; only that handle may do so",
     "expired in batch": "a message past its retention ends the receive; those behind it wait",
     "expired group": "of messages that come back together it passes over all but the last",

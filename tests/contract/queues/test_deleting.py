@@ -78,6 +78,17 @@ def test_a_message_released_for_later_waits_from_the_call_on(place: Place):
     assert only(place.queue.receive()).receive_count == 2
 
 
+@pytest.mark.row("3.5")
+def test_a_message_that_is_visible_again_is_not_released_by_its_handle(place: Place):
+    place.queue.send("a")
+    message = only(place.queue.receive())
+    place.pass_time(VISIBILITY_TIMEOUT_S + 1)
+    is_released = place.queue.release(message.receipt_handle, after_s=60)
+
+    assert is_released == ("visible release" in place.differences)
+    assert place.queue.depth().visible == (0 if is_released else 1)
+
+
 @pytest.mark.row("3.6")
 def test_a_stale_handle_releases_nothing(place: Place):
     place.queue.send("a")

@@ -117,6 +117,14 @@ def test_a_message_without_a_group_is_refused(fifo: Place):
 
 
 @pytest.mark.row("3.12")
+def test_a_delay_of_zero_is_passed_over(fifo: Place):
+    fifo.queue.send("1", group="a", delay_s=0)
+    fifo.queue.send_batch(["2"], group="a", delay_s=0)
+
+    assert [message.body for message in fifo.queue.receive()] == ["1", "2"]
+
+
+@pytest.mark.row("3.12")
 def test_a_delay_of_its_own_is_refused(fifo: Place):
     with pytest.raises(ValueError, match=r"delay|DelaySeconds"):
         fifo.queue.send("1", group="a", delay_s=1)

@@ -149,6 +149,9 @@ def flood(event, context):
 def close_all(event, context):
     os.closerange(3, 1024)
 
+def characters(event, context):
+    return [ord(character) for character in event["text"]]
+
 def nan(event, context):
     return {"seen": float("nan")}
 
@@ -170,7 +173,8 @@ def large(event, context):
     return "x" * event["bytes"]
 
 def handler(event, context):
-    return globals()[event["do"]](event, context) if "do" in event else event
+    is_told = isinstance(event, dict) and "do" in event
+    return globals()[event["do"]](event, context) if is_told else event
 
 def witness(event, context):
     with open(event["requestPayload"]["witness"], "w") as file:

@@ -62,6 +62,46 @@ def test_a_function_is_known_by_name_by_arn_and_by_logical_id(client: Any, name:
 
 
 @pytest.mark.row("2.13")
+@pytest.mark.parametrize(
+    ("event", "result"),
+    [
+        ("18446744073709551616", "18446744073709551616"),
+        ("-9223372036854775809", "-9223372036854775809"),
+        ("1" + "0" * 400, "1" + "0" * 400),
+        ('{"deep":[100000000000000000000000000001]}', '{"deep":[100000000000000000000000000001]}'),
+        ("[1.0,1e2,-0.0,1E+16]", "[1.0,100.0,-0.0,1e+16]"),
+        ("1e400", "Infinity"),
+        ('{"a":1,"b":2,"a":3}', '{"a":3,"b":2}'),
+    ],
+)
+def test_an_event_is_read_and_a_result_is_written_as_pythons_json_does(
+    client: Any, event: str, result: str
+):
+    answer = client.invoke(FunctionName="Do", Payload=event)
+
+    assert answer["Payload"].read().decode() == result
+
+
+def test_an_event_may_hold_a_lone_surrogate(client: Any):
+    answer = client.invoke(FunctionName="Do", Payload=b'{"do": "characters", "text": "\\ud800"}')
+
+    assert json.loads(answer["Payload"].read()) == [0xD800]
+
+
+def test_an_event_is_nested_as_deep_as_the_clients_reader_goes(client: Any):
+    event = b'{"do": "say", "word": 1, "deep": %b}' % (b"[" * 1000 + b"]" * 1000)
+
+    assert client.invoke(FunctionName="Do", Payload=event)["Payload"].read() == b"1"
+
+
+@pytest.mark.parametrize("event", ["NaN", "[Infinity]", "1" * 5000, "[" * 100_000, '{"a":1}x'])
+def test_what_is_no_json_beyond_python_is_400(client: Any, event: str):
+    _, code, _ = refusal(client, FunctionName="Do", Payload=event)
+
+    assert code == "InvalidRequestContentException"
+
+
+@pytest.mark.row("2.13")
 def test_a_result_that_is_no_json_is_answered_as_it_is(client: Any):
     answer = client.invoke(FunctionName="Do", Payload=b'{"do": "nan"}')
 
@@ -283,3 +323,37 @@ def test_reservations_that_leave_the_account_too_little_are_refused_at_start(tmp
 
     assert done.returncode == 2
     assert "Narrow: ReservedConcurrentExecutions: all reservations leave 99 of" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"TenantId": "one"}, "TenantId of Invoke is not emulated"),
+        ({"DurableExecutionName": "one"}, "DurableExecutionName of Invoke is not emulated"),
+        ({"LogType": "Head"}, "'Head'"),
+        ({"FunctionName": "Do:$LATEST", "Qualifier": "1"}, "differ"),
+    ],
+)
+def test_a_parameter_that_is_not_read_is_refused_by_name(
+    client: Any, asked: dict[str, str], sentence: str
+):
+    _, code, message = refusal(client, **{"FunctionName": "Do", **asked})
+
+    assert code == "InvalidParameterValueException"
+    assert sentence in message
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "operation"),
+    [
+        ("list_functions", {}, "ListFunctions"),
+        ("get_function", {"FunctionName": "Do"}, "GetFunction"),
+        ("list_tags", {"Resource": arn("Do")}, "ListTags"),
+        ("invoke_with_response_stream", {"FunctionName": "Do"}, "InvokeWithResponseStream"),
+    ],
+)
+def test_an_operation_that_is_not_emulated_is_refused_by_its_name(
+    client: Any, method: str, asked: dict[str, str], operation: str
+):
+    with pytest.raises(ClientError, match=f"{operation} is not emulated; only Invoke is"):
+        getattr(client, method)(**asked)

@@ -46,6 +46,33 @@ def test_a_queue_tells_its_url_and_its_attributes(sqs):
     assert '"maxReceiveCount":3' in attributes["RedrivePolicy"]
 
 
+def test_all_attributes_of_a_queue_are_what_sqs_lists(sqs):
+    standard, fifo = (
+        set(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"])
+        for url in (FAILED, STEPS)
+    )
+
+    assert standard == {
+        *("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"),
+        *("ApproximateNumberOfMessagesNotVisible", "CreatedTimestamp", "DelaySeconds"),
+        *("LastModifiedTimestamp", "MaximumMessageSize", "MessageRetentionPeriod", "QueueArn"),
+        *("ReceiveMessageWaitTimeSeconds", "SqsManagedSseEnabled", "VisibilityTimeout"),
+    }
+    assert fifo - standard == {
+        *("ContentBasedDeduplication", "DeduplicationScope", "FifoQueue", "FifoThroughputLimit")
+    }
+    assert "Attributes" not in sqs.get_queue_attributes(
+        QueueUrl=URL, AttributeNames=["KmsMasterKeyId"]
+    )
+
+
+def test_queues_are_listed_in_pages(sqs):
+    pages = list(sqs.get_paginator("list_queues").paginate(PaginationConfig={"PageSize": 3}))
+
+    assert [len(page["QueueUrls"]) for page in pages] == [3, 1]
+    assert len({url for page in pages for url in page["QueueUrls"]}) == 4
+
+
 @pytest.mark.row("3.3", "3.4")
 def test_a_long_poll_waits_for_a_message_and_no_longer_than_asked(sqs):
     started_s = time.monotonic()

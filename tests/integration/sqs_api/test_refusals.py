@@ -11,7 +11,7 @@ from tests.integration.sqs_api.places import STEPS, URL
     ("action", "asked", "code"),
     [
         ("get_queue_url", {"QueueName": "other"}, "AWS.SimpleQueueService.NonExistentQueue"),
-        ("send_message", {"QueueUrl": URL, "MessageBody": "\x00"}, "InvalidParameterValue"),
+        ("send_message", {"QueueUrl": URL, "MessageBody": "\x00"}, "InvalidMessageContents"),
         ("receive_message", {"QueueUrl": URL, "WaitTimeSeconds": 21}, "InvalidParameterValue"),
         ("receive_message", {"QueueUrl": URL, "MaxNumberOfMessages": 11}, "InvalidParameterValue"),
         (
@@ -56,7 +56,7 @@ from tests.integration.sqs_api.places import STEPS, URL
             {"QueueUrl": URL, "ReceiptHandle": "gone:1", "VisibilityTimeout": 0},
             "InvalidParameterValue",
         ),
-        ("send_message", {"QueueUrl": URL, "MessageBody": ""}, "InvalidParameterValue"),
+        ("send_message", {"QueueUrl": URL, "MessageBody": ""}, "MissingParameter"),
         (
             "send_message",
             {"QueueUrl": URL, "MessageBody": "a", "DelaySeconds": 901},
@@ -84,6 +84,40 @@ from tests.integration.sqs_api.places import STEPS, URL
             },
             "InvalidParameterValue",
         ),
+        ("send_message", {"QueueUrl": URL, "MessageBody": "a\ufffe"}, "InvalidMessageContents"),
+        (
+            "send_message",
+            {"QueueUrl": URL, "MessageBody": "a", "MessageGroupId": "a b"},
+            "InvalidParameterValue",
+        ),
+        (
+            "send_message",
+            {"QueueUrl": STEPS, "MessageBody": "a", "MessageGroupId": "g", "DelaySeconds": 1},
+            "InvalidParameterValue",
+        ),
+        (
+            "get_queue_attributes",
+            {"QueueUrl": URL, "AttributeNames": ["ApproximateNumberOfMessagesVisible"]},
+            "InvalidAttributeName",
+        ),
+        (
+            "receive_message",
+            {"QueueUrl": URL, "MessageSystemAttributeNames": ["Sender"]},
+            "InvalidAttributeName",
+        ),
+        ("receive_message", {"QueueUrl": URL, "AttributeNames": ["x"]}, "InvalidAttributeName"),
+        (
+            "receive_message",
+            {"QueueUrl": STEPS, "ReceiveRequestAttemptId": "1"},
+            "AWS.SimpleQueueService.UnsupportedOperation",
+        ),
+        (
+            "get_queue_url",
+            {"QueueName": "jobs", "QueueOwnerAWSAccountId": "111111111111"},
+            "AWS.SimpleQueueService.NonExistentQueue",
+        ),
+        ("list_queues", {"MaxResults": 0}, "InvalidParameterValue"),
+        ("list_queues", {"NextToken": "no", "MaxResults": 1}, "InvalidParameterValue"),
         ("tag_queue", {"QueueUrl": URL, "Tags": {}}, "InvalidAction"),
     ],
 )
@@ -117,3 +151,49 @@ def test_an_expired_handle_of_a_fifo_queue_is_refused_alone_and_in_a_batch(sqs):
     assert [(each["Id"], each["Code"], each["SenderFault"]) for each in answer["Failed"]] == [
         ("0", "InvalidParameterValue", True)
     ]
+
+
+def attribute(**value: object) -> dict[str, object]:
+    return {"QueueUrl": URL, "MessageBody": "a", "MessageAttributes": {"name": value}}
+
+
+@pytest.mark.row("3.19")
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ({"DataType": "String", "StringValue": "\x0b"}, "InvalidParameterValue"),
+        ({"DataType": "String"}, "InvalidParameterValue"),
+        ({"DataType": "String", "BinaryValue": b"a"}, "InvalidParameterValue"),
+        ({"DataType": "Binary", "StringValue": "a"}, "InvalidParameterValue"),
+        ({"DataType": "Binary", "StringValue": "a", "BinaryValue": b"a"}, "InvalidParameterValue"),
+        ({"DataType": "Boolean", "StringValue": "true"}, "InvalidParameterValue"),
+        ({"DataType": "Number", "StringValue": "one"}, "InvalidParameterValue"),
+        (
+            {"DataType": "String", "StringValue": "a", "StringListValues": ["a"]},
+            "AWS.SimpleQueueService.UnsupportedOperation",
+        ),
+    ],
+)
+def test_an_attribute_that_cannot_be_sent_is_refused_alone_and_in_a_batch(sqs, value, code):
+    request = attribute(**value)
+    with pytest.raises(ClientError) as caught:
+        sqs.send_message(**request)
+    entry = {"Id": "a", "MessageBody": "a", "MessageAttributes": request["MessageAttributes"]}
+    (failed,) = sqs.send_message_batch(QueueUrl=URL, Entries=[entry])["Failed"]
+
+    assert caught.value.response["Error"]["Code"] == failed["Code"] == code
+
+
+@pytest.mark.row("3.5")
+def test_a_message_that_is_visible_again_is_not_in_flight(sqs):
+    sqs.send_message(QueueUrl=URL, MessageBody="a")
+    (message,) = sqs.receive_message(QueueUrl=URL, VisibilityTimeout=0)["Messages"]
+    asked = {"ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 60}
+    with pytest.raises(sqs.exceptions.MessageNotInflight):
+        sqs.change_message_visibility(QueueUrl=URL, **asked)
+    (failed,) = sqs.change_message_visibility_batch(QueueUrl=URL, Entries=[{"Id": "a", **asked}])[
+        "Failed"
+    ]
+
+    assert failed["Code"].endswith("MessageNotInflight")
+    assert len(sqs.receive_message(QueueUrl=URL)["Messages"]) == 1

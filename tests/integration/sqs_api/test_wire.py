@@ -45,6 +45,39 @@ def test_a_body_that_is_no_request_is_a_400(gateway, body):
     assert error.endswith(";Sender")
 
 
+@pytest.mark.parametrize(
+    ("action", "request_", "code"),
+    [
+        ("SendMessage", {"QueueUrl": URL, "MessageBody": 7}, "SerializationException"),
+        ("SendMessage", {"QueueUrl": URL}, "MissingParameter"),
+        ("SendMessage", {"QueueUrl": URL, "MessageBody": None}, "MissingParameter"),
+        (
+            "SendMessage",
+            {"QueueUrl": URL, "MessageBody": "a", "Body": "a"},
+            "InvalidParameterValue",
+        ),
+        ("ReceiveMessage", {"QueueUrl": URL, "WaitTimeSeconds": "1"}, "SerializationException"),
+        ("ReceiveMessage", {"QueueUrl": URL, "WaitTimeSeconds": True}, "SerializationException"),
+        ("ReceiveMessage", {"QueueUrl": URL, "AttributeNames": "All"}, "SerializationException"),
+        ("ListQueues", {"queueNamePrefix": "a"}, "InvalidParameterValue"),
+        ("PurgeQueue", {}, "MissingParameter"),
+        ("DeleteMessageBatch", {"QueueUrl": URL, "Entries": [{"Id": "a"}]}, "MissingParameter"),
+        (
+            "ChangeMessageVisibilityBatch",
+            {"QueueUrl": URL, "Entries": [{"Id": "a", "ReceiptHandle": "a:1", "Visible": 1}]},
+            "InvalidParameterValue",
+        ),
+    ],
+)
+def test_a_parameter_that_the_action_has_not_or_not_like_this_is_refused(
+    gateway, sqs, action, request_, code
+):
+    body = json.dumps(request_).encode()
+    status, error, text = post(gateway, body, {"X-Amz-Target": f"AmazonSQS.{action}"})
+
+    assert (status, error) == (400, f"{code};Sender"), text
+
+
 @pytest.mark.parametrize("entries", [7, {}, "ab", [1], [{}], [{"Id": 1}], [{"Id": "a"}]])
 def test_entries_that_are_none_are_refused_and_none_is_sent(gateway, sqs, entries):
     body = json.dumps({"QueueUrl": URL, "Entries": entries}).encode()
@@ -58,7 +91,14 @@ def test_an_action_that_is_none_is_refused_by_name(gateway):
     status, error, text = post(gateway, b"{}", {"X-Amz-Target": "AmazonSQS.SendMassage"})
 
     assert (status, error) == (400, "InvalidAction;Sender")
-    assert "SendMassage is not emulated" in text
+    assert "SendMassage is no action of SQS" in text
+
+
+def test_an_action_that_is_not_emulated_is_refused_by_name(gateway):
+    _, error, text = post(gateway, b"{}", {"X-Amz-Target": "AmazonSQS.CreateQueue"})
+
+    assert error == "InvalidAction;Sender"
+    assert "CreateQueue is not emulated; there are " in text
 
 
 def test_an_sdk_of_the_query_protocol_is_told_to_be_updated(gateway):

@@ -62,7 +62,7 @@ class Depth:
     visible: int
     delayed: int
     in_flight: int
-    oldest_age_s: float  # NaN where the queue does not tell
+    oldest_age_s: float  # how long the first that is due has been; NaN where nobody tells
 
 
 class Queue(Protocol):
@@ -113,8 +113,8 @@ class Queue(Protocol):
     def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> bool:
         """Make a received message visible in `after_s` (0 to 43,200) from now.
 
-        False where the handle is not the newest, or of a FIFO queue and expired. Redis keeps
-        `reason` for the dead-letter queue, SQS has no place for it.
+        False where the handle is not the newest or the message visible already: it may be
+        anybody's. Redis keeps `reason` for the dead-letter queue, SQS has no place for it.
         """
 
     def depth(self) -> Depth:

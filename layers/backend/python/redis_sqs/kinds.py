@@ -56,7 +56,7 @@ FIFO = Kind(
 MOVE_START = Script(_SCRIPTS / "move_start.lua")
 MOVE_END = Script(_SCRIPTS / "move_end.lua")
 DEPTH = Script(_SCRIPTS / "depth.lua")
-DEPTH_KEYS = ("visible_at", "progress", "delayed")
+DEPTH_KEYS = ("visible_at", "delayed")
 
 
 def kind_of(queue: str) -> Kind:

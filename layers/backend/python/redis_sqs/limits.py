@@ -20,13 +20,17 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ID = re.compile(r"[!-~]{1,128}")
 
 
+class IllegalBody(ValueError):
+    """A body with a character that SQS does not transport."""
+
+
 def check_messages(
     bodies: Sequence[str],
     attributes: Attributes,
     delay_s: int | None,
     bytes_max: int = MESSAGE_BYTES_MAX,
 ) -> None:
-    """Raise ValueError where SQS would refuse these messages."""
+    """Raise ValueError where SQS would refuse these messages; IllegalBody is one."""
     if delay_s is not None and not 0 <= delay_s <= DELAY_MAX_S:
         raise ValueError(f"delay_s is {delay_s}, not within 0 to {DELAY_MAX_S}")
     around = _attributes_bytes(attributes) if attributes else 0
@@ -34,14 +38,14 @@ def check_messages(
         if not body:
             raise ValueError("a message must not be empty")
         if not body.isprintable() and (illegal := _ILLEGAL.search(body)):
-            raise ValueError(f"a message must not hold {illegal[0]!r}")
+            raise IllegalBody(f"a message must not hold {illegal[0]!r}")
         if len(body.encode()) + around > bytes_max:
             raise ValueError(f"a message is at most {bytes_max} bytes")
 
 
 def check_fifo(group: str, deduplication_id: str, delay_s: int | None) -> None:
     """Raise ValueError where SQS would refuse to put such a message on a FIFO queue."""
-    if delay_s is not None:
+    if delay_s:  # SQS takes 0 and passes it over: the queue's own delay counts
         raise ValueError("on a FIFO queue only the queue has a delay")
     if not _ID.fullmatch(group):
         raise ValueError("a FIFO queue needs a group of 1 to 128 visible ASCII characters")

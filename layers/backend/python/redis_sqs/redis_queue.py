@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import IntEnum
 from typing import Any
 
 import redis
@@ -51,6 +52,14 @@ class Traits:
 def arn_of(name: str, region: str) -> str:
     """Return the ARN of a queue, as a dead letter names where it came from."""
     return f"arn:aws:sqs:{region}:000000000000:{name}"
+
+
+class Release(IntEnum):
+    """The end of a release, as the scripts answer it."""
+
+    DONE = 1
+    STALE = 0  # the handle is not the newest one; of a FIFO queue also: it is expired
+    VISIBLE = -1  # the message is not in flight
 
 
 class RedisQueue:
@@ -187,10 +196,15 @@ class RedisQueue:
         return expired
 
     def release(self, receipt_handle: str, *, after_s: int, reason: str = "") -> bool:
-        """Make the message visible in `after_s`, unless the handle is not its newest."""
+        """Make the message visible in `after_s`, where it is in flight by this handle."""
+        return self.change_visibility(receipt_handle, after_s, reason) is Release.DONE
+
+    def change_visibility(self, receipt_handle: str, after_s: int, reason: str = "") -> Release:
+        """Release, and say why nothing was done where nothing was."""
         limits.check_release(after_s)
         names = keys(self.name, self._kind.release_keys)
-        return bool(self._run(self._kind.release, names, receipt_handle, after_s * 1000, reason))
+        answer = self._run(self._kind.release, names, receipt_handle, after_s * 1000, reason)
+        return Release(answer)
 
     def depth(self) -> Depth:
         """Count the messages by state."""

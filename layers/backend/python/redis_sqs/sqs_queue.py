@@ -29,7 +29,7 @@ ATTEMPTS = 2  # the caller's own retry comes on top; SQS's calls are safe to rep
 # SQS answers these where it is the caller who has to wait: in flight or per second.
 _FULL = {"OverLimit", "AWS.SimpleQueueService.OverLimit", "RequestThrottled", "ThrottlingException"}
 # The message itself is what SQS refuses.
-_WRONG = {"InvalidParameterValue", "MissingParameter"}
+_WRONG = {"InvalidParameterValue", "MissingParameter", "InvalidMessageContents"}
 # The handle is not the newest, or its message is not in flight: there is nothing to release.
 _STALE = {
     "InvalidParameterValue",  # of a FIFO queue's message whose visibility timeout is over
