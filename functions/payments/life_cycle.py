@@ -1,7 +1,7 @@
 """The life of a payment as pure functions from document to document; nothing here does I/O."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -178,13 +178,15 @@ def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) 
     )
 
 
-def sent(payment: Payment, *, now_ms: int) -> Payment:
-    """Return this version of `payment` after all its outbox was sent.
+def sent(payment: Payment, unsent: Collection[str] = (), *, now_ms: int) -> Payment:
+    """Return this version of `payment` after its outbox was sent, but not to the queues `unsent`.
 
-    A settlement that is due stays promised: if its message is lost, the relay sends another.
+    What was not sent stays promised, behind what others were promised before now. So does a
+    settlement that is due: if its message is lost, the relay sends another.
     """
-    outbox = tuple(each for each in payment.outbox if each.queue == "payments")
-    return replace(payment, outbox=outbox, promised_ms=now_ms + REMIND_MS if outbox else None)
+    outbox = tuple(e for e in payment.outbox if e.queue == "payments" or e.queue in unsent)
+    promised_ms = now_ms + (0 if any(each.queue in unsent for each in outbox) else REMIND_MS)
+    return replace(payment, outbox=outbox, promised_ms=promised_ms if outbox else None)
 
 
 def postponed(payment: Payment, *, now_ms: int) -> Payment:

@@ -340,11 +340,15 @@ class History:
 
     def _announcements_wrong(self) -> list[str]:
         """Whatever was told of an event is what its payment was at that sequence."""
-        states = {id: states_of(payment) for id, payment in self.store.documents.items()}
+        states = {
+            (payment.id, number): state
+            for payment in self.store.documents.values()
+            for number, state in enumerate(states_of(payment), start=1)
+        }
         return [
             f"{event['event_id']} {event['name']} tells {_told(event)}, it was {state}"
             for event in self._announced()
-            if (state := states[event["data"]["id"]][event["sequence"] - 1]) != _told(event)
+            if (state := states.get((event["data"]["id"], event["sequence"]))) != _told(event)
         ]
 
     def _announced(self) -> list[dict[str, Any]]:

@@ -110,7 +110,7 @@ def no_relay() -> Iterator[None]:
 
 @_mutant
 def a_settlement_forgotten_once_it_is_sent() -> Iterator[None]:
-    def mutant(payment: Payment, *, now_ms: int) -> Payment:
+    def mutant(payment: Payment, unsent: object = (), *, now_ms: int) -> Payment:
         return replace(payment, outbox=(), promised_ms=None)
 
     with patch.object(life_cycle, "sent", mutant):
