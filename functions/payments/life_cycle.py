@@ -35,7 +35,7 @@ KINDS: Mapping[type[OperationRequest], OperationKind] = {
     RefundRequest: "refund",
 }
 POSTPONED_MS = 10_000  # an open breaker probes the provider every 30 s at the latest
-REMIND_MS = 180_000  # a message that fails five times, 30 s apart, is in the dead-letter queue
+REMIND_MS = 50_000  # so that a settlement whose message is lost is driven on within a minute
 PREFIXES: Mapping[OperationKind, str] = {"capture": "cap_", "cancel": "can_", "refund": "re_"}
 PATHS: Mapping[OperationKind, Path] = {
     "capture": "/captures",
