@@ -22,6 +22,7 @@ from payments.schema import (
     SettlePayment,
 )
 from payments.views import as_asked, view
+from redis_sqs import QueueUnavailable
 from tests.simulation.doubles import OUTCOMES, Provider, Queue, Store
 from tests.simulation.world import Crash, Faults, World
 
@@ -150,7 +151,7 @@ class History:
                 continue
             except InvalidRequest:
                 return None
-            except BackendError:
+            except (BackendError, QueueUnavailable):
                 continue
             if self.journal.requests.setdefault(key, request) != request:
                 self.journal.contradictions.append(f"{key} was taken with two bodies")
@@ -190,7 +191,7 @@ class History:
                 self._settle(ids, [each.answer for each in asked.values() if each.answer])
             except Crash:
                 self.world.sleep(500)  # the next process; what was in hand comes back by itself
-            except BackendError:
+            except (BackendError, QueueUnavailable):
                 for receipt in ids:
                     queue.release(receipt)
 
@@ -216,7 +217,7 @@ class History:
             self.world.sleep(2_000)
             try:
                 service.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)
-            except (Crash, BackendError):
+            except (Crash, BackendError, QueueUnavailable):
                 continue
 
     def _reconcile(self) -> None:
@@ -224,7 +225,7 @@ class History:
             self.world.sleep(30_000)
             try:
                 report = reconcile_new(provider=self.provider, **self._doubles())  # type: ignore[arg-type]
-            except (Crash, BackendError):
+            except (Crash, BackendError, QueueUnavailable):
                 continue
             self.journal.contradictions += [
                 f"{each.payment_id}: {each.kind}" for each in report.mismatches
@@ -249,7 +250,7 @@ class History:
         for _ in range(PATIENCE):
             try:
                 service.pass_on(answer, queues=self.queues)
-            except (Crash, BackendError):
+            except (Crash, BackendError, QueueUnavailable):
                 self.world.sleep(5_000)
             else:
                 return
