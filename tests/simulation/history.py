@@ -151,7 +151,7 @@ class History:
                 continue
             except InvalidRequest:
                 return None
-            except (BackendError, QueueUnavailable):
+            except BackendError:
                 continue
             if self.journal.requests.setdefault(key, request) != request:
                 self.journal.contradictions.append(f"{key} was taken with two bodies")
