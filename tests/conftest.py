@@ -1,9 +1,12 @@
 """Fixtures that every kind of test shares: free ports, waiting with a deadline, a real Valkey."""
 
+import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,22 +41,32 @@ def wait_until(predicate: Callable[[], T], timeout_s: float = 10.0) -> T:
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A throw-away Valkey of the whole test run; gives its URL."""
-    folder: Path = tmp_path_factory.mktemp("valkey")
+    with own_valkey(tmp_path_factory.mktemp("valkey")) as (url, _):
+        yield url
+
+
+@contextmanager
+def own_valkey(folder: Path, *options: str) -> Iterator[tuple[str, int]]:
+    """Run a throw-away Valkey; gives its URL and its process id."""
     port = free_port()
     server = subprocess.Popen(
         [
             str(get_binary_path()),
             *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
             *("--save", "", "--maxmemory-policy", "noeviction"),
+            *options,
         ],
         stdout=subprocess.DEVNULL,
     )
     url = f"redis://127.0.0.1:{port}/0"
     with redis.Redis.from_url(url) as client:
         wait_until(lambda: _answers(client))
-    yield url
-    server.terminate()
-    server.wait(timeout=10)
+    try:
+        yield url, server.pid
+    finally:
+        os.kill(server.pid, signal.SIGCONT)  # it may be stopped
+        server.terminate()
+        server.wait(timeout=10)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What was sent to an endpoint: its deliveries, newest first, and sending one again."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -8,6 +9,7 @@ import msgspec
 from backend.audience import Sender
 from backend.errors import InvalidState, NotFound
 from backend.pages import PageQuery, page_of
+from backend.queues import QueueUnavailable
 from notifications.endpoints import Endpoint
 from notifications.schema import Notification
 
@@ -48,7 +50,8 @@ def resend(
         raise InvalidState("The endpoint is disabled; enable it first.", code="endpoint_disabled")
     if not deliveries.reopen(notification_id, now_ms=now_ms):
         raise InvalidState("It is still to be sent by itself.")
-    queue.send(msgspec.json.encode({"id": notification_id}).decode())
+    with suppress(QueueUnavailable):  # it is reopened, so the relay sends what this cannot
+        queue.send(msgspec.json.encode({"id": notification_id}).decode())
 
 
 def _find(notification_id: str, endpoint: Endpoint, deliveries: Deliveries) -> Notification | None:

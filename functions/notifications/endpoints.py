@@ -17,7 +17,18 @@ CREATE_ATTEMPTS = 5  # each is lost only to another endpoint that was created me
 OLD_SECRET_MS = 86_400_000  # how long the old secret signs too: a day to change the receiver
 GIVEN_UP_AFTER_MS = 5 * 86_400_000  # of failures only; longer than the schedule of one delivery
 
-EventType = Literal["payment.succeeded", "payment.failed", "payment.canceled", "payment.refunded"]
+EventType = Literal[
+    "payment.succeeded",
+    "payment.requires_capture",
+    "payment.requires_action",
+    "payment.failed",
+    "payment.canceled",
+    "payment.hold_released",
+    "payment.refunded",
+    "payment.capture_failed",
+    "payment.cancel_failed",
+    "payment.refund_failed",
+]
 Url = Annotated[str, Meta(max_length=egress.URL_CHARS_MAX)]
 
 

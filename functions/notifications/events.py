@@ -21,6 +21,8 @@ class Event(Struct, frozen=True, kw_only=True):
     occurred_at_ms: int
     value: int | None = None
     properties: Mapping[str, Any] = {}
+    sequence: int | None = None  # of its object's events; none in what older versions announced
+    data: Mapping[str, Any] = {}  # what the object was right after the event
 
 
 class WebhookMessage(Struct, frozen=True, kw_only=True):
@@ -80,14 +82,16 @@ def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
         created_ms=now_ms,
         channel="webhook",
         to=endpoint.id,
-        rendered=webhook_bodies.rendered(event.name, _data(event), at_ms=event.occurred_at_ms),
+        rendered=webhook_bodies.rendered(
+            event.name, _data(event), at_ms=event.occurred_at_ms, sequence=event.sequence
+        ),
         log=webhook_bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
     )
     return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
 
 
 def _data(event: Event) -> dict[str, Any]:
-    """Return what is told: little, because the object itself can be read, as it is by then."""
     domain, _, _ = event.name.partition(".")
     object_id, _, _ = event.event_id.partition(".")
-    return {f"{domain}_id": object_id, "amount": event.value, **event.properties}
+    told = event.data or {"amount": event.value, **event.properties}
+    return {f"{domain}_id": object_id, **told}

@@ -66,6 +66,11 @@ def until(notification: Notification, due_ms: int, *, now_ms: int) -> Notificati
     )
 
 
+def overdue(notification: Notification, *, now_ms: int) -> Notification:
+    """Return the notification to be woken by the relay, because it has no message."""
+    return msgspec.structs.replace(notification, wake_ms=max(now_ms, notification.claimable_at_ms))
+
+
 def woken(notification: Notification, *, now_ms: int) -> Notification:
     """Return the notification after its message was sent by the relay."""
     due_ms = max(now_ms, notification.claimable_at_ms)

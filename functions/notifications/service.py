@@ -1,11 +1,14 @@
 """What clients ask for: accept a notification, cancel, find and list. Knows no HTTP or MongoDB."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
 from backend.clock import parse_rfc3339
 from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
 from backend.pages import PageQuery, page_of
+from backend.queues import QueueUnavailable
+from backend.telemetry import logger
 from notifications import life_cycle, waiting
 from notifications.schema import Notification, NotificationRequest
 from notifications.waiting import Queues
@@ -21,6 +24,8 @@ class Notifications(Protocol):
     def find(self, tenant: str, notification_id: str) -> Notification | None: ...
 
     def cancel(self, tenant: str, notification_id: str) -> Notification | None: ...
+
+    def woken(self, notifications: Sequence[Notification]) -> None: ...
 
     def page(
         self, tenant: str, *, limit: int, after: Notification | None
@@ -39,9 +44,9 @@ def accept(
 ) -> tuple[Notification, bool]:
     """Store a notification and send it to be delivered; returns it, and whether it is a replay.
 
-    Its id comes from the key, so a repeat finds the first one. Raises InvalidRequest, KeyReused
-    when the same key comes with another request, and QueueUnavailable when the notification is
-    stored but not sent: a repeat with the same key sends it.
+    Its id comes from the key, so a repeat finds the first one. Raises InvalidRequest, and KeyReused
+    when the same key comes with another request. What is stored is accepted: where its queue is
+    full or away, the relay sends its message.
     """
     notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
     due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=now_ms))
@@ -52,7 +57,11 @@ def accept(
         raise KeyReused
     notification = existing or notification
     if notification.status == "queued":
-        waiting.send([notification], queues=queues, now_ms=now_ms)
+        try:
+            waiting.send([notification], queues=queues, now_ms=now_ms)
+        except QueueUnavailable as error:
+            logger.warning("left to the relay", extra={"id": notification.id, "why": str(error)})
+            notifications.woken([life_cycle.overdue(notification, now_ms=now_ms)])
     return notification, existing is not None
 
 

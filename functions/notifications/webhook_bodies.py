@@ -8,9 +8,14 @@ from backend.clock import rfc3339
 from notifications.schema import Rendered
 
 
-def rendered(event_type: str, data: dict[str, Any], *, at_ms: int) -> Rendered:
+def rendered(
+    event_type: str, data: dict[str, Any], *, at_ms: int, sequence: int | None = None
+) -> Rendered:
     """Return the body, as a notification has it, of what happened `at_ms`."""
-    body = {"type": event_type, "timestamp": rfc3339(at_ms), "data": data}
+    body: dict[str, Any] = {"type": event_type, "timestamp": rfc3339(at_ms)}
+    if sequence is not None:
+        body["sequence"] = sequence
+    body["data"] = data
     text = msgspec.json.encode(body).decode()
     return Rendered(template=event_type, version=1, subject=event_type, text=text, html="")
 

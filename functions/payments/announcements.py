@@ -4,7 +4,19 @@ import msgspec
 
 from payments.schema import Event, Outgoing, Payment
 
-ANNOUNCED = {"payment.succeeded", "payment.failed", "payment.canceled", "payment.refunded"}
+# Whatever a shop has to act on; what it asked for itself (`payment.refund_requested`) it knows.
+ANNOUNCED = {
+    "payment.succeeded",
+    "payment.requires_capture",
+    "payment.requires_action",
+    "payment.failed",
+    "payment.canceled",
+    "payment.hold_released",
+    "payment.refunded",
+    "payment.capture_failed",
+    "payment.cancel_failed",
+    "payment.refund_failed",
+}
 
 
 def announcements(before: Payment, after: Payment) -> list[Outgoing]:
@@ -31,7 +43,28 @@ def _event(payment: Payment, event: Event) -> dict[str, object]:
         "user_id": None,
         "value": event.amount or payment.amount,  # a failed payment moves nothing
         "properties": properties,
+        "sequence": event.n,
+        "data": _data(payment, event),
     }
+
+
+def _data(payment: Payment, event: Event) -> dict[str, object]:
+    """Return what a webhook tells: the payment as it was right after `event`."""
+    data: dict[str, object] = {
+        "id": payment.id,
+        "status": event.status,
+        "amount": payment.amount,
+        "amount_captured": event.amount_captured,
+        "amount_refunded": event.amount_refunded,
+        "currency": payment.currency,
+        "metadata": payment.metadata,
+    }
+    for each in payment.operations:
+        if each.id == event.operation:
+            data[each.kind] = {"id": each.id, "amount": each.amount}
+    if payment.failure and event.type == "payment.failed":
+        data["decline_code"] = payment.failure.code
+    return data
 
 
 def _receipt(payment: Payment) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from payments.schema import Entry, EntryState, Operation, Payment
+from payments.schema import Entry, EntryState, Event, Operation, Payment, Status
 
 CHARGE = "charge"
 
@@ -74,9 +74,15 @@ def violations(payment: Payment) -> list[str]:
         "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
         == asked,
         "money and status agree": _status_agrees(payment),
+        "the last event tells what the payment is": _told(payment.events[-1])
+        in (_told(payment), (None, 0, 0)),  # older versions told nothing
         "every amount is positive": all(each.amount > 0 for each in payment.ledger),
     }
     return [claim for claim, holds in claims.items() if not holds]
+
+
+def _told(each: Payment | Event) -> tuple[Status | None, int, int]:
+    return each.status, each.amount_captured, each.amount_refunded
 
 
 def _status_agrees(payment: Payment) -> bool:

@@ -1,7 +1,7 @@
 """The life of a payment as pure functions from document to document; nothing here does I/O."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -35,7 +35,7 @@ KINDS: Mapping[type[OperationRequest], OperationKind] = {
     RefundRequest: "refund",
 }
 POSTPONED_MS = 10_000  # an open breaker probes the provider every 30 s at the latest
-REMIND_MS = 180_000  # a message that fails five times, 30 s apart, is in the dead-letter queue
+REMIND_MS = 50_000  # so that a settlement whose message is lost is driven on within a minute
 PREFIXES: Mapping[OperationKind, str] = {"capture": "cap_", "cancel": "can_", "refund": "re_"}
 PATHS: Mapping[OperationKind, Path] = {
     "capture": "/captures",
@@ -86,7 +86,7 @@ def create(request: PaymentRequest, *, key: str, tenant: str, now_ms: int) -> Pa
         receipt_email=request.receipt_email,
         status="processing",
         version=1,
-        events=(Event(n=1, type="payment.created", at_ms=now_ms),),
+        events=(Event(n=1, type="payment.created", at_ms=now_ms, status="processing"),),
         outbox=(_settlement(identity),),
         promised_ms=now_ms,
     )
@@ -111,7 +111,11 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
         reason=getattr(request, "reason", None),
     )
     changed = _happened(
-        replace(payment, operations=(*payment.operations, operation)),
+        replace(
+            payment,
+            operations=(*payment.operations, operation),
+            status=payment.status if kind == "refund" else "processing",
+        ),
         f"payment.{kind}_requested",
         now_ms,
         operation=operation,
@@ -119,7 +123,6 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
     )
     return replace(
         changed,
-        status=payment.status if kind == "refund" else "processing",
         version=payment.version + 1,
         outbox=(*payment.outbox, _settlement(payment.id)),
         promised_ms=now_ms,
@@ -175,13 +178,15 @@ def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) 
     )
 
 
-def sent(payment: Payment, *, now_ms: int) -> Payment:
-    """Return this version of `payment` after all its outbox was sent.
+def sent(payment: Payment, unsent: Collection[str] = (), *, now_ms: int) -> Payment:
+    """Return this version of `payment` after its outbox was sent, but not to the queues `unsent`.
 
-    A settlement that is due stays promised: if its message is lost, the relay sends another.
+    What was not sent stays promised, behind what others were promised before now. So does a
+    settlement that is due: if its message is lost, the relay sends another.
     """
-    outbox = tuple(each for each in payment.outbox if each.queue == "payments")
-    return replace(payment, outbox=outbox, promised_ms=now_ms + REMIND_MS if outbox else None)
+    outbox = tuple(e for e in payment.outbox if e.queue == "payments" or e.queue in unsent)
+    promised_ms = now_ms + (0 if any(each.queue in unsent for each in outbox) else REMIND_MS)
+    return replace(payment, outbox=outbox, promised_ms=promised_ms if outbox else None)
 
 
 def postponed(payment: Payment, *, now_ms: int) -> Payment:
@@ -230,14 +235,14 @@ def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
             status, entries = "requires_capture", [ledger.charge("pending", payment.amount, event)]
         case other:
             status = other
-    changed = _happened(payment, f"payment.{status}", now_ms, entries=entries)
-    return replace(
-        changed,
-        status="processing" if due(changed) and payment.charge_id else status,
+    changed = replace(
+        payment,
+        status="processing" if payment.charge_id and due(payment) else status,
         charge_id=outcome.id,
         amount_captured=payment.amount if status == "succeeded" else 0,
         failure=_failure(outcome) if status == "failed" else None,
     )
+    return _happened(changed, f"payment.{status}", now_ms, entries=entries)
 
 
 def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int) -> Payment:
@@ -256,9 +261,9 @@ def _captured(payment: Payment, operation: Operation, done: bool, now_ms: int) -
     if not done:
         return _refused(payment, operation, now_ms)
     entry = ledger.charge("posted", operation.amount, len(payment.events) + 1)
-    changed = _happened(payment, "payment.succeeded", now_ms, operation=operation, entries=[entry])
     amount_captured = payment.amount_captured + operation.amount
-    return replace(changed, status="succeeded", amount_captured=amount_captured)
+    changed = replace(payment, status="succeeded", amount_captured=amount_captured)
+    return _happened(changed, "payment.succeeded", now_ms, operation=operation, entries=[entry])
 
 
 def _canceled(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
@@ -267,27 +272,29 @@ def _canceled(payment: Payment, operation: Operation, done: bool, now_ms: int) -
         return _refused(payment, operation, now_ms)
     event, amount = len(payment.events) + 1, operation.amount
     entries = [ledger.charge("voided", amount, event)] if amount else []
-    changed = _happened(payment, "payment.canceled", now_ms, operation=operation, entries=entries)
-    return replace(changed, status="succeeded" if payment.amount_captured else "canceled")
+    is_paid = payment.amount_captured > 0
+    changed = replace(payment, status="succeeded" if is_paid else "canceled")
+    name = "payment.hold_released" if is_paid else "payment.canceled"
+    return _happened(changed, name, now_ms, operation=operation, entries=entries)
 
 
 def _refused(payment: Payment, operation: Operation, now_ms: int) -> Payment:
     """Return to what the payment is without a capture or a cancel that the provider refused."""
-    changed = _happened(payment, f"payment.{operation.kind}_failed", now_ms, operation=operation)
     status: Status = "failed" if payment.failure else "requires_action"
     if payment.amount_held:
         status = "requires_capture"
     if payment.amount_captured:
         status = "succeeded"
-    return replace(changed, status=status)
+    changed = replace(payment, status=status)
+    return _happened(changed, f"payment.{operation.kind}_failed", now_ms, operation=operation)
 
 
 def _refunded(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
     entry = ledger.refund("posted" if done else "voided", operation, len(payment.events) + 1)
     name = "payment.refunded" if done else "payment.refund_failed"
-    changed = _happened(payment, name, now_ms, operation=operation, entries=[entry])
     amount_refunded = payment.amount_refunded + (operation.amount if done else 0)
-    return replace(changed, amount_refunded=amount_refunded)
+    changed = replace(payment, amount_refunded=amount_refunded)
+    return _happened(changed, name, now_ms, operation=operation, entries=[entry])
 
 
 def _happened(
@@ -298,13 +305,16 @@ def _happened(
     operation: Operation | None = None,
     entries: Sequence[Entry] = (),
 ) -> Payment:
-    """Return `payment` with one more event and what it moves in the ledger."""
+    """Return `payment`, as this event leaves it, with the event and what it moves in the ledger."""
     event = Event(
         n=len(payment.events) + 1,
         type=type,
         at_ms=now_ms,
         amount=operation.amount if operation else sum(each.amount for each in entries),
         operation=operation.id if operation else None,
+        status=payment.status,
+        amount_captured=payment.amount_captured,
+        amount_refunded=payment.amount_refunded,
     )
     changed = replace(payment, events=(*payment.events, event))
     return ledger.entered(changed, entries) if entries else changed

@@ -48,6 +48,7 @@ class Report(Struct, kw_only=True):
 
     effects: int
     payments: int = 0
+    too_young: int = 0  # payments changed within SETTLED_MS, in a whole run: not compared in full
     unsettled: int = 0  # the provider has answered, the document does not say so yet
     stuck: int = 0  # asked for STUCK_MS ago and not settled; no more are counted than DOCUMENTS
     dead_letters: int = 0
@@ -96,6 +97,7 @@ def reconcile_all(*, payments: Payments, provider: Provider, now_ms: int) -> Rep
         last_id = page[-1].id
         report.payments += len(page)
         for payment in page:
+            report.too_young += payment.events[-1].at_ms >= now_ms - SETTLED_MS
             mine = by_payment.pop(payment.id, [])
             report.compare(payment.id, payment, mine)
             if _answers_before(payment, now_ms - SETTLED_MS) - {e.idempotency_key for e in mine}:

@@ -82,13 +82,16 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that happened to a payment; `n` counts from 1 without gaps."""
+    """One thing that happened to a payment, and what the payment was right after it."""
 
-    n: int
+    n: int  # from 1, without gaps
     type: str
     at_ms: int
     amount: int = 0  # minor units that it moved, or was asked to move
     operation: str | None = None  # id of the operation that it belongs to
+    status: Status | None = None  # of the payment; none in events that older versions stored
+    amount_captured: int = 0  # of the payment, minor units
+    amount_refunded: int = 0  # of the payment, minor units
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,7 +17,7 @@ from backend.errors import (
     NotFound,
 )
 from backend.pages import page_of
-from backend.queues import QueueFull, QueueUnavailable
+from backend.queues import QueueUnavailable
 from backend.telemetry import logger
 from payments import life_cycle
 from payments.currencies import CURRENCIES
@@ -87,7 +87,8 @@ def accept(
     """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
     The document's id comes from the key, so a repeat finds the first one. Raises KeyReused when the
-    same key comes with another request. What cannot be sent now the relay sends.
+    same key comes with another request. What is stored is accepted: a queue that is full or away
+    refuses nothing, the relay sends what could not be sent now.
     """
     if request.currency not in CURRENCIES:
         raise InvalidRequest(f"{request.currency} is not an ISO 4217 currency.", param="currency")
@@ -251,18 +252,16 @@ def _check_fingerprint(stored: str, given: str) -> None:
 
 
 def _try_to_send(payment: Payment, queues: Queues) -> None:
-    """Have the payment settled at once; a queue that is full says so, one that is away does not.
+    """Have the payment settled at once, if its queue takes a message now; otherwise by the relay.
 
-    A full queue must be felt by those who fill it. The relay makes good what was not sent, and
-    sends what is promised to others: who answers clients needs no right to write to their queues.
+    The relay also sends what is promised to others: who answers clients needs no right to write to
+    their queues.
     """
     bodies = [each.text() for each in payment.outbox if each.queue == "payments"]
     if not bodies:
         return
     try:
         queues["payments"].send_batch(bodies)
-    except QueueFull:
-        raise
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
 
@@ -280,14 +279,21 @@ def _postpone(found: Mapping[str, Payment], payments: Payments, now_ms: int) -> 
 def _keep_promises(
     promised: Sequence[Payment], payments: Payments, queues: Queues, now_ms: int
 ) -> None:
-    _send_outboxes(promised, queues)
-    payments.store_outboxes([life_cycle.sent(each, now_ms=now_ms) for each in promised])
+    unsent = _send_outboxes(promised, queues)
+    payments.store_outboxes([life_cycle.sent(each, unsent, now_ms=now_ms) for each in promised])
 
 
-def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> None:
+def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> set[str]:
+    """Send what each queue takes; returns the names of those that took nothing."""
     bodies: dict[str, list[str]] = {}
     for payment in payments:
         for outgoing in payment.outbox:
             bodies.setdefault(outgoing.queue, []).append(outgoing.text())
+    unsent: set[str] = set()
     for name, batch in bodies.items():
-        queues[name].send_batch(batch)
+        try:
+            queues[name].send_batch(batch)
+        except QueueUnavailable as error:
+            unsent.add(name)
+            logger.warning("left to the relay", extra={"queue": name, "why": str(error)})
+    return unsent

@@ -9,8 +9,12 @@ from backend.clock import rfc3339
 from payments.balances import Sums
 from payments.schema import Entry, Failure, Operation, Payment, Status
 
-# The type that an event with this outcome of an operation has.
-DONE = {"refund": "payment.refunded", "capture": "payment.succeeded", "cancel": "payment.canceled"}
+# The types that an event may have by which an operation is done.
+DONE = {
+    "refund": ("payment.refunded",),
+    "capture": ("payment.succeeded",),
+    "cancel": ("payment.canceled", "payment.hold_released"),
+}
 
 
 class EventView(Struct, frozen=True, kw_only=True):
@@ -18,6 +22,7 @@ class EventView(Struct, frozen=True, kw_only=True):
 
     id: str
     type: str
+    sequence: int  # from 1, without gaps, in the order in which they happened to this payment
     created_at: str
 
 
@@ -106,7 +111,12 @@ def view(payment: Payment) -> PaymentView:
         failure=payment.failure or UNSET,
         refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
         events=[
-            EventView(id=event_id(payment, each.n), type=each.type, created_at=rfc3339(each.at_ms))
+            EventView(
+                id=event_id(payment, each.n),
+                type=each.type,
+                sequence=each.n,
+                created_at=rfc3339(each.at_ms),
+            )
             for each in payment.events
         ],
     )
@@ -184,7 +194,7 @@ def event_id(payment: Payment, number: int) -> str:
 def _status_then(
     operation: Operation, happened: set[tuple[str, str | None]]
 ) -> Literal["pending", "succeeded", "failed"]:
-    if (DONE[operation.kind], operation.id) in happened:
+    if any((each, operation.id) in happened for each in DONE[operation.kind]):
         return "succeeded"
     if (f"payment.{operation.kind}_failed", operation.id) in happened:
         return "failed"

@@ -42,6 +42,7 @@ def _show(report: dict[str, Any]) -> int:
     found += report["wrong_sums"]
     sys.stdout.write(
         f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
+        f" {report['too_young']:,} too young to be compared in full,"
         f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
         f" {report['dead_letters']:,} dead letters, {len(found):,} differences\n"
     )

@@ -1,14 +1,15 @@
-"""Idempotency on a real Valkey: replays, claims and their deadlines, stale writers, no cache."""
+"""Idempotency on a real Valkey: replays, claims and their deadlines, stale writers, bounds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
 from backend import idempotency
-from backend.errors import Conflict, InvalidRequest, Unavailable
+from backend.errors import InvalidRequest, Unavailable
 from backend.idempotency import Claim, Replayed, idempotent
 from tests.conftest import wait_until
 
@@ -30,20 +31,22 @@ class Operation:
     """An operation that counts its runs and does, inside the first, what a test wants."""
 
     redis_url: str
-    guard: Any = "claim"
     name: str = "POST /v1/payments"
     during: list[Any] = field(default_factory=list)
+    slots: int = idempotency.SLOTS
     runs: int = 0
 
     def __post_init__(self) -> None:
-        self.call = idempotent(self.name, guard=self.guard, redis_url=self.redis_url)(self._run)
+        decorate = idempotent(self.name, redis_url=self.redis_url, slots=self.slots)
+        self.call = decorate(self._run)
 
-    def _run(self, *, claim: Claim, amount: int = 100) -> dict[str, Any]:
+    def _run(self, *, claim: Claim, amount: int = 100, note: str = "") -> dict[str, Any]:
         self.runs += 1
         run = self.runs
         if self.during:
             self.during.pop(0)()
-        return {"id": f"pay_{claim.key}", "run": run, "amount": amount}
+        answer = {"id": f"pay_{claim.key}", "run": run, "amount": amount}
+        return answer | {"note": note} if note else answer
 
 
 @pytest.fixture
@@ -112,22 +115,6 @@ def test_another_payload_is_refused_also_while_the_first_is_in_progress(operatio
     operation.call(claim=CLAIM)
 
     assert errors == ["idempotency_key_reused"]
-
-
-def test_a_repeat_while_the_first_runs_conflicts(valkey: str, operation: Operation):
-    second_process = Operation(valkey)
-    errors: list[str] = []
-
-    def call_again() -> None:
-        with pytest.raises(Conflict) as refused:
-            second_process.call(claim=CLAIM)
-        errors.append(refused.value.code)
-
-    operation.during.append(call_again)
-    operation.call(claim=CLAIM)
-
-    assert errors == ["idempotency_in_progress"]
-    assert second_process.runs == 0
 
 
 @pytest.mark.parametrize(
@@ -255,10 +242,8 @@ def test_a_new_key_is_two_scripts_and_a_replay_one(server: Server, operation: Op
     assert (new - before, evalsha_calls(server) - new) == (2, 1)
 
 
-def test_an_operation_guarded_by_its_document_runs_beside_one_in_progress(
-    valkey: str, deadline: Deadline
-):
-    first, second = (Operation(valkey, guard="document") for _ in range(2))
+def test_an_operation_runs_beside_one_in_progress(valkey: str, deadline: Deadline):
+    first, second = (Operation(valkey) for _ in range(2))
     meanwhile: list[Any] = []
     first.during.append(lambda: meanwhile.append(second.call(claim=CLAIM)))
     first.call(claim=CLAIM)
@@ -267,25 +252,17 @@ def test_an_operation_guarded_by_its_document_runs_beside_one_in_progress(
     assert not isinstance(meanwhile[0], Replayed)
 
 
-def test_without_a_cache_an_operation_runs_if_it_may(deadline: Deadline):
-    operation = Operation(NOBODY, guard="document")
+def test_without_a_cache_an_operation_runs(deadline: Deadline):
+    operation = Operation(NOBODY)
 
     assert operation.call(claim=CLAIM)["run"] == 1
     assert operation.call(claim=CLAIM)["run"] == 2
 
 
-def test_without_a_cache_an_operation_that_must_not_run_is_refused(deadline: Deadline):
-    operation = Operation(NOBODY, guard="claim")
-    with pytest.raises(Unavailable):
-        operation.call(claim=CLAIM)
-
-    assert operation.runs == 0
-
-
 def test_a_full_cache_is_no_cache_and_lets_claims_be_completed(
     valkey: str, server: Server, deadline: Deadline
 ):
-    operation = Operation(valkey, guard="document")
+    operation = Operation(valkey)
     operation.during.append(lambda: server.config_set("maxmemory", 1))
     operation.call(claim=CLAIM)
     while_full = operation.call(claim=Claim(tenant="demo", key="k-2", fingerprint=""))
@@ -303,8 +280,7 @@ def test_an_answer_that_cannot_be_kept_is_given_all_the_same(server: Server, ope
     server.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
 
     assert answer["run"] == 1
-    with pytest.raises(Conflict):
-        operation.call(claim=CLAIM)
+    assert operation.call(claim=CLAIM)["run"] == 2
 
 
 def test_a_failure_that_cannot_be_recorded_is_still_the_function_s_own(
@@ -331,7 +307,7 @@ def test_a_record_that_is_gone_is_not_brought_back_by_its_answer(
 def test_the_function_s_own_unavailability_is_not_mistaken_for_the_cache_s(
     valkey: str, deadline: Deadline
 ):
-    operation = Operation(valkey, guard="document")
+    operation = Operation(valkey)
 
     def store_is_away() -> None:
         raise Unavailable("the store")
@@ -341,3 +317,58 @@ def test_the_function_s_own_unavailability_is_not_mistaken_for_the_cache_s(
         operation.call(claim=CLAIM)
 
     assert operation.runs == 1
+
+
+def _claims(count: int) -> list[Claim]:
+    return [Claim(tenant="demo", key=f"k-{each}", fingerprint="f" * 64) for each in range(count)]
+
+
+def test_a_large_answer_is_not_kept_and_still_known_by_its_fingerprint(
+    server: Server, operation: Operation
+):
+    note = "\U0001f600" * idempotency.ANSWER_BYTES_MAX
+    first = operation.call(claim=CLAIM, note=note)
+    again = operation.call(claim=CLAIM, note=note)
+
+    assert (first["run"], again["run"]) == (1, 2)
+    assert isinstance(operation.call(claim=CLAIM, note="x"), Replayed) is False
+    (record,) = server.keys("idempotency:*")
+    assert server.memory_usage(record) < idempotency.RECORD_BYTES_MAX
+    with pytest.raises(InvalidRequest):
+        operation.call(claim=Claim(tenant="demo", key="k-1", fingerprint="another"), note=note)
+
+
+def test_the_cache_holds_no_more_records_than_slots_and_the_newest_of_each(
+    valkey: str, server: Server, deadline: Deadline
+):
+    operation = Operation(valkey, slots=8)
+    answers = [operation.call(claim=each) for each in _claims(100)]
+
+    records = server.keys("idempotency:*")
+    again = operation.call(claim=_claims(100)[-1])
+    assert len(records) <= 8
+    assert again == answers[-1]
+    assert isinstance(again, Replayed)
+
+
+def test_no_record_is_larger_than_its_bound(server: Server, operation: Operation):
+    around = len(msgspec.json.encode({"id": "pay_k-0", "run": 1, "amount": 100, "note": ""}))
+    longest = idempotency.ANSWER_BYTES_MAX - around - 10
+    for each in _claims(3):
+        operation.call(claim=each, note="x" * longest)
+
+    assert isinstance(operation.call(claim=_claims(3)[0]), Replayed)
+    sizes = [server.memory_usage(each) for each in server.keys("idempotency:*")]
+    assert 0 < max(sizes) <= idempotency.RECORD_BYTES_MAX
+
+
+def test_a_key_that_evicts_one_in_progress_takes_nothing_from_it(
+    valkey: str, server: Server, deadline: Deadline, caplog: pytest.LogCaptureFixture
+):
+    first, second = (Operation(valkey, slots=1) for _ in range(2))
+    other = Claim(tenant="other", key="k-1", fingerprint="")
+    first.during.append(lambda: second.call(claim=other))
+    answer = first.call(claim=CLAIM)
+
+    assert answer["run"] == 1
+    assert isinstance(second.call(claim=other), Replayed)

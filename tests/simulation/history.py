@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -266,6 +267,7 @@ class History:
             *self._documents_broken(),
             *self._money_wrong(),
             *self._announcements_missing(),
+            *self._announcements_wrong(),
         ]
 
     def _answers_contradicted(self) -> list[str]:
@@ -328,18 +330,57 @@ class History:
 
     def _announcements_missing(self) -> list[str]:
         """Every event that others must hear of was sent, at least once."""
-        heard = {
-            event["event_id"]
-            for body in self.queues["analytics"].sent
-            for event in json.loads(body)["events"]
-        }
+        heard = {event["event_id"] for event in self._announced()}
         return [
             f"nobody heard of {payment.id} {event.type}"
             for payment in self.store.documents.values()
             for event in payment.events
-            if event.type in ("payment.succeeded", "payment.failed", "payment.refunded")
+            if not event.type.endswith(("created", "requested"))
             and f"{payment.id}.{event.n}" not in heard
         ]
+
+    def _announcements_wrong(self) -> list[str]:
+        """Whatever was told of an event is what its payment was at that sequence."""
+        states = {
+            (payment.id, number): state
+            for payment in self.store.documents.values()
+            for number, state in enumerate(states_of(payment), start=1)
+        }
+        return [
+            f"{event['event_id']} {event['name']} tells {_told(event)}, it was {state}"
+            for event in self._announced()
+            if (state := states.get((event["data"]["id"], event["sequence"]))) != _told(event)
+        ]
+
+    def _announced(self) -> list[dict[str, Any]]:
+        bodies = self.queues["analytics"].sent
+        return [event for body in bodies for event in json.loads(body)["events"]]
+
+
+def states_of(payment: Payment) -> list[tuple[str, str, int, int]]:
+    """Return type, status, captured and refunded after each event, from types and amounts alone."""
+    states: list[tuple[str, str, int, int]] = []
+    settled = "processing"  # what it is while no capture or cancel is under way
+    under_way = False
+    captured = refunded = 0
+    for event in payment.events:
+        name = event.type.removeprefix("payment.")
+        captured += event.amount if name == "succeeded" else 0
+        refunded += event.amount if name == "refunded" else 0
+        if name in ("capture_requested", "cancel_requested"):
+            under_way = True
+        elif event.operation and not name.startswith("refund"):
+            under_way = False
+        if name in ("requires_capture", "requires_action", "failed", "succeeded", "canceled"):
+            settled = name
+        status = "processing" if under_way else settled
+        states.append((event.type, status, captured, refunded))
+    return states
+
+
+def _told(event: dict[str, Any]) -> tuple[str, str, int, int]:
+    data = event["data"]
+    return event["name"], data["status"], data["amount_captured"], data["amount_refunded"]
 
 
 def _outcome(effect: Effect) -> dict[str, Outcome]:

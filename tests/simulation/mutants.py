@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from payments import ledger, life_cycle, reconciliation, service
+from payments import announcements, ledger, life_cycle, reconciliation, service
 from payments.provider import Ask, Outcome
-from payments.schema import Payment, PaymentRequest
+from payments.schema import Event, Payment, PaymentRequest
 from tests.simulation.doubles import Provider, Store
 
 MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
@@ -110,7 +110,7 @@ def no_relay() -> Iterator[None]:
 
 @_mutant
 def a_settlement_forgotten_once_it_is_sent() -> Iterator[None]:
-    def mutant(payment: Payment, *, now_ms: int) -> Payment:
+    def mutant(payment: Payment, unsent: object = (), *, now_ms: int) -> Payment:
         return replace(payment, outbox=(), promised_ms=None)
 
     with patch.object(life_cycle, "sent", mutant):
@@ -194,6 +194,29 @@ def a_refused_cancel_that_forgets_what_the_customer_did() -> Iterator[None]:
         return replace(refused(payment, *arguments), status=before)  # type: ignore[arg-type]
 
     with patch.object(life_cycle, "_refused", mutant):
+        yield
+
+
+@_mutant
+def a_payment_that_stays_paid_told_as_canceled() -> Iterator[None]:
+    happened = life_cycle._happened
+
+    def mutant(payment: Payment, type: str, *arguments: object, **named: object) -> Payment:
+        name = type.replace("hold_released", "canceled")
+        return happened(payment, name, *arguments, **named)  # type: ignore[arg-type]
+
+    with patch.object(life_cycle, "_happened", mutant):
+        yield
+
+
+@_mutant
+def an_event_told_with_what_the_payment_is_by_then() -> Iterator[None]:
+    data = announcements._data
+
+    def mutant(payment: Payment, event: Event) -> dict[str, object]:
+        return data(payment, replace(payment.events[-1], type=event.type))
+
+    with patch.object(announcements, "_data", mutant):
         yield
 
 

@@ -77,8 +77,8 @@ def test_a_new_payment_promises_its_own_settlement():
     ("charge", "status", "captured", "queues"),
     [
         ({}, "succeeded", 1250, ["analytics", "notifications"]),
-        ({"captured": False}, "requires_capture", 0, []),
-        ({"status": "requires_action", "captured": False}, "requires_action", 0, []),
+        ({"captured": False}, "requires_capture", 0, ["analytics"]),
+        ({"status": "requires_action", "captured": False}, "requires_action", 0, ["analytics"]),
         ({"status": "failed", "captured": False}, "failed", 0, ["analytics"]),
     ],
 )

@@ -34,7 +34,11 @@ def answer(payment, *, status="succeeded"):
 
 def payment_of(capture_method="manual", *, status="succeeded"):
     request = PaymentRequest(
-        amount=1000, currency="EUR", payment_method="pm_card_visa", capture_method=capture_method
+        amount=1000,
+        currency="EUR",
+        payment_method="pm_card_visa",
+        capture_method=capture_method,
+        metadata={"order": "7"},
     )
     payment = life_cycle.create(request, key="key", tenant="demo", now_ms=NOW_MS)
     return answer(payment, status=status)
@@ -45,6 +49,31 @@ def ask(payment, request, key="k"):
     assert ledger.violations(after) == []
     assert after.version == payment.version + 1
     return after
+
+
+def announced(payment):
+    """The events that others hear of, as they are on their way."""
+    bodies = [json.loads(each.body) for each in payment.outbox if each.queue == "analytics"]
+    return [event for body in bodies for event in body["events"]]
+
+
+def amounts(captured, refunded):
+    return {"amount_captured": captured, "amount_refunded": refunded}
+
+
+def _about(kind, operation):
+    return {kind: {"id": operation.id, "amount": operation.amount}}
+
+
+def _outcome_of(asked, payment):
+    return Outcome(
+        id=payment.charge_id,
+        reference=payment.id,
+        status="succeeded",
+        amount=asked.order.amount,
+        currency=payment.currency,
+        captured=True,
+    )
 
 
 def _money(payment):
@@ -73,6 +102,50 @@ def test_a_cancel_after_a_partial_capture_releases_the_rest_and_leaves_it_succee
     canceled = answer(ask(captured, CancelRequest(), "k2"))
 
     assert (canceled.status, _money(canceled)) == ("succeeded", (0, 400, 0))
+    assert canceled.events[-1].type == "payment.hold_released"
+
+
+def test_events_tell_the_payment_as_it_was_right_after_each_of_them():
+    captured = answer(ask(payment_of(), CaptureRequest(amount=400)))
+    released = answer(ask(captured, CancelRequest(), "k2"))
+    refunded = answer(ask(released, RefundRequest(amount=100), "k3"))
+    capture, cancel, refund = refunded.operations
+
+    told = announced(refunded)
+
+    always = {"id": refunded.id, "amount": 1000, "currency": "EUR", "metadata": {"order": "7"}}
+    assert [each["sequence"] for each in told] == [2, 4, 6, 8]
+    assert [(each["name"], each["data"]) for each in told] == [
+        (name, {**always, "status": status, **amounts(captured, refunded), **operation})
+        for name, status, captured, refunded, operation in (
+            ("payment.requires_capture", "requires_capture", 0, 0, {}),
+            ("payment.succeeded", "succeeded", 400, 0, _about("capture", capture)),
+            ("payment.hold_released", "succeeded", 400, 0, _about("cancel", cancel)),
+            ("payment.refunded", "succeeded", 400, 100, _about("refund", refund)),
+        )
+    ]
+
+
+def test_an_event_that_another_has_overtaken_tells_nothing_of_the_other():
+    both = ask(ask(payment_of("automatic"), RefundRequest(amount=300), "k1"), RefundRequest(), "k2")
+
+    told = announced(answer(both))
+
+    assert [each["data"]["amount_refunded"] for each in told] == [0, 300, 1000]
+
+
+def test_a_customer_who_pays_while_a_cancel_is_under_way_is_told_with_the_state_of_that_moment():
+    waiting = ask(payment_of(status="requires_action"), CancelRequest())
+    charge = life_cycle.awaited(waiting)[-1]
+    paid = life_cycle.answered(waiting, {charge.key: _outcome_of(charge, waiting)}, now_ms=NOW_MS)
+
+    refused = announced(answer(paid, status="failed"))
+
+    assert [(each["name"], each["data"]["status"]) for each in refused] == [
+        ("payment.requires_action", "requires_action"),
+        ("payment.succeeded", "processing"),
+        ("payment.cancel_failed", "succeeded"),
+    ]
 
 
 def test_a_payment_that_requires_action_can_be_canceled():

@@ -100,6 +100,19 @@ def test_a_whole_run_finds_what_only_one_side_knows():
     ]
 
 
+def test_a_whole_run_says_how_many_payments_are_too_young_to_be_compared():
+    documents: Any = Documents(PAYMENT)
+
+    def too_young(now_ms):
+        return reconciliation.reconcile_all(
+            payments=documents, provider=Record(), now_ms=now_ms
+        ).too_young
+
+    last_ms = PAYMENT.events[-1].at_ms
+    assert too_young(last_ms + 1_000) == 1
+    assert too_young(last_ms + reconciliation.SETTLED_MS + 1) == 0
+
+
 def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_young():
     documents: Any = Documents(PAYMENT)
     young = _refund(sequence=2, created_ms=1_000_000)

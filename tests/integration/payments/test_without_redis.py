@@ -84,33 +84,84 @@ def test_a_stopped_redis_stops_no_payment_and_the_relay_sends_it_on(
     _assert_replayed(ask("POST", key="k", body=VISA), first)
 
     assert first.status == 201
-    relay, worker = payments("relay"), payments("worker")
+    sent = _relayed(payments("relay"), messages, first.body["id"])
+    assert payments("worker").consume(sent) == []
+    assert ask("GET", PAYMENT, payment_id=first.body["id"]).body["status"] == "succeeded"
+
+
+def test_a_full_redis_accepts_payments_and_the_relay_sends_them_once_there_is_room(
+    payments, asking, messages, valkey, full_redis
+):
+    ask, relay = asking(payments("app")), payments("relay")
+    first = ask("POST", key="k", body=VISA)
+    _assert_replayed(ask("POST", key="k", body=VISA), first)
+    with redis.Redis.from_url(valkey) as client:
+        client.config_set("maxmemory", 0)
+
+    assert first.status == 201
+    assert _relayed(relay, messages, first.body["id"])
+    assert len(ask("GET").body["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "body"), [("capture", {}), ("cancel", {}), ("refunds", {"amount": 1})]
+)
+def test_an_operation_that_a_full_queue_does_not_take_is_accepted_and_done(
+    payments, asking, messages, what, body
+):
+    ask, worker, relay = asking(payments("app")), payments("worker"), payments("relay")
+    method = "automatic" if what == "refunds" else "manual"
+    payment_id = ask("POST", key="k", body=VISA | {"capture_method": method}).body["id"]
+    worker.consume(messages())
+    asking(payments("app", QUEUE_DEPTH_MAX="1"))("POST", key="filler", body=VISA)
+    full = asking(payments("app", QUEUE_DEPTH_MAX="1"))
+
+    answer = full("POST", f"{PAYMENT}/{what}", "k", payment_id, body)
+
+    assert answer.status == (201 if what == "refunds" else 202)
+    assert not any(payment_id in each.body for each in messages())
+    assert worker.consume(_relayed(relay, messages, payment_id)) == []
+    events = ask("GET", PAYMENT, payment_id=payment_id).body["events"]
+    assert len(events) == 4
+
+
+def test_a_queue_that_takes_nothing_holds_up_no_other_and_ends_no_message(
+    payments, asking, messages, queue, database
+):
+    ask = asking(payments("app"))
+    queue("notifications").send("{}")
+    worker = payments("worker", QUEUE_DEPTH_MAX="1")
+    payment_id = ask("POST", key="k", body=VISA | {"receipt_email": "a@example.com"}).body["id"]
+
+    assert worker.consume(messages()) == []
+
+    assert [payment_id in each.body for each in queue("analytics").receive()] == [True]
+    outbox = wait_until(lambda: _outbox(database, payment_id, ["notifications"]))
+    queue("notifications").purge()
+    wait_until(lambda: payments("relay").invoke({}) or _is_clear(database, payment_id))
+    assert [each.body for each in queue("notifications").receive()] == [outbox[0]["body"]]
+
+
+def _outbox(database, payment_id, queues):
+    outbox = database["payments"].find_one({"_id": payment_id}).get("outbox", [])
+    return outbox if [each["queue"] for each in outbox] == queues else None
+
+
+def _is_clear(database, payment_id):
+    return "outbox" not in database["payments"].find_one({"_id": payment_id})
+
+
+def _relayed(relay, messages, payment_id):
+    """Run the relay until it has sent a message of the payment; returns all it sent."""
     sent = []
 
     def is_sent():
         relay.invoke({})
         sent.extend(messages())
-        return any(first.body["id"] in each.body for each in sent)
+        return any(payment_id in each.body for each in sent)
 
     wait_until(is_sent, timeout_s=10)
-    assert worker.consume(sent) == []
-    assert ask("GET", PAYMENT, payment_id=first.body["id"]).body["status"] == "succeeded"
-
-
-def test_a_full_redis_says_retry_and_the_same_key_is_one_payment(
-    payments, asking, messages, valkey, full_redis
-):
-    ask = asking(payments("app"))
-    refused = ask("POST", key="k", body=VISA)
-    with redis.Redis.from_url(valkey) as client:
-        client.config_set("maxmemory", 0)
-    taken = ask("POST", key="k", body=VISA)
-
-    assert (refused.status, refused.body["code"]) == (503, "queue_full")
-    assert refused.headers["retry-after"] == "1"
-    assert taken.status == 201
-    assert len({each.body for each in messages()}) == 1
-    assert len(ask("GET").body["data"]) == 1
+    return sent
 
 
 def test_what_is_on_the_queue_already_is_not_relayed(payments, asking, messages):

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -15,11 +15,12 @@ FRESH_S = 1.0  # so long a tenant's first endpoint may miss events; a look-up fo
 TENANTS_MAX = 10_000  # remembered, about 1 MB
 
 
-class _Event(msgspec.Struct):
+class _Announcement(msgspec.Struct):
     tenant: str
+    events: list[dict[str, Any]]
 
 
-_tenant_of = msgspec.json.Decoder(_Event)
+_decode = msgspec.json.Decoder(_Announcement).decode
 
 
 class Sender(Protocol):
@@ -34,6 +35,8 @@ class Sender(Protocol):
 
 class Announcer:
     """A queue of events that also go to `webhooks`, if anybody of their tenant listens there.
+
+    Webhooks get each event with its `data`, which may be large; to be counted it needs none.
 
     Whether somebody does is asked before anything is sent: a tenant without endpoints costs a
     look into memory, not a message for each event.
@@ -50,13 +53,21 @@ class Announcer:
         return self.send_batch([body])[0]
 
     def send_batch(self, bodies: Sequence[str]) -> list[str]:
-        heard = [each for each in bodies if self._listens(_tenant_of.decode(each).tenant)]
-        if heard:
-            self._webhooks.send_batch(heard)
-        return self._events.send_batch(bodies)
+        announcements = [_decode(each) for each in bodies]
+        pairs = zip(bodies, announcements, strict=True)
+        awaited = [body for body, each in pairs if self._listens(each.tenant)]
+        if awaited:
+            self._webhooks.send_batch(awaited)
+        return self._events.send_batch([_without_data(each) for each in announcements])
 
     def depth(self) -> Depth:
         return self._events.depth()
+
+
+def _without_data(announcement: _Announcement) -> str:
+    for event in announcement.events:
+        event.pop("data", None)
+    return msgspec.json.encode(announcement).decode()
 
 
 class Listeners:

@@ -1,7 +1,9 @@
 """Powertools idempotency on Redis, one round trip for a claim and one for its answer.
 
 A replay cache, not the proof that nothing happens twice: a claim is a lease. What must not happen
-twice is made so by the document store, under an id that comes from the same key.
+twice is made so by the document store, under an id that comes from the same key. So the cache may
+forget: it has a fixed number of slots, each of bounded size, and a newer record takes the place of
+an older one. Whatever anybody sends, it holds CACHE_BYTES_MAX at most.
 """
 
 import functools
@@ -11,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import redis
 from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
@@ -26,7 +28,7 @@ from aws_lambda_powertools.utilities.idempotency.persistence.base import BasePer
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from msgspec import Struct
 
-from backend.errors import Conflict, KeyReused, Unavailable
+from backend.errors import KeyReused
 from backend.settings import settings
 from backend.telemetry import logger
 from redis_sqs.redis_scripts import Script, ScriptServer
@@ -35,6 +37,13 @@ Json = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Json])
 
 EXPIRES_AFTER_S = 86_400  # a client that repeats after a day is answered by the document store
+SLOTS = 32_768  # two minutes of the load profile's peak: most clients repeat sooner
+ANSWER_BYTES_MAX = 1_024  # twice an ordinary payment; the document answers for a larger one
+RECORD_BYTES_MAX = 2_048  # on the server, with what it needs around an answer
+CACHE_BYTES_MAX = (
+    SLOTS * RECORD_BYTES_MAX
+)  # 64 MB, an eighth of what redis.conf lets the server have
+CLAIM_TIMEOUT_S = 0.5  # nobody needs the cache, so nobody waits long for it
 
 _SCRIPTS = Path(__file__).parent / "idempotency_scripts"
 CLAIM = Script(_SCRIPTS / "claim.lua")
@@ -67,8 +76,8 @@ class Claim(Struct, frozen=True, kw_only=True):
         return self  # Powertools copies what it is given; nobody can change this
 
 
-def _replayed(response: Any, idempotent_data: DataRecord) -> Any:
-    return Replayed(response)
+def _replayed(response: Json | None, idempotent_data: DataRecord) -> Json | None:
+    return Replayed(response) if response else None  # too large to be kept: ask the document
 
 
 # One for all functions: a layer of Powertools takes the first configuration it sees for good.
@@ -90,10 +99,7 @@ def register(context: LambdaContext) -> None:
 
 
 def idempotent(
-    operation: str,
-    *,
-    guard: Literal["document", "claim"],
-    redis_url: str = settings.redis_url,
+    operation: str, *, redis_url: str = settings.redis_url, slots: int = SLOTS
 ) -> Callable[[F], F]:
     """Make a function with a keyword argument `claim: Claim` answer a repeat with its first answer.
 
@@ -101,17 +107,16 @@ def idempotent(
     same key comes with another fingerprint. An exception of the function gives the claim up, so
     the next call runs.
 
-    `guard` says what keeps the effect from happening twice. With "document" the function does that
-    itself, by a document whose id comes from the key: it is also called while another call is in
-    progress and while Redis does not answer, and gives a repeat as Replayed. With "claim" there is
-    nothing else: Conflict is raised while the first call runs, Unavailable without Redis.
+    The function itself keeps its effect from happening twice, by a document whose id comes from the
+    key, and gives a repeat as Replayed: it is also called while another call is in progress, while
+    Redis does not answer, and where the cache has no answer any more or never kept it.
     """
 
     def decorate(function: F) -> F:
         cached = idempotent_function(
             function,
             data_keyword_argument="claim",
-            persistence_store=RedisPersistence(redis_url),
+            persistence_store=RedisPersistence(redis_url, slots),
             config=_CONFIG,
             key_prefix=operation,
         )
@@ -119,18 +124,14 @@ def idempotent(
         @functools.wraps(function)
         def guarded(*, claim: Claim, **arguments: Any) -> Json:
             try:
-                return cached(claim=claim, **arguments)  # type: ignore[no-any-return]
+                answer: Json | None = cached(claim=claim, **arguments)
+                if answer:
+                    return answer
             except IdempotencyValidationError as error:
                 raise KeyReused from error
-            except IdempotencyAlreadyInProgressError as error:
-                if guard == "claim":
-                    raise Conflict(
-                        "This Idempotency-Key is in progress; retry with the same key.",
-                        code="idempotency_in_progress",
-                    ) from error
-            except IdempotencyPersistenceLayerError as error:
-                if guard == "claim":
-                    raise Unavailable("Nothing was done; retry with the same key.") from error
+            except IdempotencyAlreadyInProgressError:
+                pass
+            except IdempotencyPersistenceLayerError:
                 logger.warning("no replay cache", extra={"operation": operation})
             return function(claim=claim, **arguments)
 
@@ -146,9 +147,10 @@ class RedisPersistence(BasePersistenceLayer):
     the function has run would hide what it did.
     """
 
-    def __init__(self, redis_url: str = settings.redis_url) -> None:
+    def __init__(self, redis_url: str = settings.redis_url, slots: int = SLOTS) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._server = ScriptServer(redis_url)
+        self._server = ScriptServer(redis_url, answer_timeout_s=CLAIM_TIMEOUT_S)
+        self._slots = slots
         self._tokens: dict[str, str] = {}  # of the claims this process holds
 
     # Both say what _CONFIG's expressions say, 40 us a call cheaper than JMESPath says it.
@@ -165,8 +167,8 @@ class RedisPersistence(BasePersistenceLayer):
         run_ms = life_ms
         if data_record.in_progress_expiry_timestamp is not None:
             run_ms = max(0, data_record.in_progress_expiry_timestamp - _now_ms())
-        arguments = (token, data_record.payload_hash, run_ms, life_ms)
-        existing = self._server.run(CLAIM, [_name(key)], arguments)
+        arguments = (_digest(key), token, data_record.payload_hash, run_ms, life_ms)
+        existing = self._server.run(CLAIM, [self._slot(key)], arguments)
         if not existing:
             self._tokens[key] = token
             return
@@ -175,14 +177,18 @@ class RedisPersistence(BasePersistenceLayer):
         raise IdempotencyItemAlreadyExistsError(old_data_record=stored)
 
     def _update_record(self, data_record: DataRecord) -> None:
-        token = self._tokens.pop(data_record.idempotency_key)
-        arguments = (token, data_record.response_data)
+        key = data_record.idempotency_key
+        response = data_record.response_data
+        if len(response.encode()) > ANSWER_BYTES_MAX:
+            response = ""
+        arguments = (_digest(key), self._tokens.pop(key), response)
         # Posted: the client does not wait for what only spares a later look-up.
         self._finish(self._server.post, COMPLETE, data_record, arguments)
 
     def _delete_record(self, data_record: DataRecord) -> None:
-        token = self._tokens.pop(data_record.idempotency_key)
-        self._finish(self._server.run, ABANDON, data_record, (token,))
+        key = data_record.idempotency_key
+        arguments = (_digest(key), self._tokens.pop(key))
+        self._finish(self._server.run, ABANDON, data_record, arguments)
 
     def _finish(
         self,
@@ -192,17 +198,20 @@ class RedisPersistence(BasePersistenceLayer):
         arguments: Sequence[str],
     ) -> None:
         try:
-            send(script, [_name(data_record.idempotency_key)], arguments)
+            send(script, [self._slot(data_record.idempotency_key)], arguments)
         except redis.RedisError:
             logger.warning("the claim stays until its deadline", exc_info=True)
+
+    def _slot(self, key: str) -> str:
+        return f"idempotency:{int(_digest(key), 16) % self._slots}"
 
     def _get_record(self, idempotency_key: str) -> DataRecord:
         # Powertools asks only where a refused claim brought no record along; ours always does.
         raise IdempotencyItemNotFoundError
 
 
-def _name(key: str) -> str:
-    return f"idempotency:{key}"
+def _digest(key: str) -> str:
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 def _now_ms() -> int:

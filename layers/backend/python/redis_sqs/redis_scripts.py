@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+import random
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 0.5  # one loopback or one zone away; later is a failure, not a delay
 ANSWER_TIMEOUT_S = 1.0  # the slowest script takes milliseconds, a slow fsync holds it up longer
+OPEN_S = 2.0  # how long a server that gave no answer in time is left alone, half of it at least
 CONNECTIONS_MAX = 4  # an execution environment does one thing at a time
 
 
@@ -33,6 +36,33 @@ def client(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Red
         max_connections=CONNECTIONS_MAX,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
+
+
+class LeftAlone(redis.TimeoutError):
+    """The server gave no answer just now, and is not asked again until a probe is due."""
+
+
+class Circuit:
+    """The breaker of one server in this process: one time-out opens it, the next call is a probe.
+
+    One is enough, because a server that is there answers within a millisecond, and each further
+    wait is a client's. A probe that is answered leaves nothing to do: the circuit is closed.
+    """
+
+    def __init__(self) -> None:
+        self._probe_at_s = 0.0  # monotonic
+
+    def check(self) -> None:
+        """Raise LeftAlone while the circuit is open."""
+        if self._probe_at_s and time.monotonic() < self._probe_at_s:
+            raise LeftAlone("no answer in time just now; asked again soon")
+
+    def open(self) -> None:
+        """Leave the server alone for a while, not equally long in all processes."""
+        self._probe_at_s = time.monotonic() + OPEN_S * random.uniform(0.5, 1)
+
+
+_CIRCUITS: dict[str, Circuit] = {}  # by URL
 
 
 class Script:
@@ -53,11 +83,13 @@ class ScriptServer:
 
     A command then costs 25 us of CPU where `redis.Redis.execute_command`, which takes a connection
     from its pool and tells its observers, costs 55. Every script may run twice, so a connection
-    that turns out to be closed is opened once more and the script repeated.
+    that turns out to be closed is opened once more and the script repeated. A server that does not
+    answer in time is left alone by the whole process for a while: every call then fails at once.
     """
 
-    def __init__(self, url: str) -> None:
-        self._client = client(url)
+    def __init__(self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        self._client = client(url, answer_timeout_s=answer_timeout_s)
+        self._circuit = _CIRCUITS.setdefault(url, Circuit())
         self._mine = threading.local()
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int] = ()) -> Any:
@@ -74,6 +106,11 @@ class ScriptServer:
                 connection = self._connection()
                 connection.send_command(*command)
                 return connection.read_response()
+            except LeftAlone:
+                raise
+            except redis.TimeoutError:
+                self._circuit.open()
+                raise
             except redis.ConnectionError:
                 if last:
                     raise
@@ -96,7 +133,8 @@ class ScriptServer:
         self._mine.owed = script
 
     def _connection(self) -> Any:
-        """Return this thread's connection with nothing left to read on it."""
+        """Return this thread's connection with nothing left to read on it; raises LeftAlone."""
+        self._circuit.check()
         mine = self._mine
         if not hasattr(mine, "connection"):
             # Not the pool's own: it would count the connections of threads that have ended.
@@ -107,6 +145,7 @@ class ScriptServer:
         owed, mine.owed = mine.owed, None
         if owed is not None:
             self._take_posted(owed)
+            self._circuit.check()
         return mine.connection
 
     def _take_posted(self, script: Script) -> None:
@@ -114,6 +153,8 @@ class ScriptServer:
             if not self._mine.connection.read_response():
                 logger.warning("a posted script changed nothing", extra={"script": script.name})
         except redis.RedisError as error:
+            if isinstance(error, redis.TimeoutError):
+                self._circuit.open()
             if isinstance(error, NoScriptError):  # the server has started anew
                 self._mine.posted.discard(script.digest)
             logger.warning("a posted script failed", extra={"script": script.name}, exc_info=True)
