@@ -11,11 +11,12 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from backend.errors import InvalidRequest
-from notifications import life_cycle, waiting
-from notifications.channels import LATE, Answer, Channel
-from notifications.hindrances import Hindrance, Later
+from notifications import life_cycle, wakeups
+from notifications.answers import Answer
+from notifications.channels.protocol import LATE, Channel
+from notifications.holds import Hold, Later
 from notifications.schema import Notification, NotificationMessage
-from notifications.waiting import Queues
+from notifications.wakeups import Queues
 
 # Twice the worker's time-out: who claimed a notification that long ago was killed by it.
 CLAIM_MS = 10_000
@@ -38,12 +39,10 @@ class Notifications(Protocol):
     def finish(self, changed: Sequence[Notification]) -> None: ...
 
 
-class Hindering(Protocol):
-    """Says what hinders some of a batch, by id; see `notifications.hindrances`."""
+class Holding(Protocol):
+    """Says what holds some of a batch back, by id; see `notifications.holds`."""
 
-    def __call__(
-        self, batch: Sequence[Notification], *, now_ms: int
-    ) -> Mapping[str, Hindrance]: ...
+    def __call__(self, batch: Sequence[Notification], *, now_ms: int) -> Mapping[str, Hold]: ...
 
 
 class Delivery(NamedTuple):
@@ -60,7 +59,7 @@ def deliver(
     channels: Mapping[str, Channel],
     queues: Queues,
     now_ms: int,
-    hindering: Hindering = lambda batch, now_ms: {},
+    holding: Holding = lambda batch, now_ms: {},
     claim_ms: int = CLAIM_MS,
 ) -> Delivery:
     """Deliver a batch.
@@ -79,12 +78,12 @@ def deliver(
         until_ms=now_ms + claim_ms,
     )
     ours = [each for each in claimed if each.claim == claim]
-    hindered = dict(hindering(ours, now_ms=now_ms)) if ours else {}
-    hindered |= {each.id: life_cycle.DEADLY for each in ours if life_cycle.is_deadly(each)}
-    changed = [_hindered(each, hindered[each.id], now_ms) for each in ours if each.id in hindered]
-    changed += _sent([each for each in ours if each.id not in hindered], channels, now_ms)
+    holds = dict(holding(ours, now_ms=now_ms)) if ours else {}
+    holds |= {each.id: life_cycle.DEADLY for each in ours if life_cycle.is_deadly(each)}
+    changed = [_held(each, holds[each.id], now_ms) for each in ours if each.id in holds]
+    changed += _sent([each for each in ours if each.id not in holds], channels, now_ms)
     notifications.finish(changed)
-    waiting.send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
+    wakeups.send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
     others = [each for each in claimed if each.claim != claim]
     settled = {
         each.id for each in (*changed, *others) if not life_cycle.needs_message(each, now_ms=now_ms)
@@ -100,7 +99,7 @@ def id_of(message: NotificationMessage) -> str:
     return message.id
 
 
-def _hindered(notification: Notification, why: Hindrance, now_ms: int) -> Notification:
+def _held(notification: Notification, why: Hold, now_ms: int) -> Notification:
     if isinstance(why, Later):
         return life_cycle.held_back(notification, why.due_ms, has_turn=why.has_turn, now_ms=now_ms)
     return life_cycle.attempted(notification, why, (), now_ms=now_ms)

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from backend import ids
-from notifications import quiet_hours, recipients, templates, webhook_bodies
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
+from notifications import quiet_hours, recipients, templates
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.schema import (
     Attempt,
     Notification,
@@ -21,6 +21,7 @@ from notifications.schema import (
     Status,
     Wish,
 )
+from notifications.webhooks import bodies
 
 NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
 ATTEMPTS_MAX = 20  # kept of a log; more than any schedule is long
@@ -144,8 +145,8 @@ def _made(
     rendered = template.render(asked.variables, unsubscribe_url=url)
     log: str | UnsetType = UNSET
     if asked.channel == "webhook":
-        rendered = webhook_bodies.of_template(rendered, at_ms=now_ms)
-        log = webhook_bodies.log_key(asked.to, notification_id, at_ms=now_ms)
+        rendered = bodies.of_template(rendered, at_ms=now_ms)
+        log = bodies.log_key(asked.to, notification_id, at_ms=now_ms)
     return Notification(
         id=notification_id,
         tenant=tenant,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.clock import rfc3339
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.quiet_hours import QuietHours
 from notifications.recipients import Address
 

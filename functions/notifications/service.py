@@ -6,9 +6,9 @@ from typing import Protocol
 from backend.clock import parse_rfc3339
 from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
 from backend.pages import PageQuery, page_of
-from notifications import life_cycle, waiting
+from notifications import life_cycle, wakeups
 from notifications.schema import Notification, NotificationRequest
-from notifications.waiting import Queues
+from notifications.wakeups import Queues
 
 SEND_AFTER_MAX_MS = 366 * 86_400_000  # a year; what is planned longer ahead is not sent blindly
 
@@ -52,7 +52,7 @@ def accept(
         raise KeyReused
     notification = existing or notification
     if notification.status == "queued":
-        waiting.send([notification], queues=queues, now_ms=now_ms)
+        wakeups.send([notification], queues=queues, now_ms=now_ms)
     return notification, existing is not None
 
 

@@ -11,10 +11,11 @@ from backend.egress import Egress
 from backend.entrypoint import Record, consumer
 from backend.settings import settings
 from backend.telemetry import metrics_of
-from notifications import delivery, endpoint_store, events, store
-from notifications.events import WebhookMessage
+from notifications import delivery, store
+from notifications.channels.webhook import WebhookChannel
 from notifications.schema import NotificationMessage
-from notifications.webhooks import WebhookChannel
+from notifications.webhooks import endpoint_store, events
+from notifications.webhooks.events import WebhookMessage
 
 CLAIM_MS = 40_000  # twice the function's time-out: who claimed that long ago was killed by it
 

@@ -7,7 +7,7 @@ import msgspec
 from chalice.app import Response
 
 from backend import queues
-from backend.audience import Announcer
+from backend.announcer import Announcer
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register

@@ -5,7 +5,7 @@ import email.policy
 
 import pytest
 
-from notifications import mail
+from notifications.channels import mail
 from notifications.schema import Notification, Rendered
 
 FROM = "Spillway <no-reply@spillway.example>"

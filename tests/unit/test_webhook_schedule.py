@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from backend import egress
-from notifications import delivery, events, life_cycle, waiting
-from notifications.endpoints import Endpoint
-from notifications.events import Event
+from notifications import delivery, life_cycle, wakeups
+from notifications.channels.webhook import SCHEDULE_S, WebhookChannel
 from notifications.schema import Attempt, NotificationMessage, view
-from notifications.webhooks import SCHEDULE_S, WebhookChannel
+from notifications.webhooks import events
+from notifications.webhooks.endpoints import Endpoint
+from notifications.webhooks.events import Event
 
 START_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -63,7 +64,7 @@ class World:
                 self.receive()
             if self.now_ms == next_relay_ms:
                 next_relay_ms += RELAY_EVERY_MS
-                waiting.relay(notifications=self, queues=self.queues, now_ms=self.now_ms)
+                wakeups.relay(notifications=self, queues=self.queues, now_ms=self.now_ms)
         return self.notification
 
     @property

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from notifications import life_cycle
-from notifications.channels import Accepted, Permanent, RetryAfter
+from notifications.answers import Accepted, Permanent, RetryAfter
+from notifications.channels.email import SmtpSender
+from notifications.channels.sms import SmsPoster
 from notifications.limits import Limits
 from notifications.schema import NotificationRequest
-from notifications.sms import SmsPoster
-from notifications.smtp import SmtpSender
 from tests.conftest import free_port, wait_until
 from tests.integration.hanging_up import HangingUp
 from tests.integration.scripted_smtp import ScriptedSmtp

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.smtp import SCHEDULE_S
+from notifications.channels.protocol import SCHEDULE_S
 from tests.integration.notifications.bodies import SCOPES
 from tests.integration.scripted_smtp import ScriptedSmtp
 

@@ -5,11 +5,11 @@ from typing import Protocol
 
 import msgspec
 
-from backend.audience import Sender
+from backend.announcer import Sender
 from backend.errors import InvalidState, NotFound
 from backend.pages import PageQuery, page_of
-from notifications.endpoints import Endpoint
 from notifications.schema import Notification
+from notifications.webhooks.endpoints import Endpoint
 
 
 class Deliveries(Protocol):

@@ -7,9 +7,9 @@ from pymongo import IndexModel
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 
-from backend import audience
+from backend import announcer
 from backend.store import Document, collection, store_errors
-from notifications.endpoints import Endpoint
+from notifications.webhooks.endpoints import Endpoint
 
 INDEXES = (IndexModel([("tenant", 1), ("place", 1)], name="places", unique=True),)
 
@@ -79,7 +79,7 @@ def disable(endpoint_id: str, *, because: str) -> None:
 
 
 def _endpoints() -> MongoCollection[Document]:
-    return collection(audience.ENDPOINTS, INDEXES)
+    return collection(announcer.ENDPOINTS, INDEXES)
 
 
 def _document(endpoint: Endpoint) -> Document:

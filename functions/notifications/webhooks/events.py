@@ -7,10 +7,11 @@ import msgspec
 from msgspec import Struct
 
 from backend import ids
-from backend.audience import Sender
-from notifications import life_cycle, webhook_bodies
-from notifications.endpoints import Endpoint, Endpoints
+from backend.announcer import Sender
+from notifications import life_cycle
 from notifications.schema import Notification
+from notifications.webhooks import bodies
+from notifications.webhooks.endpoints import Endpoint, Endpoints
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -80,8 +81,8 @@ def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
         created_ms=now_ms,
         channel="webhook",
         to=endpoint.id,
-        rendered=webhook_bodies.rendered(event.name, _data(event), at_ms=event.occurred_at_ms),
-        log=webhook_bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
+        rendered=bodies.rendered(event.name, _data(event), at_ms=event.occurred_at_ms),
+        log=bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
     )
     return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
 

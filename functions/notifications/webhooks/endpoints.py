@@ -10,7 +10,7 @@ from backend import egress, ids
 from backend.clock import rfc3339
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from backend.shapes import Email
-from notifications import signing
+from notifications.webhooks import signing
 
 ENDPOINTS_MAX = 10  # of a tenant: each event is sent to as many
 CREATE_ATTEMPTS = 5  # each is lost only to another endpoint that was created meanwhile
@@ -86,7 +86,7 @@ class Deleted(Struct, frozen=True, kw_only=True):
 
 
 class Endpoints(Protocol):
-    """The store of endpoints; `notifications.endpoint_store` says what each function guarantees."""
+    """The store of endpoints; `webhooks.endpoint_store` says what each function guarantees."""
 
     def insert(self, endpoint: Endpoint) -> bool: ...
 

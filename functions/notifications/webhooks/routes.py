@@ -7,9 +7,10 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
 from backend.pages import PageQuery
 from backend.settings import settings
-from notifications import deliveries, endpoint_store, endpoints, schema, store
-from notifications.endpoints import Deleted, EndpointPage, EndpointRequest, view
+from notifications import schema, store
 from notifications.schema import NotificationPage, Queued
+from notifications.webhooks import endpoint_log, endpoint_store, endpoints
+from notifications.webhooks.endpoints import Deleted, EndpointPage, EndpointRequest, view
 
 routes = Blueprint(__name__)
 queue = queues.connect(settings.webhooks_queue_url)
@@ -75,7 +76,7 @@ def enable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
 @endpoint(routes, "notifications:read")
 def list_webhook_deliveries(call: Call, endpoint_id: str) -> Response:
     """List what was sent to an endpoint, newest first, with each attempt."""
-    page, has_more = deliveries.newest(
+    page, has_more = endpoint_log.newest(
         call.query(PageQuery), endpoint=_found(call, endpoint_id), deliveries=store
     )
     return reply(NotificationPage(data=[schema.view(each) for each in page], has_more=has_more))
@@ -87,7 +88,7 @@ def list_webhook_deliveries(call: Call, endpoint_id: str) -> Response:
 @endpoint(routes, "notifications:write")
 def resend_webhook(call: Call, endpoint_id: str, notification_id: str) -> Response:
     """Send a delivery that is over once more, under the same webhook-id."""
-    deliveries.resend(
+    endpoint_log.resend(
         notification_id,
         endpoint=_found(call, endpoint_id),
         deliveries=store,
