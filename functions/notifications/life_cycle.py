@@ -78,19 +78,37 @@ def attempted(
 ) -> Notification:
     """Return what the answer to its last attempt makes of a notification."""
     *before, current = notification.attempts
-    attempts = (*before, Attempt(at_ms=current.at_ms, outcome=answer))
-    logged = msgspec.structs.replace(notification, attempts=attempts[-ATTEMPTS_MAX:])
+    resumes_at_ms = notification.resumes_at_ms
+    is_by_hand = UNSET if resumes_at_ms is UNSET else True
+    attempts = (*before, Attempt(at_ms=current.at_ms, outcome=answer, is_by_hand=is_by_hand))
+    logged = msgspec.structs.replace(
+        notification, attempts=attempts[-ATTEMPTS_MAX:], resumes_at_ms=UNSET
+    )
+    steps = sum(each.is_by_hand is UNSET for each in attempts)
     match answer:
         case Accepted():
             return ended(logged, "delivered")
-        case RetryAfter(seconds=seconds) if len(attempts) <= len(schedule_s):
-            wait_s = max(seconds or 0, schedule_s[len(attempts) - 1])
+        case RetryAfter() if resumes_at_ms is not UNSET and resumes_at_ms < NEVER_MS:
+            return until(logged, max(resumes_at_ms, now_ms), now_ms=now_ms)
+        case RetryAfter(seconds=seconds) if resumes_at_ms is UNSET and steps <= len(schedule_s):
+            wait_s = max(seconds or 0, schedule_s[steps - 1])
             wait_ms = round(wait_s * 1000 * (1 + JITTER * _share(logged)))
             return until(logged, now_ms + wait_ms, now_ms=now_ms)
         case RetryAfter() | Permanent():
             return ended(logged, "failed")
         case Suppressed():
             return ended(logged, "suppressed")
+
+
+def once(notification: Notification, *, now_ms: int) -> Notification:
+    """Return the notification due for one attempt, now, after which it goes on as it was."""
+    resumes_at_ms = notification.resumes_at_ms
+    if resumes_at_ms is UNSET:
+        waits = notification.status == "queued"
+        resumes_at_ms = notification.claimable_at_ms if waits else NEVER_MS
+    return until(
+        msgspec.structs.replace(notification, resumes_at_ms=resumes_at_ms), now_ms, now_ms=now_ms
+    )
 
 
 def is_deadly(notification: Notification) -> bool:

@@ -22,6 +22,7 @@ import backend.pages
 import notifications.schema
 import notifications.suppressions.routes
 import notifications.suppressions.service
+import notifications.webhooks.endpoint_log
 import notifications.webhooks.endpoints
 import payments.schema
 import payments.views
@@ -198,6 +199,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/webhook-endpoints/{endpoint_id}": Operation(
         answer=notifications.webhooks.endpoints.EndpointView, refuses=(404,)
     ),
+    "PATCH /v1/webhook-endpoints/{endpoint_id}": Operation(
+        answer=notifications.webhooks.endpoints.EndpointView,
+        body=notifications.webhooks.endpoints.EndpointChange,
+        refuses=(404, 409),
+    ),
     "DELETE /v1/webhook-endpoints/{endpoint_id}": Operation(
         answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
     ),
@@ -207,10 +213,19 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/webhook-endpoints/{endpoint_id}/enable": Operation(
         answer=notifications.webhooks.endpoints.EndpointView, refuses=(404, 409)
     ),
+    "POST /v1/webhook-endpoints/{endpoint_id}/disable": Operation(
+        answer=notifications.webhooks.endpoints.EndpointView, refuses=(404, 409)
+    ),
+    "POST /v1/webhook-endpoints/{endpoint_id}/test": Operation(
+        status=202, answer=notifications.schema.Queued, refuses=(404, 409)
+    ),
     "GET /v1/webhook-endpoints/{endpoint_id}/deliveries": Operation(
         answer=notifications.schema.NotificationPage,
-        query=backend.pages.PageQuery,
+        query=notifications.webhooks.endpoint_log.DeliveryQuery,
         refuses=(404,),
+    ),
+    "GET /v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}": Operation(
+        answer=notifications.schema.NotificationView, refuses=(404,)
     ),
     "POST /v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}/resend": Operation(
         status=202, answer=notifications.schema.Queued, refuses=(404, 409)

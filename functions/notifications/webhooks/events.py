@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from backend import ids
 from backend.announcer import Sender
@@ -71,8 +71,14 @@ def fan_out(
     return len(made)
 
 
-def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
-    """Return the notification that takes `event` to `endpoint`, ready to be sent."""
+def delivery(
+    event: Event, endpoint: Endpoint, *, now_ms: int, data: Mapping[str, Any] | None = None
+) -> Notification:
+    """Return the notification that takes `event` to `endpoint`, ready to be sent.
+
+    Its body has `data`, by default what is told of the event's object.
+    """
+    data = data or _data(event)
     notification_id = ids.derived("ntf_", endpoint.id, event.event_id)
     notification = Notification(
         id=notification_id,
@@ -81,8 +87,9 @@ def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
         created_ms=now_ms,
         channel="webhook",
         to=endpoint.id,
-        rendered=bodies.rendered(event.name, _data(event), at_ms=event.occurred_at_ms),
+        rendered=bodies.rendered(event.name, data, at_ms=event.occurred_at_ms),
         log=bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
+        payment_id=data.get("payment_id", UNSET),
     )
     return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
 
