@@ -83,7 +83,7 @@ def deliver(
     changed = [_held(each, holds[each.id], now_ms) for each in ours if each.id in holds]
     changed += _sent([each for each in ours if each.id not in holds], channels, now_ms)
     notifications.finish(changed)
-    wakeups.send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
+    wakeups.try_to_send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
     others = [each for each in claimed if each.claim != claim]
     settled = {
         each.id for each in (*changed, *others) if not life_cycle.needs_message(each, now_ms=now_ms)

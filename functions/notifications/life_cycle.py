@@ -21,6 +21,7 @@ from notifications.schema import (
     Status,
     Wish,
 )
+from notifications.templates import Template
 from notifications.webhooks import bodies
 
 NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
@@ -29,7 +30,7 @@ DEADLY = Permanent(reason="Every worker that tried to send it died.")
 JITTER = 0.1  # of a wait, so that what failed together does not come back together
 DELAY_MAX_MS = 900_000  # SQS holds a message back no longer
 AHEAD_MS = 600_000  # so long before it is due the relay sends its message, exact to a second
-LOST_MS = 300_000  # a message that nobody has received so long after it was due is sent again
+LOST_MS = 30_000  # a message that nobody has received so long after it was due is sent again
 Link = Callable[[str], str]  # makes the unsubscribe link of a notification's id
 FINISHED: frozenset[Status] = frozenset({"delivered", "failed", "suppressed", "canceled"})
 
@@ -39,7 +40,8 @@ def create(
 ) -> Notification:
     """Return the notification of a request, rendered; raises InvalidRequest."""
     notification_id = ids.derived("ntf_", tenant, "POST /v1/notifications", key)
-    made = _made(request, notification_id, tenant=tenant, link=link, now_ms=now_ms)
+    template = templates.find(request.template, among=templates.PUBLIC)
+    made = _made(request, template, notification_id, tenant=tenant, link=link, now_ms=now_ms)
     if request.quiet_hours is UNSET:
         return made
     quiet_hours.check(request.quiet_hours)
@@ -48,7 +50,8 @@ def create(
 
 def wished(wish: Wish, *, now_ms: int) -> Notification:
     """Return the notification that another domain asks for, rendered; raises InvalidRequest."""
-    return _made(wish, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
+    template = templates.find(wish.template, among=templates.TEMPLATES)
+    return _made(wish, template, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
 
 
 def wished_id(wish: Wish) -> str:
@@ -149,31 +152,32 @@ def needs_message(notification: Notification, *, now_ms: int) -> bool:
 
 
 def _made(
-    asked: NotificationRequest | Wish,
+    request: NotificationRequest | Wish,
+    template: Template,
     notification_id: str,
     *,
     tenant: str,
     link: Link | None,
     now_ms: int,
 ) -> Notification:
-    recipients.check(asked.channel, asked.to)
-    encoded = msgspec.json.encode(asked, order="deterministic")
-    template = templates.find(asked.template)
+    recipients.check(request.channel, request.to)
+    encoded = msgspec.json.encode(request, order="deterministic")
     url = link(notification_id) if link and template.is_subscription else None
-    rendered = template.render(asked.variables, unsubscribe_url=url)
+    rendered = template.render(request.variables, unsubscribe_url=url)
     log: str | UnsetType = UNSET
-    if asked.channel == "webhook":
+    if request.channel == "webhook":
         rendered = bodies.of_template(rendered, at_ms=now_ms)
-        log = bodies.log_key(asked.to, notification_id, at_ms=now_ms)
+        log = bodies.log_key(request.to, notification_id, at_ms=now_ms)
     return Notification(
         id=notification_id,
         tenant=tenant,
         fingerprint=hashlib.sha256(encoded).hexdigest(),
         created_ms=now_ms,
-        channel=asked.channel,
-        to=asked.to,
+        channel=request.channel,
+        to=request.to,
         rendered=rendered,
         unsubscribe_url=url or UNSET,
+        wake_ms=now_ms + LOST_MS,
         log=log,
     )
 

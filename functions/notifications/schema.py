@@ -84,7 +84,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     quiet_hours: QuietHours | UnsetType = UNSET
     unsubscribe_url: str | UnsetType = UNSET  # of a subscription, which one can unsubscribe from
     has_turn: bool | UnsetType = UNSET  # given by the limits, which held it back until then
-    wake_ms: int | UnsetType = UNSET  # when the relay sends its message, only if it has to wait
+    wake_ms: int | UnsetType = UNSET  # when the relay sends its message, until it is finished
     log: str | UnsetType = UNSET  # orders an endpoint's deliveries; others are in no such list
     payment_id: str | UnsetType = UNSET  # of the payment that a webhook's event is about
     # Of one attempt by hand, from when on the schedule goes on should it fail: NEVER_MS where the

@@ -39,9 +39,9 @@ def accept(
 ) -> tuple[Notification, bool]:
     """Store a notification and send it to be delivered; returns it, and whether it is a replay.
 
-    Its id comes from the key, so a repeat finds the first one. Raises InvalidRequest, KeyReused
-    when the same key comes with another request, and QueueUnavailable when the notification is
-    stored but not sent: a repeat with the same key sends it.
+    Its id comes from the key, so a repeat finds the first one. What is stored will be sent, by the
+    relay where the queue takes nothing. Raises InvalidRequest, and KeyReused when the same key
+    comes with another request.
     """
     notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
     due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=now_ms))
@@ -52,7 +52,7 @@ def accept(
         raise KeyReused
     notification = existing or notification
     if notification.status == "queued":
-        wakeups.send([notification], queues=queues, now_ms=now_ms)
+        wakeups.try_to_send([notification], queues=queues, now_ms=now_ms)
     return notification, existing is not None
 
 

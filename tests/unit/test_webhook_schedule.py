@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from backend import egress
+from backend.queues import Depth
 from notifications import delivery, life_cycle, wakeups
 from notifications.channels.webhook import SCHEDULE_S, WebhookChannel
 from notifications.schema import Attempt, NotificationMessage, view
@@ -43,6 +44,7 @@ class World:
     notices: list[str] = field(default_factory=list)
     endpoint: Endpoint = ENDPOINT
     delays_s: list[int] = field(default_factory=list)
+    backlog_s: float = 0.0
 
     def __post_init__(self):
         self.channel = WebhookChannel(
@@ -88,6 +90,14 @@ class World:
         self.delays_s.append(delay_s)
         self.queue.append((self.now_ms + delay_s * 1000, body))
         return ""
+
+    def depth(self):
+        return Depth(
+            visible=int(self.backlog_s > 0),
+            delayed=len(self.queue),
+            in_flight=0,
+            oldest_age_s=self.backlog_s,
+        )
 
     # the store of notifications
     def claim(self, ids, new, *, claim, now_ms, until_ms):
@@ -235,6 +245,18 @@ def test_an_endpoint_that_has_failed_for_days_is_disabled_at_the_next_failure():
     assert world.endpoint.disabled_because == "No delivery has succeeded for 5 days."
     assert view(world.notification).failure == "The endpoint is disabled."
     assert (world.notification.status, len(world.notices)) == ("failed", 1)
+
+
+def test_a_message_that_may_still_wait_in_a_backlog_is_not_sent_again():
+    world = World([answer(204)])
+    world.queue.clear()
+    world.backlog_s = 100.0
+    relayed = []
+    for after_s in (60, 120, 140):
+        world.now_ms = START_MS + after_s * 1000
+        relayed.append(wakeups.relay(notifications=world, queues=world.queues, now_ms=world.now_ms))
+
+    assert relayed == [0, 0, 1]
 
 
 def test_one_success_ends_the_days_of_failure():

@@ -123,7 +123,7 @@ class WebhookChannel:
                 channel="email",
                 to=endpoint.contact,
                 template="webhook_endpoint_disabled",
-                variables={"endpoint_id": endpoint.id, "url": endpoint.url, "reason": because},
+                variables={"endpoint_id": endpoint.id, "reason": because},
             )
             self._notify(msgspec.json.encode({"request": wish}).decode())
         self._endpoints.disable(endpoint.id, because=because)

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from backend import ids
-from backend.announcer import Sender
 from backend.errors import Conflict, InvalidState, NotFound
 from backend.pages import PageQuery, page_of
-from notifications import life_cycle
+from notifications import life_cycle, wakeups
 from notifications.schema import Notification, Status
+from notifications.wakeups import Queues
 from notifications.webhooks import bodies, events
 from notifications.webhooks.endpoints import Endpoint
 from notifications.webhooks.events import Event
@@ -74,7 +74,12 @@ def find(notification_id: str, *, endpoint: Endpoint, deliveries: Deliveries) ->
 
 
 def resend(
-    notification_id: str, *, endpoint: Endpoint, deliveries: Deliveries, queue: Sender, now_ms: int
+    notification_id: str,
+    *,
+    endpoint: Endpoint,
+    deliveries: Deliveries,
+    queues: Queues,
+    now_ms: int,
 ) -> None:
     """Attempt a delivery once more, now, under the same webhook-id and newly signed.
 
@@ -87,13 +92,14 @@ def resend(
         raise InvalidState("It is being sent just now.")
     if delivery.status == "canceled" or not delivery.attempts:
         raise InvalidState(f"It is {delivery.status}, and was never sent.")
-    if not deliveries.replace(delivery, life_cycle.once(delivery, now_ms=now_ms)):
+    again = life_cycle.once(delivery, now_ms=now_ms)
+    if not deliveries.replace(delivery, again):
         raise Conflict("It was sent or changed meanwhile; look at it, or retry.")
-    queue.send(_message(notification_id))
+    wakeups.try_to_send([again], queues=queues, now_ms=now_ms)
 
 
 def send_test(
-    *, endpoint: Endpoint, deliveries: Deliveries, queue: Sender, now_ms: int
+    *, endpoint: Endpoint, deliveries: Deliveries, queues: Queues, now_ms: int
 ) -> Notification:
     """Send an event of the type `webhook.test` to an endpoint, in one attempt.
 
@@ -110,17 +116,13 @@ def send_test(
         now_ms=now_ms,
     )
     deliveries.insert(delivery)
-    queue.send(_message(delivery.id))
+    wakeups.try_to_send([delivery], queues=queues, now_ms=now_ms)
     return delivery
 
 
 def _require_enabled(endpoint: Endpoint) -> None:
     if endpoint.disabled_because:
         raise InvalidState("The endpoint is disabled; enable it first.", code="endpoint_disabled")
-
-
-def _message(notification_id: str) -> str:
-    return msgspec.json.encode({"id": notification_id}).decode()
 
 
 def _find(notification_id: str, endpoint: Endpoint, deliveries: Deliveries) -> Notification | None:

@@ -19,7 +19,7 @@ from notifications.webhooks.endpoints import (
 )
 
 routes = Blueprint(__name__)
-queue = queues.connect(settings.webhooks_queue_url)
+queue_of = {"webhook": queues.connect(settings.webhooks_queue_url)}
 
 
 @routes.route("/v1/webhook-endpoints", methods=["POST"])
@@ -105,7 +105,7 @@ def disable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
 def test_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
     """Send an event of the type webhook.test to an endpoint, in one attempt."""
     delivery = endpoint_log.send_test(
-        endpoint=_endpoint(call, endpoint_id), deliveries=store, queue=queue, now_ms=now_ms()
+        endpoint=_endpoint(call, endpoint_id), deliveries=store, queues=queue_of, now_ms=now_ms()
     )
     return reply(Queued(id=delivery.id), status=202)
 
@@ -140,7 +140,7 @@ def resend_webhook(call: Call, endpoint_id: str, notification_id: str) -> Respon
         notification_id,
         endpoint=_endpoint(call, endpoint_id),
         deliveries=store,
-        queue=queue,
+        queues=queue_of,
         now_ms=now_ms(),
     )
     return reply(Queued(id=notification_id), status=202)
