@@ -12,7 +12,7 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.pages import PageQuery
 from backend.settings import settings
-from backend.telemetry import logger, metrics_of
+from backend.telemetry import metrics_of
 from notifications import delivery, holds, service, store, wakeups
 from notifications.channels import email, sms
 from notifications.channels.protocol import Channel
@@ -103,7 +103,7 @@ def cancel_notification(call: Call, notification_id: str) -> Response:
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Deliver the notifications that these messages name or bring."""
     ids = {record.message_id: delivery.id_of(record.body) for record in records}
-    settled, changed = delivery.deliver(
+    unsent, changed = delivery.deliver(
         [record.body for record in records],
         notifications=store,
         channels=channels,
@@ -113,10 +113,7 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     )
     for status in ("delivered", "failed", "suppressed"):
         metrics.count(f"Notifications{status.title()}", sum(x.status == status for x in changed))
-    open_ids = {message_id: each for message_id, each in ids.items() if each not in settled}
-    if open_ids:
-        logger.warning("not delivered yet", extra={"notifications": sorted(open_ids.values())})
-    return open_ids
+    return {message_id: unsent[each] for message_id, each in ids.items() if each in unsent}
 
 
 @scheduled("notifications")

@@ -7,7 +7,6 @@ after the other side took it and before that was stored. Both then bear the same
 import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from backend.errors import InvalidRequest
@@ -46,9 +45,9 @@ class Holding(Protocol):
 
 
 class Delivery(NamedTuple):
-    """What a batch came to."""
+    """The result of a batch."""
 
-    settled: set[str]  # ids whose messages are not needed any more
+    open: dict[str, str]  # by id, the reasons why messages are still needed
     changed: list[Notification]
 
 
@@ -69,10 +68,11 @@ def deliver(
     finds it finished, or the claim of a dead worker run out. What is to be tried again waits in its
     document and has a message of its own.
     """
+    wished, reasons = _wished(messages, now_ms=now_ms)
     claim = secrets.token_hex(8)
     claimed = notifications.claim(
         {each.id for each in messages if each.id},
-        list(_wished(messages, now_ms=now_ms)),
+        wished,
         claim=claim,
         now_ms=now_ms,
         until_ms=now_ms + claim_ms,
@@ -88,7 +88,12 @@ def deliver(
     settled = {
         each.id for each in (*changed, *others) if not life_cycle.needs_message(each, now_ms=now_ms)
     }
-    return Delivery(settled, changed)
+    reasons |= {each.id: f"Claimed: {each.id} is {each.status} elsewhere." for each in others}
+    ids = {id_of(each) for each in messages} - settled
+    return Delivery(
+        {each: reasons.get(each, f"NotFound: There is no notification {each}.") for each in ids},
+        changed,
+    )
 
 
 def id_of(message: NotificationMessage) -> str:
@@ -118,9 +123,18 @@ def _sent(
             yield life_cycle.attempted(each, answer, channel.schedule_s, now_ms=now_ms)
 
 
-def _wished(messages: Iterable[NotificationMessage], *, now_ms: int) -> Iterator[Notification]:
+def _wished(
+    messages: Iterable[NotificationMessage], *, now_ms: int
+) -> tuple[list[Notification], dict[str, str]]:
+    """Return the notifications wished for, and why others cannot be made, by their ids.
+
+    A wish that no template fulfils stays unfinished: its message ends as a dead letter.
+    """
+    notifications, reasons = [], {}
     wishes = {id_of(each): each.request for each in messages if each.request}
-    for wish in wishes.values():
-        # A wish that no template fulfils stays unfinished: its message ends as a dead letter.
-        with suppress(InvalidRequest):
-            yield life_cycle.wished(wish, now_ms=now_ms)
+    for notification_id, wish in wishes.items():
+        try:
+            notifications.append(life_cycle.wished(wish, now_ms=now_ms))
+        except InvalidRequest as error:
+            reasons[notification_id] = f"InvalidRequest: {error.detail}"
+    return notifications, reasons

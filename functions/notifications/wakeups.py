@@ -11,8 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from backend.errors import QueueUnavailable
-from backend.queues import Queue
+from backend.queues import Queue, QueueUnavailable
 from backend.telemetry import logger
 from notifications import life_cycle
 from notifications.schema import Notification
@@ -47,7 +46,7 @@ def try_to_send(notifications: Iterable[Notification], *, queues: Queues, now_ms
     try:
         send(notifications, queues=queues, now_ms=now_ms)
     except QueueUnavailable as error:
-        logger.warning("left to the relay", extra={"reason": error.detail})
+        logger.warning("left to the relay", extra={"reason": str(error)})
 
 
 def relay(*, notifications: Notifications, queues: Queues, now_ms: int) -> int:

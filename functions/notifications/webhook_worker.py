@@ -40,8 +40,8 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     )
     ids = {record.message_id: record.body.id for record in records if record.body.id}
     if not ids:
-        return []
-    settled, changed = delivery.deliver(
+        return ()
+    unsent, changed = delivery.deliver(
         [NotificationMessage(id=each) for each in set(ids.values())],
         notifications=store,
         channels={"webhook": channel},
@@ -51,4 +51,4 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     )
     metrics.count("WebhooksDelivered", sum(each.status == "delivered" for each in changed))
     metrics.count("WebhooksFailed", sum(each.status == "failed" for each in changed))
-    return [message_id for message_id, each in ids.items() if each not in settled]
+    return {message_id: unsent[each] for message_id, each in ids.items() if each in unsent}
