@@ -51,6 +51,21 @@ def trusted(certificate, monkeypatch):
     return certificate
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "result", "code"),
+    [
+        ("refuse", "failed", "refused", 550),
+        ("defer", "queued", "deferred", 451),
+        ("bounce", "delivered", "delivered", 250),
+    ],
+)
+def test_the_mailbox_does_with_a_mail_what_its_address_asks_for(sent, name, status, result, code):
+    shown = sent("k", to=f"{name}@simulator.example")
+
+    [attempt] = shown["attempts"]
+    assert (shown["status"], attempt["result"], attempt["code"]) == (status, result, code)
+
+
 @pytest.fixture
 def send_mail():
     """Sends a mail to each of these numbers by the server that a URL names."""
