@@ -200,6 +200,63 @@ def test_ten_slow_receivers_are_waited_for_together(make, announce, worker, queu
         assert worker.end() == {"batchItemFailures": []}
 
 
+def test_a_receiver_that_hangs_keeps_two_workers_and_no_more(
+    start, make, api, announce, worker, queue, log
+):
+    other = "one whose receiver works"
+    with WebhookSink() as hanging, WebhookSink() as working:
+        endpoint_id, _ = make(hanging.url)
+        api("POST", ROUTE, body={"url": working.url}, tenant=other)
+        announce(*["payment.succeeded"] * 30)
+        worker.consume(receive_all(queue("webhooks")))
+        batches = [queue("webhooks").receive(10) for _ in range(3)]
+        announce("payment.succeeded", tenant=other)
+        worker.consume(receive_all(queue("webhooks")))
+        hanging.may_answer.clear()
+        busy = [start("notifications.webhook_worker.worker") for _ in range(2)]
+        for each, batch in zip(busy, batches, strict=False):
+            each.begin(sqs_event(batch))
+        wait_until(lambda: len(hanging.deliveries) == 20)
+        assert worker.consume([*batches[2], *receive_all(queue("webhooks"))]) == []
+        meanwhile = len(hanging.deliveries), len(working.deliveries)
+        waiting = log(endpoint_id, status="queued", limit="100").body["data"]
+        hanging.may_answer.set()
+        ended = [each.end() for each in busy]
+
+    assert meanwhile == (20, 1)
+    assert [(len(each["attempts"]), "due_at" in each) for each in waiting] == [(0, True)] * 10
+    assert ended == [{"batchItemFailures": []}] * 2
+
+
+def test_of_a_tenant_s_failing_receivers_one_batch_is_waited_for(
+    start, make, announce, worker, queue, log, due
+):
+    def settle():
+        return worker.consume(receive_all(queue("webhooks")))
+
+    with WebhookSink([500, 500, 204]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce(*["payment.succeeded"] * 2)
+        settle()
+        settle()
+        first, second = [each["id"] for each in log(endpoint_id).body["data"]]
+        sink.may_answer.clear()
+        due(first)
+        busy = start("notifications.webhook_worker.worker")
+        busy.begin(sqs_event(receive_all(queue("webhooks"))))
+        wait_until(lambda: len(sink.deliveries) == 3)
+        due(second)
+        settle()
+        meanwhile = len(sink.deliveries)
+        sink.may_answer.set()
+        busy.end()
+        due(second)
+        settle()
+
+    assert meanwhile == 3
+    assert len(sink.deliveries) == 4
+
+
 def test_after_a_rotation_both_secrets_hold(make, api, announce, settle):
     with WebhookSink() as sink:
         endpoint_id, old = make(sink.url)
