@@ -69,6 +69,13 @@ def failed_ids(response: object, sent: Collection[str]) -> set[str]:
     return ids
 
 
+def reason_of(response: object, message_id: str) -> str:
+    """Return why a message failed, where the handler says so as ours do; AWS reads no reasons."""
+    reasons = response.get("failureReasons") if isinstance(response, dict) else None
+    reason = reasons.get(message_id) if isinstance(reasons, dict) else None
+    return reason if isinstance(reason, str) else "reported by the handler as failed"
+
+
 def _record(message: Message, arn: str, region: str) -> SqsRecord:
     record: SqsRecord = {
         "messageId": message.message_id,

@@ -11,7 +11,7 @@ from local.template import Mapping
 from local.template.patterns import compile_filters
 from queue_workers import metrics
 from queue_workers.courtesy import Courtesy
-from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, sqs_event
+from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, reason_of, sqs_event
 from queue_workers.invoker import EventTooLarge, InvocationFailed, Invoker, NotTaken
 from queue_workers.reserve import Reserve, Throttled
 from redis_sqs import REGION, Message, Queue, QueueUnavailable
@@ -151,7 +151,7 @@ class Poller:
             log.error("queue %s: a batch of %d failed: %s", self._queue.name, len(part), error)
             self._leave(part, str(error))
             return False
-        self._settle(part, failed)
+        self._settle(part, {each: reason_of(response, each) for each in failed})
         return not failed
 
     def _handle_halves(self, part: Sequence[Message]) -> bool:
@@ -172,7 +172,7 @@ class Poller:
         with self._reserve.place(self._left_s(), self._stop):
             return self._invoker.invoke(self._event(batch))
 
-    def _settle(self, batch: Sequence[Message], failed: set[str]) -> None:
+    def _settle(self, batch: Sequence[Message], failed: dict[str, str]) -> None:
         name = self._queue.name
         done = [message for message in batch if message.message_id not in failed]
         expired = self._queue.delete([message.receipt_handle for message in done])
@@ -183,9 +183,9 @@ class Poller:
         now_ms, age = time.time() * 1000, metrics.message_age.labels(name)
         for message in done:
             age.observe(max(0.0, now_ms - message.sent_at_ms) / 1000)
-        if failed:
-            again = [message for message in batch if message.message_id in failed]
-            self._leave(again, "reported by the handler as failed")
+        for message in batch:
+            if message.message_id in failed:
+                self._leave([message], failed[message.message_id])
 
     def _leave(self, failed: Sequence[Message], reason: str) -> None:
         """Leave messages to the rest of their visibility timeout, as AWS does, with the reason."""

@@ -140,7 +140,9 @@ def _event(request: EventRequest, sent_at: str | None, *, now_ms: int) -> Event:
     return Event(
         event_id=request.event_id or f"evt_{secrets.token_hex(16)}",
         name=request.name,
-        occurred_at_ms=_occurred_at_ms(request, request.sent_at or sent_at, now_ms),
+        occurred_at_ms=_occurred_at_ms(
+            request, sent_at if request.sent_at is None else request.sent_at, now_ms
+        ),
         user_id=request.user_id,
         value=request.value,
         properties=request.properties,

@@ -12,19 +12,10 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.pages import PageQuery
 from backend.settings import settings
-from backend.telemetry import logger, metrics_of
-from notifications import (
-    delivery,
-    feedbacks,
-    hindrances,
-    senders,
-    service,
-    store,
-    suppression_store,
-    waiting,
-)
-from notifications.channels import Channel
-from notifications.endpoint_routes import routes as endpoint_routes
+from backend.telemetry import metrics_of
+from notifications import delivery, holds, service, store, wakeups
+from notifications.channels import email, sms
+from notifications.channels.protocol import Channel
 from notifications.limits import Limits
 from notifications.schema import (
     NotificationMessage,
@@ -33,8 +24,11 @@ from notifications.schema import (
     Queued,
     view,
 )
-from notifications.suppression_routes import links
-from notifications.suppression_routes import routes as suppression_routes
+from notifications.suppressions import ses_feedback
+from notifications.suppressions import store as suppression_store
+from notifications.suppressions.routes import links
+from notifications.suppressions.routes import routes as suppression_routes
+from notifications.webhooks.routes import routes as endpoint_routes
 
 app = api("notifications")
 app.register_blueprint(endpoint_routes)
@@ -52,8 +46,8 @@ queue_of = {
     "webhook": queues.connect(settings.webhooks_queue_url),
 }
 channels: dict[str, Channel] = {
-    "email": senders.email(settings.smtp_url, mail_from=settings.mail_from),
-    "sms": senders.sms(settings.sms_url),
+    "email": email.sender(settings.smtp_url, mail_from=settings.mail_from),
+    "sms": sms.sender(settings.sms_url),
 }
 
 
@@ -109,26 +103,23 @@ def cancel_notification(call: Call, notification_id: str) -> Response:
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Deliver the notifications that these messages name or bring."""
     ids = {record.message_id: delivery.id_of(record.body) for record in records}
-    settled, changed = delivery.deliver(
+    unsent, changed = delivery.deliver(
         [record.body for record in records],
         notifications=store,
         channels=channels,
         queues=queue_of,
-        hindering=partial(hindrances.find, store=suppression_store, limits=limits),
+        holding=partial(holds.find, store=suppression_store, limits=limits),
         now_ms=now_ms(),
     )
     for status in ("delivered", "failed", "suppressed"):
         metrics.count(f"Notifications{status.title()}", sum(x.status == status for x in changed))
-    open_ids = {message_id: each for message_id, each in ids.items() if each not in settled}
-    if open_ids:
-        logger.warning("not delivered yet", extra={"notifications": sorted(open_ids.values())})
-    return open_ids
+    return {message_id: unsent[each] for message_id, each in ids.items() if each in unsent}
 
 
 @scheduled("notifications")
 def relay(event: object) -> None:
     """Send the messages of notifications that have waited long enough."""
-    relayed = waiting.relay(notifications=store, queues=queue_of, now_ms=now_ms())
+    relayed = wakeups.relay(notifications=store, queues=queue_of, now_ms=now_ms())
     metrics.count("NotificationsRelayed", relayed)
 
 
@@ -136,8 +127,8 @@ def relay(event: object) -> None:
 def feedback(event: dict[str, Any]) -> None:
     """Take what SES tells of mails that came back or were complained about (by way of SNS)."""
     for record in event["Records"]:
-        told = msgspec.json.decode(record["Sns"]["Message"], type=feedbacks.Feedback)
-        suppressed = feedbacks.take(
+        told = msgspec.json.decode(record["Sns"]["Message"], type=ses_feedback.Feedback)
+        suppressed = ses_feedback.take(
             told, notifications=store, suppressions=suppression_store, now_ms=now_ms()
         )
         metrics.count(f"Mail{told.event_type}s", suppressed)

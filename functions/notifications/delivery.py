@@ -7,15 +7,15 @@ after the other side took it and before that was stored. Both then bear the same
 import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from backend.errors import InvalidRequest
-from notifications import life_cycle, waiting
-from notifications.channels import LATE, Answer, Channel
-from notifications.hindrances import Hindrance, Later
+from notifications import life_cycle, wakeups
+from notifications.answers import Answer
+from notifications.channels.protocol import LATE, Channel
+from notifications.holds import Hold, Later
 from notifications.schema import Notification, NotificationMessage
-from notifications.waiting import Queues
+from notifications.wakeups import Queues
 
 # Twice the worker's time-out: who claimed a notification that long ago was killed by it.
 CLAIM_MS = 10_000
@@ -38,18 +38,16 @@ class Notifications(Protocol):
     def finish(self, changed: Sequence[Notification]) -> None: ...
 
 
-class Hindering(Protocol):
-    """Says what hinders some of a batch, by id; see `notifications.hindrances`."""
+class Holding(Protocol):
+    """Says what holds some of a batch back, by id; see `notifications.holds`."""
 
-    def __call__(
-        self, batch: Sequence[Notification], *, now_ms: int
-    ) -> Mapping[str, Hindrance]: ...
+    def __call__(self, batch: Sequence[Notification], *, now_ms: int) -> Mapping[str, Hold]: ...
 
 
 class Delivery(NamedTuple):
-    """What a batch came to."""
+    """The result of a batch."""
 
-    settled: set[str]  # ids whose messages are not needed any more
+    open: dict[str, str]  # by id, the reasons why messages are still needed
     changed: list[Notification]
 
 
@@ -60,7 +58,7 @@ def deliver(
     channels: Mapping[str, Channel],
     queues: Queues,
     now_ms: int,
-    hindering: Hindering = lambda batch, now_ms: {},
+    holding: Holding = lambda batch, now_ms: {},
     claim_ms: int = CLAIM_MS,
 ) -> Delivery:
     """Deliver a batch.
@@ -70,26 +68,32 @@ def deliver(
     finds it finished, or the claim of a dead worker run out. What is to be tried again waits in its
     document and has a message of its own.
     """
+    wished, reasons = _wished(messages, now_ms=now_ms)
     claim = secrets.token_hex(8)
     claimed = notifications.claim(
         {each.id for each in messages if each.id},
-        list(_wished(messages, now_ms=now_ms)),
+        wished,
         claim=claim,
         now_ms=now_ms,
         until_ms=now_ms + claim_ms,
     )
     ours = [each for each in claimed if each.claim == claim]
-    hindered = dict(hindering(ours, now_ms=now_ms)) if ours else {}
-    hindered |= {each.id: life_cycle.DEADLY for each in ours if life_cycle.is_deadly(each)}
-    changed = [_hindered(each, hindered[each.id], now_ms) for each in ours if each.id in hindered]
-    changed += _sent([each for each in ours if each.id not in hindered], channels, now_ms)
+    holds = dict(holding(ours, now_ms=now_ms)) if ours else {}
+    holds |= {each.id: life_cycle.DEADLY for each in ours if life_cycle.is_deadly(each)}
+    changed = [_held(each, holds[each.id], now_ms) for each in ours if each.id in holds]
+    changed += _sent([each for each in ours if each.id not in holds], channels, now_ms)
     notifications.finish(changed)
-    waiting.send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
+    wakeups.try_to_send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
     others = [each for each in claimed if each.claim != claim]
     settled = {
         each.id for each in (*changed, *others) if not life_cycle.needs_message(each, now_ms=now_ms)
     }
-    return Delivery(settled, changed)
+    reasons |= {each.id: f"Claimed: {each.id} is {each.status} elsewhere." for each in others}
+    ids = {id_of(each) for each in messages} - settled
+    return Delivery(
+        {each: reasons.get(each, f"NotFound: There is no notification {each}.") for each in ids},
+        changed,
+    )
 
 
 def id_of(message: NotificationMessage) -> str:
@@ -100,7 +104,7 @@ def id_of(message: NotificationMessage) -> str:
     return message.id
 
 
-def _hindered(notification: Notification, why: Hindrance, now_ms: int) -> Notification:
+def _held(notification: Notification, why: Hold, now_ms: int) -> Notification:
     if isinstance(why, Later):
         return life_cycle.held_back(notification, why.due_ms, has_turn=why.has_turn, now_ms=now_ms)
     return life_cycle.attempted(notification, why, (), now_ms=now_ms)
@@ -119,9 +123,18 @@ def _sent(
             yield life_cycle.attempted(each, answer, channel.schedule_s, now_ms=now_ms)
 
 
-def _wished(messages: Iterable[NotificationMessage], *, now_ms: int) -> Iterator[Notification]:
+def _wished(
+    messages: Iterable[NotificationMessage], *, now_ms: int
+) -> tuple[list[Notification], dict[str, str]]:
+    """Return the notifications wished for, and why others cannot be made, by their ids.
+
+    A wish that no template fulfils stays unfinished: its message ends as a dead letter.
+    """
+    notifications, reasons = [], {}
     wishes = {id_of(each): each.request for each in messages if each.request}
-    for wish in wishes.values():
-        # A wish that no template fulfils stays unfinished: its message ends as a dead letter.
-        with suppress(InvalidRequest):
-            yield life_cycle.wished(wish, now_ms=now_ms)
+    for notification_id, wish in wishes.items():
+        try:
+            notifications.append(life_cycle.wished(wish, now_ms=now_ms))
+        except InvalidRequest as error:
+            reasons[notification_id] = f"InvalidRequest: {error.detail}"
+    return notifications, reasons

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from backend import ids
-from notifications import quiet_hours, recipients, templates, webhook_bodies
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
+from notifications import quiet_hours, recipients, templates
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.schema import (
     Attempt,
     Notification,
@@ -21,6 +21,8 @@ from notifications.schema import (
     Status,
     Wish,
 )
+from notifications.templates import Template
+from notifications.webhooks import bodies
 
 NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
 ATTEMPTS_MAX = 20  # kept of a log; more than any schedule is long
@@ -28,7 +30,7 @@ DEADLY = Permanent(reason="Every worker that tried to send it died.")
 JITTER = 0.1  # of a wait, so that what failed together does not come back together
 DELAY_MAX_MS = 900_000  # SQS holds a message back no longer
 AHEAD_MS = 600_000  # so long before it is due the relay sends its message, exact to a second
-LOST_MS = 300_000  # a message that nobody has received so long after it was due is sent again
+LOST_MS = 30_000  # a message that nobody has received so long after it was due is sent again
 Link = Callable[[str], str]  # makes the unsubscribe link of a notification's id
 FINISHED: frozenset[Status] = frozenset({"delivered", "failed", "suppressed", "canceled"})
 
@@ -38,7 +40,8 @@ def create(
 ) -> Notification:
     """Return the notification of a request, rendered; raises InvalidRequest."""
     notification_id = ids.derived("ntf_", tenant, "POST /v1/notifications", key)
-    made = _made(request, notification_id, tenant=tenant, link=link, now_ms=now_ms)
+    template = templates.find(request.template, among=templates.PUBLIC)
+    made = _made(request, template, notification_id, tenant=tenant, link=link, now_ms=now_ms)
     if request.quiet_hours is UNSET:
         return made
     quiet_hours.check(request.quiet_hours)
@@ -47,7 +50,8 @@ def create(
 
 def wished(wish: Wish, *, now_ms: int) -> Notification:
     """Return the notification that another domain asks for, rendered; raises InvalidRequest."""
-    return _made(wish, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
+    template = templates.find(wish.template, among=templates.TEMPLATES)
+    return _made(wish, template, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
 
 
 def wished_id(wish: Wish) -> str:
@@ -66,11 +70,6 @@ def until(notification: Notification, due_ms: int, *, now_ms: int) -> Notificati
     )
 
 
-def overdue(notification: Notification, *, now_ms: int) -> Notification:
-    """Return the notification to be woken by the relay, because it has no message."""
-    return msgspec.structs.replace(notification, wake_ms=max(now_ms, notification.claimable_at_ms))
-
-
 def woken(notification: Notification, *, now_ms: int) -> Notification:
     """Return the notification after its message was sent by the relay."""
     due_ms = max(now_ms, notification.claimable_at_ms)
@@ -82,19 +81,37 @@ def attempted(
 ) -> Notification:
     """Return what the answer to its last attempt makes of a notification."""
     *before, current = notification.attempts
-    attempts = (*before, Attempt(at_ms=current.at_ms, outcome=answer))
-    logged = msgspec.structs.replace(notification, attempts=attempts[-ATTEMPTS_MAX:])
+    resumes_at_ms = notification.resumes_at_ms
+    is_by_hand = UNSET if resumes_at_ms is UNSET else True
+    attempts = (*before, Attempt(at_ms=current.at_ms, outcome=answer, is_by_hand=is_by_hand))
+    logged = msgspec.structs.replace(
+        notification, attempts=attempts[-ATTEMPTS_MAX:], resumes_at_ms=UNSET
+    )
+    steps = sum(each.is_by_hand is UNSET for each in attempts)
     match answer:
         case Accepted():
             return ended(logged, "delivered")
-        case RetryAfter(seconds=seconds) if len(attempts) <= len(schedule_s):
-            wait_s = max(seconds or 0, schedule_s[len(attempts) - 1])
+        case RetryAfter() if resumes_at_ms is not UNSET and resumes_at_ms < NEVER_MS:
+            return until(logged, max(resumes_at_ms, now_ms), now_ms=now_ms)
+        case RetryAfter(seconds=seconds) if resumes_at_ms is UNSET and steps <= len(schedule_s):
+            wait_s = max(seconds or 0, schedule_s[steps - 1])
             wait_ms = round(wait_s * 1000 * (1 + JITTER * _share(logged)))
             return until(logged, now_ms + wait_ms, now_ms=now_ms)
         case RetryAfter() | Permanent():
             return ended(logged, "failed")
         case Suppressed():
             return ended(logged, "suppressed")
+
+
+def once(notification: Notification, *, now_ms: int) -> Notification:
+    """Return the notification due for one attempt, now, after which it goes on as it was."""
+    resumes_at_ms = notification.resumes_at_ms
+    if resumes_at_ms is UNSET:
+        waits = notification.status == "queued"
+        resumes_at_ms = notification.claimable_at_ms if waits else NEVER_MS
+    return until(
+        msgspec.structs.replace(notification, resumes_at_ms=resumes_at_ms), now_ms, now_ms=now_ms
+    )
 
 
 def is_deadly(notification: Notification) -> bool:
@@ -135,31 +152,32 @@ def needs_message(notification: Notification, *, now_ms: int) -> bool:
 
 
 def _made(
-    asked: NotificationRequest | Wish,
+    request: NotificationRequest | Wish,
+    template: Template,
     notification_id: str,
     *,
     tenant: str,
     link: Link | None,
     now_ms: int,
 ) -> Notification:
-    recipients.check(asked.channel, asked.to)
-    encoded = msgspec.json.encode(asked, order="deterministic")
-    template = templates.find(asked.template)
+    recipients.check(request.channel, request.to)
+    encoded = msgspec.json.encode(request, order="deterministic")
     url = link(notification_id) if link and template.is_subscription else None
-    rendered = template.render(asked.variables, unsubscribe_url=url)
+    rendered = template.render(request.variables, unsubscribe_url=url)
     log: str | UnsetType = UNSET
-    if asked.channel == "webhook":
-        rendered = webhook_bodies.of_template(rendered, at_ms=now_ms)
-        log = webhook_bodies.log_key(asked.to, notification_id, at_ms=now_ms)
+    if request.channel == "webhook":
+        rendered = bodies.of_template(rendered, at_ms=now_ms)
+        log = bodies.log_key(request.to, notification_id, at_ms=now_ms)
     return Notification(
         id=notification_id,
         tenant=tenant,
         fingerprint=hashlib.sha256(encoded).hexdigest(),
         created_ms=now_ms,
-        channel=asked.channel,
-        to=asked.to,
+        channel=request.channel,
+        to=request.to,
         rendered=rendered,
         unsubscribe_url=url or UNSET,
+        wake_ms=now_ms + LOST_MS,
         log=log,
     )
 

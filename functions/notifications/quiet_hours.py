@@ -1,12 +1,11 @@
 """Quiet hours: when a recipient, in the zone where they live, is not to be disturbed."""
 
-import functools
 from datetime import datetime, time, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from backend.clock import time_zone
 from backend.errors import InvalidRequest
 from backend.shapes import END
 
@@ -26,8 +25,8 @@ def check(hours: QuietHours) -> None:
     if hours.start == hours.end:
         raise InvalidRequest("quiet_hours must not last all day.", param="quiet_hours.end")
     try:
-        _zone(hours.zone)
-    except (KeyError, ValueError, OSError) as error:
+        time_zone(hours.zone)
+    except ValueError as error:
         raise InvalidRequest(
             "There is no such time zone; give an IANA name such as Europe/Berlin.",
             param="quiet_hours.zone",
@@ -36,7 +35,7 @@ def check(hours: QuietHours) -> None:
 
 def over_at_ms(hours: QuietHours, now_ms: int) -> int:
     """Return when the quiet hours that it is `now_ms` in are over; `now_ms` where it is in none."""
-    zone = _zone(hours.zone)
+    zone = time_zone(hours.zone)
     now = datetime.fromtimestamp(now_ms / 1000, zone)
     start, end, clock = time.fromisoformat(hours.start), time.fromisoformat(hours.end), now.time()
     is_over_midnight = start > end
@@ -48,8 +47,3 @@ def over_at_ms(hours: QuietHours, now_ms: int) -> int:
     # An hour that comes twice, as clocks go back, ends in the same of the two that it is now.
     over = datetime.combine(ends_on, end.replace(fold=now.fold), zone)
     return round(over.timestamp() * 1000)
-
-
-@functools.lru_cache(maxsize=64)  # reading one takes 200 us
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.clock import rfc3339
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter, Suppressed
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.quiet_hours import QuietHours
 from notifications.recipients import Address
 
@@ -62,6 +62,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     at_ms: int
     outcome: Answer | None = None
+    is_by_hand: bool | UnsetType = UNSET  # and no step of the schedule
 
 
 class Notification(Struct, frozen=True, kw_only=True):
@@ -83,8 +84,12 @@ class Notification(Struct, frozen=True, kw_only=True):
     quiet_hours: QuietHours | UnsetType = UNSET
     unsubscribe_url: str | UnsetType = UNSET  # of a subscription, which one can unsubscribe from
     has_turn: bool | UnsetType = UNSET  # given by the limits, which held it back until then
-    wake_ms: int | UnsetType = UNSET  # when the relay sends its message, only if it has to wait
+    wake_ms: int | UnsetType = UNSET  # when the relay sends its message, until it is finished
     log: str | UnsetType = UNSET  # orders an endpoint's deliveries; others are in no such list
+    payment_id: str | UnsetType = UNSET  # of the payment that a webhook's event is about
+    # Of one attempt by hand, from when on the schedule goes on should it fail: NEVER_MS where the
+    # notification is over.
+    resumes_at_ms: int | UnsetType = UNSET
 
 
 class Queued(Struct, frozen=True, kw_only=True):
@@ -117,6 +122,8 @@ class NotificationView(Struct, frozen=True, kw_only=True):
     attempts: list[AttemptView]
     due_at: str | UnsetType = UNSET  # not sent before, where it waits
     failure: str | UnsetType = UNSET  # why it failed or was suppressed
+    payment_id: str | UnsetType = UNSET  # of a webhook about a payment
+    body: str | UnsetType = UNSET  # of a webhook: the text that is posted and signed
 
 
 class NotificationPage(Struct, frozen=True, kw_only=True):
@@ -131,6 +138,7 @@ def view(notification: Notification) -> NotificationView:
     attempts = [_attempt_view(each) for each in notification.attempts]
     is_lost = notification.status in ("failed", "suppressed")
     waits = notification.status == "queued" and notification.claimable_at_ms
+    is_webhook = notification.channel == "webhook"
     return NotificationView(
         id=notification.id,
         status=notification.status,
@@ -143,6 +151,8 @@ def view(notification: Notification) -> NotificationView:
         attempts=attempts,
         due_at=rfc3339(notification.claimable_at_ms) if waits else UNSET,
         failure=attempts[-1].reason or UNSET if is_lost else UNSET,
+        payment_id=notification.payment_id,
+        body=notification.rendered.text if is_webhook else UNSET,
     )
 
 

@@ -1,17 +1,14 @@
 """What clients ask for: accept a notification, cancel, find and list. Knows no HTTP or MongoDB."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
 from backend.clock import parse_rfc3339
 from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
 from backend.pages import PageQuery, page_of
-from backend.queues import QueueUnavailable
-from backend.telemetry import logger
-from notifications import life_cycle, waiting
+from notifications import life_cycle, wakeups
 from notifications.schema import Notification, NotificationRequest
-from notifications.waiting import Queues
+from notifications.wakeups import Queues
 
 SEND_AFTER_MAX_MS = 366 * 86_400_000  # a year; what is planned longer ahead is not sent blindly
 
@@ -24,8 +21,6 @@ class Notifications(Protocol):
     def find(self, tenant: str, notification_id: str) -> Notification | None: ...
 
     def cancel(self, tenant: str, notification_id: str) -> Notification | None: ...
-
-    def woken(self, notifications: Sequence[Notification]) -> None: ...
 
     def page(
         self, tenant: str, *, limit: int, after: Notification | None
@@ -44,9 +39,9 @@ def accept(
 ) -> tuple[Notification, bool]:
     """Store a notification and send it to be delivered; returns it, and whether it is a replay.
 
-    Its id comes from the key, so a repeat finds the first one. Raises InvalidRequest, and KeyReused
-    when the same key comes with another request. What is stored is accepted: where its queue is
-    full or away, the relay sends its message.
+    Its id comes from the key, so a repeat finds the first one. What is stored will be sent, by the
+    relay where the queue takes nothing. Raises InvalidRequest, and KeyReused when the same key
+    comes with another request.
     """
     notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
     due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=now_ms))
@@ -57,11 +52,7 @@ def accept(
         raise KeyReused
     notification = existing or notification
     if notification.status == "queued":
-        try:
-            waiting.send([notification], queues=queues, now_ms=now_ms)
-        except QueueUnavailable as error:
-            logger.warning("left to the relay", extra={"id": notification.id, "why": str(error)})
-            notifications.woken([life_cycle.overdue(notification, now_ms=now_ms)])
+        wakeups.try_to_send([notification], queues=queues, now_ms=now_ms)
     return notification, existing is not None
 
 

@@ -1,6 +1,6 @@
 """Where notifications live: one document each, changed by whoever holds its claim."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from pymongo import IndexModel, ReplaceOne, ReturnDocument, UpdateOne
@@ -16,7 +16,7 @@ from backend.store import (
     opened_early,
     store_errors,
 )
-from notifications.life_cycle import LOST_MS, NEVER_MS
+from notifications.life_cycle import NEVER_MS
 from notifications.schema import Attempt, Notification
 
 INDEXES = (
@@ -64,27 +64,37 @@ def insert_all(notifications: Sequence[Notification]) -> None:
 
 
 def deliveries(
-    tenant: str, endpoint_id: str, *, limit: int, after: Notification | None
+    tenant: str,
+    endpoint_id: str,
+    filters: Mapping[str, str],
+    *,
+    limit: int,
+    after: Notification | None,
 ) -> list[Notification]:
-    """Return up to `limit` deliveries to an endpoint, newest first, older than `after`."""
+    """Return up to `limit` deliveries to an endpoint, newest first, older than `after`.
+
+    `filters` has the values that some fields must have, by their names in the document.
+    """
     end = f"{endpoint_id}0" if after is None else after.log  # "0" comes after "/"
     with store_errors():
         found = _notifications().find(
-            {"log": {"$gt": f"{endpoint_id}/", "$lt": end}, "tenant": tenant},
+            {"log": {"$gt": f"{endpoint_id}/", "$lt": end}, "tenant": tenant, **filters},
             sort=[("log", -1)],
             limit=limit,
         )
         return [msgspec.convert(document, Notification) for document in found]
 
 
-def reopen(notification_id: str, *, now_ms: int) -> bool:
-    """Have a notification sent again that was delivered or has failed; False where it was not."""
+def replace(before: Notification, after: Notification) -> bool:
+    """Store `after` unless somebody has sent or changed the notification since `before`."""
+    seen = {
+        "_id": before.id,
+        "status": before.status,
+        "claim": before.claim,
+        "claimable_at_ms": before.claimable_at_ms,
+    }
     with store_errors():
-        result = _notifications().update_one(
-            {"_id": notification_id, "status": {"$in": ["delivered", "failed"]}},
-            {"$set": {"status": "queued", "claimable_at_ms": now_ms, "wake_ms": now_ms + LOST_MS}},
-        )
-        return result.modified_count == 1
+        return _notifications().replace_one(seen, _document(after)).matched_count == 1
 
 
 def cancel(tenant: str, notification_id: str) -> Notification | None:

@@ -4,6 +4,7 @@ They are code of ours and know no logic; a tenant's words are only ever values i
 """
 
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -20,6 +21,9 @@ from notifications.schema import Rendered
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END
 Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
 Paragraph = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=_ONE_LINE)]
+
+# What mail programs make a link of by themselves; a mail in our name must not lead to strangers.
+LINK = re.compile(r"[a-z][a-z0-9+.-]*:/|\bwww\.|\b(?:mailto|javascript|data|tel):", re.IGNORECASE)
 
 # ISO 4217: digits after the point, where they are not two.
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
@@ -66,15 +70,14 @@ class Newsletter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {"headline": self.headline, "text": self.text}
 
 
-class EndpointDisabled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Variables of `webhook_endpoint_disabled`."""
+class EndpointDisabled(Struct, frozen=True, kw_only=True):
+    """Variables of `webhook_endpoint_disabled`; not the URL, which may be anybody's."""
 
     endpoint_id: Words
-    url: Annotated[str, Meta(max_length=2_048, pattern=_ONE_LINE)]
     reason: Words
 
     def values(self) -> Mapping[str, str]:
-        return {"endpoint_id": self.endpoint_id, "url": self.url, "reason": self.reason}
+        return {"endpoint_id": self.endpoint_id, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ class Template:
     text: str
     html: str
     is_subscription: bool = False  # its recipients may unsubscribe, by `{unsubscribe_url}`
+    is_internal: bool = False  # sent by ourselves only
 
     def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None) -> Rendered:
         """Return the template filled in; raises InvalidRequest naming what does not fit."""
@@ -96,6 +100,13 @@ class Template:
         except InvalidRequest as error:
             param = f"variables.{error.param}" if error.param else "variables"
             raise InvalidRequest(error.detail, code="invalid_variables", param=param) from error
+        for name, value in values.items():
+            if LINK.search(value):
+                raise InvalidRequest(
+                    "Mails hold no links but ours; leave out http://, www. and the like.",
+                    code="invalid_variables",
+                    param=f"variables.{name}",
+                )
         if self.is_subscription:
             if unsubscribe_url is None:
                 raise InvalidRequest("This template needs a link to unsubscribe.", param="template")
@@ -129,14 +140,15 @@ _ALL = (
     ),
     Template(
         name="webhook_endpoint_disabled",
-        version=1,
+        version=2,
         variables=EndpointDisabled,
         subject="Your webhook endpoint {endpoint_id} is disabled",
-        text="No more webhooks are sent to {url}.\n\n{reason}\n\n"
+        text="No more webhooks are sent to it.\n\n{reason}\n\n"
         "When it works again, enable it: POST /v1/webhook-endpoints/{endpoint_id}/enable\n",
-        html="<p>No more webhooks are sent to {url}.</p>\n<p>{reason}</p>\n"
+        html="<p>No more webhooks are sent to it.</p>\n<p>{reason}</p>\n"
         "<p>When it works again, enable it: "
         "<code>POST /v1/webhook-endpoints/{endpoint_id}/enable</code></p>\n",
+        is_internal=True,
     ),
     Template(
         name="newsletter",
@@ -152,12 +164,15 @@ _ALL = (
 TEMPLATES = {each.name: each for each in _ALL}
 
 
-def find(name: str) -> Template:
-    """Return a template; raises InvalidRequest naming those that there are."""
-    template = TEMPLATES.get(name)
+PUBLIC = {name: each for name, each in TEMPLATES.items() if not each.is_internal}
+
+
+def find(name: str, *, among: Mapping[str, Template]) -> Template:
+    """Return a template; raises InvalidRequest naming those that clients may send."""
+    template = among.get(name)
     if template is None:
         raise InvalidRequest(
-            f"There is no template of that name; there are {', '.join(sorted(TEMPLATES))}.",
+            f"There is no template of that name; there are {', '.join(sorted(PUBLIC))}.",
             code="unknown_template",
             param="template",
         )

@@ -11,10 +11,12 @@ from backend.egress import Egress
 from backend.entrypoint import Record, consumer
 from backend.settings import settings
 from backend.telemetry import metrics_of
-from notifications import delivery, endpoint_store, events, store
-from notifications.events import WebhookMessage
+from notifications import delivery, store
+from notifications.channels.webhook import WebhookChannel
 from notifications.schema import NotificationMessage
-from notifications.webhooks import WebhookChannel
+from notifications.webhooks import endpoint_store, events
+from notifications.webhooks.events import WebhookMessage
+from notifications.webhooks.lanes import Lanes
 
 CLAIM_MS = 40_000  # twice the function's time-out: who claimed that long ago was killed by it
 
@@ -25,6 +27,7 @@ channel = WebhookChannel(
     Egress(loopback_allowed=settings.webhooks_to_loopback),
     notify=queues.connect(settings.notifications_queue_url).send,
 )
+lanes = Lanes(settings.redis_url, endpoint_store)
 
 
 @consumer("notifications", WebhookMessage)
@@ -39,15 +42,19 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     )
     ids = {record.message_id: record.body.id for record in records if record.body.id}
     if not ids:
-        return []
-    settled, changed = delivery.deliver(
-        [NotificationMessage(id=each) for each in set(ids.values())],
-        notifications=store,
-        channels={"webhook": channel},
-        queues={"webhook": queue},
-        now_ms=now_ms(),
-        claim_ms=CLAIM_MS,
-    )
+        return ()
+    try:
+        unsent, changed = delivery.deliver(
+            [NotificationMessage(id=each) for each in set(ids.values())],
+            notifications=store,
+            channels={"webhook": channel},
+            queues={"webhook": queue},
+            holding=lanes.holds,
+            now_ms=now_ms(),
+            claim_ms=CLAIM_MS,
+        )
+    finally:
+        lanes.leave()
     metrics.count("WebhooksDelivered", sum(each.status == "delivered" for each in changed))
     metrics.count("WebhooksFailed", sum(each.status == "failed" for each in changed))
-    return [message_id for message_id, each in ids.items() if each not in settled]
+    return {message_id: unsent[each] for message_id, each in ids.items() if each in unsent}

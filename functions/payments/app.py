@@ -7,7 +7,7 @@ import msgspec
 from chalice.app import Response
 
 from backend import queues
-from backend.audience import Announcer
+from backend.announcer import Announcer
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register
@@ -191,7 +191,14 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     metrics.count("PaymentsSettled", len(settled))
     metrics.count("ProviderCircuitOpen", int(provider.is_left_alone))
     done = settled - missed
-    return [each for each, payment_id in payment_ids.items() if payment_id not in done]
+    open_ids = {each: id_ for each, id_ in payment_ids.items() if id_ not in done}
+    known = store.find_many(set(open_ids.values())) if open_ids else {}
+    return {
+        message_id: f"NotSettled: Payment {payment_id} is not settled yet."
+        if payment_id in known
+        else f"NotFound: There is no payment {payment_id}."
+        for message_id, payment_id in open_ids.items()
+    }
 
 
 @scheduled("payments")

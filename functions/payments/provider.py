@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from backend import idle
+from backend import stale_connections
 from backend.breaker import Breaker
 from backend.errors import ProviderUnavailable
 
@@ -193,7 +193,7 @@ class Provider:
     def _connection(self) -> http.client.HTTPConnection:
         while self._idle:
             connection = self._idle.pop()
-            if connection.sock is not None and idle.is_open(connection.sock):
+            if connection.sock is not None and stale_connections.is_open(connection.sock):
                 return connection
             connection.close()
         if self._tls:

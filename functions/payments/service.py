@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from backend.audience import Sender
+from backend.announcer import Sender
 from backend.clock import parse_rfc3339
 from backend.errors import (
     CircuitOpen,

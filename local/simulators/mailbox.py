@@ -56,9 +56,12 @@ class Mailbox:
             pass
 
     def take(self, mail: Mail, kept: Callable[[], None]) -> None:
-        """Keep a mail, then call `kept`."""
-        stored = messages.of_mail(mail, sequence=self._journal.next_number)
-        self._journal.append(msgspec.json.encode(stored), kept)
+        """Keep a mail, and after it the bounce that its address asks for; then call `kept`."""
+        bounce = messages.bounce_of(mail)
+        for each in (mail, bounce) if bounce else (mail,):
+            stored = messages.of_mail(each, sequence=self._journal.next_number)
+            acknowledge = kept if each is mail else _nothing
+            self._journal.append(msgspec.json.encode(stored), acknowledge)
 
     def dispatch(self, exchange: Exchange) -> None:
         """Route one request."""
@@ -121,6 +124,10 @@ class Mailbox:
         if NUMBER.fullmatch(number) and int(number) <= len(self._journal):
             return self._journal.line(int(number))
         raise Refusal(404, "not_found", "there is no such message")
+
+
+def _nothing() -> None:
+    """Acknowledge to nobody: a bounce has no sender who waits."""
 
 
 async def _serve(options: argparse.Namespace) -> None:

@@ -4,13 +4,16 @@ import re
 import time
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Literal
 
 import msgspec
 
-from local.simulators.smtp import Mail
+from local.simulators.smtp import Mail, simulated
 
 FOLD = re.compile(rb"\r\n[ \t]+")
+NOT_VISIBLE = re.compile(r"[^\x21-\x7e]+")
 MESSAGE_ID = re.compile(rb"^message-id:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 SUBJECT = re.compile(rb"^subject:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
@@ -76,6 +79,22 @@ def of_text(message: TextMessage, *, sequence: int) -> Stored:
         charset="utf-8",
         raw=message.text,
     )
+
+
+def bounce_of(mail: Mail) -> Mail | None:
+    """Return the mail that tells a sender that theirs came back, if its recipients ask for one."""
+    bounced = [each for each in mail.recipients if simulated(each) == "bounce"]
+    if not bounced or not mail.sender:  # a bounce has no sender, and never bounces itself
+        return None
+    head = FOLD.sub(b" ", mail.raw.partition(b"\r\n\r\n")[0])
+    report = EmailMessage(policy=SMTP)
+    report["From"] = "Mail Delivery System <mailer-daemon@mailbox.local>"
+    report["To"] = mail.sender
+    report["Subject"] = "Undelivered Mail Returned to Sender"
+    report["In-Reply-To"] = NOT_VISIBLE.sub("", _header(MESSAGE_ID, head))
+    recipients = ", ".join(bounced)
+    report.set_content(f"It could not be delivered to {recipients}: 550 5.1.1 no such mailbox.\n")
+    return Mail(sender="", recipients=(mail.sender,), raw=report.as_bytes())
 
 
 def _header(pattern: re.Pattern[bytes], head: bytes) -> str:

@@ -33,6 +33,17 @@ CAPABILITIES = (
 TOO_BIG = b"552 5.3.4 a mail has at most %d bytes\r\n" % MAIL_BYTES_MAX
 STOPPING = b"421 4.3.2 stopping\r\n"
 OK = b"250 2.0.0 ok\r\n"
+SIMULATOR = "simulator."  # begins the domain of addresses whose local part says what happens
+REFUSALS = {
+    "refuse": b"550 5.1.1 refused, as the address asks\r\n",
+    "defer": b"451 4.7.1 deferred, as the address asks\r\n",
+}
+
+
+def simulated(address: str) -> str:
+    """Return what an address asks the mailbox to do with its mails: "" where it asks nothing."""
+    local_part, _, domain = address.lower().rpartition("@")
+    return local_part if domain.startswith(SIMULATOR) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +186,8 @@ class SmtpConnection(asyncio.Protocol):
         recipient = self._address(match[1])
         if recipient is None:
             return b"553 5.6.7 not an ASCII address; use SMTPUTF8\r\n"
+        if refusal := REFUSALS.get(simulated(recipient)):
+            return refusal
         self._recipients.append(recipient)
         return OK
 

@@ -19,10 +19,11 @@ import msgspec
 import analytics.schema
 import api.schema
 import backend.pages
-import notifications.endpoints
 import notifications.schema
-import notifications.suppression_routes
-import notifications.suppressions
+import notifications.suppressions.routes
+import notifications.suppressions.service
+import notifications.webhooks.endpoint_log
+import notifications.webhooks.endpoints
 import payments.schema
 import payments.views
 import payments.webhooks
@@ -163,26 +164,26 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "POST /v1/suppressions": Operation(
         status=201,
-        answer=notifications.suppressions.SuppressionView,
-        body=notifications.suppressions.SuppressionRequest,
+        answer=notifications.suppressions.service.SuppressionView,
+        body=notifications.suppressions.service.SuppressionRequest,
     ),
     "GET /v1/suppressions": Operation(
-        answer=notifications.suppressions.SuppressionPage,
+        answer=notifications.suppressions.service.SuppressionPage,
         query=backend.pages.PageQuery,
     ),
     "DELETE /v1/suppressions/{suppression_id}": Operation(
-        answer=notifications.endpoints.Deleted, refuses=(404,)
+        answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
     ),
     "GET /unsubscribe": Operation(
         answer=str,
         answer_type="text/html",
-        query=notifications.suppression_routes.Link,
+        query=notifications.suppressions.routes.Link,
         refuses=(404,),
     ),
     "POST /unsubscribe": Operation(
         answer=str,
         answer_type="text/html",
-        query=notifications.suppression_routes.Link,
+        query=notifications.suppressions.routes.Link,
         refuses=(404, 415),
     ),
     "POST /v1/notifications/{notification_id}/cancel": Operation(
@@ -190,27 +191,41 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "POST /v1/webhook-endpoints": Operation(
         status=201,
-        answer=notifications.endpoints.EndpointView,
-        body=notifications.endpoints.EndpointRequest,
+        answer=notifications.webhooks.endpoints.EndpointView,
+        body=notifications.webhooks.endpoints.EndpointRequest,
         refuses=(409,),
     ),
-    "GET /v1/webhook-endpoints": Operation(answer=notifications.endpoints.EndpointPage),
+    "GET /v1/webhook-endpoints": Operation(answer=notifications.webhooks.endpoints.EndpointPage),
     "GET /v1/webhook-endpoints/{endpoint_id}": Operation(
-        answer=notifications.endpoints.EndpointView, refuses=(404,)
+        answer=notifications.webhooks.endpoints.EndpointView, refuses=(404,)
+    ),
+    "PATCH /v1/webhook-endpoints/{endpoint_id}": Operation(
+        answer=notifications.webhooks.endpoints.EndpointView,
+        body=notifications.webhooks.endpoints.EndpointChange,
+        refuses=(404, 409),
     ),
     "DELETE /v1/webhook-endpoints/{endpoint_id}": Operation(
-        answer=notifications.endpoints.Deleted, refuses=(404,)
+        answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
     ),
     "POST /v1/webhook-endpoints/{endpoint_id}/rotate-secret": Operation(
-        answer=notifications.endpoints.EndpointView, refuses=(404, 409)
+        answer=notifications.webhooks.endpoints.EndpointView, refuses=(404, 409)
     ),
     "POST /v1/webhook-endpoints/{endpoint_id}/enable": Operation(
-        answer=notifications.endpoints.EndpointView, refuses=(404, 409)
+        answer=notifications.webhooks.endpoints.EndpointView, refuses=(404, 409)
+    ),
+    "POST /v1/webhook-endpoints/{endpoint_id}/disable": Operation(
+        answer=notifications.webhooks.endpoints.EndpointView, refuses=(404, 409)
+    ),
+    "POST /v1/webhook-endpoints/{endpoint_id}/test": Operation(
+        status=202, answer=notifications.schema.Queued, refuses=(404, 409)
     ),
     "GET /v1/webhook-endpoints/{endpoint_id}/deliveries": Operation(
         answer=notifications.schema.NotificationPage,
-        query=backend.pages.PageQuery,
+        query=notifications.webhooks.endpoint_log.DeliveryQuery,
         refuses=(404,),
+    ),
+    "GET /v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}": Operation(
+        answer=notifications.schema.NotificationView, refuses=(404,)
     ),
     "POST /v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}/resend": Operation(
         status=202, answer=notifications.schema.Queued, refuses=(404, 409)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,20 @@ def test_a_domain_imports_of_ours_itself_and_backend_only(path):
     domain = path.relative_to(FUNCTIONS).parts[0]
 
     assert tops(path) & OURS <= {domain, "backend"}
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_no_module_of_a_domain_imports_itself_by_way_of_others(domain):
+    modules = {
+        ".".join(path.relative_to(FUNCTIONS).with_suffix("").parts): path
+        for path in files(f"functions/{domain}")
+        if path.name != "__init__.py"
+    }
+    order = TopologicalSorter(
+        {name: set(imports_of(path)) & set(modules) for name, path in modules.items()}
+    )
+
+    assert len(list(order.static_order())) == len(modules)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

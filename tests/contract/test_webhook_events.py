@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from notifications import events
-from notifications.endpoints import Endpoint
+from notifications.webhooks import events
+from notifications.webhooks.endpoints import Endpoint
 from payments.announcements import ANNOUNCED
 from payments.schema import CancelRequest, CaptureRequest, RefundRequest
 from tests.unit.test_payment_operations import answer, ask, payment_of

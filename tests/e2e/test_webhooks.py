@@ -5,7 +5,7 @@ import time
 
 from standardwebhooks import Webhook
 
-from backend.audience import FRESH_S
+from backend.announcer import FRESH_S
 from tests.conftest import wait_until
 from tests.e2e.conftest import assert_problem, key
 from tests.integration.webhook_sink import WebhookSink

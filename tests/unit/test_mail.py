@@ -5,7 +5,7 @@ import email.policy
 
 import pytest
 
-from notifications import mail
+from notifications.channels import mail
 from notifications.schema import Notification, Rendered
 
 FROM = "Spillway <no-reply@spillway.example>"
@@ -42,6 +42,15 @@ def test_a_subject_beyond_ascii_or_a_line_is_read_as_it_was_written():
     read = email.message_from_bytes(raw, policy=email.policy.default)
     assert read["Subject"] == subject.strip()
     assert read["To"] == "ada@example.com"
+
+
+@pytest.mark.parametrize(
+    "subject", ["=?utf-8?q?=0d=0aBcc:_b@example.com?=", "a =?utf-8?b?Qg==?= c", "=?"]
+)
+def test_a_subject_that_looks_encoded_is_read_as_it_was_written(subject):
+    raw = mail.encode(_notification(subject=subject), mail_from=FROM)
+
+    assert str(email.message_from_bytes(raw, policy=email.policy.default)["Subject"]) == subject
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\u2028", "\x00"])

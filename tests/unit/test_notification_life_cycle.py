@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from notifications import life_cycle
-from notifications.channels import Accepted, Permanent, RetryAfter
+from notifications.answers import Accepted, Permanent, RetryAfter
 from notifications.schema import Attempt, Notification, NotificationRequest, view
 
 NOW_MS = 1_790_000_000_000

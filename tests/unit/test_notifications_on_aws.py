@@ -13,8 +13,9 @@ from moto.ses.models import ses_backends
 from moto.sns.models import sns_backends
 
 from backend.settings import settings
-from notifications import aws, life_cycle
-from notifications.channels import Accepted, Permanent, RetryAfter
+from notifications import life_cycle
+from notifications.answers import Accepted, Permanent, RetryAfter
+from notifications.channels import aws
 from notifications.schema import NotificationRequest
 
 FROM = "Spillway <no-reply@spillway.example>"

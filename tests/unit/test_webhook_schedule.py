@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from backend import egress
-from notifications import delivery, events, life_cycle, waiting
-from notifications.endpoints import Endpoint
-from notifications.events import Event
+from backend.queues import Depth
+from notifications import delivery, life_cycle, wakeups
+from notifications.channels.webhook import SCHEDULE_S, WebhookChannel
 from notifications.schema import Attempt, NotificationMessage, view
-from notifications.webhooks import SCHEDULE_S, WebhookChannel
+from notifications.webhooks import events
+from notifications.webhooks.endpoints import Endpoint
+from notifications.webhooks.events import Event
 
 START_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -42,6 +44,7 @@ class World:
     notices: list[str] = field(default_factory=list)
     endpoint: Endpoint = ENDPOINT
     delays_s: list[int] = field(default_factory=list)
+    backlog_s: float = 0.0
 
     def __post_init__(self):
         self.channel = WebhookChannel(
@@ -63,7 +66,7 @@ class World:
                 self.receive()
             if self.now_ms == next_relay_ms:
                 next_relay_ms += RELAY_EVERY_MS
-                waiting.relay(notifications=self, queues=self.queues, now_ms=self.now_ms)
+                wakeups.relay(notifications=self, queues=self.queues, now_ms=self.now_ms)
         return self.notification
 
     @property
@@ -87,6 +90,14 @@ class World:
         self.delays_s.append(delay_s)
         self.queue.append((self.now_ms + delay_s * 1000, body))
         return ""
+
+    def depth(self):
+        return Depth(
+            visible=int(self.backlog_s > 0),
+            delayed=len(self.queue),
+            in_flight=0,
+            oldest_age_s=self.backlog_s,
+        )
 
     # the store of notifications
     def claim(self, ids, new, *, claim, now_ms, until_ms):
@@ -234,6 +245,18 @@ def test_an_endpoint_that_has_failed_for_days_is_disabled_at_the_next_failure():
     assert world.endpoint.disabled_because == "No delivery has succeeded for 5 days."
     assert view(world.notification).failure == "The endpoint is disabled."
     assert (world.notification.status, len(world.notices)) == ("failed", 1)
+
+
+def test_a_message_that_may_still_wait_in_a_backlog_is_not_sent_again():
+    world = World([answer(204)])
+    world.queue.clear()
+    world.backlog_s = 100.0
+    relayed = []
+    for after_s in (60, 120, 140):
+        world.now_ms = START_MS + after_s * 1000
+        relayed.append(wakeups.relay(notifications=world, queues=world.queues, now_ms=world.now_ms))
+
+    assert relayed == [0, 0, 1]
 
 
 def test_one_success_ends_the_days_of_failure():

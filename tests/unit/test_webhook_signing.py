@@ -6,7 +6,7 @@ import time
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from notifications import signing
+from notifications.webhooks import signing
 
 BODY = json.dumps({"type": "payment.succeeded", "data": {"payment_id": "pay_1", "name": "Zoë"}})
 

@@ -70,6 +70,7 @@ def test_an_event_that_cannot_be_sent_is_answered_503(start, tenant):
         ({"name": "p" * 65}, "invalid_request", "name"),
         ({"name": "payment.succeeded"}, "reserved_name", "name"),
         ({"name": "p", "sent_at": "now"}, "invalid_request", "sent_at"),
+        ({"name": "p", "sent_at": ""}, "invalid_request", "sent_at"),
         ({"name": "p", "colour": "red"}, "invalid_request", "colour"),
         ({"name": "p", "event_id": "a:b"}, "invalid_request", "event_id"),
         ({"name": "p", "value": True}, "invalid_request", "value"),

@@ -1,7 +1,7 @@
 """A handler that tells what payments ask: whether anybody listens to a tenant's events."""
 
-from backend import audience
+from backend import announcer
 
 
 def handler(event, context):
-    return audience.has_endpoint(event["tenant"])
+    return announcer.has_endpoint(event["tenant"])

@@ -5,7 +5,8 @@ import pytest
 from tests.conftest import free_port
 from tests.integration.notifications.bodies import SCOPES, welcome
 
-DISABLED = {"endpoint_id": "we_1", "reason": "It is gone.", "url": "https://a.example"}
+DISABLED = {"endpoint_id": "we_1", "reason": "It is gone."}
+LINKS = ["https://a.example", "HTTP://a.example", "www.a.example", "mailto:b@a.example"]
 QUIET = {"start": "21:00", "end": "08:00", "zone": "Europe/Berlin"}
 
 
@@ -67,24 +68,27 @@ def test_the_same_key_of_another_tenant_is_another_notification(create, api):
     assert first.body["id"] != other.body["id"]
 
 
-def test_a_repeat_sends_what_the_queue_refused(start, create, worker, messages, mailbox, address):
+def test_what_the_queue_does_not_take_is_accepted_and_sent_by_the_relay(
+    start, create, relay, deliver, database, show, tenant
+):
     process = start("notifications.app.app", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
-    refused = process.request(
+    accepted = process.request(
         "POST",
         "/v1/notifications",
-        body=welcome(to=address),
+        body=welcome(),
         headers={"Idempotency-Key": "k"},
-        tenant="a_repeat_sends_what_the_queue_refused",
+        tenant=tenant,
         scope=SCOPES,
     )
-    unsent = messages()
-    repeated = create("k", to=address)
-    worker.consume(messages())
+    database["notifications"].update_one(
+        {"_id": accepted.body["id"]}, {"$inc": {"wake_ms": -60_000}}
+    )
+    relay()
+    deliver()
 
-    assert (refused.status, refused.body["code"]) == (503, "queue_unavailable")
-    assert unsent == []
-    assert (repeated.status, repeated.headers["idempotent-replayed"]) == (202, "true")
-    assert len(mailbox.mails_to(address)) == 1
+    shown = show(accepted.body["id"])
+    assert (accepted.status, shown["status"], len(shown["attempts"])) == (202, "delivered", 1)
+    assert create("k").headers["idempotent-replayed"] == "true"
 
 
 def test_a_list_is_newest_first_in_pages_and_the_tenants_own(create, api):
@@ -144,13 +148,41 @@ def test_another_tenants_notification_is_not_found(create, function):
         ({"variables": {"name": {"$gt": ""}}}, "invalid_variables", "variables.name"),
         ({"variables": {"name": "x" * 201}}, "invalid_variables", "variables.name"),
         (
-            {"template": "webhook_endpoint_disabled", "variables": DISABLED | {"url": "a\r.\rb"}},
+            {"template": "webhook_endpoint_disabled", "variables": {}},
+            "unknown_template",
+            "template",
+        ),
+        (
+            {"template": "webhook_endpoint_disabled", "variables": DISABLED},
+            "unknown_template",
+            "template",
+        ),
+        *(
+            ({"variables": {"name": f"A, see {link}"}}, "invalid_variables", "variables.name")
+            for link in LINKS
+        ),
+        (
+            {"template": "newsletter", "variables": {"headline": "A", "text": LINKS[0]}},
             "invalid_variables",
-            "variables.url",
+            "variables.text",
+        ),
+        (
+            {
+                "template": "payment_receipt",
+                "variables": {"amount": 1, "currency": "EUR", "payment_id": LINKS[1]},
+            },
+            "invalid_variables",
+            "variables.payment_id",
         ),
         ({"send_after": "tomorrow"}, "invalid_request", "send_after"),
+        ({"send_after": ""}, "invalid_request", "send_after"),
         ({"send_after": "2999-01-01T00:00:00Z"}, "send_after_too_late", "send_after"),
         ({"quiet_hours": QUIET | {"zone": "Mars/Base"}}, "invalid_request", "quiet_hours.zone"),
+        ({"quiet_hours": QUIET | {"zone": "localtime"}}, "invalid_request", "quiet_hours.zone"),
+        ({"quiet_hours": QUIET | {"zone": "posixrules"}}, "invalid_request", "quiet_hours.zone"),
+        ({"quiet_hours": QUIET | {"zone": "right/UTC"}}, "invalid_request", "quiet_hours.zone"),
+        ({"quiet_hours": QUIET | {"zone": "Europe"}}, "invalid_request", "quiet_hours.zone"),
+        ({"quiet_hours": QUIET | {"zone": ""}}, "invalid_request", "quiet_hours.zone"),
         ({"quiet_hours": QUIET | {"zone": "../passwd"}}, "invalid_request", "quiet_hours.zone"),
         ({"quiet_hours": QUIET | {"start": "25:00"}}, "invalid_request", "quiet_hours.start"),
         ({"quiet_hours": QUIET | {"end": "21:00"}}, "invalid_request", "quiet_hours.end"),

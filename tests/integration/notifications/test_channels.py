@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from notifications import life_cycle
-from notifications.channels import Accepted, Permanent, RetryAfter
+from notifications.answers import Accepted, Permanent, RetryAfter
+from notifications.channels.email import SmtpSender
+from notifications.channels.sms import SmsPoster
 from notifications.limits import Limits
 from notifications.schema import NotificationRequest
-from notifications.sms import SmsPoster
-from notifications.smtp import SmtpSender
 from tests.conftest import free_port, wait_until
 from tests.integration.hanging_up import HangingUp
 from tests.integration.scripted_smtp import ScriptedSmtp
@@ -49,6 +49,21 @@ def trusted(certificate, monkeypatch):
     """The certificate, which this machine trusts."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     return certificate
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "result", "code"),
+    [
+        ("refuse", "failed", "refused", 550),
+        ("defer", "queued", "deferred", 451),
+        ("bounce", "delivered", "delivered", 250),
+    ],
+)
+def test_the_mailbox_does_with_a_mail_what_its_address_asks_for(sent, name, status, result, code):
+    shown = sent("k", to=f"{name}@simulator.example")
+
+    [attempt] = shown["attempts"]
+    assert (shown["status"], attempt["result"], attempt["code"]) == (status, result, code)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from notifications.channels import Accepted
-from notifications.smtp_connection import Server, SmtpConnection
+from notifications.answers import Accepted
+from notifications.channels.smtp_connection import Server, SmtpConnection
 from tests.conftest import free_port
 from tests.integration.function_process import sqs_event
 from tests.integration.relay import StopAt

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integration.function_process import receive_all
+from tests.integration.function_process import receive_all, sqs_event
 from tests.integration.notifications.bodies import receipt
 
 
@@ -42,5 +42,13 @@ def test_a_wish_that_no_template_fulfils_is_reported_alone(worker, queue, mailbo
     neither = notifications.send(json.dumps({}))
     notifications.send(json.dumps(receipt(tenant, "good", address)))
 
-    assert sorted(worker.consume(receive_all(notifications))) == sorted([bad, neither])
+    unknown = notifications.send(json.dumps({"id": "ntf_unknown"}))
+    answer = worker.invoke(sqs_event(receive_all(notifications)))
+
+    failures = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+    reasons = answer["failureReasons"]
+    assert sorted(failures) == sorted(reasons) == sorted([bad, neither, unknown])
+    assert reasons[bad].startswith("InvalidRequest: Expected `str` matching regex")
+    assert reasons[neither].startswith("malformed message: ValidationError: a message has either")
+    assert reasons[unknown] == "NotFound: There is no notification ntf_unknown."
     assert len(mailbox.mails_to(address)) == 1

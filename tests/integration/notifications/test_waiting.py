@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.smtp import SCHEDULE_S
+from notifications.channels.protocol import SCHEDULE_S
 from tests.integration.notifications.bodies import SCOPES
 from tests.integration.scripted_smtp import ScriptedSmtp
 
@@ -79,6 +79,29 @@ def test_a_message_that_was_lost_is_sent_again(create, show, worker, messages, d
     assert (len(lost), len(again)) == (1, 1)
     assert worker.consume([*again, *lost]) == []
     assert len(show(notification_id)["attempts"]) == 1
+
+
+def test_an_immediate_notification_whose_message_was_lost_is_sent_within_a_minute(
+    create, show, deliver, relay, messages, database
+):
+    notification_id = create("k").body["id"]
+    lost = messages()
+    relay()
+    too_early = messages()
+    database["notifications"].update_one({"_id": notification_id}, {"$inc": {"wake_ms": -45_000}})
+    relay()
+    deliver()
+
+    assert (len(lost), too_early) == (1, [])
+    assert show(notification_id)["status"] == "delivered"
+    assert "wake_ms" not in database["notifications"].find_one({"_id": notification_id})
+
+
+def test_a_time_may_be_written_with_small_letters(create, show):
+    when = _in(minutes=10).replace("+00:00", "z").replace("T", "t")
+    shown = show(create("k", send_after=when).body["id"])
+
+    assert datetime.fromisoformat(shown["due_at"]) == datetime.fromisoformat(when.upper())
 
 
 def test_a_message_that_comes_too_early_sends_nothing_and_is_done_with(

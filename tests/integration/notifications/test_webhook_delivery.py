@@ -200,6 +200,63 @@ def test_ten_slow_receivers_are_waited_for_together(make, announce, worker, queu
         assert worker.end() == {"batchItemFailures": []}
 
 
+def test_a_receiver_that_hangs_keeps_two_workers_and_no_more(
+    start, make, api, announce, worker, queue, log
+):
+    other = "one whose receiver works"
+    with WebhookSink() as hanging, WebhookSink() as working:
+        endpoint_id, _ = make(hanging.url)
+        api("POST", ROUTE, body={"url": working.url}, tenant=other)
+        announce(*["payment.succeeded"] * 30)
+        worker.consume(receive_all(queue("webhooks")))
+        batches = [queue("webhooks").receive(10) for _ in range(3)]
+        announce("payment.succeeded", tenant=other)
+        worker.consume(receive_all(queue("webhooks")))
+        hanging.may_answer.clear()
+        busy = [start("notifications.webhook_worker.worker") for _ in range(2)]
+        for each, batch in zip(busy, batches, strict=False):
+            each.begin(sqs_event(batch))
+        wait_until(lambda: len(hanging.deliveries) == 20)
+        assert worker.consume([*batches[2], *receive_all(queue("webhooks"))]) == []
+        meanwhile = len(hanging.deliveries), len(working.deliveries)
+        waiting = log(endpoint_id, status="queued", limit="100").body["data"]
+        hanging.may_answer.set()
+        ended = [each.end() for each in busy]
+
+    assert meanwhile == (20, 1)
+    assert [(len(each["attempts"]), "due_at" in each) for each in waiting] == [(0, True)] * 10
+    assert ended == [{"batchItemFailures": []}] * 2
+
+
+def test_of_a_tenant_s_failing_receivers_one_batch_is_waited_for(
+    start, make, announce, worker, queue, log, due
+):
+    def settle():
+        return worker.consume(receive_all(queue("webhooks")))
+
+    with WebhookSink([500, 500, 204]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce(*["payment.succeeded"] * 2)
+        settle()
+        settle()
+        first, second = [each["id"] for each in log(endpoint_id).body["data"]]
+        sink.may_answer.clear()
+        due(first)
+        busy = start("notifications.webhook_worker.worker")
+        busy.begin(sqs_event(receive_all(queue("webhooks"))))
+        wait_until(lambda: len(sink.deliveries) == 3)
+        due(second)
+        settle()
+        meanwhile = len(sink.deliveries)
+        sink.may_answer.set()
+        busy.end()
+        due(second)
+        settle()
+
+    assert meanwhile == 3
+    assert len(sink.deliveries) == 4
+
+
 def test_after_a_rotation_both_secrets_hold(make, api, announce, settle):
     with WebhookSink() as sink:
         endpoint_id, old = make(sink.url)
@@ -310,22 +367,134 @@ def test_a_delivery_is_sent_again_by_hand(make, api, announce, settle, log):
     assert len(log(endpoint_id).body["data"][0]["attempts"]) == 2
 
 
-def test_what_is_still_to_be_sent_or_unknown_cannot_be_sent_again(make, api, announce, settle, log):
-    with WebhookSink([500]) as sink:
+@pytest.fixture
+def resend(api):
+    """Sends a delivery again by hand."""
+
+    def post(endpoint_id, notification_id):
+        path = {"endpoint_id": endpoint_id, "notification_id": notification_id}
+        return api("POST", DELIVERIES + "/{notification_id}/resend", path=path)
+
+    return post
+
+
+def test_a_delivery_that_waits_for_its_next_attempt_is_sent_now_and_once(
+    make, announce, settle, log, resend, queue
+):
+    with WebhookSink([500, 204]) as sink:
         endpoint_id, _ = make(sink.url)
         announce("payment.succeeded")
         settle()
         [waiting] = log(endpoint_id).body["data"]
+        answers = [resend(endpoint_id, waiting["id"]) for _ in range(2)]
+        settle()
 
-    def resend(notification_id):
-        path = {"endpoint_id": endpoint_id, "notification_id": notification_id}
-        return api("POST", DELIVERIES + "/{notification_id}/resend", path=path)
+    assert (waiting["status"], [each.status for each in answers]) == ("queued", [202, 202])
+    assert len(sink.deliveries) == 2
+    [shown] = log(endpoint_id).body["data"]
+    assert (shown["status"], len(shown["attempts"])) == ("delivered", 2)
 
-    assert (resend(waiting["id"]).status, resend(waiting["id"]).body["code"]) == (
-        409,
-        "invalid_state",
-    )
-    assert resend("ntf_unknown").status == 404
+
+def test_a_delivery_that_was_sent_by_hand_in_vain_keeps_its_schedule(
+    make, announce, settle, log, resend
+):
+    with WebhookSink([500]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+        [before] = log(endpoint_id).body["data"]
+        resend(endpoint_id, before["id"])
+        settle()
+
+    [after] = log(endpoint_id).body["data"]
+    assert len(sink.deliveries) == 2
+    assert (after["status"], after["due_at"]) == ("queued", before["due_at"])
+
+
+def test_a_delivery_that_is_over_is_attempted_by_hand_once_only(
+    make, announce, settle, log, resend
+):
+    with WebhookSink([204, 500]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+        [delivered] = log(endpoint_id).body["data"]
+        resend(endpoint_id, delivered["id"])
+        settle()
+
+    [after] = log(endpoint_id).body["data"]
+    assert (after["status"], after["failure"]) == ("failed", "HTTP 500")
+    assert len(sink.deliveries) == 2
+
+
+def test_what_was_never_attempted_or_is_unknown_cannot_be_sent_again(make, create, resend, cancel):
+    endpoint_id, _ = make("https://hooks.example.com/")
+    waiting = create("k", channel="webhook", to=endpoint_id).body["id"]
+    refused = resend(endpoint_id, waiting)
+    cancel(waiting)
+
+    assert (refused.status, refused.body["code"]) == (409, "invalid_state")
+    assert resend(endpoint_id, waiting).body["detail"] == "It is canceled, and was never sent."
+    assert resend(endpoint_id, "ntf_unknown").status == 404
+
+
+def test_an_endpoint_is_tested_whatever_events_it_wants(make, api, settle, log):
+    with WebhookSink([500, 204]) as sink:
+        endpoint_id, secret = make(sink.url, events=["payment.failed"])
+        sent = []
+        for _ in range(2):
+            sent.append(
+                api("POST", ROUTE + "/{endpoint_id}/test", path={"endpoint_id": endpoint_id})
+            )
+            settle()
+
+    assert [each.status for each in sent] == [202, 202]
+    _, delivery = sink.deliveries
+    event = Webhook(secret).verify(delivery.body, dict(delivery.headers))
+    assert (event["type"], event["data"]) == ("webhook.test", {"endpoint_id": endpoint_id})
+    statuses = {each["id"]: each["status"] for each in log(endpoint_id).body["data"]}
+    assert statuses == {sent[0].body["id"]: "failed", sent[1].body["id"]: "delivered"}
+
+
+def test_a_delivery_shows_its_payment_and_its_body(make, api, announce, settle, log):
+    with WebhookSink() as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded", payment="pay_7")
+        settle()
+    [listed] = log(endpoint_id).body["data"]
+    path = {"endpoint_id": endpoint_id, "notification_id": listed["id"]}
+    shown = api("GET", DELIVERIES + "/{notification_id}", path=path).body
+
+    assert shown == listed
+    assert shown["payment_id"] == "pay_7"
+    assert shown["body"].encode() == sink.deliveries[0].body
+    path = {"endpoint_id": endpoint_id, "notification_id": "ntf_unknown"}
+    assert api("GET", DELIVERIES + "/{notification_id}", path=path).status == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ({"status": "delivered"}, ["pay_2", "pay_1"]),
+        ({"status": "queued"}, ["pay_3"]),
+        ({"type": "payment.failed"}, ["pay_3", "pay_1"]),
+        ({"type": "notification.welcome"}, []),
+        ({"payment_id": "pay_2"}, ["pay_2"]),
+        ({"payment_id": "pay_2", "type": "payment.failed"}, []),
+        ({"status": "delivered", "limit": "1"}, ["pay_2"]),
+    ],
+)
+def test_a_log_is_filtered(make, announce, settle, log, query, shown):
+    with WebhookSink([204, 204, 500]) as sink:
+        endpoint_id, _ = make(sink.url)
+        for payment, event in (("1", "failed"), ("2", "succeeded"), ("3", "failed")):
+            announce(f"payment.{event}", payment=f"pay_{payment}")
+            settle()
+    page = log(endpoint_id, **query).body
+
+    assert [each["payment_id"] for each in page["data"]] == shown
+    assert page["has_more"] == ("limit" in query)
+    assert log(endpoint_id, status="lost").body["param"] == "status"
 
 
 def test_a_delivery_belongs_to_its_endpoint_alone(make, api, announce, settle, log):

@@ -158,7 +158,10 @@ def test_who_rotates_a_secret_while_somebody_else_does_is_told_to_try_again(
         ("DELETE", ONE),
         ("POST", ONE + "/rotate-secret"),
         ("POST", ONE + "/enable"),
+        ("POST", ONE + "/disable"),
+        ("POST", ONE + "/test"),
         ("GET", ONE + "/deliveries"),
+        ("GET", ONE + "/deliveries/{notification_id}"),
         ("POST", ONE + "/deliveries/{notification_id}/resend"),
     ],
 )
@@ -170,6 +173,57 @@ def test_another_tenant_s_endpoint_is_not_found(make, api, other, method, route)
     assert (answer.status, answer.body["code"]) == (404, "not_found")
     assert json.dumps(made["id"]) not in json.dumps(other("GET", ROUTE).body)
     assert api("GET", ONE, path=path).body["status"] == "enabled"
+
+
+def test_an_endpoint_is_changed_in_what_the_body_names(make, api, other):
+    made = make(events=["payment.failed"], contact="ops@example.com").body
+    path = {"endpoint_id": made["id"]}
+    moved = api("PATCH", ONE, path=path, body={"url": "https://new.example.com/"})
+    widened = api("PATCH", ONE, path=path, body={"events": None, "contact": None})
+
+    assert (moved.status, moved.body["url"]) == (200, "https://new.example.com/")
+    assert (moved.body["events"], moved.body["contact"]) == (["payment.failed"], "ops@example.com")
+    assert (widened.body["events"], widened.body["contact"]) == (None, None)
+    assert api("GET", ONE, path=path).body == widened.body
+    assert "secret" not in widened.body
+    assert other("PATCH", ONE, path=path, body={}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"url": "https://10.0.0.1/"}, 422, "url"),
+        ({"url": None}, 422, "url"),
+        ({"url": "https://hooks.example.com/other"}, 409, None),
+        ({"events": []}, 422, "events"),
+        ({"events": ["payment.stolen"]}, 422, "events"),
+        ({"contact": "ops"}, 422, "contact"),
+        ({"secret": "whsec_x"}, 422, "secret"),
+        ({"status": "disabled"}, 422, "status"),
+    ],
+)
+def test_a_change_that_makes_no_sense_changes_nothing(make, api, body, status, param):
+    made = make().body
+    make("https://hooks.example.com/other")
+    path = {"endpoint_id": made["id"]}
+    refused = api("PATCH", ONE, path=path, body=body)
+
+    assert (refused.status, refused.body.get("param")) == (status, param)
+    assert api("GET", ONE, path=path).body["url"] == made["url"]
+
+
+def test_an_endpoint_is_disabled_by_hand_until_it_is_enabled(make, api):
+    path = {"endpoint_id": make().body["id"]}
+    disabled = api("POST", ONE + "/disable", path=path)
+    again = api("POST", ONE + "/disable", path=path)
+    test = api("POST", ONE + "/test", path=path)
+    enabled = api("POST", ONE + "/enable", path=path)
+
+    assert (disabled.status, disabled.body["status"]) == (200, "disabled")
+    assert disabled.body["disabled_because"] == "It was disabled by hand."
+    assert again.body == disabled.body
+    assert (test.status, test.body["code"]) == (409, "endpoint_disabled")
+    assert enabled.body["status"] == "enabled"
 
 
 def test_others_know_whether_a_tenant_listens(make, api, function, tenant, database):

@@ -55,6 +55,39 @@ def test_only_crlf_dot_crlf_ends_a_mail(mailbox: Mailbox) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("refuse@simulator.example", b"550"),
+        ("Defer@Simulator.Spillway.example", b"451"),
+        ("bounce@simulator.example", b"250"),
+        ("ada@simulator.example", b"250"),
+        ("refuse@example.com", b"250"),
+        ("refuse@a.simulator.example", b"250"),
+    ],
+)
+def test_an_address_says_whether_its_mails_are_refused_or_deferred(
+    mailbox: Mailbox, address: str, code: bytes
+) -> None:
+    replies = mailbox.session(f"MAIL FROM:<a@b.c>\r\nRCPT TO:<{address}>\r\n".encode())
+
+    assert replies[1][:3] == code
+
+
+def test_a_mail_to_an_address_that_bounces_comes_back_to_its_sender_once(mailbox: Mailbox) -> None:
+    envelope = ENVELOPE.replace(b"ada@example.com", b"bounce@simulator.example")
+    mailbox.session(envelope + b"Message-ID: <1@a>\r\nSubject: Hello\r\n\r\n.\r\n")
+    envelope = envelope.replace(b"shop@spillway.example", b"")
+    mailbox.session(envelope + b"Subject: nobody sent this\r\n\r\n.\r\n")
+
+    assert [(each["to"], each["subject"]) for each in mailbox.messages()] == [
+        ("bounce@simulator.example", "Hello"),
+        ("shop@spillway.example", "Undelivered Mail Returned to Sender"),
+        ("bounce@simulator.example", "nobody sent this"),
+    ]
+    assert b"In-Reply-To: <1@a>" in mailbox.raw(2)
+
+
+@pytest.mark.parametrize(
     ("commands", "reply"),
     [
         (b"RCPT TO:<ada@example.com>\r\n", b"503"),

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from backend.egress import Egress
-from notifications import signing
+from notifications.webhooks import signing
 from tests.conftest import free_port, wait_until
 
 PROGRAM = (sys.executable, "-m", "local.simulators.receiver")

@@ -90,6 +90,14 @@ def handler(event, context):
                 time.sleep(60)
             case "nonsense":
                 return {"batchItemFailures": [{"itemIdentifier": "somebody else's"}]}
+            case "tell":
+                ids = [each["messageId"] for each in records]
+                failed = [{"itemIdentifier": each} for each in ids]
+                reasons = {each: "NotFound: no such order" for each in ids}
+                return {"batchItemFailures": failed, "failureReasons": reasons}
+            case "mumble":
+                failed = [{"itemIdentifier": each["messageId"]} for each in records]
+                return {"batchItemFailures": failed, "failureReasons": {"another": "x"}}
             case "nan":
                 return {"batchItemFailures": [], "seen": float("nan")}
     time.sleep(order.get("take_s", 0))

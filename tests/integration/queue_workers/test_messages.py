@@ -61,16 +61,24 @@ def test_a_batch_that_failed_as_a_whole_comes_back_after_its_visibility_timeout(
 
 
 @pytest.mark.row("3.8")
-def test_a_message_that_always_fails_ends_in_the_dead_letter_queue_with_its_reason(site: Site):
-    message_id = site.send(do="raise", always=True)
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        ("raise", "ValueError: no such order"),
+        ("tell", "NotFound: no such order"),
+        ("mumble", "reported by the handler as failed"),
+    ],
+)
+def test_a_message_that_always_fails_ends_in_the_dead_letter_queue_with_its_reason(
+    site: Site, do: str, reason: str
+):
+    message_id = site.send(do=do, always=True)
     site.start()
     wait_until(lambda: site.dead_letters.depth().visible == 1, timeout_s=20)
 
     (dead,) = site.dead_letters.receive()
     assert dead.message_id == message_id
-    assert dead.system["DeadLetterReason"] == (
-        f"received {RECEIVES_MAX} times, last: ValueError: no such order"
-    )
+    assert dead.system["DeadLetterReason"] == (f"received {RECEIVES_MAX} times, last: {reason}")
     assert len(site.events()) == RECEIVES_MAX
 
 

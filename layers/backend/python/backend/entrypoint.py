@@ -160,9 +160,12 @@ def consumer(
 ) -> Callable[[Callable[[Sequence[Record]], Iterable[str]]], Callable[[Any, Any], Any]]:
     """Make a function of a batch an SQS handler with ReportBatchItemFailures.
 
-    The function returns the ids of the messages to deliver again; an exception means all of them.
-    Bodies are parsed as `shape`; a record whose body is not is reported alone, so that it ends in
-    the dead-letter queue and its neighbours are handled.
+    The function returns the ids of the messages to deliver again, best a mapping to the reasons;
+    an exception means all of them. Bodies are parsed as `shape`; a record whose body is not is
+    reported alone, so that it ends in the dead-letter queue and its neighbours are handled.
+
+    The reasons are logged, and answered as `failureReasons` besides what AWS reads: the workers of
+    one machine keep them with the messages.
     """
     metrics = metrics_of(name)
 
@@ -171,18 +174,48 @@ def consumer(
     ) -> Callable[[Any, Any], Any]:
         @functools.wraps(handle)
         def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-            records, failed = _records(event, shape)
+            records, reasons = _records(event, shape)
             try:
-                failed |= set(handle(records)) if records else set()
-            except Exception:
+                reasons |= _reasons(handle(records)) if records else {}
+            except Exception as error:
                 logger.exception("the batch failed", extra={"records": len(records)})
-                failed |= {record.message_id for record in records}
+                reasons |= dict.fromkeys((each.message_id for each in records), _text(error))
             metrics.flush()
-            return {"batchItemFailures": [{"itemIdentifier": each} for each in sorted(failed)]}
+            if not reasons:
+                return {"batchItemFailures": []}
+            _log_failures(records, reasons, request_id=getattr(context, "aws_request_id", "none"))
+            failures = [{"itemIdentifier": each} for each in sorted(reasons)]
+            return {"batchItemFailures": failures, "failureReasons": reasons}
 
         return handler
 
     return decorate
+
+
+def _reasons(failed: Iterable[str]) -> Mapping[str, str]:
+    """Return why each of these messages comes again, by id."""
+    if isinstance(failed, Mapping):
+        return failed
+    return dict.fromkeys(failed, "reported by the handler as failed")
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _log_failures(
+    records: Sequence[Record], reasons: Mapping[str, str], *, request_id: str
+) -> None:
+    objects = {record.message_id: _object_id(record.body) for record in records}
+    for message_id, reason in reasons.items():
+        ids = {"message_id": message_id, "object_id": objects.get(message_id)}
+        logger.error("message failed", extra={**ids, "request_id": request_id, "reason": reason})
+
+
+def _object_id(body: object) -> str | None:
+    """Return the id of what a message is about: of its object, or of the tenant of its events."""
+    ids = (getattr(body, name, None) for name in ("payment_id", "id", "tenant"))
+    return next((each for each in ids if each), None)
 
 
 def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], T]]:
@@ -268,16 +301,15 @@ def _problem_of_chalice(response: Response, request: Request) -> Response:
     return _problem_response(error, request)
 
 
-def _records(event: dict[str, Any], shape: Any) -> tuple[list[Record], set[str]]:
+def _records(event: dict[str, Any], shape: Any) -> tuple[list[Record], dict[str, str]]:
     records: list[Record] = []
-    malformed: set[str] = set()
+    malformed: dict[str, str] = {}
     for raw in event["Records"]:
         message_id = raw["messageId"]
         try:
             body = msgspec.json.decode(raw["body"], type=shape)
         except msgspec.DecodeError as error:
-            logger.error("malformed message", extra={"message_id": message_id, "why": str(error)})
-            malformed.add(message_id)
+            malformed[message_id] = f"malformed message: {_text(error)}"
             continue
         sent_at_ms = int(raw["attributes"]["SentTimestamp"])
         records.append(Record(message_id=message_id, body=body, sent_at_ms=sent_at_ms))

@@ -4,9 +4,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from notifications.channels import Permanent
+from notifications.answers import Permanent
 from notifications.schema import Attempt, Notification
-from notifications.suppressions import Reason, Suppressions, suppress
+from notifications.suppressions.service import Reason, Suppressions, suppress
 
 TAG = "notification"  # of a mail: the notification's id
 

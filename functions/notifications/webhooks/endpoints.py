@@ -10,12 +10,14 @@ from backend import egress, ids
 from backend.clock import rfc3339
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from backend.shapes import Email
-from notifications import signing
+from notifications.webhooks import signing
 
 ENDPOINTS_MAX = 10  # of a tenant: each event is sent to as many
 CREATE_ATTEMPTS = 5  # each is lost only to another endpoint that was created meanwhile
 OLD_SECRET_MS = 86_400_000  # how long the old secret signs too: a day to change the receiver
 GIVEN_UP_AFTER_MS = 5 * 86_400_000  # of failures only; longer than the schedule of one delivery
+
+BY_HAND = "It was disabled by hand."
 
 EventType = Literal[
     "payment.succeeded",
@@ -29,6 +31,8 @@ EventType = Literal[
     "payment.cancel_failed",
     "payment.refund_failed",
 ]
+EventTypes = Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=16)]
+Contact = Annotated[Email, Meta(description="Is told when it is disabled")]
 Url = Annotated[str, Meta(max_length=egress.URL_CHARS_MAX)]
 
 
@@ -36,8 +40,19 @@ class EndpointRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The body of POST /v1/webhook-endpoints; without `events` it gets all."""
 
     url: Url
-    events: Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=16)] | None = None
-    contact: Annotated[Email, Meta(description="Is told when it is disabled")] | None = None
+    events: EventTypes | None = None
+    contact: Contact | None = None
+
+
+class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of PATCH /v1/webhook-endpoints/{id}: what it has changes, null empties.
+
+    `events` null means all.
+    """
+
+    url: Url | UnsetType = UNSET
+    events: EventTypes | UnsetType | None = UNSET
+    contact: Contact | UnsetType | None = UNSET
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -97,7 +112,7 @@ class Deleted(Struct, frozen=True, kw_only=True):
 
 
 class Endpoints(Protocol):
-    """The store of endpoints; `notifications.endpoint_store` says what each function guarantees."""
+    """The store of endpoints; `webhooks.endpoint_store` says what each function guarantees."""
 
     def insert(self, endpoint: Endpoint) -> bool: ...
 
@@ -119,14 +134,10 @@ def create(
     now_ms: int,
 ) -> Endpoint:
     """Store a new endpoint; raises InvalidRequest, and InvalidState where there are too many."""
-    try:
-        egress.parse(request.url, loopback_allowed=loopback_allowed)
-    except egress.UrlRefused as error:
-        raise InvalidRequest(str(error), code="url_not_allowed", param="url") from error
+    _check(request.url, loopback_allowed=loopback_allowed)
     for _ in range(CREATE_ATTEMPTS):
         others = endpoints.of([tenant])
-        if any(each.url == request.url for each in others):
-            raise InvalidState("There is an endpoint with this URL.", code="endpoint_exists")
+        _require_new(request.url, others)
         free = sorted(set(range(ENDPOINTS_MAX)) - {each.place for each in others})
         if not free:
             raise InvalidState(
@@ -178,6 +189,36 @@ def rotate(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) 
     return _replaced(before, after, endpoints)
 
 
+def change(
+    request: EndpointChange,
+    endpoint_id: str,
+    *,
+    tenant: str,
+    endpoints: Endpoints,
+    loopback_allowed: bool,
+) -> Endpoint:
+    """Change an endpoint; what is still to be sent goes to its new URL. Raises as `create` does."""
+    before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
+    after = before
+    if request.url is not UNSET and request.url != before.url:
+        _check(request.url, loopback_allowed=loopback_allowed)
+        _require_new(request.url, endpoints.of([tenant]))
+        after = replace(after, url=request.url, failing_since_ms=None)
+    if request.events is not UNSET:
+        after = replace(after, events=request.events or ())
+    if request.contact is not UNSET:
+        after = replace(after, contact=request.contact)
+    return _replaced(before, after, endpoints)
+
+
+def disable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
+    """Send nothing there until it is enabled; the first reason stays. Raises NotFound."""
+    before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
+    if before.disabled_because:
+        return before
+    return _replaced(before, replace(before, disabled_because=BY_HAND), endpoints)
+
+
 def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
     """Send there again, from the next event on; raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
@@ -202,6 +243,18 @@ def view(endpoint: Endpoint, *, now_ms: int, with_secret: bool = False) -> Endpo
         old_secret_until=rfc3339(endpoint.old_secret_until_ms) if is_rotating else UNSET,
         secret=endpoint.secret if with_secret else UNSET,
     )
+
+
+def _check(url: str, *, loopback_allowed: bool) -> None:
+    try:
+        egress.parse(url, loopback_allowed=loopback_allowed)
+    except egress.UrlRefused as error:
+        raise InvalidRequest(str(error), code="url_not_allowed", param="url") from error
+
+
+def _require_new(url: str, others: Collection[Endpoint]) -> None:
+    if any(each.url == url for each in others):
+        raise InvalidState("There is an endpoint with this URL.", code="endpoint_exists")
 
 
 def _replaced(before: Endpoint, after: Endpoint, endpoints: Endpoints) -> Endpoint:

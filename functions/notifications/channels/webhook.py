@@ -11,10 +11,10 @@ from typing import Protocol
 import msgspec
 
 from backend import clock, egress
-from notifications import signing
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter
-from notifications.endpoints import GIVEN_UP_AFTER_MS, Endpoint
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter
 from notifications.schema import Notification, Wish
+from notifications.webhooks import signing
+from notifications.webhooks.endpoints import GIVEN_UP_AFTER_MS, Endpoint
 
 # After the first attempt, which is at once: Standard Webhooks' schedule, three days and four hours.
 SCHEDULE_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -28,7 +28,7 @@ LATE = RetryAfter(reason="No answer in time.")
 
 
 class Endpoints(Protocol):
-    """The store of endpoints; `notifications.endpoint_store` says what each function guarantees."""
+    """The store of endpoints; `webhooks.endpoint_store` says what each function guarantees."""
 
     def find_many(self, endpoint_ids: Collection[str]) -> dict[str, Endpoint]: ...
 
@@ -46,7 +46,7 @@ class Poster(Protocol):
 
 
 class WebhookChannel:
-    """Implements notifications.channels.Channel; `notify` sends messages to owners."""
+    """Implements channels.protocol.Channel; `notify` sends messages to owners."""
 
     schedule_s = SCHEDULE_S
 
@@ -123,7 +123,7 @@ class WebhookChannel:
                 channel="email",
                 to=endpoint.contact,
                 template="webhook_endpoint_disabled",
-                variables={"endpoint_id": endpoint.id, "url": endpoint.url, "reason": because},
+                variables={"endpoint_id": endpoint.id, "reason": because},
             )
             self._notify(msgspec.json.encode({"request": wish}).decode())
         self._endpoints.disable(endpoint.id, because=because)

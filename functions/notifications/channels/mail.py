@@ -24,7 +24,7 @@ def encode(notification: Notification, *, mail_from: str) -> bytes:
     head = [
         _header("From", mail_from),
         _header("To", notification.to),
-        _header("Subject", notification.rendered.subject),
+        _header("Subject", notification.rendered.subject, may_be_encoded=False),
         _header("Message-ID", f"<{notification.id}@{MAIL_DOMAIN}>"),
         _header("Date", formatdate(notification.created_ms / 1000)),
         *_unsubscribing(notification),
@@ -48,11 +48,16 @@ def _unsubscribing(notification: Notification) -> Iterator[str]:
         yield "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
 
 
-def _header(name: str, value: str) -> str:
-    """Return a header line; raises ValueError where the value would break out of it."""
+def _header(name: str, value: str, *, may_be_encoded: bool = True) -> str:
+    """Return a header line; raises ValueError where the value would break out of it.
+
+    Where it may not be encoded, what looks like an encoded word (RFC 2047) is written so that it
+    is read as it stands.
+    """
     if HEADER_CONTROL.search(value):
         raise ValueError(f"{name} holds a control character")
-    if value.isascii() and len(value) < LINE_MAX - len(name) - len(": "):
+    is_text = may_be_encoded or "=?" not in value
+    if is_text and value.isascii() and len(value) < LINE_MAX - len(name) - len(": "):
         return f"{name}: {value}"
     folded = Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
     return f"{name}: {folded}"

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from backend import idle
-from notifications.channels import BATCH_TIMEOUT_S, Accepted, Answer, Permanent, RetryAfter
+from backend import stale_connections
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter
+from notifications.channels.protocol import BATCH_TIMEOUT_S
 
 REPLY_LINES_MAX = 100  # more than any server has capabilities
 REPLY_LINE_BYTES_MAX = 1_000  # RFC 5321 4.5.3.1.5 asks for 512
@@ -90,7 +91,7 @@ class SmtpConnection:
 
     def is_open(self) -> bool:
         """Tell whether the server still waits for us: it has neither closed nor said anything."""
-        return idle.is_open(self._socket)
+        return stale_connections.is_open(self._socket)
 
     def close(self) -> None:
         """Close at once; the server forgets the mail in hand."""

@@ -55,7 +55,7 @@ class SuppressionPage(Struct, frozen=True, kw_only=True):
 
 
 class Suppressions(Protocol):
-    """The store; `notifications.suppression_store` says what each function guarantees."""
+    """The store; `suppressions.store` says what each function guarantees."""
 
     def put(self, suppression: Suppression) -> Suppression: ...
 

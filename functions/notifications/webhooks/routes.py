@@ -5,14 +5,21 @@ from chalice.app import Blueprint, Response
 from backend import queues
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
-from backend.pages import PageQuery
 from backend.settings import settings
-from notifications import deliveries, endpoint_store, endpoints, schema, store
-from notifications.endpoints import Deleted, EndpointPage, EndpointRequest, view
+from notifications import schema, store
 from notifications.schema import NotificationPage, Queued
+from notifications.webhooks import endpoint_log, endpoint_store, endpoints
+from notifications.webhooks.endpoint_log import DeliveryQuery
+from notifications.webhooks.endpoints import (
+    Deleted,
+    EndpointChange,
+    EndpointPage,
+    EndpointRequest,
+    view,
+)
 
 routes = Blueprint(__name__)
-queue = queues.connect(settings.webhooks_queue_url)
+queue_of = {"webhook": queues.connect(settings.webhooks_queue_url)}
 
 
 @routes.route("/v1/webhook-endpoints", methods=["POST"])
@@ -42,7 +49,21 @@ def list_webhook_endpoints(call: Call) -> Response:
 @endpoint(routes, "notifications:read")
 def get_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
     """Show an endpoint, without its secret."""
-    return reply(view(_found(call, endpoint_id), now_ms=now_ms()))
+    return reply(view(_endpoint(call, endpoint_id), now_ms=now_ms()))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}", methods=["PATCH"])
+@endpoint(routes, "notifications:write")
+def update_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
+    """Change an endpoint's URL, events or contact; what is left out stays."""
+    changed = endpoints.change(
+        call.body(EndpointChange),
+        endpoint_id,
+        tenant=call.caller.tenant,
+        endpoints=endpoint_store,
+        loopback_allowed=settings.webhooks_to_loopback,
+    )
+    return reply(view(changed, now_ms=now_ms()))
 
 
 @routes.route("/v1/webhook-endpoints/{endpoint_id}", methods=["DELETE"])
@@ -71,14 +92,42 @@ def enable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
     return reply(view(enabled, now_ms=now_ms()))
 
 
+@routes.route("/v1/webhook-endpoints/{endpoint_id}/disable", methods=["POST"])
+@endpoint(routes, "notifications:write")
+def disable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
+    """Send nothing to an endpoint until it is enabled."""
+    disabled = endpoints.disable(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)
+    return reply(view(disabled, now_ms=now_ms()))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}/test", methods=["POST"])
+@endpoint(routes, "notifications:write")
+def test_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
+    """Send an event of the type webhook.test to an endpoint, in one attempt."""
+    delivery = endpoint_log.send_test(
+        endpoint=_endpoint(call, endpoint_id), deliveries=store, queues=queue_of, now_ms=now_ms()
+    )
+    return reply(Queued(id=delivery.id), status=202)
+
+
 @routes.route("/v1/webhook-endpoints/{endpoint_id}/deliveries", methods=["GET"])
 @endpoint(routes, "notifications:read")
 def list_webhook_deliveries(call: Call, endpoint_id: str) -> Response:
     """List what was sent to an endpoint, newest first, with each attempt."""
-    page, has_more = deliveries.newest(
-        call.query(PageQuery), endpoint=_found(call, endpoint_id), deliveries=store
+    page, has_more = endpoint_log.newest(
+        call.query(DeliveryQuery), endpoint=_endpoint(call, endpoint_id), deliveries=store
     )
     return reply(NotificationPage(data=[schema.view(each) for each in page], has_more=has_more))
+
+
+@routes.route("/v1/webhook-endpoints/{endpoint_id}/deliveries/{notification_id}", methods=["GET"])
+@endpoint(routes, "notifications:read")
+def get_webhook_delivery(call: Call, endpoint_id: str, notification_id: str) -> Response:
+    """Show a delivery: its body, its payment and each attempt."""
+    delivery = endpoint_log.find(
+        notification_id, endpoint=_endpoint(call, endpoint_id), deliveries=store
+    )
+    return reply(schema.view(delivery))
 
 
 @routes.route(
@@ -86,16 +135,16 @@ def list_webhook_deliveries(call: Call, endpoint_id: str) -> Response:
 )
 @endpoint(routes, "notifications:write")
 def resend_webhook(call: Call, endpoint_id: str, notification_id: str) -> Response:
-    """Send a delivery that is over once more, under the same webhook-id."""
-    deliveries.resend(
+    """Attempt a delivery once more, now, under the same webhook-id."""
+    endpoint_log.resend(
         notification_id,
-        endpoint=_found(call, endpoint_id),
+        endpoint=_endpoint(call, endpoint_id),
         deliveries=store,
-        queue=queue,
+        queues=queue_of,
         now_ms=now_ms(),
     )
     return reply(Queued(id=notification_id), status=202)
 
 
-def _found(call: Call, endpoint_id: str) -> endpoints.Endpoint:
+def _endpoint(call: Call, endpoint_id: str) -> endpoints.Endpoint:
     return endpoints.find(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)

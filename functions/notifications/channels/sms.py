@@ -1,4 +1,4 @@
-"""Text messages posted to a URL as JSON, such as the mailbox's of one machine."""
+"""The channel `sms`: posted to a URL as JSON, such as the mailbox's, or by Amazon SNS."""
 
 import http.client
 from collections.abc import Sequence
@@ -6,24 +6,26 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from backend import idle
-from notifications.channels import (
-    BATCH_TIMEOUT_S,
-    Accepted,
-    Answer,
-    Permanent,
-    RetryAfter,
-    one_by_one,
-)
+from backend import stale_connections
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter
+from notifications.channels.protocol import BATCH_TIMEOUT_S, SCHEDULE_S, Channel, one_by_one
 from notifications.schema import Notification
-from notifications.smtp import SCHEDULE_S
 
 NOT_NOW = frozenset({408, 425, 429})  # refusals that a later attempt may be spared
 ANSWER_BYTES_MAX = 1_000  # the beginning of an answer says enough
 
 
+def sender(url: str) -> Channel:
+    """Return the sender of text messages: whom the URL names, or SNS where it is `sns:`."""
+    if not url.startswith("sns:"):
+        return SmsPoster(url)
+    from notifications.channels.aws import SnsSender  # noqa: PLC0415  # boto3 costs 200 ms of CPU
+
+    return SnsSender()
+
+
 class SmsPoster:
-    """Implements notifications.channels.Channel; posts {id, to, text} over a kept connection."""
+    """Implements channels.protocol.Channel; posts {id, to, text} over a kept connection."""
 
     schedule_s = SCHEDULE_S
 
@@ -60,7 +62,9 @@ class SmsPoster:
 
     def _post(self, body: bytes) -> int:
         headers = {"Content-Type": "application/json"}
-        if self._connection.sock is not None and not idle.is_open(self._connection.sock):
+        if self._connection.sock is not None and not stale_connections.is_open(
+            self._connection.sock
+        ):
             self.close()
         self._connection.request("POST", self._path, body, headers)
         response = self._connection.getresponse()

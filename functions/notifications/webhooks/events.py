@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from backend import ids
-from backend.audience import Sender
-from notifications import life_cycle, webhook_bodies
-from notifications.endpoints import Endpoint, Endpoints
+from backend.announcer import Sender
+from notifications import life_cycle
 from notifications.schema import Notification
+from notifications.webhooks import bodies
+from notifications.webhooks.endpoints import Endpoint, Endpoints
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -72,8 +73,14 @@ def fan_out(
     return len(made)
 
 
-def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
-    """Return the notification that takes `event` to `endpoint`, ready to be sent."""
+def delivery(
+    event: Event, endpoint: Endpoint, *, now_ms: int, data: Mapping[str, Any] | None = None
+) -> Notification:
+    """Return the notification that takes `event` to `endpoint`, ready to be sent.
+
+    Its body has `data`, by default what is told of the event's object.
+    """
+    data = data or _data(event)
     notification_id = ids.derived("ntf_", endpoint.id, event.event_id)
     notification = Notification(
         id=notification_id,
@@ -82,10 +89,11 @@ def delivery(event: Event, endpoint: Endpoint, *, now_ms: int) -> Notification:
         created_ms=now_ms,
         channel="webhook",
         to=endpoint.id,
-        rendered=webhook_bodies.rendered(
-            event.name, _data(event), at_ms=event.occurred_at_ms, sequence=event.sequence
+        rendered=bodies.rendered(
+            event.name, data, at_ms=event.occurred_at_ms, sequence=event.sequence
         ),
-        log=webhook_bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
+        log=bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
+        payment_id=data.get("payment_id", UNSET),
     )
     return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
 

@@ -1,20 +1,27 @@
-"""E-mail by SMTP, over one kept connection."""
+"""The channel `email`: SMTP over one kept connection, or Amazon SES where the URL says so."""
 
 from collections.abc import Sequence
 from email.utils import parseaddr
 
-from notifications import mail
-from notifications.channels import Answer, RetryAfter
+from notifications.answers import Answer, RetryAfter
+from notifications.channels import mail
+from notifications.channels.protocol import SCHEDULE_S, Channel
+from notifications.channels.smtp_connection import Server, SmtpConnection
 from notifications.schema import Notification
-from notifications.smtp_connection import Server, SmtpConnection
 
-# Mail servers that greylist take it a few minutes later; the last attempt is twelve hours after the
-# first, when a server that is down for a night has come back.
-SCHEDULE_S = (30, 300, 900, 3600, 7200, 14_400, 14_400)
+
+def sender(url: str, *, mail_from: str) -> Channel:
+    """Return the sender of e-mails: SMTP, or SES where the URL is `ses:CONFIGURATION_SET`."""
+    scheme, _, rest = url.partition(":")
+    if scheme != "ses":
+        return SmtpSender(url, mail_from=mail_from)
+    from notifications.channels.aws import SesSender  # noqa: PLC0415  # boto3 costs 200 ms of CPU
+
+    return SesSender(rest, mail_from=mail_from)
 
 
 class SmtpSender:
-    """Implements notifications.channels.Channel; connects at the first mail and stays connected."""
+    """Implements channels.protocol.Channel; connects at the first mail and stays connected."""
 
     schedule_s = SCHEDULE_S
 

@@ -3,8 +3,8 @@
 import json
 from typing import get_args
 
-from backend.audience import FRESH_S, Announcer, Listeners
-from notifications.endpoints import EventType
+from backend.announcer import FRESH_S, Announcer, Listeners
+from notifications.webhooks.endpoints import EventType
 from payments.announcements import ANNOUNCED
 
 

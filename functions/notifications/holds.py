@@ -1,14 +1,15 @@
-"""What keeps a claimed notification from being sent now: suppression, quiet hours, a limit."""
+"""Holds: reasons not to send a claimed notification now: suppression, quiet hours, a limit."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import UNSET
 
-from notifications import life_cycle, suppressions
-from notifications.channels import Permanent, Suppressed
+from notifications import life_cycle
+from notifications.answers import Permanent, Suppressed
 from notifications.schema import Notification
-from notifications.suppressions import Suppressions
+from notifications.suppressions import service as suppressions
+from notifications.suppressions.service import Suppressions
 
 
 class Later(NamedTuple):
@@ -18,7 +19,7 @@ class Later(NamedTuple):
     has_turn: bool = False  # among the limits, so that it is not counted again
 
 
-Hindrance = Suppressed | Permanent | Later
+Hold = Suppressed | Permanent | Later
 
 
 class Limits(Protocol):
@@ -29,23 +30,23 @@ class Limits(Protocol):
 
 def find(
     batch: Sequence[Notification], *, store: Suppressions, limits: Limits, now_ms: int
-) -> dict[str, Hindrance]:
-    """Return what hinders some of a batch, by id; what is hindered does not count for a limit."""
-    found: dict[str, Hindrance] = {
+) -> dict[str, Hold]:
+    """Return the holds on some of a batch, by id; what is held does not count for a limit."""
+    holds: dict[str, Hold] = {
         name: Suppressed(reason=reason)
         for name, reason in suppressions.reasons(batch, suppressions=store).items()
     }
     for each in batch:
         due_ms = life_cycle.due_ms(each, now_ms)
         if due_ms > now_ms:
-            found.setdefault(each.id, Later(due_ms))
-    fresh = [each for each in batch if each.id not in found and _is_uncounted(each)]
+            holds.setdefault(each.id, Later(due_ms))
+    fresh = [each for each in batch if each.id not in holds and _is_uncounted(each)]
     for name, wait_ms in limits.waits_ms(fresh).items():
         if wait_ms < 0:
-            found[name] = Permanent(reason="Too many for this recipient or tenant.")
+            holds[name] = Permanent(reason="Too many for this recipient or tenant.")
         elif wait_ms:
-            found[name] = Later(now_ms + wait_ms, has_turn=True)
-    return found
+            holds[name] = Later(now_ms + wait_ms, has_turn=True)
+    return holds
 
 
 def _is_uncounted(notification: Notification) -> bool:

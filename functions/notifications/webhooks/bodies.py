@@ -1,5 +1,6 @@
 """What a webhook says, as JSON: an event, or a notification that a client asked for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -7,9 +8,11 @@ import msgspec
 from backend.clock import rfc3339
 from notifications.schema import Rendered
 
+OF_TEMPLATE = "notification."  # begins the type of what a client asked for
+
 
 def rendered(
-    event_type: str, data: dict[str, Any], *, at_ms: int, sequence: int | None = None
+    event_type: str, data: Mapping[str, Any], *, at_ms: int, sequence: int | None = None
 ) -> Rendered:
     """Return the body, as a notification has it, of what happened `at_ms`."""
     body: dict[str, Any] = {"type": event_type, "timestamp": rfc3339(at_ms)}
@@ -23,7 +26,7 @@ def rendered(
 def of_template(filled: Rendered, *, at_ms: int) -> Rendered:
     """Return a filled template as a webhook's body; a program has no use for its HTML."""
     data = {"subject": filled.subject, "text": filled.text}
-    body = rendered(f"notification.{filled.template}", data, at_ms=at_ms)
+    body = rendered(f"{OF_TEMPLATE}{filled.template}", data, at_ms=at_ms)
     return msgspec.structs.replace(
         body, template=filled.template, version=filled.version, subject=filled.subject
     )

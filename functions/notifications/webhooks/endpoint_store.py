@@ -7,9 +7,9 @@ from pymongo import IndexModel
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 
-from backend import audience
+from backend import announcer
 from backend.store import Document, collection, store_errors
-from notifications.endpoints import Endpoint
+from notifications.webhooks.endpoints import Endpoint
 
 INDEXES = (IndexModel([("tenant", 1), ("place", 1)], name="places", unique=True),)
 
@@ -53,8 +53,8 @@ def delete(tenant: str, endpoint_id: str) -> bool:
 
 
 def replace(before: Endpoint, after: Endpoint) -> bool:
-    """Store `after` unless secret or state are not those of `before` any more."""
-    seen = ("_id", "secret", "disabled_because")
+    """Store `after` unless what a client sets, or the state, is not that of `before` any more."""
+    seen = ("_id", "secret", "disabled_because", "url", "events", "contact")
     document = _document(before)
     with store_errors():
         result = _endpoints().replace_one({name: document[name] for name in seen}, _document(after))
@@ -79,7 +79,7 @@ def disable(endpoint_id: str, *, because: str) -> None:
 
 
 def _endpoints() -> MongoCollection[Document]:
-    return collection(audience.ENDPOINTS, INDEXES)
+    return collection(announcer.ENDPOINTS, INDEXES)
 
 
 def _document(endpoint: Endpoint) -> Document:

@@ -9,10 +9,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.settings import settings
-from notifications import mail
-from notifications.channels import Accepted, Answer, Permanent, RetryAfter, one_by_one
+from notifications.answers import Accepted, Answer, Permanent, RetryAfter
+from notifications.channels import mail
+from notifications.channels.protocol import SCHEDULE_S, one_by_one
 from notifications.schema import Notification
-from notifications.smtp import SCHEDULE_S
 
 # What repeating cannot mend; everything else is a limit, a setting to be mended, or a failure.
 NEVER_TAKEN = {"MessageRejected", "BadRequestException", "InvalidParameter", "OptedOut"}
@@ -24,7 +24,7 @@ CONFIG = Config(
 
 
 class SesSender:
-    """Implements notifications.channels.Channel.
+    """Implements channels.protocol.Channel.
 
     SES gives a mail a Message-ID of its own; our id is its tag `notification`, which comes back
     with bounces and complaints where a configuration set publishes them.
@@ -53,7 +53,7 @@ class SesSender:
 
 
 class SnsSender:
-    """Implements notifications.channels.Channel: one text message each."""
+    """Implements channels.protocol.Channel: one text message each."""
 
     schedule_s = SCHEDULE_S
 

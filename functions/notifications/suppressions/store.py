@@ -7,7 +7,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection as MongoCollection
 
 from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
-from notifications.suppressions import Suppression
+from notifications.suppressions.service import Suppression
 
 
 def put(suppression: Suppression) -> Suppression:

@@ -1,0 +1,1 @@
+"""The ways to reach people: e-mail, webhooks and text messages, behind one protocol."""

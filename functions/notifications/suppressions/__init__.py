@@ -1,0 +1,1 @@
+"""Suppressions: the recipients not to write to, and the ways they come to be."""

@@ -1,0 +1,111 @@
+"""Lanes: how many batches at once may wait for one tenant's receivers, so that others get on.
+
+Each tenant has a lane for endpoints that work and one for those that fail. A hanging receiver takes
+the places in its tenant's lanes, and no worker more: what finds its lane full is sent later. Lanes
+are on Redis; without it nothing is bounded.
+"""
+
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import redis
+
+from backend.telemetry import logger
+from notifications.channels.webhook import ANSWERED_WITHIN_S
+from notifications.holds import Hold, Later
+from notifications.schema import Notification
+from notifications.webhooks.endpoints import Endpoint
+from redis_sqs.redis_scripts import Script, ScriptServer
+
+ENTER = Script(Path(__file__).with_name("lanes.lua"))
+PLACES = 2  # batches of a tenant at once, of five workers: two lanes, and two workers are left
+PLACES_FAILING = 1
+STAY_MS = round(1000 * (ANSWERED_WITHIN_S + 3))  # a killed worker gives its places free by then
+STEP_MS = 500  # between two that are held: a batch of ten that hangs takes ten seconds and more
+HELD_MAX_MS = 600_000
+WAIT_S = 0.3  # receivers that work give a place free within it: nothing need be held for them
+LOOK_S = 0.02
+
+
+class Endpoints(Protocol):
+    """The store of endpoints; `webhooks.endpoint_store` says what the function guarantees."""
+
+    def find_many(self, endpoint_ids: Collection[str]) -> dict[str, Endpoint]: ...
+
+
+class Lane(NamedTuple):
+    """One of a tenant's two lanes."""
+
+    tenant: str
+    is_failing: bool
+
+    @property
+    def key(self) -> str:
+        return f"webhooks:{{{self.tenant}}}:{'failing' if self.is_failing else 'working'}"
+
+
+class Lanes:
+    """The lanes of every tenant, as one worker enters and leaves them."""
+
+    def __init__(self, redis_url: str, endpoints: Endpoints) -> None:
+        self._server = ScriptServer(redis_url)
+        self._endpoints = endpoints
+        self._batch = ""
+        self._entered: list[Lane] = []
+
+    def holds(self, batch: Sequence[Notification], *, now_ms: int) -> dict[str, Hold]:
+        """Enter the lanes of a batch; returns what to send later, because its lane is full."""
+        lanes = self._lanes_of(batch)
+        self._batch = secrets.token_hex(8)
+        try:
+            return self._enter_all(lanes, now_ms=now_ms)
+        except redis.RedisError:
+            logger.warning("webhooks are not bounded", exc_info=True)
+            return {}
+
+    def leave(self) -> None:
+        """Give the places of this batch free."""
+        try:
+            for lane in self._entered:
+                self._server.call("ZREM", lane.key, self._batch)
+        except redis.RedisError:
+            logger.warning("places are free only later", exc_info=True)
+        self._entered.clear()
+
+    def _enter_all(
+        self, lanes: Mapping[Lane, Sequence[Notification]], *, now_ms: int
+    ) -> dict[str, Hold]:
+        full = [lane for lane in lanes if self._wait_ms(lane)]
+        give_up_at_s = time.monotonic() + WAIT_S
+        while any(not lane.is_failing for lane in full) and time.monotonic() < give_up_at_s:
+            time.sleep(LOOK_S)
+            full = [lane for lane in full if lane.is_failing or self._wait_ms(lane)]
+        holds: dict[str, Hold] = {}
+        for lane in full:
+            wait_ms = self._wait_ms(lane, held=len(lanes[lane]))
+            if wait_ms:
+                for number, each in enumerate(lanes[lane]):
+                    holds[each.id] = Later(now_ms + wait_ms + number * STEP_MS)
+        return holds
+
+    def _wait_ms(self, lane: Lane, *, held: int = 0) -> int:
+        """Enter a lane and return 0, or how long the first that is held has to wait."""
+        places = PLACES_FAILING if lane.is_failing else PLACES
+        arguments = (self._batch, places, STAY_MS, held, STEP_MS, HELD_MAX_MS)
+        wait_ms = int(self._server.run(ENTER, [lane.key, f"{lane.key}:held"], arguments))
+        if not wait_ms:
+            self._entered.append(lane)
+        return wait_ms
+
+    def _lanes_of(self, batch: Sequence[Notification]) -> dict[Lane, list[Notification]]:
+        endpoints = self._endpoints.find_many({each.to for each in batch})
+        lanes: dict[Lane, list[Notification]] = defaultdict(list)
+        for each in batch:
+            endpoint = endpoints.get(each.to)
+            if endpoint is not None and endpoint.tenant == each.tenant:
+                lanes[Lane(each.tenant, endpoint.failing_since_ms is not None)].append(each)
+        return dict(lanes)
