@@ -20,12 +20,19 @@ VARIABLES = {
     "CONNECTIONS": ("reuse", "reuse, or per-arrival: a new connection each, as Artillery opens"),
     "SLO_P99_MS": (str(SLO_P99_MS), "the p99 in the peak up to which the run passes"),
     "MAX_IN_FLIGHT": (str(MAX_IN_FLIGHT), "arrivals beyond it are skipped, which fails the run"),
-    "CLIENT": ("demo:demo-secret", "client id and secret for the access token"),
+    "CLIENT": ("", "client id and secret for the access token; empty for load's own, or demo's"),
     "CONSOLE": ("http://127.0.0.1:5080", "queues and processes; empty where there is none"),
     "PROVIDER": ("http://127.0.0.1:5090", "the provider's journal; empty where there is none"),
     "MAILBOX": ("http://127.0.0.1:8025", "the mailbox; empty where there is none"),
     "REPORTS": (str(REPORTS), "the folder that gets a report per run"),
 }
+
+
+# The clients of embedded stores. Load runs have a tenant of their own, where the stores know it;
+# the others are asked whose payment an unknown charge is.
+LOAD_CLIENT = ("load", "load-secret")
+DEMO_CLIENT = ("demo", "demo-secret")
+OTHER_CLIENT = ("other", "other-secret")
 
 
 class UsageError(ValueError):
@@ -40,8 +47,7 @@ class Options:
     keep_alive: bool
     slo_p99_ms: float
     max_in_flight: int
-    client_id: str
-    client_secret: str
+    clients: tuple[tuple[str, str], ...]  # id and secret; the first that is known is used
     console: str
     provider: str
     mailbox: str
@@ -58,9 +64,6 @@ def read(environment: Mapping[str, str]) -> Options:
         raise UsageError(
             f"CONNECTIONS is {value['CONNECTIONS']!r}; it must be reuse or per-arrival"
         )
-    client_id, colon, client_secret = value["CLIENT"].partition(":")
-    if not colon:
-        raise UsageError("CLIENT must be an id and a secret with a colon between")
     target = value["TARGET"].rstrip("/")
     return Options(
         profile=_profile(value),
@@ -69,13 +72,21 @@ def read(environment: Mapping[str, str]) -> Options:
         keep_alive=value["CONNECTIONS"] == "reuse",
         slo_p99_ms=_number(value, "SLO_P99_MS"),
         max_in_flight=_number(value, "MAX_IN_FLIGHT"),
-        client_id=client_id,
-        client_secret=client_secret,
+        clients=_clients(value["CLIENT"]),
         console=value["CONSOLE"].rstrip("/"),
         provider=value["PROVIDER"].rstrip("/"),
         mailbox=value["MAILBOX"].rstrip("/"),
         reports=Path(value["REPORTS"]),
     )
+
+
+def _clients(text: str) -> tuple[tuple[str, str], ...]:
+    if not text:
+        return LOAD_CLIENT, DEMO_CLIENT
+    client_id, colon, client_secret = text.partition(":")
+    if not colon:
+        raise UsageError("CLIENT must be an id and a secret with a colon between")
+    return ((client_id, client_secret),)
 
 
 def _profile(value: Mapping[str, str]) -> Profile:

@@ -5,6 +5,7 @@ fault it was given. The tests start one with `running`; run as a program this mo
 """
 
 import asyncio
+import base64
 import itertools
 import json
 import socket
@@ -51,6 +52,7 @@ class System:
         self.numbers = itertools.count(1)
         self.payments: dict[str, dict[str, Any]] = {}  # by idempotency key
         self.extra_payments: list[dict[str, Any]] = []
+        self.payments_of_other: list[dict[str, Any]] = []  # another tenant's
         self.charges: list[dict[str, Any]] = []
         self.notifications: dict[str, dict[str, Any]] = {}
         self.mails: list[dict[str, Any]] = []
@@ -71,17 +73,15 @@ class System:
         route = f"{method} {parts.path}"
         if route.startswith("GET /v1/payments/"):
             wanted = parts.path.rpartition("/")[2]
-            found = [each for each in self.payments.values() if each["id"] == wanted]
-            return (200, found[0]) if found else (404, {"code": "not_found"})
+            payments = [each for each in self.payments.values() if each["id"] == wanted]
+            return (200, payments[0]) if payments else (404, {"code": "not_found"})
         answers = {
             "GET /health": lambda: (200, {"status": "ok"}),
-            "POST /oauth2/token": lambda: (200, {"access_token": "token"}),
+            "POST /oauth2/token": lambda: self.token(headers),
             "POST /v1/payments": lambda: self.create_payment(headers, body),
             "POST /v1/analytics/events": lambda: self.create_event(body),
             "POST /v1/notifications": lambda: self.create_notification(headers, body),
-            "GET /v1/payments": lambda: self.page(
-                [*self.payments.values(), *self.extra_payments], query
-            ),
+            "GET /v1/payments": lambda: self.page(self.payments_of(headers), query),
             "GET /v1/notifications": lambda: self.page([*self.notifications.values()], query),
             "GET /v1/analytics/metrics": lambda: self.metric(query),
             "GET /charges": lambda: self.lines("charges", self.charges, query),
@@ -91,6 +91,18 @@ class System:
             "GET /api/processes": lambda: (200, [self.process()]),
         }
         return answers[route]()
+
+    def token(self, headers: dict[str, str]) -> Answer:
+        basic = headers["authorization"].removeprefix("Basic ")
+        client_id = base64.b64decode(basic).decode().partition(":")[0]
+        if client_id == "load" and self.fault == "knows no load client":
+            return 401, {"error": "invalid_client"}
+        return 200, {"access_token": "token-other" if client_id == "other" else "token"}
+
+    def payments_of(self, headers: dict[str, str]) -> list[dict[str, Any]]:
+        if headers.get("authorization") == "Bearer token-other":
+            return self.payments_of_other
+        return [*self.payments.values(), *self.extra_payments]
 
     def create_payment(self, headers: dict[str, str], body: bytes) -> Answer:
         key, asked = headers["idempotency-key"], json.loads(body)
@@ -111,6 +123,9 @@ class System:
             payment["failure"] = {"code": code}
         self.payments[key] = payment
         self.settle(payment, asked)
+        if self.fault == "charges another tenant's payment" and self.once():
+            self.payments_of_other.append(payment | {"id": "pay_other"})
+            self.charges.append(self.charges[-1] | {"reference": "pay_other"})
         if self.fault == "stores a payment twice" and self.once():
             self.extra_payments.append(payment | {"id": f"pay_{number}_again"})
         return 201, payment
@@ -188,7 +203,9 @@ class System:
             self.looks_until_counted -= 1
             if not self.looks_until_counted:
                 self.events["earlier"] = "payment.succeeded"
-        depths = {"visible": left, "delayed": 0, "in_flight": 0, "oldest_age_s": 0.0}
+        waiting = int(self.fault == "has leftovers")
+        dead += 2 * waiting
+        depths = {"visible": left, "delayed": waiting, "in_flight": waiting, "oldest_age_s": 0.0}
         return {"name": "payments", **depths, "dlq": dead}
 
     def process(self) -> dict[str, Any]:
