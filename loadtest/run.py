@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 from locust.event import EventHook
@@ -47,17 +48,18 @@ class LoadRun:
         client, token = _log_in(options)
         self._client_id = client[0]
         self._sources = Sources(
-            system=Api(options.target, token=token),
-            console=Api(options.console) if options.console else None,
-            provider=Api(options.provider) if options.provider else None,
-            mailbox=Api(options.mailbox) if options.mailbox else None,
+            system=Api(options.target, token=token, ca_file=options.ca_file),
+            console=_api(options, options.console),
+            provider=_api(options, options.provider),
+            mailbox=_api(options, options.mailbox),
             other_tenants=_other_tenants(options, client) if options.provider else (),
         )
         self._requests = Requests(
             self._work,
             run=self._id,
             token=token,
-            host=options.target.removeprefix("http://"),
+            host=urlsplit(options.target).netloc,
+            stage=urlsplit(options.target).path,
             keep_alive=options.keep_alive,
         )
         self._driver = Driver(
@@ -189,15 +191,19 @@ class LoadRun:
             return {}  # the audit asks the same question later and reports that it failed
 
 
+def _api(options: Options, base: str) -> Api | None:
+    return Api(base, ca_file=options.ca_file) if base else None
+
+
 def _log_in(options: Options) -> tuple[tuple[str, str], str]:
     """Return the first client that the system knows, with its token."""
     *choices, last = options.clients
     for client in choices:
         try:
-            return client, fetch_token(options.target, *client)
+            return client, fetch_token(options.target, *client, ca_file=options.ca_file)
         except ApiError:
             continue
-    return last, fetch_token(options.target, *last)
+    return last, fetch_token(options.target, *last, ca_file=options.ca_file)
 
 
 def _other_tenants(options: Options, client: tuple[str, str]) -> tuple[Api, ...]:
@@ -205,7 +211,8 @@ def _other_tenants(options: Options, client: tuple[str, str]) -> tuple[Api, ...]
     tenants = []
     for other in {LOAD_CLIENT, DEMO_CLIENT, OTHER_CLIENT} - {client}:
         with suppress(ApiError):
-            tenants.append(Api(options.target, token=fetch_token(options.target, *other)))
+            token = fetch_token(options.target, *other, ca_file=options.ca_file)
+            tenants.append(Api(options.target, token=token, ca_file=options.ca_file))
     return tuple(tenants)
 
 

@@ -9,6 +9,7 @@ import base64
 import itertools
 import json
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+STAGE = "/Prod"  # may stand before every path, as on AWS
 STALL_S = 0.5
 STALL_EVERY = 50  # payments; the tests' runs send so many
 DECLINES = {
@@ -35,12 +38,19 @@ Answer = tuple[int, object]
 
 
 @contextmanager
-def running(fault: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A system with this fault ("none" for none); gives its address and its process."""
-    process = subprocess.Popen([sys.executable, __file__, fault], stdout=subprocess.PIPE, text=True)
+def running(
+    fault: str, certificate: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run a system with this fault ("none" for none); gives its address and its process.
+
+    With a certificate, and its key in the same file, it speaks TLS.
+    """
+    command = [sys.executable, __file__, fault, *([str(certificate)] if certificate else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    scheme = "https" if certificate else "http"
     assert process.stdout
     try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}", process
+        yield f"{scheme}://127.0.0.1:{int(process.stdout.readline())}", process
     finally:
         process.kill()
         process.communicate()
@@ -70,7 +80,7 @@ class System:
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         parts = urlsplit(path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        route = f"{method} {parts.path}"
+        route = f"{method} {parts.path.removeprefix(STAGE)}"
         if route.startswith("GET /v1/payments/"):
             wanted = parts.path.rpartition("/")[2]
             payments = [each for each in self.payments.values() if each["id"] == wanted]
@@ -238,7 +248,7 @@ class System:
         writer: asyncio.StreamWriter,
     ) -> bool:
         """Do what the fault asks of this request; True if it has then been dealt with."""
-        if method != "POST" or path != "/v1/payments":
+        if method != "POST" or path.removeprefix(STAGE) != "/v1/payments":
             return False
         self.posts += 1
         if self.fault == "stalls" and self.posts % STALL_EVERY == 10:
@@ -270,7 +280,12 @@ def now() -> str:
 
 
 async def main() -> None:
-    server = await asyncio.start_server(System(sys.argv[1]).serve, "127.0.0.1", 0, backlog=1024)
+    fault, *certificates = sys.argv[1:]
+    tls = None
+    for certificate in certificates:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    server = await asyncio.start_server(System(fault).serve, "127.0.0.1", 0, backlog=1024, ssl=tls)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()

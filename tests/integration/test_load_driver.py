@@ -232,7 +232,8 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
     [
         ({"RATE": "many"}, "RATE is 'many'; it must be a whole number above 0"),
         ({"RATE": "", "PROFILE": "2k"}, "no profile '2k'; there are: 1k, smoke"),
-        ({"TARGET": "https://127.0.0.1"}, "TARGET is 'https://127.0.0.1'; it must be http://"),
+        ({"TARGET": "ftp://127.0.0.1"}, "TARGET is 'ftp://127.0.0.1'; it must be http://"),
+        ({"TARGET": "https://127.0.0.1:1", "CA_FILE": "/none"}, "CA_FILE is '/none'; it must be"),
         ({"TARGET": f"http://127.0.0.1:{free_port()}"}, "start it or set TARGET"),
     ],
 )
