@@ -148,6 +148,7 @@ class Driver:
             connection.close()
         journal, which = self.journal, self.work.scenario[index]
         journal.status[index] = response.status
+        journal.bytes[index] = len(response.body)
         journal.bytes_received += len(response.body)
         if response.status != SCENARIOS[which].status:
             self._end(index, now, error=f"http_{response.status}")

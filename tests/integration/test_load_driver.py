@@ -223,6 +223,7 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
         "/v1/notifications": 50,
         "Aggregated": 200,
     }
+    assert all(float(row["Average Content Size"]) > 10 for row in rows)
     slowest_ms = report["phases"][0]["latency_ms"]["max"]
     assert float(rows[-1]["Max Response Time"]) == pytest.approx(slowest_ms, abs=1)
 
