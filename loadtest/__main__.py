@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     except options.UsageError as error:
         sys.stderr.write(f"load: {error}\n")
         return Exit.USAGE
-    if not _answers(settings.target) and not _start(settings.target):
+    trouble = _trouble(settings)
+    if trouble and not _start(settings.target, trouble):
         return Exit.USAGE
     os.environ.update(chosen)
     return _run(settings.target)
@@ -54,17 +55,19 @@ def _parse(arguments: list[str] | None) -> dict[str, str]:
     return {name.upper(): value for name, value in given.items() if value is not None}
 
 
-def _answers(target: str) -> bool:
+def _trouble(settings: options.Options) -> str:
+    """Return why the target does not answer, or nothing where it does."""
     try:
-        Api(target, timeout_s=LOOK_S).get("/health")
-    except ApiError:
-        return False
-    return True
+        Api(settings.target, timeout_s=LOOK_S, ca_file=settings.ca_file).get("/health")
+    except ApiError as error:
+        return str(error)
+    return ""
 
 
-def _start(target: str) -> bool:
+def _start(target: str, trouble: str) -> bool:
     if target != options.VARIABLES["TARGET"][0]:
-        sys.stderr.write(f"load: nothing answers GET {target}/health; start it or set TARGET\n")
+        sys.stderr.write(f"load: {trouble}\n")
+        sys.stderr.write(f"nothing answers GET {target}/health well; start it or set TARGET\n")
         return False
     sys.stderr.write("nothing answers on :5002; starting the system\n")
     return (

@@ -7,6 +7,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from loadtest import tls
+
 TIMEOUT_S = 15.0  # above API Gateway's habits, below the patience of who watches
 
 
@@ -17,9 +19,17 @@ class ApiError(Exception):
 class Api:
     """One server, one connection at a time."""
 
-    def __init__(self, base: str, *, token: str | None = None, timeout_s: float = TIMEOUT_S):
+    def __init__(
+        self,
+        base: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        ca_file: str = "",
+    ):
         self.base = base
         self._where = urlsplit(base)
+        self._tls = tls.context_for(ca_file) if self._where.scheme == "https" else None
         self._headers = {"Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -29,14 +39,14 @@ class Api:
     def get(self, path: str, **query: object) -> Any:
         """The JSON answer of a GET; ApiError unless it is 200."""
         whole = f"{path}?{urlencode(query)}" if query else path
-        status, body = self._exchange("GET", whole, b"", {})
+        status, body = self._exchange("GET", self._where.path + whole, b"", {})
         if status != http.HTTPStatus.OK:
             raise ApiError(f"GET {self.base}{whole} answered {status}")
         return self._json(whole, body)
 
     def find(self, path: str) -> Any | None:
         """As `get`, but None where there is no such thing."""
-        status, body = self._exchange("GET", path, b"", {})
+        status, body = self._exchange("GET", self._where.path + path, b"", {})
         if status == http.HTTPStatus.NOT_FOUND:
             return None
         if status != http.HTTPStatus.OK:
@@ -62,9 +72,7 @@ class Api:
     ) -> tuple[int, bytes]:
         fresh = self._connection is None
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(
-                self._where.hostname or "", self._where.port or 80, timeout=self._timeout_s
-            )
+            self._connection = self._connect()
         try:
             self._connection.request(method, path, body or None, self._headers | headers)
             response = self._connection.getresponse()
@@ -72,8 +80,17 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if fresh or method != "GET":
-                raise ApiError(f"{method} {self.base}{path}: {error or type(error)}") from error
+                origin = f"{self._where.scheme}://{self._where.netloc}"
+                raise ApiError(f"{method} {origin}{path}: {error or type(error)}") from error
         return self._exchange(method, path, body, headers)  # the kept connection had gone stale
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._where.hostname or "", self._where.port
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port or 80, timeout=self._timeout_s)
+        return http.client.HTTPSConnection(
+            host, port or 443, timeout=self._timeout_s, context=self._tls
+        )
 
     def _json(self, path: str, body: bytes) -> Any:
         try:
@@ -82,13 +99,13 @@ class Api:
             raise ApiError(f"GET {self.base}{path} answered no JSON") from error
 
 
-def fetch_token(base: str, client_id: str, client_secret: str) -> str:
-    """An access token by client credentials; ApiError says why there is none."""
-    api = Api(base)
+def fetch_token(base: str, client_id: str, client_secret: str, *, ca_file: str = "") -> str:
+    """Return an access token by client credentials; ApiError says why there is none."""
+    api = Api(base, ca_file=ca_file)
     secret = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
     body = b"grant_type=client_credentials"
     request = (
-        f"POST /oauth2/token HTTP/1.1\r\nAuthorization: Basic {secret}\r\n"
+        f"POST {urlsplit(base).path}/oauth2/token HTTP/1.1\r\nAuthorization: Basic {secret}\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
     )
     status, answer = api.send(request.encode() + body)

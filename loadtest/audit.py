@@ -112,11 +112,28 @@ def _audit_payments(result: Audit, claims: Claims, sources: Sources, since_s: fl
     charges = list(records.journal(sources.provider, "/charges", "charges"))
     compare_charges(result, claims, stored, charges)
     known = {payment["id"] for payment in stored}
-    recent = (charge for charge in charges if charge["created_ms"] >= since_s * 1000)
-    orphans = [charge for charge in recent if charge["reference"] not in known]
-    for charge in orphans[:MAX_ORPHANS_ASKED]:
-        if sources.system.find(f"/v1/payments/{charge['reference']}") is None:
-            result.differs("charged by the provider without a payment", charge["reference"])
+    recent = [charge["reference"] for charge in charges if charge["created_ms"] >= since_s * 1000]
+    _audit_orphans(result, [each for each in recent if each not in known], sources, since_s)
+
+
+def _audit_orphans(
+    result: Audit, references: Iterable[str], sources: Sources, since_s: float
+) -> None:
+    """Look whose payments these charges are: an earlier one, another tenant's, or nobody's."""
+    references = list(references)
+    of_others: set[str] = set()
+    if references:
+        for tenant in sources.other_tenants:
+            payments = records.newest(tenant, "/v1/payments", since_s=since_s)
+            of_others |= {payment["id"] for payment in payments}
+    strange = [each for each in references if each not in of_others]
+    for reference in strange[:MAX_ORPHANS_ASKED]:
+        everybody = (sources.system, *sources.other_tenants)
+        if all(tenant.find(f"/v1/payments/{reference}") is None for tenant in everybody):
+            result.differs("charged by the provider without a payment", reference)
+    count = len(of_others & set(references))
+    if count:
+        result.notes.append(f"other tenants had {count:,} payments charged meanwhile")
 
 
 def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) -> None:

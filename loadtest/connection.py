@@ -5,12 +5,14 @@ Callbacks run in gevent's hub and never block. The read watcher stays for the co
 
 import errno
 import socket as sockets
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 from gevent import monkey
 
 from loadtest.http1 import BadResponse, Response, parse
+from loadtest.tls import Records
 
 RECEIVE_BYTES = 64 * 1024
 READ, WRITE = 1, 2  # libev's event bits
@@ -29,6 +31,7 @@ class Connection:
         "_reader",
         "_received",
         "_socket",
+        "_tls",
         "_unsent",
         "_writer",
     )
@@ -41,6 +44,7 @@ class Connection:
         on_answer: "Callable[[Connection, int, Response], None]",
         on_failure: Callable[[int, str], None],
         on_close: "Callable[[Connection], None]",
+        tls: Records | None = None,
     ):
         family, where = address
         self._socket = _Socket(family, sockets.SOCK_STREAM)
@@ -55,6 +59,7 @@ class Connection:
         self._on_answer = on_answer
         self._on_failure = on_failure
         self._on_close = on_close
+        self._tls = tls
         self._index = IDLE
         self._received = b""
         self._unsent = b""
@@ -64,16 +69,15 @@ class Connection:
         """Send the request of one arrival; the rest follows when the socket takes it."""
         self._index = index
         self._received = b""
+        if self._tls is None:
+            self._write(request)
+            return
         try:
-            sent = self._socket.send(request)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
+            sealed = self._tls.seal(request)
+        except ssl.SSLError as error:
             self.abandon(error_name(error))
             return
-        if sent < len(request):
-            self._unsent = request[sent:]
-            self._writer.start(self._writable)
+        self._write(sealed)
 
     def abandon(self, error: str) -> None:
         """Close; the arrival in flight, if there is one, failed with this error."""
@@ -94,8 +98,23 @@ class Connection:
 
     def _writable(self) -> None:
         self._writer.stop()
-        request, self._unsent = self._unsent, b""
-        self.send(self._index, request)
+        unsent, self._unsent = self._unsent, b""
+        self._write(unsent)
+
+    def _write(self, raw: bytes) -> None:
+        if self._unsent:
+            self._unsent += raw
+            return
+        try:
+            sent = self._socket.send(raw)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.abandon(error_name(error))
+            return
+        if sent < len(raw):
+            self._unsent = raw[sent:]
+            self._writer.start(self._writable)
 
     def _readable(self) -> None:
         try:
@@ -105,24 +124,42 @@ class Connection:
         except OSError as error:
             self.abandon(error_name(error))
             return
+        if self._tls is None:
+            self._take(data, ended=not data)
+            return
+        try:
+            plain, answer = self._tls.open(data)
+        except ssl.SSLError as error:
+            self.abandon(error_name(error))
+            return
+        if answer:
+            self._write(answer)
+        if plain or self._tls.is_ended:
+            self._take(plain, ended=self._tls.is_ended)
+
+    def _take(self, data: bytes, *, ended: bool) -> None:
         if self._index == IDLE or not (data or self._received):
             self.abandon("ECONNRESET")  # closed by the server, or bytes nobody asked for
             return
         self._received = self._received + data if self._received else data
         try:
-            response = parse(self._received, ended=not data)
+            response = parse(self._received, ended=ended)
         except BadResponse:
             self.abandon("bad_body")
             return
         if response is not None:
             index, self._index = self._index, IDLE
             self._on_answer(self, index, response)
-        elif not data:
+        elif ended:
             self.abandon("ECONNRESET")
 
 
 def error_name(error: OSError) -> str:
     """The error class as Node and Artillery name it: two reports can be laid side by side."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "CERT_INVALID"
+    if isinstance(error, ssl.SSLError):
+        return "EPROTO"
     if isinstance(error, BrokenPipeError):
         return "ECONNRESET"  # the same event, seen by the sender
     return errno.errorcode.get(error.errno or 0, "EIO")

@@ -8,6 +8,7 @@ may block; `run` alone waits.
 import gc
 import resource
 import socket as sockets
+import ssl
 from collections import deque
 from dataclasses import dataclass
 from time import perf_counter
@@ -19,6 +20,7 @@ from loadtest.connection import Connection, error_name
 from loadtest.http1 import Response
 from loadtest.journal import NO_TIME, OK, SKIPPED, Journal
 from loadtest.scenarios import SCENARIOS, Requests, Workload, id_in
+from loadtest.tls import Records
 
 TIMEOUT_S = 10.0  # as the predecessor's tool had it
 BURST = 64  # arrivals sent in one go when late; then answers are read before more is sent
@@ -31,6 +33,7 @@ SPARE_FILES = 100  # descriptors left for everything that is not a connection
 class Address:
     host: str
     port: int
+    tls: ssl.SSLContext | None = None  # None: plain HTTP
 
 
 class Driver:
@@ -54,6 +57,7 @@ class Driver:
         self.started_at = 0.0  # perf_counter of the schedule's second 0
         self.next_index = 0
         self._requests = requests
+        self._host, self._tls = address.host, address.tls
         self._address = _resolve(address)
         self._keep_alive = keep_alive
         self._timeout_s = timeout_s
@@ -131,6 +135,7 @@ class Driver:
             on_answer=self._answered,
             on_failure=self._failed,
             on_close=self._closed,
+            tls=Records(self._tls, self._host) if self._tls else None,
         )
         self._open.add(connection)
         return connection
@@ -143,6 +148,7 @@ class Driver:
             connection.close()
         journal, which = self.journal, self.work.scenario[index]
         journal.status[index] = response.status
+        journal.bytes[index] = len(response.body)
         journal.bytes_received += len(response.body)
         if response.status != SCENARIOS[which].status:
             self._end(index, now, error=f"http_{response.status}")

@@ -15,6 +15,7 @@ class Journal:
         self.done_s = array("d", [NO_TIME]) * size
         self.status = array("H", [0]) * size
         self.outcome = bytearray(size)
+        self.bytes = array("L", [0]) * size  # of each response's body
         self.ids: list[str | None] = [None] * size
         self.bytes_received = 0
         self._names = ["unsent", "ok", "skipped"]

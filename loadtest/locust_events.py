@@ -21,7 +21,7 @@ def tell(request: EventHook, work: Workload, journal: Journal, completed: Iterab
             request_type=scenario.method,
             name=scenario.path,
             response_time=(done_s[index] - due_s[index]) * 1000,
-            response_length=0,
+            response_length=journal.bytes[index],
             exception=None if outcome[index] == OK else journal.outcome_of(index),
             context={},
         )

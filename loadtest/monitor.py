@@ -23,6 +23,8 @@ RECENT = 1_000  # arrivals that the progress line's p99 looks at: a second of th
 QUIET_EVERY_S = 10  # a progress line per so many seconds where nobody watches a terminal
 DRAIN_S = 60.0  # the contract's bound
 DRAIN_POLL_S = 0.25
+SETTLE_S = 60.0  # what was asked before the run may take so long until it is counted
+STILL_S = 3.0  # in flight and unchanged for so long is a retry of somebody, not work that ends
 
 Say = Callable[[str], None]
 
@@ -64,14 +66,21 @@ class CpuMeter:
 
 @dataclass(slots=True)
 class QueueWatch:
-    """Depth and age maxima of every queue, and how long each took to empty at the end."""
+    """Depth and age maxima of every queue, and how long each took to empty at the end.
+
+    What waited or was dead when the run began is not the run's: it is noted, never judged.
+    """
 
     console: Api | None
     depth_max: dict[str, int] = field(default_factory=dict)
     age_max_s: dict[str, float] = field(default_factory=dict)
     drained_after_s: dict[str, float] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
+    visible: dict[str, int] = field(default_factory=dict)  # of those left: due, and not received
+    delayed: dict[str, int] = field(default_factory=dict)
     dead: dict[str, int] = field(default_factory=dict)
+    left_before: dict[str, int] = field(default_factory=dict)
+    dead_before: dict[str, int] = field(default_factory=dict)
     trouble: str = ""  # why the queues could not be seen, "" if they could
 
     def watch(self) -> None:
@@ -90,43 +99,89 @@ class QueueWatch:
         except (ApiError, KeyError, TypeError) as error:
             self.trouble = str(error)
 
+    def begin(self, bound_s: float = SETTLE_S) -> None:
+        """Wait until what is due is done, at most `bound_s`; what is left then is not the run's."""
+        start = changed = monotonic()
+        last: dict[str, int] = {}
+        while True:
+            self.sample()
+            due = {name: left - self.delayed[name] for name, left in self.left.items()}
+            if due != last:
+                last, changed = due, monotonic()
+            is_still = not any(self.visible.values()) and monotonic() - changed > STILL_S
+            if self.trouble or not any(due.values()) or is_still or monotonic() - start > bound_s:
+                break
+            gevent.sleep(DRAIN_POLL_S)
+        self.left_before, self.dead_before = dict(self.left), dict(self.dead)
+
     def drain(self, tell: Say, bound_s: float = DRAIN_S) -> float:
-        """Wait until every queue is empty, at most `bound_s`; returns how long it took."""
+        """Wait until every queue is as empty as at the beginning, at most `bound_s`.
+
+        Returns how long it took.
+        """
         start = monotonic()
         told = 0.0
         while True:
             self.sample()
             waited = monotonic() - start
-            for name, left in self.left.items():
-                if left:
+            surplus = self._surplus()
+            for name, count in surplus.items():
+                if count:
                     self.drained_after_s.pop(name, None)
                 else:
                     self.drained_after_s.setdefault(name, round(waited, 2))
-            if self.trouble or not any(self.left.values()) or waited > bound_s:
+            if self.trouble or not any(surplus.values()) or waited > bound_s:
                 return waited
             if waited - told >= 1:
                 told = waited
-                names = ", ".join(f"{name} {left:,}" for name, left in self.left.items() if left)
+                names = ", ".join(f"{name} {count:,}" for name, count in surplus.items() if count)
                 tell(f"draining {waited:3.0f} s: {names}")
             gevent.sleep(DRAIN_POLL_S)
 
-    def undrained(self) -> tuple[str, ...]:
-        """A sentence per queue that was not empty in time, and per dead-letter queue in use."""
+    def undrained(self, *, accounted: bool = False) -> tuple[str, ...]:
+        """Return a sentence per queue that was not empty in time, and per new dead letter.
+
+        `accounted` says that everything the run sent is done. What is then delayed or in flight is
+        a retry of somebody else's.
+        """
         if self.trouble:
             return (f"queues could not be seen: {self.trouble}",) if self.console else ()
         late = [
-            f"queue {name} still had {left:,} messages {DRAIN_S:.0f} s after the last arrival"
-            for name, left in self.left.items()
-            if left
+            f"queue {name} still had {count:,} messages {DRAIN_S:.0f} s after the last arrival"
+            for name, count in self._surplus().items()
+            if count and not (accounted and self.visible[name] == 0)
         ]
-        return (
-            *late,
-            *(
-                f"{n:,} messages of {name} are in its dead-letter queue"
-                for name, n in self.dead.items()
-                if n
-            ),
-        )
+        dead = [
+            f"{count - self.dead_before.get(name, 0):,} messages of {name} are in its "
+            "dead-letter queue"
+            for name, count in self.dead.items()
+            if count > self.dead_before.get(name, 0)
+        ]
+        return (*late, *dead)
+
+    def leftovers(self) -> list[str]:
+        """Return a sentence per queue with messages that are not the run's."""
+        waiting = [
+            f"queue {name} held {count:,} messages before the run; they are not judged"
+            for name, count in self.left_before.items()
+            if count
+        ]
+        dead = [
+            f"{count:,} messages of {name} were in its dead-letter queue before the run"
+            for name, count in self.dead_before.items()
+            if count
+        ]
+        late = [
+            f"queue {name} has {count:,} delayed or in flight that somebody else sent"
+            for name, count in self._surplus().items()
+            if count and self.visible[name] == 0
+        ]
+        return [*waiting, *dead, *late]
+
+    def _surplus(self) -> dict[str, int]:
+        """Return how many messages each queue holds beyond those it held at the beginning."""
+        before = self.left_before
+        return {name: max(0, left - before.get(name, 0)) for name, left in self.left.items()}
 
     def rows(self) -> list[dict[str, Any]]:
         return [
@@ -140,11 +195,13 @@ class QueueWatch:
             for name in self.depth_max
         ]
 
-    def _note(self, found: list[dict[str, Any]]) -> None:
-        for queue in found:
+    def _note(self, queues: list[dict[str, Any]]) -> None:
+        for queue in queues:
             name = str(queue["name"])
             depth = int(queue["visible"]) + int(queue["delayed"]) + int(queue["in_flight"])
             self.left[name] = depth
+            self.visible[name] = int(queue["visible"])
+            self.delayed[name] = int(queue["delayed"])
             self.dead[name] = int(queue["dlq"] or 0)
             self.depth_max[name] = max(depth, self.depth_max.get(name, 0))
             age_s = float(queue["oldest_age_s"] or 0)

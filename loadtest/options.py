@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLError
 from urllib.parse import urlsplit
 
+from loadtest import tls
 from loadtest.driver import MAX_IN_FLIGHT, Address
 from loadtest.profile import Profile, ProfileError, named, steady
 
@@ -17,15 +19,23 @@ VARIABLES = {
     "RATE": ("", "arrivals a second, steady; takes the place of PROFILE"),
     "DURATION": ("60", "seconds at RATE"),
     "TARGET": ("http://127.0.0.1:5002", "the system's address"),
+    "CA_FILE": ("", "PEM file of the authorities to trust for https; empty for the machine's"),
     "CONNECTIONS": ("reuse", "reuse, or per-arrival: a new connection each, as Artillery opens"),
     "SLO_P99_MS": (str(SLO_P99_MS), "the p99 in the peak up to which the run passes"),
     "MAX_IN_FLIGHT": (str(MAX_IN_FLIGHT), "arrivals beyond it are skipped, which fails the run"),
-    "CLIENT": ("demo:demo-secret", "client id and secret for the access token"),
+    "CLIENT": ("", "client id and secret for the access token; empty for load's own, or demo's"),
     "CONSOLE": ("http://127.0.0.1:5080", "queues and processes; empty where there is none"),
     "PROVIDER": ("http://127.0.0.1:5090", "the provider's journal; empty where there is none"),
     "MAILBOX": ("http://127.0.0.1:8025", "the mailbox; empty where there is none"),
     "REPORTS": (str(REPORTS), "the folder that gets a report per run"),
 }
+
+
+# The clients of embedded stores. Load runs have a tenant of their own, where the stores know it;
+# the others are asked whose payment an unknown charge is.
+LOAD_CLIENT = ("load", "load-secret")
+DEMO_CLIENT = ("demo", "demo-secret")
+OTHER_CLIENT = ("other", "other-secret")
 
 
 class UsageError(ValueError):
@@ -37,11 +47,11 @@ class Options:
     profile: Profile
     target: str
     address: Address
+    ca_file: str
     keep_alive: bool
     slo_p99_ms: float
     max_in_flight: int
-    client_id: str
-    client_secret: str
+    clients: tuple[tuple[str, str], ...]  # id and secret; the first that is known is used
     console: str
     provider: str
     mailbox: str
@@ -58,24 +68,30 @@ def read(environment: Mapping[str, str]) -> Options:
         raise UsageError(
             f"CONNECTIONS is {value['CONNECTIONS']!r}; it must be reuse or per-arrival"
         )
-    client_id, colon, client_secret = value["CLIENT"].partition(":")
-    if not colon:
-        raise UsageError("CLIENT must be an id and a secret with a colon between")
     target = value["TARGET"].rstrip("/")
     return Options(
         profile=_profile(value),
         target=target,
-        address=_address(target),
+        address=_address(target, value["CA_FILE"]),
+        ca_file=value["CA_FILE"],
         keep_alive=value["CONNECTIONS"] == "reuse",
         slo_p99_ms=_number(value, "SLO_P99_MS"),
         max_in_flight=_number(value, "MAX_IN_FLIGHT"),
-        client_id=client_id,
-        client_secret=client_secret,
+        clients=_clients(value["CLIENT"]),
         console=value["CONSOLE"].rstrip("/"),
         provider=value["PROVIDER"].rstrip("/"),
         mailbox=value["MAILBOX"].rstrip("/"),
         reports=Path(value["REPORTS"]),
     )
+
+
+def _clients(text: str) -> tuple[tuple[str, str], ...]:
+    if not text:
+        return LOAD_CLIENT, DEMO_CLIENT
+    client_id, colon, client_secret = text.partition(":")
+    if not colon:
+        raise UsageError("CLIENT must be an id and a secret with a colon between")
+    return ((client_id, client_secret),)
 
 
 def _profile(value: Mapping[str, str]) -> Profile:
@@ -93,13 +109,21 @@ def _number(value: Mapping[str, str], name: str) -> int:
     return int(value[name])
 
 
-def _address(target: str) -> Address:
-    wrong = UsageError(f"TARGET is {target!r}; it must be http://HOST or http://HOST:PORT")
+def _address(target: str, ca_file: str) -> Address:
+    wrong = UsageError(
+        f"TARGET is {target!r}; it must be http://HOST:PORT or https://HOST:PORT, with the stage's "
+        "path behind it where there is one"
+    )
     try:
         parts = urlsplit(target)
-        port = parts.port or 80
+        port = parts.port
     except ValueError:
         raise wrong from None
-    if parts.scheme != "http" or not parts.hostname or parts.path or parts.query:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise wrong
-    return Address(parts.hostname, port)
+    if parts.scheme == "http":
+        return Address(parts.hostname, port or 80)
+    try:
+        return Address(parts.hostname, port or 443, tls.context_for(ca_file))
+    except (OSError, SSLError) as error:
+        raise UsageError(f"CA_FILE is {ca_file!r}; it must be a file of PEM: {error}") from error

@@ -15,12 +15,13 @@ MINUTE_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Who is asked. None where there is no such witness, as on AWS."""
+    """The servers that are asked. None where there is no such witness, as on AWS."""
 
     system: Api
     console: Api | None
     provider: Api | None
     mailbox: Api | None
+    other_tenants: tuple[Api, ...] = ()  # the same system, as its other clients see it
 
 
 def newest(api: Api, path: str, *, since_s: float) -> Iterator[dict[str, Any]]:

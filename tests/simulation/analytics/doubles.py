@@ -16,7 +16,8 @@ from analytics.upkeep import Mark
 from backend.store import DUPLICATE_KEY
 from local.documents.collection import decode, encode_document
 from local.documents.filters import compile_filter
-from local.documents.pipeline import in_order, project, sort_spec
+from local.documents.pipeline import in_order, sort_spec
+from local.documents.projections import project
 from local.documents.updates import updated, upserted
 from redis_sqs import QueueUnavailable
 from tests.simulation.doubles import UNSENT, Queue, Receipt
