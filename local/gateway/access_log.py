@@ -21,6 +21,7 @@ def access_line(
         {
             "requestId": context.request_id,
             "extendedRequestId": context.extended_request_id,
+            "xrayTraceId": context.trace,
             "ip": request.peer,
             "requestTime": request_time(context.epoch_s),
             "httpMethod": request.method,

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # Callers whose policy is kept; with a token of 1 KB each about 10 MB.
 CACHE_MAX = 10_000
+# Of the concurrency that the function may use: who is not known yet leaves the rest to others.
+UNKNOWN_SHARE = 0.5
 
 # Told what the function may know of the caller, or why the request is refused.
 Decided = Callable[[Grant | Refusal], None]
@@ -79,6 +81,7 @@ class LambdaAuthorizer:
         self._pool = pool
         self._clock = clock
         self._policies: OrderedDict[Identity, tuple[float, Policy]] = OrderedDict()
+        self._rejected: OrderedDict[Identity, float] = OrderedDict()  # until when
         self._asked: dict[Identity, list[tuple[str, Decided]]] = {}
 
     def authorize(self, asked: Asked, decided: Decided) -> None:
@@ -91,6 +94,8 @@ class LambdaAuthorizer:
             decided(_decide(policy, asked.method_arn))
         elif identity in self._asked:
             self._asked[identity].append((asked.method_arn, decided))
+        elif self._pool.in_flight >= max(1, self._pool.concurrency * UNKNOWN_SHARE):
+            decided(UNAUTHORIZED if self._is_rejected(identity) else OVERLOADED)
         else:
             self._ask(identity, asked, decided)
 
@@ -104,6 +109,14 @@ class LambdaAuthorizer:
             return None
         self._policies.move_to_end(identity)
         return policy
+
+    def _is_rejected(self, identity: Identity) -> bool:
+        """Return whether the function said lately that nobody is known by that name.
+
+        API Gateway keeps policies only (1.54, an error is asked again), so this counts only where
+        too many wait for the function.
+        """
+        return self._clock() < self._rejected.get(identity, 0.0)
 
     def _ask(self, identity: Identity, asked: Asked, decided: Decided) -> None:
         waiting = [(asked.method_arn, decided)]
@@ -127,6 +140,10 @@ class LambdaAuthorizer:
             self._policies[identity] = (self._clock() + self._ttl_s, answer)
             if len(self._policies) > CACHE_MAX:
                 self._policies.popitem(last=False)
+        elif answer is UNAUTHORIZED and self._ttl_s:
+            self._rejected[identity] = self._clock() + self._ttl_s
+            if len(self._rejected) > CACHE_MAX:
+                self._rejected.popitem(last=False)
         for method_arn, decided in waiting:
             decided(_decide(answer, method_arn) if isinstance(answer, Policy) else answer)
 

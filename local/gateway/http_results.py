@@ -9,7 +9,7 @@ from local.gateway.results import (
     RESPONSE_MAX_BYTES,
     MalformedResponse,
     checked,
-    name_of,
+    merged,
     status_of,
     value_of,
 )
@@ -42,31 +42,19 @@ def read_http_result(result: Any, payload: str) -> tuple[int, Pairs, bytes]:
 
 
 def _pairs(result: dict[str, Any], payload: str) -> Pairs:
-    headers = _object(result.get("headers"))
-    found = [(name_of(name), value_of(value)) for name, value in headers.items()]
     if payload == "2.0":
-        found += [("set-cookie", value_of(cookie)) for cookie in _list(result.get("cookies"))]
+        pairs = merged(result.get("headers"), None)
+        pairs += [("set-cookie", value_of(cookie)) for cookie in _list(result.get("cookies"))]
     else:
-        many = _object(result.get("multiValueHeaders"))
-        found = [pair for pair in found if pair[0] not in many]
-        for name, values in many.items():
-            found += [(name_of(name), value_of(value)) for value in _list(values)]
-    return [pair for pair in found if pair[0].lower() not in _DROPPED]
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise MalformedResponse("headers are no object")
-    return value
+        pairs = merged(result.get("headers"), result.get("multiValueHeaders"))
+    return [pair for pair in pairs if pair[0].lower() not in _DROPPED]
 
 
 def _list(value: Any) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise MalformedResponse("cookies, and values in multiValueHeaders, are lists")
+        raise MalformedResponse("cookies are no list")
     return value
 
 

@@ -49,7 +49,7 @@ def status_of(value: Any) -> int:
 def _header_lines(headers: Any, multi: Any) -> str:
     lines: list[str] = []
     has_content_type = False
-    for name, value in _pairs(headers, multi):
+    for name, value in merged(headers, multi):
         lower = name.lower()
         if lower in _HOP_BY_HOP or lower in _OURS:
             continue
@@ -71,24 +71,32 @@ def checked(lines: list[str]) -> str:
     return text
 
 
-def _pairs(headers: Any, multi: Any) -> list[tuple[str, str]]:
-    """All headers, the values of `multi` first and in its casing (1.23)."""
+def merged(headers: Any, multi: Any) -> list[tuple[str, str]]:
+    """Return all headers, the values of `multi` first and in its casing (1.23, the merge).
+
+    A pair that stands in both, whatever the casing of its name, is one.
+    """
     pairs: list[tuple[str, str]] = []
     casing: dict[str, str] = {}
-    if multi:
-        if not isinstance(multi, dict):
-            raise MalformedResponse("multiValueHeaders is no object")
-        for name, values in multi.items():
-            if not isinstance(values, list):
-                raise MalformedResponse("a value in multiValueHeaders is no list")
-            casing[name.lower()] = name
-            pairs += [(name_of(name), value_of(value)) for value in values]
-    if headers:
-        if not isinstance(headers, dict):
-            raise MalformedResponse("headers is no object")
-        for name, value in headers.items():
-            pairs.append((casing.get(name.lower()) or name_of(name), value_of(value)))
+    for name, values in _object(multi, "multiValueHeaders").items():
+        if not isinstance(values, list):
+            raise MalformedResponse("a value in multiValueHeaders is no list")
+        casing[name.lower()] = name
+        pairs += [(name_of(name), value_of(value)) for value in values]
+    known = {(name.lower(), value) for name, value in pairs}
+    for name, value in _object(headers, "headers").items():
+        pair = (casing.get(name.lower()) or name_of(name), value_of(value))
+        if (pair[0].lower(), pair[1]) not in known:
+            pairs.append(pair)
     return pairs
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not value:
+        return {}
+    if not isinstance(value, dict):
+        raise MalformedResponse(f"{name} is no object")
+    return value
 
 
 def name_of(name: str) -> str:

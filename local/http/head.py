@@ -19,14 +19,15 @@ _ONLY_ONCE = frozenset({"content-length", "host", "transfer-encoding"})
 
 
 def read_headers(request: Request, raw: list[tuple[bytes, bytes]]) -> int | None:
-    """Give the request its headers; the status that refuses them, None where all is well."""
+    """Give the request its headers; return the status that refuses them, or None."""
     fields, headers = request.fields, request.headers
     size = 0
     for name, value in raw:
         written, lower = _read_name(name)
         if lower in fields and lower in _ONLY_ONCE:
             return 400
-        text = value.decode("latin-1")
+        # The parser leaves the whitespace behind a value to its caller (RFC 9110 5.5).
+        text = value.decode("latin-1").rstrip(" \t")
         fields[lower] = text
         headers.append((written, lower, text))
         size += len(name) + len(value) + 4  # with colon, space and line end

@@ -6,8 +6,10 @@ answered with an error and closed (RFC 9112), never interpreted.
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import nsmallest
 
 import httptools
 
@@ -27,6 +29,8 @@ HEAD_MAX_BYTES = HEADERS_MAX_BYTES + TARGET_MAX_BYTES + 4096
 CHUNK_MAX_BYTES = 128  # the size, extensions and line ends of a chunk, on average
 PIPELINE_MAX = 256  # requests read ahead of the answer in hand
 REFUSED_AT_A_TIME_MAX = 128  # clients over the limit that are told so; others are cut
+PEER_SHARE = 0.75  # of the connections: what one address leaves is there for the others
+CLOSED_AT_ONCE = 64  # idle connections, so that not every new client has all of them looked at
 BUFFERED_MAX_BYTES = 256 * 1024 * 1024  # bodies of all connections together
 
 LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
@@ -61,12 +65,52 @@ class Server:
         self.connections_max = connections_max
         self.deadlines = deadlines
         self.connections: set[Connection] = set()
+        self._by_peer: Counter[str] = Counter()
         self.buffered_bytes = 0
         self.is_draining = False
 
     def connection(self) -> "Connection":
         """A protocol for a client that has just connected."""
         return Connection(self)
+
+    def admit(self, connection: "Connection") -> None:
+        """Count a connection in, and close idle ones where it is one too many."""
+        self.connections.add(connection)
+        self._by_peer[connection.peer] += 1
+        if self._is_peer_full(connection.peer):
+            self._close_idle([each for each in self.connections if each.peer == connection.peer])
+        elif self.excess > 0:
+            self._close_idle(self.connections)
+
+    def is_full(self, peer: str) -> bool:
+        """Return whether there are too many connections, of all or of this peer."""
+        return self.excess > 0 or self._is_peer_full(peer)
+
+    @property
+    def excess(self) -> int:
+        """The connections over the limit."""
+        return len(self.connections) - self.connections_max
+
+    def remove(self, connection: "Connection") -> None:
+        """Forget a connection that is closed, once."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self._by_peer[connection.peer] -= 1
+            if not self._by_peer[connection.peer]:
+                del self._by_peer[connection.peer]
+
+    def _is_peer_full(self, peer: str) -> bool:
+        return self._by_peer[peer] > max(1, self.connections_max * PEER_SHARE)
+
+    def _close_idle(self, connections: Iterable["Connection"]) -> None:
+        """Close the connections that have been idle for longest."""
+        number = min(CLOSED_AT_ONCE, 1 + self.connections_max // 100)
+        idle = [each for each in connections if each.is_idle]
+        newest = max(idle, key=_deadline, default=None)  # whoever has just come
+        for connection in nsmallest(number, idle, key=_deadline):
+            if connection is not newest:
+                connection.close_idle()
+                self.remove(connection)
 
     def sweep(self, now_s: float) -> None:
         """End connections that are past their deadline; called several times a second."""
@@ -86,16 +130,20 @@ class Server:
             connection.abort()
 
 
+def _deadline(connection: "Connection") -> float:
+    return connection.deadline_s
+
+
 class Connection(asyncio.Protocol):
     """One client. Requests may be pipelined; one is in hand, the others wait in order."""
 
     def __init__(self, server: Server) -> None:
         self.deadline_s = _NEVER_S
+        self.peer = ""
         self._server = server
         self._deadlines = server.deadlines
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._peer = ""
         self._reading: Request | None = None  # whose bytes are coming in
         self._target = b""
         self._wire_bytes = 0
@@ -117,19 +165,18 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
-        self._server.connections.add(self)
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
         self.deadline_s = time.monotonic() + self._deadlines.idle_s
-        over = len(self._server.connections) - self._server.connections_max
-        if over > REFUSED_AT_A_TIME_MAX:
+        self._server.admit(self)
+        if self._server.excess > REFUSED_AT_A_TIME_MAX:
             transport.abort()
-        elif over > 0:
+        elif self._server.is_full(self.peer):
             self._refused = 503
             self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._server.connections.discard(self)
+        self._server.remove(self)
         self._forget_body()
         for request in self._ready:
             self._server.buffered_bytes -= len(request.body)
@@ -182,7 +229,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def on_message_begin(self) -> None:
-        request = Request(self._peer, time.monotonic())
+        request = Request(self.peer, time.monotonic())
         self._reading = request
         self._target = b""
         self._headers = []
@@ -252,10 +299,24 @@ class Connection(asyncio.Protocol):
         else:
             self._close(transport)
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is in hand, nothing is coming in, and every answer has been read."""
+        return (
+            self._in_hand is None
+            and self._reading is None
+            and not (self._ready or self._is_unread or self._is_closing)
+        )
+
     def drain(self) -> None:
         """Close if nothing is in hand and nothing is coming in."""
         is_idle = self._in_hand is None and self._reading is None and not self._is_closing
-        if is_idle and self._transport is not None:
+        if is_idle:
+            self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close a connection on which nothing is owed."""
+        if self._transport is not None:
             self._close(self._transport)
 
     def abort(self) -> None:
@@ -317,7 +378,7 @@ class Connection(asyncio.Protocol):
         self._server.application.handle(request)
 
     def _answer_refused(self, status: int) -> None:
-        request = self._reading or Request(self._peer, time.monotonic())
+        request = self._reading or Request(self.peer, time.monotonic())
         request.keep_alive = False
         self._in_hand = request
         self._forget_body()

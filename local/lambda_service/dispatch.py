@@ -182,6 +182,11 @@ class Pool:
         """Events that AWS would have an environment for: in hand or in the queue."""
         return len(self.environments) - len(self._idle) + self._waiting
 
+    @property
+    def concurrency(self) -> int:
+        """Events that the function may have in flight at most."""
+        return self._account.unreserved if self._reserved is None else self._reserved
+
     def invoke(self, invocation: Invocation, now_s: float) -> None:
         """Start the event, queue it, or end it at once where the concurrency is used up."""
         throttled = self._throttled(now_s)

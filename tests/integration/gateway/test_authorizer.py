@@ -1,5 +1,6 @@
 """The TOKEN authorizer through the gateway: who is asked, how often, and what the answers mean."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,3 +222,45 @@ def test_an_authorizer_without_a_free_environment_is_503(gateway):
 
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.fixture
+def flooded(tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A gateway whose account runs four events, with six unknown tokens sent to it."""
+    release = threading.Event()
+    error = {"error": {"errorType": "Exception", "errorMessage": "Unauthorized"}}
+
+    def reject(frame: dict[str, Any]) -> dict[str, Any]:
+        if frame["event"]["authorizationToken"] != "Bearer known":
+            release.wait(10)
+        return error
+
+    with GatewayProcess(tmp_path, TEMPLATE, "--account-concurrency", "4") as process:
+        process.environment("Safe", ok)
+        process.environment("Guard", reject)
+        process.request("GET", "/safe/1", headers={"Authorization": "Bearer known"})
+        head = b"GET /safe/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %d\r\n\r\n"
+        clients = [socket.create_connection(("127.0.0.1", process.port), 10) for _ in range(6)]
+        for number, client in enumerate(clients):
+            client.sendall(head % number)
+        wait_until(lambda: process.metric("gateway_inflight") == 2)
+        yield process
+        release.set()
+        for client in clients:
+            client.close()
+
+
+def test_tokens_that_nobody_knows_leave_room_for_other_routes(flooded):
+    assert flooded.request("GET", "/open").status == 200
+
+
+def test_one_more_unknown_token_is_503_and_may_come_again(flooded):
+    answer = flooded.request("GET", "/safe/1", headers={"Authorization": "Bearer more"})
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_rejected_token_is_remembered_while_too_many_wait(flooded):
+    answer = flooded.request("GET", "/safe/1", headers={"Authorization": "Bearer known"})
+
+    assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})

@@ -41,6 +41,70 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         yield process
 
 
+@pytest.mark.parametrize("value", [b"v", b" v", b"v \t", b"\t v\t ", b"v" + b" " * 100])
+def test_the_whitespace_around_a_header_s_value_is_not_its_own(gateway, value):
+    answer = gateway.raw(LAST[:-2] + b"X-A:" + value + b"\r\n\r\n")
+
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]["X-A"] == "v"
+
+
+def test_whitespace_alone_is_an_empty_value_and_what_looks_like_it_is_kept(gateway):
+    head = b"X-A: \t \r\nX-B:\r\nX-C: v\xa0\r\n"
+    answer = gateway.raw(LAST[:-2] + head + b"\r\n")
+    headers = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+
+    assert (headers["X-A"], headers["X-B"], headers["X-C"]) == ("", "", "v\xa0")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /pages/one HTTP/1.1\r\nHost: a \t\r\n\r\n",
+        b"GET /pages/one HTTP/1.1\r\nHost:\ta:80\t\r\n\r\n",
+        b"GET http://a/pages/one HTTP/1.1\r\nHost: a \r\n\r\n",
+        HEAD + b"Content-Length: 1 \t\r\n\r\nx",
+        HEAD + b"Transfer-Encoding: chunked \r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        HEAD + b"Expect: 100-continue \t\r\nContent-Length: 1\r\n\r\nx",
+    ],
+)
+def test_whitespace_behind_what_frames_a_request_changes_nothing(gateway, sent):
+    assert gateway.raw(sent + LAST).count(b"HTTP/1.1 200 ") == 2
+
+
+def test_a_connection_that_is_to_close_may_say_so_with_whitespace_behind_it(gateway):
+    head = b"GET /pages/one HTTP/1.1\r\nHost: a\r\nConnection: x , close\t \r\n\r\n"
+    answer = gateway.raw(head + GET % b"two")
+
+    assert (answer.count(b"HTTP/1.1 200"), answer.count(b"Connection: close")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"X-A : v",
+        b"X-A\t: v",
+        b" X-A: v",
+        b"X-A: v\r\n w",
+        b"X-A:\r\n\tv",
+        b"Host : a",
+        b"Content-Length : 0",
+        b"Content-Length:",
+        b"Content-Length: 0 0",
+        b"Content-Length: 0, 0",
+        b"Content-Length: 0\r\nContent-Length: 0",
+        b"Content-Length: 0\r\ncontent-length: 0 ",
+        b"Transfer-Encoding: \t",
+        b"Transfer-Encoding : chunked",
+        b"Transfer-Encoding: chun\r\n ked",
+    ],
+)
+def test_whitespace_where_none_may_be_and_lengths_in_doubt_are_400(gateway, header):
+    answer = gateway.raw(b"POST /pages/one HTTP/1.1\r\nHost: a\r\n" + header + b"\r\n\r\n" + LAST)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [

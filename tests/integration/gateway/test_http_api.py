@@ -216,6 +216,22 @@ def test_a_result_for_payload_1_0_has_a_status_and_may_have_headers_of_many_valu
     assert refused.status == 500
 
 
+def test_a_header_that_a_result_for_payload_1_0_says_in_both_maps_is_sent_once(gateway):
+    headers, many = {"X-A": "1", "x-b": "3"}, {"x-a": ["1", "2"], "X-B": ["4"]}
+    result = {"statusCode": 200, "headers": headers, "multiValueHeaders": many}
+
+    answer = answered(gateway, result, "/chosen/old")
+
+    assert answer.headers.get_all("X-A") == ["1", "2"]
+    assert answer.headers.get_all("X-B") == ["4", "3"]
+
+
+def test_a_cookie_stands_beside_the_one_among_the_headers(gateway):
+    result = {"statusCode": 200, "headers": {"Set-Cookie": "a=1"}, "cookies": ["a=1", "b=2"]}
+
+    assert answered(gateway, result).headers.get_all("set-cookie") == ["a=1", "a=1", "b=2"]
+
+
 @pytest.mark.row("1.73", "1.78")
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("POST", "/rare")])
 def test_without_a_route_it_is_404(gateway, method, path):

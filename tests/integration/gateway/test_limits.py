@@ -1,12 +1,15 @@
 """What is too much is refused: requests, bytes and clients."""
 
 import socket
+import threading
 
 import pytest
 
 from tests.conftest import wait_until
 from tests.integration.gateway.pages import PAGES
 from tests.integration.gateway_process import GatewayProcess, ok, read_response
+
+ONE = b"GET /pages/one HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.mark.row("1.35", "1.60")
@@ -56,21 +59,66 @@ def test_headers_over_10240_bytes_are_413(shared):
     assert (fits.status, too_long.status) == (200, 413)
 
 
-def test_clients_over_the_limit_are_told_so_and_others_are_served(tmp_path):
+@pytest.fixture
+def small(tmp_path):
+    """A gateway that takes four clients, and three from one address."""
     gateway = GatewayProcess(tmp_path, PAGES)
-    limit = 'ulimit -n 514; exec "$@"'  # 512 are reserved, which leaves two for clients
+    limit = 'ulimit -n 516; exec "$@"'  # 512 are reserved
     gateway.command = ["sh", "-c", limit, "sh", *gateway.command]
     with gateway:
-        gateway.environment("Pages", ok)
-        kept = [socket.create_connection(("127.0.0.1", gateway.port), 10) for _ in range(2)]
-        for client in kept:
-            client.sendall(b"GET /pages/one HTTP/1.1\r\nHost: a\r\n\r\n")
-            read_response(client)
+        yield gateway
 
-        refused = gateway.raw(b"GET /pages/one HTTP/1.1\r\nHost: a\r\n\r\n")
-        for client in kept:
-            client.close()
 
-        assert refused.startswith(b"HTTP/1.1 503 ")
-        assert b"Retry-After: 1" in refused
-        wait_until(lambda: gateway.request("GET", "/pages/one").status == 200)
+@pytest.fixture
+def busy(small):
+    """Three clients whose requests are in hand until the event is set."""
+    release = threading.Event()
+    small.environment("Pages", lambda frame: ok(frame) if release.wait(10) else {"die": True})
+    clients = [socket.create_connection(("127.0.0.1", small.port), 10) for _ in range(3)]
+    for client in clients:
+        client.sendall(ONE)
+    wait_until(lambda: small.metric("gateway_inflight") == 3)
+    yield release
+    release.set()
+    for client in clients:
+        client.close()
+
+
+def test_clients_over_the_limit_are_told_so_and_others_are_served(small, busy):
+    refused = small.raw(ONE)
+    busy.set()
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 1" in refused
+    wait_until(lambda: small.request("GET", "/pages/one").status == 200)
+
+
+def test_an_address_that_holds_its_share_leaves_room_for_others(small, busy):
+    with socket.create_connection(("127.0.0.1", small.port), 10, ("127.0.0.2", 0)) as client:
+        client.sendall(ONE)
+        busy.set()
+
+        assert b"HTTP/1.1 200 " in read_response(client)[0]
+
+
+def test_idle_connections_are_closed_when_room_is_needed_oldest_first(small):
+    small.environment("Pages", ok)
+    idle = [socket.create_connection(("127.0.0.1", small.port), 10) for _ in range(3)]
+    idle[0].sendall(ONE)
+    read_response(idle[0])  # now it is the one that was idle last
+
+    assert small.request("GET", "/pages/one").status == 200
+    assert idle[1].recv(1) == b""
+    idle[0].sendall(ONE)
+    assert b"HTTP/1.1 200 " in read_response(idle[0])[0]
+    for client in idle:
+        client.close()
+
+
+def test_many_idle_connections_refuse_nobody(small):
+    small.environment("Pages", ok)
+    idle = [socket.create_connection(("127.0.0.1", small.port), 10) for _ in range(50)]
+
+    assert small.request("GET", "/pages/one").status == 200
+    for client in idle:
+        client.close()

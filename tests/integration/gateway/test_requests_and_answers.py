@@ -68,6 +68,36 @@ def test_an_answer_of_nothing_has_a_type_and_no_length(gateway):
     assert answer.headers["Content-Length"] == "0"
 
 
+@pytest.mark.row("1.23")
+@pytest.mark.parametrize(
+    ("headers", "many", "sent"),
+    [
+        ({"X-A": "1"}, {"X-A": ["1", "2"]}, ["1", "2"]),
+        ({"x-a": "1"}, {"X-A": ["2", "1"]}, ["2", "1"]),
+        ({"X-A": "3"}, {"x-a": ["1", "2"]}, ["1", "2", "3"]),
+        ({"X-A": 1, "x-A": True}, {"X-a": ["1", "true"]}, ["1", "true"]),
+        ({"X-A": "1"}, {"X-A": ["1", "1"]}, ["1", "1"]),
+        ({"X-A": "1"}, {"X-A": []}, ["1"]),
+        ({"X-A": "1"}, None, ["1"]),
+        (None, {"X-A": ["a, b", "a"]}, ["a, b", "a"]),
+    ],
+)
+def test_a_pair_of_name_and_value_in_both_maps_is_sent_once(gateway, headers, many, sent):
+    kind = {"Content-Type": "text/html"}
+    result = {"headers": headers and kind | headers, "multiValueHeaders": many}
+    gateway.environment("Pages", returns(result))
+
+    assert gateway.request("GET", "/pages/one").headers.get_all("X-A") == sent
+
+
+@pytest.mark.row("1.23")
+def test_a_type_in_both_maps_is_sent_once(gateway):
+    result = {"headers": {"content-type": "a/b"}, "multiValueHeaders": {"Content-Type": ["a/b"]}}
+    gateway.environment("Pages", returns(result))
+
+    assert gateway.request("GET", "/pages/one").headers.get_all("Content-Type") == ["a/b"]
+
+
 @pytest.mark.row("1.26")
 def test_the_answer_bears_the_ids_of_the_event(shared):
     """The headers x-amzn-RequestId, x-amz-apigw-id and X-Amzn-Trace-Id."""
