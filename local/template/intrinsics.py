@@ -12,11 +12,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from local.template.cfn_functions import said_as_sam
 from local.template.document import fragment
-from local.template.loops import unrolled
+from local.template.foreach import unrolled
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
-from local.template.plain import said_as_sam
 
 REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
 ACCOUNT_ID = "000000000000"
