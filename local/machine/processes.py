@@ -120,7 +120,8 @@ class System:
                 (ports.invoke, "--invoke-port"),
             ),
         )
-        for index, port in enumerate(ports.workers if self.template.mappings else ()):
+        needs_workers = self.template.mappings or self.template.schedules
+        for index, port in enumerate(ports.workers if needs_workers else ()):
             yield Process(
                 name=f"worker-{index}",
                 stage=Stage.WORKER,
