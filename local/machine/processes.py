@@ -120,8 +120,9 @@ class System:
                 (ports.invoke, "--invoke-port"),
             ),
         )
-        needs_workers = self.template.mappings or self.template.schedules
-        for index, port in enumerate(ports.workers if needs_workers else ()):
+        # One worker runs a schedule; without one nothing would, where there is no queue.
+        workers = len(ports.workers) if self.template.mappings else bool(self.template.schedules)
+        for index, port in enumerate(ports.workers[:workers]):
             yield Process(
                 name=f"worker-{index}",
                 stage=Stage.WORKER,
