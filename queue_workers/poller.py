@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from local.template import Mapping
 from local.template.patterns import compile_filters
 from queue_workers import metrics
-from queue_workers.courtesy import Courtesy
 from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, reason_of, sqs_event
 from queue_workers.invoker import EventTooLarge, InvocationFailed, Invoker, NotTaken
-from queue_workers.reserve import Reserve, Throttled
+from queue_workers.reserved_concurrency import Reserve, Throttled
+from queue_workers.yield_to_requests import Courtesy
 from redis_sqs import REGION, Message, Queue, QueueUnavailable
 from redis_sqs.limits import BATCH_MAX
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from local.template import Schedule
 from local.template.intrinsics import ACCOUNT_ID, REGION
-from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
+from queue_workers.yield_to_requests import Courtesy
 
 log = logging.getLogger(__name__)
 

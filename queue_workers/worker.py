@@ -19,14 +19,14 @@ from local.machine import requests_waiting
 from local.template import Function, Mapping, Schedule, Template
 from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
-from queue_workers import metrics, places
-from queue_workers.courtesy import Courtesy
-from queue_workers.declaring import Declaring
+from queue_workers import metrics, slots
 from queue_workers.function_host import FunctionHost
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
-from queue_workers.reserve import Reserve
+from queue_workers.queue_attributes import Declaring
+from queue_workers.reserved_concurrency import Reserve
 from queue_workers.ticker import Ticker
+from queue_workers.yield_to_requests import Courtesy
 from redis_sqs import Queue, QueueUnavailable, redis_scripts
 from redis_sqs.carrier import Carrier
 
@@ -91,7 +91,7 @@ class Worker:
         self.declaring.look_after()
         for mapping in tuple(self.unplaced):
             most, name = mapping.maximum_concurrency, f"{mapping.function}-{mapping.queue}"
-            place = most and places.take(requests_waiting.shared(self.state), name, most)
+            place = most and slots.take(requests_waiting.shared(self.state), name, most)
             if most and not place:
                 continue
             if place:
@@ -100,7 +100,7 @@ class Worker:
             self._add(mapping)
         for number, schedule in tuple(self.unscheduled):
             name = f"schedule-{schedule.function}-{number}"
-            if place := places.take(requests_waiting.shared(self.state), name, 1):
+            if place := slots.take(requests_waiting.shared(self.state), name, 1):
                 self.places.append(place)
                 self.unscheduled.remove((number, schedule))
                 self._add_schedule(schedule)

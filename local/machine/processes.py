@@ -120,7 +120,9 @@ class System:
                 (ports.invoke, "--invoke-port"),
             ),
         )
-        for index, port in enumerate(ports.workers if self.template.mappings else ()):
+        # One worker runs a schedule; without one nothing would, where there is no queue.
+        workers = len(ports.workers) if self.template.mappings else bool(self.template.schedules)
+        for index, port in enumerate(ports.workers[:workers]):
             yield Process(
                 name=f"worker-{index}",
                 stage=Stage.WORKER,

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from local.machine.ports import Ports
 from local.template import Template, TemplateError
+from local.template.generated import GATEWAY_URL_VARIABLE
 
 INVOKE_URL = "AWS_ENDPOINT_URL_LAMBDA"  # where AWS's SDKs and its command line look for Lambda
 SQS_URL = "AWS_ENDPOINT_URL_SQS"
@@ -40,6 +41,7 @@ def variables(
         raise TemplateError(template.path, "Metadata", "Spillway.Provides", sentence)
     asked = template.provides - environ.keys()
     told = {name: offer() for name, offer in offers.items() if name in asked}
+    told[GATEWAY_URL_VARIABLE] = f"http://127.0.0.1:{ports.gateway}"
     told[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
     if template.queues:
         told[SQS_URL] = told[INVOKE_URL]

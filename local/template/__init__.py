@@ -1,6 +1,6 @@
 """A SAM template as frozen records: `load` reads it and refuses by name what cannot run here."""
 
-from local.template.api_model import (
+from local.template.api_records import (
     Api,
     ApiKey,
     Authorizer,

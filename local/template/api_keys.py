@@ -3,7 +3,7 @@
 import hashlib
 
 from local.template import support
-from local.template.api_model import ApiKey, Quota, Throttle, UsagePlan
+from local.template.api_records import ApiKey, Quota, Throttle, UsagePlan
 from local.template.reader import Properties
 from local.template.resources import API_KEY, USAGE_PLAN, USAGE_PLAN_KEY, Resources
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from local.template import support
-from local.template.api_model import Authorizer, JwtAuthorizer
+from local.template.api_records import Authorizer, JwtAuthorizer
 from local.template.reader import Properties
 
 TTL_DEFAULT_S = 300  # of a REST API's; an HTTP API keeps nothing unless it is told to

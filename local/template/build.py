@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from local.template import document as documents
-from local.template.apis import EVENT_KINDS, ApiBuilder
+from local.template.api_builder import EVENT_KINDS, ApiBuilder
 from local.template.functions import read_function, read_layers
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
 from local.template.model import Function, Mapping, Queue, Schedule, Template, TemplateError

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from local.template.api_model import Cors, Preflight, Route
+from local.template.api_records import Cors, Preflight, Route
 from local.template.reader import Properties
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")

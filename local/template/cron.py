@@ -7,7 +7,7 @@ import calendar
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 DAYS_AHEAD_MAX = 8 * 366  # 29 February comes at least every eight years
 _EXPRESSION = re.compile(r"cron\(\s*(\S+(?:\s+\S+){5})\s*\)")
@@ -31,13 +31,17 @@ class Cron:
     years: tuple[int, ...]
 
     def after(self, now: datetime) -> datetime | None:
-        """The next time after `now`, none within eight years."""
-        first = now.astimezone(self.zone).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        for day in self._dates(first.date()):
+        """Return the next time after `now`, None if there is none within eight years.
+
+        A time that clocks skip in spring is no run; one that they show twice in autumn is one run,
+        the first.
+        """
+        for day in self._dates(now.astimezone(self.zone).date()):
             for hour in self.hours:
                 for minute in self.minutes:
                     due = datetime(day.year, day.month, day.day, hour, minute, tzinfo=self.zone)
-                    if due >= first:
+                    # Aware times of one zone compare by the clock, those of two by the instant.
+                    if _exists(due) and due.astimezone(UTC) > now.astimezone(UTC):
                         return due
         return None
 
@@ -52,6 +56,11 @@ class Cron:
         if self.weekdays is None:
             return _is_day_of_month(day, last, self.days or ())
         return _is_weekday(day, last, self.weekdays)
+
+
+def _exists(local: datetime) -> bool:
+    """Tell whether clocks show that time on that day."""
+    return local.astimezone(UTC).astimezone(local.tzinfo).replace(fold=0) == local
 
 
 def _is_day_of_month(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:

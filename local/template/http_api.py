@@ -1,11 +1,11 @@
 """The template's HTTP API: less than a REST API has, and CORS of its own."""
 
-from local.template.api import log_format, stage_name, stage_variables
 from local.template.api_keys import BURST_DEFAULT, BURST_MAX, RATE_DEFAULT_PER_S
-from local.template.api_model import Api, Throttle
+from local.template.api_records import Api, Throttle
 from local.template.authorizers import read_authorizers, read_http_authorizer
 from local.template.cors import read_http_cors
 from local.template.reader import Properties
+from local.template.rest_api import log_format, stage_name, stage_variables
 from local.template.routes import Defaults
 
 

@@ -12,11 +12,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from local.template.cfn_functions import said_as_sam
 from local.template.document import fragment
-from local.template.loops import unrolled
+from local.template.foreach import unrolled
+from local.template.generated import IMPLICIT_APIS, gateway_url, is_generated, url_owner
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
-from local.template.plain import said_as_sam
 
 REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
 ACCOUNT_ID = "000000000000"
@@ -49,9 +50,6 @@ PSEUDO_PARAMETERS: dict[str, str | Absent] = {
 }
 
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
-
-# The APIs that SAM makes for events that name none.
-MADE_BY_SAM = ("ServerlessRestApi", "ServerlessHttpApi")
 
 # Not emulated, but a function that is told of them is told a name.
 NAMED_BY = {
@@ -166,21 +164,15 @@ class Resolver:
             if name in self._without_value:
                 self.missing[name] = None
             return self._parameters[name]
-        if name in MADE_BY_SAM:
+        if name in IMPLICIT_APIS:
             return name
         if name not in self.resources:
-            if self._comes_with_a_function(name):
+            if function := url_owner(name, self.resources):
+                return self._arn_of(function)
+            if is_generated(name, self.resources):
                 return UNKNOWN
             raise self._error(where, f"!Ref {name}: no such parameter or resource; add it")
         return self._ref_resource(name)
-
-    def _comes_with_a_function(self, name: str) -> bool:
-        """Whether SAM makes a resource of that name beside one of the functions."""
-        return any(
-            name.startswith((f"{each}Role", f"{each}Version", f"{each}Alias"))
-            for each, resource in self.resources.items()
-            if resource["Type"] == "AWS::Serverless::Function"
-        )
 
     def _ref_resource(self, name: str) -> Any:
         match self.resources[name].get("Type"):
@@ -211,11 +203,11 @@ class Resolver:
         return name if isinstance(name, str) else logical_id + suffix
 
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
-        name, attribute = value if isinstance(value, list) else value.split(".", 1)
-        if name not in self.resources and self._comes_with_a_function(name):
-            return UNKNOWN
-        if name not in self.resources:
-            raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
+        path = ".".join(self.resolve(value, where)) if isinstance(value, list) else value
+        name, attribute = path.split(".", 1)
+        generated = f"{name}.{attribute.partition('.')[0]}"
+        if name not in self.resources or is_generated(generated, self.resources):
+            return self._get_generated(name, attribute, where)
         kind = self.resources[name].get("Type")
         match (kind, attribute):
             case ("AWS::SQS::Queue", "Arn"):
@@ -225,10 +217,22 @@ class Resolver:
             case ("AWS::SQS::Queue", "QueueUrl"):
                 return QUEUE_URL + self.name_of(name)
             case ("AWS::Serverless::Function", "Arn"):
-                return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name_of(name)}"
+                return self._arn_of(name)
             case ("AWS::SQS::Queue" | "AWS::Serverless::Function", _):
                 raise self._error(where, f"{kind} has no attribute {attribute}; use Arn")
         return UNKNOWN
+
+    def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
+        """Return an attribute of what SAM makes; of that only the URL of a function is here."""
+        if function := url_owner(name, self.resources):
+            addresses = {"FunctionUrl": f"{gateway_url()}/", "FunctionArn": self._arn_of(function)}
+            return addresses.get(attribute, UNKNOWN)
+        if name in (*self.resources, *IMPLICIT_APIS) or is_generated(name, self.resources):
+            return UNKNOWN
+        raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
+
+    def _arn_of(self, function: str) -> str:
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name_of(function)}"
 
     def _condition(self, name: str, where: tuple[str, str]) -> bool:
         return self.holds(name, where)

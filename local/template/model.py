@@ -1,6 +1,6 @@
 """What a template says once it is read: frozen records, and the error that refuses one.
 
-Every path is absolute; every name is resolved. Records of the API are in `api_model`; how YAML
+Every path is absolute; every name is resolved. Records of the API are in `api_records`; how YAML
 becomes them is in `build`.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping as ReadOnlyDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.template.api_model import Api, Authorizer
+from local.template.api_records import Api, Authorizer
 from local.template.cron import Cron
 
 

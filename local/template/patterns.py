@@ -21,6 +21,22 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
+class Written(float):
+    """A number that keeps how it is written, which `float` loses: 3.0e2."""
+
+    def __new__(cls, text: str) -> "Written":
+        """Return the number that `text` is."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __str__(self) -> str:
+        """Return the text as it stood in the JSON."""
+        return self.text
+
+
 class PatternError(Exception):
     """The pattern is none, or uses what is not emulated; one sentence."""
 
@@ -35,7 +51,7 @@ def _of_record(text: str) -> Condition:
     if len(text) > PATTERN_MAX_CHARS:
         raise PatternError(f"a pattern has at most {PATTERN_MAX_CHARS} characters; shorten it")
     try:
-        pattern = json.loads(text)
+        pattern = _load(text)
         if not isinstance(pattern, dict) or not pattern:
             raise PatternError(f"{text!r} is no object with fields; correct it")
         matches = _fields(pattern)
@@ -54,9 +70,13 @@ def _of_record(text: str) -> Condition:
     return passes
 
 
+def _load(text: str) -> Any:
+    return json.loads(text, parse_float=Written)
+
+
 def _parsed(body: str) -> Any:
     try:
-        return json.loads(body)
+        return _load(body)
     except (ValueError, RecursionError):  # whoever sends may nest as deep as a body is long
         return body
 
@@ -107,7 +127,7 @@ def _condition(wanted: Any) -> Condition:
 def _condition_of(operator: str, operand: Any) -> Condition | None:
     match operator, operand:
         case "exists", bool():
-            return lambda value: (value is not MISSING) == operand
+            return lambda value: _is_leaf(value) == operand
         case "anything-but", str() | int() | float() | list():
             unwanted = operand if isinstance(operand, list) else [operand]
             if unwanted and _are(str | int | float, unwanted):
@@ -145,7 +165,19 @@ def _numeric(parts: Sequence[Any]) -> Condition:
 
 
 def _equal(value: Any, wanted: Any) -> bool:
-    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+    """Compare numbers as they are written, as Lambda does: 300 is not 300.0, nor 3.0e2."""
+    if isinstance(value, Written) or isinstance(wanted, Written):
+        return _written(value) == _written(wanted)
+    return type(value) is type(wanted) and bool(value == wanted)
+
+
+def _written(value: Any) -> str | None:
+    """Return the text of a number, None of anything else."""
+    return str(value) if _is_number(value) else None
+
+
+def _is_leaf(value: Any) -> bool:
+    return value is not MISSING and not isinstance(value, dict)
 
 
 def _is_among(value: Any, many: Sequence[Any]) -> bool:

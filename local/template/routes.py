@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from local.template import support
-from local.template.api_model import (
+from local.template.api_records import (
     HTTP_TIMEOUT_MS,
     REST_TIMEOUT_MS,
     Api,

@@ -14,6 +14,9 @@ _RATE = re.compile(r"rate\(([1-9][0-9]{0,4}) (minute|hour|day)s?\)")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 _RULE = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/"
 _SCHEDULE = f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/default/"
+_NO_ZONE = "is no time zone here; write it as Europe/Vienna"
+# Files among the time zones that are none: they say what this machine is set to.
+OF_THIS_MACHINE = ("localtime", "posixrules")
 
 WITHOUT_EFFECT = {
     "Description": "text for people",
@@ -61,11 +64,12 @@ def _zone(block: Properties) -> tzinfo:
     name = block.text("ScheduleExpressionTimezone", "UTC")
     if name == "UTC":
         return UTC  # also where no time zones are installed
+    if name in OF_THIS_MACHINE:
+        raise block.error("ScheduleExpressionTimezone", f"{name!r} {_NO_ZONE}")
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        sentence = f"{name!r} is no time zone here; write it as Europe/Vienna"
-        raise block.error("ScheduleExpressionTimezone", sentence) from error
+        raise block.error("ScheduleExpressionTimezone", f"{name!r} {_NO_ZONE}") from error
 
 
 def _input(block: Properties) -> object:

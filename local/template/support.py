@@ -41,6 +41,7 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::SQS::QueuePolicy": "nothing on one machine is asked for permission",
     "AWS::SSM::Parameter": "the settings stand for it",
     "AWS::SecretsManager::*": "the settings stand for it",
+    "AWS::Scheduler::ScheduleGroup": "a name for several schedules",
     "AWS::Serverless::Connector": "nothing on one machine is asked for permission",
     "AWS::Synthetics::*": "canaries on AWS",
     "AWS::WAFv2::*": "the gateway listens on loopback",

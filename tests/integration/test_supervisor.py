@@ -57,6 +57,28 @@ def handler(event, context):
     return {"statusCode": 200 if key_is_there else 500, "body": str(store.incr("count"))}
 """
 
+SCHEDULED = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Clock:
+    Type: AWS::Serverless::Function
+    Metadata: {Spillway: {EverySeconds: 1}}
+    Properties:
+      Handler: clock.handler
+      Runtime: python3.13
+      CodeUri: code/
+      Environment: {Variables: {RUNS: ""}}
+      Events: {Often: {Type: Schedule, Properties: {Schedule: rate(1 minute), Input: '"due"'}}}
+"""
+
+CLOCK = """
+import os
+from pathlib import Path
+
+def handler(event, context):
+    Path(os.environ["RUNS"]).write_text(event)
+"""
+
 
 @dataclass(frozen=True)
 class System:
@@ -165,6 +187,18 @@ def test_up_starts_what_the_template_needs_and_a_second_one_starts_nothing(runni
     assert again.returncode == 0
     assert again.stdout.startswith("already running")
     assert f"http://127.0.0.1:{running.port}" in again.stdout
+
+
+def test_a_schedule_runs_in_a_template_without_a_queue(system: System, tmp_path: Path):
+    (tmp_path / "template.yaml").write_text(SCHEDULED)
+    (tmp_path / "code" / "clock.py").write_text(CLOCK)
+    system.variables["WORKER_0_PORT"] = str(free_port())
+    system.variables["RUNS"] = str(tmp_path / "runs")
+
+    up = system.run("up")
+
+    assert up.returncode == 0, up.stderr
+    wait_until((tmp_path / "runs").exists)
 
 
 def test_down_leaves_no_process_and_no_port_and_the_next_up_finds_its_data(running: System):

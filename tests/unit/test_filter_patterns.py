@@ -29,7 +29,12 @@ ORDER = {"kind": "order", "total": 20, "paid": True, "note": None, "to": {"city"
         ({"kind": ["refund", "order"]}, True),
         ({"kind": ["refund"]}, False),
         ({"kind": ["order"], "total": [21]}, False),
-        ({"total": [20.0]}, True),
+        ({"total": [20]}, True),
+        ({"total": [20.0]}, False),
+        ({"total": [{"anything-but": 20}]}, False),
+        ({"total": [{"anything-but": [20.0]}]}, True),
+        ({"to": [{"exists": True}]}, False),
+        ({"to": [{"exists": False}]}, True),
         ({"total": ["20"]}, False),
         ({"paid": [True]}, True),
         ({"paid": [1]}, False),
@@ -59,6 +64,30 @@ ORDER = {"kind": "order", "total": 20, "paid": True, "note": None, "to": {"city"
 )
 def test_a_pattern_is_held_against_the_body(pattern: dict[str, Any], passes: bool):
     assert compile_filters([json.dumps({"body": pattern})])(record(ORDER)) is passes
+
+
+@pytest.mark.row("4.16")
+def test_numbers_are_equal_where_they_are_written_alike():
+    for pattern in ("300", "300.0", "3.0e2"):
+        passes = compile_filters([f'{{"body": {{"n": [{pattern}]}}}}'])
+        others = compile_filters([f'{{"body": {{"n": [{{"anything-but": [{pattern}]}}]}}}}'])
+        for number in ("300", "300.0", "3.0e2"):
+            assert passes(record(f'{{"n": {number}}}')) is (number == pattern)
+            assert others(record(f'{{"n": {number}}}')) is (number != pattern)
+        assert compile_filters(['{"body": {"n": [{"numeric": ["=", 300]}]}}'])(
+            record(f'{{"n": {pattern}}}')
+        )
+
+
+@pytest.mark.row("4.16")
+@pytest.mark.parametrize(
+    ("address", "exists"), [("here", True), ({"street": "x"}, False), ([{"street": "x"}], False)]
+)
+def test_only_a_leaf_exists(address: object, exists: bool):
+    for wanted in (True, False):
+        pattern = {"body": {"person": {"address": [{"exists": wanted}]}}}
+        passes = compile_filters([json.dumps(pattern)])
+        assert passes(record({"person": {"address": address}})) is (wanted is exists)
 
 
 @pytest.mark.row("4.16")

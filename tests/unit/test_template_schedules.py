@@ -1,6 +1,7 @@
 """Schedules of a template: rates, cron expressions, and what a run is given."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -68,6 +69,35 @@ def test_a_cron_expression_is_due_when_eventbridge_says(fields, due):
         now = cron.after(now)
         found.append(f"{now:%m-%d %H:%M}" if now else None)
     assert found == due
+
+
+@pytest.mark.parametrize(
+    ("fields", "zone", "now", "due"),
+    [
+        ("30 2 * * ? *", "Europe/Berlin", "2027-03-27T12:00", "2027-03-29T00:30"),
+        ("30 2 * * ? *", "America/New_York", "2027-03-13T12:00", "2027-03-15T06:30"),
+        ("15 2 * * ? *", "Australia/Lord_Howe", "2026-10-03T00:00", "2026-10-04T15:15"),
+        ("0/30 * * * ? *", "Europe/Berlin", "2027-03-28T00:30", "2027-03-28T01:00"),
+        ("30 2 * * ? *", "Europe/Berlin", "2027-10-30T12:00", "2027-10-31T00:30"),
+        ("30 2 * * ? *", "Europe/Berlin", "2027-10-31T00:30", "2027-11-01T01:30"),
+        ("30 2 * * ? *", "Europe/Berlin", "2027-10-31T01:10", "2027-11-01T01:30"),
+        ("0 3 * * ? *", "Europe/Berlin", "2027-10-31T01:30", "2027-10-31T02:00"),
+    ],
+)
+def test_a_skipped_time_is_no_run_and_a_repeated_one_is_one_run(fields, zone, now, due):
+    cron = read_cron(f"cron({fields})", ZoneInfo(zone))
+    assert cron is not None
+
+    following = cron.after(datetime.fromisoformat(f"{now}+00:00"))
+    assert following is not None
+    assert following.astimezone(UTC) == datetime.fromisoformat(f"{due}+00:00")
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posixrules", "Mars", "../UTC", ""])
+def test_a_zone_that_no_other_machine_has_is_refused(read, zone):
+    schedule = f"ScheduleExpression: rate(1 minute), ScheduleExpressionTimezone: '{zone}'"
+    with pytest.raises(TemplateError, match="is no time zone"):
+        read(_scheduled("ScheduleV2", f"{{{schedule}}}"))
 
 
 @pytest.mark.parametrize("fields", ["* * * * * *", "0 12 * * ?", "60 * * * ? *", "0 0 ? * 8 *"])

@@ -187,3 +187,68 @@ def test_a_condition_that_depends_on_itself_is_refused(read):
 
     with pytest.raises(TemplateError, match="depends on itself"):
         read(FUNCTION + "    Condition: A\n", before=before)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!Ref Pages.Alias",
+        "!Ref Pages.Version",
+        "!GetAtt Pages.Version.Version",
+        "{Fn::GetAtt: [Pages.Version, Version]}",
+        "!Ref Pages.DestinationTopic",
+        "!Ref Pages.DestinationQueue",
+        "!Sub '${Pages.Alias}'",
+        "!Ref PagesAliaslive",
+        "!GetAtt PagesRole.Arn",
+        "!Ref PagesVersion0123456789",
+        "!Ref PagesOftenPermission",
+        "!Ref Shop.Stage",
+        "!Ref Shop.Deployment",
+        "!Ref Shop.DomainName",
+        "!Ref Shop.UsagePlan",
+        "!Sub 'x${Shop.Stage}'",
+        "!Ref ShopdevStage",
+        "!Ref ShopDeployment0123456789",
+        "!Ref ServerlessRestApiProdStage",
+        "!GetAtt ServerlessRestApi.RootResourceId",
+        "!Ref ServerlessRestApi.Stage",
+        "!Ref ToolsLayer0123456789",
+        "!Ref ServerlessDeploymentApplication",
+    ],
+)
+def test_what_sam_makes_beside_a_resource_may_be_referred_to(read, value):
+    template = read(_with_generated(value))
+
+    assert "VALUE" not in template.functions["Pages"].environment
+    assert any("VALUE" in warning for warning in template.warnings)
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ("!GetAtt PagesUrl.FunctionUrl", "http://127.0.0.1:5002/"),
+        ("!Sub '${PagesUrl.FunctionUrl}a'", "http://127.0.0.1:5002/a"),
+        ("!GetAtt PagesUrl.FunctionArn", "arn:aws:lambda:eu-west-1:000000000000:function:Pages"),
+        ("!Ref PagesUrl", "arn:aws:lambda:eu-west-1:000000000000:function:Pages"),
+    ],
+)
+def test_the_url_of_a_function_is_the_one_that_is_served_here(read, value, resolved):
+    assert read(_with_generated(value)).functions["Pages"].environment == {"VALUE": resolved}
+
+
+@pytest.mark.parametrize(
+    "value", ["!Ref Pages.Stage", "!Ref PagesRolex", "!Ref Nobody.Alias", "!Ref Shop.Alias"]
+)
+def test_what_sam_does_not_make_is_refused(read, value):
+    with pytest.raises(TemplateError, match="no such parameter or resource"):
+        read(_with_generated(value))
+
+
+def _with_generated(value: str) -> str:
+    often = "Events: {Often: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}}"
+    return f"""{property_of_function(often)}
+      Environment: {{Variables: {{VALUE: {value}}}}}
+  Shop: {{Type: AWS::Serverless::Api, Properties: {{StageName: dev}}}}
+  ToolsLayer: {{Type: AWS::Serverless::LayerVersion, Properties: {{ContentUri: .}}}}
+"""

@@ -6,8 +6,8 @@ from typing import Any
 
 from local.template import Schedule
 from local.template.cron import Cron
-from queue_workers.courtesy import Courtesy
 from queue_workers.ticker import Ticker
+from queue_workers.yield_to_requests import Courtesy
 from tests.conftest import wait_until
 
 ARN = "arn:aws:events:eu-west-1:000000000000:rule/PagesOften"

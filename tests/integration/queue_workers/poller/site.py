@@ -14,9 +14,9 @@ from local.lambda_service.emf import EmbeddedMetrics
 from local.lambda_service.output import FunctionOutput
 from local.runtime import frames
 from local.template import Function, Mapping
-from queue_workers.courtesy import Courtesy
 from queue_workers.invoker import Invoker
 from queue_workers.poller import Poller
+from queue_workers.yield_to_requests import Courtesy
 from redis_sqs.redis_queue import RedisQueue
 
 FUNCTION = Function(

@@ -3,8 +3,8 @@
 import time
 
 from local.template import Schedule
-from queue_workers.courtesy import Courtesy
 from queue_workers.ticker import Ticker
+from queue_workers.yield_to_requests import Courtesy
 from tests.integration.queue_workers.poller.site import CALM_S, FUNCTION, PollerSite, counts
 
 

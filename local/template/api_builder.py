@@ -6,14 +6,14 @@ A function's URL is such an API too, with one route.
 import dataclasses
 from typing import Any
 
-from local.template.api import read_api
 from local.template.api_keys import read_usage_plans
-from local.template.api_model import Api, Preflight, Route
+from local.template.api_records import Api, Preflight, Route
 from local.template.cors import preflights
 from local.template.http_api import read_http_api, read_route_throttle
 from local.template.openapi import Definition
 from local.template.reader import Properties
 from local.template.resources import API, FUNCTION, HTTP_API, Resources
+from local.template.rest_api import read_api
 from local.template.routes import read_http_route, read_rest_route, repeated, spelled_out
 
 EVENT_KINDS = {"Api": API, "HttpApi": HTTP_API}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from queue_workers import places
+from queue_workers import slots
 
 PAUSE_FIRST_S = 0.1
 PAUSE_LONGEST_S = 5.0
@@ -33,7 +33,7 @@ class Reserve:
         """Hold a place, asking again with growing pauses for up to `wait_s`; raises Throttled."""
         give_up_s = time.monotonic() + wait_s
         pause_s = PAUSE_FIRST_S
-        while (place := places.take(self._folder, self._name, self._most)) is None:
+        while (place := slots.take(self._folder, self._name, self._most)) is None:
             left_s = give_up_s - time.monotonic()
             if left_s <= 0 or stop.wait(min(left_s, pause_s * random.uniform(0.5, 1))):
                 raise Throttled("TooManyRequestsException: ReservedFunctionConcurrentInvocations")

@@ -9,7 +9,7 @@ from local.template.api_keys import (
     RATE_DEFAULT_PER_S,
     read_sam_usage_plan,
 )
-from local.template.api_model import Api, GatewayResponse, Throttle
+from local.template.api_records import Api, GatewayResponse, Throttle
 from local.template.authorizers import read_authorizers, read_rest_authorizer
 from local.template.cors import read_rest_cors
 from local.template.reader import Properties

@@ -1,0 +1,96 @@
+"""Resources that SAM makes beside a resource of the template, which others may refer to.
+
+https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# The address of the gateway, where the URL of a function is served; whoever starts it may say.
+GATEWAY_URL_VARIABLE = "SPILLWAY_GATEWAY_URL"
+
+# The APIs that SAM makes for events that name none.
+IMPLICIT_APIS = {
+    "ServerlessRestApi": "AWS::Serverless::Api",
+    "ServerlessHttpApi": "AWS::Serverless::HttpApi",
+}
+
+# `Name.PROPERTY` refers to the resource that SAM makes for the property.
+_API_PROPERTIES = ("Stage", "Deployment", "DomainName", "BasePathMapping", "RecordSetGroup")
+_KEYS = ("UsagePlan", "ApiKey", "UsagePlanKey")
+PROPERTIES = {
+    "AWS::Serverless::Function": ("Alias", "Version", "DestinationTopic", "DestinationQueue"),
+    "AWS::Serverless::Api": (*_API_PROPERTIES, *_KEYS),
+    "AWS::Serverless::HttpApi": (*_API_PROPERTIES, "ApiMapping"),
+    "AWS::Serverless::StateMachine": ("Alias", "Version", "Role"),
+    "AWS::Serverless::LayerVersion": (),
+    "AWS::Serverless::Connector": (),
+    "AWS::Serverless::SimpleTable": (),
+    "AWS::Serverless::Application": (),
+    "AWS::Serverless::GraphQLApi": (),
+    "AWS::Serverless::WebSocketApi": (*_API_PROPERTIES, "ApiMapping"),
+}
+
+# What follows the logical id of a resource in the one that SAM makes for it.
+_HASH = r"[0-9a-f]{10}"
+_API_SUFFIXES = (
+    rf"Deployment({_HASH})?|\w*Stage|\w*BasePathMapping|\w*ApiMapping|DomainName"
+    r"|\w*AuthorizerPermission|UsagePlan|ApiKey|UsagePlanKey"
+)
+_SUFFIXES = {
+    "AWS::Serverless::Function": rf"Role|Version({_HASH})?|Alias\w*|UrlPublicPermissions"
+    rf"|URLInvokeAllowPublicAccess|EventInvokeConfig\w*|On(Success|Failure)\w*",
+    "AWS::Serverless::Api": _API_SUFFIXES,
+    "AWS::Serverless::HttpApi": _API_SUFFIXES,
+    "AWS::Serverless::WebSocketApi": _API_SUFFIXES,
+    "AWS::Serverless::StateMachine": r"Role|Version\w*|Alias\w*|StartExecutionRole",
+    "AWS::Serverless::LayerVersion": _HASH,
+    "AWS::Serverless::Connector": r"Policy|(\w*)(Write|Read)?LambdaPermission|\w*TopicPolicy"
+    r"|\w*QueuePolicy",
+}
+_OF_THE_TEMPLATE = re.compile(
+    rf"ServerlessDeploymentApplication|CodeDeployServiceRole|Serverless(UsagePlan|ApiKey|UsagePlanKey)"
+    rf"|ApiGatewayDomainName(V2)?{_HASH}|RecordSetGroup{_HASH}"
+)
+
+
+def is_generated(name: str, resources: Mapping[str, Any]) -> bool:
+    """Tell whether SAM makes a resource of that logical id, or that referenceable property."""
+    kinds = IMPLICIT_APIS | {each: _kind(resource) for each, resource in resources.items()}
+    owner, _, property = name.partition(".")
+    if property:
+        return property in PROPERTIES.get(kinds.get(owner, ""), ())
+    return bool(_OF_THE_TEMPLATE.fullmatch(name)) or any(
+        _is_of(name.removeprefix(each), kind, resources.get(each))
+        for each, kind in kinds.items()
+        if name.startswith(each)
+    )
+
+
+def url_owner(name: str, resources: Mapping[str, Any]) -> str | None:
+    """Return the function whose URL is the resource `name`, None where it is no such URL."""
+    function = name.removesuffix("Url")
+    if function == name or _kind(resources.get(function)) != "AWS::Serverless::Function":
+        return None
+    return function
+
+
+def gateway_url() -> str:
+    """Return the address of the gateway, as the system that runs has it."""
+    return os.environ.get(GATEWAY_URL_VARIABLE, "http://127.0.0.1:5002")
+
+
+def _is_of(suffix: str, kind: str, resource: Any) -> bool:
+    if re.fullmatch(_SUFFIXES.get(kind, "(?!)"), suffix):
+        return True
+    properties = resource.get("Properties") if isinstance(resource, dict) else None
+    events = (properties or {}).get("Events")
+    return kind in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine") and any(
+        re.fullmatch(rf"{re.escape(str(event))}\w*", suffix) for event in events or ()
+    )
+
+
+def _kind(resource: Any) -> str:
+    return str(resource.get("Type")) if isinstance(resource, dict) else ""
