@@ -43,8 +43,8 @@ def send_everything(base: str, work: Workload = WORK, *, run: str = RUN) -> tupl
 
 def audited(base: str, claims: Claims, since_s: float) -> Audit:
     witnesses = [Api(base) for _ in range(4)]
-    names = ("system", "console", "provider", "mailbox")
-    sources = Sources(**dict(zip(names, witnesses, strict=True)))
+    system, console, provider, mailbox = witnesses
+    sources = Sources(system=system, console=console, provider=provider, mailbox=mailbox)
     period = Period(since_s=since_s, until_s=time.time(), payment_events_before={})
     result = audit(claims, sources, period)
     for witness in witnesses:
