@@ -64,7 +64,7 @@ def _zone(block: Properties) -> tzinfo:
     name = block.text("ScheduleExpressionTimezone", "UTC")
     if name == "UTC":
         return UTC  # also where no time zones are installed
-    if name in OF_THIS_MACHINE:
+    if name in OF_THIS_MACHINE or name.startswith(("right/", "posix/")):
         raise block.error("ScheduleExpressionTimezone", f"{name!r} {_NO_ZONE}")
     try:
         return ZoneInfo(name)
