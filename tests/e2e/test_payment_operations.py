@@ -56,7 +56,7 @@ def test_a_manual_payment_is_captured_in_parts_and_its_rest_released(demo):
     done = wait_until(
         lambda: (
             (body := demo.call("GET", f"/v1/payments/{payment}").body)
-            and body["events"][-1]["type"] == "payment.canceled"
+            and body["events"][-1]["type"] == "payment.hold_released"
             and body
         ),
         SETTLED_WITHIN_S,

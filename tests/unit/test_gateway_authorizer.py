@@ -43,6 +43,9 @@ class Question:
 class Answering:
     """Stands for the pool of the authorizer's function: answers at once, or not at all."""
 
+    in_flight = 0
+    concurrency = 1000
+
     def __init__(self, outcome: Outcome | None = None) -> None:
         self.outcome = outcome
         self.invocations: list[Invocation] = []

@@ -4,9 +4,8 @@ import redis
 
 
 def test_a_notification_that_a_full_redis_does_not_take_is_accepted_and_delivered(
-    create, show, deliver, function, valkey
+    create, show, deliver, due, valkey
 ):
-    relay = function("notifications.app.relay")
     with redis.Redis.from_url(valkey) as client:
         client.config_set("maxmemory", 1)
         try:
@@ -16,6 +15,6 @@ def test_a_notification_that_a_full_redis_does_not_take_is_accepted_and_delivere
             client.config_set("maxmemory", 0)
 
     assert (accepted.status, again.status) == (202, 202)
-    relay.invoke({})
+    due(accepted.body["id"])
     deliver()
     assert show(accepted.body["id"])["status"] == "delivered"

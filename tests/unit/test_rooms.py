@@ -1,0 +1,73 @@
+"""The architecture of `local/`: which room may import which, and nothing else."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Each room with those that it may import; docs/architecture.md draws the same.
+ARROWS = {
+    "__main__": {"commands", "daemon", "machine", "spillway"},
+    "commands": {"daemon", "lambda_service", "machine", "runtime", "spillway", "sqs", "template"},
+    "compose": {"spillway"},
+    "spillway": {"daemon", "machine", "runtime", "simulators", "template"},
+    "server": {
+        *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
+        "template",
+    },
+    "console": {"daemon", "http", "lambda_service", "machine", "template"},
+    "gateway": {"http", "lambda_service", "runtime", "template"},
+    "sqs": {"aws_models", "http", "template"},
+    "lambda_service": {"aws_models", "daemon", "http", "runtime", "template"},
+    "machine": {"daemon", "runtime", "template"},
+    "runtime": {"daemon", "template"},
+    "simulators": {"daemon"},
+    "documents": {"daemon"},
+    "aws_models": set(),
+    "http": set(),
+    "template": set(),
+    "daemon": set(),
+}
+
+
+def room_of(path: Path) -> str:
+    return path.stem if path.parent.name == "local" else path.relative_to(ROOT / "local").parts[0]
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Yield the dotted name of each module, or member of a package, that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_a_room_imports_only_those_that_the_architecture_names(room: str):
+    sources = ROOT / "local" / room
+    files = sources.rglob("*.py") if sources.is_dir() else [sources.with_suffix(".py")]
+    parts = [name.split(".") for path in files for name in imported_modules(path)]
+    targets = {each[1] for each in parts if each[0] == "local"} - {room, "PROJECT"}
+
+    assert targets <= ARROWS[room]
+
+
+def test_every_room_has_its_place_in_the_architecture():
+    rooms = {room_of(path) for path in (ROOT / "local").rglob("*.py")} - {"__init__"}
+
+    assert rooms == set(ARROWS)
+
+
+def test_the_arrows_run_one_way():
+    assert list(TopologicalSorter(ARROWS).static_order())
+
+
+@pytest.mark.parametrize("package", ["local", "queue_workers", "layers/backend/python/redis_sqs"])
+def test_the_tool_and_the_queue_engine_import_nothing_of_the_backend(package: str):
+    names = {name for path in (ROOT / package).rglob("*.py") for name in imported_modules(path)}
+
+    assert not {name for name in names if name.split(".")[0] == "backend"}
