@@ -29,6 +29,7 @@ MESSAGE_EVENTS = 100
 NDJSON = "application/x-ndjson"
 GZIP = "application/gzip"
 GZIP_MAGIC = b"\x1f\x8b"
+MEMBERS_MAX = 500  # of gzip: a batch has as many events, and a member may hold one line
 RESERVED = "payment."  # revenue is what payments report, not what a client says
 
 Raw = Any  # one event as parsed, or the InvalidRequest that says why it could not be
@@ -101,9 +102,14 @@ def _line(line: bytes) -> Raw:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """Return what gzip holds, unpacking no more than a body may have."""
-    unpacked = b""
-    while packed:
+    """Return what gzip holds, unpacking no more than a body may have.
+
+    Each member copies what is behind it, so that both its size and their number are bounded first.
+    """
+    if len(packed) > strict_json.BODY_MAX_BYTES:
+        raise _too_large()
+    unpacked = bytearray()
+    for _ in range(MEMBERS_MAX):
         member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
             room = strict_json.BODY_MAX_BYTES - len(unpacked) + 1
@@ -115,7 +121,11 @@ def _unpacked(packed: bytes) -> bytes:
         if not member.eof:
             raise _not_gzip()
         packed = member.unused_data
-    return unpacked
+        if not packed:
+            return bytes(unpacked)
+    raise InvalidRequest(
+        f"The body has over {MEMBERS_MAX} members of gzip.", status=413, code="request_too_large"
+    )
 
 
 def _not_gzip() -> InvalidRequest:

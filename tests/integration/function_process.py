@@ -172,6 +172,7 @@ def receive_all(queue: Queue) -> list[Message]:
 class Context:
     """The second argument of a handler, as far as anybody asks."""
 
+    function_name: ClassVar[str] = "Function"
     aws_request_id: ClassVar[str] = "00000000-0000-4000-8000-000000000000"
 
     def get_remaining_time_in_millis(self) -> int:

@@ -88,6 +88,11 @@ def test_a_token_we_issue_says_what_its_client_may_do(tokens):
         _signed({**GOOD, "iat": NOW_S + 600}),
         _signed({**GOOD, "iss": "https://spillway.example.attacker"}),
         _signed({**GOOD, "aud": "other"}),
+        _signed() + "==",
+        _signed() + "=",
+        _signed() + "\n",
+        _signed() + "!",
+        _signed().replace(".", "==.", 1),
         *(_signed({k: v for k, v in GOOD.items() if k != name}) for name in GOOD),
     ],
 )

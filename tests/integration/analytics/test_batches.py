@@ -38,9 +38,10 @@ def post(api, queue):
         (lines(*TWO) + b"\n\n", NDJSON),
         (gzip.compress(lines(*TWO)), {**NDJSON, "Content-Encoding": "gzip"}),
         (gzip.compress(json.dumps({"events": TWO}).encode()), GZIP),
+        (gzip.compress(b"") * 498 + gzip.compress(lines(*TWO)), NDJSON),
         (gzip.compress(lines(TWO[0]) + b"\n") + gzip.compress(lines(TWO[1])), NDJSON),
     ],
-    ids=["json", "lines", "packed lines", "packed json", "two packed parts"],
+    ids=["json", "lines", "packed lines", "packed json", "many empty parts", "two packed parts"],
 )
 def test_a_batch_is_taken_in_every_form(post, body, headers):
     answer, sent = post(body, **headers)
@@ -135,6 +136,8 @@ def test_the_time_at_which_a_batch_was_sent_is_that_of_its_events(api, queue):
         (b"{}\n" * 501, NDJSON, 422, "invalid_request"),
         (b" " * 300_000, NDJSON, 413, "request_too_large"),
         (gzip.compress(b"x" * 50_000_000), NDJSON, 413, "request_too_large"),
+        (gzip.compress(b"") * 501, NDJSON, 413, "request_too_large"),
+        (gzip.compress(b"") * 15_000, NDJSON, 413, "request_too_large"),
         (gzip.compress(b"x" * 50_000)[:-20], NDJSON, 400, "malformed_gzip"),
         (b"\x1f\x8bnothing", GZIP, 400, "malformed_gzip"),
         (b"nothing", GZIP, 415, "unsupported_encoding"),

@@ -107,7 +107,7 @@ def api(name: str) -> Chalice:
     @app.middleware("http")
     def edge(request: Request, get_response: Callable[[Request], Response]) -> Response:
         response = get_response(request)
-        metrics.flush()
+        metrics.finish(request.lambda_context)
         if response.status_code >= 400 and isinstance(response.body, dict):
             return _problem_of_chalice(response, request)
         return response
@@ -180,7 +180,7 @@ def consumer(
             except Exception as error:
                 logger.exception("the batch failed", extra={"records": len(records)})
                 reasons |= dict.fromkeys((each.message_id for each in records), _text(error))
-            metrics.flush()
+            metrics.finish(context)
             if not reasons:
                 return {"batchItemFailures": []}
             _log_failures(records, reasons, request_id=getattr(context, "aws_request_id", "none"))
@@ -231,7 +231,7 @@ def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], 
             try:
                 return run(event)
             finally:
-                metrics.flush()
+                metrics.finish(context)
 
         return handler
 

@@ -8,6 +8,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ TOKEN_TYPE = "at+jwt"
 AUDIENCE = "spillway"
 LEEWAY_S = 30  # clocks of two hosts, as RFC 8725's practice has it
 TOKEN_MAX_BYTES = 4096  # ours are 450; a longer one is not worth a signature check
+COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")  # RFC 7515 3.1
 REFUSED_HEADERS = frozenset({"crit", "jku", "jwk", "x5u", "x5c"})
 
 
@@ -58,6 +60,8 @@ def verify(token: str) -> Claims:
     try:
         if len(token) > TOKEN_MAX_BYTES:
             raise jwt.InvalidTokenError("too long")
+        if COMPACT.fullmatch(token) is None:  # decoders pass over padding and foreign characters
+            raise jwt.InvalidTokenError("not three parts of base64url without padding")
         header = jwt.get_unverified_header(token)
         if header.get("typ") != TOKEN_TYPE or REFUSED_HEADERS & header.keys():
             raise jwt.InvalidTokenError("not an access token of ours")
