@@ -1,4 +1,4 @@
-"""What the client may claim after a run: the keys and events that the system accepted.
+"""The client's claims after a run: the keys and events that the system accepted.
 
 An arrival whose answer never came is neither accepted nor refused; its key is sent once more, and
 the answer settles it. One that was answered 5xx may have been stored or not, and both are right.

@@ -1,4 +1,4 @@
-"""What a run is told from outside: the environment's variables, overridden by flags."""
+"""The options of a run: the environment's variables, overridden by flags."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a worker measures, and where Prometheus reads it."""
+"""The measures of a worker, at an address for Prometheus."""
 
 from collections.abc import Iterator, Sequence
 

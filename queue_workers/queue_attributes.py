@@ -1,4 +1,4 @@
-"""What senders on Redis have to know of a template's queues, which only the template says."""
+"""The attributes of a template's queues, declared to senders on Redis."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is asked of the counts: a metric's points by minute, hour or day, and the names there are.
+"""The questions to the counts: a metric's points by minute, hour or day, and the names there are.
 
 Points come from periods; what is not folded yet is read from where it was counted, in the order in
 which folding moves it, so that nothing is missed on its way: first what has changed, then the rest.

@@ -1,4 +1,4 @@
-"""What crosses the boundary of analytics: events as they come and are queued, metrics as asked."""
+"""The shapes at the boundary of analytics: events as they come and are queued, and metrics."""
 
 from typing import Annotated, Any, Literal
 

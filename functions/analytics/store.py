@@ -1,4 +1,4 @@
-"""Where events, buckets and periods live; why counting is exact stands in `analytics.service`."""
+"""The store of events, buckets and periods; `analytics.service` says why counting is exact."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a schedule keeps right: minutes folded into hours, hours into days, users put in again.
+"""The scheduled upkeep: minutes folded into hours, hours into days, users put in again.
 
 A period is made of its parts as they are: read the period, read the parts, store the period over
 the version that was read, then mark the parts, each only if it has not changed since. So of two

@@ -1,1 +1,1 @@
-"""What belongs to no domain: health, access tokens and their keys, the API's own description."""
+"""The routes of no domain: health, access tokens and their keys, the API's own description."""

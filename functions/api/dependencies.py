@@ -1,4 +1,4 @@
-"""Whether the things answer that the domains depend on, asked at most once a second."""
+"""The states of the domains' dependencies, looked at once a second at most."""
 
 import time
 from collections.abc import Callable

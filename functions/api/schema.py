@@ -1,4 +1,4 @@
-"""What the API's own routes answer."""
+"""The answers of the API's own routes."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Which client may have which token (RFC 6749 2.3.1, 4.4, 5.2). Knows no HTTP framework."""
+"""The rules of tokens for clients (RFC 6749 2.3.1, 4.4, 5.2). Knows no HTTP framework."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""What the worker does with messages: claim their notifications, send them, store what became.
+"""The worker's part: claim the notifications of messages, send them, store the outcome.
 
 No channel is idempotent, so a notification is sent at least once: twice only if its worker died
 after the other side took it and before that was stored. Both then bear the same id.

@@ -1,4 +1,4 @@
-"""What an address of each channel looks like."""
+"""The form of an address for each channel."""
 
 import re
 from typing import Annotated

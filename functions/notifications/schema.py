@@ -1,4 +1,4 @@
-"""What crosses the boundary of notifications: requests, the stored notification, its mail."""
+"""The shapes at the boundary of notifications: requests, the stored notification, its mail."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""What clients ask for: accept a notification, cancel, find and list. Knows no HTTP or MongoDB."""
+"""The clients' part: accept a notification, cancel, find and list. Knows no HTTP or MongoDB."""
 
 from functools import partial
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Where notifications live: one document each, changed by whoever holds its claim."""
+"""The store of notifications: one document each, changed by the holder of its claim."""
 
 from collections.abc import Collection, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What others must hear of a change: events for analytics, a receipt for the customer."""
+"""The messages to others about a change: events for analytics, a receipt for the customer."""
 
 import msgspec
 

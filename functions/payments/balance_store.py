@@ -1,4 +1,4 @@
-"""Where sums of payments live: a document for each tenant, currency and period; and pointers.
+"""The store of payments' sums: a document for each tenant, currency and period; and pointers.
 
 All of it is made from the payments: delete the collection `balances`, the pointers, and every
 period is added up again.

@@ -1,4 +1,4 @@
-"""What a tenant's payments come to: sums of past periods are kept, a read adds up only the rest.
+"""The sums of a tenant's payments: those of past periods are stored, a read adds the rest.
 
 Payments belong to the ten minutes in which they were made, for good. A period that is over is added
 up once ("folded"). Whoever changes a payment later marks its period first ("touches" it): reads

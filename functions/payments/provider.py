@@ -147,7 +147,7 @@ class Provider:
 
     @property
     def is_left_alone(self) -> bool:
-        """Whether it failed so often that it is only probed just now."""
+        """Return whether it failed so often that it is only probed just now."""
         return self._breaker.is_open
 
     def effects(self, after: int) -> list[Effect]:

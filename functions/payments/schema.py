@@ -1,4 +1,4 @@
-"""What crosses the boundary of payments: requests, messages and the stored payment."""
+"""The shapes at the boundary of payments: requests, messages and the stored payment."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""What payments do, from accepting one to listing them. Knows no HTTP, Redis or MongoDB."""
+"""The operations on payments, from accepting to listing them. Knows no HTTP, Redis or MongoDB."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence

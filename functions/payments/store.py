@@ -1,4 +1,4 @@
-"""Where payments live: one document each, changed only under its version."""
+"""The store of payments: one document each, changed only under its version."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,4 +1,4 @@
-"""What clients see of payments; an answer given once can be given again from what never changes."""
+"""The payments as clients see them; an answer can be given again from fields that never change."""
 
 from typing import Literal
 

@@ -1,1 +1,1 @@
-"""What containers need: their keys, health checks, reload, and the image's share of the lock."""
+"""The needs of containers: keys, health checks, reload, and the image's share of the lock."""

@@ -38,7 +38,7 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def is_of_platform(line: str) -> bool:
-    """Whether Lambda itself says this about one event."""
+    """Return whether Lambda itself says this about one event."""
     return line.startswith(OF_PLATFORM) or (line.startswith('{"time":') and JSON_PLATFORM in line)
 
 

@@ -1,4 +1,4 @@
-"""Which index answers a filter and a sort, and which ranges of its keys must be read."""
+"""The choice of an index for a filter and a sort, and of the ranges of its keys to read."""
 
 from dataclasses import dataclass
 from typing import Any

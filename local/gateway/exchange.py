@@ -209,7 +209,7 @@ class Exchange:
             self._reply(*answer)
 
     def _use_key(self, keys: Keys, value: str | None) -> bool:
-        """Whether the request may go on with the API key of that value."""
+        """Return whether the request may go on with the API key of that value."""
         assert self.target is not None
         found = keys.use(value, self.target.path, self.target.method, monotonic())
         if isinstance(found, Refusal):

@@ -1,4 +1,4 @@
-"""What a handler returned as a response of an HTTP API: hardly anything is wrong (1.72)."""
+"""The response of an HTTP API, from a handler's result: hardly any form is refused (1.72)."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""What names the caller of a request: the sources of identity of an authorizer (1.53, 1.58)."""
+"""The identity of a request's caller: an authorizer's sources of identity (1.53, 1.58)."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -46,7 +46,7 @@ class Policy:
     denied: re.Pattern[str] | None
 
     def decide(self, method_arn: str) -> Decision:
-        """Whether the caller may invoke the method of that ARN."""
+        """Return whether the caller may invoke the method of that ARN."""
         if self.denied is not None and self.denied.fullmatch(method_arn):
             return Decision.EXPLICIT_DENY
         if self.allowed is not None and self.allowed.fullmatch(method_arn):

@@ -1,4 +1,4 @@
-"""What the gateway answers by itself, in the words of the template's GatewayResponses.
+"""The gateway's own answers, in the words of the template's GatewayResponses.
 
 Kinds, statuses and texts are API Gateway's (rows 1.27, 1.30 to 1.38, 1.53 to 1.57).
 """

@@ -1,4 +1,4 @@
-"""What a handler returned as a response of a REST API, by rows 1.20 to 1.28."""
+"""The response of a REST API, from a handler's result, by AWS's rules 1.20 to 1.28."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Which route a request belongs to: static before `{param}` before `{proxy+}`, as API Gateway does.
+"""The route of a request: static before `{param}` before `{proxy+}`, as API Gateway does.
 
 A REST API chooses the resource by its path alone and only then looks for its method (1.15, 1.30).
 """

@@ -73,12 +73,12 @@ def _is_http(request: Request) -> bool:
 
 @lru_cache(maxsize=1000)
 def _is_host(host: str) -> bool:
-    """Whether a Host header is a name or address with or without a port; it may be empty."""
+    """Return whether a Host header is a name or address with or without a port; it may be empty."""
     return _HOST.fullmatch(host) is not None
 
 
 def _names_host(target: bytes, host: str) -> bool:
-    """Whether a target in absolute form is for the host that the Host header names."""
+    """Return whether a target in absolute form is for the host that the Host header names."""
     found = _ABSOLUTE.fullmatch(target.decode("latin-1"))
     return found is not None and found["authority"].lower() == host.lower()
 

@@ -336,7 +336,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _is_too_long(self) -> bool:
-        """Whether more has come around the body of an incomplete request than it may take.
+        """Return whether more has come around the body of an incomplete request than it may take.
 
         The parser keeps a line, such as a trailer, until its end; the body has a limit of its own.
         """

@@ -1,4 +1,4 @@
-"""What a destination and a dead-letter queue are told of an asynchronous event (2.20, 2.21)."""
+"""The records of an asynchronous event for destinations and dead-letter queues (2.20, 2.21)."""
 
 import json
 from datetime import UTC, datetime

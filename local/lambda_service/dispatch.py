@@ -1,4 +1,4 @@
-"""Which event goes to which execution environment, and what becomes of those that wait.
+"""The dispatch of events to execution environments, and the bounded wait of the others.
 
 A function has a pool: environments that are idle (last in, first out), a bounded queue of events
 with a deadline, and its concurrency, which counts both. Sockets are in `environments`.

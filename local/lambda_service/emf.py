@@ -44,7 +44,7 @@ class EmbeddedMetrics:
         )
 
     def take(self, line: str) -> bool:
-        """Whether `line` is embedded metric format; if so its values are recorded."""
+        """Return whether `line` is embedded metric format; if so its values are recorded."""
         if EMBEDDED not in line:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Where asynchronous events are kept until they have run: one queue in Redis for all functions.
+"""The store of asynchronous events until they have run: one queue in Redis for all functions.
 
 Every call blocks; `background` makes them in threads.
 """

@@ -1,4 +1,4 @@
-"""What a caller of the Invoke API asks, read from an HTTP request or refused in Lambda's words."""
+"""The request to the Invoke API, read from HTTP or refused in Lambda's words."""
 
 import base64
 import json

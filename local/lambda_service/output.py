@@ -1,4 +1,4 @@
-"""What functions print: embedded metrics go to Prometheus, the rest to the function's log.
+"""The output of functions: embedded metrics go to Prometheus, the rest to the function's log.
 
 Each event stands there between the lines that Lambda itself writes (2.23).
 """

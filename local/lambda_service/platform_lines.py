@@ -1,4 +1,4 @@
-"""What Lambda itself says around an event in its function's log (2.23), as text or as JSON."""
+"""The lines of Lambda itself around an event in its function's log (2.23), as text or JSON."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""What is otherwise here than on AWS, as the table in docs/local-aws.md has it."""
+"""The differences from AWS, as the table in docs/local-aws.md has them."""
 
 import re
 from dataclasses import dataclass

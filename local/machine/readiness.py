@@ -1,4 +1,4 @@
-"""Whether the started system serves: every function has an environment, and it says so itself."""
+"""The readiness of a started system: each function has an environment, its own check passes."""
 
 import http.client
 import re

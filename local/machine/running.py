@@ -1,4 +1,4 @@
-"""What runs in a state directory, for commands that ask it something."""
+"""The system that runs in a state directory, for commands that need one."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ class Valkey:
         return f"unix://{self.socket_path}"
 
     def answers(self) -> bool:
-        """Whether the server has loaded its data: it refuses PING while it loads."""
+        """Return whether the server has loaded its data: it refuses PING while it loads."""
         try:
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.settimeout(PROBE_TIMEOUT_S)
@@ -51,7 +51,7 @@ class Valkey:
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens on the loopback port."""
+    """Return whether somebody listens on the loopback port."""
     with socket.socket() as probe:
         # As servers do: a port whose last connections are still closing is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,7 +71,7 @@ def port_or_next(usual: int) -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether a server on the loopback port accepts a connection."""
+    """Return whether a server on the loopback port accepts a connection."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=PROBE_TIMEOUT_S).close()
     except OSError:

@@ -65,7 +65,7 @@ def _offers(state: Path, redis_url: str) -> dict[str, Callable[[], str]]:
 
 
 def _has_credentials(environ: Mapping[str, str]) -> bool:
-    """Whether SDKs would find credentials by themselves."""
+    """Return whether SDKs would find credentials by themselves."""
     named = {"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"} & environ.keys()
     return bool(named) or (Path.home() / ".aws" / "credentials").is_file()
 

@@ -1,4 +1,4 @@
-"""What a handler prints: kept up to a bound, where its host finds it when the process has died."""
+"""The output of a handler: bounded, and readable by its host after the process has died."""
 
 import io
 import mmap

@@ -1,4 +1,4 @@
-"""Whether the code that a process has imported is still what stands on disk."""
+"""The changes on disk of code that a process has imported."""
 
 import sys
 from collections.abc import Iterable

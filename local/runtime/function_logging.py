@@ -1,4 +1,4 @@
-"""What Lambda's runtime client does for `logging`: each line names the event it belongs to."""
+"""The part of Lambda's runtime client for `logging`: each line names its event."""
 
 import json
 import logging

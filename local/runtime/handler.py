@@ -1,4 +1,4 @@
-"""What a handler finds around it: import path, environment variables, and its own import."""
+"""The surroundings of a handler: import path, environment variables, and its own import."""
 
 import importlib
 import os

@@ -114,7 +114,7 @@ class Host:
         os.execve(sys.executable, sys.orig_argv, told)
 
     def _is_outdated(self) -> bool:
-        """Whether the code is to be imported again; looks at it once a tick."""
+        """Return whether the code is to be imported again; looks at it once a tick."""
         now_s = time.monotonic()
         if now_s < self.looked_s + TICK_S:
             return False

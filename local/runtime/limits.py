@@ -1,4 +1,4 @@
-"""What one environment may use of its machine, as on Lambda: files, memory, processes.
+"""The limits of one environment, as on Lambda: files, memory, processes.
 
 The kernel keeps the limits it knows; the others a host looks at from outside.
 """
@@ -65,7 +65,7 @@ def excess(threads: Sequence[int], function: Function, directory: Path | None) -
 
 
 def is_overfull(directory: Path, function: Function) -> bool:
-    """Whether the temporary files are more than the function may store."""
+    """Return whether the temporary files are more than the function may store."""
     return _stored_bytes(directory) > function.storage_mb * MB
 
 

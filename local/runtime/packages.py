@@ -1,4 +1,4 @@
-"""What the functions' requirements.txt ask for, in a folder of each function's own."""
+"""The packages of the functions' requirements.txt, in a folder of each function's own."""
 
 import shutil
 import subprocess

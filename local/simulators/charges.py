@@ -1,4 +1,4 @@
-"""What the provider does and remembers: an order, its effect, the journal's line of it."""
+"""The provider's charges: an order, its effect, and the journal's line of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
     capture: bool = False
 
     def answers(self, kind: Kind, order: Order | MoneyOrder) -> bool:
-        """Whether this effect came of the same order."""
+        """Return whether this effect came of the same order."""
         if kind != self.kind:
             return False
         return order == msgspec.convert(self, type(order), from_attributes=True)
@@ -117,7 +117,7 @@ class Money:
         return cls(captured=charge.amount) if charge.captured else cls(held=charge.amount)
 
     def has(self, kind: Kind, amount: int) -> bool:
-        """Whether there is so much to capture, to release or to refund."""
+        """Return whether there is so much to capture, to release or to refund."""
         return 0 < amount <= (self.captured if kind == "refund" else self.held)
 
     def move(self, kind: EntryKind, amount: int) -> None:

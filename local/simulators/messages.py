@@ -1,4 +1,4 @@
-"""What the mailbox keeps of a message, and how it is made of a mail or a text message."""
+"""The mailbox's messages, each made of a mail or of a text message."""
 
 import re
 import time

@@ -179,7 +179,7 @@ class Provider:
             self._webhooks.tell(f"evt_{entry.sequence:012}", entry.event())
 
     def _is_possible(self, kind: charges.Kind, order: MoneyOrder) -> bool:
-        """Whether the money is there; a void of nothing gives up a charge that waits."""
+        """Return whether the money is there; a void of nothing gives up a charge that waits."""
         if kind == "void" and order.amount == 0:
             waiting = self._unconfirmed.get(order.reference)
             return waiting is not None and waiting.id == order.charge

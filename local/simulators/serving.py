@@ -1,4 +1,4 @@
-"""What both outside processes share around their protocols: listen, sweep, drain, exit codes."""
+"""The frame of a simulator around its protocol: listen, sweep, drain, exit codes."""
 
 import argparse
 import asyncio

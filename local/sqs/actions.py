@@ -1,4 +1,4 @@
-"""What each action of SQS does: its JSON in, its JSON out, or Refused as SQS words it."""
+"""The actions of SQS: JSON in, JSON out, or Refused in SQS's words."""
 
 import threading
 import time

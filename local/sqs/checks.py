@@ -1,4 +1,4 @@
-"""What a caller of the SQS API asks, checked as the queue itself would not, or in other words."""
+"""The checks of a request to the SQS API that the queue itself makes otherwise, or not."""
 
 import re
 

@@ -48,7 +48,7 @@ def flat(attributes: Attributes) -> Iterable[tuple[str, str, str | bytes]]:
 
 
 def wanted(names: list[str] | None) -> Callable[[str], bool]:
-    """Whether a receiver asks for an attribute: by name, by PREFIX.*, or for all."""
+    """Return whether a receiver asks for an attribute: by name, by PREFIX.*, or for all."""
     exact = set(names or ())
     prefixes = tuple(name.removesuffix("*") for name in exact if name.endswith(".*"))
     if exact & {"All", ".*"}:

@@ -1,4 +1,4 @@
-"""What SQS does not do, in its words: the error an SDK raises."""
+"""The refusals of SQS in its words: the errors that an SDK raises."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What becomes of a function's asynchronous events: retries, age, destinations, dead letters."""
+"""The settings of a function's asynchronous events: retries, age, destinations, dead letters."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Where code of functions and layers is: a folder, or one made of a zip file or InlineCode."""
+"""The folders of functions' and layers' code, some made of a zip file or of InlineCode."""
 
 import hashlib
 import os

@@ -139,7 +139,7 @@ class Resolver:
         return self.resolve(value, where) is True
 
     def holds(self, condition: str, where: tuple[str, str]) -> bool:
-        """Whether the condition of that name holds."""
+        """Return whether the condition of that name holds."""
         if not isinstance(condition, str) or condition not in self._conditions:
             raise self._error(where, f"no condition {condition!r} in Conditions; add it there")
         if condition in self._open_conditions:

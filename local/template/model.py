@@ -1,4 +1,4 @@
-"""What a template says once it is read: frozen records, and the error that refuses one.
+"""The records of a template that was read, and the error that refuses one.
 
 Every path is absolute; every name is resolved. Records of the API are in `api_records`; how YAML
 becomes them is in `build`.

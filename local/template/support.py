@@ -1,4 +1,4 @@
-"""What is accepted without being emulated, and why: resources and properties that have no effect
+"""The resources and properties that are accepted without being emulated, and why: no effect
 on what one machine does at run time, and resources that functions reach on AWS. Everything that
 stands neither here nor in `build` is refused.
 """

@@ -105,7 +105,7 @@ class Stack:
             client.delete_secret(SecretId=NAME, ForceDeleteWithoutRecovery=True)
 
     def takes(self, template: str) -> bool:
-        """Whether the account makes a stack of `template`; it is deleted again."""
+        """Return whether the account makes a stack of `template`; it is deleted again."""
         client = self._client("cloudformation")
         client.create_stack(StackName=PROBE, TemplateBody=template)
         ends_s = time.monotonic() + PROBE_TIMEOUT_S

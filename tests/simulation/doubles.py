@@ -102,7 +102,7 @@ class Store:
         self._world.io(effect, AWAY)
 
     def guarded(self, payment: Payment) -> bool:
-        """Whether the version that this one was made of is still the stored one."""
+        """Return whether the version that this one was made of is still the stored one."""
         return self.documents[payment.id].version == payment.version - 1
 
     def _replace(self, payment: Payment) -> bool:

@@ -1,4 +1,4 @@
-"""What SES tells of a mail after it took it: it bounced, or its recipient complained."""
+"""The feedback of SES about a mail that it took: it bounced, or its recipient complained."""
 
 from typing import Any, Protocol
 

@@ -1,4 +1,4 @@
-"""Where suppressions live: one document a recipient of a tenant, its id made of both."""
+"""The store of suppressions: one document a recipient of a tenant, its id made of both."""
 
 from collections.abc import Collection
 

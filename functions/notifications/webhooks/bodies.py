@@ -1,4 +1,4 @@
-"""What a webhook says, as JSON: an event, or a notification that a client asked for."""
+"""The bodies of webhooks as JSON: an event, or a notification that a client asked for."""
 
 from collections.abc import Mapping
 from typing import Any

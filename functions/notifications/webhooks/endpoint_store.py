@@ -1,4 +1,4 @@
-"""Where webhook endpoints live: one document each."""
+"""The store of webhook endpoints: one document each."""
 
 from collections.abc import Collection
 

@@ -164,7 +164,7 @@ def test_a_payment_that_is_never_settled_is_counted_with_the_dead_letters(
 
 
 def _is_emitted(alarm, errors):
-    """Whether some line of EMF carries the metric that the alarm watches."""
+    """Return whether some line of EMF carries the metric that the alarm watches."""
     lines = [json.loads(each) for each in errors.splitlines() if each.startswith('{"_aws"')]
     (dimension,) = alarm["Dimensions"]
     return any(

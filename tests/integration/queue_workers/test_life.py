@@ -84,7 +84,7 @@ def gone(processes: list[psutil.Process]) -> Callable[[], bool]:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that has ended but whom nobody has waited for yet does not."""
+    """Return whether it runs; one that has ended but whom nobody has waited for yet does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

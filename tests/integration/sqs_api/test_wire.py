@@ -137,7 +137,7 @@ def test_long_polls_hold_up_nobody_who_sends(sqs):
 
 
 def blocked(url: str) -> bool:
-    """Whether anybody waits for a message."""
+    """Return whether anybody waits for a message."""
     with redis.Redis.from_url(url) as server:
         return bool(server.info("clients")["blocked_clients"])
 

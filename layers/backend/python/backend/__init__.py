@@ -1,1 +1,1 @@
-"""What the domains share: settings, errors, entry points, queues, store, idempotency, tokens."""
+"""The parts that domains share: settings, errors, entry points, store, idempotency, tokens."""

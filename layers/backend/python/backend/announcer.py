@@ -1,4 +1,4 @@
-"""Who hears of events: analytics of all, webhooks of those whose tenant has an endpoint."""
+"""The receivers of events: analytics of all, webhooks of tenants that have an endpoint."""
 
 import math
 import time

@@ -27,7 +27,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether no call but a probe is made; half-open is open, too."""
+        """Return whether no call but a probe is made; half-open is open, too."""
         return bool(self._open_s)
 
     def admit(self, wanted: int, *, now_s: float) -> int:

@@ -1,4 +1,4 @@
-"""What SQS is free to do with a standard queue and seldom does: deliver twice, and out of order."""
+"""The freedom that SQS has with a standard queue and seldom uses: twice, and out of order."""
 
 import random
 from collections.abc import Iterator, Sequence

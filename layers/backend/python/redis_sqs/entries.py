@@ -1,4 +1,4 @@
-"""What Redis holds of a message's content: its attributes as JSON, a newline, its body.
+"""The content of a message in Redis: its attributes as JSON, a newline, its body.
 
 In the JSON a plain string stands for itself, another type as [type, value]. SQS's own attributes
 are among them under a prefix that it forbids to everybody else.

@@ -99,7 +99,7 @@ class PollerSite:
         return Environment(self.path, function)
 
     def waiting(self) -> bool:
-        """Whether the poller is in its long poll."""
+        """Return whether the poller is in its long poll."""
         with redis.Redis.from_url(self.url) as server:
             return bool(server.info("clients")["blocked_clients"])
 
