@@ -108,7 +108,7 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     Tenants with few events come first, and what there is no time for is delivered again.
     """
     started_s = time.monotonic()
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     for part in _parts(records):
         try:
             if time.monotonic() - started_s > WORK_MAX_S:
@@ -120,9 +120,9 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
                 known=groups,
                 now_ms=now_ms(),
             )
-        except Exception:
+        except Exception as error:
             logger.exception("events were not counted", extra={"tenant": part[0].body.tenant})
-            failed += [record.message_id for record in part]
+            failed |= {record.message_id: str(error) for record in part}
         else:
             metrics.count("EventsCounted", counted)
     return failed
