@@ -8,12 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
+import msgspec
+
 from analytics.tallies import DAY_MS, StoredEvent
 
-NAMES_MAX = 500  # of a tenant; further ones are counted, but not listed and without uniques
+NAMES_MAX = 500  # of a tenant; further ones are counted together
 VALUES_MAX = 100  # of a property of a name in a day; further ones are counted together
-KNOWN_MAX = 10_000  # names and sets that a process remembers, some 10 MB at the most
+KNOWN_MAX = 10_000  # sets that a process remembers, some 10 MB at the most
 LABEL_MAX = 100  # characters; what is longer is text, not a group
+RESERVED = "payment."  # what payments report: few names, which clients cannot use
 OTHER = "other"  # the label of values that are not admitted; those of others begin with "="
 OTHER_SHOWN = "(other)"
 
@@ -32,34 +35,28 @@ class Groups:
         self._group_by = group_by
         self._properties = frozenset(group_by)
         self._sets: dict[str, frozenset[str]] = {}
-        self._names: dict[tuple[str, str], bool] = {}  # of a tenant: whether it was admitted
 
-    def admit(self, events: Iterable[StoredEvent], store: Store) -> None:
-        """Have the names and values of events admitted, unless it is known what becomes of them."""
-        if len(self._sets) + len(self._names) > KNOWN_MAX:
+    def admit(self, events: Sequence[StoredEvent], store: Store) -> list[StoredEvent]:
+        """Return the events with the names and groups that they count in; some are `(other)`.
+
+        Names come first: the values of names that are not admitted have one set for all of them.
+        """
+        if len(self._sets) > KNOWN_MAX:
             self._sets.clear()
-            self._names.clear()
-        wanted: dict[str, set[str]] = defaultdict(set)
-        unknown: set[tuple[str, str]] = set()
-        for event in events:
-            series = (event.tenant, event.name)
-            if series not in self._names:
-                unknown.add(series)
-                wanted[names_of(event.tenant)].add(label(event.name))
-            for name, value in self._labels(event):
-                scope = _scope(event, name)
-                known = self._sets.get(scope, frozenset())
-                if value not in known and len(known) < VALUES_MAX and len(value) <= LABEL_MAX:
-                    wanted[scope].add(value)
-        if not wanted:
-            return
-        found = store.admit(wanted)
-        for tenant, name in unknown:
-            self._names[tenant, name] = label(name) in found.get(names_of(tenant), ())
-        self._sets.update(found)
+        self._learn(((names_of(event.tenant), label(event.name)) for event in events), store)
+        named = [self._named(event) for event in events]
+        self._learn(
+            (
+                (_scope(event, name), value)
+                for event in named
+                for name, value in self._labels(event)
+            ),
+            store,
+        )
+        return [msgspec.structs.replace(event, by=self._of(event)) for event in named]
 
-    def of(self, event: StoredEvent) -> dict[str, str]:
-        """Return the labels of an event by property, after it was given to `admit`."""
+    def _of(self, event: StoredEvent) -> dict[str, str]:
+        """Return the labels of an event by property."""
         return {
             name: found if found in self._sets.get(_scope(event, name), frozenset()) else OTHER
             for name, found in self._labels(event)
@@ -67,7 +64,22 @@ class Groups:
 
     def has_name(self, event: StoredEvent) -> bool:
         """Tell whether the name of an event is one of those that were admitted."""
-        return self._names.get((event.tenant, event.name), False)
+        return label(event.name) in self._sets.get(names_of(event.tenant), frozenset())
+
+    def _named(self, event: StoredEvent) -> StoredEvent:
+        if self.has_name(event) or event.name.startswith(RESERVED):
+            return event
+        return msgspec.structs.replace(event, name=OTHER_SHOWN)
+
+    def _learn(self, values: Iterable[tuple[str, str]], store: Store) -> None:
+        """Have values admitted to their sets, unless it is known what becomes of them."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for scope, value in values:
+            known = self._sets.get(scope, frozenset())
+            if value not in known and len(known) < limit_of(scope) and len(value) <= LABEL_MAX:
+                wanted[scope].add(value)
+        if wanted:
+            self._sets.update(store.admit(wanted))
 
     def _labels(self, event: StoredEvent) -> Sequence[tuple[str, str]]:
         if self._properties.isdisjoint(event.properties):

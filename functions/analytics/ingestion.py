@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from analytics.groups import RESERVED
 from analytics.schema import (
     BATCH_MAX,
     Accepted,
@@ -30,7 +31,6 @@ NDJSON = "application/x-ndjson"
 GZIP = "application/gzip"
 GZIP_MAGIC = b"\x1f\x8b"
 MEMBERS_MAX = 500  # of gzip: a batch has as many events, and a member may hold one line
-RESERVED = "payment."  # revenue is what payments report, not what a client says
 
 Raw = Any  # one event as parsed, or the InvalidRequest that says why it could not be
 

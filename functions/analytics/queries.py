@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from analytics.groups import OTHER, names_of, shown
+from analytics.groups import OTHER, OTHER_SHOWN, limit_of, names_of, shown
 from analytics.schema import Metric, MetricQuery, Named, NamePage, NamesQuery, Point
 from analytics.service import AGE_MAX_MS
 from analytics.tallies import (
@@ -98,7 +98,11 @@ def is_closed(metric: Metric, query: MetricQuery, *, now_ms: int) -> bool:
 
 def names(query: NamesQuery, *, tenant: str, counts: Counts) -> NamePage:
     """Return a page of the names that a tenant's events have."""
-    found = sorted(shown(each) for each in counts.names(names_of(tenant)))
+    scope = names_of(tenant)
+    admitted = counts.names(scope)
+    found = sorted(shown(each) for each in admitted)
+    if len(admitted) >= limit_of(scope):
+        found.insert(0, OTHER_SHOWN)  # in its place: a parenthesis comes before every letter
     after = [each for each in found if query.starting_after is None or each > query.starting_after]
     page = after[: query.limit]
     return NamePage(data=[Named(name=each) for each in page], has_more=len(after) > len(page))

@@ -9,6 +9,8 @@ from backend.shapes import END
 BATCH_MAX = 500  # events; 256 KiB hold as many of half a KiB
 
 EventName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,63}" + END)]
+# A name that is asked for may be that of all events whose names were too many.
+SeriesName = Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_.]{0,63}|\(other\))" + END)]
 # Without a colon, which separates the tenant from the event id in the store.
 EventId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}" + END)]
 PropertyName = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}" + END)]
@@ -87,7 +89,7 @@ class EventMessage(Struct, frozen=True, kw_only=True):
 class MetricQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of GET /v1/analytics/metrics; `to` is excluded."""
 
-    name: EventName
+    name: SeriesName
     start: Moment = field(name="from")
     end: Moment = field(name="to")
     granularity: Granularity = "minute"
@@ -129,7 +131,7 @@ class NamesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of GET /v1/analytics/names."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    starting_after: EventName | None = None
+    starting_after: SeriesName | None = None
 
 
 class Named(Struct, frozen=True, kw_only=True):

@@ -90,18 +90,12 @@ def count(
 
 
 def _count(events: Sequence[StoredEvent], counts: Counts, users: Users, known: Groups) -> int:
-    known.admit(events, counts)
-    owned = counts.insert([_grouped(event, known) for event in events])
+    owned = counts.insert(known.admit(events, counts))
     found = users_of(event for event in owned if known.has_name(event))
     if found and not users.add(found):
         counts.miss_users()
     counts.add(_shares(owned))
     return len(owned)
-
-
-def _grouped(event: StoredEvent, known: Groups) -> StoredEvent:
-    labels = known.of(event)
-    return msgspec.structs.replace(event, by=labels) if labels else event
 
 
 def _in_parts(messages: Iterable[Sent]) -> Iterator[list[Sent]]:

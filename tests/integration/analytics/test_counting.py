@@ -1,6 +1,7 @@
 """Counting through its doors: REST events in, SQS events to the worker, metrics out."""
 
 import dataclasses
+import json
 from datetime import timedelta
 
 from tests.conftest import free_port
@@ -177,3 +178,34 @@ def test_an_event_older_than_three_weeks_is_not_counted(worker, messages, api):
     answer = api("GET", "/v1/analytics/metrics", query=around(old, 3, name="page.viewed"))
 
     assert [point["count"] for point in answer.body["points"]] == [1]
+
+
+def test_events_with_names_beyond_the_limit_are_counted_together(
+    worker, start, messages, metric, api
+):
+    many = [event(f"e{i}", 1, name=f"n{i:03}") for i in range(510)]
+    worker.consume(messages(*(many[at : at + 100] for at in range(0, 500, 100))))
+    later = messages(
+        many[500:], [event("known", 1, name="n000"), event("p", 1, name="payment.failed")]
+    )
+    worker.consume(later)
+    start("analytics.app.worker").consume(later)  # again, at a process that knows nothing
+    page = api("GET", "/v1/analytics/names", query={"limit": "2"}).body
+
+    assert [point["count"] for point in metric("(other)")["points"]] == [10]
+    assert metric("n505")["points"] == []
+    assert [point["count"] for point in metric("payment.failed")["points"]] == [1]
+    assert [point["count"] for point in metric("n000")["points"]] == [2]
+    assert page["data"] == [{"name": "(other)"}, {"name": "n000"}]
+
+
+def test_a_message_of_one_tenant_that_fails_leaves_those_of_others_counted(
+    worker, queue, messages, points
+):
+    broken = {"event_id": "b", "name": "page.viewed", "occurred_at_ms": 1 << 60}
+    queue("analytics").send(json.dumps({"tenant": "breaker", "events": [broken]}))
+    batch = messages([event("a", 1)])
+    [bad] = [each for each in batch if '"breaker"' in each.body]
+
+    assert worker.consume(batch) == [bad.message_id]
+    assert [point["count"] for point in points()] == [1]
