@@ -69,8 +69,8 @@ def recount_some(*, counts: Counts, now_ms: int) -> Report:
         return report
     for _ in range(MINUTES):
         at_ms = counts.minute_after(random.randint(first_ms, max(first_ms, now_ms - MINUTE_MS)))
-        if at_ms is not None:
-            _recount(at_ms, report, counts=counts, now_ms=now_ms)
+        # Behind the last event there is nothing to count: such a run begins at the first again.
+        _recount(first_ms if at_ms is None else at_ms, report, counts=counts, now_ms=now_ms)
     return report
 
 
