@@ -95,8 +95,10 @@ def test_clients_over_the_limit_are_told_so_and_others_are_served(small, busy):
 
 def test_an_address_that_holds_its_share_leaves_room_for_others(small, busy):
     with socket.create_connection(("127.0.0.1", small.port), 10, ("127.0.0.2", 0)) as client:
-        client.sendall(ONE)
+        assert small.metric("gateway_inflight") == 3
         busy.set()
+        wait_until(lambda: small.metric("gateway_inflight") == 0)
+        client.sendall(ONE)
 
         assert b"HTTP/1.1 200 " in read_response(client)[0]
 
