@@ -1,6 +1,7 @@
 """The console's views of the machine as JSON: functions, requests, queues, processes."""
 
 import asyncio
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,7 +107,7 @@ def _fields(line: str) -> dict[str, Any] | str:
 def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
     """Return each queue with the number of its dead letters. Raises OSError where none answers."""
     try:
-        found = {each.name: each for each in depths(template, {})}
+        found = {each.name: each for each in depths(template, os.environ)}
     except QueuesUnreadable as error:
         raise OSError(str(error)) from error
     dead_letters = {queue.name: queue.dead_letter for queue in template.queues.values()}

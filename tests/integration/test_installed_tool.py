@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -112,6 +113,8 @@ def test_a_strangers_project_runs_by_the_installed_command(
     assert "`spillway explain`" in started.stdout
     assert answer.returncode == 0, answer.stderr
     assert json.loads(json.loads(answer.stdout)["body"]) == ["their local", "their backend"]
+    with urlopen(f"http://127.0.0.1:{environment['CONSOLE_PORT']}/api/queues", timeout=5) as page:
+        assert [each["visible"] for each in json.load(page)["queues"]] == [0]
     assert spillway("status").returncode == 0
     assert spillway("down").stdout == "stopped\n"
 
