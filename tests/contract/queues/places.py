@@ -35,6 +35,7 @@ MOTO_DIFFERS = {
     "older handle": "an older handle of a FIFO queue is not told",
 }
 MINISTACK_DIFFERS = {
+    "visible release": "a message that is visible again is hidden by its handle",
     "expired handle": MOTO_DIFFERS["expired handle"],
     "dead fifo": MOTO_DIFFERS["dead fifo"],
     "used handle": "a handle that has deleted its message is told as if it had not",
