@@ -65,6 +65,20 @@ class CpuMeter:
 
 
 @dataclass(slots=True)
+class Stillness:
+    """The time since the queues' counts last changed."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    since: float = 0.0
+
+    def lasts(self, counts: dict[str, int]) -> bool:
+        """Take the counts of now; return whether they have not changed for `STILL_S`."""
+        if counts != self.counts:
+            self.counts, self.since = dict(counts), monotonic()
+        return monotonic() - self.since > STILL_S
+
+
+@dataclass(slots=True)
 class QueueWatch:
     """Depth and age maxima of every queue, and how long each took to empty at the end.
 
@@ -101,26 +115,26 @@ class QueueWatch:
 
     def begin(self, bound_s: float = SETTLE_S) -> None:
         """Wait until what is due is done, at most `bound_s`; what is left then is not the run's."""
-        start = changed = monotonic()
-        last: dict[str, int] = {}
+        start = monotonic()
+        stillness = Stillness()
         while True:
             self.sample()
             due = {name: left - self.delayed[name] for name, left in self.left.items()}
-            if due != last:
-                last, changed = due, monotonic()
-            is_still = not any(self.visible.values()) and monotonic() - changed > STILL_S
+            is_still = stillness.lasts(due) and not any(self.visible.values())
             if self.trouble or not any(due.values()) or is_still or monotonic() - start > bound_s:
                 break
             gevent.sleep(DRAIN_POLL_S)
         self.left_before, self.dead_before = dict(self.left), dict(self.dead)
 
     def drain(self, tell: Say, bound_s: float = DRAIN_S) -> float:
-        """Wait until every queue is as empty as at the beginning, at most `bound_s`.
+        """Wait until every queue is empty, at most `bound_s`; returns how long it took.
 
-        Returns how long it took.
+        Where no more is left than at the beginning, nothing may have changed for `STILL_S` either:
+        what waited then may be done by now, and what is left may be the run's.
         """
         start = monotonic()
         told = 0.0
+        stillness = Stillness()
         while True:
             self.sample()
             waited = monotonic() - start
@@ -130,11 +144,12 @@ class QueueWatch:
                     self.drained_after_s.pop(name, None)
                 else:
                     self.drained_after_s.setdefault(name, round(waited, 2))
-            if self.trouble or not any(surplus.values()) or waited > bound_s:
+            is_still = stillness.lasts(self.left) and not any(surplus.values())
+            if self.trouble or not any(self.left.values()) or is_still or waited > bound_s:
                 return waited
             if waited - told >= 1:
                 told = waited
-                names = ", ".join(f"{name} {count:,}" for name, count in surplus.items() if count)
+                names = ", ".join(f"{name} {count:,}" for name, count in self.left.items() if count)
                 tell(f"draining {waited:3.0f} s: {names}")
             gevent.sleep(DRAIN_POLL_S)
 

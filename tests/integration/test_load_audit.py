@@ -195,6 +195,19 @@ def test_a_queue_that_does_not_empty_is_waited_for_no_longer_than_the_bound_and_
     assert watch.undrained() == ("queue payments still had 3 messages 60 s after the last arrival",)
 
 
+def test_what_waited_before_the_run_hides_none_of_its_own_messages():
+    with running("counts an earlier payment's event late") as (base, _):
+        console = Api(base)
+        watch = QueueWatch(console)
+        watch.begin(bound_s=0)
+        waiting_before = dict(watch.left_before)
+        watch.drain(lambda _: None)
+        console.close()
+
+    assert waiting_before == {"payments": 1}
+    assert watch.left == {"payments": 0}
+
+
 def test_a_console_that_does_not_answer_is_a_reason_but_none_at_all_is_not():
     silent, none = QueueWatch(Api("http://127.0.0.1:1")), QueueWatch(None)
     silent.drain(lambda _: None)
