@@ -59,7 +59,7 @@ parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that ca
 	@$(BIN)/python -m tests.parity --tools $(DEPLOY_VENV)/bin
 
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
-	@$(BIN)/python -m pytest -q tests/compose/life.py
+	@$(BIN)/python -m pytest -q -m containers tests/compose
 
 drills: $(READY) ## faults on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18 notifications misbehaving)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(or \
@@ -91,7 +91,7 @@ conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
 	@$(BIN)/python -m tests.conformance
 
 console-test: $(READY) ## the console's page in a real browser (needs Chromium or Chrome)
-	@$(BIN)/python -m pytest -q tests/browser/console.py
+	@$(BIN)/python -m pytest -q -m browser tests/browser
 
 lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \

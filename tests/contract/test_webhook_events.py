@@ -10,7 +10,7 @@ from notifications.webhooks import events
 from notifications.webhooks.endpoints import Endpoint
 from payments.announcements import ANNOUNCED
 from payments.schema import CancelRequest, CaptureRequest, RefundRequest
-from tests.unit.test_payment_operations import answer, ask, payment_of
+from tests.unit.payments.test_payment_operations import answer, ask, payment_of
 
 PAGE = (Path(__file__).parents[2] / "docs/webhooks.md").read_text()
 EXAMPLES = {

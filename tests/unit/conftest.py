@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.template import Template, load
-from tests.unit.template_texts import HEAD
+from tests.unit.local.template.template_texts import HEAD
 
 
 @pytest.fixture

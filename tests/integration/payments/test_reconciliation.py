@@ -9,7 +9,7 @@ from payments import reconciliation
 from payments.provider import Effect
 from payments.schema import RefundRequest
 from tests.integration.payments.conftest import VISA
-from tests.unit.test_payment_operations import answer, ask, payment_of
+from tests.unit.payments.test_payment_operations import answer, ask, payment_of
 from tests.written_template import TEMPLATE
 
 ALARM = TEMPLATE["Resources"]["PaymentMismatchAlarm"]["Properties"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.e2e.differences import DIFFERENCES
 
-SUITE = Path(__file__).parents[1] / "e2e"
+SUITE = Path(__file__).parents[2] / "e2e"
 
 
 def test_every_difference_names_a_test_of_the_suite():

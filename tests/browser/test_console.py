@@ -23,6 +23,7 @@ Resources:
 """
 # Two rounds of the page's own clock, which the browser lets run ahead.
 VIRTUAL_TIME_MS = 5000
+pytestmark = pytest.mark.browser
 
 
 def shown(url: str) -> str:

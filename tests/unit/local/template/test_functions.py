@@ -6,7 +6,7 @@ import pytest
 
 from local.template import TemplateError
 from local.template.model import Logging
-from tests.unit.template_texts import FUNCTION, property_of_function
+from tests.unit.local.template.template_texts import FUNCTION, property_of_function
 
 
 @pytest.mark.row("2.5")

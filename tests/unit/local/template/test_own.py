@@ -7,7 +7,7 @@ import pytest
 
 from local.template import Template, Throttle, load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 PATH = ROOT / "template.yaml"
 API_FUNCTIONS = {"ApiFunction", "PaymentsFunction", "AnalyticsFunction", "NotificationsFunction"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from local.template import Route, TemplateError, Throttle
-from tests.unit.template_texts import API, FUNCTION, event
+from tests.unit.local.template.template_texts import API, FUNCTION, event
 
 ROUTES = """
       Events:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.template import TemplateError
-from tests.unit.template_texts import FUNCTION, property_of_function
+from tests.unit.local.template.template_texts import FUNCTION, property_of_function
 
 
 def environment(read: Any, value: str, before: str = "", **options: Any) -> dict[str, str]:

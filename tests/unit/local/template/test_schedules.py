@@ -7,7 +7,7 @@ import pytest
 
 from local.template import TemplateError
 from local.template.cron import read_cron
-from tests.unit.template_texts import property_of_function
+from tests.unit.local.template.template_texts import property_of_function
 
 
 @pytest.mark.parametrize(

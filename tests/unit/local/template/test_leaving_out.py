@@ -3,7 +3,7 @@
 import pytest
 
 from local.template import TemplateError
-from tests.unit.template_texts import API, FUNCTION, event, property_of_function
+from tests.unit.local.template.template_texts import API, FUNCTION, event, property_of_function
 
 OTHER = FUNCTION.replace("Pages:", "Other:")
 JWT = """

@@ -3,7 +3,7 @@
 import pytest
 
 from local.template import TemplateError
-from tests.unit.template_texts import FUNCTION
+from tests.unit.local.template.template_texts import FUNCTION
 
 
 def mapping(properties: str, queue: str = "", timeout_s: int = 3) -> str:

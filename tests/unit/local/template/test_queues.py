@@ -1,7 +1,7 @@
 """Queues and mappings of a template."""
 
 from local.template import Mapping, Queue
-from tests.unit.template_texts import FUNCTION
+from tests.unit.local.template.template_texts import FUNCTION
 
 
 def test_a_queue_with_its_dead_letter_queue(read):

@@ -21,7 +21,7 @@ from loadtest.scenarios import (
     workload,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUN = "20261123t101500abcd"
 WORK = workload(schedule(ONE_K))
 

@@ -1,6 +1,6 @@
 """The system in containers, from its start over scaling, kills and `down` to its data's return.
 
-Needs Docker, so its name is none that `make test` collects: `make compose-test`.
+Needs Docker, so `make test` leaves it out: `make compose-test`.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.compose.conftest import ROOT, Stack
 from tests.conftest import free_port, wait_until
 from tests.e2e.conftest import key, log_in
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 PAYMENT = {"amount": 1250, "currency": "EUR", "payment_method": "pm_card_visa"}
 ENVIRONMENTS = re.compile(r'^gateway_environments\{function="PaymentsFunction".* (\d+)', re.M)
 

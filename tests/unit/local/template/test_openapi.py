@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.template import JwtAuthorizer, TemplateError
-from tests.unit.template_texts import FUNCTION
+from tests.unit.local.template.template_texts import FUNCTION
 
 URI = (
     "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from local.template import TemplateError, load
-from tests.unit.template_texts import API, FUNCTION, property_of_function
+from tests.unit.local.template.template_texts import API, FUNCTION, property_of_function
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.template import TemplateError, code
-from tests.unit.template_texts import FUNCTION, property_of_function
+from tests.unit.local.template.template_texts import FUNCTION, property_of_function
 
 
 @pytest.fixture(autouse=True)

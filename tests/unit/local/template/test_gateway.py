@@ -4,7 +4,7 @@ import pytest
 
 from local.commands.explain import explained
 from local.template import ApiKey, Quota, TemplateError, Throttle
-from tests.unit.template_texts import FUNCTION
+from tests.unit.local.template.template_texts import FUNCTION
 
 REST = """
   Api:
