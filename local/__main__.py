@@ -13,6 +13,7 @@ from local.daemon import arguments, logs
 from local.machine import plan, status
 from local.spillway import mailbox, reconcile, recount
 from local.spillway.extension import EXTENSION
+from local.spillway.story import command as story
 
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
@@ -163,8 +164,9 @@ COMMANDS = (
     Command(
         "queues",
         queues.show,
-        "depth, dead letters and age of every queue",
-        ("python -m local queues",),
+        "depth, dead letters and age of every queue; with a name its messages and their failures",
+        ("python -m local queues", "python -m local queues payments-dlq"),
+        queues.add,
     ),
     Command(
         "redrive",
@@ -198,6 +200,13 @@ COMMANDS = (
         recount.run,
         "count all events again from what is kept of them; exits 1 when another number was counted",
         ("python -m local recount",),
+    ),
+    Command(
+        "story",
+        story.run,
+        "all that is known of one payment, notification, event, request or message, by time",
+        ("python -m local story pay_ye2jzhvrs6dw426cewyadrpubu",),
+        story.add,
     ),
     Command(
         "mailbox",

@@ -51,7 +51,8 @@ def create(
 def wished(wish: Wish, *, now_ms: int) -> Notification:
     """Return the notification that another domain asks for, rendered; raises InvalidRequest."""
     template = templates.find(wish.template, among=templates.TEMPLATES)
-    return _made(wish, template, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
+    made = _made(wish, template, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
+    return msgspec.structs.replace(made, payment_id=wish.payment_id)
 
 
 def wished_id(wish: Wish) -> str:

@@ -34,6 +34,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     to: str
     template: str
     variables: dict[str, Any]
+    payment_id: str | UnsetType = UNSET  # of the payment that it is about
 
 
 class NotificationMessage(Struct, frozen=True, kw_only=True):
@@ -86,7 +87,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     has_turn: bool | UnsetType = UNSET  # given by the limits, which held it back until then
     wake_ms: int | UnsetType = UNSET  # when the relay sends its message, until it is finished
     log: str | UnsetType = UNSET  # orders an endpoint's deliveries; others are in no such list
-    payment_id: str | UnsetType = UNSET  # of the payment that a webhook's event is about
+    payment_id: str | UnsetType = UNSET  # of the payment that it is about
     # Of one attempt by hand, from when on the schedule goes on should it fail: NEVER_MS where the
     # notification is over.
     resumes_at_ms: int | UnsetType = UNSET
@@ -122,7 +123,7 @@ class NotificationView(Struct, frozen=True, kw_only=True):
     attempts: list[AttemptView]
     due_at: str | UnsetType = UNSET  # not sent before, where it waits
     failure: str | UnsetType = UNSET  # why it failed or was suppressed
-    payment_id: str | UnsetType = UNSET  # of a webhook about a payment
+    payment_id: str | UnsetType = UNSET  # of a receipt, or a webhook about a payment
     body: str | UnsetType = UNSET  # of a webhook: the text that is posted and signed
 
 

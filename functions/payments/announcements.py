@@ -79,6 +79,7 @@ def _receipt(payment: Payment) -> dict[str, object]:
             "currency": payment.currency,
             "payment_id": payment.id,
         },
+        "payment_id": payment.id,
     }
 
 

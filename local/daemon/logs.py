@@ -42,6 +42,11 @@ def is_of_platform(line: str) -> bool:
     return line.startswith(OF_PLATFORM) or (line.startswith('{"time":') and JSON_PLATFORM in line)
 
 
+def printable(text: str) -> str:
+    """Return words of strangers without what would steer a terminal."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def follow(paths: list[Path]) -> Iterator[tuple[Path, str]]:
     """Return each line that is appended to `paths` from now on, with its path, for ever."""
     return _appended({path: _size(path) for path in paths})

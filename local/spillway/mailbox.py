@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from local.daemon import arguments
+from local.daemon.logs import printable
 from local.machine.plan import BadInput
 from local.machine.running import running
 from local.simulators.reading import read
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     except URLError as error:
         raise BadInput("the mailbox does not answer; `python -m local status` says why") from error
-    sys.stdout.writelines(f"{_printable(line)}\n" for line in lines)
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
     return 0
 
 
@@ -86,11 +87,6 @@ def _all(base: str) -> Iterator[Any]:
 def _row(message: Any) -> str:
     received = datetime.fromtimestamp(message["received_ms"] / 1000, UTC)
     return ROW.format(time=f"{received:%Y-%m-%d %H:%M:%S}", **message)
-
-
-def _printable(line: str) -> str:
-    """Return words of strangers without what would steer a terminal."""
-    return "".join(each if each.isprintable() else " " for each in line)
 
 
 def _get(url: str) -> Any:

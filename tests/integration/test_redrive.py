@@ -94,3 +94,19 @@ def test_what_cannot_be_moved_is_said_in_a_sentence(
 
     assert refused.returncode == 2
     assert complaint in refused.stderr
+
+
+def test_a_queues_messages_are_shown_with_why_they_are_dead(system: System, orders: RedisQueue):
+    shown = system.run("queues", "orders-dlq", "-n", "2").stdout
+
+    assert shown.count("received 1x") == 2
+    assert shown.count("received 1 times") == 2
+    assert "there are more than these 2" in shown
+    assert system.run("queues", "orders").stdout == "queue orders is empty\n"
+
+
+def test_an_unknown_queue_is_refused_with_those_there_are(system: System):
+    refused = system.run("queues", "nobody")
+
+    assert refused.returncode == 2
+    assert refused.stderr == "there is no queue nobody; there are: orders, orders-dlq\n"

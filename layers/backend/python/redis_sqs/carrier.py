@@ -4,9 +4,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from redis_sqs import REGION, Queue, name_of
+from redis_sqs.errors import QueueUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis_sqs.moves import Moves
+    from redis_sqs.peek import Waiting
     from redis_sqs.redis_queue import Traits
 
 DEPTH_MAX = 200_000
@@ -70,6 +74,14 @@ class Carrier:
         from redis_sqs.redis_queue import RedisQueue  # noqa: PLC0415
 
         RedisQueue(name_of(url), redis_url=self.redis_url).declare(traits)
+
+    def peek(self, url: str) -> "Iterator[Waiting]":
+        """Yield the messages of a Redis queue without receiving them; raises QueueUnavailable."""
+        if self.kind == "sqs":
+            raise QueueUnavailable("Amazon SQS shows no message that is not received.")
+        from redis_sqs.peek import peek  # noqa: PLC0415
+
+        return peek(name_of(url), redis_url=self.redis_url)
 
     def moves(self, source: str, origins: list[str]) -> "Moves":
         """Return the move tasks of the dead-letter queue `source` on Redis."""

@@ -57,6 +57,8 @@ MOVE_START = Script(_SCRIPTS / "move_start.lua")
 MOVE_END = Script(_SCRIPTS / "move_end.lua")
 DEPTH = Script(_SCRIPTS / "depth.lua")
 DEPTH_KEYS = ("visible_at", "delayed")
+PEEK = Script(_SCRIPTS / "peek.lua")
+PEEK_KEYS = ("visible_at", "entries", "progress", "delayed")
 
 
 def kind_of(queue: str) -> Kind:

@@ -1,0 +1,24 @@
+#!lua flags=no-writes,allow-oom
+-- Show messages as they are, without receiving them.
+--
+-- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset
+-- ARGV     1 messages to pass over   2 most messages, 1 to 1,000
+-- Returns  { now, ms, then for each message in the order in which they become visible: id, ms from
+--            which it may be received, entry, progress, '1' where it was sent with a delay }
+--
+-- One script, so that a message is shown whole: another client may delete it between two commands.
+local visible_at, entries, progress, delayed = unpack(KEYS)
+local start, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+
+local time = redis.call('TIME')
+local shown = { time[1] * 1000 + math.floor(time[2] / 1000) }
+local schedule = redis.call('ZRANGE', visible_at, start, start + most - 1, 'WITHSCORES')
+for i = 1, #schedule, 2 do
+  local id = schedule[i]
+  shown[#shown + 1] = id
+  shown[#shown + 1] = schedule[i + 1]
+  shown[#shown + 1] = redis.call('HGET', entries, id) or '\n'
+  shown[#shown + 1] = redis.call('HGET', progress, id) or '0|0|0|'
+  shown[#shown + 1] = redis.call('ZSCORE', delayed, id) and '1' or ''
+end
+return shown

@@ -1,0 +1,51 @@
+"""`python -m local story`: what became of one payment, from everything that knows of it."""
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.e2e.conftest import Client, key
+
+PAYMENT = {"amount": 1250, "currency": "EUR", "payment_method": "pm_card_visa"}
+
+
+@pytest.fixture
+def payment(demo: Client) -> str:
+    """A payment that has succeeded, with a receipt."""
+    body = {**PAYMENT, "receipt_email": "story@example.com"}
+    created = demo.call("POST", "/v1/payments", body, key())
+    path = f"/v1/payments/{created.body['id']}"
+    wait_until(lambda: demo.call("GET", path).body["status"] == "succeeded", 15)
+    return str(created.body["id"])
+
+
+def test_a_payment_is_followed_from_its_request_to_its_receipt(system, payment: str):
+    def story() -> str:
+        return str(system.local("story", payment).stdout)
+
+    wait_until(lambda: "took payment.succeeded to be counted" in story(), 15)
+    wait_until(lambda: "to story@example.com: Your receipt" in story(), 15)
+
+    lines = story().splitlines()
+    places = [line[26:].split()[0] for line in lines if not line.endswith("(UTC)")]
+    assert {"document", "ledger", "provider", "mailbox", "access", "analytics"} <= set(places)
+    order = [
+        next(number for number, line in enumerate(lines) if words in line)
+        for words in ("payment.created", "payment.succeeded 1250 EUR", "accepted: email")
+    ]
+    assert order == sorted(order)
+
+
+def test_an_id_that_nobody_knows_is_said_to_be_unknown(system):
+    done = system.local("story", "pay_nobodyhasthisone")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "nothing is known of pay_nobodyhasthisone: no document, message, journal or log names it\n"
+    )
+
+
+def test_what_is_no_id_is_refused(system):
+    done = system.local("story", "pay_")
+
+    assert done.returncode == 2
+    assert done.stderr == "'pay_' is no id: one has 8 to 200 characters\n"
