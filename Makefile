@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench conformance console-test help
+.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -86,6 +86,9 @@ openapi: $(READY) ## write functions/api/openapi.json from the template and the 
 bench: $(READY) $(BENCH_READY) ## the same handler behind this and behind other servers, then each part's CPU
 	@$(BIN)/python -m tests.bench.comparison --tools $(BENCH_VENV)/bin
 	@for each in tests/bench/*.py; do $(BIN)/python $$each || exit 1; done
+
+ladder: $(READY) ## CPU of each process a request: null handler, Chalice, Powertools, Redis, MongoDB
+	@PYTHONPATH=. $(BIN)/python -m tests.bench.ladder
 
 conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
 	@$(BIN)/python -m tests.conformance

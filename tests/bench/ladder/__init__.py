@@ -1,0 +1,1 @@
+"""The cost of one request, a part of the backend more on each rung."""
