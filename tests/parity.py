@@ -106,10 +106,10 @@ def _started(targets: Sequence[str], run: Callable[[], Iterator[Result]]) -> Ite
 
 def _here(folder: Path) -> Iterator[Result]:
     with own_system(folder / "state") as system:
-        told = {"TARGET": system.gateway, "TARGET_MAILBOX": system.mailbox}
-        yield _suite(folder, MACHINE, told)
+        variables = {"TARGET": system.gateway, "TARGET_MAILBOX": system.mailbox}
+        yield _suite(folder, MACHINE, variables)
         with chalice(system, folder) as address:
-            yield _suite(folder, CHALICE, {**told, "TARGET": address})
+            yield _suite(folder, CHALICE, {**variables, "TARGET": address})
 
 
 def _contained(folder: Path) -> Iterator[Result]:
@@ -159,14 +159,14 @@ def compose() -> Iterator[dict[str, str]]:
         _must(stack.compose("down", "--volumes"))
 
 
-def _suite(folder: Path, target: str, told: Mapping[str, str]) -> Result:
+def _suite(folder: Path, target: str, variables: Mapping[str, str]) -> Result:
     report = folder / f"{target}.xml"
     arguments = ("-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests/e2e")
     began_s = time.monotonic()
     _say(f"== {target}")
     command = [sys.executable, "-m", "pytest", *arguments]
-    told = {**os.environ, "TARGET_KIND": target, **told}
-    run(command, told, ROOT, timeout_s=SUITE_TIMEOUT_S, shown=True)
+    variables = {**os.environ, "TARGET_KIND": target, **variables}
+    run(command, variables, ROOT, timeout_s=SUITE_TIMEOUT_S, shown=True)
     return read(target, report, time.monotonic() - began_s)
 
 

@@ -111,26 +111,26 @@ def record(events: int) -> dict[str, Any]:
     return {"messageId": f"m{next(numbers)}", "body": body, "attributes": attributes}
 
 
-def costs(what: str, handler: Handler, given: Sequence[Any], server: psutil.Process) -> None:
-    """Give the handler all that is `given`; print the CPU of both processes an event."""
+def costs(what: str, handler: Handler, inputs: Sequence[Any], server: psutil.Process) -> None:
+    """Give the handler each of `inputs`; print the CPU of both processes an event."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # where metrics are written
-        handler(given[0], None)
+        handler(inputs[0], None)
         before, own_s = server.cpu_times(), time.process_time()
-        for each in given[1:]:
+        for each in inputs[1:]:
             handler(each, None)
     own_s, after = time.process_time() - own_s, server.cpu_times()
     theirs_s = after.user + after.system - before.user - before.system
-    events = EVENTS * (len(given) - 1) / len(given)
+    events = EVENTS * (len(inputs) - 1) / len(inputs)
     own_us, theirs_us = own_s / events * 1e6, theirs_s / events * 1e6
     sys.stdout.write(f"{what:42} {own_us:6.1f} us, documents {theirs_us:6.1f} us an event\n")
 
 
 def latencies(what: str, handler: Handler, query: dict[str, str]) -> None:
     """Ask the same again and again; print how long it takes."""
-    asked, took_ms = request("GET", "/v1/analytics/metrics", query=query), []
+    event, took_ms = request("GET", "/v1/analytics/metrics", query=query), []
     for _ in range(QUESTIONS):
         started_s = time.perf_counter()
-        answer = handler(asked, None)
+        answer = handler(event, None)
         took_ms.append((time.perf_counter() - started_s) * 1000)
         assert answer["statusCode"] == 200, answer
     points = len(json.loads(answer["body"])["points"])
@@ -183,12 +183,12 @@ def main() -> None:
         ]
         costs("accepted in batches of a hundred", app.app, batch, server)
         for messages, events in ((TOGETHER, 1), (1, TOGETHER)):
-            given = [
+            batches = [
                 {"Records": [record(events) for _ in range(messages)]}
                 for _ in range(EVENTS // TOGETHER)
             ]
             what = f"counted, {messages} messages of {events}"
-            costs(what, app.worker, given, server)
+            costs(what, app.worker, batches, server)
         fill_minutes()
         ask(app.app)
 

@@ -82,11 +82,11 @@ def drive(address: Address, rate_per_s: int, *, keep_alive: bool) -> tuple[Drive
     return driver, cpu_us(driver.run) / len(work)
 
 
-def show(title: str, cost_us: float, found: Figures) -> None:
-    latency, lag = milliseconds(found.total.times.latency), milliseconds(found.total.times.lag)
+def show(title: str, cost_us: float, figures: Figures) -> None:
+    latency, lag = milliseconds(figures.total.times.latency), milliseconds(figures.total.times.lag)
     say(
         f"{title:<34}{cost_us:6.0f} us  p50 {latency['p50']:.2f}  p99 {latency['p99']:.2f}  "
-        f"lag p99 {lag['p99']:.2f} ms  failed {found.failed}"
+        f"lag p99 {lag['p99']:.2f} ms  failed {figures.failed}"
     )
 
 

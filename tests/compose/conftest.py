@@ -46,9 +46,9 @@ class Stack:
 
     def containers(self, service: str = "") -> list[dict[str, Any]]:
         """What Docker knows of the containers that run."""
-        found = self.compose("ps", "--quiet", *([service] if service else [])).stdout.split()
+        ids = self.compose("ps", "--quiet", *([service] if service else [])).stdout.split()
         inspected = subprocess.run(
-            ["docker", "inspect", *found], capture_output=True, text=True, check=True
+            ["docker", "inspect", *ids], capture_output=True, text=True, check=True
         )
         containers: list[dict[str, Any]] = json.loads(inspected.stdout)
         return containers
@@ -58,13 +58,13 @@ class Stack:
 
     def load(self, reports: Path, *, rate: int, duration_s: int) -> subprocess.Popen[bytes]:
         """Start the load tool against this stack, with every witness."""
-        told = {
+        variables = {
             **{"TARGET": self.address("GATEWAY"), "CONSOLE": self.address("CONSOLE")},
             **{"PROVIDER": self.address("PROVIDER"), "MAILBOX": self.address("MAILBOX")},
             **{"RATE": str(rate), "DURATION": str(duration_s), "REPORTS": str(reports)},
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "loadtest"], env={**self.environment, **told}, cwd=ROOT
+            [sys.executable, "-m", "loadtest"], env={**self.environment, **variables}, cwd=ROOT
         )
 
 

@@ -31,8 +31,8 @@ def _payment_environments(stack: Stack) -> int:
 
 def _settled(stack: Stack, payment_id: str) -> bool:
     client = log_in(stack.address("GATEWAY"), "demo", "demo-secret")
-    found = client.call("GET", f"/v1/payments/{payment_id}")
-    return found.status == 200 and found.body["status"] == "succeeded"
+    answer = client.call("GET", f"/v1/payments/{payment_id}")
+    return answer.status == 200 and answer.body["status"] == "succeeded"
 
 
 def _pay(stack: Stack) -> str:
@@ -44,14 +44,14 @@ def _pay(stack: Stack) -> str:
 
 
 def test_the_end_to_end_suite_passes(stack: Stack):
-    told = {
+    variables = {
         "TARGET": stack.address("GATEWAY"),
         "TARGET_KIND": "compose",
         "TARGET_MAILBOX": stack.address("MAILBOX"),
     }
     suite = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/e2e"],
-        env={**os.environ, **told},
+        env={**os.environ, **variables},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -123,7 +123,7 @@ def test_a_killed_worker_comes_back_and_loses_nothing(stack: Stack):
 
 
 def test_down_and_up_under_load_lose_nothing(stack: Stack, tmp_path: Path):
-    kept = _pay(stack)
+    earlier = _pay(stack)
     load = stack.load(tmp_path, rate=40, duration_s=40)
     began_s = time.monotonic()
     wait_until(lambda: time.monotonic() > began_s + 8, 20)
@@ -141,7 +141,7 @@ def test_down_and_up_under_load_lose_nothing(stack: Stack, tmp_path: Path):
     assert (audit["lost"], audit["doubled"], audit["unresolved"]) == (0, 0, 0), audit
     assert audit["events_counted"] >= audit["events_accepted"] > 0, audit
     assert audit["notifications_delivered"] == audit["notifications_accepted"] > 0, audit
-    assert _settled(stack, kept)
+    assert _settled(stack, earlier)
 
 
 def test_a_taken_port_is_named(stack: Stack):
@@ -185,6 +185,6 @@ def test_a_wrong_store_address_keeps_the_gateway_unhealthy_and_is_named(stack: S
     (gateway,) = stack.containers("gateway")
 
     assert refused.returncode != 0
-    said = gateway["State"]["Health"]["Log"][-1]["Output"]
-    assert "/health/ready answers 503" in said
-    assert '"store":"unavailable"' in said.replace(" ", "")
+    output = gateway["State"]["Health"]["Log"][-1]["Output"]
+    assert "/health/ready answers 503" in output
+    assert '"store":"unavailable"' in output.replace(" ", "")

@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _count(otherwise: dict[str, str], kind: str) -> int:
-    return sum(1 for row, said in otherwise.items() if said == kind and row in ROWS)
+    return sum(1 for row, difference in otherwise.items() if difference == kind and row in ROWS)
 
 
 sys.exit(main())

@@ -10,15 +10,15 @@ TESTS = Path(__file__).parent.parent
 
 def borne_rows(folder: Path = TESTS) -> dict[str, list[str]]:
     """The tests of each row by their names, `path::test`, read from the source: nothing is run."""
-    found: dict[str, list[str]] = defaultdict(list)
+    tests_of: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(path.read_text())
         shared = [row for node in tree.body for row in _of_module(node)]
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_test(node):
                 for row in {*shared, *_rows(node.decorator_list)}:
-                    found[row].append(f"{path.relative_to(folder.parent)}::{node.name}")
-    return dict(found)
+                    tests_of[row].append(f"{path.relative_to(folder.parent)}::{node.name}")
+    return dict(tests_of)
 
 
 def _is_test(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -54,7 +54,7 @@ def main() -> int:
 def _drill(folder: Path, tools: Path, results: Path | None) -> list[str]:
     with servers.stores(folder) as stores, servers.cloud(folder, tools) as cloud:
         stack = Stack(cloud=cloud, folder=folder)
-        told = parameters(stores, folder)
+        settings = parameters(stores, folder)
         stack.make_bucket()
         with _step("what is refused"):
             failures = _gaps(stack)
@@ -63,12 +63,12 @@ def _drill(folder: Path, tools: Path, results: Path | None) -> list[str]:
         with _step("queue contract"):
             failures += _queue_contract(cloud)
         with _step("sam deploy"):
-            target = stack.deploy(told)
+            target = stack.deploy(settings)
         with _step("end-to-end suite"):
             failures += _suite(target, stores, results)
         _build(stack)
         with _step("sam deploy, changed"):
-            failures += _update(stack, told, target)
+            failures += _update(stack, settings, target)
         with _step("sam delete"):
             stack.delete()
         return failures + _left(stack)
@@ -96,9 +96,9 @@ def _queue_contract(cloud: Cloud) -> list[str]:
 
 
 def _suite(target: str, stores: Stores, results: Path | None) -> list[str]:
-    told = {"TARGET": target, "TARGET_KIND": MINISTACK, "TARGET_MAILBOX": stores.mailbox}
+    variables = {"TARGET": target, "TARGET_KIND": MINISTACK, "TARGET_MAILBOX": stores.mailbox}
     report = [f"--junitxml={results}"] if results else []
-    return _pytest("the end-to-end suite", {**os.environ, **told}, "tests/e2e", *report)
+    return _pytest("the end-to-end suite", {**os.environ, **variables}, "tests/e2e", *report)
 
 
 def _pytest(name: str, environment: Mapping[str, str], *arguments: str) -> list[str]:

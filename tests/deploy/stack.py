@@ -70,14 +70,14 @@ class Stack:
 
     def deploy(self, parameters: Mapping[str, str]) -> str:
         """Create or update the stack; return its API's address at the emulator."""
-        given = self.folder / "parameters.yaml"  # of which JSON is a part
-        given.write_text(json.dumps({"Architecture": ARCHITECTURE, **parameters}))
+        path = self.folder / "parameters.yaml"  # of which JSON is a part
+        path.write_text(json.dumps({"Architecture": ARCHITECTURE, **parameters}))
         try:
             self._sam(
                 *("deploy", "--template-file", self.template),
                 *("--stack-name", NAME, "--s3-bucket", BUCKET, "--no-progressbar"),
                 *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
-                *("--no-fail-on-empty-changeset", "--parameter-overrides", f"file://{given}"),
+                *("--no-fail-on-empty-changeset", "--parameter-overrides", f"file://{path}"),
             )
         except CommandFailed as error:
             raise CommandFailed("\n".join((str(error), *self._failed_events()))) from error

@@ -102,14 +102,14 @@ def stored(demo: Client) -> Iterator[dict[str, Any]]:
 
 def mailed(mailbox: Client) -> dict[str, list[str]]:
     """The Message-IDs that each recipient has got."""
-    found: dict[str, list[str]] = defaultdict(list)
+    message_ids: dict[str, list[str]] = defaultdict(list)
     after: int | None = 0
     while after is not None:
         page = mailbox.call("GET", f"/messages?after={after}").body
         for each in page["messages"]:
-            found[each["to"]].append(each["message_id"])
+            message_ids[each["to"]].append(each["message_id"])
         after = page["next"]
-    return found
+    return message_ids
 
 
 def drill(system: System, options: argparse.Namespace) -> int:

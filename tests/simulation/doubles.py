@@ -53,8 +53,8 @@ class Store:
         return self._world.io(effect, AWAY)
 
     def find(self, tenant: str, payment_id: str) -> Payment | None:
-        found = self.find_many([payment_id]).get(payment_id)
-        return found if found and found.tenant == tenant else None
+        payment = self.find_many([payment_id]).get(payment_id)
+        return payment if payment and payment.tenant == tenant else None
 
     def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]:
         return self._world.io(
@@ -168,14 +168,14 @@ class Queue:
         now_ms = self._world.now_ms
         visible = [n for n, each in self._messages.items() if each.visible_ms <= now_ms]
         self._world.dice.shuffle(visible)
-        taken = {}
+        bodies = {}
         for number in visible[:10]:
             message = self._messages[number]
             message.visible_ms = now_ms + VISIBILITY_MS
             message.receives += 1
             self._world.happened["redelivered"] += message.receives > 1
-            taken[number, message.receives] = message.body
-        return taken
+            bodies[number, message.receives] = message.body
+        return bodies
 
     def delete(self, receipt: Receipt) -> None:
         if self._is_newest(receipt):
@@ -240,8 +240,8 @@ class Provider:
         if isinstance(order, ChargeOrder):
             status = OUTCOMES[order.payment_method]
             captured = status == "succeeded" and order.capture
-            held = status == "succeeded" and not order.capture
-            self._held[identity] = order.amount if held else 0
+            is_held = status == "succeeded" and not order.capture
+            self._held[identity] = order.amount if is_held else 0
             self._captured[identity] = order.amount if captured else 0
         elif order.amount == 0:
             status = "succeeded" if self._unconfirmed.pop(order.charge, None) else "failed"
@@ -265,8 +265,8 @@ class Provider:
         assert isinstance(ask.order, ChargeOrder)
         status = self._world.dice.choice(("succeeded", "succeeded", "failed"))
         captured = status == "succeeded" and ask.order.capture
-        taken = self._captured if captured else self._held
-        taken[charge] = ask.order.amount if status == "succeeded" else 0
+        amounts = self._captured if captured else self._held
+        amounts[charge] = ask.order.amount if status == "succeeded" else 0
         self._world.happened["confirmed"] += 1
         self._note(ask, replace(first, status=status, captured=captured), "confirmation")
 

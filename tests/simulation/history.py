@@ -182,13 +182,13 @@ class History:
             if not messages:
                 self.world.sleep(IDLE_MS)
                 continue
-            asked = {
+            orders = {
                 receipt: msgspec.json.decode(body, type=SettlePayment)
                 for receipt, body in messages.items()
             }
-            ids = {receipt: each.payment_id for receipt, each in asked.items()}
+            ids = {receipt: each.payment_id for receipt, each in orders.items()}
             try:
-                self._settle(ids, [each.answer for each in asked.values() if each.answer])
+                self._settle(ids, [each.answer for each in orders.values() if each.answer])
             except Crash:
                 self.world.sleep(500)  # the next process; what was in hand comes back by itself
             except (BackendError, QueueUnavailable):

@@ -32,9 +32,9 @@ def test_no_history_loses_or_doubles_an_event_or_leaves_one_unfolded():
 @pytest.mark.parametrize("name", MUTANTS)
 def test_counting_with_a_rule_broken_is_found_out(name):
     with MUTANTS[name]():
-        found = next((seed for seed in range(MUTANT_SEEDS) if History(seed).run()), None)
+        failing_seed = next((seed for seed in range(MUTANT_SEEDS) if History(seed).run()), None)
 
-    assert found is not None
+    assert failing_seed is not None
 
 
 def test_the_same_seed_is_the_same_history_of_events():

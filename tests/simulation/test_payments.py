@@ -46,9 +46,9 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_service_with_a_rule_broken_is_found_out(name):
     with MUTANTS[name]():
-        found = next((seed for seed in range(MUTANT_SEEDS) if History(seed).run()), None)
+        failing_seed = next((seed for seed in range(MUTANT_SEEDS) if History(seed).run()), None)
 
-    assert found is not None
+    assert failing_seed is not None
 
 
 def test_a_message_deleted_too_early_is_made_good_by_its_promise():

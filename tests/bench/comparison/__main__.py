@@ -97,8 +97,8 @@ def main() -> int:
     print()
     for server, aim in AIMS.items():
         times = at_16[f"{OURS} Chalice"] / at_16[server]
-        said = "as aimed at" if times >= aim else "MISSED"
-        print(f"at 16 connections {times:.1f} times {server} (aim {aim:g}): {said}")
+        verdict = "as aimed at" if times >= aim else "MISSED"
+        print(f"at 16 connections {times:.1f} times {server} (aim {aim:g}): {verdict}")
     return 0
 
 

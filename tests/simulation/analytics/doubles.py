@@ -54,9 +54,9 @@ class Collection:
         self._raise_duplicates(done)
 
     def update_one(self, filter_: Document, update: Document, *, upsert: bool = False) -> Result:
-        taken = self._io(partial(self._update, UpdateOne(filter_, update, upsert)))
-        assert taken is not None, "the filter names more than an _id"
-        return Result(taken)
+        matched = self._io(partial(self._update, UpdateOne(filter_, update, upsert)))
+        assert matched is not None, "the filter names more than an _id"
+        return Result(matched)
 
     def bulk_write(self, writes: Sequence[UpdateOne], *, ordered: bool) -> None:
         assert not ordered
@@ -97,15 +97,15 @@ class Collection:
         compiled = compile_filter(_stored(filter_))
         identities = compiled.identities()
         if identities is not None:
-            given = filter_["_id"]
-            candidates = given["$in"] if isinstance(given, Mapping) else [given]
+            identity = filter_["_id"]
+            candidates = identity["$in"] if isinstance(identity, Mapping) else [identity]
             raws = [self.documents[each] for each in candidates if each in self.documents]
         else:
             raws = list(self.documents.values())
-        found = [each for each in map(decode, raws) if compiled.matches(each)]
+        documents = [each for each in map(decode, raws) if compiled.matches(each)]
         if sort:
-            found = list(in_order(found, sort_spec(dict(sort))))
-        return [each["_id"] for each in found]
+            documents = list(in_order(documents, sort_spec(dict(sort))))
+        return [each["_id"] for each in documents]
 
     def _insert(self, document: Document) -> bool:
         if document["_id"] in self.documents:
@@ -114,11 +114,11 @@ class Collection:
         return True
 
     def _change(self, filter_: Document, update: Document) -> int:
-        found = self._matching(filter_)[:1]
-        for identity in found:
+        identities = self._matching(filter_)[:1]
+        for identity in identities:
             changed = updated(decode(self.documents[identity]), _stored(update))
             self.documents[identity] = encode_document(changed)
-        return len(found)
+        return len(identities)
 
     def _update(self, write: UpdateOne) -> int | None:
         """Return how many it matched; None where its upsert makes an `_id` twice."""
@@ -153,7 +153,7 @@ class Redrive(Queue):
 
     def receive_sent(self) -> dict[Receipt, tuple[str, int]]:
         """Up to ten bodies by receipt, each with when it was sent."""
-        taken = {}
+        bodies = {}
         for receipt, body in self.receive().items():
             message = self._messages[receipt[0]]
             if message.receives > RECEIVES_MAX:
@@ -161,8 +161,8 @@ class Redrive(Queue):
                 message.receives = 0
                 self._world.happened["redriven"] += 1
                 continue
-            taken[receipt] = (body, message.sent_ms)
-        return taken
+            bodies[receipt] = (body, message.sent_ms)
+        return bodies
 
 
 class Redis:
@@ -178,8 +178,8 @@ class Redis:
     def add(self, users: Mapping[Span, Set[str]]) -> bool:
         def effect() -> None:
             self._lose()
-            for span, found in users.items():
-                self.users.setdefault(span, set()).update(found)
+            for span, ids in users.items():
+                self.users.setdefault(span, set()).update(ids)
 
         try:
             self._world.io(effect, UNSENT)

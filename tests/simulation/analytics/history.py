@@ -74,8 +74,8 @@ class History:
 
     def stored(self) -> list[StoredEvent]:
         """Return the raw events."""
-        found = self.database.collection("analytics_events", None).documents.values()
-        return [msgspec.convert(bson.decode(each), StoredEvent) for each in found]
+        documents = self.database.collection("analytics_events", None).documents.values()
+        return [msgspec.convert(bson.decode(each), StoredEvent) for each in documents]
 
     @property
     def happened(self) -> Counter[str]:
@@ -147,9 +147,9 @@ class History:
 
     def _consume(self, known: Groups) -> None:
         while True:
-            taken = self.queue.receive_sent()
+            bodies = self.queue.receive_sent()
             decode = partial(msgspec.json.decode, type=EventMessage)
-            messages = [(decode(body), sent_ms) for body, sent_ms in taken.values()]
+            messages = [(decode(body), sent_ms) for body, sent_ms in bodies.values()]
             try:
                 service.count(
                     messages,
@@ -159,10 +159,10 @@ class History:
                     now_ms=self.world.now_ms,
                 )
             except (Unavailable, QueueUnavailable):
-                for receipt in taken:
+                for receipt in bodies:
                     self.queue.release(receipt)
             else:
-                for receipt in taken:
+                for receipt in bodies:
                     self.queue.delete(receipt)
             self.world.sleep(300)
 
@@ -198,9 +198,9 @@ class History:
             name = self.world.dice.choice(NAMES)
             granularity = self.world.dice.choice(GRANULARITIES)
             before = self._counted(name)
-            found = sum(point.count for point in self._points(name, granularity, None))
-            if not before <= found <= self._counted(name):
-                self.wrong.append(f"{name} by {granularity}: {found} of {before} and more")
+            count = sum(point.count for point in self._points(name, granularity, None))
+            if not before <= count <= self._counted(name):
+                self.wrong.append(f"{name} by {granularity}: {count} of {before} and more")
 
         while True:
             self.world.sleep(self.world.dice.randrange(1_500 if self._busy else 30_000))
@@ -237,10 +237,10 @@ class History:
         for event in events:
             expected[rfc3339(event.occurred_at_ms // length_ms * length_ms)].append(event)
         points = self._points(name, granularity, None)
-        found = {point.at: (point.count, point.sum) for point in points}
-        wanted = {at: (len(e), sum(each.value or 0 for each in e)) for at, e in expected.items()}
-        if found != wanted:
-            self.wrong.append(f"{name} by {granularity} is {found}, not {wanted}")
+        answered = {point.at: (point.count, point.sum) for point in points}
+        sums = {at: (len(e), sum(each.value or 0 for each in e)) for at, e in expected.items()}
+        if answered != sums:
+            self.wrong.append(f"{name} by {granularity} is {answered}, not {sums}")
         for point in points:
             users = {event.user_id for event in expected.get(point.at, ())}
             if length_ms >= HOUR_MS and point.uniques != len(users):
@@ -257,7 +257,7 @@ class History:
 
     def _points(self, name: str, granularity: Granularity, group_by: str | None) -> list[Point]:
         """Return all points, asked for a day at a time."""
-        found = []
+        all_points = []
         for day_ms in range(START_MS // DAY_MS - 1, self.world.now_ms // DAY_MS + 1):
             query = MetricQuery(
                 name=name,
@@ -274,5 +274,5 @@ class History:
                 group_by=GROUP_BY,
                 now_ms=self.world.now_ms,
             )
-            found += metric.points
-        return found
+            all_points += metric.points
+        return all_points
