@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import aws_lambda_powertools
 from chalice.app import Response
 
 from api import service
@@ -18,6 +19,8 @@ from backend.settings import settings
 app = api("api")
 
 HERE = Path(__file__).parent
+# Only its files are used: the module would import pydantic, which the layer is without.
+SWAGGER_UI = Path(aws_lambda_powertools.__file__).parent / "event_handler/openapi/swagger_ui"
 FORM = "application/x-www-form-urlencoded"
 NOT_STORED = {"Cache-Control": "no-store"}
 KEYS_KEPT = {"Cache-Control": "max-age=300"}  # a new key may be needed 5 minutes after it appears
@@ -25,7 +28,8 @@ KEYS_KEPT = {"Cache-Control": "max-age=300"}  # a new key may be needed 5 minute
 DOCS_HEADERS: dict[str, str | list[str]] = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'",
+    "style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'",
 }
 
 
@@ -87,7 +91,7 @@ def get_openapi(call: Call) -> Response:
 @endpoint(app)
 def get_docs(call: Call) -> Response:
     """Show the description as a page from which requests can be sent."""
-    return Response(body=_file("docs.html"), headers=DOCS_HEADERS)
+    return Response(body=_docs(), headers=DOCS_HEADERS)
 
 
 def authorizer(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -119,6 +123,14 @@ def _refusal(error: RequestError, *, request_id: str) -> Response:
         headers["WWW-Authenticate"] = 'Basic realm="spillway"'
     body = {**problem(error, request_id=request_id), "error": error.code}
     return Response(body=json.dumps(body), status_code=error.status, headers=headers)
+
+
+@functools.cache
+def _docs() -> str:
+    """Return the page with Swagger UI in it, which Powertools brings along."""
+    page = _file("docs.html")
+    page = page.replace("{style}", (SWAGGER_UI / "swagger-ui.min.css").read_text("utf-8"), 1)
+    return page.replace("{script}", (SWAGGER_UI / "swagger-ui-bundle.min.js").read_text("utf-8"), 1)
 
 
 @functools.cache

@@ -1,13 +1,10 @@
 """The console's page in a real browser, on a gateway that answers: `make console-test`."""
 
-import shutil
-import subprocess
-
 import pytest
 
+from tests.browser.conftest import shown
 from tests.integration.gateway_process import GatewayProcess, returns
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
@@ -21,24 +18,7 @@ Resources:
       Events:
         Page: {Type: Api, Properties: {Path: "/pages/{name}", Method: GET}}
 """
-# Two rounds of the page's own clock, which the browser lets run ahead.
-VIRTUAL_TIME_MS = 5000
 pytestmark = pytest.mark.browser
-
-
-def shown(url: str) -> str:
-    """The document as the browser has it once its script has run."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, f"this needs one of {', '.join(BROWSERS)}"
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"--virtual-time-budget={VIRTUAL_TIME_MS}", url],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
 
 
 @pytest.fixture
