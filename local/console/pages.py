@@ -56,7 +56,6 @@ class Console:
         elif len(self._tasks) >= VIEWS_MAX:
             _reply(request, 503, Page(orjson.dumps({"message": "Service Unavailable"})))
         else:
-            request.dropped = lambda: _leave(request)
             task = asyncio.get_running_loop().create_task(self._show(request, view))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -86,7 +85,3 @@ class Console:
 
 def _reply(request: Request, status: int, page: Page) -> None:
     request.reply(status, f"Content-Type: {page.content_type}\r\n", page.body)
-
-
-def _leave(request: Request) -> None:
-    request.reply = lambda status, header_lines, body: None

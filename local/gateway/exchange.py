@@ -19,7 +19,7 @@ from local.gateway.responses import Refusal
 from local.gateway.results import MalformedResponse
 from local.gateway.usage import Keys
 from local.gateway.variables import Situation, Text
-from local.http.request import Request
+from local.http.request import Request, no_reply
 from local.lambda_service.buffered_log import BufferedLog
 from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
 from local.lambda_service.metrics import RouteMeter
@@ -169,7 +169,6 @@ class Exchange:
 
     def drop(self) -> None:
         """The client has gone: what has not started never will."""
-        self.request.reply = _nobody
         self._note(CLIENT_GONE, 0)
         if self._invocation is not None:
             assert self.target is not None
@@ -232,7 +231,7 @@ class Exchange:
         if isinstance(answer, Refusal):
             self.refuse(answer)
             return
-        if self.request.reply is _nobody:
+        if self.request.reply is no_reply:
             return
         self.grant = answer
         if (
@@ -280,7 +279,7 @@ class Exchange:
 
     def _reply(self, status: int, lines: str, body: bytes) -> None:
         request = self.request
-        if request.reply is _nobody:
+        if request.reply is no_reply:
             return
         request.reply(status, lines, body)
         request.dropped = None
@@ -321,7 +320,3 @@ def _json(event: object) -> bytes:
         return orjson.dumps(event)
     except orjson.JSONEncodeError:  # an authorizer's context may have whole numbers beyond 64 bits
         return dumps(event)
-
-
-def _nobody(status: int, header_lines: str, body: bytes) -> None:
-    """The reply of a request whose client has gone."""

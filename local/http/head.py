@@ -6,12 +6,8 @@ The parser has already refused what it can; here is what it leaves to its caller
 import re
 from functools import lru_cache
 
+from local.http.limits import HEADERS_MAX_BYTES, TARGET_MAX_BYTES
 from local.http.request import Request
-
-# API Gateway's limits (1.34, 1.37).
-BODY_MAX_BYTES = 10 * 1024 * 1024
-HEADERS_MAX_BYTES = 10_240
-TARGET_MAX_BYTES = 10_240
 
 _HOST = re.compile(r"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
@@ -41,7 +37,7 @@ def _read_name(name: bytes) -> tuple[str, str]:
     return written, written.lower()
 
 
-def head_error(request: Request, target: bytes) -> int | None:
+def head_error(request: Request, target: bytes, body_max_bytes: int) -> int | None:
     """The status that refuses a head, None where it is as it should be."""
     fields = request.fields
     if not _is_http(request):
@@ -49,7 +45,7 @@ def head_error(request: Request, target: bytes) -> int | None:
     if len(target) > TARGET_MAX_BYTES:
         return 413
     length = fields.get("content-length")
-    if length is not None and int(length) > BODY_MAX_BYTES:
+    if length is not None and int(length) > body_max_bytes:
         return 413
     host = fields.get("host", "")
     # A fragment is never sent; API Gateway takes no bare `|` (1.12).

@@ -5,13 +5,15 @@ from typing import Protocol
 
 
 class Request:
-    """A parsed request. Whoever handles it calls `reply` once; `dropped` is told if nobody waits.
+    """A parsed request. Whoever handles it calls `reply` once, or `cut` to close the connection.
 
+    `dropped` is called if the client goes before; `reply` and `cut` then do nothing.
     `headers` keeps order and casing; `fields` has the last value by lower-case name, for look-ups.
     """
 
     __slots__ = (
         "body",
+        "cut",
         "dropped",
         "fields",
         "headers",
@@ -34,7 +36,8 @@ class Request:
         self.keep_alive = True
         self.peer = peer
         self.received_s = received_s  # the monotonic clock at its first byte
-        self.reply: Callable[[int, str, bytes], None] = _no_reply
+        self.reply: Callable[[int, str, bytes], None] = no_reply
+        self.cut: Callable[[], None] = _no_cut
         self.dropped: Callable[[], None] | None = None
 
 
@@ -48,5 +51,9 @@ class Application(Protocol):
         """Answer a request that is not HTTP as it should be; it is incomplete."""
 
 
-def _no_reply(status: int, header_lines: str, body: bytes) -> None:
+def no_reply(status: int, header_lines: str, body: bytes) -> None:
     """Stands where no connection waits for an answer."""
+
+
+def _no_cut() -> None:
+    """Stands where no connection is to be closed."""

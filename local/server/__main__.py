@@ -11,7 +11,7 @@ import uvloop
 
 from local.daemon import arguments
 from local.gateway.variables import UnknownVariable
-from local.http.server import DEADLINES, Deadlines
+from local.http.limits import LIMITS, Limits
 from local.lambda_service.asynchronous import RETRY_LONGEST_S, RETRY_S
 from local.lambda_service.dispatch import CONCURRENCY_DEFAULT
 from local.machine.queue_carrier import CarrierError, carrier_of
@@ -51,7 +51,7 @@ def main() -> int:
             queue_deadline_s=options.queue_deadline_ms / 1000,
             concurrency=options.account_concurrency,
             retry_s=options.async_retry_s,
-            deadlines=Deadlines(
+            limits=Limits(
                 head_s=options.head_deadline_ms / 1000,
                 body_s=options.body_deadline_ms / 1000,
                 idle_s=options.idle_deadline_ms / 1000,
@@ -112,10 +112,10 @@ def _options() -> argparse.Namespace:
         unit="MS",
         variable="QUEUE_DEADLINE_MS",
     )
-    _add_deadline(parser, "head", DEADLINES.head_s, "send the head of a request")
-    _add_deadline(parser, "body", DEADLINES.body_s, "send its body")
-    _add_deadline(parser, "idle", DEADLINES.idle_s, "keep a connection without a request")
-    _add_deadline(parser, "write", DEADLINES.write_s, "read its answer")
+    _add_deadline(parser, "head", LIMITS.head_s, "send the head of a request")
+    _add_deadline(parser, "body", LIMITS.body_s, "send its body")
+    _add_deadline(parser, "idle", LIMITS.idle_s, "keep a connection without a request")
+    _add_deadline(parser, "write", LIMITS.write_s, "read its answer")
     return parser.parse_args()
 
 

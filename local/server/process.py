@@ -9,13 +9,14 @@ import resource
 import signal
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from local.console.pages import Console
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
-from local.http.server import Deadlines, Server
+from local.http.limits import Limits
+from local.http.server import Server
 from local.lambda_service.asynchronous import Background
 from local.lambda_service.buffered_log import BufferedLog
 from local.lambda_service.dispatch import UNRESERVED_MIN, Account, Pool
@@ -78,7 +79,7 @@ class Gateway:
         queue_deadline_s: float,
         concurrency: int,
         retry_s: int,
-        deadlines: Deadlines,
+        limits: Limits,
         carrier: Carrier | None,
     ) -> None:
         logs = state / "logs"
@@ -110,9 +111,9 @@ class Gateway:
         invoke_api = InvokeApi(self._pools, self._hosts, self._background)
         self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
         self._servers = (
-            Server(self._api, connections_max=_connections_max(), deadlines=deadlines),
-            Server(self._console, connections_max=CONSOLE_CONNECTIONS_MAX),
-            Server(AwsApis(invoke_api, self._sqs), connections_max=INVOKE_CONNECTIONS_MAX),
+            Server(self._api, replace(limits, connections_max=_connections_max())),
+            Server(self._console, Limits(connections_max=CONSOLE_CONNECTIONS_MAX)),
+            Server(AwsApis(invoke_api, self._sqs), Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
         )
         for warning in template.warnings:
             log.warning("%s", warning)
@@ -183,20 +184,20 @@ class Gateway:
             requests_waiting.say(self._pressure)
         if ticks % SLOW_SWEEPS == 0:
             for server in self._servers:
-                server.sweep(now_s)
+                server.connections.sweep(now_s)
             self._access_log.flush()
             self._output.flush()
 
     async def _drain(self) -> None:
         """What is in hand is answered, within DRAIN_S; then every connection is cut."""
         for server in self._servers:
-            server.drain()
+            server.connections.drain()
         ends_s = time.monotonic() + DRAIN_S
         while any(server.connections for server in self._servers) and time.monotonic() < ends_s:
             self._tick(0)
             await asyncio.sleep(POOL_SWEEP_S)
         for server in self._servers:
-            server.abort()
+            server.connections.abort()
         self._tick(0)
 
 

@@ -13,8 +13,15 @@ from functools import partial
 import msgspec
 
 from local.daemon import arguments
-from local.simulators import http, mailbox_pages, messages, serving
-from local.simulators.http import Exchange, Refusal
+from local.simulators import mailbox_pages, messages, serving
+from local.simulators.exchange import (
+    Exchange,
+    Refusal,
+    no_route,
+    query_fields,
+    query_number,
+    server_of,
+)
 from local.simulators.journal import Journal
 from local.simulators.messages import Stored, Summary, TextMessage
 from local.simulators.reading import read
@@ -79,13 +86,13 @@ class Mailbox:
             case "GET", ["", "health"]:
                 exchange.answer(200, b'{"status":"ok"}')
             case _:
-                raise http.no_route(exchange, ALLOWED)
+                raise no_route(exchange, ALLOWED)
 
-    def _page(self, query: bytes) -> Page:
-        fields = http.query_fields(query, LIST_FIELDS)
-        after = http.query_number(fields, "after", 0, low=0, high=NUMBER_MAX)
-        limit = http.query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
-        if last := http.query_number(fields, "last", 0, low=0, high=PAGE_MAX):
+    def _page(self, query: str) -> Page:
+        fields = query_fields(query, LIST_FIELDS)
+        after = query_number(fields, "after", 0, low=0, high=NUMBER_MAX)
+        limit = query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
+        if last := query_number(fields, "last", 0, low=0, high=PAGE_MAX):
             after, limit = max(0, len(self._journal) - last), last
         lines = self._journal.page(after, limit)
         reached = after + len(lines)
@@ -94,10 +101,10 @@ class Mailbox:
             next=reached if reached < len(self._journal) else None,
         )
 
-    def _inbox(self, query: bytes) -> bytes:
-        fields = http.query_fields(query, frozenset(("before",)))
+    def _inbox(self, query: str) -> bytes:
+        fields = query_fields(query, frozenset(("before",)))
         total = len(self._journal)
-        before = http.query_number(fields, "before", total + 1, low=1, high=NUMBER_MAX)
+        before = query_number(fields, "before", total + 1, low=1, high=NUMBER_MAX)
         end = min(before - 1, total)
         start = max(0, end - PAGE_SHOWN)
         lines = self._journal.page(start, end - start)
@@ -131,25 +138,18 @@ def _nothing() -> None:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    connections = serving.Connections()
     # Without fdatasync: a kill loses nothing, and what only a power failure could lose is mail.
     journal = Journal(options.journal, sync=False)
     mailbox = Mailbox(journal)
-    doors = [
+    mails, pages = serving.Connections(), server_of(mailbox.dispatch)
+    smtp = partial(SmtpConnection, mailbox.take, mails)
+    await serving.serve(
+        options.listen,
+        serving.Door("SMTP", "--smtp-port", options.smtp_port, smtp, mails),
         serving.Door(
-            "SMTP",
-            "--smtp-port",
-            options.smtp_port,
-            partial(SmtpConnection, mailbox.take, connections),
+            "mails", "--http-port", options.http_port, pages.connection, pages.connections
         ),
-        serving.Door(
-            "mails",
-            "--http-port",
-            options.http_port,
-            partial(http.HttpConnection, mailbox.dispatch, connections),
-        ),
-    ]
-    await serving.serve(options.listen, doors, connections)
+    )
     journal.close()
 
 

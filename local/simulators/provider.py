@@ -18,10 +18,18 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from local.daemon import arguments
-from local.simulators import charges, http, serving
+from local.simulators import charges, serving
 from local.simulators.charges import Confirmation, Entry, Money, MoneyOrder, Order
+from local.simulators.exchange import (
+    JSON,
+    Exchange,
+    Refusal,
+    no_route,
+    query_fields,
+    query_number,
+    server_of,
+)
 from local.simulators.faults import Dice, Faults
-from local.simulators.http import Exchange, Refusal
 from local.simulators.journal import Journal, JournalError
 from local.simulators.webhooks import Webhooks
 
@@ -87,7 +95,7 @@ class Provider:
             case "GET", _:
                 self._show(exchange)
             case _:
-                raise http.no_route(exchange, ALLOWED)
+                raise no_route(exchange, ALLOWED)
 
     def _show(self, exchange: Exchange) -> None:
         match exchange.path:
@@ -102,7 +110,7 @@ class Provider:
             case "/health":
                 exchange.answer(200, b'{"status":"ok"}')
             case _:
-                raise http.no_route(exchange, ALLOWED)
+                raise no_route(exchange, ALLOWED)
 
     def _order(self, kind: charges.Kind, exchange: Exchange) -> None:
         key, order = _parse(kind, exchange)
@@ -217,10 +225,10 @@ class Provider:
             self._money[charge_id] = Money.of(entry) if entry.id == charge_id else Money()
         return self._money[charge_id]
 
-    def _lines_of(self, query: bytes) -> tuple[list[bytes], int | None]:
-        fields = http.query_fields(query, LIST_FIELDS)
-        after = http.query_number(fields, "after", 0, low=0, high=CHARGES_MAX)
-        limit = http.query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
+    def _lines_of(self, query: str) -> tuple[list[bytes], int | None]:
+        fields = query_fields(query, LIST_FIELDS)
+        after = query_number(fields, "after", 0, low=0, high=CHARGES_MAX)
+        limit = query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
         if "idempotency_key" in fields:
             numbers = self._lines.get(fields["idempotency_key"], ())
             return [self._journal.line(number) for number in numbers], None
@@ -236,11 +244,11 @@ class Provider:
 
 
 def _parse(kind: charges.Kind, exchange: Exchange) -> tuple[str, Order | MoneyOrder]:
-    key = exchange.header(b"idempotency-key")
+    key = exchange.header("idempotency-key")
     if not KEY_PATTERN.fullmatch(key):
         detail = "send an Idempotency-Key of 1 to 255 visible ASCII characters"
         raise Refusal(400, "idempotency_key_required", detail)
-    if exchange.header(b"content-type").partition(";")[0].strip().lower() != "application/json":
+    if exchange.header("content-type").partition(";")[0].strip().lower() != "application/json":
         raise Refusal(415, "unsupported_media_type", "send content-type: application/json")
     try:
         order = charges.ORDERS[kind].decode(exchange.body)
@@ -266,7 +274,7 @@ def _replay(
         detail = f"this key had other parameters before, as {earlier.id}"
         raise Refusal(400, "idempotency_key_reused", detail)
     answer = msgspec.json.encode(earlier.told())
-    exchange.answer(200, answer, http.JSON | {"idempotent-replayed": "true"})
+    exchange.answer(200, answer, JSON | {"idempotent-replayed": "true"})
 
 
 def _entry(line: bytes, number: int, journal: Journal) -> Entry:
@@ -288,19 +296,14 @@ def _now_ms() -> int:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    connections = serving.Connections()
     dice = Dice()
     dice.set(Faults(p50_ms=options.latency_ms, p99_ms=options.latency_ms))
     webhooks = Webhooks(options.webhook_url, _secret(), dice) if options.webhook_url else None
     journal = Journal(options.journal, sync=True)
     provider = Provider(journal, dice, webhooks)
-    door = serving.Door(
-        "charges",
-        "--port",
-        options.port,
-        partial(http.HttpConnection, provider.dispatch, connections),
-    )
-    await serving.serve(options.listen, [door], connections)
+    server = server_of(provider.dispatch)
+    door = serving.Door("charges", "--port", options.port, server.connection, server.connections)
+    await serving.serve(options.listen, door)
     journal.close()
 
 

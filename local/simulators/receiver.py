@@ -15,8 +15,8 @@ from functools import partial
 import msgspec
 
 from local.daemon import arguments
-from local.simulators import http, serving
-from local.simulators.http import Exchange, Refusal
+from local.simulators import serving
+from local.simulators.exchange import Exchange, Refusal, server_of
 
 PREFIX = "whsec_"
 TOLERANCE_S = 300  # Standard Webhooks' libraries take nothing older or newer
@@ -38,10 +38,10 @@ def judgement(exchange: Exchange, key: bytes | None, now_s: float) -> str:
     """Return "good", or why a webhook must not be trusted."""
     if key is None:
         return "not checked: give --secret"
-    sent_at = exchange.header(b"webhook-timestamp")
-    signed = f"{exchange.header(b'webhook-id')}.{sent_at}.".encode() + exchange.body
+    sent_at = exchange.header("webhook-timestamp")
+    signed = f"{exchange.header('webhook-id')}.{sent_at}.".encode() + exchange.body
     expected = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-    given = exchange.header(b"webhook-signature").split()
+    given = exchange.header("webhook-signature").split()
     if not any(hmac.compare_digest(each.encode(), expected.encode()) for each in given):
         return "bad: not signed with this secret"
     if not sent_at.isdigit() or abs(now_s - int(sent_at)) > TOLERANCE_S:
@@ -56,7 +56,7 @@ def receive(
     if exchange.method != "POST":
         raise Refusal(405, "method_not_allowed", "Webhooks are sent by POST.")
     line = {
-        "webhook_id": exchange.header(b"webhook-id"),
+        "webhook_id": exchange.header("webhook-id"),
         "signature": judgement(exchange, key, time.time()),
         "body": exchange.body.decode("utf-8", "replace"),
     }
@@ -70,10 +70,9 @@ async def _serve(options: argparse.Namespace) -> None:
         sys.stdout.flush()
 
     dispatch = partial(receive, key=options.secret, status=options.answer, show=show)
-    connections = serving.Connections()
-    protocol = partial(http.HttpConnection, dispatch, connections)
-    door = serving.Door("HTTP", "--port", options.port, protocol)
-    await serving.serve(options.listen, [door], connections)
+    server = server_of(dispatch)
+    door = serving.Door("HTTP", "--port", options.port, server.connection, server.connections)
+    await serving.serve(options.listen, door)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import errno
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from local.simulators.journal import JournalError
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS_MAX = 512  # each holds at most one request or mail of a megabyte
+CONNECTIONS_MAX = 512  # of SMTP; each holds at most one mail of a megabyte
 BACKLOG = 1024
 SWEEP_S = 1.0  # how exactly the deadlines of connections are kept
 DRAIN_S = 5.0  # `down` gives every process 10 s
@@ -41,12 +42,24 @@ class Connection(Protocol):
         """Close at once."""
 
 
+class Group(Protocol):
+    """All connections that came through one door."""
+
+    def __len__(self) -> int: ...
+    def sweep(self, now_s: float) -> None: ...
+    def drain(self) -> None: ...
+    def abort(self) -> None: ...
+
+
 class Connections:
-    """The open connections of one process."""
+    """The open connections of a protocol that is not HTTP."""
 
     def __init__(self) -> None:
         self._open: set[Connection] = set()
         self.is_draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def admit(self, connection: Connection) -> bool:
         """Count `connection` in, unless there are too many or the process is stopping."""
@@ -59,43 +72,35 @@ class Connections:
         """Forget a connection that was closed."""
         self._open.discard(connection)
 
-    async def sweep_forever(self) -> None:
-        """Keep the deadlines: one pass over all connections is cheaper than a timer in each."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            self.sweep(loop.time())
-
-    def sweep(self, now: float) -> None:
-        """End the connections whose deadlines passed by `now`, a time of the loop."""
+    def sweep(self, now_s: float) -> None:
+        """End the connections whose deadlines passed by `now_s`, on the monotonic clock."""
         for connection in tuple(self._open):
-            connection.sweep(now)
+            connection.sweep(now_s)
 
-    async def drain(self, hurry: asyncio.Event) -> None:
-        """Let every connection finish, but not longer than DRAIN_S nor once `hurry` is set."""
+    def drain(self) -> None:
+        """Let every connection finish, and admit no more."""
         self.is_draining = True
         for connection in tuple(self._open):
             connection.drain()
-        deadline = asyncio.get_running_loop().time() + DRAIN_S
-        while self._open and not hurry.is_set():
-            if asyncio.get_running_loop().time() > deadline:
-                break
-            await asyncio.sleep(0.01)
+
+    def abort(self) -> None:
+        """Cut every connection that is left."""
         for connection in tuple(self._open):
             connection.abort()
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A port and the protocol behind it; `flag` is the option that moves it."""
+    """A port, the protocol behind it, and who came in; `flag` is the option that moves it."""
 
     name: str
     flag: str
     port: int
     protocol: Callable[[], asyncio.Protocol]
+    connections: Group
 
 
-async def serve(host: str, doors: list[Door], connections: Connections) -> None:
+async def serve(host: str, *doors: Door) -> None:
     """Listen on all doors until SIGTERM or SIGINT, then drain; a second signal stops at once."""
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -107,12 +112,32 @@ async def serve(host: str, doors: list[Door], connections: Connections) -> None:
         loop.add_signal_handler(number, on_signal)
     servers = [await _listen(host, door) for door in doors]
     log.info("ready: %s", ", ".join(f"{door.name} on {host}:{door.port}" for door in doors))
-    sweeper = asyncio.create_task(connections.sweep_forever())
+    groups = [door.connections for door in doors]
+    sweeper = asyncio.create_task(_sweep_forever(groups))
     await stop.wait()
     for server in servers:
         server.close()
-    await connections.drain(hurry)
+    await _drain(groups, hurry)
     sweeper.cancel()
+
+
+async def _sweep_forever(groups: list[Group]) -> None:
+    """Keep the deadlines: one pass over all connections is cheaper than a timer in each."""
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        for group in groups:
+            group.sweep(time.monotonic())
+
+
+async def _drain(groups: list[Group], hurry: asyncio.Event) -> None:
+    """Let every connection finish, but not longer than DRAIN_S nor once `hurry` is set."""
+    for group in groups:
+        group.drain()
+    deadline_s = time.monotonic() + DRAIN_S
+    while any(groups) and not hurry.is_set() and time.monotonic() < deadline_s:
+        await asyncio.sleep(0.01)
+    for group in groups:
+        group.abort()
 
 
 async def _listen(host: str, door: Door) -> asyncio.Server:

@@ -24,7 +24,7 @@ ARROWS = {
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template"},
     "machine": {"daemon", "runtime", "template"},
     "runtime": {"daemon", "template"},
-    "simulators": {"daemon"},
+    "simulators": {"daemon", "http"},
     "documents": {"daemon"},
     "aws_models": set(),
     "http": set(),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.simulators.serving import CONNECTIONS_MAX
+from local.simulators.serving import CONNECTIONS_MAX, Connections
 from local.simulators.smtp import SmtpConnection
 from tests.conftest import wait_until
 from tests.integration.outside.clock import first_line_after
@@ -158,9 +158,12 @@ def test_a_connection_too_many_is_told_so_and_may_come_later(mailbox: Mailbox) -
 def test_a_client_that_keeps_the_server_waiting_is_let_go(
     sent: bytes, later_s: float, reply: bytes | None
 ) -> None:
-    replied = asyncio.run(
-        first_line_after(partial(SmtpConnection, lambda mail, kept: kept()), sent, later_s)
-    )
+    async def first_line() -> bytes | None:
+        connections = Connections()
+        protocol = partial(SmtpConnection, lambda mail, kept: kept(), connections)
+        return await first_line_after(protocol, connections, sent, later_s)
+
+    replied = asyncio.run(first_line())
 
     assert replied == reply
 

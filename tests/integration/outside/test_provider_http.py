@@ -5,11 +5,10 @@ import json
 import signal
 import socket
 import time
-from functools import partial
 
 import pytest
 
-from local.simulators.http import HttpConnection
+from local.simulators.exchange import server_of
 from tests.conftest import wait_until
 from tests.integration.outside.clock import first_line_after
 from tests.integration.outside.processes import ORDER, Provider
@@ -58,7 +57,7 @@ def test_what_is_not_http_is_answered_400(shared: Provider) -> None:
 def test_pipelined_requests_are_answered_in_their_order(provider: Provider) -> None:
     requests = b"".join(_request(f"k{number}") for number in range(300))
     answers = _exchange(
-        provider.http_port, requests + b"GET /x HTTP/1.1\r\nconnection: close\r\n\r\n"
+        provider.http_port, requests + b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
     )
 
     places = [answers.find(f'"idempotency_key":"k{number}"'.encode()) for number in range(300)]
@@ -70,7 +69,7 @@ def test_pipelined_requests_are_answered_in_their_order(provider: Provider) -> N
 
 def test_a_client_that_pipelines_without_end_is_not_read_any_further(stopped: Provider) -> None:
     stopped.start("--latency-ms", "5000")
-    more_than_kernels_buffer = 4000 * (b"GET /" + b"x" * 8000 + b" HTTP/1.1\r\n\r\n")
+    more_than_kernels_buffer = 4000 * (b"GET /" + b"x" * 8000 + b" HTTP/1.1\r\nhost: a\r\n\r\n")
     with socket.create_connection(("127.0.0.1", stopped.http_port)) as client:
         client.sendall(_request("k"))
         client.settimeout(3)
@@ -80,7 +79,7 @@ def test_a_client_that_pipelines_without_end_is_not_read_any_further(stopped: Pr
 
 def test_sigterm_lets_a_charge_in_progress_finish(stopped: Provider) -> None:
     stopped.start("--latency-ms", "500")
-    request = _request("k") + b"GET /health HTTP/1.1\r\n\r\n"
+    request = _request("k") + b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n"
     address = ("127.0.0.1", stopped.http_port)
     with socket.create_connection(address), socket.create_connection(address) as client:
         client.sendall(request)
@@ -90,7 +89,7 @@ def test_sigterm_lets_a_charge_in_progress_finish(stopped: Provider) -> None:
 
     assert code == 0
     assert answers.startswith(b"HTTP/1.1 200 OK")
-    assert b"connection: close" in answers
+    assert b"Connection: close" in answers
     assert answers.count(b"HTTP/1.1") == 1
 
 
@@ -111,6 +110,16 @@ def test_a_second_sigterm_does_not_wait(stopped: Provider) -> None:
     assert stopped.journal.read_text() == ""
 
 
+def test_a_client_that_leaves_before_its_answer_has_been_charged(stopped: Provider) -> None:
+    stopped.start("--latency-ms", "300")
+    with socket.create_connection(("127.0.0.1", stopped.http_port)) as client:
+        client.sendall(_request("k"))
+        wait_until(lambda: stopped.charge("k")[0] == 409)
+
+    assert wait_until(lambda: stopped.charge("k")[0] == 200)
+    assert "Traceback" not in stopped.stop()[1]
+
+
 @pytest.mark.parametrize(
     ("sent", "later_s", "answer"),
     [
@@ -123,9 +132,8 @@ def test_a_second_sigterm_does_not_wait(stopped: Provider) -> None:
 def test_a_connection_that_keeps_the_server_waiting_is_ended(
     sent: bytes, later_s: float, answer: bytes | None
 ) -> None:
-    answered = asyncio.run(
-        first_line_after(partial(HttpConnection, lambda exchange: None), sent, later_s)
-    )
+    server = server_of(lambda exchange: None)
+    answered = asyncio.run(first_line_after(server.connection, server.connections, sent, later_s))
 
     assert answered == answer
 
@@ -133,7 +141,11 @@ def test_a_connection_that_keeps_the_server_waiting_is_ended(
 def _request(key: str) -> bytes:
     body = json.dumps(ORDER).encode()
     head = f"idempotency-key: {key}\r\ncontent-length: {len(body)}\r\n\r\n"
-    return b"POST /charges HTTP/1.1\r\ncontent-type: application/json\r\n" + head.encode() + body
+    return (
+        b"POST /charges HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+        + head.encode()
+        + body
+    )
 
 
 def _exchange(port: int, request: bytes) -> bytes:
