@@ -5,7 +5,7 @@ from time import monotonic
 
 from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
-from local.gateway.exchange import Dialect, Exchange, Shared, Target
+from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
 from local.gateway.router import MethodRouter, Router
 from local.gateway.usage import Keys
 from local.gateway.variables import compile_template
@@ -91,6 +91,7 @@ class _Targets:
                 bucket=self._bucket(route.path, route.method if is_rest else _declared(route)),
                 meter=self._metrics.route(route.function, route.path, route.method),
                 patience_s=route.timeout_ms / 1000,
+                slot=None if route.authorizer or route.needs_key else Slot(),
                 payload=route.payload,
                 scopes=route.scopes,
             )
@@ -111,6 +112,7 @@ class _Targets:
                 bucket=self._bucket(preflight.path, "OPTIONS"),
                 meter=self._metrics.route("none", preflight.path, "OPTIONS"),
                 patience_s=0.0,
+                slot=None,
                 fixed=rest.preflight(preflight),
             )
             for preflight in self._api.preflights

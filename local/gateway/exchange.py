@@ -68,6 +68,19 @@ class Dialect(Protocol):
         """What a request without route is answered, None where it is refused."""
 
 
+class Slot:
+    """The place of one request of a route that anybody may call, whatever others have in flight.
+
+    `/health` and the route that gives out tokens answer while callers without a valid token use up
+    the account's concurrency.
+    """
+
+    __slots__ = ("is_taken",)
+
+    def __init__(self) -> None:
+        self.is_taken = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A route with everything that can be known before a request comes."""
@@ -81,6 +94,7 @@ class Target:
     bucket: TokenBucket | None
     meter: RouteMeter
     patience_s: float  # of the gateway, once the function has started
+    slot: Slot | None  # None where an authorizer or a key is asked for
     payload: str = "1.0"
     scopes: tuple[str, ...] = ()
     fixed: Answer | None = None
@@ -113,6 +127,7 @@ class Exchange:
     __slots__ = (
         "_invocation",
         "_shared",
+        "_slot",
         "_started_s",
         "context",
         "grant",
@@ -128,6 +143,7 @@ class Exchange:
     def __init__(self, shared: Shared, request: Request) -> None:
         self._shared = shared
         self._invocation: Invocation | None = None
+        self._slot: Slot | None = None
         self._started_s = 0.0
         self.request = request
         self.context = Context(request.fields, time.time())
@@ -256,6 +272,10 @@ class Exchange:
         self._invocation = Invocation(
             context.invocation_id, context.trace, event, self._ended, target.patience_s
         )
+        slot = target.slot
+        if slot is not None and not slot.is_taken:
+            slot.is_taken = self._invocation.has_slot = True
+            self._slot = slot
         target.pool.invoke(self._invocation, self._started_s)
 
     def _ended(self, outcome: Outcome) -> None:
@@ -289,6 +309,8 @@ class Exchange:
         """Count the request and log it, once."""
         shared, target = self._shared, self.target
         shared.in_flight -= 1
+        if self._slot is not None:
+            self._slot.is_taken = False
         now_s = monotonic()
         latency_s = now_s - self.request.received_s
         integration_s = now_s - self._started_s if self._started_s else 0.0

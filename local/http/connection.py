@@ -18,7 +18,6 @@ from local.http.limits import (
     CHUNK_MAX_BYTES,
     HEAD_MAX_BYTES,
     LINGER_S,
-    REFUSED_AT_A_TIME_MAX,
     Limits,
 )
 from local.http.request import Application, Request, no_reply
@@ -64,12 +63,13 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         self.deadline_s = time.monotonic() + self._limits.idle_s
-        self._connections.admit(self)
-        if self._connections.excess > REFUSED_AT_A_TIME_MAX:
-            transport.abort()
-        elif self._connections.is_full(self.peer):
+        if self._connections.admit(self):
+            return
+        if self._connections.refuse(self):
             self._refused = 503
             self._advance()
+        else:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

@@ -11,7 +11,6 @@ TARGET_MAX_BYTES = 10_240
 HEAD_MAX_BYTES = HEADERS_MAX_BYTES + TARGET_MAX_BYTES + 4096
 CHUNK_MAX_BYTES = 128  # the size, extensions and line ends of a chunk, on average
 BUFFERED_MAX_BYTES = 256 * 1024 * 1024  # bodies of all connections together
-REFUSED_AT_A_TIME_MAX = 128  # clients over the limit that are told so; others are cut
 LINGER_S = 1.0  # after a refusal: read on, so that the answer is not lost to a reset
 
 

@@ -61,6 +61,7 @@ class Invocation:
         "deadline_s",
         "ended",
         "event",
+        "has_slot",
         "log",
         "patience_s",
         "queued_s",
@@ -82,6 +83,7 @@ class Invocation:
         self.event = event  # JSON
         self.ended: Callable[[Outcome], None] | None = ended
         self.patience_s = patience_s  # how long whoever waits does so, once the event has started
+        self.has_slot = False  # of its own: what others have in flight does not keep it waiting
         self.client_context: object = None  # what the caller of the Invoke API says of itself
         self.log = b""  # the function's log of this event, known when it ends
         self.queued_s = 0.0  # the monotonic clock, as all of these
@@ -155,6 +157,7 @@ class Pool:
         self.environments: set[Environment] = set()
         self._idle: list[Environment] = []
         self._queue: deque[Invocation] = deque()
+        self._slots: deque[Invocation] = deque()  # a queue that goes first: one event a route
         self._waiting = 0  # of the queue, without the abandoned
         self._meter = meter
         self.queue_deadline_s = queue_deadline_s
@@ -190,7 +193,7 @@ class Pool:
     def invoke(self, invocation: Invocation, now_s: float) -> None:
         """Start the event, queue it, or end it at once where the concurrency is used up."""
         throttled = self._throttled(now_s)
-        if throttled is not None:
+        if throttled is not None and not (invocation.has_slot and self._reserved is None):
             self._meter.throttled()
             invocation.end(throttled)
             return
@@ -198,7 +201,7 @@ class Pool:
         if self._idle:
             self._start(self._idle.pop(), invocation, now_s)
         else:
-            self._queue.append(invocation)
+            (self._slots if invocation.has_slot else self._queue).append(invocation)
             self._waiting += 1
 
     def abandon(self, invocation: Invocation) -> None:
@@ -227,8 +230,9 @@ class Pool:
         """End what has waited or run for too long; called several times a second."""
         if now_s >= self._cools_s:
             self._warm, self._peak, self._cools_s = self._peak, 0, now_s + KEPT_WARM_S
-        while self._queue and self._is_over(self._queue[0], now_s):
-            self._expire(self._queue.popleft())
+        for queue in (self._slots, self._queue):
+            while queue and self._is_over(queue[0], now_s):
+                self._expire(queue.popleft())
         for environment in tuple(self.environments):
             invocation = environment.invocation
             if invocation is None:
@@ -265,8 +269,8 @@ class Pool:
 
     def _next(self, now_s: float) -> Invocation | None:
         """The oldest event that somebody still waits for; the overdue are ended on the way."""
-        while self._queue:
-            invocation = self._queue.popleft()
+        while queue := self._slots or self._queue:
+            invocation = queue.popleft()
             if self._is_over(invocation, now_s):
                 self._expire(invocation)
                 continue

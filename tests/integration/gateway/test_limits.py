@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.integration.gateway.pages import PAGES
-from tests.integration.gateway_process import GatewayProcess, ok, read_response
+from tests.integration.gateway_process import GatewayProcess, finish, ok, read_response, start
 
 ONE = b"GET /pages/one HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -59,6 +59,58 @@ def test_headers_over_10240_bytes_are_413(shared):
     assert (fits.status, too_long.status) == (200, 413)
 
 
+PUBLIC = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Front:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      CodeUri: functions/
+      Handler: app.front
+      Timeout: 20
+      Events:
+        Health: {Type: Api, Properties: {Method: GET, Path: /health}}
+        Token: {Type: Api, Properties: {Method: GET, Path: /token}}
+"""
+
+
+@pytest.fixture
+def flooded(tmp_path):
+    """A gateway whose account runs three events, with three requests for tokens in flight."""
+    release = threading.Event()
+    with GatewayProcess(tmp_path, PUBLIC, "--account-concurrency", "3") as process:
+        process.environment("Front", lambda frame: ok(frame) if release.wait(10) else {"die": True})
+        clients = [start(process, "/token") for _ in range(3)]
+        wait_until(lambda: process.metric("gateway_inflight") == 3)
+        yield process, release
+        release.set()
+        for client in clients:
+            client.close()
+
+
+def test_a_public_route_has_a_slot_of_its_own_and_goes_first(flooded):
+    gateway, release = flooded
+    health = start(gateway, "/health")
+    wait_until(lambda: gateway.metric("gateway_inflight") == 4)
+    release.set()
+
+    assert finish(health) == 200
+    wait_until(lambda: len(gateway.environments[0].events) == 4)
+    paths = [event["path"] for event in gateway.environments[0].events]
+    assert paths == ["/token", "/health", "/token", "/token"]
+
+
+def test_a_flood_of_one_public_route_is_bounded_by_the_account(flooded):
+    gateway, _ = flooded
+    health = start(gateway, "/health")
+    wait_until(lambda: gateway.metric("gateway_inflight") == 4)
+
+    assert finish(start(gateway, "/token")) == 500
+    assert finish(start(gateway, "/health")) == 500
+    health.close()
+
+
 @pytest.fixture
 def small(tmp_path):
     """A gateway that takes four clients, and three from one address."""
@@ -94,8 +146,13 @@ def test_clients_over_the_limit_are_told_so_and_others_are_served(small, busy):
 
 
 def test_an_address_that_holds_its_share_leaves_room_for_others(small, busy):
-    with socket.create_connection(("127.0.0.1", small.port), 10, ("127.0.0.2", 0)) as client:
-        assert small.metric("gateway_inflight") == 3
+    address = ("127.0.0.1", small.port)
+    with socket.create_connection(address, 10) as greedy:
+        greedy.sendall(b"GET ")  # it would be no idle connection if there were room
+        assert small.metric("gateway_inflight") == 3  # and the gateway has read it
+        client = socket.create_connection(address, 10, ("127.0.0.2", 0))
+        assert small.metric("gateway_inflight") == 3  # and it has seen that one as well
+    with client:
         busy.set()
         wait_until(lambda: small.metric("gateway_inflight") == 0)
         client.sendall(ONE)
