@@ -53,7 +53,7 @@ def create_event(call: Call) -> Response:
 
 
 @app.route("/v1/analytics/events/batch", methods=["POST"], content_types=BATCH_TYPES)
-@endpoint(app, "analytics:write")
+@endpoint(app, "analytics:write", unpacks=True)
 def create_events(call: Call) -> Response:
     """Take up to 500 events to be counted, as JSON or one a line, also packed by gzip."""
     headers, raw = call.request.headers, call.request.raw_body

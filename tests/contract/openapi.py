@@ -19,6 +19,7 @@ import msgspec
 import analytics.schema
 import api.schema
 import backend.pages
+import backend.shapes
 import notifications.schema
 import notifications.suppressions.routes
 import notifications.suppressions.service
@@ -87,7 +88,7 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=api.schema.Token,
         body=api.schema.TokenRequest,
         body_type=FORM,
-        refuses=(400, 401, 415),
+        refuses=(401,),
     ),
     "GET /.well-known/jwks.json": Operation(answer=dict[str, list[dict[str, str]]]),
     "GET /openapi.json": Operation(answer=dict[str, Any]),
@@ -132,7 +133,7 @@ OPERATIONS: Mapping[str, Operation] = {
         status=202,
         answer=dict[str, str],
         body=payments.webhooks.ProviderEvent,
-        refuses=(400, 401, 413, 415, 422, 503),
+        refuses=(401, 422),
     ),
     "POST /v1/analytics/events": Operation(
         status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
@@ -184,7 +185,7 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=str,
         answer_type="text/html",
         query=notifications.suppressions.routes.Link,
-        refuses=(404, 415),
+        refuses=(404,),
     ),
     "POST /v1/notifications/{notification_id}/cancel": Operation(
         answer=notifications.schema.NotificationView, refuses=(404, 409)
@@ -231,6 +232,24 @@ OPERATIONS: Mapping[str, Operation] = {
         status=202, answer=notifications.schema.Queued, refuses=(404, 409)
     ),
 }
+TYPE_NAMES = {str: "string", bool: "boolean", int: "integer"}
+# What the gateway answers on any route, and a function to a type or coding that it does not read.
+ANYWHERE = (400, 413, 415, 429, 500, 502, 503, 504)
+PROBLEMS = {  # the names of the responses, and when they come
+    400: ("BadRequest", "It cannot be read, or lacks what each such request has."),
+    401: ("Unauthorized", "It has no access token that holds, or the client is not known."),
+    403: ("Forbidden", "The token lacks the scope."),
+    404: ("NotFound", "There is no such object of this tenant."),
+    409: ("Conflict", "The object's state does not allow it, or another change is under way."),
+    413: ("TooLarge", "The body is over 256 KiB, or the headers are over 10 KiB."),
+    415: ("UnsupportedMediaType", "The body's type or coding is not read here."),
+    422: ("Invalid", "A value is not allowed; `param` names its field."),
+    429: ("Throttled", "Too many requests; come again after the time given."),
+    500: ("InternalError", "Something failed; repeat it with the same Idempotency-Key."),
+    502: ("BadGateway", "The function failed; repeat it with the same Idempotency-Key."),
+    503: ("Unavailable", "All capacity is in use, or a store does not answer; come again."),
+    504: ("Timeout", "No answer in time; it may still take effect. Repeat it with the same key."),
+}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -252,11 +271,16 @@ def document() -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components([*shapes, Problem], ref_template=REF)
     for each in components.values():  # Python 3.13 strips a docstring's indentation, 3.11 does not
         each["description"] = inspect.cleandoc(each["description"])
+    _suit_generators([schemas, components])
     schema_of = dict(zip((repr(shape) for shape in (*shapes, Problem)), schemas, strict=True))
+    content = {"application/problem+json": {"schema": schema_of[repr(Problem)]}}
     paths: dict[str, dict[str, Any]] = {}
     for route in found.api.routes:
         described = _operation(route, found, schema_of, components)
         paths.setdefault(route.path, {})[route.method.lower()] = described
+    for each in OPERATIONS.values():
+        if each.query is not None:  # its fields stand as parameters
+            components.pop(each.query.__name__, None)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -267,6 +291,10 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
+            "responses": {
+                name: {"description": description, "content": content}
+                for name, description in PROBLEMS.values()
+            },
             "securitySchemes": {
                 "token": {
                     "type": "oauth2",
@@ -305,7 +333,12 @@ def _operation(
     if operation.needs_key:
         parameters.append(IDEMPOTENCY_KEY)
     summary = view.__doc__.partition("\n")[0]
-    described: dict[str, Any] = {"summary": summary, "operationId": view.__name__}
+    domain = found.functions[route.function].handler.partition(".")[0]
+    described: dict[str, Any] = {
+        "tags": [domain],
+        "summary": summary,
+        "operationId": view.__name__,
+    }
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
@@ -318,7 +351,7 @@ def _operation(
     answer = {operation.answer_type: {"schema": schema_of[repr(operation.answer)]}}
     described["responses"] = {
         str(operation.status): {"description": "Done", "content": answer},
-        **_problems(route, operation, schema_of[repr(Problem)]),
+        **_problems(route, operation),
     }
     if operation.has_tag:
         described["responses"]["304"] = {"description": "As If-None-Match says"}
@@ -333,22 +366,46 @@ def _query(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": each,
+            "schema": _present(each),
         }
         for name, each in schema["properties"].items()
     ]
 
 
-def _problems(route: Route, operation: Operation, schema: Any) -> dict[str, Any]:
-    statuses = set(operation.refuses)
+def _present(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of a parameter that is there: a query has no null."""
+    match schema:
+        case {"anyOf": [present, {"type": "null"}]}:
+            return dict(present)
+    return schema
+
+
+def _suit_generators(part: Any) -> None:
+    """Say what generators of clients need beyond what JSON Schema does: the type of each enum.
+
+    A pattern's `$` matches only at the end in JSON Schema, so Python's lookahead is not needed.
+    """
+    if isinstance(part, dict):
+        if "enum" in part:
+            [part["type"]] = {TYPE_NAMES[type(each)] for each in part["enum"]}
+        if "pattern" in part:
+            part["pattern"] = part["pattern"].replace(backend.shapes.END, "$")
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _suit_generators(each)
+
+
+def _problems(route: Route, operation: Operation) -> dict[str, Any]:
+    statuses = {*ANYWHERE, *operation.refuses}
     if operation.query is not None:
         statuses.add(422)
     if route.authorizer is not None:
-        statuses |= {401, 403, 429, 503}
+        statuses |= {401, 403}
         if operation.body is not None:
-            statuses |= {400, 413, 415, 422}
-    content = {"application/problem+json": {"schema": schema}}
-    return {str(each): {"description": "Refused", "content": content} for each in sorted(statuses)}
+            statuses.add(422)
+    return {
+        str(each): {"$ref": f"#/components/responses/{PROBLEMS[each][0]}"}
+        for each in sorted(statuses)
+    }
 
 
 def _scopes(found: Template) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "functions/api/openapi.json").read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]
+RESPONSES = DOCUMENT["components"]["responses"]
 PATHS = {
     re.compile(re.sub(r"\{\w+\}", "[^/]+", path)): operations
     for path, operations in DOCUMENT["paths"].items()
@@ -31,7 +32,10 @@ def disagreements(method: str, path: str, status: int, kind: str, body: Any) -> 
         return []
     if str(status) not in operation["responses"]:
         return [f"{method} {path} is not said to answer {status}: {body}"]
-    content = operation["responses"][str(status)].get("content", {})
+    response = operation["responses"][str(status)]
+    if "$ref" in response:
+        response = RESPONSES[response["$ref"].rpartition("/")[2]]
+    content = response.get("content", {})
     if content and kind not in content:
         return [f"{method} {path} is not said to answer {status} as {kind!r}"]
     if "json" not in kind or not content:

@@ -1,5 +1,6 @@
 """What is refused: with the contract's status and code, as a problem, and nothing is changed."""
 
+import gzip
 import uuid
 
 import pytest
@@ -32,7 +33,7 @@ def _post(client, body, headers=None):
         (GOOD.replace(b"{", b'{"tenant":"other",'), 422, "invalid_request"),
         *(
             (GOOD.replace(b"1000", amount), 422, "invalid_request")
-            for amount in (b"10.0", b'"10"', b"true", b"0", b"-1", b"100000000", b"null")
+            for amount in (b"27363.5", b'"10"', b"true", b"0", b"-1", b"100000000", b"null")
         ),
         (GOOD.replace(b"EUR", b"XXX"), 422, "invalid_request"),
         (GOOD.replace(b"pm_card_visa", b"4242424242424242"), 422, "invalid_request"),
@@ -53,6 +54,14 @@ def test_another_content_type_is_refused(demo):
     answer = _post(demo, GOOD, {"Content-Type": "text/plain"})
 
     assert_problem(answer, 415, "unsupported_media_type")
+
+
+def test_a_packed_body_is_refused_as_such_and_an_unpacked_one_is_taken(demo):
+    refused = _post(demo, gzip.compress(GOOD), {"Content-Encoding": "gzip"})
+    taken = _post(demo, GOOD.replace(b"1000", b"1000.0"), {"Content-Encoding": "identity"})
+
+    assert_problem(refused, 415, "unsupported_encoding")
+    assert (taken.status, taken.body["amount"]) == (201, 1000)
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,12 @@ def api(name: str) -> Chalice:
 
 
 def endpoint(
-    app: Chalice | Blueprint, scope: str | None = None
+    app: Chalice | Blueprint, scope: str | None = None, *, unpacks: bool = False
 ) -> Callable[[Callable[..., Response]], View]:
-    """Make a function of a Call a view of `app`; `scope` None means open to everybody."""
+    """Make a function of a Call a view of `app`; `scope` None means open to everybody.
+
+    A body under a Content-Encoding is refused, but where the view `unpacks` it itself.
+    """
 
     def decorate(view: Callable[..., Response]) -> View:
         @functools.wraps(view)
@@ -127,6 +130,8 @@ def endpoint(
             assert request is not None  # Chalice sets it before it calls a view
             try:
                 caller = _caller(request, scope) if scope else ANYBODY
+                if not unpacks:
+                    _refuse_packed(request)
                 return view(Call(caller=caller, request=request), **path)
             except BackendError as error:
                 return _problem_response(error, request)
@@ -246,6 +251,16 @@ def _caller(request: Request, scope: str) -> Caller:
     if scope not in caller.scopes:
         raise Forbidden(f"The token lacks the scope {scope}.")
     return caller
+
+
+def _refuse_packed(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity") and request.raw_body:
+        raise InvalidRequest(
+            "Send the body as it is, without Content-Encoding.",
+            status=415,
+            code="unsupported_encoding",
+        )
 
 
 def _authorized(request: Request) -> Caller | None:

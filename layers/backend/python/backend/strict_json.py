@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -53,7 +54,7 @@ def loads(raw: bytes) -> Any:
             text,
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_number,
             parse_int=_integer,
         )
         if "\\u" in text:
@@ -103,10 +104,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _finite(text: str) -> float:
+def _number(text: str) -> int | float:
+    """Return a number with a fraction or an exponent; `27363.0` is an integer by JSON Schema."""
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise ValueError("a number is out of range")
+    if number.is_integer() and abs(number) <= INTEGER_MAX:
+        exact = Decimal(text)
+        whole = exact.to_integral_value()
+        if whole == exact and abs(whole) <= INTEGER_MAX:
+            return int(whole)
     return number
 
 
