@@ -315,6 +315,20 @@ def _table() -> dict[str, Command]:
     return commands
 
 
+def is_write(body: Document) -> bool:
+    """Tell whether a command begins a transaction."""
+    command = COMMANDS.get(next(iter(body), ""))
+    return command is not None and command.writes
+
+
+def is_durable(body: Document) -> bool:
+    """Tell whether the answer says something that must outlive a power cut."""
+    if is_write(body):
+        return True
+    concern = body.get("readConcern")
+    return isinstance(concern, dict) and concern.get("level") == "majority"
+
+
 def _on_store(
     run: Callable[[Store, str, Document], dict[str, Any]],
 ) -> Callable[[Commands, str, Document], Reply]:
