@@ -14,7 +14,7 @@ from local.documents.commands import Commands, is_durable, is_write
 from local.documents.connections import Connection, Connections
 from local.documents.errors import DocumentsError
 from local.documents.store import Store
-from local.documents.write_ahead_log import Unsynced, WriteAheadLog
+from local.documents.write_ahead_log import Syncs, Unsynced, WriteAheadLog
 
 SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
 HOUSE_S = 5  # between two looks at what else there is to keep in order
@@ -36,6 +36,7 @@ class Server:
         self._store = store
         self._wal = wal
         self._loop = asyncio.get_running_loop()
+        self._syncs = Syncs(wal, self._loop)
         self._group: list[tuple[Connection, wire.Request, wire.Body]] = []  # not committed yet
         self._is_syncing = False
         self._due = asyncio.Event()  # there is something to commit, or to do behind a commit
@@ -92,7 +93,7 @@ class Server:
             self._may_write.clear()
         if group:
             self._is_syncing = True
-            await asyncio.to_thread(self._wal.sync)
+            await self._syncs.sync()
             self._is_syncing = False
         for connection, request, body in group:
             connection.reply(request, body)
