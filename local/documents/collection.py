@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from itertools import starmap
+from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -23,9 +24,27 @@ Keys = list[tuple[Index, list[bytes]]]  # the keys of one document in each index
 FIRST_IS_ID = b"_id\x00"
 
 
-class Row(NamedTuple):
-    id: int
-    raw: bytes
+class Row:
+    """One stored document, decoded at most once."""
+
+    __slots__ = ("_document", "id", "raw")
+
+    def __init__(self, number: int, raw: bytes) -> None:
+        self.id = number
+        self.raw = raw
+        self._document: Document | None = None
+
+    @property
+    def document(self) -> Document:
+        """What `raw` says; a caller that changes it is the last one to look at it."""
+        if self._document is None:
+            self._document = bson.decode(self.raw, CODEC)
+        return self._document
+
+    def bare(self) -> "Row":
+        """Forget the decoded document, of which many rows together would hold too much."""
+        self._document = None
+        return self
 
 
 def decode(raw: bytes) -> Document:
@@ -90,9 +109,8 @@ class Collection:
 
     def change(self, row: Row, change: Callable[[Document], Document]) -> Document | None:
         """Store what `change` makes of the document; None if that is what it was."""
-        document = decode(row.raw)
-        before = self._keys(document)
-        document = change(document)
+        before = self._keys(row.document)
+        document = change(row.document)
         raw = encode_document(document)
         if raw == row.raw:
             return None
@@ -109,7 +127,7 @@ class Collection:
         return document
 
     def delete(self, row: Row) -> None:
-        self._remove_entries(self._keys(decode(row.raw)), row.id)
+        self._remove_entries(self._keys(row.document), row.id)
         self._execute(self._delete, (row.id,))
 
     def _keys(self, document: Document) -> Keys:
@@ -125,7 +143,7 @@ class Collection:
             rows = self.scan(plan) if plan.index else self._all_rows()
             ordered, exact = plan.ordered, plan.exact
         if not exact:
-            rows = (row for row in rows if filter_.matches(decode(row.raw)))
+            rows = (row for row in rows if filter_.matches(row.document))
         return rows, ordered
 
     def _by_identity(self, keys: list[bytes]) -> Iterator[Row]:
@@ -133,11 +151,11 @@ class Collection:
             chunk = keys[start : start + CHUNK_ROWS[1]]
             places = ",".join("?" * len(chunk))
             found = self._execute(f"{self._by_keys} ({places}) ORDER BY key", chunk)
-            yield from map(Row._make, found.fetchall())
+            yield from starmap(Row, found.fetchall())
 
     def in_natural_order(self, filter_: Filter, *, reverse: bool) -> Iterator[Row]:
         """The matching rows in the order of insertion, or the last first."""
-        return (row for row in self._all_rows(reverse) if filter_.matches(decode(row.raw)))
+        return (row for row in self._all_rows(reverse) if filter_.matches(row.document))
 
     def _all_rows(self, reverse: bool = False) -> Iterator[Row]:
         onwards, order, last = ("<", "DESC", 2**63 - 1) if reverse else (">", "ASC", -1)
@@ -145,7 +163,7 @@ class Collection:
         sql = f"SELECT id, document FROM {table} WHERE id {onwards} ? ORDER BY id {order} LIMIT ?"
         size = CHUNK_ROWS[0]
         while rows := self._execute(sql, (last, size)).fetchall():
-            yield from map(Row._make, rows)
+            yield from starmap(Row, rows)
             last = rows[-1][0]
             size = min(size * 4, CHUNK_ROWS[1])
 
@@ -187,9 +205,8 @@ class Collection:
             " (key BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID"
         )
         for row in self._all_rows():
-            document = decode(row.raw)
-            keys = [(index, index.keys(document))]
-            self._check_unique(keys, document, row.id)
+            keys = [(index, index.keys(row.document))]
+            self._check_unique(keys, row.document, row.id)
             self._add_entries(keys, row.id)
         self.indexes.append(index)
 

@@ -63,10 +63,8 @@ class Commands:
         command = COMMANDS.get(name)
         if command is None:
             raise DocumentsError(59, f"no such command: '{name}'")
-        for option in body.keys() - command.options - _TRANSACTIONS if command.options else ():
-            raise DocumentsError(40415, f"BSON field '{name}.{option}' is an unknown field.")
-        if command.options and not _TRANSACTIONS.isdisjoint(body):
-            raise DocumentsError(20, "Transaction numbers are only allowed on a replica set member")
+        if command.options and not body.keys() <= command.options:
+            raise _unknown_option(name, body.keys() - command.options)
         try:
             _check_concerns(body)
             if command.writes:
@@ -178,6 +176,12 @@ def _collection_entry(name: str) -> Document:
     return {"name": name, "type": "collection", "options": {}, "info": {"readOnly": False}} | {
         "idIndex": identity
     }
+
+
+def _unknown_option(name: str, options: set[str]) -> DocumentsError:
+    for option in options - _TRANSACTIONS:
+        return DocumentsError(40415, f"BSON field '{name}.{option}' is an unknown field.")
+    return DocumentsError(20, "Transaction numbers are only allowed on a replica set member")
 
 
 def _check_concerns(body: Document) -> None:
@@ -313,6 +317,20 @@ def _table() -> dict[str, Command]:
     on_modify = "query sort remove update new fields upsert"
     add("findAndModify findandmodify", _on_store(writes.find_and_modify), on_modify, True)
     return commands
+
+
+def is_write(body: Document) -> bool:
+    """Tell whether a command begins a transaction."""
+    command = COMMANDS.get(next(iter(body), ""))
+    return command is not None and command.writes
+
+
+def is_durable(body: Document) -> bool:
+    """Tell whether the answer says something that must outlive a power cut."""
+    if is_write(body):
+        return True
+    concern = body.get("readConcern")
+    return isinstance(concern, dict) and concern.get("level") == "majority"
 
 
 def _on_store(

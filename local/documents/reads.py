@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from local.documents.collection import Collection, Row, decode, encode_document
+from local.documents.collection import Collection, Row, encode_document
 from local.documents.errors import DocumentsError
 from local.documents.filters import compile_filter
 from local.documents.keys import MISSING, encode
@@ -65,10 +65,11 @@ class Cursors:
     def first_reply(
         self, namespace: str, documents: Iterator[bytes], size: int, *, single: bool, now_s: float
     ) -> bytes:
-        cursor = Cursor(secrets.randbits(62) + 1, namespace, documents, now_s)
+        cursor = Cursor(0, namespace, documents, now_s)
         batch = cursor.batch(min(size, BATCH_MAX))
         if single or not (cursor.ahead or size == 0):
             return cursor_reply("firstBatch", batch, 0, namespace)
+        cursor.id = secrets.randbits(62) + 1  # a system call: only for a cursor that stays open
         self._open[cursor.id] = cursor
         if len(self._open) > CURSORS_MAX:
             self._open.popitem(last=False)
@@ -111,10 +112,11 @@ def find(store: Store, database: str, body: Document) -> tuple[str, Iterator[byt
         keep=limit + skip if limit else None,
     )
     chosen = itertools.islice(rows, skip, limit + skip if limit else None)
-    documents = (row.raw for row in chosen)
     if body.get("projection"):
         keep = project(body["projection"])
-        documents = (encode_document(keep(decode(raw))) for raw in documents)
+        documents = (encode_document(keep(row.document)) for row in chosen)
+    else:
+        documents = (row.raw for row in chosen)
     return f"{database}.{body['find']}", documents
 
 
@@ -130,7 +132,7 @@ def rows_of(
     rows, ordered = collection.find(compiled, sort)
     if ordered or not sort:
         return rows
-    keyed = ((sort_key(decode(row.raw), sort), row) for row in rows)
+    keyed = ((sort_key(row.document, sort), row.bare()) for row in rows)
     if keep is not None:
         chosen = heapq.nsmallest(keep, keyed, key=itemgetter(0))
     else:
@@ -158,7 +160,7 @@ def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterato
     sort = sort_stage(stages.pop(0)["$sort"]) if stages and "$sort" in stages[0] else ()
     keep = limit_stage(stages[0]["$limit"]) if sort and stages and "$limit" in stages[0] else None
     rows = rows_of(store.find(database, name), filter_, sort, keep)
-    documents = run((decode(row.raw) for row in rows), stages)
+    documents = run((row.document for row in rows), stages)
     return f"{database}.{name}", (encode_document(document) for document in documents)
 
 
@@ -181,7 +183,7 @@ def distinct(store: Store, database: str, body: Document) -> dict[str, Any]:
     parts = parse(body["key"])
     found: dict[bytes, Any] = {}
     for row in rows:
-        for value in elements(values_at(decode(row.raw), parts)):
+        for value in elements(values_at(row.document, parts)):
             if value is not MISSING:
                 found.setdefault(encode(value), value)
     return {"values": [found[key] for key in sorted(found)], "ok": 1.0}

@@ -1,23 +1,16 @@
-"""The data file: catalogue of collections, transactions, checkpoints, expiry."""
+"""The contents of the data file: catalogue of collections, transactions, expiry."""
 
-import fcntl
-import sqlite3
 from pathlib import Path
-from typing import IO
 
 import bson
 
+from local.documents import data_file
 from local.documents.collection import Collection, Row
 from local.documents.errors import DocumentsError
 from local.documents.filters import Interval
 from local.documents.keys import DATE, encode
 from local.documents.plan import Index, Plan
 
-CACHE_KIB = 64 * 1024  # pages of the indexes that stay in memory
-# Pages of 4 KiB in the write-ahead log, 64 MiB: the regular checkpoints keep it far shorter, but
-# if they fall behind, a commit does their work.
-LOG_PAGES_MAX = 16 * 1024
-BUSY_S = 0.5  # somebody who looks into the file with other tools may hold its lock so long
 EXPIRED_MAX = 1_000  # documents that one sweep step deletes before others get their turn
 
 _SCHEMA = """
@@ -33,13 +26,11 @@ CREATE TABLE IF NOT EXISTS indexes (
 
 
 class Store:
-    """Changes collect in one transaction, which `commit` makes durable with one fsync."""
+    """Changes collect in one transaction; what `commit` appends to the log is not synced there."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(path)
-        self._path = path
-        self._connection = _connect(path)
+        # NORMAL: no sync at a commit, but one where SQLite itself should begin the log anew.
+        self._connection = data_file.connect(path, synchronous="NORMAL")
         self._connection.executescript(_SCHEMA)
         self.collections: dict[tuple[str, str], Collection] = {}
         self._load()
@@ -62,10 +53,7 @@ class Store:
         self._load()
 
     def close(self) -> None:
-        if self.writing:
-            self.commit()
         self._connection.close()
-        self._lock.close()
 
     def find(self, database: str, name: str) -> Collection | None:
         return self.collections.get((database, name))
@@ -143,18 +131,6 @@ class Store:
             collection.delete(row)
         return len(rows)
 
-    def checkpoint(self) -> None:
-        """Copy the log into the file; what another thread has copied already is not repeated."""
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-    def checkpoint_beside(self) -> None:
-        """The same on a connection of its own, for a thread beside the one that commits."""
-        connection = _connect(self._path)
-        try:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        finally:
-            connection.close()
-
     def _load(self) -> None:
         self.collections.clear()
         rows = self._connection.execute("SELECT number, database, name FROM collections")
@@ -169,31 +145,6 @@ class Store:
                 index.multikey = bool(multikey)
                 collection.indexes.append(index)
             self.collections[database, name] = collection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, cached_statements=1024)
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",  # a commit returns after its fsync
-        "secure_delete = OFF",  # zeroing what is freed costs a page write each
-        f"cache_size = -{CACHE_KIB}",
-        f"wal_autocheckpoint = {LOG_PAGES_MAX}",
-        f"journal_size_limit = {LOG_PAGES_MAX * 4096}",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-    return connection
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """Hold a lock beside the file: two servers would not see each other's catalogue."""
-    lock = path.with_name(path.name + ".lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise OSError(error.errno, f"{path} is in use by another documents server") from error
-    return lock
 
 
 def _check_name(database: str, name: str) -> None:

@@ -133,6 +133,6 @@ def _insert_upserted(collection: Collection, filter_: Document, change: Document
 def _rows(collection: Collection, filter_: Document, *, multi: bool) -> list[Row]:
     rows = rows_of(collection, filter_, ())
     if multi:
-        return list(rows)
+        return [row.bare() for row in rows]
     first = next(rows, None)
     return [first] if first else []

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 from pymongo import ASCENDING, DESCENDING, MongoClient, UpdateOne, WriteConcern
@@ -119,11 +120,13 @@ def cpu_s(process: psutil.Process) -> float:
 
 @contextmanager
 def documents_server(folder: str) -> Iterator[tuple[str, psutil.Process]]:
-    port = 20_000 + os.getpid() % 10_000
+    port, unix_socket = 20_000 + os.getpid() % 10_000, f"{folder}/bench.sock"
     command = [sys.executable, "-m", "local.documents", "--port", str(port)]
-    process = subprocess.Popen([*command, "--data", f"{folder}/bench.sqlite"], cwd=ROOT)
+    files = ["--data", f"{folder}/bench.sqlite", "--socket", unix_socket]
+    process = subprocess.Popen([*command, *files], cwd=ROOT)
     try:
-        yield f"mongodb://127.0.0.1:{port}/?maxPoolSize=1", psutil.Process(process.pid)
+        # As the functions reach it.
+        yield f"mongodb://{quote(unix_socket, safe='')}/?maxPoolSize=1", psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(timeout=10)

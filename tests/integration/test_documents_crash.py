@@ -15,7 +15,7 @@ import pytest
 from pymongo import MongoClient, UpdateOne
 from pymongo.errors import PyMongoError
 
-from local.documents.server import CONNECTIONS_MAX
+from local.documents.connections import CONNECTIONS_MAX
 from tests.conftest import free_port, wait_until
 
 Document = dict[str, Any]
@@ -138,18 +138,6 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
     assert server.returncode == 2
     assert b"not a database" in said
-
-
-def test_the_log_is_copied_into_the_file_and_used_again(tmp_path: Path) -> None:
-    path, port = tmp_path / "documents.sqlite", free_port()
-    log = tmp_path / "documents.sqlite-wal"
-    with served(port, path) as (_, client):
-        for round_ in range(1, 7):
-            client.app.things.insert_many([{"raw": b"x" * 100_000} for _ in range(40)])
-            wait_until(lambda size=round_ * 4_000_000: path.stat().st_size > size)  # type: ignore[misc]
-
-        # A round that overtakes a copy finds the log still in use and makes it longer.
-        assert log.stat().st_size < 16_000_000 < path.stat().st_size
 
 
 def test_the_log_is_bounded_when_writes_come_faster_than_copies(tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""The documents server on a disk whose syncs a test controls, by files in the folder `disk`.
+
+Each sync leaves in `durable` what the log held when the sync began: all that a power cut may
+leave of it. `stalled` keeps syncs from ending, `broken` has them fail.
+"""
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from local.documents import server
+from local.documents.__main__ import main
+
+SYNC_S = 0.01  # so long that a kill nearly always comes in the midst of one
+
+
+def controlled(disk: Path, fdatasync: Callable[[int], None]) -> Callable[[int], None]:
+    """Return a sync of the write-ahead log that does what the files in `disk` say."""
+
+    def sync(descriptor: int) -> None:
+        log = Path(f"/proc/self/fd/{descriptor}").read_bytes()
+        time.sleep(SYNC_S)
+        while (disk / "stalled").exists():
+            time.sleep(0.005)
+        if (disk / "broken").exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fdatasync(descriptor)
+        (disk / "next").write_bytes(log)
+        (disk / "next").replace(disk / "durable")
+
+    return sync
+
+
+folder = Path(sys.argv.pop(1))
+os.fdatasync = controlled(folder, os.fdatasync)  # type: ignore[assignment]
+if (folder / "checkpoints").exists():
+    server.COPY_BYTES, server.HOUSE_S = 200_000, 0.02  # type: ignore[assignment]
+sys.exit(main())
