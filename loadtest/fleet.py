@@ -22,6 +22,7 @@ READY, BEGIN, STOP, REPORT = "load_ready", "load_begin", "load_stop", "load_repo
 GATHER_S = 30.0  # all workers have spawned their user by then
 START_S = 3.0  # between the order and the first arrival: workers first make their schedule
 LOST_S = 5.0  # without a report; they come every second
+UNHEARD_S = 2.0  # a worker may have sent for so long after its last report
 LOOK_S = 0.1
 UNKNOWN = "WORKER_LOST"  # the error class of arrivals that a worker took with it
 
@@ -40,7 +41,7 @@ class Member:
     cpu_busiest: float = 0.0
     is_done: bool = False
     trouble: str = ""
-    lost_at_s: float | None = None  # since the run's start
+    is_lost: bool = False  # no report came for LOST_S
 
 
 @dataclass(slots=True)
@@ -127,7 +128,7 @@ class Fleet:
             self.runner.send_message(BEGIN, order, client_id)
             member.heard_at = monotonic() + START_S
         self._begun_at = monotonic() + START_S
-        while not all(member.is_done or member.lost_at_s for member in self.members.values()):
+        while not all(member.is_done or member.is_lost for member in self.members.values()):
             gevent.sleep(LOOK_S)
             self._look_for_lost()
         self.doubts = tuple(self._account())
@@ -167,32 +168,33 @@ class Fleet:
     def _look_for_lost(self) -> None:
         for member in self.members.values():
             if not member.is_done and monotonic() - member.heard_at > LOST_S:
-                member.lost_at_s = member.lost_at_s or self.elapsed_s
+                member.is_lost = True
 
     def _account(self) -> list[str]:
         """Return a sentence per worker that failed the run; note the arrivals it took with it."""
         doubts = []
         for member in self.members.values():
+            missing = 0 if member.trouble or self._is_stopping else self._note_unknown(member)
             who = f"Locust worker {member.number} of {len(self.members)}"
             if member.trouble:
                 doubts.append(f"{who} could not send its arrivals: {member.trouble}")
-            elif member.lost_at_s:
-                missing = self._note_unknown(member.number - 1, member.lost_at_s)
+            elif member.is_lost or missing:
+                after_s = max(0.0, member.heard_at - self._begun_at)
                 doubts.append(
-                    f"{who} vanished {member.lost_at_s - LOST_S:.0f} s into the run: "
+                    f"{who} vanished {after_s:.0f} s into the run: "
                     f"{missing:,} of its arrivals were not sent, or not reported"
                 )
         return doubts
 
-    def _note_unknown(self, first: int, lost_at_s: float) -> int:
-        """Note arrivals due before the loss as unknown, not unsent; return all without an end."""
-        missing = 0
-        for index in range(first, len(self.work), len(self.members)):
-            if self.journal.outcome[index] == UNSENT:
-                missing += 1
-                if self.work.schedule.due_s[index] <= lost_at_s - LOST_S:
-                    self.journal.failed(index, UNKNOWN)
-        return missing
+    def _note_unknown(self, member: Member) -> int:
+        """Return how many arrivals have no end, and note those that may have been sent."""
+        sent_until_s = member.heard_at + UNHEARD_S - self._begun_at if member.is_lost else -1.0
+        mine = range(member.number - 1, len(self.work), len(self.members))
+        without_end = [index for index in mine if self.journal.outcome[index] == UNSENT]
+        for index in without_end:
+            if self.work.schedule.due_s[index] <= sent_until_s:
+                self.journal.failed(index, UNKNOWN)
+        return len(without_end)
 
 
 def listen(runner: MasterRunner, current: Callable[[], Fleet | None]) -> None:

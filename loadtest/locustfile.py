@@ -5,6 +5,7 @@ workers; the exit code is the verdict's. `-u 1000 -r 50` makes it a thousand use
 `locust -f loadtest/locustfile.py --help` says the rest.
 """
 
+import signal
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -68,6 +69,8 @@ def choose_model(environment: Environment, runner: Runner, **_: object) -> None:
     shape = ScheduleShape() if model == OPEN else ProfileShape()  # type: ignore[no-untyped-call]
     shape.runner = runner
     environment.shape_class = None if parsed.num_users else shape
+    if model == OPEN:  # Locust itself hears SIGTERM only when a headless shape has ended
+        gevent.signal_handler(signal.SIGTERM, stop)
     if isinstance(runner, MasterRunner):
         fleet.listen(runner, lambda: Conduct.current.fleet if Conduct.current else None)
 
@@ -82,6 +85,12 @@ def begin(environment: Environment, **_: object) -> None:
     elif isinstance(runner, MasterRunner):
         shared = fleet.Fleet(runner, variables_of(environment))
         gevent.spawn(Conduct(environment, shared).execute)
+
+
+def stop() -> None:
+    """Have no more arrivals sent; the test ends with the report."""
+    if Conduct.current:
+        Conduct.current.stop()
 
 
 def finish(**_: object) -> None:
