@@ -13,6 +13,7 @@ from locust.env import Environment
 
 from loadtest import options
 from loadtest.api import Api, ApiError
+from loadtest.conduct import Conduct
 from loadtest.locustfile import OpenWorkload
 from loadtest.verdict import Exit
 
@@ -80,9 +81,9 @@ def _run(target: str) -> int:
     runner = environment.create_local_runner()
 
     def stop_early() -> None:
-        if OpenWorkload.run_now is None or environment.process_exit_code is None:
+        if Conduct.current is None:
             os._exit(Exit.FAILED)
-        OpenWorkload.run_now.stop()
+        Conduct.current.stop()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)  # a second signal ends it at once
 

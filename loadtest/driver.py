@@ -12,6 +12,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple, Protocol
 
 import gevent
 from gevent.event import Event
@@ -36,8 +37,36 @@ class Address:
     tls: ssl.SSLContext | None = None  # None: plain HTTP
 
 
+class Share(NamedTuple):
+    """The arrivals of one of several generators: every nth, from the first that is its own."""
+
+    first: int = 0
+    every: int = 1
+
+
+WHOLE = Share()
+
+
+class Drive(Protocol):
+    """A drive under way, as those see it who watch it."""
+
+    journal: Journal
+
+    @property
+    def next_index(self) -> int:
+        """The number of arrivals that were due until now."""
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def elapsed_s(self) -> float: ...
+
+
 class Driver:
-    """Drives one workload against one address, once."""
+    """The drive of one workload, or of a share of it, against one address, once."""
+
+    doubts: tuple[str, ...] = ()  # sentences that make the run invalid; one process has none
 
     def __init__(
         self,
@@ -48,6 +77,7 @@ class Driver:
         keep_alive: bool = True,
         timeout_s: float = TIMEOUT_S,
         max_in_flight: int = MAX_IN_FLIGHT,
+        share: Share = WHOLE,
     ):
         self.work = work
         self.journal = Journal(len(work))
@@ -55,7 +85,7 @@ class Driver:
         self.in_flight = 0
         self.in_flight_max = 0
         self.started_at = 0.0  # perf_counter of the schedule's second 0
-        self.next_index = 0
+        self.next_index, self._every = share
         self._requests = requests
         self._host, self._tls = address.host, address.tls
         self._address = _resolve(address)
@@ -99,14 +129,15 @@ class Driver:
 
     def _pump(self) -> None:
         due_s, index, last = self.work.schedule.due_s, self.next_index, len(self.work)
-        stop = min(last, index + BURST)
+        every = self._every
+        stop = min(last, index + BURST * every)
         now = perf_counter() - self.started_at
         while index < stop and due_s[index] <= now and not self._stopping:
             self._send(index, now)
-            index += 1
+            index += every
             now = perf_counter() - self.started_at
         self.next_index = index
-        if index == last or self._stopping:
+        if index >= last or self._stopping:
             self._finish_if_done()
             return
         self._loop.update_now()
@@ -179,7 +210,7 @@ class Driver:
             self._finish_if_done()
 
     def _finish_if_done(self) -> None:
-        sent_all = self._stopping or self.next_index == len(self.work)
+        sent_all = self._stopping or self.next_index >= len(self.work)
         if sent_all and self.in_flight == 0:
             self._finished.set()
 

@@ -2,9 +2,15 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Iterable, MutableSequence
+from typing import Any
 
 UNSENT, OK, SKIPPED = range(3)
 NO_TIME = -1.0  # not sent, or not answered yet
+COLUMNS = ("sent_s", "done_s", "status", "bytes", "ids")
+
+
+Part = dict[str, list[Any]]  # some arrivals of a journal, a list for each of its columns
 
 
 class Journal:
@@ -26,11 +32,7 @@ class Journal:
 
     def failed(self, index: int, error: str) -> None:
         """Note an arrival's error class (`ETIMEDOUT`, `http_503`, `bad_body` …)."""
-        code = self._codes.get(error)
-        if code is None:
-            code = self._codes[error] = len(self._names)
-            self._names.append(error)
-        self.outcome[index] = code
+        self.outcome[index] = self._code(error)
 
     def outcome_of(self, index: int) -> str:
         return self._names[self.outcome[index]]
@@ -40,3 +42,31 @@ class Journal:
         counts = Counter(self.outcome)
         failures = [(self._names[code], n) for code, n in counts.most_common() if code > SKIPPED]
         return dict(failures)
+
+    def part(self, indexes: Iterable[int]) -> Part:
+        """Return what is known of these arrivals, for the journal of another process."""
+        indexes = list(indexes)
+        columns = self._columns()
+        part: Part = {
+            name: [column[index] for index in indexes]
+            for name, column in zip(COLUMNS, columns, strict=True)
+        }
+        return part | {"index": indexes, "outcome": [self.outcome_of(each) for each in indexes]}
+
+    def add(self, part: Part) -> None:
+        """Take over what another process's journal knows of some arrivals."""
+        columns = self._columns()
+        for row, index in enumerate(part["index"]):
+            self.outcome[index] = self._code(part["outcome"][row])
+            for name, column in zip(COLUMNS, columns, strict=True):
+                column[index] = part[name][row]
+        self.bytes_received += sum(part["bytes"])
+
+    def _columns(self) -> tuple[MutableSequence[Any], ...]:
+        return self.sent_s, self.done_s, self.status, self.bytes, self.ids
+
+    def _code(self, name: str) -> int:
+        if name not in self._codes:
+            self._codes[name] = len(self._names)
+            self._names.append(name)
+        return self._codes[name]

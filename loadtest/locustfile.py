@@ -1,82 +1,115 @@
 """The load under Locust: `locust -f loadtest/locustfile.py --headless`, or its web page.
 
-One user drives the whole schedule (driver.py); Locust's own user count and spawn rate do nothing.
-Settings are variables of the environment (options.py) or flags of the same names; the exit code
-is the verdict's.
+Without `-u` it is the profile's schedule (driver.py), in this process or shared by Locust's
+workers; the exit code is the verdict's. `-u 1000 -r 50` makes it a thousand users (users.py).
+`locust -f loadtest/locustfile.py --help` says the rest.
 """
 
-import os
+import signal
 import sys
-from argparse import ArgumentParser
+from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Locust loads this file by path
 
 import gevent
 from locust import User, events, task
 from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from loadtest import options
-from loadtest.api import ApiError
+from loadtest import fleet, options, worker
+from loadtest.conduct import Conduct, end_test
+from loadtest.locust_options import OPEN, add_flags, model_of, variables_of
 from loadtest.monitor import say
-from loadtest.run import LoadRun, summary
+from loadtest.shapes import ProfileShape, ScheduleShape
+from loadtest.users import (
+    AnalyticsUser,
+    HealthUser,
+    NotificationsUser,
+    PaymentsUser,
+    check_log_in,
+)
 from loadtest.verdict import Exit
 
-LOCUSTS_OWN = ("PROFILE", "TARGET")  # Locust has --profile and --host
-
-
-def add_flags(parser: ArgumentParser, **_: object) -> None:
-    """Offer our settings as flags of Locust, each with its variable."""
-    for name, (default, meaning) in options.VARIABLES.items():
-        if name not in LOCUSTS_OWN:
-            flag = f"--{name.lower().replace('_', '-')}"
-            extra: dict[str, Any] = {"env_var": name, "is_secret": name == "CLIENT"}
-            parser.add_argument(flag, default=default, help=meaning, **extra)
-
-
-events.init_command_line_parser.add_listener(add_flags)  # type: ignore[no-untyped-call]
+__all__ = ["AnalyticsUser", "HealthUser", "NotificationsUser", "OpenWorkload", "PaymentsUser"]
 
 
 class OpenWorkload(User):
-    """Drives the schedule once, then ends the test."""
+    """The one user of a generator process: it drives the schedule, or a worker's share of it."""
 
-    fixed_count = 1
-    host = os.environ.get("TARGET") or options.VARIABLES["TARGET"][0]
-    run_now: LoadRun | None = None  # for who wants to stop it early
+    host = options.VARIABLES["TARGET"][0]
 
     @task
     def drive(self) -> None:
-        self.environment.process_exit_code = Exit.FAILED  # until the verdict says otherwise
-        try:
-            settings = options.read(_variables(self.environment, self.host))
-            OpenWorkload.run_now = LoadRun(settings, self.environment.events.request)
-            outcome = OpenWorkload.run_now.execute()
-        except (options.UsageError, ApiError) as error:
-            say(f"load: {error}")
-            self.environment.process_exit_code = Exit.USAGE
+        """Drive once; Locust ends the test, or the master does."""
+        if isinstance(self.environment.runner, WorkerRunner):
+            worker.take_part(self.environment.runner, self.environment.events.request)
         else:
-            say(summary(outcome))
-            self.environment.process_exit_code = outcome.verdict.exit_code
-        finally:  # also when it broke: Locust would otherwise begin again
-            self._end()
-
-    def _end(self) -> None:
-        runner, parsed = self.environment.runner, self.environment.parsed_options
-        if getattr(parsed, "csv_prefix", None):
-            gevent.sleep(CSV_STATS_INTERVAL_SEC + 1)  # Locust closes its files without a last row
-        if self.environment.web_ui is None:
-            runner.quit()
-        else:
-            runner.stop()
+            _conduct(self.environment)
+        raise StopUser
 
 
-def _variables(environment: Environment, host: str | None) -> dict[str, str]:
-    chosen = dict(os.environ)
-    parsed = environment.parsed_options
-    for name in options.VARIABLES:
-        given = getattr(parsed, name.lower(), None)
-        if given is not None:
-            chosen[name] = str(given)
-    return chosen | {"TARGET": environment.host or host or ""}
+def choose_model(environment: Environment, runner: Runner, **_: object) -> None:
+    """Give Locust the user classes and the shape that its command line asks for."""
+    if isinstance(runner, WorkerRunner):
+        worker.listen(runner)
+        return
+    environment.host = variables_of(environment)["TARGET"]
+    parsed = environment.parsed_options or Namespace()
+    try:
+        model = model_of(parsed, parsed.user_classes or [], OpenWorkload.__name__)
+    except options.UsageError as error:
+        say(f"load: {error}")
+        sys.exit(Exit.USAGE)
+    environment.user_classes = [
+        each for each in environment.user_classes if (each is OpenWorkload) == (model == OPEN)
+    ]
+    shape = ScheduleShape() if model == OPEN else ProfileShape()  # type: ignore[no-untyped-call]
+    shape.runner = runner
+    environment.shape_class = None if parsed.num_users else shape
+    if model == OPEN:  # Locust itself hears SIGTERM only when a headless shape has ended
+        gevent.signal_handler(signal.SIGTERM, stop)
+    if isinstance(runner, MasterRunner):
+        fleet.listen(runner, lambda: Conduct.current.fleet if Conduct.current else None)
+
+
+def begin(environment: Environment, **_: object) -> None:
+    """Begin the run that workers share, or see that users can log in."""
+    runner = environment.runner
+    if isinstance(runner, WorkerRunner):
+        return
+    if not isinstance(environment.shape_class, ScheduleShape):
+        check_log_in(environment)
+    elif isinstance(runner, MasterRunner):
+        shared = fleet.Fleet(runner, variables_of(environment))
+        gevent.spawn(Conduct(environment, shared).execute)
+
+
+def stop() -> None:
+    """Have no more arrivals sent; the test ends with the report."""
+    if Conduct.current:
+        Conduct.current.stop()
+
+
+def finish(**_: object) -> None:
+    """Let a run that Locust ends early stop, and come to its report."""
+    if Conduct.current:
+        Conduct.current.finish()
+    worker.finish()
+
+
+events.init_command_line_parser.add_listener(add_flags)  # type: ignore[no-untyped-call]
+events.init.add_listener(choose_model)  # type: ignore[no-untyped-call]
+events.test_start.add_listener(begin)  # type: ignore[no-untyped-call]
+events.test_stopping.add_listener(finish)  # type: ignore[no-untyped-call]
+events.quitting.add_listener(finish)  # type: ignore[no-untyped-call]
+
+
+def _conduct(environment: Environment) -> None:
+    Conduct(environment).execute()
+    if getattr(environment.parsed_options, "csv_prefix", None):
+        gevent.sleep(CSV_STATS_INTERVAL_SEC + 1)  # Locust closes its files without a last row
+    if environment.shape_class is None:  # else its next tick ends the test
+        end_test(environment)

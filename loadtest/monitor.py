@@ -11,7 +11,7 @@ import gevent
 
 from loadtest import records
 from loadtest.api import Api, ApiError
-from loadtest.driver import Driver
+from loadtest.driver import Drive
 from loadtest.journal import NO_TIME, OK, SKIPPED
 from loadtest.measure import exact
 from loadtest.scenarios import Workload
@@ -226,7 +226,7 @@ class QueueWatch:
 class Progress:
     """One line a second on a terminal, one in ten seconds elsewhere."""
 
-    def __init__(self, driver: Driver, work: Workload):
+    def __init__(self, driver: Drive, work: Workload):
         self._driver = driver
         self._work = work
         self._offered_before = 0

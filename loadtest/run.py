@@ -1,14 +1,12 @@
 """One load run from the token to the report: drive, drain, resolve, audit, judge, write."""
 
 import os
-import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 from locust.event import EventHook
@@ -18,12 +16,14 @@ from loadtest.api import Api, ApiError, fetch_token
 from loadtest.audit import Audit, Period, audit, payment_event_counts
 from loadtest.claims import claims_of, resolve
 from loadtest.driver import Driver
+from loadtest.fleet import Fleet, FleetCpu
 from loadtest.measure import Figures, figures, milliseconds
 from loadtest.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
 from loadtest.options import DEMO_CLIENT, LOAD_CLIENT, OTHER_CLIENT, REPORTS, Options
 from loadtest.profile import ONE_K, schedule
 from loadtest.records import Sources
-from loadtest.scenarios import Requests, workload
+from loadtest.scenarios import new_run_id, workload
+from loadtest.start import driver_of, log_in, requests_of
 from loadtest.verdict import Facts, Verdict, judge
 
 TELL_S = 0.1  # Locust hears of arrivals this often: a longer burst would hold up the pump
@@ -40,12 +40,12 @@ class Outcome:
 class LoadRun:
     """A run that fires Locust's `request` event. ApiError when made: it cannot begin, and why."""
 
-    def __init__(self, options: Options, request: EventHook):
+    def __init__(self, options: Options, request: EventHook, fleet: Fleet | None = None):
         self._options = options
         self._request = request
-        self._id = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
+        self._id = new_run_id()
         self._work = workload(schedule(options.profile))
-        client, token = _log_in(options)
+        client, token = log_in(options)
         self._client_id = client[0]
         self._sources = Sources(
             system=Api(options.target, token=token, ca_file=options.ca_file),
@@ -54,22 +54,14 @@ class LoadRun:
             mailbox=_api(options, options.mailbox),
             other_tenants=_other_tenants(options, client) if options.provider else (),
         )
-        self._requests = Requests(
-            self._work,
-            run=self._id,
-            token=token,
-            host=urlsplit(options.target).netloc,
-            stage=urlsplit(options.target).path,
-            keep_alive=options.keep_alive,
-        )
-        self._driver = Driver(
-            self._work,
-            self._requests,
-            options.address,
-            keep_alive=options.keep_alive,
-            max_in_flight=options.max_in_flight,
-        )
-        self._cpu = CpuMeter()
+        self._requests = requests_of(options, self._work, run=self._id, token=token)
+        self._driver: Driver | Fleet
+        self._cpu: CpuMeter | FleetCpu
+        if fleet is None:
+            self._driver, self._cpu = driver_of(options, self._work, self._requests), CpuMeter()
+        else:
+            fleet.prepare(self._work, run=self._id, token=token)
+            self._driver, self._cpu = fleet, fleet.cpu
         self._queues = QueueWatch(self._sources.console)
         self._started_at_s = 0.0
         self._load_before = 0.0
@@ -113,7 +105,8 @@ class LoadRun:
         while True:
             gevent.sleep(TICK_S)
             self._cpu.sample()
-            progress.show()
+            if self._driver.elapsed_s:
+                progress.show()
 
     def _tell(self) -> None:
         while True:
@@ -155,6 +148,7 @@ class LoadRun:
             generator_cpu=self._cpu.busiest,
             differences=audited.differences(),
             undrained=self._queues.undrained(accounted=not audited.found),
+            doubts=self._driver.doubts,
         )
 
     def _run(self, used: servers.Used) -> report.Run:
@@ -193,17 +187,6 @@ class LoadRun:
 
 def _api(options: Options, base: str) -> Api | None:
     return Api(base, ca_file=options.ca_file) if base else None
-
-
-def _log_in(options: Options) -> tuple[tuple[str, str], str]:
-    """Return the first client that the system knows, with its token."""
-    *choices, last = options.clients
-    for client in choices:
-        try:
-            return client, fetch_token(options.target, *client, ca_file=options.ca_file)
-        except ApiError:
-            continue
-    return last, fetch_token(options.target, *last, ca_file=options.ca_file)
 
 
 def _other_tenants(options: Options, client: tuple[str, str]) -> tuple[Api, ...]:

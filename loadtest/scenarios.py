@@ -5,6 +5,8 @@ say afterwards what was asked without having kept it.
 """
 
 import random
+import secrets
+import time
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -123,6 +125,45 @@ def event_name(run: str, index: int) -> str:
     return f"load.{run}.{EVENTS[index % len(EVENTS)]}"
 
 
+def new_run_id() -> str:
+    """Return a name for one run, by which all that it sends is told from what others send."""
+    return f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
+
+
+def body_of(which: int, run: str, index: int) -> str:
+    """Return the JSON that the arrival of this index sends; health sends none."""
+    if which == PAYMENTS:
+        return _payment_body(run, index)
+    if which == ANALYTICS:
+        return _event_body(run, index)
+    return _notification_body(run, index) if which == NOTIFICATIONS else ""
+
+
+def _payment_body(run: str, index: int) -> str:
+    payment = payment_of(index)
+    receipt = f',"receipt_email":"{receipt_email(run, index)}"' if payment.receipt else ""
+    return (
+        f'{{"amount":{payment.amount},"currency":"{payment.currency}",'
+        f'"payment_method":"{payment.method}",'
+        f'"description":"{description_of(run, index)}"{receipt}}}'
+    )
+
+
+def _event_body(run: str, index: int) -> str:
+    return (
+        f'{{"name":"{event_name(run, index)}","event_id":"{run}-{index}",'
+        f'"user_id":"user-{index % 5000}","value":{index % 500},'
+        f'"properties":{{"page":"/products/{index % 97}"}}}}'
+    )
+
+
+def _notification_body(run: str, index: int) -> str:
+    return (
+        f'{{"channel":"email","to":"{run}.{index}@example.com",'
+        f'"template":"{NOTIFICATION_TEMPLATE}","variables":{{"name":"Reader {index}"}}}}'
+    )
+
+
 class Requests:
     """Makes the request of any arrival of one run, as bytes ready to send.
 
@@ -157,40 +198,11 @@ class Requests:
         if which == HEALTH:
             return self._health
         index = self.work.origin[index]
-        if which == PAYMENTS:
-            body = self._payment(index)
-        elif which == ANALYTICS:
-            body = self._event(index)
-        else:
-            body = self._notification(index)
+        body = body_of(which, self.run, index)
         length = f"{len(body)}"
         if which != ANALYTICS:
             length += f"\r\nIdempotency-Key: {self.run}-{index}"
         return self._heads[which] + f"{length}\r\n\r\n{body}".encode()
-
-    def _payment(self, index: int) -> str:
-        payment = payment_of(index)
-        receipt = ""
-        if payment.receipt:
-            receipt = f',"receipt_email":"{receipt_email(self.run, index)}"'
-        return (
-            f'{{"amount":{payment.amount},"currency":"{payment.currency}",'
-            f'"payment_method":"{payment.method}",'
-            f'"description":"{description_of(self.run, index)}"{receipt}}}'
-        )
-
-    def _event(self, index: int) -> str:
-        return (
-            f'{{"name":"{event_name(self.run, index)}","event_id":"{self.run}-{index}",'
-            f'"user_id":"user-{index % 5000}","value":{index % 500},'
-            f'"properties":{{"page":"/products/{index % 97}"}}}}'
-        )
-
-    def _notification(self, index: int) -> str:
-        return (
-            f'{{"channel":"email","to":"{self.run}.{index}@example.com",'
-            f'"template":"{NOTIFICATION_TEMPLATE}","variables":{{"name":"Reader {index}"}}}}'
-        )
 
 
 def id_in(which: int, body: bytes) -> str | None:

@@ -35,6 +35,7 @@ class Facts:
     generator_cpu: float  # of one core, in the busiest ten seconds
     differences: tuple[str, ...]  # what the audit found, or why it could not look
     undrained: tuple[str, ...]  # queues that were not empty in time, and what was left
+    doubts: tuple[str, ...] = ()  # sentences of the generators against the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def judge(facts: Facts) -> Verdict:
 
 
 def _doubts(facts: Facts) -> list[str]:
-    doubts = []
+    doubts = list(facts.doubts)
     if facts.lag_p99_ms > MAX_LAG_P99_MS:
         doubts.append(
             f"the generator was late: p99 of its lag {facts.lag_p99_ms:.1f} ms, "
