@@ -8,8 +8,8 @@ from local.machine.plan import BadInput
 from local.machine.queue_depths import QueueDepth, QueuesUnreadable, depths
 from local.machine.running import running
 
-ROW = "{:<28}{:>9}{:>11}{:>9}{:>14}{:>12}"
-HEAD = ROW.format("queue", "visible", "in flight", "delayed", "dead letters", "oldest")
+ROW = "{:<28}{:>9}{:>11}{:>10}{:>9}{:>14}{:>12}"
+HEAD = ROW.format("queue", "visible", "in flight", "retrying", "delayed", "dead letters", "oldest")
 
 
 def show(options: argparse.Namespace) -> int:
@@ -29,5 +29,5 @@ def _line(queue: QueueDepth, totals: dict[str, int]) -> str:
     dead_letters = "-" if queue.dead_letter is None else totals[queue.dead_letter]
     age_s = queue.oldest_age_s
     oldest = "-" if math.isnan(age_s) or not queue.total else f"{age_s:.1f} s"
-    counts = (queue.visible, queue.in_flight, queue.delayed)
+    counts = (queue.visible, queue.in_flight, queue.retrying, queue.delayed)
     return ROW.format(queue.name, *counts, dead_letters, oldest)

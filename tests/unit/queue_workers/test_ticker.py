@@ -4,10 +4,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from local.machine.requests_waiting import NEVER_S
 from local.template import Schedule
 from local.template.cron import Cron
 from queue_workers.ticker import Ticker
-from queue_workers.yield_to_requests import Courtesy
+from queue_workers.yield_to_requests import RequestPriority
 from tests.conftest import wait_until
 
 ARN = "arn:aws:events:eu-west-1:000000000000:rule/PagesOften"
@@ -41,7 +42,7 @@ def run(schedule: Schedule) -> list[Any]:
         schedule,
         every_s=None,
         stop=stop,
-        courtesy=Courtesy(lambda: 0.0),
+        request_priority=RequestPriority(lambda: NEVER_S),
     )
     thread = threading.Thread(target=ticker.run)
     thread.start()
