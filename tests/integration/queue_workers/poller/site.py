@@ -106,6 +106,6 @@ class PollerSite:
 
 
 def counts(site: PollerSite) -> tuple[int, int]:
-    """How many messages are visible and in flight."""
+    """Return how many messages are visible, and how many are hidden, in flight or retrying."""
     depth = site.queue.depth()
-    return depth.visible, depth.in_flight
+    return depth.visible, depth.in_flight + depth.retrying

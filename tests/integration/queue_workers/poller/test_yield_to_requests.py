@@ -2,10 +2,13 @@
 
 import time
 
+import redis
+
 from local.machine.requests_waiting import NEVER_S
 from local.template import Schedule
 from queue_workers.ticker import Ticker
 from queue_workers.yield_to_requests import RequestPriority
+from tests.contract.queue_redis.orders import KEYS, put
 from tests.integration.queue_workers.poller.site import CALM_S, FUNCTION, PollerSite, counts
 
 
@@ -57,6 +60,24 @@ def test_messages_that_are_too_far_behind_do_not_wait_for_requests(site: PollerS
     environment.answer(environment.take())
 
     assert handled.result(timeout=5) == 1
+    environment.close()
+
+
+def test_what_was_sent_long_ago_and_is_due_only_now_waits_for_requests(site: PollerSite):
+    with redis.Redis.from_url(site.url, decode_responses=True) as server:
+        put(server, KEYS, {"delayed": (0, -1), "tried again": (1, -1)})  # sent nine seconds ago
+    environment = site.environment()
+    seen: list[tuple[int, int]] = []
+
+    def waited_s() -> float:
+        seen.append(counts(site))
+        return 0.0 if len(seen) < 3 else NEVER_S
+
+    handled = site.run_once(waited_s=waited_s, longest_s=8)
+    environment.answer(environment.take())
+
+    assert handled.result(timeout=5) == 2
+    assert seen == [(2, 0)] * 3
     environment.close()
 
 
