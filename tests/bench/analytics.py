@@ -154,10 +154,11 @@ def fill_minutes() -> None:
 
 
 def ask(handler: Handler) -> None:
+    from analytics.periods import LENGTHS_MS  # noqa: PLC0415
     from analytics.tallies import DAY_MS, HOUR_MS, MINUTE_MS  # noqa: PLC0415
 
     def last(length_ms: int, granularity: str, **more: str) -> dict[str, str]:
-        end_ms = STARTED_MS // HOUR_MS * HOUR_MS
+        end_ms = STARTED_MS // LENGTHS_MS[granularity] * LENGTHS_MS[granularity]
         span = {"from": end_ms - length_ms, "to": end_ms}
         at = {k: f"{datetime.fromtimestamp(v / 1000, UTC):%FT%TZ}" for k, v in span.items()}
         return {"name": "filled", "granularity": granularity, **at, **more}
@@ -168,6 +169,11 @@ def ask(handler: Handler) -> None:
     )
     latencies("30 days by hour", handler, last(DAYS * DAY_MS, "hour"))
     latencies("30 days by day", handler, last(DAYS * DAY_MS, "day"))
+    half = STARTED_MS // HOUR_MS * HOUR_MS + HOUR_MS // 2
+    span = {"from": half - 29 * DAY_MS, "to": half - HOUR_MS}
+    at = {k: f"{datetime.fromtimestamp(v / 1000, UTC):%FT%TZ}" for k, v in span.items()}
+    of_india = {"name": "filled", "granularity": "hour", "timezone": "Asia/Kolkata", **at}
+    latencies("29 days by hours of India, from minutes", handler, of_india)
 
 
 def main() -> None:
