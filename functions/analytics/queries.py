@@ -197,10 +197,13 @@ def _hours_and_parts(
 
 
 def _together_without_gap(hours: Iterable[int]) -> list[tuple[int, int]]:
-    """Return hours that follow one another as start and end of all of them."""
+    """Return hours that follow one another as start and end of them, a day's at most.
+
+    Requests of clients wait behind one read, and a day of minutes takes 20 ms.
+    """
     spans: list[tuple[int, int]] = []
     for at_ms in hours:
-        if spans and spans[-1][1] == at_ms:
+        if spans and spans[-1][1] == at_ms < spans[-1][0] + DAY_MS:
             spans[-1] = (spans[-1][0], at_ms + HOUR_MS)
         else:
             spans.append((at_ms, at_ms + HOUR_MS))

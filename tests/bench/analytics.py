@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -35,6 +36,12 @@ QUESTIONS = 50
 PER_S = 250  # the peak of the profile: the time that events say they happened and were sent at
 STARTED_MS = int(time.time() * 1000)
 NAMES = ("load.bench.page_view", "load.bench.add_to_cart", "load.bench.checkout")
+CONTEXT = SimpleNamespace(
+    function_name="bench",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:eu-west-1:000000000000:function:bench",
+    aws_request_id="00000000-0000-4000-8000-000000000000",
+)
 numbers = itertools.count()
 Handler = Callable[[Any, Any], Any]
 
@@ -114,10 +121,10 @@ def record(events: int) -> dict[str, Any]:
 def costs(what: str, handler: Handler, given: Sequence[Any], server: psutil.Process) -> None:
     """Give the handler all that is `given`; print the CPU of both processes an event."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # where metrics are written
-        handler(given[0], None)
+        handler(given[0], CONTEXT)
         before, own_s = server.cpu_times(), time.process_time()
         for each in given[1:]:
-            handler(each, None)
+            handler(each, CONTEXT)
     own_s, after = time.process_time() - own_s, server.cpu_times()
     theirs_s = after.user + after.system - before.user - before.system
     events = EVENTS * (len(given) - 1) / len(given)
@@ -130,7 +137,7 @@ def latencies(what: str, handler: Handler, query: dict[str, str]) -> None:
     asked, took_ms = request("GET", "/v1/analytics/metrics", query=query), []
     for _ in range(QUESTIONS):
         started_s = time.perf_counter()
-        answer = handler(asked, None)
+        answer = handler(asked, CONTEXT)
         took_ms.append((time.perf_counter() - started_s) * 1000)
         assert answer["statusCode"] == 200, answer
     points = len(json.loads(answer["body"])["points"])
