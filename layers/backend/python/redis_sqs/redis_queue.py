@@ -10,7 +10,7 @@ import math
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -218,6 +218,18 @@ class RedisQueue:
             oldest_age_s=oldest_age_ms / 1000,
         )
 
+    def peek(self, most: int) -> list[Message]:
+        """Return the messages that are due first, and receive none.
+
+        Those that failed say why: as DeadLetterReason, or as FailureReason before they are dead.
+        """
+        visible_at, entries_key, progress = keys(self.name, ("visible_at", "entries", "progress"))
+        ids = self._call("ZRANGE", visible_at, "0", str(most - 1))
+        if not ids:
+            return []
+        read = (self._call("HMGET", name, *ids) for name in (entries_key, progress))
+        return [_peeked(*each) for each in zip(ids, *read, strict=True) if None not in each]
+
     def purge(self) -> bool:
         """Delete every message; False, and nothing deleted, within a minute of the last time."""
         names = [*self._keys, *keys(self.name, ("purged",))]
@@ -312,6 +324,14 @@ def _message(
         first_received_at_ms=int(first_ms),
         attributes=attributes,
         system=system | {"SequenceNumber": _sequence_number(number)} if number else system,
+    )
+
+
+def _peeked(id_: str, entry: str, state: str) -> Message:
+    count, sent_ms, first_ms, reason = state.split("|", 3)
+    message = _message(id_, entry, int(count), sent_ms, first_ms)
+    return (
+        replace(message, system={"FailureReason": reason, **message.system}) if reason else message
     )
 
 
