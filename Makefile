@@ -13,6 +13,8 @@ LAMBDA_PYTHON ?= $(or $(shell for each in python3.13 $$HOME/.pyenv/versions/3.13
   $$each -c '$(LAMBDA)' 2>/dev/null && echo $$each && break; done),python3.13)
 DEPLOY_VENV ?= .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/.installed
+# The machine's own, or Debian's package unpacked where nothing else sees it.
+PROMETHEUS ?= $(or $(shell command -v prometheus),$(abspath $(VENV))/prometheus/usr/bin/prometheus)
 BENCH_VENV ?= .venv-bench
 BENCH_READY := $(BENCH_VENV)/.installed
 export PYTHONPATH := $(CURDIR)
@@ -21,7 +23,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test help
+.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -96,6 +98,9 @@ conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
 console-test: $(READY) ## the console's page in a real browser (needs Chromium or Chrome)
 	@$(BIN)/python -m pytest -q -m browser tests/browser
 
+alerts-test: $(READY) $(PROMETHEUS) ## alerts and panels in Prometheus, on a system under load (needs Debian's apt)
+	@PROMETHEUS=$(PROMETHEUS) $(BIN)/python -m pytest -q -m prometheus tests/e2e/test_alerts.py
+
 lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade requirements.in -o requirements.lock
@@ -113,6 +118,13 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(abspath $(VENV))/prometheus/usr/bin/prometheus: $(READY)
+	@echo "fetching Debian's Prometheus into $(VENV) (once, 19 MB)"
+	@mkdir -p $(VENV)/prometheus
+	@cd $(VENV)/prometheus && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb . \
+	  || { echo "no Prometheus: run apt-get update, install one, or set PROMETHEUS=" >&2; exit 2; }
 	@touch $@
 
 $(DEPLOY_READY): tests/deploy/requirements.lock

@@ -24,6 +24,7 @@ QUIET_EVERY_S = 10  # a progress line per so many seconds where nobody watches a
 DRAIN_S = 60.0  # the contract's bound
 DRAIN_POLL_S = 0.25
 SETTLE_S = 60.0  # what was asked before the run may take so long until it is counted
+STATES = ("visible", "delayed", "in_flight", "retrying")
 STILL_S = 3.0  # in flight and unchanged for so long is a retry of somebody, not work that ends
 
 Say = Callable[[str], None]
@@ -213,7 +214,7 @@ class QueueWatch:
     def _note(self, queues: list[dict[str, Any]]) -> None:
         for queue in queues:
             name = str(queue["name"])
-            depth = int(queue["visible"]) + int(queue["delayed"]) + int(queue["in_flight"])
+            depth = sum(int(queue.get(state, 0)) for state in STATES)
             self.left[name] = depth
             self.visible[name] = int(queue["visible"])
             self.delayed[name] = int(queue["delayed"])

@@ -61,7 +61,7 @@ def counted(api: Api, name: str, *, since_s: float, until_s: float) -> int:
 
 
 def queues(console: Api) -> list[dict[str, Any]]:
-    """Name, visible, delayed, in_flight, oldest_age_s and dlq of every queue."""
+    """Name, visible, delayed, in_flight, retrying, oldest_age_s and dlq of every queue."""
     found: list[dict[str, Any]] = console.get("/api/queues")["queues"]
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from local.commands import env, explain, invoke, queues, redrive
+from local.commands import env, explain, invoke, queues, redrive, send
 from local.commands.up import down, up
 from local.daemon import arguments, logs
 from local.machine import plan, status
@@ -164,9 +164,19 @@ COMMANDS = (
     Command(
         "queues",
         queues.show,
-        "depth, dead letters and age of every queue; with a name its messages and their failures",
+        "depth, dead letters and age of every queue; or the messages of one, and their failures",
         ("python -m local queues", "python -m local queues payments-dlq"),
         queues.add,
+    ),
+    Command(
+        "send",
+        send.run,
+        "put a message of one's own on a queue and print its id",
+        (
+            """python -m local send payments '{"payment_id":"pay_nobody","tenant":"demo"}'""",
+            "python -m local send orders.fifo --group ada --attribute retries:Number=3 < body.json",
+        ),
+        send.add,
     ),
     Command(
         "redrive",

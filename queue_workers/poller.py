@@ -12,8 +12,8 @@ from local.template.patterns import compile_filters
 from queue_workers import metrics
 from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, reason_of, sqs_event
 from queue_workers.invoker import EventTooLarge, InvocationFailed, Invoker, NotTaken
-from queue_workers.reserved_concurrency import Reserve, Throttled
-from queue_workers.yield_to_requests import Courtesy
+from queue_workers.reserved_concurrency import ReservedConcurrency, Throttled
+from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs import REGION, Message, Queue, QueueUnavailable
 from redis_sqs.limits import BATCH_MAX
 
@@ -25,6 +25,7 @@ EVENT_BYTES_MAX = 6_000_000  # Lambda invokes when the batch has 6 MB, its limit
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 5.0  # a queue that is back is noticed within it
 REASON_CHARS_MAX = 500  # stays with the message in Redis until it is deleted
+NO_REASON = "failed without a reason"  # one that gives none is tried again all the same
 
 
 class Poller:
@@ -38,8 +39,8 @@ class Poller:
         *,
         visibility_timeout_s: int,
         stop: threading.Event,
-        courtesy: Courtesy,
-        reserve: Reserve | None = None,
+        request_priority: RequestPriority,
+        reserved_concurrency: ReservedConcurrency | None = None,
         region: str = REGION,
     ) -> None:
         self._queue = queue
@@ -47,11 +48,10 @@ class Poller:
         self._mapping = mapping
         self._visibility_timeout_s = visibility_timeout_s
         self._stop = stop
-        self._courtesy = courtesy
-        self._reserve = reserve
+        self._request_priority = request_priority
+        self._reserved_concurrency = reserved_concurrency
         self._region = region
         self._passes = compile_filters(mapping.filters) if mapping.filters else None
-        self._behind_s = 0.0  # age of the oldest message of the last batch when it came
         self._in_hand: list[Message] = []
         self._received_at_s = 0.0  # monotonic
 
@@ -77,7 +77,7 @@ class Poller:
         Requests come first. Nothing is received while no environment is there to take it: a
         receive counts.
         """
-        self._courtesy.wait(self._behind_s, self._stop)
+        self._request_priority.wait(self._stop, lambda: self._queue.depth().oldest_age_s)
         if self._stop.is_set() or not self._invoker.ready(POLL_S):
             return 0
         # Also what came while stopping: to give it back costs a receive, and five workers that stop
@@ -108,8 +108,6 @@ class Poller:
             more = self._take(most, min(left_s, POLL_S))
             size += sum(len(message.body) for message in more)
             batch += more
-        oldest_ms = min((message.sent_at_ms for message in batch), default=time.time() * 1000)
-        self._behind_s = time.time() - oldest_ms / 1000
         redelivered = sum(message.receive_count > 1 for message in batch)
         metrics.redeliveries.labels(self._queue.name).inc(redelivered)
         return batch
@@ -167,9 +165,9 @@ class Poller:
         return self._handle_part(part[middle:]) and succeeded
 
     def _invoke(self, batch: Sequence[Message]) -> object:
-        if self._reserve is None:
+        if self._reserved_concurrency is None:
             return self._invoker.invoke(self._event(batch))
-        with self._reserve.place(self._left_s(), self._stop):
+        with self._reserved_concurrency.place(self._left_s(), self._stop):
             return self._invoker.invoke(self._event(batch))
 
     def _settle(self, batch: Sequence[Message], failed: dict[str, str]) -> None:
@@ -193,7 +191,9 @@ class Poller:
         after_s = math.ceil(self._left_s())
         for message in failed:
             self._queue.release(
-                message.receipt_handle, after_s=after_s, reason=reason[:REASON_CHARS_MAX]
+                message.receipt_handle,
+                after_s=after_s,
+                reason=reason[:REASON_CHARS_MAX] or NO_REASON,
             )
 
     def _left_s(self) -> float:

@@ -13,8 +13,8 @@ EVERY_S = 60.0  # a Redis that was emptied knows again within it, as senders do
 
 
 @dataclass(slots=True)
-class Declaring:
-    """Declares all queues of a template again and again."""
+class QueueAttributes:
+    """The attributes of all queues of a template, declared again and again."""
 
     template: Template
     carrier: Carrier

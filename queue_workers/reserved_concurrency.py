@@ -20,7 +20,7 @@ class Throttled(Exception):
     """The function was at its reserved concurrency for as long as its messages were hidden."""
 
 
-class Reserve:
+class ReservedConcurrency:
     """The `most` places of one function; a mapping takes one for each invocation."""
 
     def __init__(self, folder: Path, function: str, most: int) -> None:

@@ -5,16 +5,18 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from local.template import Schedule
+from local.template.cron import Cron
 from local.template.intrinsics import ACCOUNT_ID, REGION
 from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
-from queue_workers.yield_to_requests import Courtesy
+from queue_workers.yield_to_requests import RequestPriority
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT_S = 3600.0  # then the clock is looked at, which may have been set
+LOOK_AGAIN_S = 30.0  # how late a clock that was set may be noticed
 READY_S = 2.0  # the longest a stopping worker waits for an environment to dial in
 
 
@@ -28,27 +30,48 @@ class Ticker:
         *,
         every_s: int | None,
         stop: threading.Event,
-        courtesy: Courtesy,
+        request_priority: RequestPriority,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self._invoker = invoker
         self._schedule = schedule
         self._every_s = every_s  # or the schedule's own times
         self._stop = stop
-        self._courtesy = courtesy
+        self._request_priority = request_priority
+        self._now_s = now_s
 
     def run(self) -> None:
-        """Invoke until `stop`; a rate begins somewhere within the first period, as on AWS."""
-        now_s = time.time()
-        due_s = now_s + random.uniform(0, self._every_s) if self._every_s else self._due_s(now_s)
-        while not self._stop.wait(min(max(0.0, due_s - time.time()), LONGEST_WAIT_S)):
-            started_s = time.time()
-            if started_s >= due_s:
+        """Invoke until `stop`."""
+        if self._every_s:
+            self._run_by_rate(self._every_s)
+        elif self._schedule.cron:
+            self._run_by_clock(self._schedule.cron)
+
+    def _run_by_rate(self, every_s: int) -> None:
+        """Begin somewhere within the first period, as on AWS; the time of day does not matter."""
+        due_s = time.monotonic() + random.uniform(0, every_s)
+        while not self._stop.wait(max(0.0, due_s - time.monotonic())):
+            due_s = time.monotonic() + every_s
+            self.run_once()
+
+    def _run_by_clock(self, cron: Cron) -> None:
+        """Look at the clock again and again, which may be set.
+
+        What it is set forward over is run once; what it is set back over is due again.
+        """
+        now_s = self._now_s()
+        due_s = _due_s(cron, now_s)
+        while not self._stop.wait(min(max(0.0, due_s - now_s), LOOK_AGAIN_S)):
+            before_s, now_s = now_s, self._now_s()
+            is_due = now_s >= due_s
+            if is_due or now_s < before_s:
+                due_s = _due_s(cron, now_s)
+            if is_due:
                 self.run_once()
-                due_s = self._due_s(started_s)
 
     def run_once(self) -> None:
         """Invoke once, when no request waits; not while stopping or without an environment."""
-        self._courtesy.wait(0.0, self._stop)
+        self._request_priority.wait(self._stop)
         if self._stop.is_set() or not self._invoker.ready(READY_S):
             return
         event = self._schedule.event
@@ -56,12 +79,6 @@ class Ticker:
             self._invoker.invoke(self._made_event() if event is None else event)
         except (InvocationFailed, NotTaken) as error:
             log.warning("schedule of %s: %s", self._schedule.function, error)
-
-    def _due_s(self, last_s: float) -> float:
-        if self._every_s or self._schedule.cron is None:
-            return last_s + (self._every_s or LONGEST_WAIT_S)
-        due = self._schedule.cron.after(datetime.fromtimestamp(last_s, UTC))
-        return due.timestamp() if due else float("inf")
 
     def _made_event(self) -> dict[str, object]:
         """What EventBridge gives to a function whose schedule has no Input."""
@@ -80,3 +97,8 @@ class Ticker:
 
     def give_back(self) -> None:
         """There is nothing to give back: the next run does what this one leaves undone."""
+
+
+def _due_s(cron: Cron, last_s: float) -> float:
+    due = cron.after(datetime.fromtimestamp(last_s, UTC))
+    return due.timestamp() if due else float("inf")

@@ -23,10 +23,10 @@ from queue_workers import metrics, slots
 from queue_workers.function_host import FunctionHost
 from queue_workers.invoker import Invoker
 from queue_workers.poller import FILL_S, Poller
-from queue_workers.queue_attributes import Declaring
-from queue_workers.reserved_concurrency import Reserve
+from queue_workers.queue_attributes import QueueAttributes
+from queue_workers.reserved_concurrency import ReservedConcurrency
 from queue_workers.ticker import Ticker
-from queue_workers.yield_to_requests import Courtesy
+from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs import Queue, QueueUnavailable, redis_scripts
 from redis_sqs.carrier import Carrier
 
@@ -60,13 +60,13 @@ class Worker:
     unscheduled: list[tuple[int, Schedule]] = field(default_factory=list)  # others run them
     places: list[IO[str]] = field(default_factory=list)
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
-    declaring: Declaring = field(init=False)
-    courtesy: Courtesy = field(init=False)
+    queue_attributes: QueueAttributes = field(init=False)
+    request_priority: RequestPriority = field(init=False)
 
     def __post_init__(self) -> None:
-        self.declaring = Declaring(self.template, self.carrier)
-        self.courtesy = Courtesy(
-            partial(requests_waiting.last_s, requests_waiting.path_of(self.state))
+        self.queue_attributes = QueueAttributes(self.template, self.carrier)
+        self.request_priority = RequestPriority(
+            partial(requests_waiting.ago_s, requests_waiting.path_of(self.state))
         )
 
     def run(self) -> None:
@@ -88,7 +88,7 @@ class Worker:
 
     def _look_after(self) -> None:
         """Poll the mappings that have a place left, and keep their hosts alive."""
-        self.declaring.look_after()
+        self.queue_attributes.look_after()
         for mapping in tuple(self.unplaced):
             most, name = mapping.maximum_concurrency, f"{mapping.function}-{mapping.queue}"
             place = most and slots.take(requests_waiting.shared(self.state), name, most)
@@ -122,23 +122,24 @@ class Worker:
         )
         dead_letters = self.carrier.connect(dead_letter_url) if dead_letter_url else None
         self.queues.append((source, dead_letters))
+        metrics.start_at_zero(queue.name)
         poller = Poller(
             source,
             self._host(function),
             mapping,
             visibility_timeout_s=hidden_s,
             stop=self.stop,
-            courtesy=self.courtesy,
-            reserve=self._reserve_of(function),
+            request_priority=self.request_priority,
+            reserved_concurrency=self._reservation_of(function),
             region=self.carrier.region,
         )
         self._run(poller, queue.name)
 
-    def _reserve_of(self, function: Function) -> Reserve | None:
+    def _reservation_of(self, function: Function) -> ReservedConcurrency | None:
         most = function.reserved_concurrency
         if most is None:
             return None
-        return Reserve(requests_waiting.shared(self.state), function.logical_id, most)
+        return ReservedConcurrency(requests_waiting.shared(self.state), function.logical_id, most)
 
     def _add_schedule(self, schedule: Schedule) -> None:
         function = self.template.functions[schedule.function]
@@ -148,7 +149,7 @@ class Worker:
             schedule,
             every_s=every_s,
             stop=self.stop,
-            courtesy=self.courtesy,
+            request_priority=self.request_priority,
         )
         self._run(ticker, f"the clock for {function.logical_id}")
 

@@ -15,8 +15,8 @@ LONGEST_S = 120.0  # how far behind messages may fall: as long as the peak of th
 CALM_S = (0.5, 4.0)
 
 
-class Courtesy:
-    """`requests_waited_s` says when requests last waited, in seconds since the epoch."""
+class RequestPriority:
+    """The precedence of requests; `requests_waited_s` says how long ago any last waited, in s."""
 
     def __init__(
         self,
@@ -28,18 +28,19 @@ class Courtesy:
         self._longest_s = longest_s
         self._calm_s = calm_s
 
-    def wait(self, behind_s: float, stop: threading.Event) -> None:
+    def wait(self, stop: threading.Event, behind_s: Callable[[], float] = lambda: 0.0) -> None:
         """Wait while requests do; no longer than until `stop`, or messages are `longest_s` behind.
 
-        `behind_s` is how old the oldest message was when the last batch was taken.
+        `behind_s` says for how long the oldest message has been due, and is asked only while
+        requests wait; NaN, where nobody can tell, counts from the beginning of this wait.
         """
-        # A file knows the time of day only; how long a wait lasts must not depend on that.
-        ends_s = time.monotonic() + self._longest_s - behind_s
+        ends_s = time.monotonic() + self._longest_s
         calm_s = random.uniform(*self._calm_s)
         while not stop.is_set():
-            rest_s = min(
-                self._requests_waited_s() + calm_s - time.time(), ends_s - time.monotonic()
-            )
+            rest_s = calm_s - self._requests_waited_s()
+            if rest_s <= 0:
+                return
+            rest_s = min(rest_s, ends_s - time.monotonic(), self._longest_s - behind_s())
             if rest_s <= 0:
                 return
             stop.wait(rest_s)

@@ -19,6 +19,7 @@ LABEL_MAX = 100  # characters; what is longer is text, not a group
 RESERVED = "payment."  # what payments report: few names, which clients cannot use
 OTHER = "other"  # the label of values that are not admitted; those of others begin with "="
 OTHER_SHOWN = "(other)"
+NONE_SHOWN = "(none)"  # the group of events without the property
 
 
 class Store(Protocol):

@@ -1,9 +1,10 @@
 """The shapes at the boundary of analytics: events as they come and are queued, and metrics."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from analytics.periods import Granularity
 from backend.shapes import END
 
 BATCH_MAX = 500  # events; 256 KiB hold as many of half a KiB
@@ -19,7 +20,6 @@ PropertyValue = PropertyText | int | float | bool | None
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 # Doubles hold every integer up to 2**53, so a sum of a thousand such values is still exact.
 Value = Annotated[float, Meta(ge=-1e12, le=1e12)]
-Granularity = Literal["minute", "hour", "day"]
 
 
 class EventRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,21 +87,27 @@ class EventMessage(Struct, frozen=True, kw_only=True):
 
 
 class MetricQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The query of GET /v1/analytics/metrics; `to` is excluded."""
+    """The query of GET /v1/analytics/metrics; `to` is excluded.
+
+    Hours and days are those of `timezone` (an IANA name; UTC), and `from` and `to` are starts of
+    such: others are refused with the nearest. Minutes are widened to whole ones.
+    """
 
     name: SeriesName
     start: Moment = field(name="from")
     end: Moment = field(name="to")
     granularity: Granularity = "minute"
+    timezone: Annotated[str, Meta(max_length=64)] | None = None
     group_by: PropertyName | None = None
 
 
 class Point(Struct, frozen=True, kw_only=True):
     """One point of a metric; a period, or a group of it, without events has none.
 
-    `uniques` is None by minute, by group, for hours older than two days and days older than three
-    weeks, and while users are counted anew. A `partial` period is not over, or its last events may
-    still be on their way.
+    `uniques` is None by minute, by group, by hours and days that are not UTC's, for hours older
+    than two days and days older than three weeks, and while users are counted anew. A `partial`
+    period is not over, or its last events may still be on their way, or only a part of the minute
+    was asked for. `min` and `max` of the group `(none)` are None where another group has the same.
     """
 
     at: str
@@ -117,11 +123,13 @@ class Point(Struct, frozen=True, kw_only=True):
 class Metric(Struct, frozen=True, kw_only=True):
     """The answer of GET /v1/analytics/metrics, points oldest first.
 
-    Where `group_limit_reached`, values beyond the limit are together in the group `(other)`.
+    Where `group_limit_reached`, values beyond the limit are together in the group `(other)`. Events
+    without the property are in the group `(none)`, so that groups add up.
     """
 
     name: str
     granularity: Granularity
+    timezone: str | UnsetType = UNSET
     points: list[Point]
     group_by: str | UnsetType = UNSET
     group_limit_reached: bool | UnsetType = UNSET

@@ -13,6 +13,7 @@ from analytics.groups import limit_of
 from analytics.tallies import (
     DAYS,
     HOURS,
+    MINUTES_KEPT_MS,
     Bucket,
     Part,
     Period,
@@ -46,7 +47,7 @@ BUCKET_INDEXES = (
 )
 PERIOD_INDEXES = {
     name: (IndexModel([("at", 1)], name="age", expireAfterSeconds=life_s), SERIES, UNFOLDED)
-    for name, life_s in ((HOURS.name, 30 * DAY_S), (DAYS.name, 400 * DAY_S))
+    for name, life_s in ((HOURS.name, MINUTES_KEPT_MS // 1000), (DAYS.name, 400 * DAY_S))
 }
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+MINUTES_KEPT_MS = 30 * DAY_MS  # as parts of their hour
 
 Span = tuple[str, str, int, int]  # an hour or day of a tenant's name: its start and length, ms
 

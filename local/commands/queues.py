@@ -17,8 +17,8 @@ from local.template.intrinsics import QUEUE_URL
 from redis_sqs import QueueUnavailable
 from redis_sqs.peek import Waiting
 
-ROW = "{:<28}{:>9}{:>11}{:>9}{:>14}{:>12}"
-HEAD = ROW.format("queue", "visible", "in flight", "delayed", "dead letters", "oldest")
+ROW = "{:<28}{:>9}{:>11}{:>9}{:>14}{:>12}{:>11}"
+HEAD = ROW.format("queue", "visible", "in flight", "delayed", "dead letters", "oldest", "retrying")
 MESSAGES_MAX = 1_000
 BODY_MAX = 1_000  # characters shown of a body
 
@@ -65,7 +65,7 @@ def _line(queue: QueueDepth, totals: dict[str, int]) -> str:
     age_s = queue.oldest_age_s
     oldest = "-" if math.isnan(age_s) or not queue.total else f"{age_s:.1f} s"
     counts = (queue.visible, queue.in_flight, queue.delayed)
-    return ROW.format(queue.name, *counts, dead_letters, oldest)
+    return ROW.format(queue.name, *counts, dead_letters, oldest, queue.retrying)
 
 
 def _messages(queue: str, messages: Iterator[Waiting], most: int) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _messages(queue: str, messages: Iterator[Waiting], most: int) -> Iterator[st
             yield f"  {printable(message.reason)}"
         for name, value in message.attributes.items():
             yield f"  attribute {name}: {printable(str(value))}"
-        yield f"  {printable(message.body[:BODY_MAX])}{'…' if message.body[BODY_MAX:] else ''}"
+        yield f"  {printable(message.body[:BODY_MAX])}{'...' if message.body[BODY_MAX:] else ''}"
     if next(messages, None) is not None:
         yield f"there are more than these {most:,}; -n shows up to {MESSAGES_MAX:,}"
     elif not count:

@@ -122,6 +122,7 @@ def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
                 "visible": depth.visible,
                 "delayed": depth.delayed,
                 "in_flight": depth.in_flight,
+                "retrying": depth.retrying,
                 "oldest_age_s": depth.oldest_age_s,
                 "dlq": found[dead_letter].total if dead_letter else 0,
             }

@@ -75,8 +75,7 @@ class Store:
 
     def is_empty(self) -> bool:
         with self._answering():
-            depth = self._queue.depth()
-        return not (depth.visible or depth.delayed or depth.in_flight)
+            return not self._queue.depth().total
 
     def take(self, most: int) -> list[Taken]:
         """Return up to `most` events whose time has come, waiting POLL_S for the first."""

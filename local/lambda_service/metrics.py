@@ -6,7 +6,7 @@ few additions, which is a tenth of what prometheus_client's own objects cost.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -17,6 +17,8 @@ from local.lambda_service.dispatch import Pool
 
 # OpenTelemetry's buckets for the duration of HTTP requests.
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+# Exported as zero from the start: a rate misses what comes with a new series.
+KNOWN_STATUSES = (200, 429, 500, 502, 503, 504)
 _BUCKET_NAMES = (*map(str, DURATION_BUCKETS_S), "+Inf")
 
 
@@ -55,7 +57,7 @@ class RouteMeter:
 
     def __init__(self, function: str, route: str, method: str) -> None:
         self.labels = (function, route, method)
-        self.by_status: dict[int, int] = {}
+        self.by_status: dict[int, int] = dict.fromkeys(KNOWN_STATUSES, 0)
         self.durations = Timings()
 
     def answered(self, status: int, seconds: float) -> None:
@@ -102,6 +104,7 @@ class Metrics(Collector):
         self._routes: list[RouteMeter] = []
         self._functions: dict[str, FunctionMeter] = {}
         self._pools: Mapping[str, Pool] = {}
+        self._hosted: Collection[str] = ()
         self._in_flight: Callable[[], int] = lambda: 0
 
     def route(self, function: str, route: str, method: str) -> RouteMeter:
@@ -121,9 +124,16 @@ class Metrics(Collector):
         columns = zip(*(meter.durations.counts for meter in routes), strict=True)
         return statuses, tuple(map(sum, columns))
 
-    def watch(self, pools: Mapping[str, Pool], in_flight: Callable[[], int]) -> None:
-        """Export also what is read when Prometheus asks: environments, queues, requests."""
+    def watch(
+        self, pools: Mapping[str, Pool], hosted: Collection[str], in_flight: Callable[[], int]
+    ) -> None:
+        """Export also what is read when Prometheus asks: environments, queues, requests.
+
+        Only functions that are `hosted` should always have an environment; those of workers and
+        schedules have theirs elsewhere, and are left out until somebody invokes them here.
+        """
         self._pools = pools
+        self._hosted = hosted
         self._in_flight = in_flight
 
     def collect(self) -> Iterable[Metric]:
@@ -175,8 +185,9 @@ class Metrics(Collector):
             "gateway_queued", "Events that wait for an environment", labels=("function",)
         )
         for function, pool in self._pools.items():
-            environments.add_metric((function, "busy"), pool.busy)
-            environments.add_metric((function, "idle"), len(pool.environments) - pool.busy)
+            if pool.environments or function in self._hosted:
+                environments.add_metric((function, "busy"), pool.busy)
+                environments.add_metric((function, "idle"), len(pool.environments) - pool.busy)
             queued.add_metric((function,), pool.waiting)
         return in_flight, environments, queued
 

@@ -21,12 +21,13 @@ class QueueDepth:
     visible: int
     delayed: int
     in_flight: int
+    retrying: int
     oldest_age_s: float
     dead_letter: str | None  # the name of its dead-letter queue
 
     @property
     def total(self) -> int:
-        return self.visible + self.delayed + self.in_flight
+        return self.visible + self.delayed + self.in_flight + self.retrying
 
 
 def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]:
@@ -47,6 +48,7 @@ def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]
                 visible=depth.visible,
                 delayed=depth.delayed,
                 in_flight=depth.in_flight,
+                retrying=depth.retrying,
                 oldest_age_s=depth.oldest_age_s,
                 dead_letter=queue.dead_letter,
             )

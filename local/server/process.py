@@ -101,7 +101,7 @@ class Gateway:
         self._api = ApiGateway(
             template, self._pools, metrics, self._access_log, self._output, port=addresses.port
         )
-        metrics.watch(self._pools, lambda: self._api.in_flight)
+        metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
         self._hosts = Hosts(template, state, addresses.runtime)

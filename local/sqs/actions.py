@@ -203,7 +203,7 @@ class Actions:
         values = {
             "ApproximateNumberOfMessages": depth.visible,
             "ApproximateNumberOfMessagesDelayed": depth.delayed,
-            "ApproximateNumberOfMessagesNotVisible": depth.in_flight,
+            "ApproximateNumberOfMessagesNotVisible": depth.in_flight + depth.retrying,
             "CreatedTimestamp": self._started_s,
             "DelaySeconds": queue.delay_s,
             "LastModifiedTimestamp": self._started_s,

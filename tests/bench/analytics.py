@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -35,6 +36,12 @@ QUESTIONS = 50
 PER_S = 250  # the peak of the profile: the time that events say they happened and were sent at
 STARTED_MS = int(time.time() * 1000)
 NAMES = ("load.bench.page_view", "load.bench.add_to_cart", "load.bench.checkout")
+CONTEXT = SimpleNamespace(
+    function_name="bench",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:eu-west-1:000000000000:function:bench",
+    aws_request_id="00000000-0000-4000-8000-000000000000",
+)
 numbers = itertools.count()
 Handler = Callable[[Any, Any], Any]
 
@@ -114,10 +121,10 @@ def record(events: int) -> dict[str, Any]:
 def costs(what: str, handler: Handler, inputs: Sequence[Any], server: psutil.Process) -> None:
     """Give the handler each of `inputs`; print the CPU of both processes an event."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # where metrics are written
-        handler(inputs[0], None)
+        handler(inputs[0], CONTEXT)
         before, own_s = server.cpu_times(), time.process_time()
         for each in inputs[1:]:
-            handler(each, None)
+            handler(each, CONTEXT)
     own_s, after = time.process_time() - own_s, server.cpu_times()
     theirs_s = after.user + after.system - before.user - before.system
     events = EVENTS * (len(inputs) - 1) / len(inputs)
@@ -130,7 +137,7 @@ def latencies(what: str, handler: Handler, query: dict[str, str]) -> None:
     event, took_ms = request("GET", "/v1/analytics/metrics", query=query), []
     for _ in range(QUESTIONS):
         started_s = time.perf_counter()
-        answer = handler(event, None)
+        answer = handler(event, CONTEXT)
         took_ms.append((time.perf_counter() - started_s) * 1000)
         assert answer["statusCode"] == 200, answer
     points = len(json.loads(answer["body"])["points"])
@@ -154,10 +161,11 @@ def fill_minutes() -> None:
 
 
 def ask(handler: Handler) -> None:
+    from analytics.periods import LENGTHS_MS  # noqa: PLC0415
     from analytics.tallies import DAY_MS, HOUR_MS, MINUTE_MS  # noqa: PLC0415
 
     def last(length_ms: int, granularity: str, **more: str) -> dict[str, str]:
-        end_ms = STARTED_MS // HOUR_MS * HOUR_MS
+        end_ms = STARTED_MS // LENGTHS_MS[granularity] * LENGTHS_MS[granularity]
         span = {"from": end_ms - length_ms, "to": end_ms}
         at = {k: f"{datetime.fromtimestamp(v / 1000, UTC):%FT%TZ}" for k, v in span.items()}
         return {"name": "filled", "granularity": granularity, **at, **more}
@@ -168,6 +176,11 @@ def ask(handler: Handler) -> None:
     )
     latencies("30 days by hour", handler, last(DAYS * DAY_MS, "hour"))
     latencies("30 days by day", handler, last(DAYS * DAY_MS, "day"))
+    half = STARTED_MS // HOUR_MS * HOUR_MS + HOUR_MS // 2
+    span = {"from": half - 29 * DAY_MS, "to": half - HOUR_MS}
+    at = {k: f"{datetime.fromtimestamp(v / 1000, UTC):%FT%TZ}" for k, v in span.items()}
+    of_india = {"name": "filled", "granularity": "hour", "timezone": "Asia/Kolkata", **at}
+    latencies("29 days by hours of India, from minutes", handler, of_india)
 
 
 def main() -> None:

@@ -125,8 +125,7 @@ def drill(system: System, options: argparse.Namespace) -> int:
     )
 
     def is_drained() -> bool:
-        depth = queue.depth()
-        return not (depth.visible or depth.delayed or depth.in_flight)
+        return not queue.depth().total
 
     wait_until(is_drained, DRAINED_WITHIN_S)
     shown = {each["id"]: each for each in stored(demo)}

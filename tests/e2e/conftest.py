@@ -156,7 +156,7 @@ def _on_free_ports(state: Path) -> System:
     workers = {f"WORKER_{index}_PORT": str(free_port()) for index in range(5)}
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/backend/python'}",
         **{f"{name}_PORT": str(port) for name, port in ports.items()},
         **workers,
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import wait_until
 from tests.e2e.conftest import ROOT, Client, System, key
@@ -16,6 +17,8 @@ from tests.e2e.conftest import ROOT, Client, System, key
 OBSERVABILITY = ROOT / "local" / "observability"
 DASHBOARDS = sorted((OBSERVABILITY / "dashboards").glob("*.json"))
 METRIC = re.compile(r"\b(?:gateway|worker|queue|process|spillway)_\w+")
+SELECTOR = re.compile(r"\b((?:gateway|worker|queue|process|spillway)_\w+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 DOMAINS = ("payments", "events", "notifications")
 PAYMENT = {"amount": 1250, "currency": "EUR", "payment_method": "pm_card_visa"}
 EVENT = {"name": "page_viewed"}
@@ -58,6 +61,35 @@ def test_each_alert_watches_metrics_that_exist(exported: set[str]):
     assert named <= exported
 
 
+def test_every_series_of_a_panel_and_an_alert_is_there_before_anything_failed(
+    exported: set[str], system: System
+):
+    series = _series(system)
+    expressions = [rule["expr"] for rule in _rules()]
+    for path in DASHBOARDS:
+        panels = json.loads(path.read_text())["panels"]
+        expressions += [target["expr"] for panel in panels for target in panel["targets"]]
+
+    missing = {
+        selector
+        for expression in expressions
+        for selector in SELECTOR.findall(expression)
+        if not any(_matches(selector, *each) for each in series)
+    }
+    assert missing == set()
+
+
+def test_functions_that_workers_run_are_not_missed_at_the_gateway(system: System):
+    environments: dict[str, float] = {}
+    for name, labels, value in _series(system):
+        if name == "gateway_environments":
+            function = labels["function"]
+            environments[function] = environments.get(function, 0) + value
+
+    assert environments
+    assert [name for name, number in environments.items() if not number] == []
+
+
 def test_each_alert_says_what_is_wrong_and_what_to_do():
     for rule in _rules():
         assert set(rule["annotations"]) == {"summary", "action"}, rule["alert"]
@@ -86,11 +118,32 @@ def _without_labels(expression: str) -> str:
 
 
 def _names(system: System) -> set[str]:
+    return {name for name, _, _ in _series(system)}
+
+
+def _series(system: System) -> list[tuple[str, dict[str, str], float]]:
+    """Return all series with labels and value, and the job that Prometheus has them by."""
     ports = [value for name, value in system.environment.items() if re.match("WORKER_._PORT", name)]
-    pages = [f"{system.console}/metrics", *(f"http://127.0.0.1:{p}/metrics" for p in ports)]
-    found = set()
-    for page in pages:
+    pages = [
+        ("gateway", f"{system.console}/metrics"),
+        *(("worker", f"http://127.0.0.1:{port}/metrics") for port in ports),
+    ]
+    series = []
+    for job, page in pages:
         with urllib.request.urlopen(page, timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
-        found |= {re.split(r"[{ ]", line)[0] for line in lines if not line.startswith("#")}
-    return found
+            text = answer.read().decode()
+        series += [
+            (each.name, {**each.labels, "job": job}, each.value)
+            for family in text_string_to_metric_families(text)
+            for each in family.samples
+        ]
+    return series
+
+
+def _matches(selector: tuple[str, str], name: str, labels: dict[str, str], _: float) -> bool:
+    """Say whether a series is among those that a selector of Prometheus names."""
+    return selector[0] == name and all(
+        bool(re.fullmatch(value if "~" in operator else re.escape(value), labels.get(label, "")))
+        == operator.startswith("=")
+        for label, operator, value in MATCHER.findall(selector[1])
+    )

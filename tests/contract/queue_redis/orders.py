@@ -59,7 +59,7 @@ def state_of(server: Server, keys: Keys) -> State:
 # Moves every time that Redis holds of a queue into the past, at once.
 PASS_TIME = """
 local base, ms = ARGV[1], tonumber(ARGV[2])
-for _, name in ipairs({ 'visible_at', 'delayed', 'groups' }) do
+for _, name in ipairs({ 'visible_at', 'delayed', 'retrying', 'groups' }) do
   for _, member in ipairs(redis.call('ZRANGE', base .. name, 0, -1)) do
     redis.call('ZINCRBY', base .. name, -ms, member)
   end

@@ -220,6 +220,56 @@ def test_a_message_that_is_delayed_in_flight_or_tried_again_later_has_no_age(
     assert 4 < queue.depth().oldest_age_s < 8
 
 
+@pytest.mark.parametrize("name", ["orders", "orders.fifo"])
+def test_what_is_given_back_with_a_reason_is_retrying_until_its_time_comes(
+    server: Server, valkey: str, name: str
+):
+    queue = RedisQueue(name, redis_url=valkey)
+    queue.declare(Traits(deduplicates_content=True))
+    for body in ("in flight for longer", "failed"):
+        queue.send(body, group=body.replace(" ", "-"))
+    longer, failed = queue.receive()
+    queue.release(longer.receipt_handle, after_s=60)
+    queue.release(failed.receipt_handle, after_s=60, reason="no answer")
+    before = queue.depth()
+    pass_time(server, name, 61)
+    after = queue.depth()
+
+    assert (before.visible, before.in_flight, before.retrying, before.total) == (0, 1, 1, 2)
+    assert (after.visible, after.in_flight, after.retrying, after.total) == (2, 0, 0, 2)
+
+
+@pytest.mark.parametrize("name", ["orders", "orders.fifo"])
+def test_a_retrying_message_leaves_nothing_behind_however_it_goes_on(
+    server: Server, valkey: str, name: str
+):
+    queue = RedisQueue(name, redis_url=valkey, max_receive_count=2, dead_letter=f"dead-{name}")
+    queue.declare(Traits(deduplicates_content=True))
+    for body in ("deleted", "received again and dead"):
+        queue.send(body, group="one")
+    for message in queue.receive():
+        queue.release(message.receipt_handle, after_s=5, reason="no answer")
+    pass_time(server, name, 6)
+    deleted, dead = queue.receive()
+    assert server.keys("*retrying") == []
+    for message in (deleted, dead):
+        queue.release(message.receipt_handle, after_s=5, reason="no answer")
+    queue.delete([deleted.receipt_handle])
+    pass_time(server, name, 6)
+
+    assert queue.receive() == []
+    assert server.keys("*retrying") == []
+
+
+def test_a_purge_forgets_what_was_retrying(server: Server, queue: RedisQueue):
+    queue.send("a")
+    queue.release(queue.receive()[0].receipt_handle, after_s=60, reason="no answer")
+    queue.purge()
+
+    assert queue.depth().total == 0
+    assert server.keys("*retrying") == []
+
+
 def test_an_empty_queue_has_no_age(queue: RedisQueue):
     assert queue.depth().oldest_age_s == 0
 

@@ -169,5 +169,4 @@ def only(messages: list[Message]) -> Message:
 
 
 def total(queue: Queue) -> int:
-    depth = queue.depth()
-    return depth.visible + depth.delayed + depth.in_flight
+    return queue.depth().total

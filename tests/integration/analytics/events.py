@@ -5,6 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 NOW = datetime.now(UTC)
+EPOCH = datetime.fromtimestamp(0, UTC)
+LENGTHS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
 SCOPES = "analytics:read analytics:write"
 
 
@@ -24,6 +30,10 @@ def event(
 
 
 def around(moment: datetime, hours: int, **query: str) -> Mapping[str, str]:
-    """Return a query from so many hours before a moment to as many after."""
-    span = {"from": moment - timedelta(hours=hours), "to": moment + timedelta(hours=hours)}
-    return {name: rfc3339(at) for name, at in span.items()} | query
+    """Return a query from so many hours before a moment to as many after, in whole periods."""
+    length = LENGTHS[query.get("granularity", "minute")]
+    start, end = (
+        EPOCH + (moment + timedelta(hours=each) - EPOCH) // length * length
+        for each in (-hours, hours)
+    )
+    return {"from": rfc3339(start), "to": rfc3339(end + length)} | query

@@ -1,6 +1,7 @@
 """Metrics as they are asked for: groups, names, bounds, and answers that need not be sent again."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -35,8 +36,9 @@ def test_a_metric_is_grouped_by_an_allowed_property(worker, messages, metric):
         assert [(p["group"], p["count"], p["sum"], p["max"]) for p in found["points"]] == [
             ("EUR", 2, 12.0, 7.0),
             ("USD", 1, 9.0, 9.0),
+            ("(none)", 4, 10.0, None),
         ]
-    assert {p["group"] for p in metric(group_by="plan")["points"]} == {"7", "$a.b%", ""}
+    assert {p["group"] for p in metric(group_by="plan")["points"]} == {"7", "$a.b%", "", "(none)"}
 
 
 def test_values_beyond_the_limit_are_one_group_and_the_answer_says_so(worker, messages, metric):
@@ -69,9 +71,10 @@ def test_more_groups_than_points_allowed_are_refused(worker, messages, api):
             )
         )
     )
-    query = around(NOW, 1, name="page.viewed", group_by="plan")
+    kind = {"name": "page.viewed", "group_by": "plan"}
+    query = around(NOW, 1, **kind)
     by_minute = api("GET", METRICS, query=query)
-    by_day = api("GET", METRICS, query={**query, "granularity": "day"})
+    by_day = api("GET", METRICS, query=around(NOW, 1, **kind, granularity="day"))
 
     assert (by_minute.status, by_minute.body["code"]) == (422, "range_too_long")
     assert by_day.status == 200
@@ -178,3 +181,123 @@ def test_a_wrong_query_is_refused(api, query, code):
     answer = api("GET", "/v1/analytics/metrics", query=query)
 
     assert (answer.status, answer.body["code"]) == (422, code), answer.text
+
+
+def test_groups_add_up_to_the_metric_itself(worker, messages, metric, fold):
+    worker.consume(
+        messages(
+            [
+                event("a", 5, properties={"currency": "EUR"}),
+                event("b", 2),
+                event("c", 0.25, properties={"plan": "pro"}),
+                event("d"),
+            ]
+        )
+    )
+    for granularity in ("minute", "hour", "day"):
+        (whole,) = metric(granularity=granularity)["points"]
+        groups = metric(group_by="currency", granularity=granularity)["points"]
+        assert [each["group"] for each in groups] == ["EUR", "(none)"]
+        assert sum(each["count"] for each in groups) == whole["count"] == 4
+        assert sum(each["sum"] for each in groups) == whole["sum"] == 7.25
+        assert (groups[1]["min"], groups[1]["max"]) == (0.25, None)
+        fold()
+
+
+def test_a_group_of_all_events_leaves_none_without(worker, messages, metric):
+    worker.consume(messages([event("a", properties={"currency": "EUR"})]))
+
+    assert [each["group"] for each in metric(group_by="currency")["points"]] == ["EUR"]
+
+
+@pytest.mark.parametrize(
+    ("granularity", "zone", "start", "end", "param", "aligned"),
+    [
+        ("hour", None, "23:45:00Z", "23:59:00Z", "from", ("23:00:00.000Z", "00:00:00.000Z")),
+        ("hour", None, "22:00:00Z", "23:15:00Z", "to", ("22:00:00.000Z", "00:00:00.000Z")),
+        ("hour", None, "22:00:00.001Z", "23:00:00Z", "from", ("22:00:00.000Z", "23:00:00.000Z")),
+        ("day", None, "12:00:00Z", "13:00:00Z", "from", ("00:00:00.000Z", "00:00:00.000Z")),
+        ("day", "Asia/Tokyo", "00:00:00Z", "15:00:00Z", "from", ("15:00:00.000Z",) * 2),
+        (
+            "hour",
+            "Asia/Kolkata",
+            "10:00:00Z",
+            "11:30:00Z",
+            "from",
+            ("09:30:00.000Z", "11:30:00.000Z"),
+        ),
+    ],
+)
+def test_bounds_that_cut_a_period_are_refused_with_those_that_do_not(
+    api, granularity, zone, start, end, param, aligned
+):
+    day = NOW.date()
+    query = {"name": "p", "from": f"{day}T{start}", "to": f"{day}T{end}"}
+    answer = api(
+        "GET",
+        METRICS,
+        query={**query, "granularity": granularity} | ({"timezone": zone} if zone else {}),
+    )
+
+    assert (answer.status, answer.body["code"]) == (422, "range_unaligned")
+    assert answer.body["param"] == param
+    assert all(each in answer.body["detail"] for each in aligned)
+
+
+def test_a_minute_of_which_a_part_is_asked_for_is_partial(worker, messages, api):
+    minute = (NOW - timedelta(hours=2)).replace(second=0, microsecond=0)
+    worker.consume(messages([event("a", at=minute + timedelta(seconds=5))]))
+
+    def partial(start, end):
+        span = {"from": rfc3339(minute + start), "to": rfc3339(minute + end)}
+        answer = api("GET", METRICS, query={"name": "page.viewed", **span})
+        return [point["partial"] for point in answer.body["points"]]
+
+    second, whole = timedelta(seconds=1), timedelta(minutes=1)
+    assert partial(0 * second, whole) == [False]
+    assert partial(30 * second, whole) == partial(0 * second, 30 * second) == [True]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "Asia/Kolkata", "Asia/Kathmandu"])
+@pytest.mark.parametrize("folded", [False, True])
+def test_days_and_hours_of_a_time_zone_begin_where_its_clocks_say(
+    worker, messages, api, fold, zone, folded
+):
+    local = datetime.now(ZoneInfo(zone)) - timedelta(days=3)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    moments = {"before": -1, "first": 0, "hour": 59, "next": 60, "last": 24 * 60 - 1, "after": 1440}
+    worker.consume(
+        messages([event(each, at=midnight + timedelta(minutes=m)) for each, m in moments.items()])
+    )
+    if folded:
+        fold()
+
+    def counts(granularity, hours):
+        end = (midnight + timedelta(hours=hours)).astimezone(UTC)
+        span = {"from": rfc3339(midnight.astimezone(UTC)), "to": rfc3339(end)}
+        query = {"name": "page.viewed", "timezone": zone, "granularity": granularity, **span}
+        answer = api("GET", METRICS, query=query)
+        assert (answer.status, answer.body.get("timezone")) == (200, zone), answer.text
+        return {
+            (datetime.fromisoformat(point["at"]) - midnight) / timedelta(hours=1): point["count"]
+            for point in answer.body["points"]
+        }
+
+    assert counts("day", 24) == {0: 4}
+    assert counts("hour", 24) == {0: 2, 1: 1, 23: 1}
+
+
+def test_what_was_never_a_time_zone_is_refused(api):
+    for zone in ("Mars/Olympus", "localtime", "../etc/passwd", ""):
+        answer = api("GET", METRICS, query=around(NOW, 1, name="p", timezone=zone))
+        assert (answer.status, answer.body["param"]) == (422, "timezone"), zone
+
+
+def test_hours_that_begin_within_one_of_utc_are_told_as_long_as_minutes_are_kept(api):
+    old = NOW - timedelta(days=40)
+    day = old.replace(hour=18, minute=30, second=0, microsecond=0)
+    span = {"from": rfc3339(day), "to": rfc3339(day + timedelta(days=1))}
+    query = {"name": "p", "timezone": "Asia/Kolkata", "granularity": "day", **span}
+    answer = api("GET", METRICS, query=query)
+
+    assert (answer.status, answer.body["code"]) == (422, "range_too_old")

@@ -172,7 +172,7 @@ class Site:
 
     def empty(self) -> bool:
         depth = self.queue.depth()
-        return depth.visible + depth.delayed + depth.in_flight == 0
+        return depth.total == 0
 
     def close(self) -> None:
         for process in self.processes:

@@ -62,7 +62,7 @@ def test_a_killed_worker_takes_its_host_with_it_and_loses_nothing(site: Site):
     site.start()
     wait_until(site.empty, timeout_s=15)
 
-    assert depth.visible + depth.in_flight == 1
+    assert depth.total == 1
     assert [count_of(event[0]) for event in site.events()] == [1, 2]
 
 

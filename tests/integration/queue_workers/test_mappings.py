@@ -9,7 +9,7 @@ import pytest
 
 from local.template import Queue
 from queue_workers import slots
-from queue_workers.reserved_concurrency import Reserve, Throttled
+from queue_workers.reserved_concurrency import ReservedConcurrency, Throttled
 from queue_workers.worker import WINDOW_MARGIN_S, hidden_for_s
 from redis_sqs import Typed
 from redis_sqs.redis_queue import RedisQueue, Traits
@@ -42,21 +42,21 @@ def test_what_no_filter_lets_pass_is_deleted_and_never_handled(site: Site):
 
 @pytest.mark.row("4.13")
 def test_an_invocation_is_asked_for_again_until_the_function_has_a_place(tmp_path: Path):
-    reserve, stop = Reserve(tmp_path, "Orders", 1), threading.Event()
+    places, stop = ReservedConcurrency(tmp_path, "Orders", 1), threading.Event()
     taken = slots.take(tmp_path, "reserved-Orders", 1)
     assert taken is not None
     threading.Timer(0.3, taken.close).start()
 
-    with reserve.place(10, stop):
+    with places.place(10, stop):
         assert taken.closed
         assert slots.take(tmp_path, "reserved-Orders", 1) is None
 
 
 @pytest.mark.row("4.13")
 def test_a_throttled_invocation_gives_up_when_its_messages_become_visible(tmp_path: Path):
-    reserve = Reserve(tmp_path, "Orders", 0)
+    places = ReservedConcurrency(tmp_path, "Orders", 0)
 
-    with pytest.raises(Throttled), reserve.place(0.2, threading.Event()):
+    with pytest.raises(Throttled), places.place(0.2, threading.Event()):
         pass
 
 
@@ -109,7 +109,7 @@ def test_a_fifo_group_is_handled_in_order_by_two_workers_and_waits_for_what_fail
         queue.send(json.dumps({"n": number, **fails}), group="a")
     site.start(index=0)
     site.start(index=1)
-    wait_until(lambda: queue.depth().visible + queue.depth().in_flight == 0, timeout_s=20)
+    wait_until(lambda: queue.depth().total == 0, timeout_s=20)
 
     first, *handled = site.events()
     numbers = [json.loads(record["body"])["n"] for event in handled for record in event]

@@ -11,7 +11,8 @@ import msgspec
 
 from analytics import groups, ingestion, queries, recount, service, store, upkeep
 from analytics.groups import OTHER_SHOWN, Groups
-from analytics.schema import EventMessage, Granularity, MetricQuery, Point
+from analytics.periods import LENGTHS_MS, Granularity
+from analytics.schema import EventMessage, MetricQuery, Point
 from analytics.tallies import DAY_MS, HOUR_MS, MINUTE_MS, StoredEvent
 from backend.clock import rfc3339
 from backend.errors import Unavailable
@@ -232,7 +233,7 @@ class History:
         self._busy = -1
 
     def _check_points(self, name: str, granularity: Granularity, events: list[StoredEvent]) -> None:
-        length_ms = queries.LENGTHS_MS[granularity]
+        length_ms = LENGTHS_MS[granularity]
         expected: dict[str, list[StoredEvent]] = defaultdict(list)
         for event in events:
             expected[rfc3339(event.occurred_at_ms // length_ms * length_ms)].append(event)

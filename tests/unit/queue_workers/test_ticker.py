@@ -4,10 +4,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from local.machine.requests_waiting import NEVER_S
 from local.template import Schedule
-from local.template.cron import Cron
+from local.template.cron import Cron, read_cron
 from queue_workers.ticker import Ticker
-from queue_workers.yield_to_requests import Courtesy
+from queue_workers.yield_to_requests import RequestPriority
 from tests.conftest import wait_until
 
 ARN = "arn:aws:events:eu-west-1:000000000000:rule/PagesOften"
@@ -33,6 +36,21 @@ class Function:
         self.events.append(event)
 
 
+class Looks(threading.Event):
+    """Lets each wait be over at once, and stops after so many of them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.waits_s: list[float] = []
+        self._most = most
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._most:
+            self.waits_s.append(timeout or 0.0)
+        self._most -= 1
+        return self._most < 0
+
+
 def run(schedule: Schedule) -> list[Any]:
     """Events of the first three runs."""
     function, stop = Function(), threading.Event()
@@ -41,7 +59,7 @@ def run(schedule: Schedule) -> list[Any]:
         schedule,
         every_s=None,
         stop=stop,
-        courtesy=Courtesy(lambda: 0.0),
+        request_priority=RequestPriority(lambda: NEVER_S),
     )
     thread = threading.Thread(target=ticker.run)
     thread.start()
@@ -58,6 +76,41 @@ def test_a_function_is_invoked_each_time_its_expression_is_due():
     soon = Soon("", UTC, every, every, every, every, None, every)
 
     assert run(Schedule(function="Pages", cron=soon, event={"a": 1}))[:3] == [{"a": 1}] * 3
+
+
+@pytest.mark.parametrize("jump_s", [-3600, -120, 120, 3600])
+def test_a_clock_that_is_set_moves_a_cron_with_it_and_never_stalls_it(jump_s: int):
+    noon_s = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC).timestamp()
+    clock = [noon_s, noon_s + jump_s, noon_s + jump_s + 45, noon_s + jump_s + 60]
+    function, stop = Function(), Looks(len(clock) - 1)
+    ticker = Ticker(
+        function,  # type: ignore[arg-type]
+        Schedule(function="Pages", cron=read_cron("cron(* * * * ? *)", UTC), event={}),
+        every_s=None,
+        stop=stop,
+        request_priority=RequestPriority(lambda: NEVER_S),
+        now_s=lambda: clock.pop(0),
+    )
+    ticker.run()
+
+    assert len(function.events) == (2 if jump_s > 0 else 1)
+    assert max(stop.waits_s) <= 30
+
+
+def test_a_rate_does_not_look_at_the_time_of_day():
+    function, stop = Function(), Looks(3)
+    ticker = Ticker(
+        function,  # type: ignore[arg-type]
+        Schedule(function="Pages", every_s=60, event={}),
+        every_s=60,
+        stop=stop,
+        request_priority=RequestPriority(lambda: NEVER_S),
+        now_s=lambda: pytest.fail("the time of day"),
+    )
+    ticker.run()
+
+    assert len(function.events) == 3
+    assert all(59 < wait_s <= 60 for wait_s in stop.waits_s[1:])
 
 
 def test_without_input_the_event_is_what_eventbridge_makes():

@@ -62,7 +62,13 @@ class Depth:
     visible: int
     delayed: int
     in_flight: int
+    retrying: int = 0  # given back with a reason, for later; SQS counts them as in flight
     oldest_age_s: float  # how long the first that is due has been; NaN where nobody tells
+
+    @property
+    def total(self) -> int:
+        """All messages of the queue."""
+        return self.visible + self.delayed + self.in_flight + self.retrying
 
 
 class Queue(Protocol):
@@ -114,7 +120,8 @@ class Queue(Protocol):
         """Make a received message visible in `after_s` (0 to 43,200) from now.
 
         False where the handle is not the newest or the message visible already: it may be
-        anybody's. Redis keeps `reason` for the dead-letter queue, SQS has no place for it.
+        anybody's. With a `reason` it has failed and counts as retrying until then; Redis keeps the
+        reason for the dead-letter queue, SQS has no place for it.
         """
 
     def depth(self) -> Depth:

@@ -26,13 +26,13 @@ class Kind:
     fields: int  # of each message that is received
 
 
-_STANDARD_KEYS = ("visible_at", "entries", "progress", "delayed", "wake", "filling")
+_STANDARD_KEYS = ("visible_at", "entries", "progress", "delayed", "wake", "filling", "retrying")
 _FIFO_KEYS = (*_STANDARD_KEYS[:5], "groups", "group_of", "sequence")
 
 STANDARD = Kind(
     keys=_STANDARD_KEYS,
-    delete_keys=("visible_at", "entries", "progress"),
-    release_keys=("visible_at", "progress", "wake"),
+    delete_keys=("visible_at", "entries", "progress", "retrying"),
+    release_keys=("visible_at", "progress", "wake", "retrying"),
     send=Script(_SCRIPTS / "send.lua"),
     receive=Script(_SCRIPTS / "receive.lua"),
     delete=Script(_SCRIPTS / "delete.lua"),
@@ -56,9 +56,9 @@ FIFO = Kind(
 MOVE_START = Script(_SCRIPTS / "move_start.lua")
 MOVE_END = Script(_SCRIPTS / "move_end.lua")
 DEPTH = Script(_SCRIPTS / "depth.lua")
-DEPTH_KEYS = ("visible_at", "delayed")
+DEPTH_KEYS = ("visible_at", "delayed", "retrying")
 PEEK = Script(_SCRIPTS / "peek.lua")
-PEEK_KEYS = ("visible_at", "entries", "progress", "delayed")
+PEEK_KEYS = ("visible_at", "entries", "progress", "delayed", "retrying")
 
 
 def kind_of(queue: str) -> Kind:

@@ -15,7 +15,8 @@ from redis_sqs.redis_scripts import ScriptServer
 PEEKED_AT_ONCE = 500  # messages in one script: about a millisecond in which nobody is served
 PEEKED_MAX = 100_000
 FIELDS = 5  # of each message that the script returns
-State = Literal["visible", "delayed", "in flight"]  # in flight also while it waits for a retry
+State = Literal["visible", "delayed", "in flight", "retrying"]
+HIDDEN: dict[str, State] = {"delayed": "delayed", "retrying": "retrying"}
 REASON = "DeadLetterReason"  # the system attribute that receive.lua gives a dead letter
 
 
@@ -54,17 +55,16 @@ def peek(queue: str, *, redis_url: str) -> Iterator[Waiting]:
 
 
 def _waiting(
-    now_ms: int, message_id: str, visible_at_ms: str, entry: str, progress: str, delayed: str
+    now_ms: int, message_id: str, visible_at_ms: str, entry: str, progress: str, waits: str
 ) -> Waiting:
     about, _, body = entry.partition("\n")
     attributes, system = entries.decode(about) if about else ({}, {})
     count, sent_ms, first_ms, reason = progress.split("|", 3)
     visible_ms = int(float(visible_at_ms))
-    hidden: State = "delayed" if delayed else "in flight"
     return Waiting(
         message_id=message_id.removesuffix(COPY),
         body=body,
-        state="visible" if visible_ms <= now_ms else hidden,
+        state=HIDDEN.get(waits, "in flight") if visible_ms > now_ms else "visible",
         visible_at_ms=visible_ms,
         receive_count=int(count),
         sent_at_ms=int(sent_ms),

@@ -209,11 +209,12 @@ class RedisQueue:
     def depth(self) -> Depth:
         """Count the messages by state."""
         names = keys(self.name, DEPTH_KEYS)
-        visible, delayed, in_flight, oldest_age_ms = self._run(DEPTH, names)
+        visible, delayed, in_flight, retrying, oldest_age_ms = self._run(DEPTH, names)
         return Depth(
             visible=visible,
             delayed=delayed,
             in_flight=in_flight,
+            retrying=retrying,
             oldest_age_s=oldest_age_ms / 1000,
         )
 

@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from local.lambda_service.emf import EmbeddedMetrics
 from local.lambda_service.output import FunctionOutput
+from local.machine.requests_waiting import NEVER_S
 from local.runtime import frames
 from local.template import Function, Mapping
 from queue_workers.invoker import Invoker
 from queue_workers.poller import Poller
-from queue_workers.yield_to_requests import Courtesy
+from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs.redis_queue import RedisQueue
 
 FUNCTION = Function(
@@ -82,7 +83,7 @@ class PollerSite:
         self,
         mapping: Mapping = MAPPING,
         *,
-        last_waited_s: Callable[[], float] = lambda: 0.0,
+        waited_s: Callable[[], float] = lambda: NEVER_S,
         longest_s: float = 60,
     ) -> Future[int]:
         poller = Poller(
@@ -91,7 +92,7 @@ class PollerSite:
             mapping,
             visibility_timeout_s=30,
             stop=self.stop,
-            courtesy=Courtesy(last_waited_s, longest_s, CALM_S),
+            request_priority=RequestPriority(waited_s, longest_s, CALM_S),
         )
         return self.pool.submit(poller.run_once)
 
@@ -105,6 +106,6 @@ class PollerSite:
 
 
 def counts(site: PollerSite) -> tuple[int, int]:
-    """How many messages are visible and in flight."""
+    """Return how many messages are visible, and how many are hidden, in flight or retrying."""
     depth = site.queue.depth()
-    return depth.visible, depth.in_flight
+    return depth.visible, depth.in_flight + depth.retrying

@@ -2,9 +2,13 @@
 
 import time
 
+import redis
+
+from local.machine.requests_waiting import NEVER_S
 from local.template import Schedule
 from queue_workers.ticker import Ticker
-from queue_workers.yield_to_requests import Courtesy
+from queue_workers.yield_to_requests import RequestPriority
+from tests.contract.queue_redis.orders import KEYS, put
 from tests.integration.queue_workers.poller.site import CALM_S, FUNCTION, PollerSite, counts
 
 
@@ -13,11 +17,11 @@ def test_messages_stay_where_they_are_while_requests_wait(site: PollerSite):
     environment = site.environment()
     seen: list[tuple[int, int]] = []
 
-    def last_waited_s() -> float:
+    def waited_s() -> float:
         seen.append(counts(site))
-        return time.time() if len(seen) < 3 else 0
+        return 0.0 if len(seen) < 3 else NEVER_S
 
-    handled = site.run_once(last_waited_s=last_waited_s)
+    handled = site.run_once(waited_s=waited_s)
     environment.answer(environment.take())
 
     assert handled.result(timeout=5) == 1
@@ -29,16 +33,16 @@ def test_a_schedule_waits_while_requests_do(site: PollerSite):
     environment = site.environment()
     looks: list[float] = []
 
-    def last_waited_s() -> float:
-        looks.append(time.time())
-        return time.time() if len(looks) < 3 else 0
+    def waited_s() -> float:
+        looks.append(time.monotonic())
+        return 0.0 if len(looks) < 3 else NEVER_S
 
     ticker = Ticker(
         site.invoker,
         Schedule(function=FUNCTION.logical_id, every_s=60, event={}),
         every_s=60,
         stop=site.stop,
-        courtesy=Courtesy(last_waited_s, 60, CALM_S),
+        request_priority=RequestPriority(waited_s, 60, CALM_S),
     )
     ran = site.pool.submit(ticker.run_once)
     invocation = environment.take()
@@ -52,10 +56,28 @@ def test_a_schedule_waits_while_requests_do(site: PollerSite):
 def test_messages_that_are_too_far_behind_do_not_wait_for_requests(site: PollerSite):
     site.queue.send_batch(['"has waited"'])
     environment = site.environment()
-    handled = site.run_once(last_waited_s=time.time, longest_s=0)
+    handled = site.run_once(waited_s=lambda: 0.0, longest_s=0)
     environment.answer(environment.take())
 
     assert handled.result(timeout=5) == 1
+    environment.close()
+
+
+def test_what_was_sent_long_ago_and_is_due_only_now_waits_for_requests(site: PollerSite):
+    with redis.Redis.from_url(site.url, decode_responses=True) as server:
+        put(server, KEYS, {"delayed": (0, -1), "tried again": (1, -1)})  # sent nine seconds ago
+    environment = site.environment()
+    seen: list[tuple[int, int]] = []
+
+    def waited_s() -> float:
+        seen.append(counts(site))
+        return 0.0 if len(seen) < 3 else NEVER_S
+
+    handled = site.run_once(waited_s=waited_s, longest_s=8)
+    environment.answer(environment.take())
+
+    assert handled.result(timeout=5) == 2
+    assert seen == [(2, 0)] * 3
     environment.close()
 
 
@@ -63,11 +85,11 @@ def test_a_stopping_worker_does_not_wait_for_requests(site: PollerSite):
     site.queue.send_batch(['"stays"'])
     environment = site.environment()
 
-    def last_waited_s() -> float:
+    def waited_s() -> float:
         site.stop.set()
-        return time.time()
+        return 0.0
 
-    assert site.run_once(last_waited_s=last_waited_s).result(timeout=5) == 0
+    assert site.run_once(waited_s=waited_s).result(timeout=5) == 0
     assert counts(site) == (1, 0)
     environment.close()
 
@@ -80,9 +102,9 @@ def test_nothing_is_received_when_the_environment_goes_while_requests_wait(site:
     assert handled.result() == 1
     site.queue.send("{}")
 
-    def last_waited_s() -> float:
+    def waited_s() -> float:
         environment.close()
-        return 0.0
+        return NEVER_S
 
-    assert site.run_once(last_waited_s=last_waited_s).result(timeout=5) == 0
+    assert site.run_once(waited_s=waited_s).result(timeout=5) == 0
     assert site.queue.receive()[0].receive_count == 1

@@ -8,6 +8,7 @@
 --          6 groups      zset    group -> ms from which its first message may be received
 --          7 group_of    hash    id -> group
 --          8 sequence    string  number of the last message that was sent
+--          retrying      zset    id -> ms, those given back with a reason and not yet received again
 --          group:GROUP   zset    id -> sequence number, the messages of a group in their order
 --          sent:ID       string  id and number of the message with that deduplication id, for five
 --                                minutes
@@ -15,6 +16,7 @@
 -- A group is locked while one of its messages is in flight: its time is then the latest of theirs.
 local visible_at, entries, progress, delayed, wake, groups, group_of, sequence = unpack(KEYS, 1, 8)
 local base = string.match(sequence, '^(.*)sequence$')
+local retrying = base .. 'retrying'
 local IN_FLIGHT_OF_A_GROUP = 10 -- a receive takes no more, and takes none while any is in flight
 
 local time = redis.call('TIME')
@@ -31,6 +33,7 @@ local function remove(id, group)
   redis.call('HDEL', entries, id)
   redis.call('HDEL', progress, id)
   redis.call('ZREM', delayed, id)
+  redis.call('ZREM', retrying, id)
   redis.call('HDEL', group_of, id)
   redis.call('ZREM', base .. 'group:' .. group, id)
 end

@@ -12,5 +12,5 @@ end
 for _, group in ipairs(redis.call('ZRANGE', groups, 0, -1)) do
   redis.call('DEL', base .. 'group:' .. group)
 end
-redis.call('DEL', visible_at, entries, progress, delayed, wake, groups, group_of)
+redis.call('DEL', visible_at, entries, progress, delayed, retrying, wake, groups, group_of)
 return 1

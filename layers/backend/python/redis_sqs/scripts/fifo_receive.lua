@@ -56,6 +56,7 @@ local function take_from(group)
       redis.call('ZADD', visible_at, now + visibility_ms, id)
       redis.call('HSET', progress, id, count .. '|' .. sent .. '|' .. first_received .. '|' .. reason)
       redis.call('ZREM', delayed, id)
+      redis.call('ZREM', retrying, id)
       locked = true
       count_taken = count_taken + 1
       local at = #taken

@@ -1,7 +1,7 @@
 #!lua
 -- Move visible messages of a dead-letter queue to where they came from.
 --
--- KEYS     1 to 6 the dead-letter queue as send.lua has it, then six of each destination, then
+-- KEYS     1 to 7 the dead-letter queue as send.lua has it, then seven of each destination, then
 --          the move task, a hash: handle, status, moved, beat_ms and what moves.py adds
 -- ARGV     1 handle of the task   2 most messages, at most 100
 --          then the ARN of each destination; an empty one takes every message
@@ -23,7 +23,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT
   if not number then
     return note_moved(count, now) > 0 and count or -2
   end
-  local to, moved = 6 * number, new_id(id, now)
+  local to, moved = 7 * number, new_id(id, now)
   redis.call('HSET', KEYS[to + 2], moved, as_sent(known) .. '\n' .. body)
   redis.call('HSET', KEYS[to + 3], moved, string.format('0|%.0f|0|', now))
   redis.call('ZADD', KEYS[to + 1], now, moved)
@@ -34,6 +34,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT
   redis.call('HDEL', KEYS[2], id)
   redis.call('HDEL', KEYS[3], id)
   redis.call('ZREM', KEYS[4], id)
+  redis.call('ZREM', KEYS[7], id)
   count = count + 1
 end
 return note_moved(count, now)

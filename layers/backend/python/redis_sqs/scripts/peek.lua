@@ -2,12 +2,13 @@
 -- Show messages as they are, without receiving them.
 --
 -- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset
+--          5 retrying zset
 -- ARGV     1 messages to pass over   2 most messages, 1 to 1,000
 -- Returns  { now, ms, then for each message in the order in which they become visible: id, ms from
---            which it may be received, entry, progress, '1' where it was sent with a delay }
+--            which it may be received, entry, progress, why it waits: 'delayed', 'retrying' or '' }
 --
 -- One script, so that a message is shown whole: another client may delete it between two commands.
-local visible_at, entries, progress, delayed = unpack(KEYS)
+local visible_at, entries, progress, delayed, retrying = unpack(KEYS)
 local start, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local time = redis.call('TIME')
@@ -19,6 +20,7 @@ for i = 1, #schedule, 2 do
   shown[#shown + 1] = schedule[i + 1]
   shown[#shown + 1] = redis.call('HGET', entries, id) or '\n'
   shown[#shown + 1] = redis.call('HGET', progress, id) or '0|0|0|'
-  shown[#shown + 1] = redis.call('ZSCORE', delayed, id) and '1' or ''
+  local waits = redis.call('ZSCORE', delayed, id) and 'delayed'
+  shown[#shown + 1] = waits or redis.call('ZSCORE', retrying, id) and 'retrying' or ''
 end
 return shown

@@ -2,7 +2,8 @@
 -- Take visible messages and hide them; a message over its receive limit goes to the dead-letter queue.
 --
 -- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset   5 wake list
---          6 filling string   7 to 12 the same of the dead-letter queue; absent where there is none
+--          6 filling string   7 retrying zset
+--          8 to 14 the same of the dead-letter queue; absent where there is none
 -- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
 --          4 retention, ms            5 this queue's ARN
 --          6 how long a batch may fill after the one before it, ms
@@ -12,7 +13,7 @@
 --
 -- One script, because two receivers must not take the same message and a message must not be in both
 -- queues or in none. allow-oom: a full server is emptied by receivers, so they must not be refused.
-local visible_at, entries, progress, delayed, wake, filling = unpack(KEYS, 1, 6)
+local visible_at, entries, progress, delayed, wake, filling, retrying = unpack(KEYS, 1, 7)
 local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local retention_ms, arn, fill_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 local in_flight_max = tonumber(ARGV[7])
@@ -27,6 +28,7 @@ local function remove(id)
   redis.call('HDEL', entries, id)
   redis.call('HDEL', progress, id)
   redis.call('ZREM', delayed, id)
+  redis.call('ZREM', retrying, id)
 end
 
 local function wake_one(list)
@@ -41,10 +43,10 @@ local function bury(id, entry, state, count, reason)
   local known = attributes == '' and {} or cjson.decode(attributes)
   known['AWS.DeadLetterQueueSourceArn'] = arn
   known['AWS.DeadLetterReason'] = 'received ' .. count .. ' times' .. (reason == '' and '' or ', last: ' .. reason)
-  redis.call('HSET', KEYS[8], id, cjson.encode(known) .. '\n' .. body)
-  redis.call('HSET', KEYS[9], id, state)
-  redis.call('ZADD', KEYS[7], now, id)
-  wake_one(KEYS[11])
+  redis.call('HSET', KEYS[9], id, cjson.encode(known) .. '\n' .. body)
+  redis.call('HSET', KEYS[10], id, state)
+  redis.call('ZADD', KEYS[8], now, id)
+  wake_one(KEYS[12])
   remove(id)
 end
 
@@ -83,7 +85,7 @@ for _ = 1, ROUNDS_MAX do
     count = tonumber(count)
     if now - sent > retention_ms then
       remove(id)
-    elseif #KEYS > 6 and count >= limit then
+    elseif #KEYS > 7 and count >= limit then
       bury(id, bodies[i], states[i], count, reason)
     else
       count = count + 1
@@ -102,6 +104,7 @@ for _ = 1, ROUNDS_MAX do
     redis.call('ZADD', visible_at, unpack(hide))
     redis.call('HSET', progress, unpack(update))
     redis.call('ZREM', delayed, unpack(ids))
+    redis.call('ZREM', retrying, unpack(ids))
   end
   if count_taken == most then
     break

@@ -7,6 +7,7 @@
 --          4 delayed     zset  id -> ms, those sent with a delay and not yet received
 --          5 wake        list  at most one token, for one waiting receiver
 --          6 filling     string  while it is there, a batch of so many messages is waited for
+--          7 retrying    zset  id -> ms, those given back with a reason and not yet received again
 -- ARGV     1 most messages the queue may hold   2 delay, ms   then id, entry for each message
 -- Returns  1 sent, 0 refused: the queue is full
 --
