@@ -42,6 +42,7 @@ class Status:
     parameters: dict[str, str] = field(default_factory=dict)  # of the template
     allow_unsupported: bool = False
     url: str = ""
+    settings: dict[str, str] = field(default_factory=dict)  # by option or variable
     variables: dict[str, str] = field(default_factory=dict)  # the addresses that functions use
     processes: tuple[ProcessStatus, ...] = ()
 

@@ -80,6 +80,7 @@ class Gateway:
         retry_s: int,
         deadlines: Deadlines,
         carrier: Carrier | None,
+        python: str,
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -103,7 +104,7 @@ class Gateway:
         metrics.watch(self._pools, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
-        self._hosts = Hosts(template, state, addresses.runtime)
+        self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
         )
