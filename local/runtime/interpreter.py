@@ -1,6 +1,7 @@
 """The Python that functions run on: that of the user's project, or the tool's own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -39,13 +40,14 @@ OWN = Interpreter(sys.executable, sys.version_info[:2])
 def chosen(option: str | None, environ: Mapping[str, str]) -> Interpreter:
     """Return the Python of the option, of the active virtual environment, or the tool's own.
 
-    Raises NotUsable.
+    The option is a program, one that PATH has, or the folder of an environment. Raises NotUsable.
     """
     if option:
-        return _probed(Path(option).expanduser().absolute(), "--python", option)
+        program = shutil.which(option) or option
+        return _probed(Path(program).expanduser().absolute(), f"--python {option}")
     folder = environ.get("VIRTUAL_ENV")
     if folder:
-        return _probed(Path(folder).absolute() / "bin" / "python", "VIRTUAL_ENV", folder)
+        return _probed(Path(folder).absolute(), f"VIRTUAL_ENV={folder}")
     return OWN
 
 
@@ -57,12 +59,12 @@ def command(python: str, module: str, *arguments: object) -> list[str]:
     return [python, *way, *map(str, arguments)]
 
 
-def _probed(path: Path, source: str, text: str) -> Interpreter:
+def _probed(path: Path, named: str) -> Interpreter:
     """Ask a program for its version; a symbolic link stays, because it makes the environment."""
-    named = f"{source} {text}" if source.startswith("-") else f"{source}={text}"
+    if path.is_dir():
+        path = path / "bin" / "python"
     if not path.exists():
-        missing = "there is no such file" if path.name in text else f"it has no {path}"
-        raise NotUsable(f"{named} is no Python: {missing}")
+        raise NotUsable(f"{named} is no Python: there is no {path}")
     try:
         probe = subprocess.run(
             [path, "-c", PROBE],
