@@ -17,6 +17,7 @@ from local.daemon import arguments
 from local.daemon.arguments import PROGRAM
 from local.machine.plan import BadInput
 from local.spillway import mailbox, reconcile, recount
+from local.spillway.new_domain import command as new_domain
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -174,6 +175,13 @@ COMMANDS = (
         (f"{PROGRAM} mailbox --to ada@example.com", f"{PROGRAM} mailbox 7"),
         mailbox.add,
         template="none",
+    ),
+    Command(
+        "new-domain",
+        new_domain.run,
+        "write the folder, entries and tests of a new domain into this checkout",
+        (f"{PROGRAM} new-domain orders",),
+        new_domain.add,
     ),
     Command(
         "env",
