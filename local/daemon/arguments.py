@@ -69,7 +69,7 @@ def add_template(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--template",
         type=Path,
-        default=_template(),
+        default=default_template(),
         help="SAM template (default: %(default)s)",
     )
     parser.add_argument(
@@ -88,10 +88,9 @@ def add_template(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _template() -> Path:
-    """The template of this folder, as SAM looks for it."""
-    found = filter(Path.is_file, map(Path, TEMPLATES))
-    return next(found, Path(TEMPLATES[0]))
+def default_template() -> Path:
+    """Return the template of this folder, as SAM looks for it."""
+    return next(filter(Path.is_file, map(Path, TEMPLATES)), Path(TEMPLATES[0]))
 
 
 def add_state(parser: argparse.ArgumentParser, what: str) -> None:
@@ -100,6 +99,15 @@ def add_state(parser: argparse.ArgumentParser, what: str) -> None:
         type=directory,
         default=".local",
         help=f"directory of {what} (default: %(default)s)",
+    )
+
+
+def add_python(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="Python that functions run on (default: the one that runs this)",
     )
 
 

@@ -1,25 +1,36 @@
 """The system to start, made of options and environment, or their refusal in one sentence."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from local.daemon import arguments
+from local.daemon.arguments import PROGRAM
 from local.machine.extension import Extension
+from local.machine.inherited import check_local, check_store
 from local.machine.ports import Ports
 from local.machine.processes import System
-from local.machine.queue_carrier import carrier_of
+from local.machine.queue_carrier import carrier_of, redis_url_of
+from local.machine.requested import (
+    WORKERS,
+    NoPort,
+    default_ports,
+    flag,
+    requested_ports,
+    settings,
+)
 from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
-from local.machine.wiring import variables
+from local.machine.wiring import INVOKE_URL, SQS_URL, redis_url_file, variables
+from local.runtime import interpreter
 from local.runtime.frames import AddressError, parse_address
+from local.runtime.interpreter import Interpreter
 from local.template import NotEmulated, Template, TemplateError
 from local.template.options import chosen
 
-WORKERS = 5
-FIRST_METRICS_PORT = 9100
-DEFAULTS = Ports()
 NEXT_FREE = "; the next free one where it is taken"
-SETTABLE = {
+SENTENCES = {
     "gateway": "port of the API",
     "console": "port of the console and the gateway's metrics",
     "invoke": "port of the Lambda Invoke API",
@@ -34,16 +45,34 @@ class BadInput(Exception):
 
 def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
     """Give a command an option for each port."""
-    known = {name: (getattr(DEFAULTS, name), what) for name, what in SETTABLE.items()}
-    for name, (default, what) in {**known, **extension.ports}.items():
-        flag = "--port" if name == "gateway" else f"--{name}-port"
+    sentences = {**SENTENCES, **{name: what for name, (_, what) in extension.ports.items()}}
+    defaults = default_ports(extension)
+    for name, what in sentences.items():
         parser.add_argument(
-            flag,
+            flag(name),
             dest=f"{name}_port",
             type=arguments.port,
             metavar="PORT",
-            help=f"{what} (or {name.upper()}_PORT; default: {default})",
+            help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})",
         )
+
+
+def add_python(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option of the Python that functions run on."""
+    parser.add_argument(
+        "--python",
+        metavar="PATH",
+        help="Python that functions run on, with its packages"
+        " (default: the active virtual environment's, else the one that runs this)",
+    )
+
+
+def python_of(options: argparse.Namespace) -> Interpreter:
+    """Return the Python that functions run on; raises BadInput."""
+    try:
+        return interpreter.chosen(options.python, os.environ)
+    except interpreter.NotUsable as error:
+        raise BadInput(str(error)) from error
 
 
 def read(options: argparse.Namespace) -> Template:
@@ -51,7 +80,7 @@ def read(options: argparse.Namespace) -> Template:
     try:
         return chosen(options)
     except NotEmulated as error:
-        hint = "--allow-unsupported leaves it out, `python -m local explain` lists all such"
+        hint = f"--allow-unsupported leaves it out, `{PROGRAM} explain` lists all such"
         raise BadInput(f"{error} ({hint})") from error
     except TemplateError as error:
         raise BadInput(str(error)) from error
@@ -62,16 +91,20 @@ def make(
     template: Template,
     environ: Mapping[str, str],
     extension: Extension,
+    python: Interpreter,
 ) -> tuple[System, dict[str, str]]:
-    """Return the system and the environment of its processes; raises BadInput."""
-    _make_directory(options.state)
+    """Return the system and the environment of its processes; raises BadInput.
+
+    What can be refused without a directory is refused before one is made.
+    """
     try:
         longest = max(map(len, template.functions), default=0)
         parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
-        ports = _ports(options, environ, extension)
+        requested = requested_ports(options, environ, extension)
+        ports = _ports({**default_ports(extension), **requested}, extension)
     except AddressError as error:
         raise BadInput(f"{error} by --state, for example /tmp/mine") from error
-    except NoFreePort as error:
+    except (NoFreePort, NoPort) as error:
         raise BadInput(str(error)) from error
     socket_path = options.state / "run" / "valkey.sock"
     valkey = Valkey(directory=options.state / "data", port=ports.valkey, socket_path=socket_path)
@@ -79,12 +112,20 @@ def make(
         template=template,
         state=options.state,
         ports=ports,
-        valkey=None if "REDIS_URL" in environ else valkey,
+        valkey=None if _redis_of_shell(environ, options.state) else valkey,
         embedded_documents="MONGO_URL" not in environ,
+        python=python,
+        settings=settings(
+            {**default_ports(extension), **requested},
+            python=python.path,
+            reload=is_set(environ, "RELOAD"),
+        ),
         simulators=tuple(extension.processes(template, options.state, ports)),
     )
     _check_ports(system)
+    _make_directory(options.state)
     try:
+        _check_inherited(environ, template, options.state, ports)
         environment = variables(
             environ,
             template,
@@ -100,44 +141,93 @@ def make(
     return system, environment
 
 
+def differing(
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    extension: Extension,
+    python: Interpreter,
+    running: Mapping[str, str],
+) -> list[str]:
+    """Return the settings of what runs that are now requested otherwise, as `--port 5002`."""
+    try:
+        ports = requested_ports(options, environ, extension)
+    except NoPort as error:
+        raise BadInput(str(error)) from error
+    requested = settings(
+        ports, python=python.path if options.python else "", reload=is_set(environ, "RELOAD")
+    )
+    return [
+        f"{name} {running[name]}" if name in running else f"no {name}"
+        for name, value in requested.items()
+        if running.get(name) != value
+    ]
+
+
+def is_set(environ: Mapping[str, str], name: str) -> bool:
+    """Return whether a variable switches something on."""
+    return environ.get(name, "") not in ("", "0")
+
+
 def _check_ports(system: System) -> None:
-    for process in system.processes():
-        for port, setting in process.port_settings:
-            if is_taken(port):
-                raise BadInput(
-                    f"port {port} of {process.name} is taken;"
-                    f" stop what listens there or choose another with {setting}"
-                )
+    """Refuse ports that are taken, all at once: another checkout's system takes most of them."""
+    wanted = [(*each, process) for process in system.processes() for each in process.port_settings]
+    taken = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
+    if len(taken) == 1:
+        port, setting, process = taken[0]
+        raise BadInput(
+            f"port {port} of {process.name} is taken;"
+            f" stop what listens there or choose another with {setting}"
+        )
+    if taken:
+        ports = ", ".join(f"{port} ({setting})" for port, setting, _ in taken)
+        raise BadInput(
+            f"the ports {ports} are taken, perhaps by the system of another folder;"
+            " stop what listens there or choose others by what stands in brackets"
+        )
+    settings_of: dict[int, str] = {}
+    for port, setting, _ in wanted:
+        if port in settings_of:
+            raise BadInput(f"{settings_of[port]} and {setting} are both {port}; choose two ports")
+        settings_of[port] = setting
+
+
+def _check_inherited(
+    environ: Mapping[str, str], template: Template, state: Path, ports: Ports
+) -> None:
+    """Refuse addresses in the shell where nothing answers; each process would wait for them."""
+    if name := _redis_of_shell(environ, state):
+        check_store(name, redis_url_of(environ))
+    if "MONGO_URL" in environ and "MONGO_URL" in template.provides:
+        check_store("MONGO_URL", environ["MONGO_URL"])
+    others = sorted(template.provides & {"PROVIDER_URL", "SMTP_URL"})
+    check_local((*others, INVOKE_URL, SQS_URL), environ, {*ports.all()})
+
+
+def _redis_of_shell(environ: Mapping[str, str], state: Path) -> str:
+    """Return the variable that names a Redis which is not ours to start, or nothing."""
+    if "REDIS_URL" in environ:
+        return "REDIS_URL"
+    own = str(redis_url_file(state))
+    return "REDIS_URL_FILE" if environ.get("REDIS_URL_FILE", own) != own else ""
 
 
 def _make_directory(state: Path) -> None:
     try:
         state.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=state):
+            pass
     except OSError as error:
-        sentence = f"{state} cannot be made ({error.strerror})"
+        does = "written to" if state.is_dir() else "made"
+        sentence = f"{state} cannot be {does} ({error.strerror})"
         raise BadInput(f"{sentence}; choose another directory with --state") from error
 
 
-def _ports(options: argparse.Namespace, environ: Mapping[str, str], extension: Extension) -> Ports:
-    defaults = {name: getattr(DEFAULTS, name) for name in SETTABLE}
-    defaults |= {name: default for name, (default, _) in extension.ports.items()}
-    numbers = {}
-    for name, default in defaults.items():
-        option = getattr(options, f"{name}_port")
-        numbers[name] = option or _port(environ, f"{name.upper()}_PORT", default)
+def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
-    for name in ("documents", "valkey"):
-        numbers[name] = port_or_next(numbers[name])
-    workers = [
-        _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)
-        for index in range(WORKERS)
-    ]
-    others = {name: numbers.pop(name) for name in extension.ports}
-    return Ports(**numbers, workers=tuple(workers), others=others)
-
-
-def _port(environ: Mapping[str, str], setting: str, default: int) -> int:
-    value = environ.get(setting, str(default))
-    if not value.isdecimal() or not 0 < int(value) < 65536:
-        raise BadInput(f"{setting}={value!r} is no port; give a number from 1 to 65535")
-    return int(value)
+    stores = {name: port_or_next(numbers[name]) for name in ("documents", "valkey")}
+    return Ports(
+        **{name: numbers[name] for name in ("gateway", "console", "invoke")},
+        **stores,
+        workers=tuple(numbers[f"worker_{index}"] for index in range(WORKERS)),
+        others={name: numbers[name] for name in extension.ports},
+    )

@@ -1,6 +1,6 @@
 """The ports of one system on loopback."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -15,3 +15,9 @@ class Ports:
     documents: int = 27017  # or the next free one
     valkey: int = 6379  # or the next free one
     others: Mapping[str, int] = field(default_factory=dict)
+
+    def all(self) -> Iterator[int]:
+        """Yield every port."""
+        yield from (self.gateway, self.console, self.invoke, self.documents, self.valkey)
+        yield from self.workers
+        yield from self.others.values()

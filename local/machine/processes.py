@@ -1,7 +1,6 @@
 """The table of the processes that `up` starts: command, address, and how to see it is ready."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 from local.machine.ports import Ports
 from local.machine.stores import Valkey, listens
 from local.machine.wiring import documents_socket
+from local.runtime import interpreter
+from local.runtime.interpreter import Interpreter
 from local.template import Template
 
 
@@ -59,6 +60,8 @@ class System:
     ports: Ports
     valkey: Valkey | None  # None: REDIS_URL names one that is not ours
     embedded_documents: bool  # False: MONGO_URL names a server that is not ours
+    python: Interpreter  # that functions run on
+    settings: Mapping[str, str]  # what it is started with, by option or variable
     simulators: tuple[Process, ...] = ()  # the outside world of an extension
 
     def processes(self) -> list[Process]:
@@ -98,8 +101,12 @@ class System:
             yield Process(
                 name=function,
                 stage=Stage.HOST,
-                command=python(
-                    "local.runtime.host", *of_template, "--function", function, "--connect", connect
+                command=tuple(
+                    interpreter.command(
+                        self.python.path,
+                        "local.runtime.host",
+                        *(*of_template, "--function", function, "--connect", connect),
+                    )
                 ),
                 address=f"{self.template.functions[function].environments} environments",
             )
@@ -109,7 +116,7 @@ class System:
             command=python(
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
-                *("--invoke-port", ports.invoke),
+                *("--invoke-port", ports.invoke, "--python", self.python.path),
             ),
             address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
             f" http://127.0.0.1:{ports.invoke}",
@@ -127,7 +134,9 @@ class System:
                 name=f"worker-{index}",
                 stage=Stage.WORKER,
                 command=python(
-                    "queue_workers", *of_template, "--index", index, "--metrics-port", port
+                    "queue_workers",
+                    *(*of_template, "--python", self.python.path),
+                    *("--index", index, "--metrics-port", port),
                 ),
                 address=f"http://127.0.0.1:{port}/metrics",
                 answers=_listening(port),
@@ -137,7 +146,7 @@ class System:
 
 def python(module: str, *arguments: object) -> tuple[str, ...]:
     """Return the command of one of our own modules."""
-    return (sys.executable, "-m", module, *(str(argument) for argument in arguments))
+    return tuple(interpreter.command(interpreter.OWN.path, module, *arguments))
 
 
 def _listening(port: int) -> Callable[[], bool]:

@@ -21,6 +21,11 @@ def documents_socket(state: Path) -> Path:
     return state / "run" / "documents.sock"
 
 
+def redis_url_file(state: Path) -> Path:
+    """Return the file that holds the address of the embedded Valkey."""
+    return state / "run" / "redis-url"
+
+
 def variables(
     environ: Mapping[str, str],
     template: Template,
@@ -50,7 +55,7 @@ def variables(
         told |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     if "REDIS_URL" not in {**told, **environ}:
         # For those who carry the queues: a function's own REDIS_URL is what its template says.
-        told["REDIS_URL_FILE"] = _kept(state / "run" / "redis-url", redis_url)
+        told["REDIS_URL_FILE"] = _kept(redis_url_file(state), redis_url)
     always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     return {**told, **environ, **always}
 

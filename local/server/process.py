@@ -81,6 +81,7 @@ class Gateway:
         retry_s: int,
         limits: Limits,
         carrier: Carrier | None,
+        python: str,
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -104,7 +105,7 @@ class Gateway:
         metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
-        self._hosts = Hosts(template, state, addresses.runtime)
+        self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
         )

@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from local.daemon import arguments
+from local.daemon.arguments import PROGRAM
 from local.daemon.logs import printable
 from local.machine.plan import BadInput
 from local.machine.running import running
@@ -50,11 +51,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         lines = _one(base, options.number) if options.number else _list(base, options)
     except HTTPError as error:
-        raise BadInput(
-            f"no message {options.number}; `python -m local mailbox` lists them"
-        ) from error
+        raise BadInput(f"no message {options.number}; `{PROGRAM} mailbox` lists them") from error
     except URLError as error:
-        raise BadInput("the mailbox does not answer; `python -m local status` says why") from error
+        raise BadInput(f"the mailbox does not answer; `{PROGRAM} status` says why") from error
     sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
     return 0
 

@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from tests.conftest import free_port
+
+Spillway = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).parents[2]
 PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY", *(f"WORKER_{index}" for index in range(5)))
@@ -29,6 +31,23 @@ Resources:
         Sent: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn}}
   Jobs:
     Type: AWS::SQS::Queue
+"""
+OWN_PYTHON = """\
+import importlib
+import sys
+import greeting, local, yaml
+from backend import queue
+
+def is_missing(name):
+    try:
+        return not importlib.import_module(name)
+    except ImportError:
+        return True
+
+def handler(event, context):
+    found = [local.NAME, queue.NAME, greeting.WORD, yaml.WORD]
+    missing = [name for name in ("orjson", "boto3", "redis", "queue_workers") if is_missing(name)]
+    return {"prefix": sys.prefix, "found": found, "missing": missing}
 """
 HANDLER = """\
 import json
@@ -92,10 +111,11 @@ def environment(tool: Path, project: Path) -> Iterator[dict[str, str]]:
     subprocess.run([tool, "down"], cwd=project, env=variables, check=True, capture_output=True)
 
 
-def test_a_strangers_project_runs_by_the_installed_command(
-    tool: Path, project: Path, environment: dict[str, str]
-):
-    def spillway(*arguments: str) -> "subprocess.CompletedProcess[str]":
+@pytest.fixture
+def spillway(tool: Path, project: Path, environment: dict[str, str]) -> Spillway:
+    """The command in the project's folder."""
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [tool, *arguments],
             cwd=project,
@@ -106,6 +126,12 @@ def test_a_strangers_project_runs_by_the_installed_command(
             check=False,
         )
 
+    return run
+
+
+def test_a_strangers_project_runs_by_the_installed_command(
+    spillway: Spillway, environment: dict[str, str]
+):
     started = spillway("up")
     answer = spillway("invoke", "Hello")
 
@@ -117,6 +143,58 @@ def test_a_strangers_project_runs_by_the_installed_command(
         assert [each["visible"] for each in json.load(page)["queues"]] == [0]
     assert spillway("status").returncode == 0
     assert spillway("down").stdout == "stopped\n"
+
+
+def test_functions_run_in_the_active_virtual_environment_and_see_no_library_of_the_tool(
+    spillway: Spillway, project: Path, environment: dict[str, str]
+):
+    theirs = project / "env"
+    _run(sys.executable, "-m", "venv", "--without-pip", theirs)
+    (packages,) = (theirs / "lib").glob("python*/site-packages")
+    (packages / "greeting.py").write_text("WORD = 'their library'")
+    (packages / "yaml.py").write_text("WORD = 'their yaml'")
+    (project / "src" / "app.py").write_text(OWN_PYTHON)
+    environment["VIRTUAL_ENV"] = str(theirs)
+
+    started = spillway("up")
+    answer = spillway("invoke", "Hello")
+
+    assert started.returncode == 0, started.stderr
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == {
+        "prefix": str(theirs),
+        "found": ["their local", "their backend", "their library", "their yaml"],
+        "missing": ["orjson", "boto3", "redis", "queue_workers"],
+    }
+    other = spillway("up", "--python", sys.executable)
+    assert other.returncode == 2
+    assert f"--python {theirs}" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [
+        ("nowhere/python", "is no Python: there is no "),
+        ("template.yaml", "is no Python: "),
+        ("/bin/true", "is no Python: it does not tell its version"),
+        ("old-python", "is Python 3.9; functions need 3.11 or newer"),
+    ],
+)
+def test_a_python_that_functions_cannot_run_on_is_refused_before_anything_is_made(
+    spillway: Spillway, project: Path, environment: dict[str, str], python: str, reason: str
+):
+    old = project / "old-python"
+    version = "import sys; sys.version_info = (3, 9, 1, 'final', 0); exec(sys.argv[1])"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{version}" "$2"\n')
+    old.chmod(0o755)
+    by_option = spillway("up", "--python", str(project / python))
+    environment["VIRTUAL_ENV"] = str(project / python)
+    by_variable = spillway("up")
+
+    assert by_option.returncode == by_variable.returncode == 2
+    assert reason in by_option.stderr
+    assert by_option.stderr.count("\n") == by_variable.stderr.count("\n") == 1
+    assert not (project / ".local").exists()
 
 
 @pytest.mark.parametrize("command", ["up", "explain"])

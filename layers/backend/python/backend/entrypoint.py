@@ -34,6 +34,13 @@ T = TypeVar("T")
 View = Callable[..., Response]
 
 RETRYABLE_STATUSES = frozenset({409, 429, 503})
+REQUEST_FIELDS = (
+    "headers",
+    "multiValueQueryStringParameters",
+    "pathParameters",
+    "stageVariables",
+    "body",
+)
 # Visible ASCII, at most 255 characters, as Stripe takes it; RFC 8941's quotes are optional.
 IDEMPOTENCY_KEY = re.compile(r'^"?([\x21\x23-\x7e]{1,255})"?$')
 
@@ -99,9 +106,33 @@ class Call:
         return match[1]
 
 
+class Api(Chalice):
+    """A Chalice app that answers an event which is no request, where Chalice fails at it."""
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        if lacking := _lacking(event):
+            error = InvalidRequest(
+                f"The event is no request of API Gateway: it has no {lacking}.", status=400
+            )
+            body = json.dumps(problem(error, request_id=str(context.aws_request_id)))
+            headers = {"Content-Type": PROBLEM_CONTENT_TYPE}
+            return {"statusCode": 400, "headers": headers, "body": body}
+        return super().__call__(event, context)
+
+
+def _lacking(event: Any) -> str:
+    """Return the first field of a request that Chalice reads and the event has not, or nothing."""
+    if not isinstance(event, dict):
+        return REQUEST_FIELDS[0]
+    context = event.get("requestContext")
+    if not isinstance(context, dict) or "resourcePath" not in context:
+        return "requestContext.resourcePath"
+    return next((name for name in REQUEST_FIELDS if name not in event), "")
+
+
 def api(name: str) -> Chalice:
     """Return the Chalice app of domain `name`, whose every error is problem+json."""
-    app = Chalice(app_name=name, configure_logs=False)
+    app = Api(app_name=name, configure_logs=False)
     metrics = metrics_of(name)
 
     @app.middleware("http")
