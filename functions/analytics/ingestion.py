@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from analytics.groups import RESERVED
 from analytics.schema import (
     BATCH_MAX,
     Accepted,
@@ -145,12 +145,6 @@ def _too_large() -> InvalidRequest:
 
 
 def _event(request: EventRequest, sent_at: str | None, *, now_ms: int) -> Event:
-    if request.name.startswith(RESERVED):
-        raise InvalidRequest(
-            f"Names that begin with {RESERVED} are those of payments' own events.",
-            code="reserved_name",
-            param="name",
-        )
     return Event(
         event_id=request.event_id or f"evt_{secrets.token_hex(16)}",
         name=request.name,
@@ -181,4 +175,10 @@ def _occurred_at_ms(request: EventRequest, sent_at: str | None, now_ms: int) -> 
 def _rejection(index: int, raw: Raw, error: InvalidRequest) -> Rejection:
     given = raw.get("event_id") if isinstance(raw, dict) else None
     event_id = given if isinstance(given, str) else None
-    return Rejection(index=index, event_id=event_id, code=error.code, param=error.param)
+    return Rejection(
+        index=index,
+        event_id=event_id,
+        code=error.code,
+        param=error.param,
+        errors=[*error.faults] if len(error.faults) > 1 else UNSET,
+    )

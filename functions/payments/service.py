@@ -13,7 +13,6 @@ from backend.clock import parse_rfc3339
 from backend.errors import (
     CircuitOpen,
     Conflict,
-    InvalidRequest,
     KeyReused,
     NotFound,
 )
@@ -21,7 +20,6 @@ from backend.pages import page_of
 from backend.queues import QueueUnavailable
 from backend.telemetry import logger, trace_of
 from payments import life_cycle
-from payments.currencies import CURRENCIES
 from payments.provider import Answer, Ask, Outcome
 from payments.schema import (
     Operation,
@@ -91,8 +89,6 @@ def accept(
     same key comes with another request. What is stored is accepted: a queue that is full or away
     refuses nothing, the relay sends what could not be sent now.
     """
-    if request.currency not in CURRENCIES:
-        raise InvalidRequest(f"{request.currency} is not an ISO 4217 currency.", param="currency")
     payment = life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms)
     existing = payments.insert(payment)
     if existing:
