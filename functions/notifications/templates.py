@@ -39,7 +39,17 @@ Paragraph = Annotated[
 ]
 
 # What mail programs make a link of by themselves; a mail in our name must not lead to strangers.
-LINK = re.compile(r"[a-z][a-z0-9+.-]*:/|\bwww\.|\b(?:mailto|javascript|data|tel):", re.IGNORECASE)
+# Hosts are known by their end: by one of these, or by a path behind it.
+_ENDS = (
+    "ai app biz br cc cn club co com de dev es eu fr gg icu in info io it link live ly me net nl "
+    "online org pl ru shop site store tech top tv uk us vip xyz"
+)
+LINK = re.compile(
+    r"[a-z][a-z0-9+.-]{0,30}:/|[/\\]{2}|\bwww\.|\b(?:mailto|javascript|data|tel|sms):"
+    rf"|[a-z0-9]\.(?:{'|'.join(_ENDS.split())})(?![a-z0-9-])"
+    r"|[a-z0-9]\.[a-z]{2,24}[/:?#]|@[a-z0-9-]{1,63}\.|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b",
+    re.IGNORECASE,
+)
 NO_LINKS = "Mails hold no links but ours; leave out http://, www. and the like."
 
 # ISO 4217: digits after the point, where they are not two.

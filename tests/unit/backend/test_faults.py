@@ -221,7 +221,7 @@ SHAPES: set[Any] = {
 } | {each.variables for each in TEMPLATES.values()}
 
 
-@pytest.mark.parametrize("shape", sorted(SHAPES, key=lambda each: each.__name__))
+@pytest.mark.parametrize("shape", sorted(SHAPES, key=str))
 def test_every_pattern_of_a_request_is_told_in_words(shape):
     for kind, metas in _kinds(shape):
         has_pattern = any(each.pattern for each in metas)
