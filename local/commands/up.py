@@ -26,6 +26,7 @@ from local.spillway.extension import EXTENSION
 from local.template import Template
 
 POLL_S = 0.05
+PRIVATE = 0o077  # no file for others: data, logs and state hold secrets and people's addresses
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
 GATEWAY_NAMES = ("API", "console", "Lambda")  # in the order of its addresses
@@ -35,6 +36,7 @@ def up(options: argparse.Namespace) -> int:
     """Start the system and wait until it is ready; in the foreground, until it is stopped."""
     state: Path = options.state
     started_s = time.monotonic()
+    os.umask(PRIVATE)  # of the supervisor and all that it starts, too
     template = plan.read(options)
     if status.supervisor_pid(state):
         _check_same(state, template)
@@ -42,7 +44,7 @@ def up(options: argparse.Namespace) -> int:
     _end_leftovers(state)
     environ = {**os.environ, "RELOAD": "1"} if options.reload else os.environ
     system, variables = plan.make(options, template, environ, EXTENSION)
-    _hide_from_git(state)
+    _hide(state)
     for warning in template.warnings:
         sys.stderr.write(f"{warning}\n")
     _install(template, state, wanted=options.install)
@@ -110,12 +112,14 @@ def _install(template: Template, state: Path, *, wanted: bool) -> None:
             raise plan.BadInput(sentence) from error
 
 
-def _hide_from_git(state: Path) -> None:
-    """The directory may stand in somebody's repository, and it has keys and data."""
+def _hide(state: Path) -> None:
+    """Keep the directory from others, and from the repository that it may stand in."""
     ignored = state / ".gitignore"
     if not ignored.exists():
         state.mkdir(parents=True, exist_ok=True)
         ignored.write_text("*\n")
+    if status.read(state) is not None:  # an older version made it, readable by everybody
+        state.chmod(0o700)
 
 
 def down(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -47,6 +48,7 @@ async def serve(host: str, port: int, path: Path, unix_socket: Path | None) -> N
 
 
 def main() -> int:
+    os.umask(0o077)  # the data are for nobody else
     parser = argparse.ArgumentParser(
         prog="python -m local.documents",
         description="Serve one data file to MongoDB's drivers until SIGTERM.",
