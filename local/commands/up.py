@@ -27,6 +27,7 @@ from local.spillway.extension import EXTENSION
 from local.template import Template
 
 POLL_S = 0.05
+PRIVATE = 0o077  # no file for others: data, logs and state hold secrets and people's addresses
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
 GATEWAY_NAMES = ("API", "console", "Lambda")  # in the order of its addresses
@@ -53,6 +54,7 @@ def up(options: argparse.Namespace) -> int:
     """Start the system and wait until it is ready; in the foreground, until it is stopped."""
     state: Path = options.state
     started_s = time.monotonic()
+    os.umask(PRIVATE)  # of the supervisor and all that it starts, too
     template = plan.read(options)
     environ = {**os.environ, "RELOAD": "1"} if options.reload else os.environ
     python = plan.python_of(options)
@@ -61,7 +63,7 @@ def up(options: argparse.Namespace) -> int:
         return _await_ready(state, template, None, started_s)
     _end_leftovers(state)
     system, variables = plan.make(options, template, environ, EXTENSION, python)
-    _hide_from_git(state)
+    _hide(state)
     for warning in template.warnings:
         sys.stderr.write(f"{warning}\n")
     _install(template, state, python, wanted=options.install)
@@ -141,12 +143,14 @@ def _install(template: Template, state: Path, python: Interpreter, *, wanted: bo
             raise plan.BadInput(sentence) from error
 
 
-def _hide_from_git(state: Path) -> None:
-    """The directory may stand in somebody's repository, and it has keys and data."""
+def _hide(state: Path) -> None:
+    """Keep the directory from others, and from the repository that it may stand in."""
     ignored = state / ".gitignore"
     if not ignored.exists():
         state.mkdir(parents=True, exist_ok=True)
         ignored.write_text("*\n")
+    if status.read(state) is not None:  # an older version made it, readable by everybody
+        state.chmod(0o700)
 
 
 def down(options: argparse.Namespace) -> int:
