@@ -16,6 +16,7 @@ from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import DURATION_BUCKETS_S, Metrics
 from local.machine import status
 from local.machine.queue_depths import QueuesUnreadable, depths
+from local.machine.slow_commands import slow_commands
 from local.template import Template
 
 REQUESTS_SHOWN = 50
@@ -32,6 +33,9 @@ def add_views(
 
     async def processes_view() -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(processes, state)))
+
+    async def slow_commands_view() -> Page:
+        return Page(orjson.dumps(await asyncio.to_thread(slow)))
 
     async def functions_view() -> Page:
         return Page(orjson.dumps(functions(template, pools, metrics)))
@@ -56,6 +60,7 @@ def add_views(
     console.add_view("/api/environments", environments_view)
     console.add_view("/api/queues", queues_view)
     console.add_view("/api/processes", processes_view)
+    console.add_view("/api/slow_commands", slow_commands_view)
 
 
 def functions(
@@ -63,8 +68,9 @@ def functions(
 ) -> dict[str, list[Any]]:
     """Return each function with what its environments do and its requests since the start.
 
-    `latency` counts durations by `bounds_ms`, those over the last bound at the end; a reader makes
-    percentiles of any time of the difference between two readings.
+    `latency` and `waits` count durations by `bounds_ms`, those over the last bound at the end; a
+    reader makes percentiles of any time of the difference between two readings. `waits` is the time
+    until an environment took the event, `worked_s` the time in which environments had one in hand.
     """
     listed = []
     for name in template.functions:
@@ -81,6 +87,12 @@ def functions(
                 "requests": statuses.total(),
                 "errors": sum(count for status, count in statuses.items() if status >= 500),
                 "latency": latency,
+                "waits": meter.waits.counts,
+                "waited_s": round(meter.waits.sum_s, 6),
+                "invocations": meter.invocations,
+                "worked_s": round(meter.worked_s, 6),
+                "memory_mb": pool.function.memory_mb,
+                "concurrency": pool.concurrency,
             }
         )
     bounds_ms = [round(bound_s * 1000) for bound_s in DURATION_BUCKETS_S]
@@ -129,6 +141,14 @@ def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
     return {"queues": listed}
 
 
+def slow() -> dict[str, list[dict[str, Any]]]:
+    """Return what Redis took long for, the newest first. Raises OSError where it does not answer."""
+    try:
+        return {"commands": slow_commands(os.environ)}
+    except QueuesUnreadable as error:
+        raise OSError(str(error)) from error
+
+
 def processes(state: Path) -> list[dict[str, Any]]:
     """Return every supervised process with the CPU and memory of all that descends from it."""
     running = status.read(state)
@@ -147,6 +167,7 @@ def processes(state: Path) -> list[dict[str, Any]]:
             {
                 "name": each.name,
                 "pid": each.pid,
+                "address": each.address,
                 "state": each.state,
                 "restarts": each.restarts,
                 "cpu_s": round(sum(_cpu_s(info["cpu_times"]) for info in family), 2),
