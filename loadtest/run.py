@@ -7,21 +7,24 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
 from locust.event import EventHook
 
-from loadtest import locust_events, report, report_html, servers
+from loadtest import causes, locust_events, report, report_html, servers
 from loadtest.api import Api, ApiError, fetch_token
 from loadtest.audit import Audit, Period, audit, payment_event_counts
+from loadtest.causes import Evidence
 from loadtest.claims import claims_of, resolve
 from loadtest.driver import Driver
 from loadtest.measure import Figures, figures, milliseconds
 from loadtest.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
 from loadtest.options import DEMO_CLIENT, LOAD_CLIENT, OTHER_CLIENT, REPORTS, Options
 from loadtest.profile import ONE_K, schedule
+from loadtest.recorder import Record, Recorder
 from loadtest.records import Sources
 from loadtest.scenarios import Requests, workload
 from loadtest.verdict import Facts, Verdict, judge
@@ -71,6 +74,8 @@ class LoadRun:
         )
         self._cpu = CpuMeter()
         self._queues = QueueWatch(self._sources.console)
+        self._recorder = Recorder(options.console, options.ca_file)
+        self._origin_s = 0.0  # perf_counter of the run's second 0
         self._started_at_s = 0.0
         self._load_before = 0.0
         self._payment_events_before: Mapping[str, int] = {}
@@ -83,15 +88,20 @@ class LoadRun:
         servers_before = servers.look(self._sources.console)
         self._started_at_s = time.time()
         self._payment_events_before = self._payment_events()
+        self._recorder.start()
         self._drive()
         say("all arrivals ended; waiting until the queues are empty")
         self._queues.drain(say)
+        self._recorder.stop()
         servers_after = servers.look(self._sources.console)
         found = figures(self._work, self._driver.journal)
+        record = self._recorder.record(self._origin_s, self._queues)
+        evidence = self._evidence(found, record)
         audited = self._audit()
-        facts = self._facts(found, audited)
+        facts = self._facts(found, audited, evidence)
         verdict = judge(facts)
-        run = self._run(servers.between(servers_before, servers_after, found.sent))
+        used = servers.between(servers_before, servers_after, found.sent)
+        run = self._run(used, record, causes.notes(evidence))
         return self._write(report.document(run, found, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
@@ -104,6 +114,7 @@ class LoadRun:
         try:
             self._driver.run()
         finally:
+            self._origin_s = perf_counter() - self._driver.elapsed_s
             gevent.killall(watchers)
             self._cpu.sample()
             self._tell_locust()
@@ -138,7 +149,18 @@ class LoadRun:
         )
         return audit(claims, self._sources, period)
 
-    def _facts(self, found: Figures, audited: Audit) -> Facts:
+    def _evidence(self, found: Figures, record: Record) -> Evidence:
+        profile = self._work.schedule.profile
+        return Evidence(
+            seconds=found.seconds,
+            moments=record.moments,
+            judged=profile.seconds_of(profile.judged_phase),
+            worst_window=found.worst_window,
+            slo_p99_ms=self._options.slo_p99_ms,
+            processors=os.cpu_count() or 1,
+        )
+
+    def _facts(self, found: Figures, audited: Audit, evidence: Evidence) -> Facts:
         judged = self._work.schedule.profile.judged_phase
         return Facts(
             scheduled=found.scheduled,
@@ -155,9 +177,11 @@ class LoadRun:
             generator_cpu=self._cpu.busiest,
             differences=audited.differences(),
             undrained=self._queues.undrained(accounted=not audited.found),
+            causes=causes.causes(evidence),
+            disturbance=causes.disturbance(evidence),
         )
 
-    def _run(self, used: servers.Used) -> report.Run:
+    def _run(self, used: servers.Used, record: Record, notes: list[str]) -> report.Run:
         return report.Run(
             id=self._id,
             profile=self._options.profile.name,
@@ -173,7 +197,8 @@ class LoadRun:
             servers_note=used.trouble,
             queues=self._queues.rows(),
             client=self._client_id,
-            notes=self._queues.leftovers(),
+            notes=[*self._queues.leftovers(), *notes],
+            record=record,
         )
 
     def _write(self, document: dict[str, Any], verdict: Verdict) -> Outcome:
