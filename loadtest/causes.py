@@ -165,15 +165,15 @@ def _full(span: Sequence[Moment]) -> list[str]:
 
 def _waits(span: Sequence[Moment]) -> Iterator[tuple[float, str]]:
     """Yield each wait, the longest of its kind, with its sentence."""
-    synced = max(span, key=lambda moment: moment.sync_ms or 0.0)
-    stopped_ms = max(moment.disk_stop_ms or 0.0 for moment in span)
-    if (synced.sync_ms or 0.0) >= stopped_ms:
-        ms, count = synced.sync_ms or 0.0, synced.syncs or 0
-        if synced.syncs_of:
-            yield ms, f"{synced.syncs_of} waited {ms:.0f} ms for the disk, in {count:,} syncs"
-        else:
-            yield ms, f"the disk took {ms:.0f} ms for {count:,} syncs"
+    synced = max(span, key=lambda moment: moment.longest_sync_ms or 0.0)
+    if synced.syncs:
+        name = f"{synced.syncs_of} waited" if synced.syncs_of else "the disk took"
+        what = f"for the disk, in {synced.syncs:,}" if synced.syncs_of else f"for {synced.syncs:,}"
+        plural = "sync" if synced.syncs == 1 else "syncs"
+        wait_ms = synced.longest_sync_ms or 0.0
+        yield wait_ms, f"{name} {synced.sync_ms or 0:.0f} ms {what} {plural}"
     else:
+        stopped_ms = max(moment.disk_stop_ms or 0.0 for moment in span)
         yield stopped_ms, f"whatever wanted to run waited {stopped_ms:.0f} ms for the disk"
     slow = [(each["ms"], each["command"]) for moment in span for each in moment.slow_commands]
     if slow:

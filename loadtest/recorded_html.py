@@ -78,13 +78,18 @@ def _processors(rows: Iterable[Row], count: int, processors: int) -> Series:
 def _others(row: Row, processors: int) -> float | None:
     if row["cpu"] is None or len(row["processes"]) < 2:
         return None
-    return max(0.0, row["cpu"] - sum(row["processes"].values()) / processors)
+    known = sum(row["processes"].values()) / processors
+    return max(0.0, float(row["cpu"] - known))
 
 
 def _disk(rows: Iterable[Row], count: int) -> Series:
     rows = list(rows)
     source = next((row["syncs_of"] for row in rows if row["syncs_of"]), "the machine")
-    names = {"sync_ms": f"syncs of {source}", "disk_stop_ms": "everything waited for the disk"}
+    names = {
+        "longest_sync_ms": f"longest sync of {source}",
+        "sync_ms": "all its syncs in the second",
+        "disk_stop_ms": "everything waited for the disk",
+    }
     return _column(rows, count, names)
 
 

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import gevent
 
-from loadtest import console, machine, records
+from loadtest import console, machine, records, syncs
 from loadtest.api import Api, ApiError
 from loadtest.console import SlowCommand
-from loadtest.monitor import QueueWatch
+from loadtest.monitor import History
+from loadtest.syncs import Syncs
 from loadtest.timeline import Moment, Sample, moments
 
 EVERY_S = 1.0
@@ -47,6 +48,7 @@ class Recorder:
         self._notes: dict[str, str] = {}  # by what could not be seen
         if console_url:
             self._console = Api(console_url, timeout_s=TIMEOUT_S, ca_file=ca_file)
+        self._documents: Api | None = None  # what shows the measures of the documents server
         self._is_local = urlsplit(console_url).hostname in LOOPBACK
         if not self._is_local:
             self._notes["processes"] = "they are not known to run on this machine"
@@ -70,11 +72,11 @@ class Recorder:
             self._greenlet.kill()
             self._samples.append(self._sample())
 
-    def record(self, origin_s: float, queues: QueueWatch) -> Record:
+    def record(self, origin_s: float, queues: History) -> Record:
         """Return the seconds of the run; its second 0 is `origin_s` of perf_counter."""
         seconds = moments(self._samples, origin_s)
         by_second = {moment.at_s: moment for moment in seconds}
-        for at_s, name, depth, age_s in queues.history:
+        for at_s, name, depth, age_s in queues:
             moment = by_second.get(int(at_s - origin_s))
             if moment is not None:
                 moment.queues[name] = {"depth": depth, "age_s": round(age_s, 2)}
@@ -98,7 +100,17 @@ class Recorder:
             counters=machine.counters(perf_counter()),
             process_s=self._process_s(),
             pools=self._ask("pools", console.pools) or {},
+            syncs=self._syncs(),
         )
+
+    def _syncs(self) -> Syncs | None:
+        if self._documents is None or self._is_paused("syncs"):
+            return None
+        try:
+            return syncs.read(self._documents)
+        except (ApiError, KeyError, ValueError) as error:
+            self._fail("syncs", error)
+            return None
 
     def _process_s(self) -> dict[str, float]:
         used_s = machine.cpu_by_root(self._names, lambda: gevent.sleep(0))
@@ -112,6 +124,8 @@ class Recorder:
             return
         self._some_are_down = not all(each["pid"] for each in listed)
         self._pause("processes")
+        if self._documents is None and (address := syncs.address_of(listed)):
+            self._documents = Api(address, timeout_s=TIMEOUT_S)
         names = {int(each["pid"]): str(each["name"]) for each in listed if each["pid"]}
         if _are_here(names, listed):
             self._names = names | {os.getpid(): GENERATOR}
@@ -123,14 +137,20 @@ class Recorder:
 
     def _ask(self, what: str, question: Callable[[Api], Answer]) -> Answer | None:
         """Return what the console answers; None, and a note, where it does not."""
-        if self._console is None or perf_counter() < self._ask_again_at_s.get(what, 0.0):
+        if self._console is None or self._is_paused(what):
             return None
         try:
             return question(self._console)
         except (ApiError, KeyError, TypeError, ValueError) as error:
-            self._notes[what] = str(error) or type(error).__name__
-            self._pause(what)
+            self._fail(what, error)
             return None
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self._notes[what] = str(error) or type(error).__name__
+        self._pause(what)
+
+    def _is_paused(self, what: str) -> bool:
+        return perf_counter() < self._ask_again_at_s.get(what, 0.0)
 
     def _pause(self, what: str) -> None:
         self._ask_again_at_s[what] = perf_counter() + ASK_AGAIN_S

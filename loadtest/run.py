@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 import gevent
 from locust.event import EventHook
 
-from loadtest import causes, locust_events, report, report_html, servers
+from loadtest import causes, dead_letters, locust_events, report, report_html, servers
 from loadtest.api import Api, ApiError, fetch_token
 from loadtest.audit import Audit, Period, audit, payment_event_counts
 from loadtest.causes import Evidence
-from loadtest.claims import claims_of, resolve
+from loadtest.claims import Claims, claims_of, resolve
+from loadtest.dead_letters import Letters
 from loadtest.driver import Driver
 from loadtest.measure import Figures, figures, milliseconds
 from loadtest.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
@@ -88,6 +89,7 @@ class LoadRun:
         servers_before = servers.look(self._sources.console)
         self._started_at_s = time.time()
         self._payment_events_before = self._payment_events()
+        letters_before = dead_letters.look(self._sources.console)
         self._recorder.start()
         self._drive()
         say("all arrivals ended; waiting until the queues are empty")
@@ -95,13 +97,16 @@ class LoadRun:
         self._recorder.stop()
         servers_after = servers.look(self._sources.console)
         found = figures(self._work, self._driver.journal)
-        record = self._recorder.record(self._origin_s, self._queues)
+        record = self._recorder.record(self._origin_s, self._queues.history)
         evidence = self._evidence(found, record)
-        audited = self._audit()
-        facts = self._facts(found, audited, evidence)
+        claims = claims_of(self._work, self._driver.journal, self._id)
+        audited = self._audit(claims)
+        of_others = self._dead_of_others(letters_before, claims, audited)
+        facts = self._facts(found, audited, evidence, of_others)
         verdict = judge(facts)
         used = servers.between(servers_before, servers_after, found.sent)
-        run = self._run(used, record, causes.notes(evidence))
+        notes = [*self._queues.leftovers(of_others), *causes.notes(evidence)]
+        run = self._run(used, record, notes)
         return self._write(report.document(run, found, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
@@ -135,8 +140,14 @@ class LoadRun:
         completed, self._driver.completed = self._driver.completed, []
         locust_events.tell(self._request, self._work, self._driver.journal, completed)
 
-    def _audit(self) -> Audit:
-        claims = claims_of(self._work, self._driver.journal, self._id)
+    def _dead_of_others(self, before: Letters, claims: Claims, audited: Audit) -> Mapping[str, int]:
+        """Count the new dead letters that are not the run's: none, where it misses anything."""
+        if audited.found:
+            return {}
+        marks = dead_letters.marks_of(claims, self._client_id)
+        return dead_letters.of_others(before, dead_letters.look(self._sources.console), marks)
+
+    def _audit(self, claims: Claims) -> Audit:
         if claims.unresolved:
             say(f"asking again about {len(claims.unresolved):,} arrivals without an answer")
             resolve(claims, self._work, self._requests, self._sources.system)
@@ -160,7 +171,9 @@ class LoadRun:
             processors=os.cpu_count() or 1,
         )
 
-    def _facts(self, found: Figures, audited: Audit, evidence: Evidence) -> Facts:
+    def _facts(
+        self, found: Figures, audited: Audit, evidence: Evidence, of_others: Mapping[str, int]
+    ) -> Facts:
         judged = self._work.schedule.profile.judged_phase
         return Facts(
             scheduled=found.scheduled,
@@ -177,6 +190,7 @@ class LoadRun:
             generator_cpu=self._cpu.busiest,
             differences=audited.differences(),
             undrained=self._queues.undrained(accounted=not audited.found),
+            died=self._queues.died(of_others),
             causes=causes.causes(evidence),
             disturbance=causes.disturbance(evidence),
         )
@@ -197,7 +211,7 @@ class LoadRun:
             servers_note=used.trouble,
             queues=self._queues.rows(),
             client=self._client_id,
-            notes=[*self._queues.leftovers(), *notes],
+            notes=notes,
             record=record,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from loadtest.console import Pool
 from loadtest.machine import Counters, Disk
+from loadtest.syncs import PROCESS, Syncs, longest_ms
 
 SHORTEST_S = 0.5  # of what counts as a second
 STILL_S = 0.9  # of a second in which a disk had work and completed none
@@ -19,15 +20,7 @@ class Sample:
     counters: Counters
     process_s: Mapping[str, float]  # CPU by process
     pools: Mapping[str, Pool]
-    syncs: "Syncs | None" = None  # of the documents server
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Syncs:
-    """The waits of a server for its disk since it started."""
-
-    count: int
-    total_ms: float
+    syncs: Syncs | None = None  # of the documents server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +51,7 @@ class Moment:
     disk_stood: bool = False  # it had work, and completed nothing
     syncs: int | None = None
     sync_ms: float | None = None  # all of them together
+    longest_sync_ms: float | None = None  # or the mean one, where nobody counts the longest
     syncs_of: str = ""  # documents, where it counts its own; "" for all that the disk was asked
     processes: dict[str, float] = field(default_factory=dict)  # cores used
     pools: dict[str, PoolSecond] = field(default_factory=dict)
@@ -112,16 +106,20 @@ def _moment(early: Sample, late: Sample, origin_s: float) -> Moment:
         moment.disk_wait = round((after.cpu.disk_wait_s - before.cpu.disk_wait_s) / total_s, 4)
     if before.disk and after.disk:
         _add_disk(moment, before.disk, after.disk, length_s)
-    if early.syncs and late.syncs:
-        moment.syncs_of = "documents"
-        moment.syncs = max(0, late.syncs.count - early.syncs.count)
-        moment.sync_ms = round(max(0.0, late.syncs.total_ms - early.syncs.total_ms), 1)
+    if early.syncs and late.syncs and late.syncs.count >= early.syncs.count:
+        moment.syncs_of = PROCESS
+        moment.syncs = late.syncs.count - early.syncs.count
+        moment.sync_ms = round(late.syncs.total_ms - early.syncs.total_ms, 1)
+        moment.longest_sync_ms = round(longest_ms(early.syncs, late.syncs), 1)
     return moment
 
 
 def _add_disk(moment: Moment, before: Disk, after: Disk, length_s: float) -> None:
     moment.syncs = after.flushes - before.flushes
-    moment.sync_ms = after.flush_ms - before.flush_ms
+    # A sync is a write and a flush. Which writes it was nobody says: as long as they take here.
+    write_ms = (after.write_ms - before.write_ms) / max(1, after.writes - before.writes)
+    moment.sync_ms = round(after.flush_ms - before.flush_ms + moment.syncs * write_ms, 1)
+    moment.longest_sync_ms = round(moment.sync_ms / max(1, moment.syncs), 1)
     is_busy = bool(before.in_flight and after.in_flight)
     moment.disk_stood = is_busy and after.operations == before.operations and length_s >= STILL_S
 

@@ -40,6 +40,7 @@ class Facts:
     generator_cpu: float  # of one core, in the busiest ten seconds
     differences: tuple[str, ...]  # what the audit found, or why it could not look
     undrained: tuple[str, ...]  # queues that were not empty in time, and what was left
+    died: tuple[str, ...] = ()  # queues with new dead letters, or why none could be seen
     doubts: tuple[str, ...] = ()  # sentences of the generators against the run
     causes: Mapping[str, str] = field(default_factory=dict)  # by the kind of fault
     disturbance: str = ""  # how the machine made the run slow, "" if it did not
@@ -117,3 +118,4 @@ def _faults(facts: Facts) -> Iterator[_Fault]:
         )
     yield from (_Fault("audit", f"audit: {difference}") for difference in facts.differences)
     yield from (_Fault("undrained", sentence) for sentence in facts.undrained)
+    yield from (_Fault("died", sentence) for sentence in facts.died)

@@ -3,18 +3,19 @@
 import asyncio
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
 
-from local.console.pages import Console, Page
+from local.console.pages import Console, Page, View
 from local.daemon import logs
 from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import DURATION_BUCKETS_S, Metrics
 from local.machine import status
+from local.machine.dead_letters import dead_letters
 from local.machine.queue_depths import QueuesUnreadable, depths
 from local.machine.slow_commands import slow_commands
 from local.template import Template
@@ -28,20 +29,8 @@ def add_views(
 ) -> None:
     """Serve everything below `/api/`; what has to be read from elsewhere is read in a thread."""
 
-    async def queues_view() -> Page:
-        return Page(orjson.dumps(await asyncio.to_thread(queues, template)))
-
-    async def processes_view() -> Page:
-        return Page(orjson.dumps(await asyncio.to_thread(processes, state)))
-
-    async def slow_commands_view() -> Page:
-        return Page(orjson.dumps(await asyncio.to_thread(slow)))
-
     async def functions_view() -> Page:
         return Page(orjson.dumps(functions(template, pools, metrics)))
-
-    async def requests_view() -> Page:
-        return Page(orjson.dumps(await asyncio.to_thread(requests, state)))
 
     async def ready_view() -> Page:
         missing = [name for name in template.hosted if not pools[name].environments]
@@ -55,12 +44,20 @@ def add_views(
         return Page(orjson.dumps(machines))
 
     console.add_view("/api/functions", functions_view)
-    console.add_view("/api/requests", requests_view)
     console.add_view("/api/ready", ready_view)
     console.add_view("/api/environments", environments_view)
-    console.add_view("/api/queues", queues_view)
-    console.add_view("/api/processes", processes_view)
-    console.add_view("/api/slow_commands", slow_commands_view)
+    console.add_view("/api/requests", _in_thread(lambda: requests(state)))
+    console.add_view("/api/queues", _in_thread(lambda: queues(template)))
+    console.add_view("/api/processes", _in_thread(lambda: processes(state)))
+    console.add_view("/api/slow_commands", _in_thread(slow))
+    console.add_view("/api/dead_letters", _in_thread(lambda: dead(template)))
+
+
+def _in_thread(read: Callable[[], object]) -> View:
+    async def view() -> Page:
+        return Page(orjson.dumps(await asyncio.to_thread(read)))
+
+    return view
 
 
 def functions(
@@ -141,8 +138,16 @@ def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
     return {"queues": listed}
 
 
+def dead(template: Template) -> dict[str, list[dict[str, str]]]:
+    """Return the newest dead letters of each queue. Raises OSError where none answers."""
+    try:
+        return {"dead_letters": dead_letters(template, os.environ)}
+    except QueuesUnreadable as error:
+        raise OSError(str(error)) from error
+
+
 def slow() -> dict[str, list[dict[str, Any]]]:
-    """Return what Redis took long for, the newest first. Raises OSError where it does not answer."""
+    """Return what Redis took long for, the newest first. Raises OSError without an answer."""
     try:
         return {"commands": slow_commands(os.environ)}
     except QueuesUnreadable as error:
