@@ -64,16 +64,16 @@ def disturbance(evidence: Evidence) -> str:
     ]
     spans = [_span(evidence, at_s) for at_s in slow] or [[each] for each in evidence.moments]
     spans = [span for span in spans if span]
-    disturbed = [span for span in spans if any(_disturbances(span, evidence.processors))]
+    disturbed = [span for span in spans if any(_disturbances(span))]
     if len(disturbed) * 2 <= len(spans):
         return ""
     whole = [moment for span in disturbed for moment in span]
-    kinds = " and ".join(_disturbances(whole, evidence.processors))
+    kinds = " and ".join(_disturbances(whole))
     named = "slow seconds" if slow else "seconds"
     return f"the machine was disturbed in {len(disturbed):,} of {len(spans):,} {named}: {kinds}"
 
 
-def notes(evidence: Evidence) -> list[str]:
+def condition(evidence: Evidence) -> list[str]:
     """Return what the machine went through in the run, whatever the verdict."""
     stolen = [(moment.stolen, moment.at_s) for moment in evidence.moments if moment.stolen]
     found = []
@@ -101,7 +101,7 @@ def _cause_at(evidence: Evidence, at_s: int) -> str:
         return ""
     least_ms = max(MIN_WAIT_MS, EXPLAINS * _p99_ms(evidence, at_s))
     waits = sorted((wait for wait in _waits(span) if wait[0] >= least_ms), reverse=True)
-    events = [*_ends(span), *_disturbances(span, evidence.processors), *_full(span)]
+    events = [*_ends(span), *_shortages(span, evidence.processors)]
     told = [*events, *(text for _, text in waits[:WAITS_NAMED])] or [NOTHING]
     return f"at {at_s} s {' and '.join(told)}; {_load(span)}"
 
@@ -116,7 +116,7 @@ def _oldest(evidence: Evidence) -> str:
         return ""
     age_s, at_s, name = max(aged)
     span = [moment for moment in evidence.moments if moment.at_s == at_s]
-    events = [*_disturbances(span, evidence.processors), *_full(span)]
+    events = _shortages(span, evidence.processors)
     told = "".join(f" and {event}" for event in events)
     return f"at {at_s} s the oldest message of {name} was {age_s:.0f} s old{told}; {_load(span)}"
 
@@ -136,22 +136,28 @@ def _span(evidence: Evidence, at_s: int) -> list[Moment]:
     return [moment for moment in evidence.moments if at_s <= moment.at_s <= last_s]
 
 
+def _shortages(span: Sequence[Moment], processors: int) -> list[str]:
+    return [*_disturbances(span), *_others(span, processors), *_full(span)]
+
+
 def _ends(span: Iterable[Moment]) -> list[str]:
     ended = dict.fromkeys(name for moment in span for name in moment.ended)
     return [f"{name} ended" for name in ended]
 
 
-def _disturbances(span: Sequence[Moment], processors: int) -> list[str]:
+def _disturbances(span: Sequence[Moment]) -> list[str]:
     stolen = max((moment.stolen or 0.0 for moment in span), default=0.0)
-    others = max((moment.others(processors) or 0.0 for moment in span), default=0.0)
     found = []
     if stolen >= MAX_STOLEN:
         found.append(f"neighbours took {_percent(stolen)} of the processors")
-    if others >= MAX_OTHERS:
-        found.append(f"other programs took {_percent(others)} of the processors")
     if any(moment.disk_stood for moment in span):
         found.append("the disk stood still")
     return found
+
+
+def _others(span: Iterable[Moment], processors: int) -> list[str]:
+    most = max((moment.others(processors) or 0.0 for moment in span), default=0.0)
+    return [f"other programs took {_percent(most)} of the processors"] * (most >= MAX_OTHERS)
 
 
 def _full(span: Sequence[Moment]) -> list[str]:

@@ -44,8 +44,12 @@ def recorded(report: Row) -> str:
         ),
         _chart("Slow commands of Valkey", _slow(rows, count), "ms"),
     ]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in report["recorded"]["notes"])
+    notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(report["recorded"]))
     return "".join(parts) + (f"<ul>{notes}</ul>" if notes else "")
+
+
+def _notes(record: Row) -> list[str]:
+    return [*record["machine"], *record["notes"]]
 
 
 def _rows(report: Row) -> list[Row]:

@@ -37,6 +37,7 @@ class Record:
 
     moments: list[Moment] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    machine: list[str] = field(default_factory=list)  # what it went through, whatever the verdict
 
 
 class Recorder:

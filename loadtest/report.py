@@ -90,6 +90,7 @@ def document(
         "seconds": as_rows(figures.seconds),
         "recorded": {
             "notes": run.record.notes,
+            "machine": run.record.machine,
             "seconds": [as_row(moment) for moment in run.record.moments],
         },
         "aggregate": aggregate(run, figures),

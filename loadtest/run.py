@@ -105,8 +105,8 @@ class LoadRun:
         facts = self._facts(found, audited, evidence, of_others)
         verdict = judge(facts)
         used = servers.between(servers_before, servers_after, found.sent)
-        notes = [*self._queues.leftovers(of_others), *causes.notes(evidence)]
-        run = self._run(used, record, notes)
+        record.machine.extend(causes.condition(evidence))
+        run = self._run(used, record, self._queues.leftovers(of_others))
         return self._write(report.document(run, found, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
@@ -273,6 +273,7 @@ def summary(outcome: Outcome) -> str:
         f"{audited['notifications_delivered']:,} of {audited['notifications_accepted']:,} "
         "notifications delivered",
         *(f"  {reason}" for reason in outcome.verdict.reasons),
+        *(f"  machine: {sentence}" for sentence in document["recorded"]["machine"]),
         *(f"  note: {note}" for note in (*document["notes"], *audited["notes"])),
         f"  report: {outcome.folder / 'report.html'}",
     ]

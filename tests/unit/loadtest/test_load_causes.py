@@ -24,19 +24,17 @@ POOL = PoolSecond(
 
 
 def a_moment(at_s: int, **changes: Any) -> Moment:
-    return Moment(
-        **{
-            "at_s": at_s,
-            "cpu": 0.61,
-            "stolen": 0.0,
-            "syncs": 6,
-            "sync_ms": 6.0,
-            "longest_sync_ms": 1.0,
-            "disk_stop_ms": 0.0,
-            "processes": {"gateway": 0.6, "documents": 0.5, "generator": 0.1},
-        }
-        | changes
+    quiet = Moment(
+        at_s=at_s,
+        cpu=0.61,
+        stolen=0.0,
+        syncs=6,
+        sync_ms=6.0,
+        longest_sync_ms=1.0,
+        disk_stop_ms=0.0,
+        processes={"gateway": 0.6, "documents": 0.5, "generator": 0.1},
     )
+    return replace(quiet, **changes)
 
 
 def evidence(p99_ms: float = 300.0, **slow: Any) -> Evidence:
@@ -157,7 +155,7 @@ def test_each_kind_of_fault_is_explained_at_the_second_where_it_was_worst():
 def test_a_run_of_which_nothing_was_recorded_has_no_causes():
     run = replace(evidence(), moments=[])
 
-    assert (causes.causes(run), causes.disturbance(run), causes.notes(run)) == ({}, "", [])
+    assert (causes.causes(run), causes.disturbance(run), causes.condition(run)) == ({}, "", [])
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,7 @@ def test_a_disturbance_in_other_seconds_than_the_slow_ones_excuses_nothing_but_i
     run.moments[8].disk_stood = True
 
     assert causes.disturbance(run) == ""
-    assert causes.notes(run) == [
+    assert causes.condition(run) == [
         "neighbours took 4 % of the processors on average, 40 % at 7 s",
         "the disk stood still for 1 s, at 8 s",
     ]
