@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.charts import Line, chart
+from loadtest.recorded_html import length_s, recorded
 from loadtest.report import judged
 
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
@@ -72,7 +73,7 @@ def _throughput(report: Report) -> str:
         Line("answered well", "ok", [second["ok"] for second in seconds]),
         Line("failed", "failed", [second["failed"] for second in seconds]),
     ]
-    return _section("Throughput", chart(lines, unit="arrivals/s"))
+    return _section("Throughput", chart(lines, unit="arrivals/s", length_s=length_s(report)))
 
 
 def _latency(report: Report) -> str:
@@ -85,7 +86,8 @@ def _latency(report: Report) -> str:
         "From the scheduled start to the last byte, failures included, "
         "by the second in which the arrival was due."
     )
-    return _section("Latency", chart(lines, unit="ms", limit=report["slo_p99_ms"]), note)
+    latency = chart(lines, unit="ms", limit=report["slo_p99_ms"], length_s=length_s(report))
+    return _section("Latency, and what went on meanwhile", latency + recorded(report), note)
 
 
 def _errors(report: Report) -> str:
