@@ -65,6 +65,16 @@ def run_valid(environment: Mapping[str, str], *command: str) -> tuple[int, str]:
     return code, errors
 
 
+def run_valid_on(fault: str, reports: Path, **changes: Any) -> tuple[int, str]:
+    """Run the load on a system with this fault; where the machine was too busy, on a new one."""
+    for attempt in range(ATTEMPTS):
+        with running(fault) as (base, _):
+            code, errors = end(start(settings(base, reports / str(attempt), **changes)))
+        if code != 3:
+            break
+    return code, errors
+
+
 def report_in(folder: Path) -> dict[str, Any]:
     found = max(folder.rglob("report.json"))
     report: dict[str, Any] = json.loads(found.read_bytes())
@@ -118,9 +128,8 @@ def test_an_earlier_payment_whose_event_is_still_queued_is_not_taken_for_one_of_
 
 
 def test_what_was_left_before_the_run_is_noted_and_not_judged(tmp_path: Path):
-    with running("has leftovers") as (base, _):
-        code, errors = run_valid(settings(base, tmp_path, duration_s=1))
-        report = report_in(tmp_path)
+    code, errors = run_valid_on("has leftovers", tmp_path, duration_s=1)
+    report = report_in(tmp_path)
 
     assert (code, report["verdict"], report["reasons"]) == (0, "passed", [])
     assert report["notes"] == [
@@ -128,16 +137,13 @@ def test_what_was_left_before_the_run_is_noted_and_not_judged(tmp_path: Path):
         "2 messages of payments were in its dead-letter queue before the run",
     ]
     assert "note: queue payments held 2 messages before the run" in errors
-    assert "held 2 messages" in next(tmp_path.rglob("report.html")).read_text()
+    assert "held 2 messages" in max(tmp_path.rglob("report.html")).read_text()
 
 
 def test_a_dead_letter_of_somebody_else_is_noted_and_one_of_the_run_fails_it(tmp_path: Path):
-    with running("another tenant's message dies") as (base, _):
-        code, _ = run_valid(settings(base, tmp_path / "other", duration_s=1))
-        other = report_in(tmp_path / "other")
-    with running("its own message dies") as (base, _):
-        own_code, _ = run_valid(settings(base, tmp_path / "own", duration_s=1))
-        own = report_in(tmp_path / "own")
+    code, _ = run_valid_on("another tenant's message dies", tmp_path / "other", duration_s=1)
+    own_code, _ = run_valid_on("its own message dies", tmp_path / "own", duration_s=1)
+    other, own = report_in(tmp_path / "other"), report_in(tmp_path / "own")
 
     assert (code, other["reasons"]) == (0, [])
     assert "1 messages of payments that somebody else sent died meanwhile" in other["notes"]
@@ -182,7 +188,7 @@ def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(t
         code, _ = run_valid(settings(base, tmp_path))
         report = report_in(tmp_path)
     seconds = report["recorded"]["seconds"]
-    page = next(tmp_path.rglob("report.html")).read_text()
+    page = max(tmp_path.rglob("report.html")).read_text()
     axes = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
 
     assert code == 0
