@@ -63,9 +63,10 @@ parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that ca
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q -m containers tests/compose
 
-drills: $(READY) ## faults on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18 notifications misbehaving)
+drills: $(READY) ## faults on systems of their own; DRILL= one by name (F01 to F23, notifications, misbehaving)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(or \
-	  $(filter notifications misbehaving,$(DRILL)),payments $(DRILL))
+	  $(filter notifications misbehaving,$(DRILL)),$(addprefix payments ,\
+	  $(filter F07 F08 F09 F13 F18,$(DRILL))),under_load $(DRILL))
 
 simulation: $(READY) ## histories full of faults; DOMAIN=analytics for its, SEEDS= how many, SEED= the first
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.simulation \
