@@ -28,7 +28,7 @@ from tests.conftest import wait_until
 from tests.e2e.conftest import ROOT, System, own_system
 
 RATE = 100
-DURATION_S = 40
+DURATION_S = 60  # what was lost with its message is sent again after 30 s
 FAULT_AT_S = 10.0
 LOAD_TIMEOUT_S = 300  # the run, its drains and its audit
 BACK_WITHIN_S = 30.0  # the supervisor's longest pause before a restart, and the start
