@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 
 from local.daemon import arguments
 from local.daemon.arguments import PROGRAM
+from local.machine import readiness
 from local.machine.extension import Extension
 from local.machine.inherited import check_local, check_store
 from local.machine.ports import Ports
@@ -135,6 +136,7 @@ def make(
             extension=extension.settings(options.state, ports),
         )
         carrier_of(environment)
+        readiness.check(template)
         extension.check(template, environment)
     except (TemplateError, OSError, ValueError) as error:
         raise BadInput(str(error)) from error

@@ -131,3 +131,14 @@ def test_a_python_without_the_tools_libraries(project: Path):
     refused = run(project, "up", python=("-S",))
 
     assert_refused(refused, sys.executable, "the library ", ". .venv/bin/activate")
+
+
+@pytest.mark.parametrize("path", ["/health", "hello", "/hello/too/deep", "/sent"])
+def test_a_check_of_readiness_that_no_route_answers(project: Path, path: str):
+    template = project / "template.yaml"
+    events = "Events: {Get: {Type: Api, Properties: {Path: '/hello/{id}', Method: get}},"
+    events += " Sent: {Type: Api, Properties: {Path: /sent, Method: post}}}, Handler: app.handler"
+    text = TEMPLATE.replace("Handler: app.handler", events)
+    template.write_text(text.replace("{Provides: [MONGO_URL, SMTP_URL]}", f"{{Ready: {path}}}"))
+
+    assert_refused(run(project, "up"), f"no route of the template answers GET {path}")
