@@ -167,7 +167,7 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
         sections.append("3.")
     if template.mappings:
         sections.append("4.")
-    found: list[Row] = [
+    rows: list[Row] = [
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()
         if each.row.startswith(tuple(sections))
@@ -177,8 +177,8 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
     others = sorted(each for each in runtimes - {str(python)} if each.startswith("python"))
     if others:
         here = f"functions of {', '.join(others)} run on {python}"
-        found.insert(0, {"row": None, "kind": "differs", "here": here})
-    return found
+        rows.insert(0, {"row": None, "kind": "differs", "here": here})
+    return rows
 
 
 def _table(rows: list[Row]) -> list[str]:

@@ -65,7 +65,7 @@ def add_number(
 
 
 def add_template(parser: argparse.ArgumentParser) -> None:
-    """Which template, and how it is read; `local.template.chosen` reads it."""
+    """Add the options that name a template; `local.template.options` reads it."""
     parser.add_argument(
         "--template",
         type=Path,

@@ -21,5 +21,5 @@ def differences(page: Path = PAGE) -> list[Difference]:
     """The table's lines; none where the page was not installed."""
     if not page.is_file():
         return []
-    found = (_LINE.fullmatch(line.rstrip()) for line in page.read_text().splitlines())
-    return [Difference(*match.groups()) for match in found if match]
+    matches = (_LINE.fullmatch(line.rstrip()) for line in page.read_text().splitlines())
+    return [Difference(*match.groups()) for match in matches if match]

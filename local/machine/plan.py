@@ -41,7 +41,7 @@ SENTENCES = {
 
 
 class BadInput(Exception):
-    """What the user gave cannot be started; the message says what to do."""
+    """A system that cannot be started as the user wants it; the message says what to do."""
 
 
 def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
@@ -173,15 +173,15 @@ def is_set(environ: Mapping[str, str], name: str) -> bool:
 def _check_ports(system: System) -> None:
     """Refuse ports that are taken, all at once: another checkout's system takes most of them."""
     wanted = [(*each, process) for process in system.processes() for each in process.port_settings]
-    taken = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
-    if len(taken) == 1:
-        port, setting, process = taken[0]
+    conflicts = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
+    if len(conflicts) == 1:
+        port, setting, process = conflicts[0]
         raise BadInput(
             f"port {port} of {process.name} is taken;"
             f" stop what listens there or choose another with {setting}"
         )
-    if taken:
-        ports = ", ".join(f"{port} ({setting})" for port, setting, _ in taken)
+    if conflicts:
+        ports = ", ".join(f"{port} ({setting})" for port, setting, _ in conflicts)
         raise BadInput(
             f"the ports {ports} are taken, perhaps by the system of another folder;"
             " stop what listens there or choose others by what stands in brackets"

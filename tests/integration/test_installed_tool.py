@@ -103,10 +103,11 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(tool: Path, project: Path) -> Iterator[dict[str, str]]:
     """A shell's environment with variables that only our backend would read."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    names = ("HOME", "LANG", "TMPDIR")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     ports = {f"{name}_PORT": str(free_port()) for name in PORTS}
     ours = {"PUBLIC_URL": "example.com", "TOKEN_LIFETIME_S": "soon", "MAIL_FROM": "nobody"}
-    variables = {"PATH": f"{tool.parent}:/usr/bin:/bin", **kept, **ports, **ours}
+    variables = {"PATH": f"{tool.parent}:/usr/bin:/bin", **inherited, **ports, **ours}
     yield variables
     subprocess.run([tool, "down"], cwd=project, env=variables, check=True, capture_output=True)
 
