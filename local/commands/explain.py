@@ -38,7 +38,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def explained(template: Template, python: Interpreter = OWN) -> dict[str, list[Row]]:
-    """Sections of rows; every row of a section has the same names."""
+    """Return sections of rows; every row of a section has the same names."""
     return {
         "routes": _routes(template),
         "authorizers": _authorizers(template),
@@ -159,7 +159,7 @@ def _limits(template: Template) -> list[Row]:
 
 
 def _otherwise(template: Template, python: Interpreter) -> list[Row]:
-    """The documented differences of the parts that the template has."""
+    """Return the documented differences of the parts that the template has."""
     sections = ["2."]
     if template.api.routes:
         sections.append("1.")
@@ -182,7 +182,7 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
 
 
 def _table(rows: list[Row]) -> list[str]:
-    """Aligned columns; one that has nothing in any row is left out, of a list its length shown."""
+    """Return aligned columns, without those that are empty; of a list its length is shown."""
     names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

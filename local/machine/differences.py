@@ -18,7 +18,7 @@ class Difference:
 
 
 def differences(page: Path = PAGE) -> list[Difference]:
-    """The table's lines; none where the page was not installed."""
+    """Return the table's lines; none where the page was not installed."""
     if not page.is_file():
         return []
     matches = (_LINE.fullmatch(line.rstrip()) for line in page.read_text().splitlines())

@@ -144,7 +144,7 @@ class Environment:
             raise SystemExit(0) from None  # the invoker has gone, so nothing is in hand
 
     def _become_bystander(self) -> None:
-        """A process that the handler has forked answers nothing, and ends where it would."""
+        """Answer nothing in a process that the handler has forked; it ends where it would."""
         self._draining = True
         if self._connection is not None:
             self._connection.close()

@@ -39,7 +39,7 @@ class RuntimeApi(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """The value of AWS_LAMBDA_RUNTIME_API."""
+        """Return the value of AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self.server_port}"
 
     def hand_over(self, event: bytes, headers: Mapping[str, str]) -> None:
@@ -61,7 +61,7 @@ class RuntimeApi(ThreadingHTTPServer):
         return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A runtime that is killed in the middle of a request is nothing to tell of."""
+        """Say nothing of a runtime that is killed in the middle of a request."""
 
 
 class _Exchange(BaseHTTPRequestHandler):
@@ -113,4 +113,4 @@ class _Exchange(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """An access log of one's own runtime is noise."""
+        """Log nothing: an access log of one's own runtime is noise."""
