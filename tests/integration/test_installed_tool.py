@@ -51,11 +51,11 @@ def handler(event, context):
 """
 HANDLER = """\
 import json
-import local
+import local, yaml
 from backend import queue
 
 def handler(event, context):
-    return {"statusCode": 200, "body": json.dumps([local.NAME, queue.NAME])}
+    return {"statusCode": 200, "body": json.dumps([local.NAME, queue.NAME, yaml.NAME])}
 """
 
 
@@ -131,15 +131,17 @@ def spillway(tool: Path, project: Path, environment: dict[str, str]) -> Spillway
 
 
 def test_a_strangers_project_runs_by_the_installed_command(
-    spillway: Spillway, environment: dict[str, str]
+    spillway: Spillway, project: Path, environment: dict[str, str]
 ):
+    (project / "src" / "yaml.py").write_text("NAME = 'their yaml'")
     started = spillway("up")
     answer = spillway("invoke", "Hello")
 
     assert started.returncode == 0, started.stderr
     assert "`spillway explain`" in started.stdout
     assert answer.returncode == 0, answer.stderr
-    assert json.loads(json.loads(answer.stdout)["body"]) == ["their local", "their backend"]
+    names = json.loads(json.loads(answer.stdout)["body"])
+    assert names == ["their local", "their backend", "their yaml"]
     with urlopen(f"http://127.0.0.1:{environment['CONSOLE_PORT']}/api/queues", timeout=5) as page:
         assert [each["visible"] for each in json.load(page)["queues"]] == [0]
     assert spillway("status").returncode == 0
