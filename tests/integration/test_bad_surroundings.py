@@ -133,6 +133,25 @@ def test_a_python_without_the_tools_libraries(project: Path):
     assert_refused(refused, sys.executable, "the library ", ". .venv/bin/activate")
 
 
+def test_make_refuses_a_python_without_venv_and_installs_nothing(tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import no_such_ensurepip"\n')
+    python.chmod(0o755)
+    command = ["make", "up", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+    # What runs the tests may be a make, too.
+    variables = {name: text for name, text in os.environ.items() if not name.startswith("M")}
+    refused = subprocess.run(
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert [line for line in refused.stderr.splitlines() if not line.startswith("make: ")] == [
+        "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON="
+    ]
+    assert list(tmp_path.iterdir()) == [python]
+
+
 @pytest.mark.parametrize("path", ["/health", "hello", "/hello/too/deep", "/sent"])
 def test_a_check_of_readiness_that_no_route_answers(project: Path, path: str):
     template = project / "template.yaml"
