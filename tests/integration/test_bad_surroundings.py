@@ -113,6 +113,8 @@ def test_a_port_that_is_asked_for_twice(project: Path):
     [
         ("REDIS_URL", "redis://:secret@127.0.0.1:{port}/0"),
         ("REDIS_URL", "unix:///nowhere/valkey.sock"),
+        ("REDIS_URL", "redis://[::1]:{port}/0"),
+        ("REDIS_URL", "redis://127.0.0.1:99999/0"),
         ("MONGO_URL", "mongodb://user:secret@127.0.0.1:{port},localhost:{port}/?x=1"),
         ("MONGO_URL", "mongodb://%2Fnowhere%2Fdocuments.sock"),
         ("SMTP_URL", "smtp://localhost:{port}"),
