@@ -113,9 +113,9 @@ lock: ## pin and hash what requirements.in names (needs uv)
 	  tests/bench/comparison/requirements.in -o tests/bench/comparison/requirements.lock
 
 $(READY): requirements.lock pyproject.toml
-	@echo "installing into $(VENV) (once, about a minute)"
-	@$(PYTHON) -c '$(USABLE)' \
+	@$(PYTHON) -c '$(USABLE)' 2>/dev/null \
 	  || { echo "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON=" >&2; exit 2; }
+	@echo "installing into $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

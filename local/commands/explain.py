@@ -38,7 +38,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def explained(template: Template, python: Interpreter = OWN) -> dict[str, list[Row]]:
-    """Sections of rows; every row of a section has the same names."""
+    """Return sections of rows; every row of a section has the same names."""
     return {
         "routes": _routes(template),
         "authorizers": _authorizers(template),
@@ -159,7 +159,7 @@ def _limits(template: Template) -> list[Row]:
 
 
 def _otherwise(template: Template, python: Interpreter) -> list[Row]:
-    """The documented differences of the parts that the template has."""
+    """Return the documented differences of the parts that the template has."""
     sections = ["2."]
     if template.api.routes:
         sections.append("1.")
@@ -167,7 +167,7 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
         sections.append("3.")
     if template.mappings:
         sections.append("4.")
-    found: list[Row] = [
+    rows: list[Row] = [
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()
         if each.row.startswith(tuple(sections))
@@ -177,12 +177,12 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
     others = sorted(each for each in runtimes - {str(python)} if each.startswith("python"))
     if others:
         here = f"functions of {', '.join(others)} run on {python}"
-        found.insert(0, {"row": None, "kind": "differs", "here": here})
-    return found
+        rows.insert(0, {"row": None, "kind": "differs", "here": here})
+    return rows
 
 
 def _table(rows: list[Row]) -> list[str]:
-    """Aligned columns; one that has nothing in any row is left out, of a list its length shown."""
+    """Return aligned columns, without those that are empty; of a list its length is shown."""
     names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -117,6 +117,8 @@ def _check_same(
     differing = plan.differing(options, environ, EXTENSION, python, last.settings)
     if last.parameters != template.parameters:
         differing = [_named(last.parameters), *differing]
+    if options.install and packages.without_packages(template, options.state, python):
+        differing = ["requirements that are not installed", *differing]
     if differing:
         raise plan.BadInput(
             f"it runs with {', '.join(differing)}; stop it with `{PROGRAM} down` first"

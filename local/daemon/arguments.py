@@ -11,7 +11,7 @@ TEMPLATES = ("template.yaml", "template.yml", "template.json")
 
 
 def number(low: int, high: int) -> Callable[[str], int]:
-    """An argparse type: a whole number from `low` to `high`."""
+    """Return an argparse type: a whole number from `low` to `high`."""
 
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
@@ -25,7 +25,7 @@ port = number(1, 65535)
 
 
 def directory(text: str) -> Path:
-    """An argparse type: a directory, which is made where there is none."""
+    """Return the directory that a text names, made where there is none."""
     path = Path(text)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def directory(text: str) -> Path:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """An argparse type: KEY=VALUE."""
+    """Return the key and the value of KEY=VALUE."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
@@ -53,7 +53,7 @@ def add_number(
     unit: str = "NUMBER",
     variable: str | None = None,
 ) -> None:
-    """An option, or the environment's `variable`, that takes a whole number within `bounds`."""
+    """Add an option, or the environment's `variable`, for a whole number within `bounds`."""
     known = f"or {variable}; " if variable else ""
     parser.add_argument(
         *flags,
@@ -65,7 +65,7 @@ def add_number(
 
 
 def add_template(parser: argparse.ArgumentParser) -> None:
-    """Which template, and how it is read; `local.template.chosen` reads it."""
+    """Add the options that name a template; `local.template.options` reads it."""
     parser.add_argument(
         "--template",
         type=Path,

@@ -1,12 +1,14 @@
 """The addresses of servers that the shell names, asked whether anybody answers there."""
 
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 PROBE_TIMEOUT_S = 3.0  # a server on another continent answers within one
 USUAL_PORTS = {"redis": 6379, "rediss": 6379, "mongodb": 27017, "smtp": 25, "http": 80}
+SERVER = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]+))?")
 LOOPBACK = ("127.", "localhost", "::1")
 Endpoint = str | tuple[str, int]  # a unix socket's path, or host and port
 
@@ -44,24 +46,17 @@ def check_local(names: tuple[str, ...], environ: Mapping[str, str], own_ports: s
 
 def _endpoints(url: str) -> Iterator[Endpoint]:
     """Yield the addresses of a URL; none where it has to be looked up first, or is no URL."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        yield unquote(parts.path)
+    scheme, _, rest = url.partition("://")
+    if scheme == "unix":
+        yield unquote(rest.partition("?")[0])
         return
-    for server in parts.netloc.rpartition("@")[2].split(","):
-        host, _, port = (
-            server.rpartition(":")
-            if server.rpartition(":")[2].isdigit()
-            else (
-                server,
-                "",
-                "",
-            )
-        )
-        if "%2f" in host.lower():
-            yield unquote(host)
-        elif host and (port or parts.scheme in USUAL_PORTS):
-            yield host.strip("[]"), int(port or USUAL_PORTS[parts.scheme])
+    servers = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    for server in servers.split(","):
+        match = SERVER.fullmatch(server)
+        if match and "%2f" in server.lower():
+            yield unquote(match[1])
+        elif match and (match[2] or scheme in USUAL_PORTS):
+            yield match[1].strip("[]"), int(match[2] or USUAL_PORTS[scheme])
 
 
 def _refusal(endpoint: Endpoint) -> str:
@@ -75,6 +70,8 @@ def _refusal(endpoint: Endpoint) -> str:
             socket.create_connection(endpoint, timeout=PROBE_TIMEOUT_S).close()
     except OSError as error:
         return error.strerror or str(error)
+    except OverflowError:
+        return f"{endpoint[1]} is no port"
     return ""
 
 

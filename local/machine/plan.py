@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 
 from local.daemon import arguments
 from local.daemon.arguments import PROGRAM
+from local.machine import readiness
 from local.machine.extension import Extension
 from local.machine.inherited import check_local, check_store
 from local.machine.ports import Ports
@@ -40,7 +41,7 @@ SENTENCES = {
 
 
 class BadInput(Exception):
-    """What the user gave cannot be started; the message says what to do."""
+    """A system that cannot be started as the user wants it; the message says what to do."""
 
 
 def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
@@ -98,47 +99,58 @@ def make(
     What can be refused without a directory is refused before one is made.
     """
     try:
-        longest = max(map(len, template.functions), default=0)
-        parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
-        requested = requested_ports(options, environ, extension)
-        ports = _ports({**default_ports(extension), **requested}, extension)
-    except AddressError as error:
-        raise BadInput(f"{error} by --state, for example /tmp/mine") from error
-    except (NoFreePort, NoPort) as error:
-        raise BadInput(str(error)) from error
-    socket_path = options.state / "run" / "valkey.sock"
-    valkey = Valkey(directory=options.state / "data", port=ports.valkey, socket_path=socket_path)
-    system = System(
-        template=template,
-        state=options.state,
-        ports=ports,
-        valkey=None if _redis_of_shell(environ, options.state) else valkey,
-        embedded_documents="MONGO_URL" not in environ,
-        python=python,
-        settings=settings(
-            {**default_ports(extension), **requested},
-            python=python.path,
-            reload=is_set(environ, "RELOAD"),
-        ),
-        simulators=tuple(extension.processes(template, options.state, ports)),
-    )
-    _check_ports(system)
-    _make_directory(options.state)
-    try:
-        _check_inherited(environ, template, options.state, ports)
+        system = _system(options, template, environ, extension, python)
+        readiness.check(template)
+        _check_ports(system)
+        _check_inherited(environ, template, options.state, system.ports)
+        _make_directory(options.state)
         environment = variables(
             environ,
             template,
             state=options.state,
-            ports=ports,
-            redis_url=valkey.url,
-            extension=extension.settings(options.state, ports),
+            ports=system.ports,
+            redis_url=_valkey(options.state, system.ports).url,
+            extension=extension.settings(options.state, system.ports),
         )
         carrier_of(environment)
         extension.check(template, environment)
-    except (TemplateError, OSError, ValueError) as error:
+    except AddressError as error:
+        raise BadInput(f"{error} by --state, for example /tmp/mine") from error
+    except (NoFreePort, TemplateError, OSError, ValueError) as error:
         raise BadInput(str(error)) from error
     return system, environment
+
+
+def _system(
+    options: argparse.Namespace,
+    template: Template,
+    environ: Mapping[str, str],
+    extension: Extension,
+    python: Interpreter,
+) -> System:
+    """Return the system that is requested. Raises AddressError, NoFreePort and NoPort."""
+    state: Path = options.state
+    longest = max(map(len, template.functions), default=0)
+    parse_address(f"unix:{state}/run/worker-0-00-{'x' * longest}.sock")
+    numbers = {**default_ports(extension), **requested_ports(options, environ, extension)}
+    ports = _ports(numbers, extension)
+    is_reloading = is_set(environ, "RELOAD")
+    return System(
+        template=template,
+        state=state,
+        ports=ports,
+        valkey=None if _redis_of_shell(environ, state) else _valkey(state, ports),
+        embedded_documents="MONGO_URL" not in environ,
+        python=python,
+        settings=settings(numbers, python=python.path, reload=is_reloading),
+        simulators=tuple(extension.processes(template, state, ports)),
+    )
+
+
+def _valkey(state: Path, ports: Ports) -> Valkey:
+    return Valkey(
+        directory=state / "data", port=ports.valkey, socket_path=state / "run" / "valkey.sock"
+    )
 
 
 def differing(
@@ -171,15 +183,15 @@ def is_set(environ: Mapping[str, str], name: str) -> bool:
 def _check_ports(system: System) -> None:
     """Refuse ports that are taken, all at once: another checkout's system takes most of them."""
     wanted = [(*each, process) for process in system.processes() for each in process.port_settings]
-    taken = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
-    if len(taken) == 1:
-        port, setting, process = taken[0]
+    conflicts = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
+    if len(conflicts) == 1:
+        port, setting, process = conflicts[0]
         raise BadInput(
             f"port {port} of {process.name} is taken;"
             f" stop what listens there or choose another with {setting}"
         )
-    if taken:
-        ports = ", ".join(f"{port} ({setting})" for port, setting, _ in taken)
+    if conflicts:
+        ports = ", ".join(f"{port} ({setting})" for port, setting, _ in conflicts)
         raise BadInput(
             f"the ports {ports} are taken, perhaps by the system of another folder;"
             " stop what listens there or choose others by what stands in brackets"

@@ -53,7 +53,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """What decides which processes there are."""
+    """The template, ports and stores that decide which processes there are."""
 
     template: Template
     state: Path

@@ -1,4 +1,4 @@
-"""How full the queues of a template are, read where they are carried."""
+"""The depths of a template's queues, read where they are carried."""
 
 import functools
 from collections.abc import Mapping

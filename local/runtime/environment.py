@@ -52,22 +52,22 @@ class Identity:
 class ClientApplication:
     """The calling application, as it describes itself; what it leaves out is None."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.installation_id = given.get("installation_id")
-        self.app_title = given.get("app_title")
-        self.app_version_name = given.get("app_version_name")
-        self.app_version_code = given.get("app_version_code")
-        self.app_package_name = given.get("app_package_name")
+    def __init__(self, members: dict[str, Any]) -> None:
+        self.installation_id = members.get("installation_id")
+        self.app_title = members.get("app_title")
+        self.app_version_name = members.get("app_version_name")
+        self.app_version_code = members.get("app_version_code")
+        self.app_package_name = members.get("app_package_name")
 
 
 class ClientContext:
-    """What the caller of the Invoke API says of itself."""
+    """The description that a caller of the Invoke API gives of itself."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.given = given
-        self.client = ClientApplication(given["client"]) if "client" in given else None
-        self.custom = given.get("custom")
-        self.env = given.get("env")
+    def __init__(self, members: dict[str, Any]) -> None:
+        self.members = members
+        self.client = ClientApplication(members["client"]) if "client" in members else None
+        self.custom = members.get("custom")
+        self.env = members.get("env")
 
 
 class Context:
@@ -144,7 +144,7 @@ class Environment:
             raise SystemExit(0) from None  # the invoker has gone, so nothing is in hand
 
     def _become_bystander(self) -> None:
-        """A process that the handler has forked answers nothing, and ends where it would."""
+        """Answer nothing in a process that the handler has forked; it ends where it would."""
         self._draining = True
         if self._connection is not None:
             self._connection.close()

@@ -30,7 +30,7 @@ class AddressError(ValueError):
 
 
 class NotJson(str):
-    """What a handler returned that is no JSON: Lambda passes it on as it is."""
+    """The result of a handler that is no JSON: Lambda passes it on as it is."""
 
     __slots__ = ()
 

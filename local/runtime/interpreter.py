@@ -88,7 +88,8 @@ def _probed(path: Path, named: str) -> Interpreter:
     if version < OLDEST:
         wanted = "functions need {}.{} or newer".format(*OLDEST)
         raise NotUsable(f"{named} is Python {major}.{minor}; {wanted}")
-    return OWN if prefix == sys.prefix else Interpreter(str(path), version)
+    is_own = Path(prefix).resolve() == Path(sys.prefix).resolve()
+    return OWN if is_own else Interpreter(str(path), version)
 
 
 @cache

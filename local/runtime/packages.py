@@ -50,9 +50,9 @@ def install(function: Function, state: Path, python: Interpreter) -> None:
     except subprocess.TimeoutExpired as error:
         raise NotInstalled(f"not within {INSTALL_TIMEOUT_S} s") from error
     if done.returncode:
-        said = done.stderr.splitlines() or ["pip failed"]
-        errors = [line for line in said if line.startswith("ERROR: ")]
-        raise NotInstalled((errors or said)[-1].removeprefix("ERROR: "))
+        lines = done.stderr.splitlines() or ["pip failed"]
+        errors = [line for line in lines if line.startswith("ERROR: ")]
+        raise NotInstalled((errors or lines)[-1].removeprefix("ERROR: "))
     unfinished.mkdir(parents=True, exist_ok=True)  # an empty list makes no folder
     (unfinished / LISTED).write_text(_wanted(function, python))
     shutil.rmtree(place, ignore_errors=True)

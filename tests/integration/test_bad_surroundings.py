@@ -113,6 +113,8 @@ def test_a_port_that_is_asked_for_twice(project: Path):
     [
         ("REDIS_URL", "redis://:secret@127.0.0.1:{port}/0"),
         ("REDIS_URL", "unix:///nowhere/valkey.sock"),
+        ("REDIS_URL", "redis://[::1]:{port}/0"),
+        ("REDIS_URL", "redis://127.0.0.1:99999/0"),
         ("MONGO_URL", "mongodb://user:secret@127.0.0.1:{port},localhost:{port}/?x=1"),
         ("MONGO_URL", "mongodb://%2Fnowhere%2Fdocuments.sock"),
         ("SMTP_URL", "smtp://localhost:{port}"),
@@ -131,3 +133,33 @@ def test_a_python_without_the_tools_libraries(project: Path):
     refused = run(project, "up", python=("-S",))
 
     assert_refused(refused, sys.executable, "the library ", ". .venv/bin/activate")
+
+
+def test_make_refuses_a_python_without_venv_and_installs_nothing(tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import no_such_ensurepip"\n')
+    python.chmod(0o755)
+    command = ["make", "up", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+    # What runs the tests may be a make, too.
+    variables = {name: text for name, text in os.environ.items() if not name.startswith("M")}
+    refused = subprocess.run(
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert [line for line in refused.stderr.splitlines() if not line.startswith("make: ")] == [
+        "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON="
+    ]
+    assert list(tmp_path.iterdir()) == [python]
+
+
+@pytest.mark.parametrize("path", ["/health", "hello", "/hello/too/deep", "/sent"])
+def test_a_check_of_readiness_that_no_route_answers(project: Path, path: str):
+    template = project / "template.yaml"
+    events = "Events: {Get: {Type: Api, Properties: {Path: '/hello/{id}', Method: get}},"
+    events += " Sent: {Type: Api, Properties: {Path: /sent, Method: post}}}, Handler: app.handler"
+    text = TEMPLATE.replace("Handler: app.handler", events)
+    template.write_text(text.replace("{Provides: [MONGO_URL, SMTP_URL]}", f"{{Ready: {path}}}"))
+
+    assert_refused(run(project, "up"), f"no route of the template answers GET {path}")

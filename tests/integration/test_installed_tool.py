@@ -51,11 +51,11 @@ def handler(event, context):
 """
 HANDLER = """\
 import json
-import local
+import local, yaml
 from backend import queue
 
 def handler(event, context):
-    return {"statusCode": 200, "body": json.dumps([local.NAME, queue.NAME])}
+    return {"statusCode": 200, "body": json.dumps([local.NAME, queue.NAME, yaml.NAME])}
 """
 
 
@@ -103,10 +103,11 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(tool: Path, project: Path) -> Iterator[dict[str, str]]:
     """A shell's environment with variables that only our backend would read."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    names = ("HOME", "LANG", "TMPDIR")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     ports = {f"{name}_PORT": str(free_port()) for name in PORTS}
     ours = {"PUBLIC_URL": "example.com", "TOKEN_LIFETIME_S": "soon", "MAIL_FROM": "nobody"}
-    variables = {"PATH": f"{tool.parent}:/usr/bin:/bin", **kept, **ports, **ours}
+    variables = {"PATH": f"{tool.parent}:/usr/bin:/bin", **inherited, **ports, **ours}
     yield variables
     subprocess.run([tool, "down"], cwd=project, env=variables, check=True, capture_output=True)
 
@@ -130,15 +131,17 @@ def spillway(tool: Path, project: Path, environment: dict[str, str]) -> Spillway
 
 
 def test_a_strangers_project_runs_by_the_installed_command(
-    spillway: Spillway, environment: dict[str, str]
+    spillway: Spillway, project: Path, environment: dict[str, str]
 ):
+    (project / "src" / "yaml.py").write_text("NAME = 'their yaml'")
     started = spillway("up")
     answer = spillway("invoke", "Hello")
 
     assert started.returncode == 0, started.stderr
     assert "`spillway explain`" in started.stdout
     assert answer.returncode == 0, answer.stderr
-    assert json.loads(json.loads(answer.stdout)["body"]) == ["their local", "their backend"]
+    names = json.loads(json.loads(answer.stdout)["body"])
+    assert names == ["their local", "their backend", "their yaml"]
     with urlopen(f"http://127.0.0.1:{environment['CONSOLE_PORT']}/api/queues", timeout=5) as page:
         assert [each["visible"] for each in json.load(page)["queues"]] == [0]
     assert spillway("status").returncode == 0

@@ -196,6 +196,8 @@ def test_up_while_it_runs_otherwise_says_how_it_runs(running: System):
         f"--console-port {running.variables['CONSOLE_PORT']}": other.run("up"),
         "no --reload": running.run("up", "--reload"),
     }
+    (running.folder / "code" / "requirements.txt").write_text("six\n")
+    answers["requirements that are not installed"] = running.run("up", "--install")
 
     for setting, again in answers.items():
         assert again.returncode == 2

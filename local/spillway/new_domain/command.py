@@ -43,7 +43,7 @@ ENTRIES = (
         DEPENDS,
     ),
     ("docker-compose.override.yml", "  worker: *development\n", "  orders: *development\n"),
-    ("tests/contract/openapi.py", "}\nIDEMPOTENCY_KEY = {\n", "operations"),
+    ("tests/contract/openapi.py", '    "POST /v1/notifications": Operation(\n', "operations"),
     ("tests/contract/openapi.py", "import payments.schema\n", "import orders.schema\n"),
 )
 
