@@ -60,17 +60,17 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(base: str, options: argparse.Namespace) -> list[str]:
     if options.to:
-        found = [each for each in _all(base) if options.to in each["to"].split(", ")]
+        messages = [each for each in _all(base) if options.to in each["to"].split(", ")]
     else:
-        found = _get(f"{base}/messages?last={options.lines}")["messages"]
-    return [HEAD, *(_row(each) for each in found[-options.lines :])]
+        messages = _get(f"{base}/messages?last={options.lines}")["messages"]
+    return [HEAD, *(_row(each) for each in messages[-options.lines :])]
 
 
 def _one(base: str, number: int) -> list[str]:
-    found = _get(f"{base}/messages/{number}")
-    if found.get("channel") == "sms":
-        return [f"To: {found['to']}", "", *found["raw"].splitlines()]
-    mail = read(found["raw"].encode(found["charset"]))
+    message = _get(f"{base}/messages/{number}")
+    if message.get("channel") == "sms":
+        return [f"To: {message['to']}", "", *message["raw"].splitlines()]
+    mail = read(message["raw"].encode(message["charset"]))
     head = [f"{name}: {value}" for name, value in mail.headers]
     return [*head, "", *(mail.text or mail.html).splitlines()]
 
