@@ -75,13 +75,16 @@ def loads(payload: bytes) -> Any:
 def dumps(value: object) -> bytes:
     """Return JSON that `loads` reads as `value`, from a value that came from JSON."""
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text = _encode_json(value)
     except RecursionError:
         return orjson.dumps(value)
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate stays as it was escaped
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class FrameReader:

@@ -54,7 +54,7 @@ class PortTaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the gateway listens."""
+    """The addresses at which the gateway listens."""
 
     host: str
     port: int
@@ -190,7 +190,7 @@ class Gateway:
             self._output.flush()
 
     async def _drain(self) -> None:
-        """What is in hand is answered, within DRAIN_S; then every connection is cut."""
+        """Answer the requests in hand within DRAIN_S, then cut every connection."""
         for server in self._servers:
             server.connections.drain()
         ends_s = time.monotonic() + DRAIN_S
@@ -229,7 +229,7 @@ async def _bound(
 
 
 def _connections_max() -> int:
-    """As many connections as the process may have open files, once it has asked for all of them."""
+    """Raise the limit of open files as far as it goes; return the connections that fit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + FILES_RESERVED
     allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)

@@ -29,8 +29,8 @@ def read(gateway: GatewayProcess, name: str) -> Any:
 
 
 def function(gateway: GatewayProcess) -> dict[str, Any]:
-    found: list[dict[str, Any]] = read(gateway, "functions")["functions"]
-    return next(each for each in found if each["name"] == "Pages")
+    functions: list[dict[str, Any]] = read(gateway, "functions")["functions"]
+    return next(each for each in functions if each["name"] == "Pages")
 
 
 def test_the_page_is_html(gateway):
