@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test help
+.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -101,6 +101,10 @@ console-test: $(READY) ## the console's page in a real browser (needs Chromium o
 
 alerts-test: $(READY) $(PROMETHEUS) ## alerts and panels in Prometheus, on a system under load (needs Debian's apt)
 	@PROMETHEUS=$(PROMETHEUS) $(BIN)/python -m pytest -q -m prometheus tests/e2e/test_alerts.py
+
+audit: $(READY) ## known vulnerabilities of all that is pinned, by osv.dev; fails where nothing was looked up
+	@$(BIN)/python -m tests.audit requirements.lock tests/deploy/requirements.lock \
+	  tests/bench/comparison/requirements.lock
 
 lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \

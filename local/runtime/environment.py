@@ -85,17 +85,18 @@ class Context:
         self.memory_limit_in_mb = str(function.memory_mb)
         self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
-        self._deadline_ms = deadline_ms
+        # Kept by the monotonic clock: while the event is in hand, the time of day may be set.
+        self._ends_s = time.monotonic() + deadline_ms / 1000 - time.time()
 
     def get_remaining_time_in_millis(self) -> int:
-        return max(0, self._deadline_ms - int(time.time() * 1000))
+        return max(0, int((self._ends_s - time.monotonic()) * 1000))
 
 
 class Environment:
     """The loop that serves one event at a time until SIGTERM, which lets it finish the one in hand.
 
-    `deadline_s` is a cell of memory shared with the host: when the event in hand must be over, in
-    seconds since the epoch, or 0.
+    `deadline_s` is a cell of memory shared with the host: when the event in hand must be over, by
+    the machine's monotonic clock, or 0.
     """
 
     def __init__(
@@ -189,8 +190,8 @@ class Environment:
 
     def _answer(self, invocation: dict[str, Any]) -> bytes:
         request_id, deadline_ms = invocation["id"], invocation["deadline_ms"]
-        self._deadline_s.value = deadline_ms / 1000
         remaining_s = deadline_ms / 1000 - time.time()
+        self._deadline_s.value = time.monotonic() + remaining_s
         signal.setitimer(signal.ITIMER_REAL, max(remaining_s, SHORTEST_TIMER_S))
         set_trace(invocation.get("trace") or "")
         function_logging.request_id = request_id

@@ -54,7 +54,7 @@ class Slot:
     """The place of one environment, kept when the process in it is replaced."""
 
     directory: Path | None  # its temporary one, which the next process finds again
-    deadline_s: c_double  # shared with the process: when its event must be over, or 0
+    deadline_s: c_double  # shared with the process: when its event must be over, monotonic, or 0
     printed: KeptBytes = field(default_factory=KeptBytes)  # shared, of the event in hand
     pid: int = 0
     started_s: float = 0.0  # monotonic
@@ -257,7 +257,7 @@ class Host:
         slot.pause_s = min(2 * slot.pause_s, LONGEST_PAUSE_S)
 
     def _kill_overdue(self) -> None:
-        latest_s = time.time() - OVERDUE_S
+        latest_s = time.monotonic() - OVERDUE_S
         for slot in self.slots:
             if slot.pid and 0.0 < slot.deadline_s.value < latest_s:
                 os.kill(slot.pid, signal.SIGKILL)
