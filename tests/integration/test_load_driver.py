@@ -183,6 +183,17 @@ def test_arrivals_are_sent_on_time_while_the_system_stalls(tmp_path: Path):
     assert re.search(r"; CPU was \d+ % busy", reason)
 
 
+@pytest.mark.parametrize("command", [("history",), ("compare", "one", "two")])
+def test_a_command_on_kept_reports_that_has_none_says_so_with_exit_code_2(
+    command: tuple[str, ...], tmp_path: Path
+):
+    code, errors = end(start({"REPORTS": str(tmp_path / "none")}, "loadtest", *command))
+
+    assert code == 2
+    assert len(errors.splitlines()) == 1
+    assert "there is no such" in errors
+
+
 def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(tmp_path: Path):
     with running("none") as (base, _):
         code, _ = run_valid(settings(base, tmp_path))
