@@ -39,6 +39,7 @@ class Record:
 
     moments: list[Moment] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    memory_mb: dict[str, int] = field(default_factory=dict)  # of each function
     machine: list[str] = field(default_factory=list)  # what it went through, whatever the verdict
 
 
@@ -89,7 +90,9 @@ class Recorder:
             if moment is not None and command.id not in self._slow_before:
                 moment.slow_commands.append({"ms": command.ms, "command": command.command})
         notes = [f"{what} could not be recorded: {why}" for what, why in self._notes.items()]
-        return Record(moments=seconds, notes=notes)
+        pools = {name: pool for sample in self._samples for name, pool in sample.pools.items()}
+        memory_mb = {name: pool.memory_mb for name, pool in pools.items()}
+        return Record(moments=seconds, notes=notes, memory_mb=memory_mb)
 
     def _watch(self) -> None:
         due_s = perf_counter()

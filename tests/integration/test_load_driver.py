@@ -288,6 +288,7 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
     [
         ({"RATE": "many"}, "RATE is 'many'; it must be a whole number above 0"),
         ({"RATE": "", "PROFILE": "2k"}, "no profile '2k'; there are: 1k, smoke"),
+        ({"AWS_LIMITS": "10,many"}, "AWS_LIMITS is '10,many'; it must be whole numbers above 0"),
         ({"TARGET": "ftp://127.0.0.1"}, "TARGET is 'ftp://127.0.0.1'; it must be http://"),
         ({"TARGET": "https://127.0.0.1:1", "CA_FILE": "/none"}, "CA_FILE is '/none'; it must be"),
         ({"TARGET": f"http://127.0.0.1:{free_port()}"}, "start it or set TARGET"),
