@@ -211,6 +211,8 @@ def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(t
     assert sum(second["syncs"] for second in seconds) > 40
     assert 0 < seconds[0]["cpu"] <= 1
     assert "<h3>Processors</h3>" in page
+    assert [each["requests"] for each in report["aws"]["functions"]] == [50] * 4
+    assert "What it would be on AWS" in page
     assert len({axis.count('class="hover"') for axis in axes}) == 1
 
 
