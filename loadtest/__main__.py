@@ -23,8 +23,8 @@ LOOK_S = 2.0  # how long an address may take to show that it is there
 
 EPILOG = """`python -m loadtest compare A B` shows two kept reports side by side, and
 `python -m loadtest history` all of them; both have a --help of their own. Exit codes: 0 passed,
-1 failed, 2 it could not begin, 3 invalid (the generator was the bottleneck, so the run says nothing
-about the system)"""
+1 failed, 2 it could not begin, 3 invalid (the run says nothing about the system: the generator or
+the machine was the bottleneck)"""
 
 
 def main(arguments: list[str] | None = None) -> int:

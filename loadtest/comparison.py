@@ -20,6 +20,7 @@ RATE_NOISE = (0.005, 0.0)
 P50_NOISE = (0.1, 0.3)
 P99_NOISE = (0.2, 1.0)
 CPU_NOISE = (0.05, 3.0)
+CPU_TICK_US = 10_000  # as finely as the kernel counts a process's CPU
 # Where the two runs were no equals, what differs may be that.
 CONDITIONS = ("profile", "target", "connections")
 
@@ -123,7 +124,9 @@ def _cpu(a: Report, b: Report) -> Iterator[Row]:
     for name in dict.fromkeys([*left, *right]):
         before, after = left.get(name), right.get(name)
         spread = _spread_of_both(a, b, _cores(name))
-        noise = max(_least(CPU_NOISE, before), SIGMAS * spread * (before or 0.0))
+        arrivals = min(a["totals"]["sent"], b["totals"]["sent"])
+        coarse = 2 * CPU_TICK_US / max(1, arrivals)
+        noise = max(_least(CPU_NOISE, before), SIGMAS * spread * (before or 0.0), coarse)
         yield Row("CPU an arrival", name, "µs", before, after, noise)
 
 

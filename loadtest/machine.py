@@ -15,7 +15,6 @@ PROC = Path("/proc")
 SLICE = 16  # processes that are read before others may run: 0.2 ms
 # Devices that stand on others, or on none: their work is counted below, or is no disk's.
 NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd")
-KERNEL_THREADS = 2  # the parent of all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,56 +67,67 @@ def counters(at_s: float, proc: Path = PROC) -> Counters:
     )
 
 
-def cpu_by_root(
-    roots: Mapping[int, str], pause: Callable[[], Any] = lambda: None, proc: Path = PROC
-) -> dict[str, float]:
-    """Return the CPU seconds of each named process with all that descends from it.
+class Processes:
+    """Named processes with all that descends from them.
 
-    A name whose process has ended is left out. `pause` is called between slices of the work.
+    Another's process is looked at once, and not again: on a machine with hundreds of them that is
+    most of the work.
     """
-    parents: dict[int, int] = {}
-    used_s: dict[int, float] = {}
-    for position, (pid, parent, cpu_s) in enumerate(_processes(proc)):
-        parents[pid], used_s[pid] = parent, cpu_s
-        if position % SLICE == SLICE - 1:
-            pause()
-    totals = {name: 0.0 for pid, name in roots.items() if pid in parents}
-    for pid, cpu_s in used_s.items():
-        name = _root_of(pid, parents, roots)
-        if name is not None:
-            totals[name] += cpu_s
-    return totals
+
+    def __init__(self, names: Mapping[int, str], proc: Path = PROC) -> None:
+        self.names = names  # by pid
+        self._proc = proc
+        self._others: set[int] = set()
+
+    def cpu_s(self, pause: Callable[[], Any] = lambda: None) -> dict[str, float]:
+        """Return the CPU seconds by name; one that has ended is left out.
+
+        `pause` is called between slices of the work.
+        """
+        parents: dict[int, int] = {}
+        used_s: dict[int, float] = {}
+        for position, pid in enumerate(self._pids()):
+            stat = _stat(self._proc, pid)
+            if stat:
+                parents[pid], used_s[pid] = stat
+            if position % SLICE == SLICE - 1:
+                pause()
+        totals = {name: 0.0 for pid, name in self.names.items() if pid in parents}
+        for pid, cpu_s in used_s.items():
+            name = self._name_of(pid, parents)
+            if name is None:
+                self._others.add(pid)
+            elif name in totals:
+                totals[name] += cpu_s
+        return totals
+
+    def _pids(self) -> list[int]:
+        pids = {int(name) for name in os.listdir(self._proc) if name.isdigit()}
+        self._others &= pids
+        return sorted(pids - self._others)
+
+    def _name_of(self, pid: int, parents: Mapping[int, int]) -> str | None:
+        for _ in range(len(parents) + 1):  # pids that were taken anew may form a circle
+            if pid in self.names or pid not in parents:
+                break
+            pid = parents[pid]
+        return self.names.get(pid)
 
 
-def _root_of(pid: int, parents: Mapping[int, int], roots: Mapping[int, str]) -> str | None:
-    seen = 0
-    while pid in parents and seen <= len(parents):
-        if pid in roots:
-            return roots[pid]
-        pid = parents[pid]
-        seen += 1  # pids that were taken anew while we read may form a circle
-    return None
-
-
-def _processes(proc: Path) -> Iterator[tuple[int, int, float]]:
-    """Yield pid, parent and CPU seconds, those of its ended children included."""
-    for name in os.listdir(proc):
-        if not name.isdigit():
-            continue
-        try:
-            file = os.open(f"{proc}/{name}/stat", os.O_RDONLY)
-        except OSError:
-            continue  # it has ended since
-        try:
-            stat = os.read(file, 1024)
-        except OSError:
-            continue
-        finally:
-            os.close(file)
-        fields = stat[stat.rfind(b")") + 2 :].split()
-        parent = int(fields[1])
-        if parent != KERNEL_THREADS:
-            yield int(name), parent, sum(map(int, fields[11:15])) / TICKS_PER_S
+def _stat(proc: Path, pid: int) -> tuple[int, float] | None:
+    """Return the parent and the CPU seconds, those of ended children included."""
+    try:
+        file = os.open(f"{proc}/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return None  # it has ended since
+    try:
+        stat = os.read(file, 1024)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    fields = stat[stat.rfind(b")") + 2 :].split()
+    return int(fields[1]), sum(map(int, fields[11:15])) / TICKS_PER_S
 
 
 def _read(path: Path) -> str:

@@ -17,11 +17,13 @@ import gevent
 from loadtest import console, machine, records, syncs
 from loadtest.api import Api, ApiError
 from loadtest.console import SlowCommand
+from loadtest.machine import Processes
 from loadtest.monitor import History
 from loadtest.syncs import Syncs
 from loadtest.timeline import Moment, Sample, moments
 
 EVERY_S = 1.0
+BREATH_S = 0.001  # between slices of the processes: without it, arrivals that are due would wait
 TIMEOUT_S = 2.0  # of one question to the console; nothing else is recorded meanwhile
 ASK_AGAIN_S = 5.0  # after no answer, and for the processes after one has ended
 CPU_TOLERANCE_S = 2.0  # between the console's CPU seconds of a process and ours
@@ -37,6 +39,7 @@ class Record:
 
     moments: list[Moment] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    memory_mb: dict[str, int] = field(default_factory=dict)  # of each function
     machine: list[str] = field(default_factory=list)  # what it went through, whatever the verdict
 
 
@@ -53,7 +56,7 @@ class Recorder:
         self._is_local = urlsplit(console_url).hostname in LOOPBACK
         if not self._is_local:
             self._notes["processes"] = "they are not known to run on this machine"
-        self._names = {os.getpid(): GENERATOR}
+        self._processes = Processes({os.getpid(): GENERATOR})
         self._some_are_down = False
         self._ask_again_at_s: dict[str, float] = {}
         self._samples: list[Sample] = []
@@ -87,7 +90,9 @@ class Recorder:
             if moment is not None and command.id not in self._slow_before:
                 moment.slow_commands.append({"ms": command.ms, "command": command.command})
         notes = [f"{what} could not be recorded: {why}" for what, why in self._notes.items()]
-        return Record(moments=seconds, notes=notes)
+        pools = {name: pool for sample in self._samples for name, pool in sample.pools.items()}
+        memory_mb = {name: pool.memory_mb for name, pool in pools.items()}
+        return Record(moments=seconds, notes=notes, memory_mb=memory_mb)
 
     def _watch(self) -> None:
         due_s = perf_counter()
@@ -114,8 +119,8 @@ class Recorder:
             return None
 
     def _process_s(self) -> dict[str, float]:
-        used_s = machine.cpu_by_root(self._names, lambda: gevent.sleep(0))
-        if self._is_local and (len(used_s) < len(self._names) or self._some_are_down):
+        used_s = self._processes.cpu_s(lambda: gevent.sleep(BREATH_S))
+        if self._is_local and (len(used_s) < len(self._processes.names) or self._some_are_down):
             self._name_processes()
         return used_s
 
@@ -129,7 +134,7 @@ class Recorder:
             self._documents = Api(address, timeout_s=TIMEOUT_S)
         names = {int(each["pid"]): str(each["name"]) for each in listed if each["pid"]}
         if _are_here(names, listed):
-            self._names = names | {os.getpid(): GENERATOR}
+            self._processes = Processes(names | {os.getpid(): GENERATOR})
         else:
             self._notes["processes"] = "the console's processes are not this machine's"
 
@@ -163,7 +168,7 @@ def _are_here(names: dict[int, str], listed: list[dict[str, Any]]) -> bool:
     They do not where it speaks from a container or from behind a forwarded port. The CPU time
     tells: another process has another.
     """
-    used_s = machine.cpu_by_root(names)
+    used_s = Processes(names).cpu_s()
     known = [each for each in listed if each["name"] in used_s]
     return bool(known) and all(
         abs(used_s[each["name"]] - each["cpu_s"]) <= CPU_TOLERANCE_S for each in known

@@ -42,6 +42,7 @@ class Run:
     queues: list[dict[str, Any]]
     client: str = ""  # whose token the arrivals carried
     notes: Sequence[str] = ()  # seen, and not judged
+    aws: dict[str, Any] = field(default_factory=dict)  # what the run would be there
     record: Record = field(default_factory=Record)
 
 
@@ -87,6 +88,7 @@ def document(
         "client": run.client,
         "notes": list(run.notes),
         "audit": _audit(audit),
+        "aws": run.aws,
         "seconds": as_rows(figures.seconds),
         "recorded": {
             "notes": run.record.notes,

@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from loadtest import aws_html
 from loadtest.charts import Line, chart
 from loadtest.recorded_html import length_s, recorded
 from loadtest.report import judged
@@ -33,6 +34,7 @@ def page(report: Report) -> str:
         _generator,
         _servers,
         _queues,
+        _aws,
         _machine,
     )
     return (
@@ -209,6 +211,14 @@ def _queues(report: Report) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in report["notes"])
     head = ("queue", "deepest", "oldest message", "empty after the last arrival", "dead letters")
     return _section("Queues", _table(head, rows) + (f"<ul>{notes}</ul>" if notes else ""))
+
+
+def _aws(report: Report) -> str:
+    aws = report.get("aws")
+    if not aws or not aws["functions"]:
+        return ""
+    tables = _table(*aws_html.functions(aws)) + _table(*aws_html.bill(aws))
+    return _section("What it would be on AWS", tables, aws_html.note(aws))
 
 
 def _machine(report: Report) -> str:

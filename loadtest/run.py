@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -12,7 +12,16 @@ from typing import Any
 import gevent
 from locust.event import EventHook
 
-from loadtest import causes, dead_letters, locust_events, report, report_html, servers
+from loadtest import (
+    aws,
+    aws_report,
+    causes,
+    dead_letters,
+    locust_events,
+    report,
+    report_html,
+    servers,
+)
 from loadtest.api import Api, ApiError, fetch_token
 from loadtest.audit import Audit, Period, audit, payment_event_counts
 from loadtest.causes import Evidence
@@ -98,7 +107,10 @@ class LoadRun:
         verdict = judge(facts)
         used = servers.between(servers_before, servers_after, found.sent)
         record.machine.extend(causes.condition(evidence))
-        run = self._run(used, record, self._queues.leftovers(of_others))
+        run = replace(
+            self._run(used, record, self._queues.leftovers(of_others)),
+            aws=self._on_aws(found, audited, record),
+        )
         return self._write(report.document(run, found, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
@@ -187,6 +199,27 @@ class LoadRun:
             died=self._queues.died(of_others),
             causes=causes.causes(evidence),
             disturbance=causes.disturbance(evidence),
+        )
+
+    def _on_aws(self, found: Figures, audited: Audit, record: Record) -> dict[str, Any]:
+        profile = self._work.schedule.profile
+        judged = profile.judged_phase
+        messages = (
+            *(audited.payments_accepted, audited.payment_events_expected, audited.events_accepted),
+            *(audited.notifications_accepted, audited.receipts_expected),
+        )
+        return aws_report.as_json(
+            aws.estimates(
+                self._work,
+                self._driver.journal,
+                record,
+                provisioned=self._options.aws_provisioned,
+                limits=self._options.aws_limits,
+            ),
+            provisioned=self._options.aws_provisioned,
+            messages=sum(messages),
+            bytes_out=found.bytes_received,
+            rate_per_s=found.phase(judged).scheduled / len(profile.seconds_of(judged)),
         )
 
     def _run(self, used: servers.Used, record: Record, notes: list[str]) -> report.Run:

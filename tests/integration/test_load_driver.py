@@ -183,6 +183,17 @@ def test_arrivals_are_sent_on_time_while_the_system_stalls(tmp_path: Path):
     assert re.search(r"; CPU was \d+ % busy", reason)
 
 
+@pytest.mark.parametrize("command", [("history",), ("compare", "one", "two")])
+def test_a_command_on_kept_reports_that_has_none_says_so_with_exit_code_2(
+    command: tuple[str, ...], tmp_path: Path
+):
+    code, errors = end(start({"REPORTS": str(tmp_path / "none")}, "loadtest", *command))
+
+    assert code == 2
+    assert len(errors.splitlines()) == 1
+    assert "there is no such" in errors
+
+
 def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(tmp_path: Path):
     with running("none") as (base, _):
         code, _ = run_valid(settings(base, tmp_path))
@@ -200,6 +211,8 @@ def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(t
     assert sum(second["syncs"] for second in seconds) > 40
     assert 0 < seconds[0]["cpu"] <= 1
     assert "<h3>Processors</h3>" in page
+    assert [each["requests"] for each in report["aws"]["functions"]] == [50] * 4
+    assert "What it would be on AWS" in page
     assert len({axis.count('class="hover"') for axis in axes}) == 1
 
 
@@ -277,6 +290,7 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
     [
         ({"RATE": "many"}, "RATE is 'many'; it must be a whole number above 0"),
         ({"RATE": "", "PROFILE": "2k"}, "no profile '2k'; there are: 1k, smoke"),
+        ({"AWS_LIMITS": "10,many"}, "AWS_LIMITS is '10,many'; it must be whole numbers above 0"),
         ({"TARGET": "ftp://127.0.0.1"}, "TARGET is 'ftp://127.0.0.1'; it must be http://"),
         ({"TARGET": "https://127.0.0.1:1", "CA_FILE": "/none"}, "CA_FILE is '/none'; it must be"),
         ({"TARGET": f"http://127.0.0.1:{free_port()}"}, "start it or set TARGET"),

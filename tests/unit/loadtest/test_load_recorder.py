@@ -109,9 +109,12 @@ def test_the_documents_servers_own_syncs_stand_before_the_disks(proc: Path):
 def test_the_cpu_of_a_process_is_that_of_all_that_descends_from_it(proc: Path):
     for pid, parent, ticks in ((2, 0, 900), (9, 2, 900), (10, 1, 100), (11, 10, 200), (12, 11, 50)):
         a_process(proc, pid, parent, ticks)
-    used = machine.cpu_by_root({10: "gateway", 12: "worker", 99: "ended"}, proc=proc)
+    processes = machine.Processes({10: "gateway", 12: "worker", 99: "ended"}, proc)
+    before = processes.cpu_s()
+    a_process(proc, 13, 11, 40)
 
-    assert used == {"gateway": 3.0, "worker": 0.5}
+    assert before == {"gateway": 3.0, "worker": 0.5}
+    assert processes.cpu_s() == {"gateway": 3.4, "worker": 0.5}
 
 
 def test_a_process_that_is_gone_is_named_in_the_second_in_which_it_ended(proc: Path):
