@@ -1,5 +1,6 @@
 """The options of a run: the environment's variables, overridden by flags."""
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +76,33 @@ def read(environment: Mapping[str, str]) -> Options:
         address=_address(target, value["CA_FILE"]),
         ca_file=value["CA_FILE"],
         keep_alive=value["CONNECTIONS"] == "reuse",
-        slo_p99_ms=_number(value, "SLO_P99_MS"),
-        max_in_flight=_number(value, "MAX_IN_FLIGHT"),
+        slo_p99_ms=number(value, "SLO_P99_MS"),
+        max_in_flight=number(value, "MAX_IN_FLIGHT"),
         clients=_clients(value["CLIENT"]),
         console=value["CONSOLE"].rstrip("/"),
         provider=value["PROVIDER"].rstrip("/"),
         mailbox=value["MAILBOX"].rstrip("/"),
         reports=Path(value["REPORTS"]),
     )
+
+
+def number(value: Mapping[str, str], name: str) -> int:
+    """Return a variable as a whole number above 0; UsageError names it where it is none."""
+    if not value[name].isascii() or not value[name].isdigit() or int(value[name]) == 0:
+        raise UsageError(f"{name} is {value[name]!r}; it must be a whole number above 0")
+    return int(value[name])
+
+
+def parse(
+    arguments: list[str], table: Mapping[str, tuple[str, str]], **texts: str
+) -> dict[str, str]:
+    """Return the variables that the flags of a command set; `table` has defaults and meanings."""
+    parser = argparse.ArgumentParser(**texts)  # type: ignore[arg-type]
+    for name, (default, meaning) in table.items():
+        flag = f"--{name.lower().replace('_', '-')}"
+        parser.add_argument(flag, help=f"{meaning} [{name}={default}]", metavar=name)
+    values = vars(parser.parse_args(arguments))
+    return {name.upper(): value for name, value in values.items() if value is not None}
 
 
 def _clients(text: str) -> tuple[tuple[str, str], ...]:
@@ -97,16 +117,10 @@ def _clients(text: str) -> tuple[tuple[str, str], ...]:
 def _profile(value: Mapping[str, str]) -> Profile:
     try:
         if value["RATE"]:
-            return steady(_number(value, "RATE"), _number(value, "DURATION"))
+            return steady(number(value, "RATE"), number(value, "DURATION"))
         return named(value["PROFILE"])
     except ProfileError as error:
         raise UsageError(str(error)) from error
-
-
-def _number(value: Mapping[str, str], name: str) -> int:
-    if not value[name].isascii() or not value[name].isdigit() or int(value[name]) == 0:
-        raise UsageError(f"{name} is {value[name]!r}; it must be a whole number above 0")
-    return int(value[name])
 
 
 def _address(target: str, ca_file: str) -> Address:

@@ -51,6 +51,14 @@ class Profile:
             start_s += phase.duration_s
         raise KeyError(name)
 
+    def rate_at(self, second: int) -> int | None:
+        """Return the arrivals in this second of the profile, or None after its end."""
+        for phase in self.phases:
+            if second < phase.duration_s:
+                return phase.arrivals_in(second)
+            second -= phase.duration_s
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:

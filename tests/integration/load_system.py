@@ -73,6 +73,7 @@ class System:
         self.stalls = 0
         self.connections = 0
         self.stalled = False
+        self.second, self.posts_of_second = 0, 0
         self.looks_until_counted = 4 if fault == "counts an earlier payment's event late" else 0
 
     def once(self) -> bool:
@@ -122,6 +123,8 @@ class System:
         return [*self.payments.values(), *self.extra_payments]
 
     def create_payment(self, headers: dict[str, str], body: bytes) -> Answer:
+        if self.fault == "refuses payments beyond 50 a second" and self.is_beyond(50):
+            return 503, {}
         key, asked = headers["idempotency-key"], json.loads(body)
         if key in self.payments:
             return 201, self.payments[key]
@@ -194,6 +197,13 @@ class System:
         self.notifications[headers["idempotency-key"]] = created
         return 202, created
 
+    def is_beyond(self, bound: int) -> bool:
+        """Count a payment of this second; true if there were too many."""
+        second = int(time.monotonic())
+        self.posts_of_second = 1 + (self.posts_of_second if second == self.second else 0)
+        self.second = second
+        return self.posts_of_second > bound
+
     def page(self, stored: list[dict[str, Any]], query: dict[str, str]) -> Answer:
         newest = stored[::-1]
         if self.fault == "loses a payment" and "pay_" in str(newest[:1]):
@@ -256,7 +266,8 @@ class System:
                 self.events["earlier"] = "payment.succeeded"
         waiting = int(self.fault == "has leftovers")
         dead += 2 * waiting
-        depths = {"visible": left, "delayed": waiting, "in_flight": waiting, "oldest_age_s": 0.0}
+        age_s = 60.0 if self.fault == "lets messages wait" else 0.0
+        depths = {"visible": left, "delayed": waiting, "in_flight": waiting, "oldest_age_s": age_s}
         return {"name": "payments", **depths, "dlq": dead}
 
     def process(self) -> dict[str, Any]:

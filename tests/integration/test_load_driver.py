@@ -17,7 +17,8 @@ import pytest
 
 from loadtest.api import Api
 from loadtest.claims import claims_of, resolve
-from loadtest.driver import Address, Driver
+from loadtest.driver import Address, Driver, Share
+from loadtest.journal import OK
 from loadtest.profile import schedule, steady
 from loadtest.scenarios import PAYMENTS, Requests, workload
 from tests.conftest import free_port, wait_until
@@ -290,6 +291,15 @@ def test_a_run_that_cannot_begin_says_why_with_exit_code_2(
     assert code == 2
     assert sentence in errors
     assert "Traceback" not in errors
+
+
+def test_a_share_of_the_schedule_is_every_nth_arrival_and_nothing_else():
+    with running("none") as (base, _):
+        driver, _ = drive(base, 100, share=Share(1, 3))
+    sent = [index for index, outcome in enumerate(driver.journal.outcome) if outcome == OK]
+
+    assert sent == list(range(1, 100, 3))
+    assert driver.journal.errors() == {}
 
 
 def test_connections_are_kept_unless_each_arrival_shall_have_its_own():
