@@ -3,14 +3,16 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from loadtest import options
 from loadtest.api import ApiError
 from loadtest.capacity import page, record
-from loadtest.capacity.search import Plan, Result, Step, Trial, search
+from loadtest.capacity.search import Plan, Result, Step, Trial, next_step, result_of, search
 from loadtest.capacity.trial import Bench, Thresholds
 from loadtest.monitor import say
 from loadtest.start import start_local, trouble_of
@@ -96,15 +98,14 @@ def run(settings: Settings) -> int:
     bench = Bench(settings.load, settings.thresholds)
     log = None if settings.begins_anew else record.unfinished(reports, terms)
     if log:
-        say(f"going on with the search in {log.folder}, {len(log.trials)} trials so far")
+        say(f"going on after {len(log.trials)} trials of {log.folder}; ANEW=1 begins anew")
     log = log or record.begin(reports, terms)
 
     def try_rate(step: Step) -> Trial:
         trial = bench.try_rate(step)
         say(line_of(trial))
-        log.trials.append(trial)
-        log.write(None, bench.notes)
-        log.trials.pop()  # the search adds it
+        so_far = replace(log, trials=[*log.trials, trial])
+        _write(so_far, result_of(so_far.trials), bench.notes, is_over=False)
         _check_target(settings, trial)
         return trial
 
@@ -121,7 +122,8 @@ def run(settings: Settings) -> int:
     except KeyboardInterrupt:
         say("capacity: interrupted; the same command goes on with the search within the hour")
         return Exit.FAILED
-    return _end(log, result, bench.notes)
+    is_over = next_step(log.trials, settings.plan, inf) is None  # and not only the time
+    return _end(log, result, bench.notes, is_over=is_over)
 
 
 def _parse(arguments: list[str]) -> dict[str, str]:
@@ -172,7 +174,10 @@ def summary_of(result: Result, trials: list[Trial]) -> list[str]:
             f"(p99 {last.p99_ms:.1f} ms{age})"
         ]
     else:
-        lines = [f"{result.rate_per_s:,}/s held, but the time was up before it was confirmed"]
+        lines = [
+            f"{result.rate_per_s:,}/s held, but is not confirmed; the same command goes on within "
+            "the hour"
+        ]
     if stopped:
         lines.append(f"{stopped.rate_per_s:,}/s was stopped by: {'; '.join(stopped.reasons)}")
     if result.by_generator:
@@ -180,12 +185,19 @@ def summary_of(result: Result, trials: list[Trial]) -> list[str]:
     return lines
 
 
-def _end(log: record.Record, result: Result, notes: list[str]) -> int:
-    lines = summary_of(result, log.trials)
-    document = log.write(result, notes) | {"summary": lines}
+def _write(log: record.Record, result: Result, notes: list[str], *, is_over: bool) -> Path:
+    """Write the record and the page; return the page's place."""
+    document = log.write(result, notes, is_over=is_over)
     place = log.folder / "capacity.html"
-    place.write_text(page.page(document), encoding="utf-8")
-    for sentence in (*lines, *(f"note: {note}" for note in notes), f"page: {place}"):
+    summary = summary_of(result, log.trials)
+    place.write_text(page.page(document | {"summary": summary}), encoding="utf-8")
+    return place
+
+
+def _end(log: record.Record, result: Result, notes: list[str], *, is_over: bool) -> int:
+    place = _write(log, result, notes, is_over=is_over)
+    lines = [*summary_of(result, log.trials), *(f"note: {note}" for note in notes)]
+    for sentence in (*lines, f"page: {place}"):
         say(sentence)
     if not result.is_confirmed:
         return Exit.FAILED

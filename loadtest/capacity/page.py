@@ -111,9 +111,9 @@ def _grid(right: float, top: float, unit: str) -> str:
 
 
 def _head(record: dict[str, Any]) -> str:
-    result, terms = record["result"] or {}, record["terms"]
-    rate = result.get("rate_per_s", 0)
-    css = "passed" if result.get("is_confirmed") else "failed"
+    result, terms = record["result"], record["terms"]
+    rate = result["rate_per_s"]
+    css = "passed" if result["is_confirmed"] else "failed"
     sentences = [*record.get("summary", []), *record["notes"]]
     lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return (

@@ -24,14 +24,15 @@ class Record:
     started_at: str
     trials: list[Trial]
 
-    def write(self, result: Result | None, notes: list[str]) -> dict[str, Any]:
-        """Write the record and return it; without a result the search can go on."""
+    def write(self, result: Result, notes: list[str], *, is_over: bool) -> dict[str, Any]:
+        """Write the record and return it; a search that is not over can go on."""
         document = {
             "terms": dict(self.terms),
             "started_at": self.started_at,
             "machine": machine(),
             "versions": versions(),
-            "result": None if result is None else _result(result),
+            "is_over": is_over,
+            "result": _result(result),
             "notes": notes,
             "trials": [asdict(trial) for trial in self.trials],
         }
@@ -50,15 +51,15 @@ def begin(reports: Path, terms: Mapping[str, Any]) -> Record:
 
 
 def unfinished(reports: Path, terms: Mapping[str, Any]) -> Record | None:
-    """Return the newest search on the same terms if it has no result and is recent."""
+    """Return the newest search on the same terms if it is not over, and recent."""
     for path in sorted(reports.glob(f"*-capacity/{NAME}"), reverse=True):
         if time.time() - path.stat().st_mtime > RESUMED_S:
             return None
         record = _read(path)
         if record and record["terms"] == dict(terms):
             trials = [_trial(each) for each in record["trials"]]
-            is_open = record["result"] is None and trials
-            return Record(path.parent, terms, record["started_at"], trials) if is_open else None
+            log = Record(path.parent, terms, record["started_at"], trials)
+            return None if record["is_over"] or not trials else log
     return None
 
 
@@ -67,7 +68,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = orjson.loads(path.read_bytes())
         [_trial(each) for each in record["trials"]]
-        return record if {"terms", "started_at", "result"} <= record.keys() else None
+        return record if {"terms", "started_at", "is_over"} <= record.keys() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

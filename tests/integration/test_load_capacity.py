@@ -36,15 +36,15 @@ def test_the_rate_that_a_system_holds_is_found_confirmed_and_drawn(tmp_path: Pat
     with running("refuses payments beyond 50 a second") as (base, _):
         for attempt in range(ATTEMPTS):
             folder = tmp_path / str(attempt)
-            code, errors = end(start(settings(base, folder), *COMMAND))
-            if code == 0:
+            code, errors = end(start(settings(base, folder, first_rate=400), *COMMAND))
+            if code in (0, 3):
                 break
     record = record_in(folder)
 
-    assert code == 0, errors
-    assert 100 <= record["result"]["rate_per_s"] <= 400
+    assert code in (0, 3), errors
+    assert 5 <= record["result"]["rate_per_s"] < 300
     assert record["result"]["is_confirmed"]
-    assert "http_503" in record["result"]["stopped_by"][0]
+    assert "http_503" in record["trials"][0]["reasons"][0]
     assert record["trials"][-1]["confirms"]
     assert f"capacity: {record['result']['rate_per_s']} arrivals a second held for 1 s" in errors
     assert "<svg" in next(folder.rglob("capacity.html")).read_text()
@@ -113,6 +113,6 @@ def test_an_interrupted_search_is_gone_on_with_and_one_whose_target_died_says_so
     assert (code, code_then) == (1, 1)
     assert "interrupted; the same command goes on with the search" in errors
     assert "Traceback" not in errors + errors_then
-    assert f"{len(before)} trials so far" in errors_then
+    assert f"going on after {len(before)} trials of " in errors_then
     assert record_in(tmp_path)["trials"][: len(before)] == before
     assert "the target is gone after " in errors_then

@@ -201,12 +201,12 @@ def test_a_record_is_found_by_its_terms_until_it_has_a_result(tmp_path: Path):
     terms = {"target": "http://127.0.0.1:1", "step_s": 20}
     log = record.begin(tmp_path, terms)
     log.trials.append(System(holding(0)).try_rate(Step(100, 20, False)))
-    log.write(None, [])
+    log.write(result_of(log.trials), [], is_over=False)
     resumed = record.unfinished(tmp_path, terms)
 
     assert resumed == log
     assert record.unfinished(tmp_path, terms | {"step_s": 10}) is None
-    log.write(Result(0, False, log.trials[0]), [])
+    log.write(result_of(log.trials), [], is_over=True)
     assert record.unfinished(tmp_path, terms) is None
 
 
@@ -224,7 +224,9 @@ def test_the_page_draws_every_trial_and_escapes_what_it_was_told(tmp_path: Path)
     result = system.search()
     terms = {"target": "http://<b>", "step_s": 20, "confirm_s": 60, "p99_ms": 150, "age_max_s": 10}
     log = record.Record(tmp_path, terms, "2026-11-30T09:00:00Z", system.trials)
-    text = page(log.write(result, ["<i>"]) | {"summary": summary_of(result, system.trials)})
+    text = page(
+        log.write(result, ["<i>"], is_over=True) | {"summary": summary_of(result, system.trials)}
+    )
 
     assert "http://&lt;b&gt;" in text
     assert "<i>" not in text.partition("<ul>")[2].partition("</ul>")[0]
