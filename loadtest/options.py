@@ -33,7 +33,7 @@ VARIABLES = {
 
 
 # The clients of embedded stores. Load runs have a tenant of their own, where the stores know it;
-# the others are asked whose payment an unknown charge is.
+# the others show whose payment an unknown charge is.
 LOAD_CLIENT = ("load", "load-secret")
 DEMO_CLIENT = ("demo", "demo-secret")
 OTHER_CLIENT = ("other", "other-secret")
@@ -60,7 +60,7 @@ class Options:
 
 
 def read(environment: Mapping[str, str]) -> Options:
-    """The options that the variables stand for; UsageError names the one that is wrong."""
+    """Return the options that the variables stand for; UsageError names the one that is wrong."""
     value = {name: environment.get(name) or default for name, (default, _) in VARIABLES.items()}
     value |= {
         name: "" for name in ("CONSOLE", "PROVIDER", "MAILBOX") if environment.get(name) == ""

@@ -40,7 +40,7 @@ more"""
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a search is told."""
+    """The settings of one search."""
 
     load: options.Options
     plan: Plan

@@ -87,11 +87,11 @@ def _drawn(trials: Trials, line: Line, right: float, top: float, unit: str) -> s
     points = " ".join(f"{x},{y}" for x, y in places)
     marks = []
     for trial, (x, y) in zip(trials, places, strict=True):
-        held = "" if not trial["reasons"] else ' style="stroke: var(--failed)"'
+        colour = "" if not trial["reasons"] else ' style="stroke: var(--failed)"'
         value = trial[line.field] * line.factor
         shown = f"{trial['rate_per_s']:,}/s\n{line.label}: {value:,.1f} {unit}"
         marks.append(
-            f'<circle class="{line.css}" cx="{x}" cy="{y}" r="4"{held}>'
+            f'<circle class="{line.css}" cx="{x}" cy="{y}" r="4"{colour}>'
             f"<title>{escape(shown)}</title></circle>"
         )
     return f'<polyline class="{line.css}" points="{points}"/>{"".join(marks)}'

@@ -1,7 +1,8 @@
 """A small system for tests of the load test: every route that it asks, on one port, with faults.
 
 It keeps what it is sent and answers lists, metrics, journals and queues from that, but for the one
-fault it was given. The tests start one with `running`; run as a program this module is that system.
+fault that it is started with. The tests start one with `running`; run as a program this module is
+that system.
 """
 
 import asyncio
@@ -77,7 +78,7 @@ class System:
         self.looks_until_counted = 4 if fault == "counts an earlier payment's event late" else 0
 
     def once(self) -> bool:
-        """True the first time a fault is due, and never again."""
+        """Return true the first time a fault is due, and never again."""
         first, self.stalled = not self.stalled, True
         return first
 
@@ -125,24 +126,24 @@ class System:
     def create_payment(self, headers: dict[str, str], body: bytes) -> Answer:
         if self.fault == "refuses payments beyond 50 a second" and self.is_beyond(50):
             return 503, {}
-        key, asked = headers["idempotency-key"], json.loads(body)
+        key, request = headers["idempotency-key"], json.loads(body)
         if key in self.payments:
             return 201, self.payments[key]
         number = next(self.numbers)
-        code = DECLINES.get(asked["payment_method"])
+        code = DECLINES.get(request["payment_method"])
         payment = {
             "id": f"pay_{number}",
             "status": "failed" if code else "succeeded",
-            "amount": asked["amount"],
-            "amount_captured": 0 if code else asked["amount"],
-            "currency": asked["currency"],
-            "description": asked["description"],
+            "amount": request["amount"],
+            "amount_captured": 0 if code else request["amount"],
+            "currency": request["currency"],
+            "description": request["description"],
             "created_at": now(),
         }
         if code:
             payment["failure"] = {"code": code}
         self.payments[key] = payment
-        self.settle(payment, asked)
+        self.settle(payment, request)
         if self.fault == "charges another tenant's payment" and self.once():
             self.payments_of_other.append(payment | {"id": "pay_other"})
             self.charges.append(self.charges[-1] | {"reference": "pay_other"})
@@ -150,11 +151,11 @@ class System:
             self.extra_payments.append(payment | {"id": f"pay_{number}_again"})
         return 201, payment
 
-    def settle(self, payment: dict[str, Any], asked: dict[str, Any]) -> None:
+    def settle(self, payment: dict[str, Any], request: dict[str, Any]) -> None:
         charge = {
             "reference": payment["id"],
-            "amount": asked["amount"],
-            "currency": asked["currency"],
+            "amount": request["amount"],
+            "currency": request["currency"],
             "captured": payment["amount_captured"] > 0,
             "created_ms": round(time.time() * 1000),
         }
@@ -173,8 +174,8 @@ class System:
         self.events[f"{payment['id']}.event"] = f"payment.{payment['status']}"
         if self.fault == "counts payment events twice":
             self.events[f"{payment['id']}.again"] = f"payment.{payment['status']}"
-        if asked.get("receipt_email") and self.fault != "mails no receipt":
-            self.mails.append({"message_id": "<receipt>", "to": asked["receipt_email"]})
+        if request.get("receipt_email") and self.fault != "mails no receipt":
+            self.mails.append({"message_id": "<receipt>", "to": request["receipt_email"]})
 
     def create_event(self, body: bytes) -> Answer:
         event = json.loads(body)

@@ -77,8 +77,8 @@ def run_valid_on(fault: str, reports: Path, **changes: Any) -> tuple[int, str]:
 
 
 def report_in(folder: Path) -> dict[str, Any]:
-    found = max(folder.rglob("report.json"))
-    report: dict[str, Any] = json.loads(found.read_bytes())
+    path = max(folder.rglob("report.json"))
+    report: dict[str, Any] = json.loads(path.read_bytes())
     return report
 
 
@@ -304,7 +304,7 @@ def test_a_share_of_the_schedule_is_every_nth_arrival_and_nothing_else():
 
 def test_connections_are_kept_unless_each_arrival_shall_have_its_own():
     with running("none") as (base, _):
-        kept, _ = drive(base, 100)
+        reused, _ = drive(base, 100)
         api = Api(base)
         opened = api.get("/connections")
         single, _ = drive(base, 100, keep_alive=False)
@@ -313,7 +313,7 @@ def test_connections_are_kept_unless_each_arrival_shall_have_its_own():
 
     assert opened < 50
     assert opened_then - opened == 100
-    assert kept.journal.errors() == single.journal.errors() == {}
+    assert reused.journal.errors() == single.journal.errors() == {}
 
 
 @pytest.mark.parametrize(

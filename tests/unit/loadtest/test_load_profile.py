@@ -41,10 +41,10 @@ def body_of(request: bytes) -> dict[str, object]:
 
 
 def header_of(request: bytes, name: str) -> str | None:
-    found = re.search(
+    match = re.search(
         rf"\r\n{name}: ([^\r]*)\r\n", request.partition(b"\r\n\r\n")[0].decode() + "\r\n"
     )
-    return found and found[1]
+    return match and match[1]
 
 
 def per_second(plan: Schedule) -> list[int]:
@@ -157,11 +157,11 @@ def test_each_request_is_whole_and_asks_what_its_scenario_says():
 def test_the_body_of_a_payment_is_what_the_audit_will_expect():
     index = next(i for i in arrivals_of(PAYMENTS) if payment_of(i).receipt)
     body = body_of(requests().of(index))
-    asked = payment_of(index)
+    payment = payment_of(index)
 
     assert body == {
-        "amount": asked.amount,
-        "currency": asked.currency,
+        "amount": payment.amount,
+        "currency": payment.currency,
         "payment_method": "pm_card_visa",
         "description": f"load {RUN} {index}",
         "receipt_email": f"receipt.{RUN}.{index}@example.com",

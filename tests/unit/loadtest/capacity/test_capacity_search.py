@@ -146,9 +146,9 @@ def test_a_search_goes_on_where_another_ended():
 def test_a_rate_that_held_above_one_that_did_not_counts_for_nothing():
     step = System(holding(0)).try_rate
     failed = step(Step(500, 20, False))
-    held = replace(step(Step(800, 20, False)), reasons=())
+    good = replace(step(Step(800, 20, False)), reasons=())
 
-    assert result_of([held, failed]).rate_per_s == 0
+    assert result_of([good, failed]).rate_per_s == 0
 
 
 @pytest.mark.parametrize(
