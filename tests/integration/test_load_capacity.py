@@ -101,12 +101,12 @@ def test_a_search_that_cannot_begin_says_why_in_one_sentence(
 def test_an_interrupted_search_is_gone_on_with_and_one_whose_target_died_says_so(tmp_path: Path):
     with running("none") as (base, system):
         first = start(settings(base, tmp_path), *COMMAND)
-        wait_until(lambda: list(tmp_path.rglob("capacity.json")))
+        wait_until(lambda: list(tmp_path.rglob("capacity.json")), timeout_s=30)
         first.send_signal(signal.SIGINT)
         code, errors = end(first)
         second = start(settings(base, tmp_path), *COMMAND)
         before = record_in(tmp_path)["trials"]
-        wait_until(lambda: len(record_in(tmp_path)["trials"]) > len(before))
+        wait_until(lambda: len(record_in(tmp_path)["trials"]) > len(before), timeout_s=30)
         system.kill()
         code_then, errors_then = end(second)
 
