@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test audit help
+.PHONY: up down status logs load capacity test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -43,6 +43,9 @@ logs: $(READY) ## follow the logs
 
 load: $(READY) ## the 1k profile; PROFILE=smoke for 20 s, or RATE= and DURATION=, TARGET= for another address
 	@$(BIN)/python -m loadtest
+
+capacity: $(READY) ## the highest rate that holds, messages included; TARGET= for another address, TIME_S=
+	@$(BIN)/python -m loadtest capacity
 
 test: $(READY) ## the whole test suite, on servers of its own
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ONLY)

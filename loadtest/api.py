@@ -37,7 +37,7 @@ class Api:
         self._connection: http.client.HTTPConnection | None = None
 
     def get(self, path: str, **query: object) -> Any:
-        """The JSON answer of a GET; ApiError unless it is 200."""
+        """Return the JSON answer of a GET; ApiError unless it is 200."""
         whole = f"{path}?{urlencode(query)}" if query else path
         status, body = self._exchange("GET", self._where.path + whole, b"", {})
         if status != http.HTTPStatus.OK:
@@ -52,7 +52,7 @@ class Api:
         return body.decode("utf-8", "replace")
 
     def find(self, path: str) -> Any | None:
-        """As `get`, but None where there is no such thing."""
+        """Return the answer as `get` does, but None where there is no such thing."""
         status, body = self._exchange("GET", self._where.path + path, b"", {})
         if status == http.HTTPStatus.NOT_FOUND:
             return None
@@ -61,7 +61,7 @@ class Api:
         return self._json(path, body)
 
     def send(self, raw_request: bytes) -> tuple[int, bytes]:
-        """Send a request made for the driver once more; returns status and body."""
+        """Send a request made for the driver once more; return status and body."""
         head, _, body = raw_request.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         method, path, _ = first.split(" ")

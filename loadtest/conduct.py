@@ -44,8 +44,7 @@ class Conduct:
                 self._run.stop()
             outcome = self._run.execute()
         except (options.UsageError, ApiError) as error:
-            say(f"load: {error}")
-            environment.process_exit_code = Exit.USAGE
+            refuse(environment, error)
         else:
             say(summary(outcome))
             environment.process_exit_code = outcome.verdict.exit_code
@@ -64,6 +63,12 @@ class Conduct:
         if not self.is_over:
             self.stop()
             self._over.wait(FINISH_S)
+
+
+def refuse(environment: Environment, error: Exception) -> None:
+    """Say why a test cannot begin; Locust's exit code says it too."""
+    say(f"load: {error}")
+    environment.process_exit_code = Exit.USAGE
 
 
 def end_test(environment: Environment) -> None:

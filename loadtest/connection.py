@@ -1,4 +1,4 @@
-"""One connection of the driver: sends one request at a time and hands over its response.
+"""One connection of the driver: it sends one request at a time and hands over its response.
 
 Callbacks run in gevent's hub and never block. The read watcher stays for the connection's life.
 """
@@ -139,7 +139,7 @@ class Connection:
 
     def _take(self, data: bytes, *, ended: bool) -> None:
         if self._index == IDLE or not (data or self._received):
-            self.abandon("ECONNRESET")  # closed by the server, or bytes nobody asked for
+            self.abandon("ECONNRESET")  # closed by the server, or bytes that answer nothing
             return
         self._received = self._received + data if self._received else data
         try:
@@ -155,7 +155,7 @@ class Connection:
 
 
 def error_name(error: OSError) -> str:
-    """The error class as Node and Artillery name it: two reports can be laid side by side."""
+    """Return the error class as Node and Artillery name it, so that reports can be compared."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return "CERT_INVALID"
     if isinstance(error, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""The open-workload driver: sends every arrival when it is due and notes what came of it.
+"""The open-workload driver: it sends every arrival when it is due and notes what came of it.
 
 No greenlet per arrival: gevent's hub calls a pump when arrivals are due and a connection when bytes
 have come, because a switch costs more than the request (performance.md, section 1). Nothing here
@@ -54,7 +54,7 @@ class Drive(Protocol):
 
     @property
     def next_index(self) -> int:
-        """The number of arrivals that were due until now."""
+        """Return the number of arrivals that were due until now."""
 
     @property
     def in_flight(self) -> int: ...
@@ -184,11 +184,11 @@ class Driver:
         if response.status != SCENARIOS[which].status:
             self._end(index, now, error=f"http_{response.status}")
             return
-        found = id_in(which, response.body)
-        if found is None:
+        object_id = id_in(which, response.body)
+        if object_id is None:
             self._end(index, now, error="bad_body")
             return
-        journal.ids[index] = found
+        journal.ids[index] = object_id
         journal.outcome[index] = OK
         self._end(index, now)
 
@@ -224,12 +224,13 @@ class Driver:
 
 
 def _resolve(address: Address) -> tuple[int, tuple[str, int]]:
-    family, *_, found = sockets.getaddrinfo(address.host, address.port, type=sockets.SOCK_STREAM)[0]
-    return family, (str(found[0]), int(found[1]))
+    places = sockets.getaddrinfo(address.host, address.port, type=sockets.SOCK_STREAM)
+    family, *_, place = places[0]
+    return family, (str(place[0]), int(place[1]))
 
 
 def _raise_file_limit() -> int:
-    """Lift the soft limit of open files to the hard one; returns it."""
+    """Lift the soft limit of open files to the hard one; return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

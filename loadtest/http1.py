@@ -1,4 +1,4 @@
-"""As much HTTP/1.1 as a load generator reads: one response from the bytes of one connection."""
+"""The HTTP/1.1 that a load generator reads: one response from the bytes of one connection."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Response(NamedTuple):
 
 
 def parse(received: bytes, *, ended: bool = False) -> Response | None:
-    """The response in `received`, or None while it is incomplete.
+    """Return the response in `received`, or None while it is incomplete.
 
     `ended` says that the server has closed: a body without a length is then complete.
     """

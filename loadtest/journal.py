@@ -1,4 +1,4 @@
-"""The client's journal: what happened to every arrival, in flat arrays, written on the hot path."""
+"""The client's journal: the fate of every arrival, in flat arrays, written on the hot path."""
 
 from array import array
 from collections import Counter
@@ -38,7 +38,7 @@ class Journal:
         return self._names[self.outcome[index]]
 
     def errors(self) -> dict[str, int]:
-        """How many arrivals failed, by error class, most frequent first."""
+        """Return the number of failed arrivals by error class, most frequent first."""
         counts = Counter(self.outcome)
         failures = [(self._names[code], n) for code, n in counts.most_common() if code > SKIPPED]
         return dict(failures)

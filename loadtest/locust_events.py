@@ -1,7 +1,8 @@
-"""Tells Locust of arrivals by its request event, so that its table, CSV, HTML and web page, and
+"""The arrivals as Locust's request event, so that its table, CSV, HTML and web page, and
 whoever listens to that event, see latency from the scheduled start.
 
-A few times a second, off the hot path; it costs about 3 us an arrival (tests/bench/generator.py).
+Events are fired a few times a second, off the hot path; one costs about 3 us
+(tests/bench/generator.py).
 """
 
 from collections.abc import Iterable

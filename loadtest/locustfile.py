@@ -69,6 +69,8 @@ def choose_model(environment: Environment, runner: Runner, **_: object) -> None:
     shape = ScheduleShape() if model == OPEN else ProfileShape()  # type: ignore[no-untyped-call]
     shape.runner = runner
     environment.shape_class = None if parsed.num_users else shape
+    if parsed.spawn_rate and not parsed.num_users:
+        say("note: -r is without effect, because -u is not given")
     if model == OPEN:  # Locust itself hears SIGTERM only when a headless shape has ended
         gevent.signal_handler(signal.SIGTERM, stop)
     if isinstance(runner, MasterRunner):

@@ -1,5 +1,6 @@
 """The options of a run: the environment's variables, overridden by flags."""
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ VARIABLES = {
 
 
 # The clients of embedded stores. Load runs have a tenant of their own, where the stores know it;
-# the others are asked whose payment an unknown charge is.
+# the others show whose payment an unknown charge is.
 LOAD_CLIENT = ("load", "load-secret")
 DEMO_CLIENT = ("demo", "demo-secret")
 OTHER_CLIENT = ("other", "other-secret")
@@ -63,7 +64,7 @@ class Options:
 
 
 def read(environment: Mapping[str, str]) -> Options:
-    """The options that the variables stand for; UsageError names the one that is wrong."""
+    """Return the options that the variables stand for; UsageError names the one that is wrong."""
     value = {name: environment.get(name) or default for name, (default, _) in VARIABLES.items()}
     value |= {
         name: "" for name in ("CONSOLE", "PROVIDER", "MAILBOX") if environment.get(name) == ""
@@ -79,8 +80,8 @@ def read(environment: Mapping[str, str]) -> Options:
         address=_address(target, value["CA_FILE"]),
         ca_file=value["CA_FILE"],
         keep_alive=value["CONNECTIONS"] == "reuse",
-        slo_p99_ms=_number(value, "SLO_P99_MS"),
-        max_in_flight=_number(value, "MAX_IN_FLIGHT"),
+        slo_p99_ms=number(value, "SLO_P99_MS"),
+        max_in_flight=number(value, "MAX_IN_FLIGHT"),
         clients=_clients(value["CLIENT"]),
         console=value["CONSOLE"].rstrip("/"),
         provider=value["PROVIDER"].rstrip("/"),
@@ -89,6 +90,25 @@ def read(environment: Mapping[str, str]) -> Options:
         aws_provisioned=_number(value, "AWS_PROVISIONED"),
         reports=Path(value["REPORTS"]),
     )
+
+
+def number(value: Mapping[str, str], name: str) -> int:
+    """Return a variable as a whole number above 0; UsageError names it where it is none."""
+    if not value[name].isascii() or not value[name].isdigit() or int(value[name]) == 0:
+        raise UsageError(f"{name} is {value[name]!r}; it must be a whole number above 0")
+    return int(value[name])
+
+
+def parse(
+    arguments: list[str], table: Mapping[str, tuple[str, str]], **texts: str
+) -> dict[str, str]:
+    """Return the variables that the flags of a command set; `table` has defaults and meanings."""
+    parser = argparse.ArgumentParser(**texts)  # type: ignore[arg-type]
+    for name, (default, meaning) in table.items():
+        flag = f"--{name.lower().replace('_', '-')}"
+        parser.add_argument(flag, help=f"{meaning} [{name}={default}]", metavar=name)
+    values = vars(parser.parse_args(arguments))
+    return {name.upper(): value for name, value in values.items() if value is not None}
 
 
 def _clients(text: str) -> tuple[tuple[str, str], ...]:
@@ -103,7 +123,7 @@ def _clients(text: str) -> tuple[tuple[str, str], ...]:
 def _profile(value: Mapping[str, str]) -> Profile:
     try:
         if value["RATE"]:
-            return steady(_number(value, "RATE"), _number(value, "DURATION"))
+            return steady(number(value, "RATE"), number(value, "DURATION"))
         return named(value["PROFILE"])
     except ProfileError as error:
         raise UsageError(str(error)) from error
@@ -114,12 +134,6 @@ def _limits(text: str) -> tuple[int, ...]:
     if not all(word.isascii() and word.isdigit() and int(word) for word in words):
         raise UsageError(f"AWS_LIMITS is {text!r}; it must be whole numbers above 0, with commas")
     return tuple(sorted({int(word) for word in words}))
-
-
-def _number(value: Mapping[str, str], name: str) -> int:
-    if not value[name].isascii() or not value[name].isdigit() or int(value[name]) == 0:
-        raise UsageError(f"{name} is {value[name]!r}; it must be a whole number above 0")
-    return int(value[name])
 
 
 def _address(target: str, ca_file: str) -> Address:

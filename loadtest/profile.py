@@ -20,7 +20,7 @@ class Phase:
     to_rate_per_s: int | None = None  # where a ramp ends; None holds the rate
 
     def arrivals_in(self, second: int) -> int:
-        """The number of arrivals in one second, rounded as Artillery rounds its ramps."""
+        """Return the number of arrivals in one second, rounded as Artillery rounds its ramps."""
         if self.to_rate_per_s is None:
             return self.rate_per_s
         rise = self.to_rate_per_s - self.rate_per_s
@@ -38,7 +38,7 @@ class Profile:
 
     @property
     def judged_phase(self) -> str:
-        """The phase whose p99 the verdict looks at: the peak, or the only one there is."""
+        """Return the phase whose p99 the verdict looks at: the peak, or the only one there is."""
         names = [phase.name for phase in self.phases]
         return "peak" if "peak" in names else names[-1]
 
@@ -51,10 +51,18 @@ class Profile:
             start_s += phase.duration_s
         raise KeyError(name)
 
+    def rate_at(self, second: int) -> int | None:
+        """Return the arrivals in this second of the profile, or None after its end."""
+        for phase in self.phases:
+            if second < phase.duration_s:
+                return phase.arrivals_in(second)
+            second -= phase.duration_s
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When every arrival is due, in seconds from the start, and the phase it belongs to."""
+    """The due time of every arrival, in seconds from the start, and the phase it belongs to."""
 
     profile: Profile
     due_s: "array[float]"
@@ -86,14 +94,14 @@ PROFILES = {profile.name: profile for profile in (ONE_K, SMOKE)}
 
 
 def named(name: str) -> Profile:
-    """The profile of that name; ProfileError lists the names there are."""
+    """Return the profile of that name; ProfileError lists the names there are."""
     if name not in PROFILES:
         raise ProfileError(f"no profile {name!r}; there are: {', '.join(PROFILES)}")
     return PROFILES[name]
 
 
 def steady(rate_per_s: int, duration_s: int) -> Profile:
-    """One phase at a steady rate."""
+    """Return a profile of one phase at a steady rate."""
     if not 1 <= rate_per_s <= MAX_RATE_PER_S:
         raise ProfileError(f"RATE is {rate_per_s}; it must be 1 to {MAX_RATE_PER_S} a second")
     if not 1 <= duration_s <= MAX_DURATION_S:
@@ -103,7 +111,7 @@ def steady(rate_per_s: int, duration_s: int) -> Profile:
 
 
 def schedule(profile: Profile) -> Schedule:
-    """Every arrival of the profile, evenly spread inside its second."""
+    """Return every arrival of the profile, evenly spread inside its second."""
     arrivals = list(_arrivals(profile))
     due_s = array("d", (due for due, _ in arrivals))
     return Schedule(profile, due_s, bytes(phase for _, phase in arrivals))

@@ -1,7 +1,7 @@
 """The four scenarios: which arrival does what, its request as bytes, and what a good answer is.
 
 Everything about an arrival follows from its index, the seed and the run's id, so the audit can
-say afterwards what was asked without having kept it.
+repeat each request afterwards without a record of it.
 """
 
 import random
@@ -68,7 +68,7 @@ class Payment:
 
     @property
     def decline_code(self) -> str | None:
-        """The code this payment must fail with, None if it must succeed."""
+        """Return the code this payment must fail with, or None if it must succeed."""
         return _DECLINE_CODES.get(self.method)
 
 
@@ -102,7 +102,7 @@ def _origins(schedule: Schedule, scenario: bytes, rng: random.Random) -> "array[
 
 
 def payment_of(index: int) -> Payment:
-    """The payment that the arrival of this index asks for."""
+    """Return the payment that the arrival of this index asks for."""
     draw = (index * 2_654_435_761 >> 7) % 100  # Knuth's multiplier: neighbours differ
     declined = draw < len(DECLINES)
     return Payment(
@@ -126,7 +126,7 @@ def event_name(run: str, index: int) -> str:
 
 
 def new_run_id() -> str:
-    """Return a name for one run, by which all that it sends is told from what others send."""
+    """Return a name for one run, by which all that it sends differs from what others send."""
     return f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
 
 
@@ -165,7 +165,7 @@ def _notification_body(run: str, index: int) -> str:
 
 
 class Requests:
-    """Makes the request of any arrival of one run, as bytes ready to send.
+    """The requests of one run's arrivals, as bytes ready to send.
 
     `stage` is the path before every route, such as /Prod of an API's own address on AWS.
     """
@@ -193,7 +193,7 @@ class Requests:
         ]
 
     def of(self, index: int) -> bytes:
-        """The whole request of one arrival; a repeat gets the very bytes of what it repeats."""
+        """Return the whole request of one arrival; a repeat gets the bytes of what it repeats."""
         which = self.work.scenario[index]
         if which == HEALTH:
             return self._health
@@ -206,14 +206,14 @@ class Requests:
 
 
 def id_in(which: int, body: bytes) -> str | None:
-    """The id in a good answer's body ("" where the scenario has none); None for a bad body."""
+    """Return the id in a good answer's body, "" where it has none; None for a bad body."""
     try:
         answer = orjson.loads(body)
         if which == HEALTH:
             return "" if answer["status"] == "ok" else None
         if which == ANALYTICS:
             return "" if answer["accepted"] == 1 else None
-        found = answer["id"]
+        object_id = answer["id"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    return found if isinstance(found, str) and found else None
+    return object_id if isinstance(object_id, str) and object_id else None

@@ -3,15 +3,13 @@
 Both are abstract for Locust, which would otherwise follow one of them also where `-u` is given.
 """
 
-import os
 from math import inf
 
 from locust import LoadTestShape
 
 from loadtest import options
-from loadtest.conduct import Conduct
+from loadtest.conduct import Conduct, refuse
 from loadtest.locust_options import variables_of
-from loadtest.profile import Profile
 
 SPAWN_PER_S = 100  # users; Locust warns above that
 Tick = tuple[int, float]
@@ -47,26 +45,19 @@ class ProfileShape(LoadTestShape):
 
     abstract = True
 
-    def __init__(self, profile: Profile | None = None):
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._profile = profile
-
     def tick(self) -> Tick | None:
         """Return the number of users and their spawn rate, or None at the profile's end."""
-        profile = self._profile or _profile_of(self)
-        second = int(_elapsed_s(self))
-        if second >= _limit_s(self):
+        assert self.runner is not None
+        environment = self.runner.environment
+        try:
+            profile = options.read(variables_of(environment)).profile
+        except options.UsageError as error:
+            refuse(environment, error)
             return None
-        for phase in profile.phases:
-            if second < phase.duration_s:
-                return phase.arrivals_in(second), SPAWN_PER_S
-            second -= phase.duration_s
-        return None
-
-
-def _profile_of(shape: LoadTestShape) -> Profile:
-    variables = variables_of(shape.runner.environment) if shape.runner else os.environ
-    return options.read(variables).profile
+        users = profile.rate_at(int(_elapsed_s(self)))
+        if users is None or _elapsed_s(self) >= _limit_s(self):
+            return None
+        return users, SPAWN_PER_S
 
 
 def _elapsed_s(shape: LoadTestShape) -> float:

@@ -1,11 +1,39 @@
-"""The start of a run: the token, and the requests and the driver that the options describe."""
+"""The start of a run: the target, the token, and the requests and the driver of the options."""
 
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.api import ApiError, fetch_token
+from loadtest.api import Api, ApiError, fetch_token
 from loadtest.driver import WHOLE, Driver, Share
-from loadtest.options import Options
+from loadtest.options import VARIABLES, Options
 from loadtest.scenarios import Requests, Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOK_S = 2.0  # how long an address may take to show that it is there
+
+
+def trouble_of(settings: Options) -> str:
+    """Return why the target does not answer, or nothing where it does."""
+    try:
+        Api(settings.target, timeout_s=LOOK_S, ca_file=settings.ca_file).get("/health")
+    except ApiError as error:
+        return str(error)
+    return ""
+
+
+def start_local(target: str, trouble: str) -> bool:
+    """Start the system on this machine, where that is the target; say what is in the way."""
+    if target != VARIABLES["TARGET"][0]:
+        sys.stderr.write(
+            f"nothing answers GET {target}/health well; start it or set TARGET: {trouble}\n"
+        )
+        return False
+    sys.stderr.write("nothing answers on :5002; starting the system\n")
+    return (
+        subprocess.run([sys.executable, "-m", "local", "up"], cwd=ROOT, check=False).returncode == 0
+    )
 
 
 def log_in(options: Options) -> tuple[tuple[str, str], str]:

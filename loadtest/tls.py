@@ -26,7 +26,7 @@ class Records:
     def __init__(self, context: ssl.SSLContext, host: str):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._waiting = b""  # what is to be sent when hands are shaken
+        self._waiting = b""  # plain text to send after the handshake
         self.is_shaken = False
         self.is_ended = False  # the peer sends no more
 
@@ -40,7 +40,7 @@ class Records:
         return self._outgoing.read()
 
     def open(self, received: bytes) -> tuple[bytes, bytes]:
-        """Return what the peer said in the bytes received, and the bytes to send in answer."""
+        """Return the plain text of the bytes received, and the bytes to send in answer."""
         if received:
             self._incoming.write(received)
         else:

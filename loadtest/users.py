@@ -17,10 +17,9 @@ from locust.env import Environment
 
 from loadtest import options, tls
 from loadtest.api import ApiError
-from loadtest.conduct import end_test
+from loadtest.conduct import end_test, refuse
 from loadtest.driver import TIMEOUT_S
 from loadtest.locust_options import variables_of
-from loadtest.monitor import say
 from loadtest.scenarios import (
     ANALYTICS,
     HEALTH,
@@ -33,7 +32,6 @@ from loadtest.scenarios import (
     new_run_id,
 )
 from loadtest.start import log_in
-from loadtest.verdict import Exit
 
 TOKEN_RENEWED_S = 3_000.0  # an access token lives 3,600 s
 
@@ -128,8 +126,7 @@ def check_log_in(environment: Environment) -> None:
     try:
         log_in(options.read(variables_of(environment)))
     except (options.UsageError, ApiError) as error:
-        say(f"load: {error}")
-        environment.process_exit_code = Exit.USAGE
+        refuse(environment, error)
         gevent.spawn(end_test, environment)
 
 

@@ -29,7 +29,7 @@ TELL_S = 0.1  # Locust hears of arrivals this often: a longer burst would hold u
 
 
 class Part:
-    """The drive of one order, told to Locust's statistics and reported to the master."""
+    """The drive of one order, with Locust's statistics and the reports to the master."""
 
     def __init__(self, runner: WorkerRunner, request: EventHook, order: dict[str, Any]):
         self._runner = runner

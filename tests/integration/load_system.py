@@ -1,7 +1,8 @@
 """A small system for tests of the load test: every route that it asks, on one port, with faults.
 
 It keeps what it is sent and answers lists, metrics, journals and queues from that, but for the one
-fault it was given. The tests start one with `running`; run as a program this module is that system.
+fault that it is started with. The tests start one with `running`; run as a program this module is
+that system.
 """
 
 import asyncio
@@ -73,10 +74,11 @@ class System:
         self.stalls = 0
         self.connections = 0
         self.stalled = False
+        self.second, self.posts_of_second = 0, 0
         self.looks_until_counted = 4 if fault == "counts an earlier payment's event late" else 0
 
     def once(self) -> bool:
-        """True the first time a fault is due, and never again."""
+        """Return true the first time a fault is due, and never again."""
         first, self.stalled = not self.stalled, True
         return first
 
@@ -122,24 +124,26 @@ class System:
         return [*self.payments.values(), *self.extra_payments]
 
     def create_payment(self, headers: dict[str, str], body: bytes) -> Answer:
-        key, asked = headers["idempotency-key"], json.loads(body)
+        if self.fault == "refuses payments beyond 50 a second" and self.is_beyond(50):
+            return 503, {}
+        key, request = headers["idempotency-key"], json.loads(body)
         if key in self.payments:
             return 201, self.payments[key]
         number = next(self.numbers)
-        code = DECLINES.get(asked["payment_method"])
+        code = DECLINES.get(request["payment_method"])
         payment = {
             "id": f"pay_{number}",
             "status": "failed" if code else "succeeded",
-            "amount": asked["amount"],
-            "amount_captured": 0 if code else asked["amount"],
-            "currency": asked["currency"],
-            "description": asked["description"],
+            "amount": request["amount"],
+            "amount_captured": 0 if code else request["amount"],
+            "currency": request["currency"],
+            "description": request["description"],
             "created_at": now(),
         }
         if code:
             payment["failure"] = {"code": code}
         self.payments[key] = payment
-        self.settle(payment, asked)
+        self.settle(payment, request)
         if self.fault == "charges another tenant's payment" and self.once():
             self.payments_of_other.append(payment | {"id": "pay_other"})
             self.charges.append(self.charges[-1] | {"reference": "pay_other"})
@@ -147,11 +151,11 @@ class System:
             self.extra_payments.append(payment | {"id": f"pay_{number}_again"})
         return 201, payment
 
-    def settle(self, payment: dict[str, Any], asked: dict[str, Any]) -> None:
+    def settle(self, payment: dict[str, Any], request: dict[str, Any]) -> None:
         charge = {
             "reference": payment["id"],
-            "amount": asked["amount"],
-            "currency": asked["currency"],
+            "amount": request["amount"],
+            "currency": request["currency"],
             "captured": payment["amount_captured"] > 0,
             "created_ms": round(time.time() * 1000),
         }
@@ -170,8 +174,8 @@ class System:
         self.events[f"{payment['id']}.event"] = f"payment.{payment['status']}"
         if self.fault == "counts payment events twice":
             self.events[f"{payment['id']}.again"] = f"payment.{payment['status']}"
-        if asked.get("receipt_email") and self.fault != "mails no receipt":
-            self.mails.append({"message_id": "<receipt>", "to": asked["receipt_email"]})
+        if request.get("receipt_email") and self.fault != "mails no receipt":
+            self.mails.append({"message_id": "<receipt>", "to": request["receipt_email"]})
 
     def create_event(self, body: bytes) -> Answer:
         event = json.loads(body)
@@ -193,6 +197,13 @@ class System:
             created["status"] = "queued"
         self.notifications[headers["idempotency-key"]] = created
         return 202, created
+
+    def is_beyond(self, bound: int) -> bool:
+        """Count a payment of this second; true if there were too many."""
+        second = int(time.monotonic())
+        self.posts_of_second = 1 + (self.posts_of_second if second == self.second else 0)
+        self.second = second
+        return self.posts_of_second > bound
 
     def page(self, stored: list[dict[str, Any]], query: dict[str, str]) -> Answer:
         newest = stored[::-1]
@@ -256,7 +267,8 @@ class System:
                 self.events["earlier"] = "payment.succeeded"
         waiting = int(self.fault == "has leftovers")
         dead += 2 * waiting
-        depths = {"visible": left, "delayed": waiting, "in_flight": waiting, "oldest_age_s": 0.0}
+        age_s = 60.0 if self.fault == "lets messages wait" else 0.0
+        depths = {"visible": left, "delayed": waiting, "in_flight": waiting, "oldest_age_s": age_s}
         return {"name": "payments", **depths, "dlq": dead}
 
     def process(self) -> dict[str, Any]:

@@ -17,7 +17,8 @@ import pytest
 
 from loadtest.api import Api
 from loadtest.claims import claims_of, resolve
-from loadtest.driver import Address, Driver
+from loadtest.driver import Address, Driver, Share
+from loadtest.journal import OK
 from loadtest.profile import schedule, steady
 from loadtest.scenarios import PAYMENTS, Requests, workload
 from tests.conftest import free_port, wait_until
@@ -76,8 +77,8 @@ def run_valid_on(fault: str, reports: Path, **changes: Any) -> tuple[int, str]:
 
 
 def report_in(folder: Path) -> dict[str, Any]:
-    found = max(folder.rglob("report.json"))
-    report: dict[str, Any] = json.loads(found.read_bytes())
+    path = max(folder.rglob("report.json"))
+    report: dict[str, Any] = json.loads(path.read_bytes())
     return report
 
 
@@ -306,9 +307,18 @@ def test_a_run_that_cannot_begin_says_why_with_exit_code_2(
     assert "Traceback" not in errors
 
 
+def test_a_share_of_the_schedule_is_every_nth_arrival_and_nothing_else():
+    with running("none") as (base, _):
+        driver, _ = drive(base, 100, share=Share(1, 3))
+    sent = [index for index, outcome in enumerate(driver.journal.outcome) if outcome == OK]
+
+    assert sent == list(range(1, 100, 3))
+    assert driver.journal.errors() == {}
+
+
 def test_connections_are_kept_unless_each_arrival_shall_have_its_own():
     with running("none") as (base, _):
-        kept, _ = drive(base, 100)
+        reused, _ = drive(base, 100)
         api = Api(base)
         opened = api.get("/connections")
         single, _ = drive(base, 100, keep_alive=False)
@@ -317,7 +327,7 @@ def test_connections_are_kept_unless_each_arrival_shall_have_its_own():
 
     assert opened < 50
     assert opened_then - opened == 100
-    assert kept.journal.errors() == single.journal.errors() == {}
+    assert reused.journal.errors() == single.journal.errors() == {}
 
 
 @pytest.mark.parametrize(

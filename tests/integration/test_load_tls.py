@@ -84,6 +84,18 @@ def test_locust_drives_a_system_behind_tls(certificate: Path, tmp_path: Path):
     assert code == 0, errors
 
 
+def test_users_of_locust_reach_a_system_behind_tls_and_below_a_stage(
+    certificate: Path, tmp_path: Path
+):
+    users = ("-u", "4", "-r", "4", "-t", "2s")
+    command = ("locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary", *users)
+    with running("none", certificate) as (base, _):
+        secure = {**settings(base, tmp_path), "TARGET": f"{base}/Prod", "CA_FILE": str(certificate)}
+        code, errors = end(start(secure, *command))
+
+    assert code == 0, errors
+
+
 def test_connections_over_tls_are_kept(certificate: Path):
     with running("none", certificate) as (base, _):
         driver = drive(base, certificate, 100)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from loadtest.journal import OK, Journal
 from loadtest.profile import ONE_K, SMOKE, ProfileError, Schedule, named, schedule, steady
 from loadtest.scenarios import (
     ANALYTICS,
@@ -40,10 +41,10 @@ def body_of(request: bytes) -> dict[str, object]:
 
 
 def header_of(request: bytes, name: str) -> str | None:
-    found = re.search(
+    match = re.search(
         rf"\r\n{name}: ([^\r]*)\r\n", request.partition(b"\r\n\r\n")[0].decode() + "\r\n"
     )
-    return found and found[1]
+    return match and match[1]
 
 
 def per_second(plan: Schedule) -> list[int]:
@@ -156,11 +157,11 @@ def test_each_request_is_whole_and_asks_what_its_scenario_says():
 def test_the_body_of_a_payment_is_what_the_audit_will_expect():
     index = next(i for i in arrivals_of(PAYMENTS) if payment_of(i).receipt)
     body = body_of(requests().of(index))
-    asked = payment_of(index)
+    payment = payment_of(index)
 
     assert body == {
-        "amount": asked.amount,
-        "currency": asked.currency,
+        "amount": payment.amount,
+        "currency": payment.currency,
         "payment_method": "pm_card_visa",
         "description": f"load {RUN} {index}",
         "receipt_email": f"receipt.{RUN}.{index}@example.com",
@@ -202,3 +203,36 @@ def test_the_profile_for_artillery_has_the_same_phases_and_requests():
     assert [(m.upper(), step["url"]) for m, step in steps] == [
         (each.method, each.path) for each in SCENARIOS
     ]
+
+
+def test_the_rate_of_a_profile_is_known_at_each_second_until_its_end():
+    seconds = (0, 29, 60, 90, 209, 239, 240)
+
+    assert [ONE_K.rate_at(second) for second in seconds] == [20, 20, 112, 1000, 1000, 20, None]
+
+
+def test_what_one_journal_knows_of_some_arrivals_another_takes_over():
+    own, other = Journal(4), Journal(4)
+    own.outcome[1], own.ids[1], own.done_s[1], own.status[1], own.bytes[1] = (
+        OK,
+        "pay_1",
+        2.5,
+        201,
+        9,
+    )
+    own.failed(3, "ETIMEDOUT")
+    other.failed(0, "http_503")
+    other.add(own.part([1, 3]))
+
+    assert [other.outcome_of(index) for index in range(4)] == [
+        "http_503",
+        "ok",
+        "unsent",
+        "ETIMEDOUT",
+    ]
+    assert (other.ids[1], other.done_s[1], other.status[1], other.bytes_received) == (
+        "pay_1",
+        2.5,
+        201,
+        9,
+    )

@@ -1,0 +1,1 @@
+"""`python -m loadtest capacity`: the search for the highest rate that a system holds."""
