@@ -24,6 +24,7 @@ SETTABLE = {
     "console": "port of the console and the gateway's metrics",
     "invoke": "port of the Lambda Invoke API",
     "documents": f"port of the document store{NEXT_FREE}",
+    "documents_metrics": f"port of the document store's metrics{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
 }
 
@@ -36,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
     """Give a command an option for each port."""
     known = {name: (getattr(DEFAULTS, name), what) for name, what in SETTABLE.items()}
     for name, (default, what) in {**known, **extension.ports}.items():
-        flag = "--port" if name == "gateway" else f"--{name}-port"
+        flag = "--port" if name == "gateway" else f"--{name.replace('_', '-')}-port"
         parser.add_argument(
             flag,
             dest=f"{name}_port",
@@ -126,7 +127,7 @@ def _ports(options: argparse.Namespace, environ: Mapping[str, str], extension: E
         option = getattr(options, f"{name}_port")
         numbers[name] = option or _port(environ, f"{name.upper()}_PORT", default)
     # The usual port of a store is often another project's; nobody types these addresses.
-    for name in ("documents", "valkey"):
+    for name in ("documents", "documents_metrics", "valkey"):
         numbers[name] = port_or_next(numbers[name])
     workers = [
         _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)
