@@ -87,7 +87,7 @@ def read(environment: Mapping[str, str]) -> Options:
         provider=value["PROVIDER"].rstrip("/"),
         mailbox=value["MAILBOX"].rstrip("/"),
         aws_limits=_limits(value["AWS_LIMITS"]),
-        aws_provisioned=_number(value, "AWS_PROVISIONED"),
+        aws_provisioned=number(value, "AWS_PROVISIONED"),
         reports=Path(value["REPORTS"]),
     )
 

@@ -1,4 +1,4 @@
-"""The data file on disk: its lock, its connections, and what an end without warning left of it."""
+"""The data file on disk: its lock, its connections, and the log that a killed server left."""
 
 import fcntl
 import os
@@ -12,8 +12,8 @@ KEPT_LOG_BYTES = 16 * 1024 * 1024  # of a longer log, so much is used again: tha
 BUSY_S = 0.5  # somebody who looks into the file with other tools may hold its lock so long
 
 
-def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
-    """Return a connection that leaves checkpoints to their own time and place."""
+def connect(path: Path) -> sqlite3.Connection:
+    """Return a connection that never checkpoints by itself."""
     connection = sqlite3.connect(
         path,
         timeout=BUSY_S,
@@ -23,7 +23,9 @@ def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     )
     for pragma in (
         "journal_mode = WAL",
-        f"synchronous = {synchronous}",
+        # A checkpoint syncs the log before it copies, and the file before the log is used again,
+        # whose header is then synced before its first frame; a commit syncs nothing.
+        "synchronous = NORMAL",
         "secure_delete = OFF",  # zeroing what is freed costs a page write each
         f"cache_size = -{CACHE_KIB}",
         "wal_autocheckpoint = 0",
@@ -50,7 +52,7 @@ def log_path(path: Path) -> Path:
 
 
 def write_log_again(path: Path) -> None:
-    """Make durable what a killed server left in its log, or raise OSError.
+    """Make the log of a killed server durable. Raises OSError.
 
     After a sync that failed, the kernel takes pages for clean that never reached the disk: another
     sync would do nothing for them. Written again they are.

@@ -19,11 +19,12 @@ class Index:
     unique: bool = False
     sparse: bool = False
     expire_after_s: float | None = None
+    only_with: str = ""  # a partial index: of the documents that have this field
     multikey: bool = False  # some document has an array at one of the paths
 
     @classmethod
     def from_document(cls, number: int, definition: Document) -> "Index":
-        """The index that `as_document` describes."""
+        """Return the index that `as_document` describes."""
         lifetime = definition.get("expireAfterSeconds")
         return cls(
             number,
@@ -33,41 +34,40 @@ class Index:
             sparse=bool(definition.get("sparse")),
             # Earlier versions stored any lifetime; one that is no number never expires anything.
             expire_after_s=lifetime if isinstance(lifetime, int | float) else None,
+            only_with=next(iter(definition.get("partialFilterExpression", {})), ""),
         )
 
     def keys(self, document: Document) -> list[bytes]:
-        """The keys under which this index holds the document; none if it leaves it out."""
-        if self.sparse and not self._has_field(document):
+        """Return the keys by which this index has the document; none if it leaves it out."""
+        if self.sparse and not any(_has(document, path) for path, _ in self.spec):
+            return []
+        if self.only_with and not _has(document, self.only_with):
             return []
         keys = [b""]
         arrays = set()
         for path, direction in self.spec:
-            found = field_keys(document, path)
-            if len(found) > 1:
+            parts = field_keys(document, path)
+            if len(parts) > 1:
                 arrays.add(path.partition(".")[0])
             if direction < 0:
-                found = [descending(key) for key in found]
-            keys = [key + part for key in keys for part in found]
+                parts = [descending(part) for part in parts]
+            keys = [key + part for key in keys for part in parts]
         if len(arrays) > 1:
             raise DocumentsError(171, f"cannot index parallel arrays {sorted(arrays)}")
         return keys
 
     def value(self, document: Document) -> Document:
-        """The document's value at each path, as an error about a duplicate shows it."""
+        """Return the document's value at each path, as an error about a duplicate shows it."""
         return {path: _first(document, path) for path, _ in self.spec}
 
-    def _has_field(self, document: Document) -> bool:
-        return any(
-            value is not MISSING
-            for path, _ in self.spec
-            for value in values_at(document, path.split("."))
-        )
-
     def as_document(self) -> Document:
-        options = {"unique": self.unique, "sparse": self.sparse}
+        # MongoDB does not say of the index on _id that it is unique.
+        options = {"unique": self.unique and self.id > 0, "sparse": self.sparse}
         shown: Document = {name: True for name, value in options.items() if value}
         if self.expire_after_s is not None:
             shown["expireAfterSeconds"] = self.expire_after_s
+        if self.only_with:
+            shown["partialFilterExpression"] = {self.only_with: {"$exists": True}}
         return {"v": 2, "key": dict(self.spec), "name": self.name} | shown
 
 
@@ -78,11 +78,14 @@ class Plan:
     reverse: bool = False
     ordered: bool = False  # the rows come in the order of the sort
     exact: bool = False  # every row read matches the filter
-    fit: tuple[int, bool, bool] = (0, False, False)
+    fit: tuple[int, int] = (0, 0)
 
 
 def choose(indexes: list[Index], filter_: Filter, sort: Spec) -> Plan:
-    """The index with the longest prefix of equalities, then one that gives the order, a range."""
+    """Return the index that does most: each equality, a range behind them and the order count.
+
+    Of two that do as much, the one with more equalities.
+    """
     best = Plan(None, [], ordered=not sort, exact=filter_.leaves == 0)
     for index in indexes:
         plan = _plan(index, filter_, sort)
@@ -112,20 +115,20 @@ def _plan(index: Index, filter_: Filter, sort: Spec) -> Plan | None:
                 low, high = (interval.flipped() if direction < 0 else interval).span()
                 ranges = [(prefix + low, prefix + high) for prefix in prefixes]
                 narrowed = True
-    used = equal + narrowed
-    if index.sparse and not _excludes_missing(index, bounds, used):
+    used = [path for path, _ in index.spec[: equal + narrowed]]
+    if _may_lack(index, bounds, used):
         return None
     wanted = tuple(part for part in sort if part[0] not in fixed)
     order = 0 if len(prefixes) > 1 or index.multikey else _order(rest, wanted)
     # One document at most: no other index can be better.
     rank = RANGES_MAX if index.unique and not rest else equal
-    exact = not index.multikey and _says_all(filter_, [path for path, _ in index.spec[:used]])
-    fit = (rank, order != 0 and bool(sort), narrowed)
+    exact = not index.multikey and _says_all(filter_, used)
+    fit = (rank + narrowed + (order != 0 and bool(sort)), rank)
     return Plan(index, ranges, order < 0, order != 0, exact, fit)
 
 
 def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
-    """What the filter says of one path: one range, or points, or nothing."""
+    """Return the bounds of one path: one range, or points, or nothing."""
     lists = bounds.get(path, [])
     if not lists:
         return []
@@ -138,25 +141,41 @@ def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
 
 
 def _says_all(filter_: Filter, paths: list[str]) -> bool:
-    """True if the bounds of these paths, as `_bound` takes them, are the whole filter."""
+    """Tell whether the bounds of these paths, as `_bound` takes them, are the whole filter."""
     lists = [filter_.bounds.get(path, []) for path in paths]
-    points = any(len(bound) > 1 and any(part.is_point for part in bound[0]) for bound in lists)
-    nulls = any(_has_null(bound[0]) for bound in lists if bound)
+    points = any(len(bound) > 1 and _has_point(bound) for bound in lists)
+    nulls = any(_has_null(intervals) for bound in lists for intervals in bound)
     return not points and not nulls and sum(map(len, lists)) == filter_.leaves
 
 
+def _has_point(bound: list[list[Interval]]) -> bool:
+    return any(part.is_point for intervals in bound for part in intervals)
+
+
 def _has_null(intervals: list[Interval]) -> bool:
-    """True if the intervals hold what an index stores for null, and for nothing there at all."""
+    """Tell whether the intervals have the key of null, which is that of a missing field, too."""
     return any(low <= NULL < high for low, high in (part.span() for part in intervals))
 
 
-def _excludes_missing(index: Index, bounds: Bounds, used: int) -> bool:
-    found = [_bound(index, path, bounds) for path, _ in index.spec[:used]]
-    return any(intervals and not _has_null(intervals) for intervals in found)
+def _may_lack(index: Index, bounds: Bounds, used: list[str]) -> bool:
+    """Tell whether a document can match the filter that the index leaves out."""
+    if index.only_with and not _excludes_missing(index, bounds, [index.only_with]):
+        return True
+    return index.sparse and not _excludes_missing(index, bounds, used)
+
+
+def _excludes_missing(index: Index, bounds: Bounds, paths: list[str]) -> bool:
+    """Tell whether no document can match the filter that lacks all of the paths."""
+    conditions = [_bound(index, path, bounds) for path in paths]
+    return any(intervals and not _has_null(intervals) for intervals in conditions)
+
+
+def _has(document: Document, path: str) -> bool:
+    return any(value is not MISSING for value in values_at(document, path.split(".")))
 
 
 def _order(rest: Spec, wanted: Spec) -> int:
-    """1 if the index runs in the wanted order, -1 if backwards, 0 if neither."""
+    """Return 1 if the index runs in the wanted order, -1 if backwards, 0 if neither."""
     if rest[: len(wanted)] == wanted:
         return 1
     backwards = tuple((path, -direction) for path, direction in wanted)
@@ -164,5 +183,5 @@ def _order(rest: Spec, wanted: Spec) -> int:
 
 
 def _first(document: Document, path: str) -> Any:
-    found = values_at(document, path.split("."))
-    return None if not found or found[0] is MISSING else found[0]
+    values = values_at(document, path.split("."))
+    return None if not values or values[0] is MISSING else values[0]

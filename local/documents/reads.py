@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import secrets
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from local.documents.wire import cursor_reply
 FIRST_BATCH = 101  # documents, as in MongoDB
 BATCH_MAX = 1_000  # documents of one answer: while it is gathered, everybody else waits
 BATCH_BYTES_MAX = 16 * 1024 * 1024
+TOP_MAX = 10_000  # documents that a sort keeps of all; more are sorted with the others
 CURSORS_MAX = 1_000
 CURSOR_IDLE_S = 600  # MongoDB's cursorTimeoutMillis
 
@@ -43,7 +45,7 @@ class Cursor:
     ahead: list[bytes] = field(default_factory=list)
 
     def batch(self, size: int) -> list[bytes]:
-        """The next documents, at least one if there is one; looks one ahead to know the end."""
+        """Return the next documents, at least one if there is one; one more is read ahead."""
         batch: list[bytes] = []
         total = 0
         for raw in itertools.chain(self.ahead, self.documents):
@@ -103,15 +105,16 @@ class Cursors:
 
 
 def find(store: Store, database: str, body: Document) -> tuple[str, Iterator[bytes]]:
-    """The namespace and the documents that the command `find` asks for."""
-    limit, skip = abs(body.get("limit") or 0), body.get("skip") or 0
+    """Return the namespace and the documents of the command `find`."""
+    limit, skip = body.get("limit", 0), body.get("skip", 0)
+    end = min(limit + skip, sys.maxsize) if limit else None
     rows = rows_of(
         store.find(database, body["find"]),
         body.get("filter") or {},
         find_sort(body.get("sort") or {}),
-        keep=limit + skip if limit else None,
+        keep=end,
     )
-    chosen = itertools.islice(rows, skip, limit + skip if limit else None)
+    chosen = itertools.islice(rows, min(skip, sys.maxsize), end)
     if body.get("projection"):
         keep = project(body["projection"])
         documents = (encode_document(keep(row.document)) for row in chosen)
@@ -123,7 +126,7 @@ def find(store: Store, database: str, body: Document) -> tuple[str, Iterator[byt
 def rows_of(
     collection: Collection | None, filter_: Document, sort: Spec, keep: int | None = None
 ) -> Iterator[Row]:
-    """The matching rows in the order of `sort`, the first `keep` of them if that is given."""
+    """Return the matching rows in the order of `sort`, or only the first `keep` of them."""
     compiled = compile_filter(filter_)
     if collection is None:
         return iter(())
@@ -133,7 +136,7 @@ def rows_of(
     if ordered or not sort:
         return rows
     keyed = ((sort_key(row.document, sort), row.bare()) for row in rows)
-    if keep is not None:
+    if keep is not None and keep <= TOP_MAX:
         chosen = heapq.nsmallest(keep, keyed, key=itemgetter(0))
     else:
         chosen = sorted(_bounded(keyed), key=itemgetter(0))
@@ -152,7 +155,7 @@ def _bounded(keyed: Iterator[tuple[bytes, Row]]) -> Iterator[tuple[bytes, Row]]:
 
 
 def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterator[bytes]]:
-    """The namespace and the results; a leading $match, $sort and $limit may use an index."""
+    """Return the namespace and the results; a leading $match, $sort and $limit may use an index."""
     name, stages = body["aggregate"], check_stages(body["pipeline"])
     if not isinstance(name, str):
         raise DocumentsError(73, "aggregate needs the name of a collection")
@@ -166,11 +169,7 @@ def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterato
 
 def count(store: Store, database: str, body: Document) -> dict[str, Any]:
     collection = store.find(database, body["count"])
-    filter_, skip, limit = (
-        body.get("query") or {},
-        body.get("skip") or 0,
-        abs(body.get("limit") or 0),
-    )
+    filter_, skip, limit = body.get("query", {}), body.get("skip", 0), abs(body.get("limit", 0))
     if collection is None:
         return {"n": 0, "ok": 1.0}
     total = sum(1 for _ in rows_of(collection, filter_, ())) if filter_ else collection.count()
@@ -181,9 +180,9 @@ def count(store: Store, database: str, body: Document) -> dict[str, Any]:
 def distinct(store: Store, database: str, body: Document) -> dict[str, Any]:
     rows = rows_of(store.find(database, body["distinct"]), body.get("query") or {}, ())
     parts = parse(body["key"])
-    found: dict[bytes, Any] = {}
+    distinct_values: dict[bytes, Any] = {}
     for row in rows:
         for value in elements(values_at(row.document, parts)):
             if value is not MISSING:
-                found.setdefault(encode(value), value)
-    return {"values": [found[key] for key in sorted(found)], "ok": 1.0}
+                distinct_values.setdefault(encode(value), value)
+    return {"values": [value for _, value in sorted(distinct_values.items())], "ok": 1.0}

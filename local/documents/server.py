@@ -1,4 +1,4 @@
-"""The group commit: writes of a few milliseconds are committed together and synced beside the loop.
+"""The group commit: writes of a few milliseconds are committed together, and synced in a thread.
 
 Reads are answered at once, from what is written, durable or not: MongoDB's read concern "local".
 A write, and a read with the concern "majority", is answered when everything before it is durable.
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Server:
-    """Answers requests from a store; one group becomes durable while the next is built."""
+    """The server of one store; one group of writes becomes durable while the next is built."""
 
     def __init__(self, store: Store, wal: WriteAheadLog) -> None:
         self.commands = Commands(store)
@@ -42,16 +42,18 @@ class Server:
         self._due = asyncio.Event()  # there is something to commit, or to do behind a commit
         self._may_write = asyncio.Event()  # cleared while the log begins anew
         self._may_write.set()
-        self._held: set[Connection] = set()  # their next frame writes, and may not yet
+        self._held_back: set[Connection] = set()  # their next frame writes, and may not yet
         self._restart_is_due = False
         self._restart_not_before_s = 0.0
         self._is_stopping = False
+        metrics.connections.set_function(lambda: len(self.connections))
+        metrics.log_bytes.set_function(wal.bytes)
 
     def answer(self, connection: Connection, frame: bytes) -> bool:
         """Run the command in a frame; False if it has to wait until writes are allowed."""
         request = wire.parse(frame)
-        if not self._may_write.is_set() and is_write(request.body):
-            self._held.add(connection)
+        if (self._is_stopping or not self._may_write.is_set()) and is_write(request.body):
+            self._held_back.add(connection)
             return False
         body = self._run(request)
         if (self._store.writing or self._is_syncing) and is_durable(request.body):
@@ -82,7 +84,7 @@ class Server:
             await self._write_group()
 
     def stop(self) -> None:
-        """Have `write` return behind what is there to write."""
+        """Have `write` return behind what is there to write, and no client write any more."""
         self._is_stopping = True
         self._due.set()
 
@@ -124,22 +126,23 @@ class Server:
 
     def _takes_restart(self) -> bool:
         """Tell whether the log is to begin anew now."""
-        size = self._wal.bytes()
-        metrics.log_bytes.set(size)
-        due = self._restart_is_due or size > LOG_BYTES_MAX
+        due = self._restart_is_due or self._wal.bytes() > LOG_BYTES_MAX
         return due and self._loop.time() >= self._restart_not_before_s
 
     async def _restart_log(self) -> None:
-        """Begin the log anew, then let those go on who waited for it."""
+        """Begin the log anew, then answer the writes that waited for it."""
         self._restart_is_due = False
+        self._restart_not_before_s = self._loop.time() + HOUSE_S
         try:
-            await asyncio.to_thread(self._wal.restart)
+            if await asyncio.to_thread(self._wal.restart):
+                self._restart_not_before_s = 0.0
+            else:
+                log.warning("somebody else reads the data file, the log grows until they end")
         except sqlite3.Error as error:
             log.error("the log was not copied, it grows until that works: %s", error)
-            self._restart_not_before_s = self._loop.time() + HOUSE_S
         self._may_write.set()
-        held, self._held = self._held, set()
-        for connection in held:
+        waiting, self._held_back = self._held_back, set()
+        for connection in waiting:
             connection.resume()
 
     async def keep_house(self) -> None:
@@ -148,7 +151,6 @@ class Server:
         while True:
             await asyncio.sleep(HOUSE_S)
             try:
-                metrics.connections.set(len(self.connections))
                 self.connections.close_late(time.monotonic())
                 self.commands.cursors.expire(time.monotonic())
                 await self._copy_log()

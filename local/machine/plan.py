@@ -36,6 +36,7 @@ SENTENCES = {
     "console": "port of the console and the gateway's metrics",
     "invoke": "port of the Lambda Invoke API",
     "documents": f"port of the document store{NEXT_FREE}",
+    "documents_metrics": f"port of the document store's metrics{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
 }
 
@@ -236,7 +237,9 @@ def _make_directory(state: Path) -> None:
 
 def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
-    stores = {name: port_or_next(numbers[name]) for name in ("documents", "valkey")}
+    stores = {
+        name: port_or_next(numbers[name]) for name in ("documents", "documents_metrics", "valkey")
+    }
     return Ports(
         **{name: numbers[name] for name in ("gateway", "console", "invoke")},
         **stores,

@@ -8,7 +8,7 @@ from local.machine.ports import Ports
 
 WORKERS = 5
 FIRST_METRICS_PORT = 9100
-SETTABLE = ("gateway", "console", "invoke", "documents", "valkey")
+SETTABLE = ("gateway", "console", "invoke", "documents", "documents_metrics", "valkey")
 DEFAULTS = Ports()
 
 
@@ -18,7 +18,7 @@ class NoPort(ValueError):
 
 def flag(name: str) -> str:
     """Return the option of a port."""
-    return "--port" if name == "gateway" else f"--{name}-port"
+    return "--port" if name == "gateway" else f"--{name.replace('_', '-')}-port"
 
 
 def default_ports(extension: Extension) -> dict[str, int]:

@@ -15,6 +15,7 @@ from local.documents.filters import compile_filter
 from local.documents.paths import Spec
 from local.documents.plan import Index, choose
 from local.documents.store import Store
+from notifications.store import INDEXES
 from tests.contract.documents.conftest import Documents
 
 Document = dict[str, Any]
@@ -36,20 +37,20 @@ def test_a_unique_index_refuses_the_second_and_names_its_keys(database: Document
     details = refusal.value.details or {}
     assert details["keyPattern"] == {"tenant": 1, "ref": -1}
     assert details["keyValue"] == {"tenant": "a", "ref": 7}
-    assert [found["_id"] for found in database.things.find().sort("_id", 1)] == [1, 4]
+    assert [each["_id"] for each in database.things.find().sort("_id", 1)] == [1, 4]
 
 
 def test_a_document_may_keep_its_own_unique_value(database: Documents) -> None:
     database.things.create_index("ref", unique=True)
     database.things.insert_many([{"_id": 1, "ref": 1}, {"_id": 2, "ref": 2}])
 
-    kept = database.things.update_one({"_id": 1}, {"$set": {"n": 1, "ref": 1}})
+    unchanged = database.things.update_one({"_id": 1}, {"$set": {"n": 1, "ref": 1}})
     with pytest.raises(DuplicateKeyError):
         database.things.update_one({"_id": 1}, {"$set": {"ref": 2}})
     database.things.delete_one({"_id": 2})
     freed = database.things.update_one({"_id": 1}, {"$set": {"ref": 2}})
 
-    assert (kept.modified_count, freed.modified_count) == (1, 1)
+    assert (unchanged.modified_count, freed.modified_count) == (1, 1)
 
 
 def test_only_a_sparse_unique_index_lets_many_lack_the_field(database: Documents) -> None:
@@ -133,7 +134,7 @@ def test_a_page_behind_a_position_goes_on_where_the_last_ended(database: Documen
             query["created"] = {"$lte": created}
             query["$or"] = [{"created": {"$lt": created}}, {"_id": {"$lt": pages[-1]}}]
         newest = database.things.find(query).sort([("created", -1), ("_id", -1)]).limit(7)
-        page = [found["_id"] for found in newest]
+        page = [each["_id"] for each in newest]
         pages += page
         if not page:
             break
@@ -206,7 +207,14 @@ specs = st.lists(
     filter_=filters,
     order=specs,
     spec=specs.filter(lambda spec: {"a", "b"} - {path for path, _ in spec}),
-    sparse=st.booleans(),
+    options=st.sampled_from(
+        [
+            {"sparse": False},
+            {"sparse": True},
+            {"partialFilterExpression": {"a": {"$exists": True}}},
+            {"partialFilterExpression": {"a.x": {"$exists": True}}},
+        ]
+    ),
 )
 def test_an_index_never_changes_what_is_found_or_its_order(
     embedded: MongoClient[Document],
@@ -214,17 +222,17 @@ def test_an_index_never_changes_what_is_found_or_its_order(
     filter_: Document,
     order: list[tuple[str, int]],
     spec: list[tuple[str, int]],
-    sparse: bool,
+    options: Document,
 ) -> None:
     database = embedded.index_or_not
     database.plain.drop()
     database.indexed.drop()
-    database.indexed.create_index(spec, sparse=sparse)
+    database.indexed.create_index(spec, **options)
     if contents:
         database.plain.insert_many([{"_id": n} | each for n, each in enumerate(contents)])
         database.indexed.insert_many([{"_id": n} | each for n, each in enumerate(contents)])
 
-    found, expected = (
+    indexed, plain = (
         sorted(each["_id"] for each in collection.find(filter_))
         for collection in (database.indexed, database.plain)
     )
@@ -233,8 +241,45 @@ def test_an_index_never_changes_what_is_found_or_its_order(
         for collection in (database.indexed, database.plain)
     )
 
-    assert found == expected
+    assert indexed == plain
     assert in_order == expected_order
+
+
+def test_a_partial_index_is_unique_among_the_documents_it_has(database: Documents) -> None:
+    partial = {"log": {"$exists": True}}
+    database.things.create_index("n", unique=True, partialFilterExpression=partial)
+    database.things.insert_many([{"_id": 1, "n": 1}, {"_id": 2, "n": 1}, {"n": 1, "log": "x"}])
+
+    with pytest.raises(DuplicateKeyError):
+        database.things.insert_one({"n": 1, "log": None})
+    assert database.things.count_documents({"n": 1}) == 3
+    assert database.things.count_documents({"n": 1, "log": {"$gt": ""}}) == 1
+    assert database.things.index_information()["n_1"]["partialFilterExpression"] == partial
+
+
+@pytest.mark.parametrize(
+    ("filters", "name"),
+    [
+        ({}, "deliveries"),
+        ({"status": "failed"}, "deliveries_by_status"),
+        ({"rendered.template": "payment_failed"}, "deliveries_by_type"),
+        ({"payment_id": "pay_1"}, "deliveries_by_payment"),
+    ],
+    ids=str,
+)
+def test_each_filter_of_an_endpoints_deliveries_reads_an_index_in_order(
+    filters: Document, name: str
+) -> None:
+    indexes = [
+        Index.from_document(number, model.document) for number, model in enumerate(INDEXES, 1)
+    ]
+    log: Document = {"log": {"$gt": "we_1/", "$lt": "we_10"}, "tenant": "demo"}
+
+    plan = choose(indexes, compile_filter(log | filters), (("log", -1),))
+
+    assert plan.index
+    assert plan.index.name == name
+    assert plan.ordered
 
 
 def test_a_ttl_index_expires_what_is_old_enough(tmp_path: Path) -> None:

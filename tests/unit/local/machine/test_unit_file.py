@@ -3,7 +3,7 @@
 from configparser import RawConfigParser
 from pathlib import Path
 
-from local.__main__ import _parser
+from local.commands.program import _parser
 from local.machine.processes import GRACE_S
 
 UNIT = Path(__file__).parents[4] / "docs" / "spillway.service"
