@@ -7,6 +7,7 @@ from pymongo import IndexModel, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from backend import arrivals
 from backend.store import (
     NEWEST,
     Document,
@@ -205,7 +206,7 @@ def _claimable(notification_id: str, now_ms: int) -> Document:
 
 @opened_early
 def _notifications() -> MongoCollection[Document]:
-    return collection("notifications", INDEXES)
+    return collection(arrivals.NOTIFICATIONS, INDEXES)
 
 
 def _document(notification: Notification, *, without: Collection[str] = ()) -> Document:

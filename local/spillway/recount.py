@@ -16,7 +16,8 @@ def run(options: argparse.Namespace) -> int:
     found = report["differences"]
     sys.stdout.write(
         f"{report['events']:,} events in {report['minutes']:,} minutes,"
-        f" {report['pending']:,} pending, {len(found):,} differences\n"
+        f" {report['pending']:,} pending, {report['unknown']:,} messages lost with Redis,"
+        f" {len(found):,} differences\n"
     )
     for each in found[:SHOWN]:
         sys.stdout.write(f"{each['id']}: {each['kind']}\n")

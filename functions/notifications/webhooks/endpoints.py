@@ -80,6 +80,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     old_secret_until_ms: int = 0
     disabled_because: str | None = None
     failing_since_ms: int | None = None  # no delivery has succeeded since
+    since_ms: int = 0  # from when on it is sent what it wants now; of older versions, since it is
 
     def wants(self, event_type: str) -> bool:
         """Tell whether events of this type are sent here."""
@@ -160,6 +161,7 @@ def create(
             contact=request.contact,
             created_ms=now_ms,
             secret=signing.new_secret(),
+            since_ms=now_ms,
         )
         if endpoints.insert(endpoint):
             return endpoint
@@ -203,6 +205,7 @@ def change(
     *,
     tenant: str,
     endpoints: Endpoints,
+    now_ms: int,
 ) -> Endpoint:
     """Change an endpoint; what is still to be sent goes to its new URL. Raises as `create` does."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
@@ -211,7 +214,7 @@ def change(
         _require_new(request.url, endpoints.of([tenant]))
         after = replace(after, url=request.url, failing_since_ms=None)
     if request.events is not UNSET:
-        after = replace(after, events=request.events or ())
+        after = replace(after, events=request.events or (), since_ms=now_ms)
     if request.contact is not UNSET:
         after = replace(after, contact=request.contact)
     return _replaced(before, after, endpoints)
@@ -225,11 +228,13 @@ def disable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
     return _replaced(before, replace(before, disabled_because=BY_HAND), endpoints)
 
 
-def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
+def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) -> Endpoint:
     """Send there again, from the next event on; raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     return _replaced(
-        before, replace(before, disabled_because=None, failing_since_ms=None), endpoints
+        before,
+        replace(before, disabled_because=None, failing_since_ms=None, since_ms=now_ms),
+        endpoints,
     )
 
 
