@@ -9,19 +9,24 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from backend import arrivals
 from backend.store import (
+    EXPIRY,
     NEWEST,
     Document,
     collection,
     duplicates,
+    moment_after,
     newest,
     opened_early,
     store_errors,
 )
-from notifications.life_cycle import NEVER_MS
+from notifications.life_cycle import FINISHED, NEVER_MS
 from notifications.schema import Attempt, Notification
 
+LIFE_S = 90 * 86_400  # of a notification that is over
+DELIVERY_LIFE_S = 30 * 86_400  # of a webhook's, of which each event makes one an endpoint
 INDEXES = (
     NEWEST,
+    EXPIRY,
     IndexModel([("wake_ms", 1)], name="waiting", sparse=True),
     IndexModel([("log", 1)], name="deliveries", sparse=True),
 )
@@ -100,11 +105,12 @@ def replace(before: Notification, after: Notification) -> bool:
 
 def cancel(tenant: str, notification_id: str) -> Notification | None:
     """Cancel a notification that is queued; returns it, or None where there is none such."""
+    canceled = {"status": "canceled", "claimable_at_ms": NEVER_MS}
     with store_errors():
         document = _notifications().find_one_and_update(
             {"_id": notification_id, "tenant": tenant, "status": "queued"},
             {
-                "$set": {"status": "canceled", "claimable_at_ms": NEVER_MS},
+                "$set": {**canceled, "expires_at": moment_after(LIFE_S)},
                 "$unset": {"wake_ms": ""},
             },
             return_document=ReturnDocument.AFTER,
@@ -211,6 +217,9 @@ def _notifications() -> MongoCollection[Document]:
 
 def _document(notification: Notification, *, without: Collection[str] = ()) -> Document:
     document: Document = msgspec.to_builtins(notification)
+    if notification.status in FINISHED:
+        is_delivery = notification.channel == "webhook"
+        document["expires_at"] = moment_after(DELIVERY_LIFE_S if is_delivery else LIFE_S)
     return {name: value for name, value in document.items() if name not in without}
 
 
