@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from chalice.app import Response
 
-from analytics import ingestion, queries, recount, service, store, upkeep
+from analytics import ingestion, losses, queries, recount, service, store, upkeep
 from analytics.groups import Groups
 from analytics.schema import Accepted, EventMessage, EventRequest, MetricQuery, NamesQuery
 from analytics.uniques import Uniques
@@ -133,6 +133,11 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
 @scheduled("analytics")
 def folder(event: object) -> None:
     """Fold minutes into hours and hours into days, and put users in again where some are lost."""
+    if settings.queue_backend == "redis":
+        lost = losses.watch(counts=store, redis=uniques, queue=queue, now_ms=now_ms())
+        metrics.count("AnalyticsMessagesLost", lost)
+        if lost:
+            logger.error("Redis was emptied", extra={"messages": lost})
     metrics.count("PeriodsFolded", upkeep.fold(counts=store))
     metrics.count("UserMinutesRestored", upkeep.restore_users(counts=store, users=uniques))
 
@@ -142,6 +147,7 @@ def recounter(event: dict[str, Any]) -> Any:
     """Count minutes again from raw events: some, chosen at random, or with `all` every one."""
     again = recount.recount_all if event.get("all") else recount.recount_some
     report = again(counts=store, now_ms=now_ms())
+    report.unknown = losses.known(store.watched(), now_ms=now_ms())
     metrics.count("EventsRecounted", report.events)
     metrics.count("EventCountDifferences", len(report.differences))
     for each in report.differences:

@@ -58,6 +58,7 @@ class Report(Struct, kw_only=True):
     minutes: int = 0
     events: int = 0
     pending: int = 0
+    unknown: int = 0  # messages that Redis held when it was emptied, at the most
     differences: list[Difference] = []
 
 

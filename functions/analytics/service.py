@@ -40,6 +40,7 @@ from analytics.tallies import (
     tally_of,
     users_of,
 )
+from backend import arrivals
 from backend.telemetry import logger
 
 # A week late when it is sent, and then two weeks in a dead-letter queue, the longest there is.
@@ -118,7 +119,7 @@ def _stored(message: EventMessage, sent_at_ms: int, now_ms: int) -> Iterator[Sto
     own = base64.urlsafe_b64encode(digest).decode()
     for event in message.events:
         yield StoredEvent(
-            id=f"{message.tenant}:{event.event_id}",
+            id=arrivals.event_id(message.tenant, event.event_id),
             own=own,
             slot=sent_at_ms // SLOT_MS % SLOTS,
             at=moment(event.occurred_at_ms // MINUTE_MS * MINUTE_MS),

@@ -10,6 +10,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from analytics.groups import limit_of
+from analytics.losses import Watched
 from analytics.tallies import (
     DAYS,
     HOURS,
@@ -26,6 +27,7 @@ from analytics.tallies import (
     period_id,
     total,
 )
+from backend import arrivals
 from backend.clock import now_ms
 from backend.store import Document, collection, duplicates, opened_early, store_errors
 
@@ -153,6 +155,19 @@ def users_made_good(missed: int) -> None:
     """Forget what was missed, unless more was missed meanwhile."""
     with store_errors():
         _state().delete_one({"_id": "users", "missed": missed})
+
+
+def watched() -> Watched:
+    """Return the queue as it was when it was last looked at."""
+    with store_errors():
+        document = _state().find_one({"_id": "queue"}, {"_id": 0})
+    return msgspec.convert(document or {}, Watched)
+
+
+def set_watched(watched: Watched) -> None:
+    """Remember the queue as it is now."""
+    with store_errors():
+        _state().replace_one({"_id": "queue"}, msgspec.to_builtins(watched), upsert=True)
 
 
 def minute_after(at_ms: int) -> int | None:
@@ -339,7 +354,7 @@ def _ms(at: datetime) -> int:
 
 @opened_early
 def _events() -> MongoCollection[Document]:
-    return collection("analytics_events", EVENT_INDEXES)
+    return collection(arrivals.EVENTS, EVENT_INDEXES)
 
 
 @opened_early

@@ -18,6 +18,7 @@ from backend.errors import Unavailable
 from backend.telemetry import logger
 from redis_sqs import redis_scripts
 
+FILLED = "analytics:filled"  # a word that is gone when Redis was emptied
 COMPLETE = "analytics:{users}:complete"  # braces: a cluster keeps both together
 RESUME = "analytics:{users}:resume"  # a mark
 # From its start. A busy one takes 12 KB, so hours go early; days stay as long as their events.
@@ -32,6 +33,12 @@ class Uniques:
 
     def __init__(self, url: str) -> None:
         self._client = redis_scripts.client(url)
+
+    def filled(self) -> str:
+        """Return a word that is another one when Redis was emptied. Raises Unavailable."""
+        with _answering():
+            self._client.set(FILLED, secrets.token_hex(8), nx=True)
+            return str(self._client.get(FILLED))
 
     def add(self, users: Mapping[Span, Set[str]]) -> bool:
         """Add users to spans, any number of times; False where Redis did not take them."""

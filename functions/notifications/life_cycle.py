@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from backend import ids
+from backend import arrivals, ids
 from notifications import quiet_hours, recipients, templates
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.schema import (
@@ -57,7 +57,7 @@ def wished(wish: Wish, *, now_ms: int) -> Notification:
 
 def wished_id(wish: Wish) -> str:
     """Return the id of the notification that a wish makes."""
-    return ids.derived("ntf_", wish.tenant, "request", wish.key)
+    return arrivals.wish_id(wish.tenant, wish.key)
 
 
 def until(notification: Notification, due_ms: int, *, now_ms: int) -> Notification:

@@ -7,20 +7,26 @@ from pymongo import IndexModel, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from backend import arrivals
 from backend.store import (
+    EXPIRY,
     NEWEST,
     Document,
     collection,
     duplicates,
+    moment_after,
     newest,
     opened_early,
     store_errors,
 )
-from notifications.life_cycle import NEVER_MS
+from notifications.life_cycle import FINISHED, NEVER_MS
 from notifications.schema import Attempt, Notification
 
+LIFE_S = 90 * 86_400  # of a notification that is over
+DELIVERY_LIFE_S = 30 * 86_400  # of a webhook's, of which each event makes one an endpoint
 INDEXES = (
     NEWEST,
+    EXPIRY,
     IndexModel([("wake_ms", 1)], name="waiting", sparse=True),
     IndexModel([("log", 1)], name="deliveries", sparse=True),
     # The filters of an endpoint's log; only deliveries to endpoints have the field.
@@ -110,11 +116,12 @@ def replace(before: Notification, after: Notification) -> bool:
 
 def cancel(tenant: str, notification_id: str) -> Notification | None:
     """Cancel a notification that is queued; returns it, or None where there is none such."""
+    canceled = {"status": "canceled", "claimable_at_ms": NEVER_MS}
     with store_errors():
         document = _notifications().find_one_and_update(
             {"_id": notification_id, "tenant": tenant, "status": "queued"},
             {
-                "$set": {"status": "canceled", "claimable_at_ms": NEVER_MS},
+                "$set": {**canceled, "expires_at": moment_after(LIFE_S)},
                 "$unset": {"wake_ms": ""},
             },
             return_document=ReturnDocument.AFTER,
@@ -216,11 +223,14 @@ def _claimable(notification_id: str, now_ms: int) -> Document:
 
 @opened_early
 def _notifications() -> MongoCollection[Document]:
-    return collection("notifications", INDEXES)
+    return collection(arrivals.NOTIFICATIONS, INDEXES)
 
 
 def _document(notification: Notification, *, without: Collection[str] = ()) -> Document:
     document: Document = msgspec.to_builtins(notification)
+    if notification.status in FINISHED:
+        is_delivery = notification.channel == "webhook"
+        document["expires_at"] = moment_after(DELIVERY_LIFE_S if is_delivery else LIFE_S)
     return {name: value for name, value in document.items() if name not in without}
 
 

@@ -1,5 +1,7 @@
 """The messages to others about a change: events for analytics, a receipt for the customer."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from payments.schema import Event, Outgoing, Payment
@@ -24,12 +26,31 @@ def announcements(before: Payment, after: Payment) -> list[Outgoing]:
     fresh = [each for each in after.events[len(before.events) :] if each.type in ANNOUNCED]
     outgoing: list[Outgoing] = []
     if fresh:
-        events = [_event(after, each) for each in fresh]
-        body = {"tenant": after.tenant, "events": events}
-        outgoing.append(Outgoing(queue="analytics", body=_json(body)))
-    if after.receipt_email and after.amount_captured and not before.amount_captured:
-        outgoing.append(Outgoing(queue="notifications", body=_json({"request": _receipt(after)})))
+        outgoing.append(announcement(after, fresh))
+    if has_receipt(after) and not before.amount_captured:
+        outgoing.append(receipt(after))
     return outgoing
+
+
+def announcement(payment: Payment, events: Sequence[Event]) -> Outgoing:
+    """Return the message that tells analytics and webhooks of some events of a payment."""
+    body = {"tenant": payment.tenant, "events": [_event(payment, each) for each in events]}
+    return Outgoing(queue="analytics", body=_json(body))
+
+
+def has_receipt(payment: Payment) -> bool:
+    """Tell whether a receipt is due: one was asked for, and something was paid."""
+    return bool(payment.receipt_email and payment.amount_captured)
+
+
+def receipt(payment: Payment) -> Outgoing:
+    """Return the message that asks for a payment's receipt, which is of its first capture."""
+    return Outgoing(queue="notifications", body=_json({"request": _receipt(payment)}))
+
+
+def receipt_key(payment: Payment) -> str:
+    """Return the key that a payment's receipt is asked for under: there is one only."""
+    return f"{payment.id}.receipt"
 
 
 def _event(payment: Payment, event: Event) -> dict[str, object]:
@@ -68,14 +89,16 @@ def _data(payment: Payment, event: Event) -> dict[str, object]:
 
 
 def _receipt(payment: Payment) -> dict[str, object]:
+    captures = (each.amount_captured for each in payment.events)
+    first = next((each for each in captures if each), payment.amount_captured)
     return {
         "tenant": payment.tenant,
-        "key": f"{payment.id}.receipt",
+        "key": receipt_key(payment),
         "channel": "email",
         "to": payment.receipt_email,
         "template": "payment_receipt",
         "variables": {
-            "amount": payment.amount_captured,
+            "amount": first,
             "currency": payment.currency,
             "payment_id": payment.id,
         },

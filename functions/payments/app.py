@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from chalice.app import Response
 
-from backend import queues
+from backend import arrivals, queues
 from backend.announcer import Announcer
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
@@ -227,10 +227,20 @@ def reconciler(event: dict[str, Any]) -> Any:
     With `all` everything is compared, also balances with their payments, and nothing changed.
     """
     if event.get("all"):
-        report = reconciliation.reconcile_all(payments=store, provider=provider, now_ms=now_ms())
+        report = reconciliation.reconcile_all(
+            payments=store,
+            provider=provider,
+            now_ms=now_ms(),
+            documents=arrivals,
+            queues=outgoing,
+        )
     else:
         report = reconciliation.reconcile_new(
-            payments=store, provider=provider, queues=outgoing, now_ms=now_ms()
+            payments=store,
+            provider=provider,
+            queues=outgoing,
+            now_ms=now_ms(),
+            documents=arrivals,
         )
     report.stuck = reconciliation.stuck(payments=store, now_ms=now_ms())
     report.dead_letters = dead_letters.depth().visible
@@ -238,6 +248,7 @@ def reconciler(event: dict[str, Any]) -> Any:
     metrics.count("PaymentsUnsettled", report.unsettled)
     metrics.count("PaymentsStuck", report.stuck)
     metrics.count("PaymentDeadLetters", report.dead_letters)
+    metrics.count("PaymentMessagesSentAgain", report.sent_again)
     for each in report.mismatches:
         logger.error("mismatch", extra={"payment_id": each.payment_id, "kind": each.kind})
     if event.get("all"):

@@ -1,7 +1,8 @@
 """Our payments against the provider's own record, one by one; differences are told, never mended.
 
-A scheduled run goes on from where the last one ended, and hears the answers that payments missed. A
-whole run begins anew, changes nothing, and also finds payments that the provider knows nothing of.
+A scheduled run goes on from where the last one ended, hears the answers that payments missed, and
+has messages sent again that did not arrive. A whole run begins anew, changes nothing, and also
+finds payments that the provider knows nothing of.
 """
 
 from collections import defaultdict
@@ -10,11 +11,16 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from payments import ledger, life_cycle, service
+from backend.queues import QueueUnavailable
+from backend.telemetry import logger
+from payments import ledger, life_cycle, promises, service
 from payments.provider import Answer, Effect
 from payments.schema import Operation, Payment
 
 SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
+FRESH_MS = 20_000  # to a scheduled run, so that it finds what is lost within a minute
+WAITING_MAX_MS = 270_000  # for which messages may wait on a queue, before they are looked for
+ROUNDS_MAX = 10  # in which a message is sent again; what has not arrived then is told as lost
 PAGES_MAX = 10  # of a thousand effects, a scheduled run; two take a second of CPU
 STUCK_MS = 300_000  # the relay has sent a message once more by then, if there was none
 DOCUMENTS = 100  # payments read at once: requests of clients wait behind one read
@@ -28,6 +34,10 @@ class Payments(service.Payments, Protocol):
     def set_reconciled_up_to(self, sequence: int) -> None: ...
 
     def all_after(self, payment_id: str, *, limit: int) -> list[Payment]: ...
+
+    def rounds(self) -> int: ...
+
+    def set_rounds(self, rounds: int) -> None: ...
 
 
 class Provider(Protocol):
@@ -52,6 +62,7 @@ class Report(Struct, kw_only=True):
     unsettled: int = 0  # the provider has answered, the document does not say so yet
     stuck: int = 0  # asked for STUCK_MS ago and not settled; no more are counted than DOCUMENTS
     dead_letters: int = 0
+    sent_again: int = 0  # messages to other domains that had not arrived
     mismatches: list[Mismatch] = []
     wrong_sums: list[str] = []  # of balances; only a whole run adds them up again
 
@@ -66,29 +77,83 @@ class Report(Struct, kw_only=True):
 
 
 def reconcile_new(
-    *, payments: Payments, provider: Provider, queues: service.Queues, now_ms: int
+    *,
+    payments: Payments,
+    provider: Provider,
+    queues: service.Queues,
+    now_ms: int,
+    documents: promises.Documents | None = None,
 ) -> Report:
     """Compare what the provider did since the last run, each payment with its effects.
 
-    The next run begins after what every payment has heard.
+    With the `documents` of other domains, what payments told them and has not arrived is sent
+    again. The next run begins after what every payment has heard and told.
     """
     start = payments.reconciled_up_to()
-    effects = _old_effects(provider, start, before_ms=now_ms - SETTLED_MS, pages=PAGES_MAX)
+    before_ms = now_ms - FRESH_MS - _waiting_ms(queues)
+    effects = _old_effects(provider, start, before_ms=before_ms, pages=PAGES_MAX)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects), payments=len(by_payment))
     missed: list[Answer] = []
+    lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
         found = payments.find_many(ids)
         for payment_id in ids:
             missed += report.compare(payment_id, found.get(payment_id), by_payment[payment_id])
+        if documents:
+            compared = promises.broken(
+                list(found.values()), documents=documents, before_ms=before_ms
+            )
+            lost += [promise for promise, _ in compared]
     unheard = service.hear(missed, payments=payments, queues=queues, now_ms=now_ms)
-    if effects and not unheard:
+    report.sent_again = len(lost)
+    service.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
+    if effects and not unheard and (not documents or _is_told(lost, payments)):
         payments.set_reconciled_up_to(effects[-1].sequence)
     return report
 
 
-def reconcile_all(*, payments: Payments, provider: Provider, now_ms: int) -> Report:
-    """Compare every payment with its effects, and find effects without a payment."""
+def _is_told(lost: Sequence[promises.Promise], payments: Payments) -> bool:
+    """Tell whether the next run may begin later: what was sent again is to be looked for again.
+
+    What does not arrive in ROUNDS_MAX runs never will; it is told as lost.
+    """
+    before = payments.rounds()
+    after = before + 1 if lost else 0
+    is_over = after >= ROUNDS_MAX
+    for each in lost if is_over else ():
+        logger.error("message lost", extra={"payment_id": each.payment.id})
+    if after != before:
+        payments.set_rounds(0 if is_over else after)
+    return is_over or not lost
+
+
+def _waiting_ms(queues: service.Queues) -> int:
+    """Return for how long messages to other domains wait on their queues just now, ms, bounded.
+
+    What happened since may still be among them, and is not looked for yet.
+    """
+    others = [queue for name, queue in queues.items() if name != "payments"]
+    try:
+        waits = [service.waiting_ms(queue.depth()) for queue in others]
+    except QueueUnavailable:
+        return WAITING_MAX_MS
+    return min(max(waits, default=0), WAITING_MAX_MS)
+
+
+def reconcile_all(
+    *,
+    payments: Payments,
+    provider: Provider,
+    now_ms: int,
+    documents: promises.Documents | None = None,
+    queues: service.Queues | None = None,
+) -> Report:
+    """Compare every payment with its effects, and find effects without a payment.
+
+    With the `documents` of other domains, also with what has arrived there of what it told.
+    """
+    told_before_ms = now_ms - SETTLED_MS - _waiting_ms(queues or {})
     effects = _old_effects(provider, 0, before_ms=now_ms - SETTLED_MS, pages=None)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects))
@@ -102,6 +167,13 @@ def reconcile_all(*, payments: Payments, provider: Provider, now_ms: int) -> Rep
             report.compare(payment.id, payment, mine)
             if _answers_before(payment, now_ms - SETTLED_MS) - {e.idempotency_key for e in mine}:
                 report.mismatches.append(Mismatch(payment.id, "the provider knows nothing of it"))
+        if documents:
+            compared = promises.broken(page, documents=documents, before_ms=told_before_ms)
+            report.mismatches += [
+                Mismatch(promise.payment.id, words)
+                for promise, lacking in compared
+                for words in lacking
+            ]
     for payment_id, mine in by_payment.items():
         report.compare(payment_id, None, mine)
     return report

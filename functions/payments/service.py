@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from backend.announcer import Sender
 from backend.clock import parse_rfc3339
@@ -17,13 +18,14 @@ from backend.errors import (
     NotFound,
 )
 from backend.pages import page_of
-from backend.queues import QueueUnavailable
+from backend.queues import Depth, QueueUnavailable
 from backend.telemetry import logger, trace_of
 from payments import life_cycle
 from payments.provider import Answer, Ask, Outcome
 from payments.schema import (
     Operation,
     OperationRequest,
+    Outgoing,
     Payment,
     PaymentListQuery,
     PaymentRequest,
@@ -200,10 +202,7 @@ def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
     none there, unless it is in hand or being tried again; then it is sent once more, which is safe.
     A settlement stays promised until it is settled, so also one whose message is lost is driven on.
     """
-    depth = queues["payments"].depth()
-    oldest_s = AGE_UNTOLD_S if math.isnan(depth.oldest_age_s) else depth.oldest_age_s
-    waiting_s = oldest_s if depth.visible else 0
-    before_ms = now_ms - RELAY_MARGIN_MS - round(waiting_s * 1000)
+    before_ms = now_ms - RELAY_MARGIN_MS - waiting_ms(queues["payments"].depth())
     relayed = 0
     for _ in range(RELAY_ROUNDS):
         forgotten = payments.promised_before(before_ms, limit=RELAY_BATCH)
@@ -212,6 +211,18 @@ def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
         if len(forgotten) < RELAY_BATCH:
             break
     return relayed
+
+
+def waiting_ms(depth: Depth) -> int:
+    """Return for how long the oldest message that is due waits on a queue."""
+    if not depth.visible:
+        return 0
+    return round(1000 * (AGE_UNTOLD_S if math.isnan(depth.oldest_age_s) else depth.oldest_age_s))
+
+
+def send_again(promised: Iterable[tuple[Payment, Outgoing]], *, queues: Queues) -> None:
+    """Send messages that were lost; what a queue does not take now is lost still."""
+    _send_outboxes([replace(payment, outbox=(each,)) for payment, each in promised], queues)
 
 
 def find(payment_id: str, *, tenant: str, payments: Payments) -> Payment:

@@ -160,6 +160,21 @@ def reconciled_up_to() -> int:
         return int(found["sequence"]) if found else 0
 
 
+def rounds() -> int:
+    """Return in how many runs messages were sent again in a row."""
+    with store_errors():
+        document = collection("reconciliation", ()).find_one({"_id": "messages"})
+        return int(document["rounds"]) if document else 0
+
+
+def set_rounds(rounds: int) -> None:
+    """Remember it for the next run."""
+    with store_errors():
+        collection("reconciliation", ()).update_one(
+            {"_id": "messages"}, {"$set": {"rounds": rounds}}, upsert=True
+        )
+
+
 def set_reconciled_up_to(sequence: int) -> None:
     """Remember it for the next run."""
     with store_errors():

@@ -11,7 +11,13 @@ from local.machine.ports import Ports
 from local.machine.processes import Process, Stage, python
 from local.machine.stores import listens
 from local.runtime.handler import import_folders
-from local.spillway.keys import demo_clients, private_key, unsubscribe_key, webhook_secret
+from local.spillway.keys import (
+    demo_clients,
+    private_key,
+    unsubscribe_key,
+    webhook_secret,
+    webhook_secrets_key,
+)
 from local.template import Template
 
 PROVIDER_WEBHOOKS = "/v1/provider/webhooks"  # the route by which payments hear of the provider
@@ -43,6 +49,7 @@ def _settings(state: Path, ports: Ports) -> Mapping[str, Callable[[], str]]:
         "SMS_URL": lambda: f"http://127.0.0.1:{others['mailbox']}/sms",
         "PUBLIC_URL": lambda: f"http://127.0.0.1:{ports.gateway}",
         "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(keys),
+        "WEBHOOK_SECRETS_KEY": lambda: webhook_secrets_key(keys),
     }
 
 

@@ -36,6 +36,14 @@ def unsubscribe_key(folder: Path) -> str:
     return path.read_text()
 
 
+def webhook_secrets_key(folder: Path) -> str:
+    """Return the secret that webhooks' secrets are encrypted under in the store."""
+    path = folder / "webhook-secrets-key"
+    if not path.exists():
+        _store(path, base64.b64encode(os.urandom(32)))
+    return path.read_text()
+
+
 def demo_clients() -> str:
     """Return the clients that exist on embedded stores only, as OAUTH_CLIENTS has them.
 

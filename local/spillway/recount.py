@@ -16,7 +16,8 @@ def run(options: argparse.Namespace) -> int:
     differences = report["differences"]
     sys.stdout.write(
         f"{report['events']:,} events in {report['minutes']:,} minutes,"
-        f" {report['pending']:,} pending, {len(differences):,} differences\n"
+        f" {report['pending']:,} pending, {report['unknown']:,} messages lost with Redis,"
+        f" {len(differences):,} differences\n"
     )
     for each in differences[:SHOWN]:
         sys.stdout.write(f"{each['id']}: {each['kind']}\n")

@@ -13,7 +13,7 @@ import msgspec
 from backend import clock, egress
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter
 from notifications.schema import Notification, Wish
-from notifications.webhooks import signing
+from notifications.webhooks import sealing, signing
 from notifications.webhooks.endpoints import GIVEN_UP_AFTER_MS, Endpoint
 
 # After the first attempt, which is at once: Standard Webhooks' schedule, three days and four hours.
@@ -82,6 +82,10 @@ class WebhookChannel:
         if endpoint.disabled_because:
             return Permanent(reason="The endpoint is disabled.")
         now_ms = self._now_ms()
+        try:
+            secrets = endpoint.secrets(now_ms=now_ms)
+        except sealing.Unsealable as error:
+            return RetryAfter(reason=str(error))
         body = notification.rendered.text.encode()
         headers = {
             "Content-Type": "application/json",
@@ -89,7 +93,7 @@ class WebhookChannel:
             **signing.headers(
                 notification.id,
                 body,
-                keys=endpoint.secrets(now_ms=now_ms),
+                keys=secrets,
                 at_s=now_ms // 1000,
             ),
         }

@@ -6,21 +6,40 @@ import msgspec
 from pymongo import ReturnDocument
 from pymongo.collection import Collection as MongoCollection
 
-from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
+from backend.store import (
+    EXPIRY,
+    NEWEST,
+    Document,
+    collection,
+    moment_after,
+    newest,
+    opened_early,
+    store_errors,
+)
 from notifications.suppressions.service import Suppression
+
+BOUNCE_LIFE_S = 365 * 86_400  # an address may be somebody else's by then
+INDEXES = (NEWEST, EXPIRY)
 
 
 def put(suppression: Suppression) -> Suppression:
     """Store a suppression and return what is stored: the first, but no unsubscription over others.
 
-    A later reason replaces an unsubscription, which stops less than any other does.
+    A later reason replaces an unsubscription, which stops less than any other does. A bounce alone
+    is kept for a year; whatever else is told of the recipient, before or after, for good.
     """
     document: Document = msgspec.to_builtins(suppression)
     given = {name: document.pop(name) for name in ("reason", "created_ms")}
+    identity = {"_id": document.pop("_id")}
+    update: Document = {"$setOnInsert": {**document, **given}}
+    if suppression.reason == "bounce":
+        update["$setOnInsert"]["expires_at"] = moment_after(BOUNCE_LIFE_S)
+    else:
+        update["$unset"] = {"expires_at": ""}
     with store_errors():
         stored = _suppressions().find_one_and_update(
-            {"_id": document.pop("_id")},
-            {"$setOnInsert": {**document, **given}},
+            identity,
+            update,
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
@@ -61,4 +80,4 @@ def page(tenant: str, *, limit: int, after: Suppression | None) -> list[Suppress
 
 @opened_early
 def _suppressions() -> MongoCollection[Document]:
-    return collection("suppressions", (NEWEST,))
+    return collection("suppressions", INDEXES)

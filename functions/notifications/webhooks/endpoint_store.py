@@ -7,7 +7,7 @@ from pymongo import IndexModel
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 
-from backend import announcer
+from backend import arrivals
 from backend.store import Document, collection, store_errors
 from notifications.webhooks.endpoints import Endpoint
 
@@ -79,7 +79,7 @@ def disable(endpoint_id: str, *, because: str) -> None:
 
 
 def _endpoints() -> MongoCollection[Document]:
-    return collection(announcer.ENDPOINTS, INDEXES)
+    return collection(arrivals.ENDPOINTS, INDEXES)
 
 
 def _document(endpoint: Endpoint) -> Document:

@@ -11,7 +11,7 @@ from backend.clock import rfc3339
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from backend.settings import settings
 from backend.shapes import Email
-from notifications.webhooks import signing
+from notifications.webhooks import sealing, signing
 
 ENDPOINTS_MAX = 10  # of a tenant: each event is sent to as many
 CREATE_ATTEMPTS = 5  # each is lost only to another endpoint that was created meanwhile
@@ -75,21 +75,23 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     events: tuple[str, ...]  # none means all
     contact: str | None
     created_ms: int
-    secret: str
+    secret: str  # sealed, as the old one
     old_secret: str | None = None
     old_secret_until_ms: int = 0
     disabled_because: str | None = None
     failing_since_ms: int | None = None  # no delivery has succeeded since
+    since_ms: int = 0  # from when on it is sent what it wants now; of older versions, since it is
 
     def wants(self, event_type: str) -> bool:
         """Tell whether events of this type are sent here."""
         return self.disabled_because is None and (not self.events or event_type in self.events)
 
     def secrets(self, *, now_ms: int) -> list[str]:
-        """Return the secrets to sign with, the new one first."""
-        if self.old_secret is None or now_ms >= self.old_secret_until_ms:
-            return [self.secret]
-        return [self.secret, self.old_secret]
+        """Return the secrets to sign with, the new one first; raises sealing.Unsealable."""
+        stored = [self.secret]
+        if self.old_secret is not None and now_ms < self.old_secret_until_ms:
+            stored.append(self.old_secret)
+        return [sealing.unseal(each, settings.webhook_secrets_key) for each in stored]
 
 
 class EndpointView(Struct, frozen=True, kw_only=True):
@@ -159,7 +161,8 @@ def create(
             events=request.events or (),
             contact=request.contact,
             created_ms=now_ms,
-            secret=signing.new_secret(),
+            secret=_new_secret(),
+            since_ms=now_ms,
         )
         if endpoints.insert(endpoint):
             return endpoint
@@ -190,7 +193,7 @@ def rotate(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) 
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     after = replace(
         before,
-        secret=signing.new_secret(),
+        secret=_new_secret(),
         old_secret=before.secret,
         old_secret_until_ms=now_ms + OLD_SECRET_MS,
     )
@@ -203,6 +206,7 @@ def change(
     *,
     tenant: str,
     endpoints: Endpoints,
+    now_ms: int,
 ) -> Endpoint:
     """Change an endpoint; what is still to be sent goes to its new URL. Raises as `create` does."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
@@ -211,7 +215,7 @@ def change(
         _require_new(request.url, endpoints.of([tenant]))
         after = replace(after, url=request.url, failing_since_ms=None)
     if request.events is not UNSET:
-        after = replace(after, events=request.events or ())
+        after = replace(after, events=request.events or (), since_ms=now_ms)
     if request.contact is not UNSET:
         after = replace(after, contact=request.contact)
     return _replaced(before, after, endpoints)
@@ -225,11 +229,13 @@ def disable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
     return _replaced(before, replace(before, disabled_because=BY_HAND), endpoints)
 
 
-def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
+def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) -> Endpoint:
     """Send there again, from the next event on; raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     return _replaced(
-        before, replace(before, disabled_because=None, failing_since_ms=None), endpoints
+        before,
+        replace(before, disabled_because=None, failing_since_ms=None, since_ms=now_ms),
+        endpoints,
     )
 
 
@@ -247,8 +253,12 @@ def view(endpoint: Endpoint, *, now_ms: int, with_secret: bool = False) -> Endpo
         disabled_because=endpoint.disabled_because or UNSET,
         failing_since=UNSET if failing_ms is None else rfc3339(failing_ms),
         old_secret_until=rfc3339(endpoint.old_secret_until_ms) if is_rotating else UNSET,
-        secret=endpoint.secret if with_secret else UNSET,
+        secret=endpoint.secrets(now_ms=now_ms)[0] if with_secret else UNSET,
     )
+
+
+def _new_secret() -> str:
+    return sealing.seal(signing.new_secret(), settings.webhook_secrets_key)
 
 
 def _require_new(url: str, others: Collection[Endpoint]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UNSET, Struct
 
-from backend import ids
+from backend import arrivals
 from backend.announcer import Sender
 from backend.telemetry import trace_of
 from notifications import life_cycle
@@ -90,7 +90,7 @@ def delivery(
     Its body has `data`, by default what is told of the event's object.
     """
     data = data or _data(event)
-    notification_id = ids.derived("ntf_", endpoint.id, event.event_id)
+    notification_id = arrivals.delivery_id(endpoint.id, event.event_id)
     notification = Notification(
         id=notification_id,
         tenant=endpoint.tenant,

@@ -60,6 +60,7 @@ def update_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
         endpoint_id,
         tenant=call.caller.tenant,
         endpoints=endpoint_store,
+        now_ms=now_ms(),
     )
     return reply(view(changed, now_ms=now_ms()))
 
@@ -86,7 +87,9 @@ def rotate_webhook_secret(call: Call, endpoint_id: str) -> Response:
 @endpoint(routes, "notifications:write")
 def enable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
     """Send to a disabled endpoint again, from the next event on."""
-    enabled = endpoints.enable(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)
+    enabled = endpoints.enable(
+        endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store, now_ms=now_ms()
+    )
     return reply(view(enabled, now_ms=now_ms()))
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integration.function_process import rest_event
+from tests.integration.function_process import receive_all, rest_event
 from tests.integration.notifications.bodies import SCOPES
 from tests.integration.relay import StopAt
 
@@ -250,3 +250,32 @@ def test_reading_does_not_allow_writing(api):
     refused = api("POST", ROUTE, body={"url": "https://a.example"}, scope="notifications:read")
 
     assert (refused.status, refused.body["code"]) == (403, "insufficient_scope")
+
+
+def test_a_secret_is_stored_sealed_and_a_changed_key_defers_what_it_signs(
+    start, tenant, database, queue
+):
+    api = start("notifications.app.app", WEBHOOK_SECRETS_KEY="k")
+    made = api.request(
+        "POST",
+        "/v1/webhook-endpoints",
+        body={"url": "http://127.0.0.1:9/sealed"},
+        tenant=tenant,
+        scope=SCOPES,
+    ).body
+    document = database["webhook_endpoints"].find_one({"_id": made["id"]})
+    assert made["secret"].startswith("whsec_")
+    assert made["secret"].removeprefix("whsec_") not in str(document)
+
+    api.request(
+        "POST",
+        "/v1/webhook-endpoints/{endpoint_id}/test",
+        path={"endpoint_id": made["id"]},
+        tenant=tenant,
+        scope=SCOPES,
+    )
+    worker = start("notifications.webhook_worker.worker", WEBHOOK_SECRETS_KEY="other")
+    assert worker.consume(receive_all(queue("webhooks"))) == []
+
+    [attempt] = database["notifications"].find_one({"to": made["id"]})["attempts"]
+    assert "rotate it" in attempt["outcome"]["reason"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from backend.queues import Depth
 from payments import reconciliation
 from payments.provider import Effect
 from payments.schema import RefundRequest
@@ -126,6 +127,32 @@ def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_you
     ]
 
     assert [each.effects for each in reports] == [1, 1, 0]
+
+
+class Waiting:
+    """A queue whose oldest message has waited for so long."""
+
+    def __init__(self, age_s: float) -> None:
+        self._age_s = age_s
+
+    def depth(self) -> Depth:
+        return Depth(visible=1, delayed=0, in_flight=0, oldest_age_s=self._age_s)
+
+
+def test_what_may_still_wait_on_a_queue_is_not_looked_at_yet():
+    documents: Any = Documents(PAYMENT)
+    now_ms = 1_000_000
+    record = Record(_effect(created_ms=now_ms - 60_000))
+
+    def looked_at(age_s):
+        queues: Any = {"payments": Waiting(1_000), "analytics": Waiting(age_s)}
+        documents.sequence = 0
+        return reconciliation.reconcile_new(
+            payments=documents, provider=record, queues=queues, now_ms=now_ms
+        ).effects
+
+    assert looked_at(age_s=45) == 0
+    assert looked_at(age_s=30) == 1
 
 
 def test_the_reconciler_compares_the_store_with_the_provider_and_logs_a_difference(

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from backend.arrivals import ENDPOINTS
 from backend.queues import Depth
 from backend.store import collection, store_errors
 
-ENDPOINTS = "webhook_endpoints"  # the collection, which notifications writes
 FRESH_S = 1.0  # so long a tenant's first endpoint may miss events; a look-up for each would be dear
 TENANTS_MAX = 10_000  # remembered, about 1 MB
 
@@ -62,7 +62,9 @@ class Announcer:
         return self._events.send_batch(counted, traces=traces)
 
     def depth(self) -> Depth:
-        return self._events.depth()
+        """Return the depth of the queue whose oldest message has waited for longer."""
+        depths = (self._events.depth(), self._webhooks.depth())
+        return max(depths, key=lambda each: (each.visible > 0, each.oldest_age_s))
 
 
 def _without_data(announcement: _Announcement) -> str:

@@ -15,6 +15,7 @@ RFC3339 = re.compile(
 )
 # Names in the zone database's folder that mean another thing on each machine.
 NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+DAY_MS = 86_400_000
 LATEST_MS = 253_370_764_800_000  # the year 9999; a day more is still within `datetime`'s range
 
 

@@ -169,8 +169,9 @@ class CircuitOpen(Unavailable):
 
 def of_queue(error: QueueUnavailable) -> Unavailable:
     """Return a queue's own error as clients see it."""
-    code = "queue_full" if isinstance(error, QueueFull) else "queue_unavailable"
-    return Unavailable(str(error), code=code)
+    if isinstance(error, QueueFull):
+        return Unavailable(str(error), code="queue_full")
+    return Unavailable(str(error), code="queue_unavailable")
 
 
 def problem(error: BackendError, *, request_id: str) -> dict[str, object]:

@@ -184,6 +184,9 @@ class Settings:
     unsubscribe_key: str = _setting(
         str, "", "Secret that signs unsubscribe links; newsletters are refused without", secret=True
     )
+    webhook_secrets_key: str = _setting(
+        str, "", "Secret that webhooks' secrets are encrypted under in the store", secret=True
+    )
     mail_from: str = _setting(_sender, "Spillway <no-reply@spillway.example>", "Sender of e-mails")
     notifications_per_tenant_s: int = _setting(
         _count, "1000", "Notifications a second of one tenant; more are held back"

@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from pymongo import DESCENDING, MongoClient
@@ -26,6 +27,8 @@ DUPLICATE_KEY = 11_000  # MongoDB's code
 TIMEOUT_MS = 1_000  # an answer that takes longer is a failure: the caller has 503 to give
 # What `newest` reads a tenant's documents by.
 NEWEST = IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest")
+# Deletes what has `expires_at` once that is over; what has none is kept, and is not in the index.
+EXPIRY = IndexModel([("expires_at", 1)], name="expiry", sparse=True, expireAfterSeconds=0)
 
 
 class Made(Protocol):
@@ -81,6 +84,11 @@ def newest(
         query = {**query, "created_ms": created_ms, "$or": older}
     with store_errors():
         return list(found.find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit))
+
+
+def moment_after(life_s: int) -> datetime:
+    """Return the time in so long, as `expires_at` holds it."""
+    return datetime.now(UTC) + timedelta(seconds=life_s)
 
 
 def duplicates(error: BulkWriteError) -> set[int]:

@@ -1,0 +1,78 @@
+"""The documents that a message between domains becomes, by ids that follow from the message.
+
+So whoever sends can look whether it has arrived, and may send it again: nothing is made twice.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from backend import ids
+from backend.store import collection, store_errors
+
+EVENTS = "analytics_events"
+NOTIFICATIONS = "notifications"
+ENDPOINTS = "webhook_endpoints"
+
+
+class Arrival(NamedTuple):
+    """The document by which a message shows that it has arrived."""
+
+    collection: str
+    id: str
+
+
+class Listener(Struct, frozen=True, kw_only=True):
+    """An endpoint of webhooks as those see it whose events it wants."""
+
+    id: str = msgspec.field(name="_id")
+    tenant: str
+    events: tuple[str, ...]  # none means all
+    created_ms: int
+    since_ms: int = 0
+
+    def awaits(self, tenant: str, event_type: str, at_ms: int) -> bool:
+        """Tell whether an event of that type, which happened then, must have been sent there."""
+        since_ms = max(self.created_ms, self.since_ms)
+        wants = not self.events or event_type in self.events
+        return self.tenant == tenant and wants and at_ms >= since_ms
+
+
+def event_id(tenant: str, event: str) -> str:
+    """Return the id of the document of an event to be counted; its own id has no colon."""
+    return f"{tenant}:{event}"
+
+
+def wish_id(tenant: str, key: str) -> str:
+    """Return the id of the notification that a domain asks for under this key."""
+    return ids.derived("ntf_", tenant, "request", key)
+
+
+def delivery_id(endpoint_id: str, event: str) -> str:
+    """Return the id of the notification that takes an event to an endpoint."""
+    return ids.derived("ntf_", endpoint_id, event)
+
+
+def missing(arrivals: Collection[Arrival]) -> set[Arrival]:
+    """Return those of which there is no document."""
+    return {each for name in (EVENTS, NOTIFICATIONS) for each in _missing(name, arrivals)}
+
+
+def listeners(tenants: Collection[str]) -> list[Listener]:
+    """Return the endpoints of these tenants that are not disabled."""
+    query = {"tenant": {"$in": list(tenants)}, "disabled_because": None}
+    with store_errors():
+        documents = collection(ENDPOINTS, ()).find(query)
+        return [msgspec.convert(each, Listener) for each in documents]
+
+
+def _missing(name: str, arrivals: Collection[Arrival]) -> Iterator[Arrival]:
+    wanted = {each.id: each for each in arrivals if each.collection == name}
+    if not wanted:
+        return
+    with store_errors():
+        documents = collection(name, ()).find({"_id": {"$in": list(wanted)}}, {"_id": 1})
+        stored = {each["_id"] for each in documents}
+    yield from (each for id_, each in wanted.items() if id_ not in stored)
