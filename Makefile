@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load capacity test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test audit help
+.PHONY: up down status logs load capacity test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test prometheus alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -101,6 +101,8 @@ conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
 
 console-test: $(READY) ## the console's page in a real browser (needs Chromium or Chrome)
 	@$(BIN)/python -m pytest -q -m browser tests/browser
+
+prometheus: $(READY) $(PROMETHEUS)
 
 alerts-test: $(READY) $(PROMETHEUS) ## alerts and panels in Prometheus, on a system under load (needs Debian's apt)
 	@PROMETHEUS=$(PROMETHEUS) $(BIN)/python -m pytest -q -m prometheus tests/e2e/test_alerts.py
