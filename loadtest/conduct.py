@@ -2,8 +2,11 @@
 
 from typing import ClassVar
 
+import gevent
 from gevent.event import Event
 from locust.env import Environment
+from locust.runners import WORKER_REPORT_INTERVAL
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtest import options
 from loadtest.api import ApiError
@@ -13,6 +16,7 @@ from loadtest.monitor import say
 from loadtest.run import LoadRun, summary
 from loadtest.verdict import Exit
 
+CSV_S = CSV_STATS_INTERVAL_SEC + 1.0  # Locust closes its CSV files without a last row
 FINISH_S = 300.0  # two drains of a minute, what is asked again, and the audit
 
 
@@ -49,6 +53,8 @@ class Conduct:
             say(summary(outcome))
             environment.process_exit_code = outcome.verdict.exit_code
         finally:  # also when it broke: Locust would otherwise begin again
+            if getattr(environment.parsed_options, "csv_prefix", None):
+                gevent.sleep(CSV_S + (WORKER_REPORT_INTERVAL if self.fleet else 0))
             self._over.set()
 
     def stop(self) -> None:

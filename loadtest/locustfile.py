@@ -17,7 +17,6 @@ from locust import User, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import MasterRunner, Runner, WorkerRunner
-from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtest import fleet, options, worker
 from loadtest.conduct import Conduct, end_test
@@ -47,7 +46,9 @@ class OpenWorkload(User):
         if isinstance(self.environment.runner, WorkerRunner):
             worker.take_part(self.environment.runner, self.environment.events.request)
         else:
-            _conduct(self.environment)
+            Conduct(self.environment).execute()
+            if self.environment.shape_class is None:  # else its next tick ends the test
+                end_test(self.environment)
         raise StopUser
 
 
@@ -71,8 +72,8 @@ def choose_model(environment: Environment, runner: Runner, **_: object) -> None:
     environment.shape_class = None if parsed.num_users else shape
     if parsed.spawn_rate and not parsed.num_users:
         say("note: -r is without effect, because -u is not given")
-    if model == OPEN:  # Locust itself hears SIGTERM only when a headless shape has ended
-        gevent.signal_handler(signal.SIGTERM, stop)
+    if environment.shape_class:  # Locust itself hears SIGTERM only when a headless shape has ended
+        gevent.signal_handler(signal.SIGTERM, stop, environment)
     if isinstance(runner, MasterRunner):
         fleet.listen(runner, lambda: Conduct.current.fleet if Conduct.current else None)
 
@@ -89,10 +90,12 @@ def begin(environment: Environment, **_: object) -> None:
         gevent.spawn(Conduct(environment, shared).execute)
 
 
-def stop() -> None:
-    """Have no more arrivals sent; the test ends with the report."""
+def stop(environment: Environment) -> None:
+    """Have no more arrivals sent, so that the test ends with the report; end users at once."""
     if Conduct.current:
         Conduct.current.stop()
+    else:
+        end_test(environment)
 
 
 def finish(**_: object) -> None:
@@ -107,11 +110,3 @@ events.init.add_listener(choose_model)  # type: ignore[no-untyped-call]
 events.test_start.add_listener(begin)  # type: ignore[no-untyped-call]
 events.test_stopping.add_listener(finish)  # type: ignore[no-untyped-call]
 events.quitting.add_listener(finish)  # type: ignore[no-untyped-call]
-
-
-def _conduct(environment: Environment) -> None:
-    Conduct(environment).execute()
-    if getattr(environment.parsed_options, "csv_prefix", None):
-        gevent.sleep(CSV_STATS_INTERVAL_SEC + 1)  # Locust closes its files without a last row
-    if environment.shape_class is None:  # else its next tick ends the test
-        end_test(environment)
