@@ -51,17 +51,17 @@ class Audit:
     receipts_delivered: int = 0
     unresolved: int = 0
     payments_of_others: int = 0  # created meanwhile by somebody else
-    found: dict[str, list[str]] = field(default_factory=dict)
+    differing: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what could not be looked at, by choice
 
     def differs(self, kind: str, where: object) -> None:
-        self.found.setdefault(kind, []).append(str(where))
+        self.differing.setdefault(kind, []).append(str(where))
 
     def differences(self) -> tuple[str, ...]:
         """One line per kind of difference: how many, and the first few."""
         return tuple(
             f"{kind}: {len(where):,}, such as {', '.join(where[:EXAMPLES])}"
-            for kind, where in self.found.items()
+            for kind, where in self.differing.items()
         )
 
 
@@ -75,7 +75,7 @@ class Period:
 
 
 def payment_event_counts(system: Api, *, since_s: float, until_s: float) -> dict[str, int]:
-    """How many payment events analytics has counted, by the payment's state."""
+    """Return how many payment events analytics has counted, by the payment's state."""
     return {
         state: records.counted(system, name, since_s=since_s, until_s=until_s)
         for state, name in PAYMENT_EVENTS.items()
@@ -137,7 +137,7 @@ def _audit_orphans(
 
 
 def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) -> None:
-    """Every accepted key has exactly one payment, in the state its test token leads to."""
+    """Check that every accepted key has one payment, in the state its test token leads to."""
     by_description = _grouped(stored, "description")
     result.payments_of_others = sum(
         len(payments)
@@ -170,13 +170,13 @@ def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) ->
 
 
 def _compare_payment(result: Audit, index: int, payment: Record) -> None:
-    asked, state = payment_of(index), state_of(index)
+    order, state = payment_of(index), state_of(index)
     code = (payment.get("failure") or {}).get("code")
-    if payment["status"] != state or code != asked.decline_code:
+    if payment["status"] != state or code != order.decline_code:
         got = payment["status"] if code is None else f"{payment['status']} {code}"
         result.differs("payment in the wrong state", f"{payment['id']} is {got}, not {state}")
-    captured = 0 if asked.decline_code else asked.amount
-    wanted = (asked.amount, asked.currency, captured)
+    captured = 0 if order.decline_code else order.amount
+    wanted = (order.amount, order.currency, captured)
     if (payment["amount"], payment["currency"], payment["amount_captured"]) != wanted:
         result.differs("payment of another amount", payment["id"])
 
@@ -184,12 +184,12 @@ def _compare_payment(result: Audit, index: int, payment: Record) -> None:
 def compare_charges(
     result: Audit, claims: Claims, stored: Iterable[Record], charges: Iterable[Record]
 ) -> None:
-    """Every accepted payment has exactly one charge, of its amount; captured sums are equal."""
+    """Check that every accepted payment has one charge, of its amount, and equal captures."""
     by_reference = _grouped(charges, "reference")
     captured = {payment["id"]: payment["amount_captured"] for payment in stored}
-    missing = set(result.found.get(NOT_STORED, ()))
+    missing = set(result.differing.get(NOT_STORED, ()))
     for index, payment_id in claims.payments.items():
-        asked = payment_of(index)
+        order = payment_of(index)
         mine = by_reference.get(payment_id, [])
         result.provider_effects += len(mine)
         if not mine:
@@ -199,11 +199,11 @@ def compare_charges(
             result.doubled += len(mine) - 1
             result.differs("charged more than once", payment_id)
         for charge in mine:
-            if (charge["amount"], charge["currency"]) != (asked.amount, asked.currency):
+            if (charge["amount"], charge["currency"]) != (order.amount, order.currency):
                 result.differs("charge of another amount", payment_id)
-        taken = sum(charge["amount"] for charge in mine if charge["captured"])
-        result.ledger_imbalance += abs(captured.get(payment_id, 0) - taken)
-        if captured.get(payment_id, 0) != taken:
+        charged = sum(charge["amount"] for charge in mine if charge["captured"])
+        result.ledger_imbalance += abs(captured.get(payment_id, 0) - charged)
+        if captured.get(payment_id, 0) != charged:
             result.differs("captured here and at the provider differ", payment_id)
 
 
@@ -212,19 +212,19 @@ def _audit_events(result: Audit, claims: Claims, system: Api, period: Period) ->
     result.events_accepted = claims.events.total()
     extra = Counter(event_name(claims.run, i) for i in claims.uncertain.get(ANALYTICS, ()))
     for name in sorted(claims.events | extra):
-        accepted, found = claims.events[name], records.counted(system, name, **span)
-        result.events_counted += found
-        if not accepted <= found <= accepted + extra[name]:
-            result.differs("events counted", f"{name} {found:,} of {accepted:,}")
+        accepted, counted = claims.events[name], records.counted(system, name, **span)
+        result.events_counted += counted
+        if not accepted <= counted <= accepted + extra[name]:
+            result.differs("events counted", f"{name} {counted:,} of {accepted:,}")
     expected = Counter(state_of(index) for index in claims.payments)
     extra = Counter(state_of(index) for index in claims.uncertain.get(PAYMENTS, ()))
     for state, total in payment_event_counts(system, **span).items():
-        found = total - period.payment_events_before.get(state, 0)
+        counted = total - period.payment_events_before.get(state, 0)
         result.payment_events_expected += expected[state]
-        result.payment_events_counted += found
+        result.payment_events_counted += counted
         most = expected[state] + extra[state]
-        if found < expected[state] or (found > most and not result.payments_of_others):
-            where = f"payment.{state} {found:,} of {expected[state]:,}"
+        if counted < expected[state] or (counted > most and not result.payments_of_others):
+            where = f"payment.{state} {counted:,} of {expected[state]:,}"
             result.differs("payment events counted", where)
 
 
@@ -243,7 +243,7 @@ def _audit_notifications(result: Audit, claims: Claims, sources: Sources, since_
 def compare_notifications(
     result: Audit, claims: Claims, status: Mapping[str, str], mails: Iterable[Record] | None
 ) -> None:
-    """Every accepted notification is delivered and in the mailbox exactly once."""
+    """Check that every accepted notification is delivered and in the mailbox once."""
     seen = None if mails is None else Counter(mail["message_id"].strip("<>") for mail in mails)
     result.notifications_accepted = len(claims.notifications)
     for index, notification_id in claims.notifications.items():
@@ -261,21 +261,21 @@ def compare_notifications(
 
 
 def compare_receipts(result: Audit, claims: Claims, mails: Iterable[Record]) -> None:
-    """Every succeeded payment that named a `receipt_email` has exactly one mail there."""
+    """Check that every succeeded payment that named a `receipt_email` has one mail there."""
     copies = Counter(address for mail in mails for address in _recipients(mail))
     for index, payment_id in claims.payments.items():
-        asked = payment_of(index)
-        if not asked.receipt or asked.decline_code:
+        order = payment_of(index)
+        if not order.receipt or order.decline_code:
             continue
         result.receipts_expected += 1
-        found = copies[receipt_email(claims.run, index)]
-        result.receipts_delivered += found > 0
-        if found != 1:
-            result.differs("receipts mailed", f"{found} for {payment_id}")
+        mails_count = copies[receipt_email(claims.run, index)]
+        result.receipts_delivered += mails_count > 0
+        if mails_count != 1:
+            result.differs("receipts mailed", f"{mails_count} for {payment_id}")
 
 
 def state_of(index: int) -> str:
-    """The state that the payment of this arrival must end in."""
+    """Return the state that the payment of this arrival must end in."""
     return "failed" if payment_of(index).decline_code else "succeeded"
 
 

@@ -76,23 +76,23 @@ def disturbance(evidence: Evidence) -> str:
 def condition(evidence: Evidence) -> list[str]:
     """Return what the machine went through in the run, whatever the verdict."""
     stolen = [(moment.stolen, moment.at_s) for moment in evidence.moments if moment.stolen]
-    found = []
+    sentences = []
     if stolen:
         most, at_s = max(stolen)
         mean = sum(share for share, _ in stolen) / len(evidence.moments)
         if most >= MAX_STOLEN or mean >= WORTH_A_NOTE:
-            found.append(
+            sentences.append(
                 f"neighbours took {_percent(mean)} of the processors on average, "
                 f"{_percent(most)} at {at_s} s"
             )
     others = [moment.others(evidence.processors) or 0.0 for moment in evidence.moments]
     mean = sum(others) / max(1, len(others))
     if mean >= MAX_STOLEN:
-        found.append(f"other programs took {_percent(mean)} of the processors on average")
+        sentences.append(f"other programs took {_percent(mean)} of the processors on average")
     stood = [str(moment.at_s) for moment in evidence.moments if moment.disk_stood]
     if stood:
-        found.append(f"the disk stood still for {len(stood):,} s, at {', '.join(stood[:5])} s")
-    return found
+        sentences.append(f"the disk stood still for {len(stood):,} s, at {', '.join(stood[:5])} s")
+    return sentences
 
 
 def _cause_at(evidence: Evidence, at_s: int) -> str:
@@ -102,8 +102,8 @@ def _cause_at(evidence: Evidence, at_s: int) -> str:
     least_ms = max(MIN_WAIT_MS, EXPLAINS * _p99_ms(evidence, at_s))
     waits = sorted((wait for wait in _waits(span) if wait[0] >= least_ms), reverse=True)
     events = [*_ends(span), *_shortages(span, evidence.processors)]
-    told = [*events, *(text for _, text in waits[:WAITS_NAMED])] or [NOTHING]
-    return f"at {at_s} s {' and '.join(told)}; {_load(span)}"
+    clauses = [*events, *(text for _, text in waits[:WAITS_NAMED])] or [NOTHING]
+    return f"at {at_s} s {' and '.join(clauses)}; {_load(span)}"
 
 
 def _oldest(evidence: Evidence) -> str:
@@ -117,8 +117,8 @@ def _oldest(evidence: Evidence) -> str:
     age_s, at_s, name = max(aged)
     span = [moment for moment in evidence.moments if moment.at_s == at_s]
     events = _shortages(span, evidence.processors)
-    told = "".join(f" and {event}" for event in events)
-    return f"at {at_s} s the oldest message of {name} was {age_s:.0f} s old{told}; {_load(span)}"
+    clauses = "".join(f" and {event}" for event in events)
+    return f"at {at_s} s the oldest message of {name} was {age_s:.0f} s old{clauses}; {_load(span)}"
 
 
 def _unsent(second: Second) -> int:
@@ -147,12 +147,12 @@ def _ends(span: Iterable[Moment]) -> list[str]:
 
 def _disturbances(span: Sequence[Moment]) -> list[str]:
     stolen = max((moment.stolen or 0.0 for moment in span), default=0.0)
-    found = []
+    sentences = []
     if stolen >= MAX_STOLEN:
-        found.append(f"neighbours took {_percent(stolen)} of the processors")
+        sentences.append(f"neighbours took {_percent(stolen)} of the processors")
     if any(moment.disk_stood for moment in span):
-        found.append("the disk stood still")
-    return found
+        sentences.append("the disk stood still")
+    return sentences
 
 
 def _others(span: Iterable[Moment], processors: int) -> list[str]:

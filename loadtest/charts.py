@@ -81,7 +81,7 @@ def _thinned(values: Values, step: int) -> Values:
 
 
 def _ceiling(value: float) -> float:
-    """The next round number: 1, 2 or 5 times a power of ten."""
+    """Return the next round number: 1, 2 or 5 times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** floor(log10(value))

@@ -37,19 +37,19 @@ class Claims:
     unresolved: set[int] = field(default_factory=set)
     uncertain: dict[int, set[int]] = field(default_factory=dict)  # scenario -> answered 5xx
 
-    def accept(self, which: int, index: int, found: str) -> None:
+    def accept(self, which: int, index: int, object_id: str) -> None:
         """Note that the system accepted the arrival of this index and answered with this id."""
         self.unresolved.discard(index)
         if which == ANALYTICS:
             self.events[event_name(self.run, index)] += 1
         elif which in (PAYMENTS, NOTIFICATIONS):
             ids = self.payments if which == PAYMENTS else self.notifications
-            if ids.setdefault(index, found) != found:
-                self.contradictions.append(f"{self.run}-{index}: {ids[index]} and {found}")
+            if ids.setdefault(index, object_id) != object_id:
+                self.contradictions.append(f"{self.run}-{index}: {ids[index]} and {object_id}")
 
 
 def claims_of(work: Workload, journal: Journal, run: str) -> Claims:
-    """The claims that the journal alone supports."""
+    """Return the claims that the journal alone supports."""
     claims = Claims(run)
     for index, outcome in enumerate(journal.outcome):
         which = work.scenario[index]
@@ -73,9 +73,9 @@ def resolve(claims: Claims, work: Workload, requests: Requests, api: Api) -> Non
             status, body = api.send(requests.of(index))
         except ApiError:
             continue
-        found = id_in(which, body) if status == SCENARIOS[which].status else None
-        if found is not None:
-            claims.accept(which, index, found)
+        object_id = id_in(which, body) if status == SCENARIOS[which].status else None
+        if object_id is not None:
+            claims.accept(which, index, object_id)
 
 
 def _without_an_answer(work: Workload, journal: Journal) -> Iterator[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from loadtest import kept
+from loadtest import earlier
 from loadtest.charts import Line, chart
 from loadtest.comparison import Row, conditions, rows
 from loadtest.report_html import STYLE
@@ -23,10 +23,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("b", metavar="B", help="the report of after")
     parser.add_argument("--page", type=Path, metavar="FILE", help="where the page goes")
     options = parser.parse_args(arguments)
-    folder = kept.folder()
+    folder = earlier.folder()
     try:
-        a, b = kept.load(options.a, folder), kept.load(options.b, folder)
-    except kept.KeptError as error:
+        a, b = earlier.load(options.a, folder), earlier.load(options.b, folder)
+    except earlier.ReportError as error:
         sys.stderr.write(f"compare: {error}\n")
         return 2
     page = options.page or folder / f"compare-{_name(a)}-{_name(b)}.html"
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def as_text(a: kept.Report, b: kept.Report) -> str:
+def as_text(a: earlier.Report, b: earlier.Report) -> str:
     """Return the comparison as a person reads it on a terminal."""
     lines = [f"{letter}: {_title(report)}" for letter, report in (("A", a), ("B", b))]
     lines += [f"note: {sentence}" for sentence in conditions(a, b)]
@@ -54,7 +54,7 @@ def as_text(a: kept.Report, b: kept.Report) -> str:
     return "\n".join(lines)
 
 
-def as_page(a: kept.Report, b: kept.Report) -> str:
+def as_page(a: earlier.Report, b: earlier.Report) -> str:
     """Return the comparison as a page of its own, which needs no network."""
     lines = [
         Line(f"p99 of {letter}", css, [second.get("p99_ms") for second in report["seconds"]])
@@ -83,11 +83,11 @@ def _html_row(row: Row) -> str:
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
-def _title(report: kept.Report) -> str:
+def _title(report: earlier.Report) -> str:
     return f"{_name(report)} against {report['target']}, {report['verdict']}"
 
 
-def _name(report: kept.Report) -> str:
+def _name(report: earlier.Report) -> str:
     moment = "".join(each for each in report["started_at"][:19] if each.isalnum())
     profile = "".join(each for each in report["profile"] if each.isalnum() or each == "-")
     return f"{moment}Z-{profile}"

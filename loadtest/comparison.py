@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
-from loadtest.kept import Report, recorded
+from loadtest.earlier import Report, recorded
 
 SIGMAS = 2.0
 BLOCK_S = 10  # long enough that one block does not follow from the one before it

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from loadtest import kept
+from loadtest import earlier
 from loadtest.report import judged
 
 LINE = "{:<34}{:<9}{:>8}{:>10}{:>10}{:>8}{:>11}{:>9}  {}"
@@ -31,16 +31,16 @@ def main(arguments: Sequence[str]) -> int:
     """Print a line for each kept report; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m loadtest history", epilog=EPILOG)
     parser.add_argument(
-        "--reports", type=Path, metavar="FOLDER", default=kept.folder(), help="[REPORTS]"
+        "--reports", type=Path, metavar="FOLDER", default=earlier.folder(), help="[REPORTS]"
     )
     options = parser.parse_args(arguments)
     try:
-        listed = list(kept.all_in(options.reports))
-    except kept.KeptError as error:
+        listed = list(earlier.all_in(options.reports))
+    except earlier.ReportError as error:
         sys.stderr.write(f"history: {error}\n")
         return 2
-    reports = [(name, each) for name, each in listed if not isinstance(each, kept.KeptError)]
-    faults = [each for _, each in listed if isinstance(each, kept.KeptError)]
+    reports = [(name, each) for name, each in listed if not isinstance(each, earlier.ReportError)]
+    faults = [each for _, each in listed if isinstance(each, earlier.ReportError)]
     if reports:
         sys.stdout.write("\n".join([LINE.format(*HEAD), *_lines(reports)]) + "\n")
     elif not faults:
@@ -51,10 +51,10 @@ def main(arguments: Sequence[str]) -> int:
     return 2 if faults else 0
 
 
-def _lines(reports: Sequence[tuple[str, kept.Report]]) -> Iterator[str]:
-    earlier: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+def _lines(reports: Sequence[tuple[str, earlier.Report]]) -> Iterator[str]:
+    past: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for name, report in sorted(reports, key=lambda each: str(each[1]["started_at"])):
-        before = earlier[report["profile"], report["target"]]
+        before = past[report["profile"], report["target"]]
         figures = _figures(report)
         latency = judged(report)["latency_ms"]
         oldest_s = max((queue["age_max_s"] for queue in report["queues"]), default=0.0)
@@ -70,7 +70,7 @@ def _lines(reports: Sequence[tuple[str, kept.Report]]) -> Iterator[str]:
         before.append(figures)
 
 
-def _figures(report: kept.Report) -> dict[str, float]:
+def _figures(report: earlier.Report) -> dict[str, float]:
     used = [each["cpu_us_per_arrival"] for each in report["servers"]]
     cpu_us = sum(used) + report["generator"]["cpu_us_per_arrival"] if used else 0.0
     return {"p99": judged(report)["latency_ms"]["p99"], "CPU": cpu_us}

@@ -1,4 +1,4 @@
-"""From the journal to figures: histograms, phases, scenarios, seconds. Pure, after the run."""
+"""The figures of a journal: histograms, phases, scenarios, seconds. Pure, after the run."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -100,7 +100,7 @@ class Figures:
 
 
 def figures(work: Workload, journal: Journal) -> Figures:
-    """Everything that follows from the journal alone."""
+    """Return everything that follows from the journal alone."""
     cells = _cells(work, journal)
     names = [phase.name for phase in work.schedule.profile.phases]
     phases = [_sum(name, (cells[s][p] for s in range(len(cells)))) for p, name in enumerate(names)]
@@ -124,12 +124,12 @@ def figures(work: Workload, journal: Journal) -> Figures:
 
 
 def milliseconds(histogram: HdrHistogram) -> dict[str, float]:
-    """The contract's percentiles of a histogram, in milliseconds."""
+    """Return the contract's percentiles of a histogram, in milliseconds."""
     if not histogram.get_total_count():
         return dict.fromkeys((*PERCENTILES, "max"), 0.0)
     values = histogram.get_percentile_to_value_dict(list(PERCENTILES.values()))
-    found = {name: values[percent] / 1000 for name, percent in PERCENTILES.items()}
-    return found | {"max": histogram.get_max_value() / 1000}
+    times_ms = {name: values[percent] / 1000 for name, percent in PERCENTILES.items()}
+    return times_ms | {"max": histogram.get_max_value() / 1000}
 
 
 def as_rows(seconds: Iterable[Second]) -> list[dict[str, float | None]]:
@@ -181,7 +181,7 @@ def _seconds(work: Workload, journal: Journal) -> list[Second]:
 
 
 def exact(values: list[float], share: float) -> float | None:
-    """The value that `share` of the values do not exceed; None of nothing."""
+    """Return the value that `share` of the values do not exceed; None of nothing."""
     if not values:
         return None
     return round(sorted(values)[max(0, ceil(len(values) * share) - 1)], 3)

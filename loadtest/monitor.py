@@ -1,4 +1,4 @@
-"""Watches a run while it goes: the generator's own CPU, the queues, and the progress line."""
+"""The watch over a run: the generator's own CPU, the queues, and the progress line."""
 
 import resource
 import sys
@@ -59,7 +59,7 @@ class CpuMeter:
 
     @property
     def busiest(self) -> float:
-        """The largest share of a core in any ten seconds, or in the whole of a shorter run."""
+        """Return the largest share of a core in ten seconds, or in the whole of a shorter run."""
         shares = [
             (late[1] - early[1]) / (late[0] - early[0])
             for early, late in zip(self.samples, self.samples[CPU_WINDOW_S:], strict=False)
@@ -137,7 +137,7 @@ class QueueWatch:
         what waited then may be done by now, and what is left may be the run's.
         """
         start = monotonic()
-        told = 0.0
+        last_line_s = 0.0
         stillness = Stillness()
         while True:
             self.sample()
@@ -151,8 +151,8 @@ class QueueWatch:
             is_still = stillness.lasts(self.left) and not any(surplus.values())
             if self.trouble or not any(self.left.values()) or is_still or waited > bound_s:
                 return waited
-            if waited - told >= 1:
-                told = waited
+            if waited - last_line_s >= 1:
+                last_line_s = waited
                 names = ", ".join(f"{name} {count:,}" for name, count in self.left.items() if count)
                 tell(f"draining {waited:3.0f} s: {names}")
             gevent.sleep(DRAIN_POLL_S)

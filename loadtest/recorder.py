@@ -119,7 +119,7 @@ class Recorder:
             return None
 
     def _process_s(self) -> dict[str, float]:
-        used_s = self._processes.cpu_s(lambda: gevent.sleep(BREATH_S))
+        used_s = self._processes.cpu_s(_breathe)
         if self._is_local and (len(used_s) < len(self._processes.names) or self._some_are_down):
             self._name_processes()
         return used_s
@@ -133,8 +133,9 @@ class Recorder:
         if self._documents is None and (address := syncs.address_of(listed)):
             self._documents = Api(address, timeout_s=TIMEOUT_S)
         names = {int(each["pid"]): str(each["name"]) for each in listed if each["pid"]}
-        if _are_here(names, listed):
-            self._processes = Processes(names | {os.getpid(): GENERATOR})
+        processes = Processes(names | {os.getpid(): GENERATOR})
+        if _are_here(processes.cpu_s(_breathe), listed):
+            self._processes = processes
         else:
             self._notes["processes"] = "the console's processes are not this machine's"
 
@@ -162,13 +163,16 @@ class Recorder:
         self._ask_again_at_s[what] = perf_counter() + ASK_AGAIN_S
 
 
-def _are_here(names: dict[int, str], listed: list[dict[str, Any]]) -> bool:
-    """Return whether these process ids mean the same here as they do to the console.
+def _breathe() -> None:
+    gevent.sleep(BREATH_S)
 
-    They do not where it speaks from a container or from behind a forwarded port. The CPU time
-    tells: another process has another.
+
+def _are_here(used_s: dict[str, float], listed: list[dict[str, Any]]) -> bool:
+    """Return whether the console's process ids are this machine's.
+
+    They are not where it speaks from a container or from behind a forwarded port. The CPU time
+    tells: another process has used another.
     """
-    used_s = Processes(names).cpu_s()
     known = [each for each in listed if each["name"] in used_s]
     return bool(known) and all(
         abs(used_s[each["name"]] - each["cpu_s"]) <= CPU_TOLERANCE_S for each in known

@@ -1,4 +1,4 @@
-"""Reads what the system and the outside world recorded of a run, page by page, over HTTP."""
+"""The records that the system and the outside world kept of a run, page by page, over HTTP."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,21 +25,21 @@ class Sources:
 
 
 def newest(api: Api, path: str, *, since_s: float) -> Iterator[dict[str, Any]]:
-    """The objects of a list created at or after `since_s` (epoch), newest first."""
+    """Yield the objects of a list created at or after `since_s` (epoch), newest first."""
     query: dict[str, object] = {"limit": LIST_PAGE}
     for _ in range(MAX_PAGES):
         page = api.get(path, **query)
-        for found in page["data"]:
-            if _epoch_s(found["created_at"]) < since_s:
+        for each in page["data"]:
+            if _epoch_s(each["created_at"]) < since_s:
                 return
-            yield found
+            yield each
         if not page["has_more"]:
             return
         query["starting_after"] = page["data"][-1]["id"]
 
 
 def journal(api: Api, path: str, key: str) -> Iterator[dict[str, Any]]:
-    """Every line of the provider's or the mailbox's journal, oldest first."""
+    """Yield every line of the provider's or the mailbox's journal, oldest first."""
     after: int | None = 0
     for _ in range(MAX_PAGES):
         page = api.get(path, after=after, limit=JOURNAL_PAGE)
@@ -50,7 +50,7 @@ def journal(api: Api, path: str, key: str) -> Iterator[dict[str, Any]]:
 
 
 def counted(api: Api, name: str, *, since_s: float, until_s: float) -> int:
-    """How many events of this name analytics counted in the minutes from `since_s` to `until_s`."""
+    """Return how many events of this name analytics counted from `since_s` to `until_s`."""
     answer = api.get(
         "/v1/analytics/metrics",
         name=name,
@@ -61,16 +61,16 @@ def counted(api: Api, name: str, *, since_s: float, until_s: float) -> int:
 
 
 def queues(console: Api) -> list[dict[str, Any]]:
-    """Name, visible, delayed, in_flight, retrying, oldest_age_s and dlq of every queue."""
-    found: list[dict[str, Any]] = console.get("/api/queues")["queues"]
-    return found
+    """Return name, visible, delayed, in_flight, retrying, oldest_age_s and dlq of every queue."""
+    depths: list[dict[str, Any]] = console.get("/api/queues")["queues"]
+    return depths
 
 
 def processes(console: Api) -> list[dict[str, Any]]:
-    """Name, pid, state, restarts, cpu_s and rss_mb of every process."""
+    """Return name, pid, state, restarts, cpu_s and rss_mb of every process."""
     answer = console.get("/api/processes")
-    found: list[dict[str, Any]] = answer["processes"] if isinstance(answer, dict) else answer
-    return found
+    listed: list[dict[str, Any]] = answer["processes"] if isinstance(answer, dict) else answer
+    return listed
 
 
 def _minute(epoch_s: float) -> str:

@@ -25,7 +25,7 @@ LIBRARIES = ("locust", "gevent", "hdrhistogram")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a run was, and what was seen of it beside its arrivals."""
+    """A run, and all that was seen of it beside its arrivals."""
 
     id: str
     profile: str
@@ -49,7 +49,7 @@ class Run:
 def document(
     run: Run, figures: Figures, audit: Audit | None, facts: Facts, verdict: Verdict
 ) -> dict[str, Any]:
-    """The whole report as JSON types."""
+    """Return the whole report as JSON types."""
     sent = max(1, figures.sent)
     return {
         "verdict": verdict.name,
@@ -100,7 +100,7 @@ def document(
 
 
 def judged(report: dict[str, Any]) -> dict[str, Any]:
-    """The phase whose p99 the verdict looked at."""
+    """Return the phase whose p99 the verdict looked at."""
     phases: list[dict[str, Any]] = report["phases"]
     return next(phase for phase in phases if phase["name"] == report["judged_phase"])
 
@@ -123,7 +123,7 @@ def as_bytes(report: dict[str, Any]) -> bytes:
 
 
 def aggregate(run: Run, figures: Figures) -> dict[str, Any]:
-    """The same figures as Artillery 2 writes them, for tools that read its reports."""
+    """Return the same figures as Artillery 2 writes them, for tools that read its reports."""
     first_ms, last_ms = (round(t * 1000) for t in _span(run))
     answered = figures.ok + sum(n for name, n in figures.errors.items() if _answered(name))
     counters = {
@@ -163,7 +163,7 @@ def aggregate(run: Run, figures: Figures) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """The machine that made the load, which is usually the one that bore it."""
+    """Return the machine that made the load, which is usually the one that bore it."""
     with open("/proc/cpuinfo", encoding="utf-8") as cpus:
         models = [line.split(":", 1)[1].strip() for line in cpus if line.startswith("model name")]
     return {
@@ -176,7 +176,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what the generator is made of."""
+    """Return those of Python and of what the generator is made of."""
     python = ".".join(str(part) for part in sys.version_info[:3])
     return {"python": python} | {name: version(name) for name in LIBRARIES}
 
@@ -202,7 +202,7 @@ def _audit(audit: Audit | None) -> dict[str, Any]:
     if audit is None:
         return {}
     figures = asdict(audit)
-    del figures["found"]
+    del figures["differing"]
     return figures | {"differences": list(audit.differences())}
 
 

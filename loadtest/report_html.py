@@ -22,7 +22,7 @@ Report = dict[str, Any]
 
 
 def page(report: Report) -> str:
-    """The whole page."""
+    """Return the whole page."""
     title = f"Load report {report['profile']}, {report['started_at']}: {report['verdict']}"
     sections = (
         _verdict,

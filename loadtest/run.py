@@ -97,21 +97,21 @@ class LoadRun:
         self._queues.drain(say)
         self._recorder.stop()
         servers_after = servers.look(self._sources.console)
-        found = figures(self._work, self._driver.journal)
+        measured = figures(self._work, self._driver.journal)
         record = self._recorder.record(self._origin_s, self._queues.history)
-        evidence = self._evidence(found, record)
+        evidence = self._evidence(measured, record)
         claims = claims_of(self._work, self._driver.journal, self._id)
         audited = self._audit(claims)
         of_others = self._dead_of_others(letters_before, claims, audited)
-        facts = self._facts(found, audited, evidence, of_others)
+        facts = self._facts(measured, audited, evidence, of_others)
         verdict = judge(facts)
-        used = servers.between(servers_before, servers_after, found.sent)
+        used = servers.between(servers_before, servers_after, measured.sent)
         record.machine.extend(causes.condition(evidence))
         run = replace(
             self._run(used, record, self._queues.leftovers(of_others)),
-            aws=self._on_aws(found, audited, record),
+            aws=self._on_aws(measured, audited, record),
         )
-        return self._write(report.document(run, found, audited, facts, verdict), verdict)
+        return self._write(report.document(run, measured, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
         """Send no more arrivals; what was sent is still drained, audited and reported."""
@@ -147,7 +147,7 @@ class LoadRun:
 
     def _dead_of_others(self, before: Letters, claims: Claims, audited: Audit) -> Mapping[str, int]:
         """Count the new dead letters that are not the run's: none, where it misses anything."""
-        if audited.found:
+        if audited.differing:
             return {}
         marks = dead_letters.marks_of(claims, self._client_id)
         return dead_letters.of_others(before, dead_letters.look(self._sources.console), marks)
@@ -165,43 +165,43 @@ class LoadRun:
         )
         return audit(claims, self._sources, period)
 
-    def _evidence(self, found: Figures, record: Record) -> Evidence:
+    def _evidence(self, measured: Figures, record: Record) -> Evidence:
         profile = self._work.schedule.profile
         return Evidence(
-            seconds=found.seconds,
+            seconds=measured.seconds,
             moments=record.moments,
             judged=profile.seconds_of(profile.judged_phase),
-            worst_window=found.worst_window,
+            worst_window=measured.worst_window,
             slo_p99_ms=self._options.slo_p99_ms,
             processors=os.cpu_count() or 1,
         )
 
     def _facts(
-        self, found: Figures, audited: Audit, evidence: Evidence, of_others: Mapping[str, int]
+        self, measured: Figures, audited: Audit, evidence: Evidence, of_others: Mapping[str, int]
     ) -> Facts:
         judged = self._work.schedule.profile.judged_phase
         return Facts(
-            scheduled=found.scheduled,
-            sent=found.sent,
-            failed=found.failed,
-            skipped=found.skipped,
-            errors=found.errors,
-            worst_window_s=found.worst_window.start_s,
-            reached=found.worst_window.reached,
+            scheduled=measured.scheduled,
+            sent=measured.sent,
+            failed=measured.failed,
+            skipped=measured.skipped,
+            errors=measured.errors,
+            worst_window_s=measured.worst_window.start_s,
+            reached=measured.worst_window.reached,
             judged_phase=judged,
-            p99_ms=milliseconds(found.phase(judged).times.latency)["p99"],
+            p99_ms=milliseconds(measured.phase(judged).times.latency)["p99"],
             slo_p99_ms=self._options.slo_p99_ms,
-            lag_p99_ms=milliseconds(found.total.times.lag)["p99"],
+            lag_p99_ms=milliseconds(measured.total.times.lag)["p99"],
             generator_cpu=self._cpu.busiest,
             differences=audited.differences(),
-            undrained=self._queues.undrained(accounted=not audited.found),
+            undrained=self._queues.undrained(accounted=not audited.differing),
             doubts=self._driver.doubts,
             died=self._queues.died(of_others),
             causes=causes.causes(evidence),
             disturbance=causes.disturbance(evidence),
         )
 
-    def _on_aws(self, found: Figures, audited: Audit, record: Record) -> dict[str, Any]:
+    def _on_aws(self, measured: Figures, audited: Audit, record: Record) -> dict[str, Any]:
         profile = self._work.schedule.profile
         judged = profile.judged_phase
         messages = (
@@ -218,8 +218,8 @@ class LoadRun:
             ),
             provisioned=self._options.aws_provisioned,
             messages=sum(messages),
-            bytes_out=found.bytes_received,
-            rate_per_s=found.phase(judged).scheduled / len(profile.seconds_of(judged)),
+            bytes_out=measured.bytes_received,
+            rate_per_s=measured.phase(judged).scheduled / len(profile.seconds_of(judged)),
         )
 
     def _run(self, used: servers.Used, record: Record, notes: list[str]) -> report.Run:
@@ -272,7 +272,7 @@ def _other_tenants(options: Options, client: tuple[str, str]) -> tuple[Api, ...]
 
 
 def summary(outcome: Outcome) -> str:
-    """The last lines a person reads: what came of it, and where the rest is."""
+    """Return the last lines a person reads: the outcome, and where the rest is."""
     document = outcome.report
     totals, audited = document["totals"], document["audit"]
     judged = report.judged(document)

@@ -1,4 +1,4 @@
-"""The system's own processes: what each used of the machine between two looks at them."""
+"""The system's own processes, with the CPU that each used between two looks at them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ class Used:
 
 
 def look(console: Api | None) -> Used:
-    """What every process has used since its start."""
+    """Return what every process has used since its start."""
     if console is None:
         return Used([], "CONSOLE is empty")
     try:
@@ -26,7 +26,7 @@ def look(console: Api | None) -> Used:
 
 
 def between(before: Used, after: Used, arrivals: int) -> Used:
-    """What was used from one look to the other, also per arrival."""
+    """Return what was used from one look to the other, also per arrival."""
     trouble = before.trouble or after.trouble
     return Used([] if trouble else used(before.rows, after.rows, arrivals), trouble)
 
@@ -34,7 +34,7 @@ def between(before: Used, after: Used, arrivals: int) -> Used:
 def used(
     before: list[dict[str, Any]], after: list[dict[str, Any]], arrivals: int
 ) -> list[dict[str, Any]]:
-    """What each process used between two looks at it; one that is new is counted from its start."""
+    """Return what each process used; one that is new is counted from its start."""
     cpu_before = {process["pid"]: process["cpu_s"] for process in before}
     restarts = {process["name"]: process["restarts"] for process in before}
     rows = []

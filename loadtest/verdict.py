@@ -1,7 +1,7 @@
 """The verdict: from what was measured to passed, failed or invalid, with every reason. Pure.
 
 Invalid stands before failed: a late generator says nothing about the system, and neither does a
-machine whose neighbours or whose disk made it slow. What was found is still among the reasons. No
+machine whose neighbours or whose disk made it slow. Its faults are still among the reasons. No
 machine excuses what is lost or doubled, or what was answered wrongly.
 """
 
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def judge(facts: Facts) -> Verdict:
-    """The verdict over one run; the reasons are empty only if it passed."""
+    """Return the verdict over one run; the reasons are empty only if it passed."""
     doubts, faults = _doubts(facts), list(_faults(facts))
     if faults and facts.disturbance and all(fault.kind in OF_SPEED for fault in faults):
         doubts.append(facts.disturbance)

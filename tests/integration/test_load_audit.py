@@ -91,7 +91,7 @@ def test_each_kind_of_difference_is_found_and_named(fault: str, kind: str, figur
         claims, _ = send_everything(base)
         result = audited(base, claims, since_s)
 
-    assert kind in result.found
+    assert kind in result.differing
     assert any(line.startswith(f"{kind}: ") for line in result.differences())
     assert {name: getattr(result, name) for name in figures} == figures
 
@@ -103,7 +103,7 @@ def test_a_repeated_key_that_gets_another_id_is_a_difference():
     with running("none") as (base, _):
         result = audited(base, claims, time.time())
 
-    assert "a repeated key answered with another payment" in result.found
+    assert "a repeated key answered with another payment" in result.differing
 
 
 def test_a_key_without_an_answer_is_sent_once_more_and_then_counts_as_accepted():
@@ -134,7 +134,7 @@ def test_what_was_answered_503_may_be_stored_or_not():
         claims.uncertain = {PAYMENTS: {payment}, ANALYTICS: {event}}
         unknown = audited(base, claims, since_s)
 
-    assert {"stored though it was refused", "events counted"} <= refused.found.keys()
+    assert {"stored though it was refused", "events counted"} <= refused.differing.keys()
     assert unknown.differences() == ()
 
 
@@ -159,7 +159,7 @@ def test_payment_events_counted_twice_are_a_difference():
         claims, _ = send_everything(base)
         result = audited(base, claims, since_s)
 
-    assert list(result.found) == ["payment events counted"]
+    assert list(result.differing) == ["payment events counted"]
 
 
 def test_a_witness_that_does_not_answer_is_a_difference():
@@ -168,7 +168,7 @@ def test_a_witness_that_does_not_answer_is_a_difference():
         claims, _ = send_everything(base, workload(schedule(steady(8, 1))))
     result = audited(base, claims, since_s)
 
-    assert "could not be audited" in result.found
+    assert "could not be audited" in result.differing
 
 
 def test_a_message_in_a_dead_letter_queue_is_named():
@@ -182,15 +182,15 @@ def test_a_message_in_a_dead_letter_queue_is_named():
 
 
 def test_a_queue_that_does_not_empty_is_waited_for_no_longer_than_the_bound_and_named():
-    told: list[str] = []
+    lines: list[str] = []
     with running("never drains") as (base, _):
         console = Api(base)
         watch = QueueWatch(console)
-        waited_s = watch.drain(told.append, bound_s=1.2)
+        waited_s = watch.drain(lines.append, bound_s=1.2)
         console.close()
 
     assert 1.2 <= waited_s < 5
-    assert told[0].startswith("draining   1 s: payments 3")
+    assert lines[0].startswith("draining   1 s: payments 3")
     assert watch.rows()[0]["drained_after_s"] is None
     assert watch.undrained() == ("queue payments still had 3 messages 60 s after the last arrival",)
 

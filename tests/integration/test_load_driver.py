@@ -105,10 +105,19 @@ def payments_in(driver: Driver) -> int:
     return driver.work.scenario.count(PAYMENTS)
 
 
-def test_a_healthy_system_passes_with_exit_code_0_and_a_whole_report(tmp_path: Path):
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
+    """Return the exit code, the output and the reports of a run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("healthy")
     with running("none") as (base, _):
-        code, errors = run_valid(settings(base, tmp_path))
-        report = report_in(tmp_path)
+        return *run_valid(settings(base, folder)), folder
+
+
+def test_a_healthy_system_passes_with_exit_code_0_and_a_whole_report(
+    healthy: tuple[int, str, Path],
+):
+    code, errors, folder = healthy
+    report = report_in(folder)
 
     assert (code, report["verdict"], report["reasons"]) == (0, "passed", [])
     assert report["totals"] == EVERY_ONE
@@ -116,7 +125,29 @@ def test_a_healthy_system_passes_with_exit_code_0_and_a_whole_report(tmp_path: P
     assert report["servers"][0]["process"] == "documents"
     assert report["queues"][0]["dlq"] == 0
     assert "PASSED  200 of 200 answered" in errors
-    assert next(tmp_path.rglob("report.html")).stat().st_size > 10_000
+    assert next(folder.rglob("report.html")).stat().st_size > 10_000
+
+
+def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(
+    healthy: tuple[int, str, Path],
+):
+    _, _, folder = healthy
+    report = report_in(folder)
+    seconds = report["recorded"]["seconds"]
+    page = max(folder.rglob("report.html")).read_text()
+    axes = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+
+    assert [second["at_s"] for second in seconds[:2]] == [0, 1]
+    assert report["recorded"]["notes"] == []
+    assert {"documents", "generator"} <= seconds[1]["processes"].keys()
+    assert seconds[0]["queues"]["payments"]["depth"] == 0
+    assert seconds[0]["pools"]["PaymentsFunction"]["busy"] == 8
+    assert sum(second["syncs"] for second in seconds) > 40
+    assert 0 < seconds[0]["cpu"] <= 1
+    assert "<h3>Processors</h3>" in page
+    assert [each["requests"] for each in report["aws"]["functions"]] == [50] * 4
+    assert "What it would be on AWS" in page
+    assert len({axis.count('class="hover"') for axis in axes}) == 1
 
 
 def test_an_earlier_payment_whose_event_is_still_queued_is_not_taken_for_one_of_the_run(
@@ -141,15 +172,13 @@ def test_what_was_left_before_the_run_is_noted_and_not_judged(tmp_path: Path):
     assert "held 2 messages" in max(tmp_path.rglob("report.html")).read_text()
 
 
-def test_a_dead_letter_of_somebody_else_is_noted_and_one_of_the_run_fails_it(tmp_path: Path):
-    code, _ = run_valid_on("another tenant's message dies", tmp_path / "other", duration_s=1)
-    own_code, _ = run_valid_on("its own message dies", tmp_path / "own", duration_s=1)
-    other, own = report_in(tmp_path / "other"), report_in(tmp_path / "own")
+def test_a_dead_letter_of_somebody_else_is_noted_and_does_not_fail_the_run(tmp_path: Path):
+    with running("another tenant's message dies") as (base, _):
+        code, _ = run_valid(settings(base, tmp_path, duration_s=1))
+        report = report_in(tmp_path)
 
-    assert (code, other["reasons"]) == (0, [])
-    assert "1 messages of payments that somebody else sent died meanwhile" in other["notes"]
-    assert own_code == 1
-    assert own["reasons"] == ["1 messages of payments are in its dead-letter queue"]
+    assert (code, report["reasons"]) == (0, [])
+    assert report["notes"] == ["1 messages of payments that somebody else sent died meanwhile"]
 
 
 def test_a_charge_of_another_tenants_payment_is_noted_and_not_blamed(tmp_path: Path):
@@ -193,28 +222,6 @@ def test_a_command_on_kept_reports_that_has_none_says_so_with_exit_code_2(
     assert code == 2
     assert len(errors.splitlines()) == 1
     assert "there is no such" in errors
-
-
-def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(tmp_path: Path):
-    with running("none") as (base, _):
-        code, _ = run_valid(settings(base, tmp_path))
-        report = report_in(tmp_path)
-    seconds = report["recorded"]["seconds"]
-    page = max(tmp_path.rglob("report.html")).read_text()
-    axes = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-
-    assert code == 0
-    assert [second["at_s"] for second in seconds[:2]] == [0, 1]
-    assert report["recorded"]["notes"] == []
-    assert {"documents", "generator"} <= seconds[1]["processes"].keys()
-    assert seconds[0]["queues"]["payments"]["depth"] == 0
-    assert seconds[0]["pools"]["PaymentsFunction"]["busy"] == 8
-    assert sum(second["syncs"] for second in seconds) > 40
-    assert 0 < seconds[0]["cpu"] <= 1
-    assert "<h3>Processors</h3>" in page
-    assert [each["requests"] for each in report["aws"]["functions"]] == [50] * 4
-    assert "What it would be on AWS" in page
-    assert len({axis.count('class="hover"') for axis in axes}) == 1
 
 
 def test_a_late_generator_sends_late_charges_the_delay_and_calls_the_run_invalid(tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest import compare, history
 from loadtest.comparison import conditions, rows
-from tests.unit.loadtest.kept_reports import a_group, a_report
+from tests.unit.loadtest.earlier_reports import a_group, a_report
 
 LAST_GOOD = Path(__file__).parents[3] / "loadtest" / "report-1k.json"
 
@@ -193,6 +193,7 @@ def test_the_history_names_each_report_that_it_cannot_read_and_shows_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     keep(tmp_path, "good", a_report())
+    (keep(tmp_path, "search", {}) / "report.json").rename(tmp_path / "search" / "capacity.json")
     keep(tmp_path, "older", {"verdict": "passed"})
     (tmp_path / "empty").mkdir()
     code = history.main(["--reports", str(tmp_path)])

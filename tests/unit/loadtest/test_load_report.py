@@ -42,16 +42,16 @@ def a_run() -> tuple[Workload, Journal]:
     return work, journal
 
 
-def a_report(found: Figures | None = None, audit: Audit | None = None) -> dict[str, Any]:
-    found = found or figures(*a_run())
+def a_report(measured: Figures | None = None, audit: Audit | None = None) -> dict[str, Any]:
+    measured = measured or figures(*a_run())
     facts = Facts(
-        scheduled=found.scheduled,
-        sent=found.sent,
-        failed=found.failed,
-        skipped=found.skipped,
-        errors=found.errors,
-        worst_window_s=found.worst_window.start_s,
-        reached=found.worst_window.reached,
+        scheduled=measured.scheduled,
+        sent=measured.sent,
+        failed=measured.failed,
+        skipped=measured.skipped,
+        errors=measured.errors,
+        worst_window_s=measured.worst_window.start_s,
+        reached=measured.worst_window.reached,
         judged_phase="peak",
         p99_ms=1.0,
         slo_p99_ms=150.0,
@@ -85,26 +85,26 @@ def a_report(found: Figures | None = None, audit: Audit | None = None) -> dict[s
             {"name": "payments", "depth_max": 9, "age_max_s": 0.2, "drained_after_s": 0.5, "dlq": 0}
         ],
     )
-    return report.document(run, found, audit or Audit(), facts, judge(facts))
+    return report.document(run, measured, audit or Audit(), facts, judge(facts))
 
 
 def test_counts_of_a_journal_add_up_by_phase_and_by_scenario():
-    found = figures(*a_run())
+    measured = figures(*a_run())
 
-    assert (found.scheduled, found.sent, found.ok, found.failed, found.skipped) == (
+    assert (measured.scheduled, measured.sent, measured.ok, measured.failed, measured.skipped) == (
         244,
         243,
         240,
         3,
         1,
     )
-    assert found.errors == {"http_503": 2, "ETIMEDOUT": 1}
-    assert [(group.name, group.scheduled) for group in found.phases] == [
+    assert measured.errors == {"http_503": 2, "ETIMEDOUT": 1}
+    assert [(group.name, group.scheduled) for group in measured.phases] == [
         ("warmup", 4),
         ("peak", 240),
     ]
-    assert sum(group.ok for group in found.scenarios) == found.ok
-    assert [group.name for group in found.scenarios] == [each.name for each in SCENARIOS]
+    assert sum(group.ok for group in measured.scenarios) == measured.ok
+    assert [group.name for group in measured.scenarios] == [each.name for each in SCENARIOS]
 
 
 def test_latency_runs_from_the_scheduled_start_and_service_from_the_send():

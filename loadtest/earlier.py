@@ -1,4 +1,4 @@
-"""The kept reports of earlier runs: where they are, and whether they can be read."""
+"""The reports of earlier runs, read from their folders or refused in a sentence."""
 
 import os
 from collections.abc import Iterator
@@ -34,10 +34,11 @@ SHAPE: dict[str, Any] = {
     "seconds": [{"at_s": int, "offered": int}],
 }
 RECORDED = {"machine": [str], "seconds": [{"at_s": int, "processes": dict}]}  # since 2026-11-30
+OF_A_SEARCH = "capacity.json"  # in the folders that a search for the capacity has for itself
 NAMES = {dict: "object", list: "list", str: "text", int: "number", float: "number"}
 
 
-class KeptError(Exception):
+class ReportError(Exception):
     """A report that cannot be read; the text says which, why, and what to do."""
 
 
@@ -50,22 +51,23 @@ def load(name: str, reports: Path) -> Report:
     """Return the report in this folder or file, or in the folder of this name in `reports`."""
     path = next((each for each in (Path(name), reports / name) if each.exists()), None)
     if path is None:
-        raise KeptError(f"{name}: there is no such report, here or in {reports}")
+        raise ReportError(f"{name}: there is no such report, here or in {reports}")
     if path.is_dir():
         path /= "report.json"
         if not path.exists():
-            raise KeptError(f"{path.parent}: it has no report.json, so it is no report's folder")
+            raise ReportError(f"{path.parent}: it has no report.json, so it is no report's folder")
     return _read(path)
 
 
-def all_in(reports: Path) -> Iterator[tuple[str, Report | KeptError]]:
+def all_in(reports: Path) -> Iterator[tuple[str, Report | ReportError]]:
     """Yield name and report of every folder in `reports`, the oldest first, or what is wrong."""
     if not reports.is_dir():
-        raise KeptError(f"{reports}: there is no such folder; `make load` makes it")
-    for path in sorted(each for each in reports.iterdir() if each.is_dir()):
+        raise ReportError(f"{reports}: there is no such folder; `make load` makes it")
+    folders = (each for each in reports.iterdir() if each.is_dir())
+    for path in sorted(each for each in folders if not (each / OF_A_SEARCH).exists()):
         try:
             yield path.name, load(str(path), reports)
-        except KeptError as error:
+        except ReportError as error:
             yield path.name, error
 
 
@@ -78,17 +80,17 @@ def _read(path: Path) -> Report:
     try:
         report = orjson.loads(path.read_bytes())
     except OSError as error:
-        raise KeptError(f"{path}: it cannot be read ({error.strerror})") from error
+        raise ReportError(f"{path}: it cannot be read ({error.strerror})") from error
     except orjson.JSONDecodeError as error:
-        raise KeptError(f"{path}: it is no JSON, or was cut off ({error})") from error
+        raise ReportError(f"{path}: it is no JSON, or was cut off ({error})") from error
     wrong = next(_faults(SHAPE, report, ""), "")
     if not wrong and report.get("recorded") is not None:
         wrong = next(_faults(RECORDED, report["recorded"], "recorded"), "")
     if wrong:
-        raise KeptError(f"{path}: {wrong}, so an older version or another program wrote it")
+        raise ReportError(f"{path}: {wrong}, so an older version or another program wrote it")
     names = [phase["name"] for phase in report["phases"]]
     if report["judged_phase"] not in names:
-        raise KeptError(f"{path}: its judged_phase is none of its phases, so it was changed")
+        raise ReportError(f"{path}: its judged_phase is none of its phases, so it was changed")
     whole: Report = report
     return whole
 
