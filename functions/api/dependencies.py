@@ -35,4 +35,4 @@ def _state(answers: Callable[[], bool]) -> State:
     return "ok" if answers() else "unavailable"
 
 
-CHECKS = {"store": store.answers, "queues": _queue_answers}
+CHECKS = {"store": store.takes_writes, "queues": _queue_answers}

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import resource
 import time
 
 import jwt
@@ -9,6 +10,7 @@ import pytest
 
 from tests.conftest import free_port
 from tests.integration.function_process import HandlerError
+from tests.integration.test_documents_crash import served
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 METHOD_ARN = "arn:aws:execute-api:eu-west-1:000000000000:local/prod/GET/v1/payments"
@@ -82,6 +84,19 @@ def test_ready_names_the_state_of_each_dependency(api, start):
         {"store": "ok", "queues": "unavailable"},
         {"store": "unavailable", "queues": "ok"},
     ]
+
+
+def test_a_store_without_space_is_not_ready_until_there_is_space_again(start, tmp_path):
+    port, no_space = free_port(), (1, resource.RLIM_INFINITY)
+    space = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    with served(port, tmp_path / "documents.sqlite") as (server, _):
+        statuses = []
+        for limit in (space, no_space, space):
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limit)
+            api = start("api.app.app", MONGO_URL=f"mongodb://127.0.0.1:{port}")
+            statuses.append(api.request("GET", "/health/ready").status)
+
+    assert statuses == [200, 503, 200]
 
 
 def test_a_dependency_is_asked_at_most_once_a_second(start):

@@ -93,10 +93,11 @@ def duplicates(error: BulkWriteError) -> set[int]:
     return {each["index"] for each in refused}
 
 
-def answers() -> bool:
-    """Tell whether the store answers a ping just now."""
+def takes_writes() -> bool:
+    """Tell whether the store takes a write just now; on a full disk it may still answer a ping."""
     try:
-        _client().admin.command("ping")
+        health = _client()[settings.mongo_database].health
+        health.update_one({"_id": "ready"}, {"$inc": {"checks": 1}}, upsert=True)
     except PyMongoError:
         return False
     return True
