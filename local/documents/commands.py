@@ -8,20 +8,17 @@ from typing import Any
 import bson.errors
 from bson.int64 import Int64
 
-from local.documents import reads, writes
-from local.documents.collection import DOCUMENT_BYTES_MAX, Collection
+from local.documents import reads, server_info, writes
+from local.documents.collection import Collection
 from local.documents.errors import DocumentsError
 from local.documents.filters import compile_filter
+from local.documents.options import Options, check, check_batch, check_longs, options
 from local.documents.paths import Document, parse
 from local.documents.pipeline import sort_spec
 from local.documents.plan import Index
 from local.documents.store import Store
 from local.documents.updates import NUMBERS
-from local.documents.wire import MESSAGE_BYTES_MAX
 
-VERSION = "7.0.0"  # the MongoDB whose behaviour is followed
-WIRE_VERSION = 21  # that of 7.0
-WRITE_BATCH_MAX = 100_000  # MongoDB's own limit
 INDEXES_MAX = 64  # MongoDB's own limit
 
 Reply = dict[str, Any] | bytes
@@ -38,16 +35,27 @@ MALFORMED = (
 @dataclass(frozen=True, slots=True)
 class Command:
     run: Callable[["Commands", str, Document], Reply]
-    options: frozenset[str]  # empty: any, a driver announces in `hello` whatever it can do
+    options: Options | None  # None: any, a driver announces in `hello` whatever it can do
     writes: bool
 
 
 # Fields that drivers add to any command and that change nothing here: operations are short,
 # a single server reads its own writes, every write is journalled before it is answered.
-_TRANSACTIONS = {"startTransaction", "txnNumber", "autocommit"}  # refused for what they are
-EVERYWHERE = frozenset(
-    ["$db", "$clusterTime", "$readPreference", "comment", "lsid", "maxTimeMS", "readConcern"]
-) | {"writeConcern"}
+EVERYWHERE = (
+    "$db:string $clusterTime:object $readPreference:object comment:any lsid:object"
+    " maxTimeMS:count readConcern:object writeConcern:object"
+)
+_TRANSACTIONS = frozenset(["startTransaction", "txnNumber", "autocommit"])
+_WRITE_CONCERN = options("w:any j:bool wtimeout:whole fsync:bool provenance:string")
+_READ_CONCERN = options(
+    "level:string afterClusterTime:any atClusterTime:any allowTransactionTableSnapshot:bool"
+    " waitLastStableRecoveryTimestamp:bool provenance:string"
+)
+_CURSOR = options("batchSize:count")
+_INDEX = options(
+    "key:object! name:string! v:whole unique:bool sparse:bool background:bool"
+    " expireAfterSeconds:any"
+)
 
 
 class Commands:
@@ -63,10 +71,9 @@ class Commands:
         command = COMMANDS.get(name)
         if command is None:
             raise DocumentsError(59, f"no such command: '{name}'")
-        if command.options and not body.keys() <= command.options:
-            raise _unknown_option(name, body.keys() - command.options)
         try:
-            _check_concerns(body)
+            if command.options is not None:
+                _check(name, body, command.options)
             if command.writes:
                 _check_writable(name, body)
                 self.store.begin()
@@ -77,12 +84,14 @@ class Commands:
     def find(self, database: str, body: Document) -> bytes:
         namespace, documents = reads.find(self.store, database, body)
         size = body.get("batchSize", reads.FIRST_BATCH)
-        single = bool(body.get("singleBatch")) or body.get("limit", 0) < 0
+        single = bool(body.get("singleBatch"))
         return self.cursors.first_reply(
             namespace, documents, size, single=single, now_s=time.monotonic()
         )
 
     def aggregate(self, database: str, body: Document) -> bytes:
+        if "cursor" not in body:
+            raise DocumentsError(9, "The 'cursor' option is required for aggregate")
         namespace, documents = reads.aggregate(self.store, database, body)
         size = body["cursor"].get("batchSize", reads.FIRST_BATCH)
         return self.cursors.first_reply(
@@ -95,6 +104,7 @@ class Commands:
         return self.cursors.next_reply(body["getMore"], namespace, size, time.monotonic())
 
     def kill_cursors(self, _: str, body: Document) -> Reply:
+        check_longs("killCursors.cursors", body["cursors"])
         killed = [Int64(number) for number in body["cursors"] if self.cursors.kill(number)]
         unknown = [Int64(number) for number in body["cursors"] if number not in killed]
         nothing: list[int] = []
@@ -132,11 +142,18 @@ class Commands:
             entries = [{"name": entry["name"], "type": entry["type"]} for entry in entries]
         return _single_batch(f"{database}.$cmd.listCollections", entries)
 
-    def list_databases(self, _: str, __: Document) -> Reply:
+    def list_databases(self, _: str, body: Document) -> Reply:
         names = sorted({database for database, _ in self.store.collections})
-        return {"databases": [{"name": name, "empty": False} for name in names], "ok": 1.0}
+        entries: list[Document] = [{"name": name, "empty": False} for name in names]
+        entries = list(filter(compile_filter(body.get("filter") or {}).matches, entries))
+        if body.get("nameOnly"):
+            entries = [{"name": entry["name"]} for entry in entries]
+        return {"databases": entries, "ok": 1.0}
 
     def create_indexes(self, database: str, body: Document) -> Reply:
+        if not body["indexes"]:
+            raise DocumentsError(2, "Must specify at least one index to create")
+        check_batch("createIndexes.indexes", body["indexes"])
         collection = self.store.find_or_create(database, body["createIndexes"])
         before = len(collection.indexes)
         for definition in body["indexes"]:
@@ -178,22 +195,40 @@ def _collection_entry(name: str) -> Document:
     }
 
 
-def _unknown_option(name: str, options: set[str]) -> DocumentsError:
-    for option in options - _TRANSACTIONS:
-        return DocumentsError(40415, f"BSON field '{name}.{option}' is an unknown field.")
-    return DocumentsError(20, "Transaction numbers are only allowed on a replica set member")
+def _check(name: str, body: Document, allowed: Options) -> None:
+    if not _TRANSACTIONS.isdisjoint(body):
+        raise DocumentsError(20, "Transaction numbers are only allowed on a replica set member")
+    check(name, body, allowed)
+    if "writeConcern" in body:
+        _check_write_concern(body["writeConcern"])
+    if "readConcern" in body:
+        _check_read_concern(body["readConcern"])
+    if "cursor" in body:
+        check(f"{name}.cursor", body["cursor"], _CURSOR)
 
 
-def _check_concerns(body: Document) -> None:
-    width = (body.get("writeConcern") or {}).get("w", 1)
+def _check_write_concern(concern: Document) -> None:
+    check("WriteConcernOptions", concern, _WRITE_CONCERN)
+    width = concern.get("w", 1)
+    if type(width) not in (str, *NUMBERS):
+        raise DocumentsError(9, "w has to be a number, string, or object")
     if width not in (0, 1, "majority"):
         raise DocumentsError(2, "cannot use 'w' > 1 when a host is not replicated")
-    level = (body.get("readConcern") or {}).get("level", "local")
+
+
+def _check_read_concern(concern: Document) -> None:
+    check("readConcern", concern, _READ_CONCERN)
+    level = concern.get("level", "local")
+    if level in ("snapshot", "linearizable") or concern.keys() - {"level", "provenance"}:
+        raise DocumentsError(72, f"readConcern {concern} needs a replica set")
     if level not in ("local", "available", "majority"):
-        raise DocumentsError(72, f"readConcern level '{level}' needs a replica set")
+        raise DocumentsError(2, f"Enumeration value '{level}' for field 'readConcern.level'")
 
 
 def _check_writable(name: str, body: Document) -> None:
+    for field in ("documents", "updates", "deletes"):
+        if field in body:
+            check_batch(f"{name}.{field}", body[field])
     if str(body[name]).startswith("system."):
         raise DocumentsError(73, f"cannot write to '{body.get('$db')}.{body[name]}'")
 
@@ -236,9 +271,9 @@ def _index(collection: Collection, definition: Document) -> Index | None:
 
 
 def _parsed_index(number: int, definition: Document) -> Index:
-    known = {"v", "key", "name", "unique", "sparse", "expireAfterSeconds", "background"}
-    for option in definition.keys() - known:
+    for option in definition.keys() - _INDEX.kinds.keys():
         raise DocumentsError(67, f"index option '{option}' is not implemented")
+    check("createIndexes.indexes", definition, _INDEX)
     for path in definition["key"]:
         parse(path)
     sort_spec(definition["key"])
@@ -250,71 +285,51 @@ def _parsed_index(number: int, definition: Document) -> Index:
     return Index.from_document(number, definition)
 
 
-def _hello(_: Commands, __: str, body: Document) -> Reply:
-    primary = "isWritablePrimary" if "hello" in body else "ismaster"
-    return {
-        "helloOk": True,
-        primary: True,
-        "maxBsonObjectSize": DOCUMENT_BYTES_MAX,
-        "maxMessageSizeBytes": MESSAGE_BYTES_MAX,
-        "maxWriteBatchSize": WRITE_BATCH_MAX,
-        "logicalSessionTimeoutMinutes": 30,
-        "minWireVersion": 0,
-        "maxWireVersion": WIRE_VERSION,
-        "readOnly": False,
-        "ok": 1.0,
-    }
-
-
-def _build_info(_: Commands, __: str, ___: Document) -> Reply:
-    numbers = [int(part) for part in VERSION.split(".")] + [0]
-    return {"version": VERSION, "versionArray": numbers, "bits": 64, "ok": 1.0} | {
-        "maxBsonObjectSize": DOCUMENT_BYTES_MAX
-    }
-
-
-def _acknowledge(_: Commands, __: str, ___: Document) -> Reply:
-    return _OK
-
-
 def _table() -> dict[str, Command]:
     commands: dict[str, Command] = {}
 
     def add(
-        names: str, run: Callable[[Commands, str, Document], Reply], options: str, writing: bool
+        names: str, run: Callable[[Commands, str, Document], Reply], fields: str, writing: bool
     ) -> None:
         for name in names.split():
-            accepted = frozenset([name, *options.split()]) | EVERYWHERE
-            commands[name] = Command(run, accepted, writing)
+            allowed = options(f"{name}:{fields} {EVERYWHERE}")
+            commands[name] = Command(run, allowed, writing)
 
     for name in ("hello", "isMaster", "ismaster"):
-        commands[name] = Command(_hello, frozenset(), False)
-    add("ping endSessions", _acknowledge, "", False)
-    add("buildInfo buildinfo", _build_info, "", False)
+        commands[name] = Command(_alone(server_info.hello), None, False)
+    add("ping endSessions", _alone(server_info.acknowledge), "any", False)
+    add("buildInfo buildinfo", _alone(server_info.build_info), "any", False)
+    shown = "any showPrivileges:bool"
+    add("connectionStatus", _alone(server_info.connection_status), shown, False)
+    add("serverStatus", _alone(server_info.server_status), "any", False)
+    on_list = "any filter:object nameOnly:bool"
     add(
         "listCollections",
         Commands.list_collections,
-        "filter nameOnly authorizedCollections cursor",
+        f"{on_list} authorizedCollections:bool cursor:object",
         False,
     )
-    add("listDatabases", Commands.list_databases, "nameOnly", False)
-    add("create", Commands.create, "", True)
-    add("drop", Commands.drop, "", True)
-    add("dropDatabase", Commands.drop_database, "", True)
-    add("createIndexes", Commands.create_indexes, "indexes", True)
-    add("dropIndexes", Commands.drop_indexes, "index", True)
-    add("listIndexes", Commands.list_indexes, "cursor", False)
-    on_find = "filter projection sort limit skip batchSize singleBatch allowDiskUse"
+    add("listDatabases", Commands.list_databases, f"{on_list} authorizedDatabases:bool", False)
+    add("create", Commands.create, "name", True)
+    add("drop", Commands.drop, "name", True)
+    add("dropDatabase", Commands.drop_database, "any", True)
+    add("createIndexes", Commands.create_indexes, "name indexes:array!", True)
+    add("dropIndexes", Commands.drop_indexes, "name index:keys!", True)
+    add("listIndexes", Commands.list_indexes, "name cursor:object", False)
+    on_find = "filter:object projection:object sort:object limit:count skip:count"
+    on_find = f"name {on_find} batchSize:count singleBatch:flag allowDiskUse:flag"
     add("find", Commands.find, on_find, False)
-    add("aggregate", Commands.aggregate, "pipeline cursor allowDiskUse", False)
-    add("getMore", Commands.get_more, "collection batchSize", False)
-    add("killCursors", Commands.kill_cursors, "cursors", False)
-    add("count", _on_store(reads.count), "query limit skip", False)
-    add("distinct", _on_store(reads.distinct), "key query", False)
-    add("insert", _on_store(writes.insert), "documents ordered", True)
-    add("update", _on_store(writes.update), "updates ordered", True)
-    add("delete", _on_store(writes.delete), "deletes ordered", True)
-    on_modify = "query sort remove update new fields upsert"
+    on_aggregate = "any pipeline:array! cursor:object allowDiskUse:flag"
+    add("aggregate", Commands.aggregate, on_aggregate, False)
+    add("getMore", Commands.get_more, "long collection:string! batchSize:count", False)
+    add("killCursors", Commands.kill_cursors, "name cursors:array!", False)
+    add("count", _on_store(reads.count), "name query:object limit:whole skip:count", False)
+    add("distinct", _on_store(reads.distinct), "name key:string! query:object", False)
+    add("insert", _on_store(writes.insert), "name documents:array! ordered:bool", True)
+    add("update", _on_store(writes.update), "name updates:array! ordered:bool", True)
+    add("delete", _on_store(writes.delete), "name deletes:array! ordered:bool", True)
+    on_modify = "query:object sort:object remove:bool update:any new:bool fields:object"
+    on_modify = f"name {on_modify} upsert:bool"
     add("findAndModify findandmodify", _on_store(writes.find_and_modify), on_modify, True)
     return commands
 
@@ -331,6 +346,10 @@ def is_durable(body: Document) -> bool:
         return True
     concern = body.get("readConcern")
     return isinstance(concern, dict) and concern.get("level") == "majority"
+
+
+def _alone(run: Callable[[Document], Document]) -> Callable[[Commands, str, Document], Reply]:
+    return lambda _, __, body: run(body)
 
 
 def _on_store(

@@ -8,6 +8,7 @@ NAMES = {
     9: "FailedToParse",
     14: "TypeMismatch",
     15: "Overflow",
+    16: "InvalidLength",
     17: "ProtocolError",
     20: "IllegalOperation",
     22: "InvalidBSON",
@@ -33,6 +34,7 @@ NAMES = {
     10334: "BSONObjectTooLarge",
     11000: "DuplicateKey",
     14031: "OutOfDiskSpace",
+    40414: "IDLFailedToParse",
     40415: "IDLUnknownField",
 }
 

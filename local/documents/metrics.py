@@ -42,9 +42,14 @@ def serve(host: str, port: int) -> None:
     start_http_server(port, addr=host, registry=registry)
 
 
-def status(histogram: Histogram) -> dict[str, Any]:
+def value(name: str) -> int:
+    """Return what a gauge says now."""
+    return int(registry.get_sample_value(name) or 0)
+
+
+def histogram(measure: Histogram) -> dict[str, Any]:
     """Return a histogram as `serverStatus` shows it."""
-    samples = next(iter(histogram.collect())).samples
+    samples = next(iter(measure.collect())).samples
     values = {sample.name.rpartition("_")[2]: sample.value for sample in samples}
     buckets = [
         {"leSeconds": float(sample.labels["le"]), "count": int(sample.value)}

@@ -64,7 +64,8 @@ class Index:
         )
 
     def as_document(self) -> Document:
-        options = {"unique": self.unique, "sparse": self.sparse}
+        # MongoDB does not say of the index on _id that it is unique.
+        options = {"unique": self.unique and self.id > 0, "sparse": self.sparse}
         shown: Document = {name: True for name, value in options.items() if value}
         if self.expire_after_s is not None:
             shown["expireAfterSeconds"] = self.expire_after_s
@@ -140,9 +141,13 @@ def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
 def _says_all(filter_: Filter, paths: list[str]) -> bool:
     """True if the bounds of these paths, as `_bound` takes them, are the whole filter."""
     lists = [filter_.bounds.get(path, []) for path in paths]
-    points = any(len(bound) > 1 and any(part.is_point for part in bound[0]) for bound in lists)
-    nulls = any(_has_null(bound[0]) for bound in lists if bound)
+    points = any(len(bound) > 1 and _has_point(bound) for bound in lists)
+    nulls = any(_has_null(intervals) for bound in lists for intervals in bound)
     return not points and not nulls and sum(map(len, lists)) == filter_.leaves
+
+
+def _has_point(bound: list[list[Interval]]) -> bool:
+    return any(part.is_point for intervals in bound for part in intervals)
 
 
 def _has_null(intervals: list[Interval]) -> bool:

@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import secrets
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from local.documents.wire import cursor_reply
 FIRST_BATCH = 101  # documents, as in MongoDB
 BATCH_MAX = 1_000  # documents of one answer: while it is gathered, everybody else waits
 BATCH_BYTES_MAX = 16 * 1024 * 1024
+TOP_MAX = 10_000  # documents that a sort keeps of all; more are sorted with the others
 CURSORS_MAX = 1_000
 CURSOR_IDLE_S = 600  # MongoDB's cursorTimeoutMillis
 
@@ -104,14 +106,15 @@ class Cursors:
 
 def find(store: Store, database: str, body: Document) -> tuple[str, Iterator[bytes]]:
     """The namespace and the documents that the command `find` asks for."""
-    limit, skip = abs(body.get("limit") or 0), body.get("skip") or 0
+    limit, skip = body.get("limit", 0), body.get("skip", 0)
+    end = min(limit + skip, sys.maxsize) if limit else None
     rows = rows_of(
         store.find(database, body["find"]),
         body.get("filter") or {},
         find_sort(body.get("sort") or {}),
-        keep=limit + skip if limit else None,
+        keep=end,
     )
-    chosen = itertools.islice(rows, skip, limit + skip if limit else None)
+    chosen = itertools.islice(rows, min(skip, sys.maxsize), end)
     if body.get("projection"):
         keep = project(body["projection"])
         documents = (encode_document(keep(row.document)) for row in chosen)
@@ -133,7 +136,7 @@ def rows_of(
     if ordered or not sort:
         return rows
     keyed = ((sort_key(row.document, sort), row.bare()) for row in rows)
-    if keep is not None:
+    if keep is not None and keep <= TOP_MAX:
         chosen = heapq.nsmallest(keep, keyed, key=itemgetter(0))
     else:
         chosen = sorted(_bounded(keyed), key=itemgetter(0))
@@ -166,11 +169,7 @@ def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterato
 
 def count(store: Store, database: str, body: Document) -> dict[str, Any]:
     collection = store.find(database, body["count"])
-    filter_, skip, limit = (
-        body.get("query") or {},
-        body.get("skip") or 0,
-        abs(body.get("limit") or 0),
-    )
+    filter_, skip, limit = body.get("query", {}), body.get("skip", 0), abs(body.get("limit", 0))
     if collection is None:
         return {"n": 0, "ok": 1.0}
     total = sum(1 for _ in rows_of(collection, filter_, ())) if filter_ else collection.count()

@@ -46,6 +46,8 @@ class Server:
         self._restart_is_due = False
         self._restart_not_before_s = 0.0
         self._is_stopping = False
+        metrics.connections.set_function(lambda: len(self.connections))
+        metrics.log_bytes.set_function(wal.bytes)
 
     def answer(self, connection: Connection, frame: bytes) -> bool:
         """Run the command in a frame; False if it has to wait until writes are allowed."""
@@ -124,9 +126,7 @@ class Server:
 
     def _takes_restart(self) -> bool:
         """Tell whether the log is to begin anew now."""
-        size = self._wal.bytes()
-        metrics.log_bytes.set(size)
-        due = self._restart_is_due or size > LOG_BYTES_MAX
+        due = self._restart_is_due or self._wal.bytes() > LOG_BYTES_MAX
         return due and self._loop.time() >= self._restart_not_before_s
 
     async def _restart_log(self) -> None:
@@ -148,7 +148,6 @@ class Server:
         while True:
             await asyncio.sleep(HOUSE_S)
             try:
-                metrics.connections.set(len(self.connections))
                 self.connections.close_late(time.monotonic())
                 self.commands.cursors.expire(time.monotonic())
                 await self._copy_log()

@@ -143,6 +143,21 @@ def _push(document: Document, parts: list[str], operand: Any) -> None:
         set_at(document, parts, array[:kept] if kept >= 0 else array[kept:])
 
 
+def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:
+    has_modifiers = isinstance(operand, dict) and next(iter(operand), "") == "$each"
+    modifiers: Document = operand if has_modifiers else {"$each": [operand]}
+    if len(modifiers) > 1 or not isinstance(modifiers["$each"], list):
+        raise DocumentsError(14, "$addToSet takes a value, or $each with an array and nothing else")
+    if get_at(document, parts) is MISSING:
+        set_at(document, parts, [])
+    array = _array_at(document, parts, "$addToSet")
+    known = {encode(item) for item in array}
+    for item in modifiers["$each"]:
+        if encode(item) not in known:
+            known.add(encode(item))
+            array.append(item)
+
+
 def _pull(document: Document, parts: list[str], operand: Any) -> None:
     if get_at(document, parts) is MISSING:
         return
@@ -165,5 +180,6 @@ _OPERATORS: dict[str, Callable[[Document, list[str], Any], None]] = {
     "$min": _extreme(-1),
     "$max": _extreme(1),
     "$push": _push,
+    "$addToSet": _add_to_set,
     "$pull": _pull,
 }

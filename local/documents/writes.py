@@ -5,14 +5,19 @@ from typing import Any
 
 from local.documents.collection import Collection, Row, decode, encode_document
 from local.documents.errors import DocumentsError, refused
+from local.documents.options import Options, check, options
 from local.documents.paths import Document
 from local.documents.pipeline import find_sort
 from local.documents.projections import project
 from local.documents.reads import rows_of
 from local.documents.store import Store
-from local.documents.updates import is_replacement, updated, upserted
+from local.documents.updates import NUMBERS, is_replacement, updated, upserted
 
 Reply = dict[str, Any]
+_UPDATE = options("q:object! u:any! multi:bool upsert:bool")
+_DELETE = options("q:object! limit:any!")
+# Fields of MongoDB's statements that are refused for what they are.
+_OTHER_FIELDS = frozenset(["collation", "hint", "arrayFilters", "c", "sort"])
 
 
 def insert(store: Store, database: str, body: Document) -> Reply:
@@ -32,7 +37,7 @@ def update(store: Store, database: str, body: Document) -> Reply:
 
     def apply(position: int, item: bytes | Document) -> int:
         nonlocal modified
-        statement = _statement("update.updates", item, {"q", "u", "multi", "upsert"})
+        statement = _statement("update.updates", item, _UPDATE)
         matched, changed, identity = _update(store, database, body["update"], statement)
         modified += changed
         if identity is not None:
@@ -48,9 +53,9 @@ def delete(store: Store, database: str, body: Document) -> Reply:
     collection = store.find(database, body["delete"])
 
     def apply(_: int, item: bytes | Document) -> int:
-        statement = _statement("delete.deletes", item, {"q", "limit"})
-        if statement["limit"] not in (0, 1):
-            limit = statement["limit"]
+        statement = _statement("delete.deletes", item, _DELETE)
+        limit = statement["limit"]
+        if type(limit) not in NUMBERS or limit not in (0, 1):
             raise DocumentsError(
                 9, f"The limit field in delete objects must be 0 or 1. Got {limit}"
             )
@@ -66,6 +71,7 @@ def delete(store: Store, database: str, body: Document) -> Reply:
 
 def find_and_modify(store: Store, database: str, body: Document) -> Reply:
     name, filter_ = body.get("findAndModify") or body["findandmodify"], body.get("query") or {}
+    _check_modification(body)
     collection = store.find_or_create(database, name)
     row = next(rows_of(collection, filter_, find_sort(body.get("sort") or {}), keep=1), None)
     before = decode(row.raw) if row else None
@@ -87,6 +93,17 @@ def find_and_modify(store: Store, database: str, body: Document) -> Reply:
     return {"lastErrorObject": outcome, "value": value, "ok": 1.0}
 
 
+def _check_modification(body: Document) -> None:
+    removes, updates = bool(body.get("remove")), "update" in body
+    if removes == updates:
+        either = "Cannot specify both an" if removes else "Either an"
+        both = "and remove=true" if removes else "or remove=true must be specified"
+        raise DocumentsError(9, f"{either} update {both}")
+    for option in ("new", "upsert"):
+        if removes and body.get(option):
+            raise DocumentsError(9, f"Cannot specify both {option}=true and remove=true")
+
+
 def _each(body: Document, field: str, apply: Callable[[int, Any], int]) -> Reply:
     """Apply every statement, or up to the first that fails if they are ordered."""
     total = 0
@@ -102,10 +119,11 @@ def _each(body: Document, field: str, apply: Callable[[int, Any], int]) -> Reply
     return {"n": total, "ok": 1.0} | ({"writeErrors": errors} if errors else {})
 
 
-def _statement(command: str, item: bytes | Document, fields: set[str]) -> Document:
+def _statement(command: str, item: bytes | Document, allowed: Options) -> Document:
     statement = decode(item) if isinstance(item, bytes) else item
-    for name in statement.keys() - fields:
+    for name in statement.keys() & _OTHER_FIELDS:
         raise refused("option", f"{command}.{name}")
+    check(command, statement, allowed)
     return statement
 
 

@@ -15,6 +15,8 @@ from local.machine.ports import Ports
 from local.machine.processes import System
 from local.machine.queue_carrier import carrier_of, redis_url_of
 from local.machine.requested import (
+    SERVERS,
+    STORES,
     WORKERS,
     NoPort,
     default_ports,
@@ -36,6 +38,7 @@ SENTENCES = {
     "console": "port of the console and the gateway's metrics",
     "invoke": "port of the Lambda Invoke API",
     "documents": f"port of the document store{NEXT_FREE}",
+    "documents_metrics": f"port of the document store's metrics{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
 }
 
@@ -236,9 +239,9 @@ def _make_directory(state: Path) -> None:
 
 def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
-    stores = {name: port_or_next(numbers[name]) for name in ("documents", "valkey")}
+    stores = {name: port_or_next(numbers[name]) for name in STORES}
     return Ports(
-        **{name: numbers[name] for name in ("gateway", "console", "invoke")},
+        **{name: numbers[name] for name in SERVERS},
         **stores,
         workers=tuple(numbers[f"worker_{index}"] for index in range(WORKERS)),
         others={name: numbers[name] for name in extension.ports},

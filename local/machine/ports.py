@@ -13,6 +13,7 @@ class Ports:
     invoke: int = 3001  # the Lambda Invoke API
     workers: tuple[int, ...] = tuple(range(9100, 9105))  # their metrics
     documents: int = 27017  # or the next free one
+    documents_metrics: int = 9105  # or the next free one
     valkey: int = 6379  # or the next free one
     others: Mapping[str, int] = field(default_factory=dict)
 

@@ -81,15 +81,16 @@ class System:
             )
         if self.embedded_documents and self._wants("MONGO_URL"):
             data = self.state / "data" / "documents.sqlite"
-            port = self.ports.documents
+            port, metrics = self.ports.documents, self.ports.documents_metrics
             yield Process(
                 name="documents",
                 stage=Stage.STORE,
                 command=python(
                     *("local.documents", "--port", port, "--data", data),
                     *("--socket", documents_socket(self.state)),
+                    *("--metrics-port", metrics),
                 ),
-                address=f"mongodb://127.0.0.1:{port}",
+                address=f"mongodb://127.0.0.1:{port} http://127.0.0.1:{metrics}/metrics",
                 answers=lambda: listens(port),
             )
 

@@ -109,8 +109,6 @@ WRONG: list[tuple[Document, int]] = [
     ({"find": "things", "sort": {"n": True}}, 15975),
     ({"find": "things", "sort": {"$n": 1}}, 238),
     ({"find": "things", "sort": {"$natural": 1, "n": 1}}, 2),
-    ({"find": "things", "limit": float("inf")}, 9),
-    ({"insert": "things", "documents": [{"_id": 9}], "writeConcern": "x"}, 9),
     ({"insert": "system.things", "documents": [{"_id": 9}]}, 73),
     ({"insert": "things", "documents": [{"_id": 9}], "txnNumber": bson.Int64(1)}, 20),
     ({"dropIndexes": "things", "index": "_id_"}, 72),
@@ -127,6 +125,106 @@ def test_what_mongodb_refuses_is_refused_with_its_code(
 
     assert refusal.value.code == code
     assert things.count_documents({}) == 2
+
+
+INSERT: Document = {"insert": "things", "documents": [{"_id": 9}]}
+WRONG_TYPES: list[tuple[Document, int]] = [
+    ({"find": 5}, 73),
+    ({"find": "things", "filter": 5}, 14),
+    ({"find": "things", "sort": "n"}, 14),
+    ({"find": "things", "projection": ["n"]}, 14),
+    ({"find": "things", "limit": "1"}, 14),
+    ({"find": "things", "limit": True}, 14),
+    ({"find": "things", "limit": -1}, 51024),
+    ({"find": "things", "skip": -1.5}, 51024),
+    ({"find": "things", "batchSize": -1}, 51024),
+    ({"find": "things", "singleBatch": 1}, 14),
+    ({"find": "things", "maxTimeMS": "1"}, 14),
+    ({"find": "things", "readConcern": "local"}, 14),
+    ({"find": "things", "readConcern": {"level": 1}}, 14),
+    ({"find": "things", "readConcern": {"level": "x"}}, 2),
+    ({"find": "things", "readConcern": {"levle": "local"}}, 40415),
+    ({"count": "things", "query": []}, 14),
+    ({"count": "things", "skip": -1}, 51024),
+    ({"distinct": "things"}, 40414),
+    ({"distinct": "things", "key": 1}, 14),
+    ({"aggregate": "things", "cursor": {}}, 40414),
+    ({"aggregate": "things", "pipeline": {}, "cursor": {}}, 14),
+    ({"aggregate": "things", "pipeline": []}, 9),
+    ({"aggregate": "things", "pipeline": [], "cursor": 1}, 14),
+    ({"aggregate": "things", "pipeline": [], "cursor": {"batchSize": -1}}, 51024),
+    ({"aggregate": "things", "pipeline": [], "cursor": {"batchSise": 1}}, 40415),
+    ({"listIndexes": "things", "cursor": {"x": 1}}, 40415),
+    ({"listCollections": 1, "filter": 1}, 14),
+    ({"getMore": 1, "collection": "things"}, 14),
+    ({"getMore": bson.Int64(1)}, 40414),
+    ({"killCursors": "things", "cursors": [1]}, 14),
+    (INSERT | {"writeConcern": "x"}, 14),
+    (INSERT | {"writeConcern": {"w": []}}, 9),
+    (INSERT | {"writeConcern": {"w": "x"}}, 2),
+    (INSERT | {"writeConcern": {"j": "x"}}, 14),
+    (INSERT | {"writeConcern": {"wtimeuot": 1}}, 40415),
+    (INSERT | {"ordered": "x"}, 14),
+    ({"insert": "things"}, 40414),
+    ({"insert": "things", "documents": []}, 16),
+    ({"findAndModify": "things", "query": 5, "remove": True}, 14),
+    ({"findAndModify": "things", "query": {}}, 9),
+    ({"findAndModify": "things", "remove": True, "update": {}}, 9),
+    ({"findAndModify": "things", "remove": True, "new": True}, 9),
+    ({"createIndexes": "things", "indexes": []}, 2),
+    ({"createIndexes": "things", "indexes": [5]}, 14),
+    ({"createIndexes": "things", "indexes": [{"key": "n", "name": "n"}]}, 14),
+    ({"createIndexes": "things", "indexes": [{"key": {"n": 1}, "name": 5}]}, 14),
+    ({"createIndexes": "things", "indexes": [{"key": {"n": 1}}]}, 40414),
+    ({"dropIndexes": "things", "index": 5}, 14),
+]
+
+
+@pytest.mark.parametrize(("command", "code"), WRONG_TYPES, ids=str)
+def test_an_option_of_a_wrong_type_or_name_is_refused_with_its_code(
+    things: Things, command: Document, code: int
+) -> None:
+    with pytest.raises(OperationFailure) as refusal:
+        things.database.command(command)
+
+    assert refusal.value.code == code
+    assert things.database.list_collection_names() == ["things"]
+    assert things.count_documents({}) == 2
+
+
+STATEMENTS: list[tuple[Document, int]] = [
+    ({"update": "things", "updates": [{"u": {}}]}, 40414),
+    ({"update": "things", "updates": [{"q": 1, "u": {}}]}, 14),
+    ({"update": "things", "updates": [{"q": {}, "u": 5}]}, 9),
+    ({"update": "things", "updates": [{"q": {}, "u": {}, "multi": "x"}]}, 14),
+    ({"update": "things", "updates": [{"q": {}, "u": {}, "upsret": True}]}, 40415),
+    ({"delete": "things", "deletes": [{"q": {}}]}, 40414),
+    ({"delete": "things", "deletes": [{"q": [], "limit": 0}]}, 14),
+    ({"delete": "things", "deletes": [{"q": {}, "limit": True}]}, 9),
+    ({"delete": "things", "deletes": [{"q": {}, "limit": "0"}]}, 9),
+]
+
+
+@pytest.mark.parametrize(("command", "code"), STATEMENTS, ids=str)
+def test_a_statement_with_a_wrong_field_is_refused_with_its_code(
+    things: Things, command: Document, code: int
+) -> None:
+    answer: Document = {}
+    try:
+        answer = things.database.command(command)
+    except OperationFailure as refusal:
+        answer = {"writeErrors": [{"code": refusal.code}]}
+
+    assert [error["code"] for error in answer["writeErrors"]] == [code]
+    assert things.count_documents({}) == 2
+
+
+@pytest.mark.parametrize("limit", [float("inf"), float("nan"), 1e300, 2**63 - 1, None], ids=str)
+def test_a_limit_without_end_gives_all(things: Things, limit: Any) -> None:
+    for sort in ({}, {"n": -1}):
+        answer = things.database.command({"find": "things", "limit": limit, "sort": sort})
+
+        assert len(answer["cursor"]["firstBatch"]) == 2
 
 
 @pytest.mark.parametrize("identity", [{"$a": 1}, bson.Regex("x"), [1]], ids=str)
