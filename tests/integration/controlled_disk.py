@@ -1,10 +1,12 @@
 """The documents server on a disk whose syncs a test controls, by files in the folder `disk`.
 
 Each sync leaves in `durable` what the log held when the sync began: all that a power cut may
-leave of it. `stalled` keeps syncs from ending, `broken` has them fail.
+leave of it. `stalled` keeps syncs from ending, `broken` has them fail. `settings` has other bounds
+for the server, in JSON, so that little data and time reach them.
 """
 
 import errno
+import json
 import os
 import sys
 import time
@@ -36,6 +38,6 @@ def controlled(disk: Path, fdatasync: Callable[[int], None]) -> Callable[[int], 
 
 folder = Path(sys.argv.pop(1))
 os.fdatasync = controlled(folder, os.fdatasync)  # type: ignore[assignment]
-if (folder / "checkpoints").exists():
-    server.COPY_BYTES, server.HOUSE_S = 200_000, 0.02  # type: ignore[assignment]
+for name, value in json.loads((folder / "settings").read_text()).items():
+    setattr(server, name, value)
 sys.exit(main())

@@ -1,6 +1,7 @@
 """The documents server and its disk: power cuts, syncs that stand still or fail, no space."""
 
 import itertools
+import json
 import random
 import resource
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,12 @@ CONTROLLED = str(Path(__file__).with_name("controlled_disk.py"))
 
 @contextmanager
 def on_controlled_disk(
-    folder: Path, path: Path
+    folder: Path, path: Path, **settings: float
 ) -> Iterator[tuple[Server, Path, MongoClient[Document]]]:
-    """A server whose syncs the files in `disk` control, the folder `disk`, and a client."""
+    """Run a server whose syncs the files in a folder control; gives it, the folder, a client."""
     disk, port = folder / "disk", free_port()
-    disk.mkdir(exist_ok=True)
+    disk.mkdir()
+    (disk / "settings").write_text(json.dumps(settings))
     command = [sys.executable, CONTROLLED, str(disk), "--port", str(port), "--data", str(path)]
     server = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
@@ -97,9 +100,8 @@ def test_a_power_cut_loses_nothing_that_was_answered(tmp_path: Path) -> None:
 
 def test_a_log_that_begins_anew_again_and_again_loses_nothing(tmp_path: Path) -> None:
     path, log = tmp_path / "documents.sqlite", tmp_path / "documents.sqlite-wal"
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "disk" / "checkpoints").touch()
-    with on_controlled_disk(tmp_path, path) as (server, _, client):
+    often = {"COPY_BYTES": 200_000, "HOUSE_S": 0.02}
+    with on_controlled_disk(tmp_path, path, **often) as (server, _, client):
         created = path.stat().st_size
         answered = write_until_killed(server, client, 300)
 
@@ -146,6 +148,33 @@ def test_a_sync_that_fails_ends_the_server_without_an_answer(tmp_path: Path) -> 
     assert b"the server ends" in errors
     assert b"Input/output error" in errors
     assert "before" in stored(path)
+
+
+def test_the_log_is_bounded_when_writes_come_faster_than_copies(tmp_path: Path) -> None:
+    path, log = tmp_path / "documents.sqlite", tmp_path / "documents.sqlite-wal"
+    with on_controlled_disk(tmp_path, path, LOG_BYTES_MAX=1_000_000) as (_, _, client):
+        for _ in range(8):
+            client.app.things.insert_many([{"raw": b"x" * 100_000} for _ in range(10)])
+
+        assert log.stat().st_size < 4_000_000 < path.stat().st_size
+
+
+def test_housekeeping_outlives_an_error_and_logs_it(tmp_path: Path) -> None:
+    path = tmp_path / "documents.sqlite"
+    often = {"HOUSE_S": 0.02, "SWEEP_S": 0.02}
+    with on_controlled_disk(tmp_path, path, **often) as (server, _, client):
+        things = client.app.things
+        things.create_index("at", expireAfterSeconds=1)
+        things.insert_one({"_id": 1, "at": datetime.now(UTC)})
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert server.stderr
+            lines = iter(server.stderr.readline, b"")
+            line = next(line for line in lines if b"rolled back" in line)
+            other.execute("ROLLBACK")
+        wait_until(lambda: things.find_one() is None)
+
+    assert b"database is locked" in line
 
 
 def insert_forever(things: Collection[Document], answered: set[object]) -> None:
