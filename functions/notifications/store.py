@@ -23,6 +23,17 @@ INDEXES = (
     NEWEST,
     IndexModel([("wake_ms", 1)], name="waiting", sparse=True),
     IndexModel([("log", 1)], name="deliveries", sparse=True),
+    # The filters of an endpoint's log; only deliveries to endpoints have the field.
+    *(
+        IndexModel(
+            [(field, 1), ("log", 1)], name=name, partialFilterExpression={"log": {"$exists": True}}
+        )
+        for field, name in {
+            "status": "deliveries_by_status",
+            "rendered.template": "deliveries_by_type",
+            "payment_id": "deliveries_by_payment",
+        }.items()
+    ),
 )
 
 

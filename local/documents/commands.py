@@ -54,7 +54,7 @@ _READ_CONCERN = options(
 _CURSOR = options("batchSize:count")
 _INDEX = options(
     "key:object! name:string! v:whole unique:bool sparse:bool background:bool"
-    " expireAfterSeconds:any"
+    " expireAfterSeconds:any partialFilterExpression:object"
 )
 
 
@@ -276,6 +276,7 @@ def _parsed_index(number: int, definition: Document) -> Index:
     check("createIndexes.indexes", definition, _INDEX)
     for path in definition["key"]:
         parse(path)
+    _check_partial(definition)
     sort_spec(definition["key"])
     if "expireAfterSeconds" in definition and len(definition["key"]) > 1:
         raise DocumentsError(67, "TTL indexes are single-field indexes")
@@ -346,6 +347,18 @@ def is_durable(body: Document) -> bool:
         return True
     concern = body.get("readConcern")
     return isinstance(concern, dict) and concern.get("level") == "majority"
+
+
+def _check_partial(definition: Document) -> None:
+    expression = definition.get("partialFilterExpression")
+    if expression is None:
+        return
+    if definition.get("sparse"):
+        raise DocumentsError(67, 'cannot mix "partialFilterExpression" and "sparse" options')
+    if [*expression.values()] != [{"$exists": True}]:
+        raise DocumentsError(67, f"partialFilterExpression {expression} is not implemented")
+    for path in expression:
+        parse(path)
 
 
 def _alone(run: Callable[[Document], Document]) -> Callable[[Commands, str, Document], Reply]:

@@ -19,6 +19,7 @@ class Index:
     unique: bool = False
     sparse: bool = False
     expire_after_s: float | None = None
+    only_with: str = ""  # a partial index: of the documents that have this field
     multikey: bool = False  # some document has an array at one of the paths
 
     @classmethod
@@ -33,11 +34,14 @@ class Index:
             sparse=bool(definition.get("sparse")),
             # Earlier versions stored any lifetime; one that is no number never expires anything.
             expire_after_s=lifetime if isinstance(lifetime, int | float) else None,
+            only_with=next(iter(definition.get("partialFilterExpression", {})), ""),
         )
 
     def keys(self, document: Document) -> list[bytes]:
         """The keys under which this index holds the document; none if it leaves it out."""
-        if self.sparse and not self._has_field(document):
+        if self.sparse and not any(_has(document, path) for path, _ in self.spec):
+            return []
+        if self.only_with and not _has(document, self.only_with):
             return []
         keys = [b""]
         arrays = set()
@@ -56,19 +60,14 @@ class Index:
         """The document's value at each path, as an error about a duplicate shows it."""
         return {path: _first(document, path) for path, _ in self.spec}
 
-    def _has_field(self, document: Document) -> bool:
-        return any(
-            value is not MISSING
-            for path, _ in self.spec
-            for value in values_at(document, path.split("."))
-        )
-
     def as_document(self) -> Document:
         # MongoDB does not say of the index on _id that it is unique.
         options = {"unique": self.unique and self.id > 0, "sparse": self.sparse}
         shown: Document = {name: True for name, value in options.items() if value}
         if self.expire_after_s is not None:
             shown["expireAfterSeconds"] = self.expire_after_s
+        if self.only_with:
+            shown["partialFilterExpression"] = {self.only_with: {"$exists": True}}
         return {"v": 2, "key": dict(self.spec), "name": self.name} | shown
 
 
@@ -79,11 +78,14 @@ class Plan:
     reverse: bool = False
     ordered: bool = False  # the rows come in the order of the sort
     exact: bool = False  # every row read matches the filter
-    fit: tuple[int, bool, bool] = (0, False, False)
+    fit: tuple[int, int] = (0, 0)
 
 
 def choose(indexes: list[Index], filter_: Filter, sort: Spec) -> Plan:
-    """The index with the longest prefix of equalities, then one that gives the order, a range."""
+    """Return the index that does most: each equality, a range behind them and the order count.
+
+    Of two that do as much, the one with more equalities.
+    """
     best = Plan(None, [], ordered=not sort, exact=filter_.leaves == 0)
     for index in indexes:
         plan = _plan(index, filter_, sort)
@@ -113,15 +115,15 @@ def _plan(index: Index, filter_: Filter, sort: Spec) -> Plan | None:
                 low, high = (interval.flipped() if direction < 0 else interval).span()
                 ranges = [(prefix + low, prefix + high) for prefix in prefixes]
                 narrowed = True
-    used = equal + narrowed
-    if index.sparse and not _excludes_missing(index, bounds, used):
+    used = [path for path, _ in index.spec[: equal + narrowed]]
+    if _may_lack(index, bounds, used):
         return None
     wanted = tuple(part for part in sort if part[0] not in fixed)
     order = 0 if len(prefixes) > 1 or index.multikey else _order(rest, wanted)
     # One document at most: no other index can be better.
     rank = RANGES_MAX if index.unique and not rest else equal
-    exact = not index.multikey and _says_all(filter_, [path for path, _ in index.spec[:used]])
-    fit = (rank, order != 0 and bool(sort), narrowed)
+    exact = not index.multikey and _says_all(filter_, used)
+    fit = (rank + narrowed + (order != 0 and bool(sort)), rank)
     return Plan(index, ranges, order < 0, order != 0, exact, fit)
 
 
@@ -155,9 +157,21 @@ def _has_null(intervals: list[Interval]) -> bool:
     return any(low <= NULL < high for low, high in (part.span() for part in intervals))
 
 
-def _excludes_missing(index: Index, bounds: Bounds, used: int) -> bool:
-    found = [_bound(index, path, bounds) for path, _ in index.spec[:used]]
-    return any(intervals and not _has_null(intervals) for intervals in found)
+def _may_lack(index: Index, bounds: Bounds, used: list[str]) -> bool:
+    """True if a document can match the filter that the index leaves out."""
+    if index.only_with and not _excludes_missing(index, bounds, [index.only_with]):
+        return True
+    return index.sparse and not _excludes_missing(index, bounds, used)
+
+
+def _excludes_missing(index: Index, bounds: Bounds, paths: list[str]) -> bool:
+    """True if no document can match the filter that lacks all of the paths."""
+    conditions = [_bound(index, path, bounds) for path in paths]
+    return any(intervals and not _has_null(intervals) for intervals in conditions)
+
+
+def _has(document: Document, path: str) -> bool:
+    return any(value is not MISSING for value in values_at(document, path.split(".")))
 
 
 def _order(rest: Spec, wanted: Spec) -> int:

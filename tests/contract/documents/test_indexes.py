@@ -15,6 +15,7 @@ from local.documents.filters import compile_filter
 from local.documents.paths import Spec
 from local.documents.plan import Index, choose
 from local.documents.store import Store
+from notifications.store import INDEXES
 from tests.contract.documents.conftest import Documents
 
 Document = dict[str, Any]
@@ -206,7 +207,14 @@ specs = st.lists(
     filter_=filters,
     order=specs,
     spec=specs.filter(lambda spec: {"a", "b"} - {path for path, _ in spec}),
-    sparse=st.booleans(),
+    options=st.sampled_from(
+        [
+            {"sparse": False},
+            {"sparse": True},
+            {"partialFilterExpression": {"a": {"$exists": True}}},
+            {"partialFilterExpression": {"a.x": {"$exists": True}}},
+        ]
+    ),
 )
 def test_an_index_never_changes_what_is_found_or_its_order(
     embedded: MongoClient[Document],
@@ -214,12 +222,12 @@ def test_an_index_never_changes_what_is_found_or_its_order(
     filter_: Document,
     order: list[tuple[str, int]],
     spec: list[tuple[str, int]],
-    sparse: bool,
+    options: Document,
 ) -> None:
     database = embedded.index_or_not
     database.plain.drop()
     database.indexed.drop()
-    database.indexed.create_index(spec, sparse=sparse)
+    database.indexed.create_index(spec, **options)
     if contents:
         database.plain.insert_many([{"_id": n} | each for n, each in enumerate(contents)])
         database.indexed.insert_many([{"_id": n} | each for n, each in enumerate(contents)])
@@ -235,6 +243,43 @@ def test_an_index_never_changes_what_is_found_or_its_order(
 
     assert found == expected
     assert in_order == expected_order
+
+
+def test_a_partial_index_is_unique_among_the_documents_it_has(database: Documents) -> None:
+    partial = {"log": {"$exists": True}}
+    database.things.create_index("n", unique=True, partialFilterExpression=partial)
+    database.things.insert_many([{"_id": 1, "n": 1}, {"_id": 2, "n": 1}, {"n": 1, "log": "x"}])
+
+    with pytest.raises(DuplicateKeyError):
+        database.things.insert_one({"n": 1, "log": None})
+    assert database.things.count_documents({"n": 1}) == 3
+    assert database.things.count_documents({"n": 1, "log": {"$gt": ""}}) == 1
+    assert database.things.index_information()["n_1"]["partialFilterExpression"] == partial
+
+
+@pytest.mark.parametrize(
+    ("filters", "name"),
+    [
+        ({}, "deliveries"),
+        ({"status": "failed"}, "deliveries_by_status"),
+        ({"rendered.template": "payment_failed"}, "deliveries_by_type"),
+        ({"payment_id": "pay_1"}, "deliveries_by_payment"),
+    ],
+    ids=str,
+)
+def test_each_filter_of_an_endpoints_deliveries_reads_an_index_in_order(
+    filters: Document, name: str
+) -> None:
+    indexes = [
+        Index.from_document(number, model.document) for number, model in enumerate(INDEXES, 1)
+    ]
+    log: Document = {"log": {"$gt": "we_1/", "$lt": "we_10"}, "tenant": "demo"}
+
+    plan = choose(indexes, compile_filter(log | filters), (("log", -1),))
+
+    assert plan.index
+    assert plan.index.name == name
+    assert plan.ordered
 
 
 def test_a_ttl_index_expires_what_is_old_enough(tmp_path: Path) -> None:
