@@ -29,8 +29,7 @@ class Store:
     """Changes collect in one transaction; what `commit` appends to the log is not synced there."""
 
     def __init__(self, path: Path) -> None:
-        # NORMAL: no sync at a commit, but one where SQLite itself should begin the log anew.
-        self._connection = data_file.connect(path, synchronous="NORMAL")
+        self._connection = data_file.connect(path)
         self._connection.executescript(_SCHEMA)
         self.collections: dict[tuple[str, str], Collection] = {}
         self._load()

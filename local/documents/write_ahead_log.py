@@ -54,8 +54,7 @@ class WriteAheadLog:
 
     def __init__(self, path: Path) -> None:
         write_log_again(path)
-        # FULL: a checkpoint syncs the log before it copies, and the file before the log is reused.
-        self._connection = connect(path, synchronous="FULL")
+        self._connection = connect(path)
         self._checkpoints = threading.Lock()  # one at a time
         try:
             self.restart()

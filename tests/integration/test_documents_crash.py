@@ -104,13 +104,14 @@ def test_sigterm_answers_what_is_written_and_leaves_one_clean_file(tmp_path: Pat
     with served(port, path) as (server, client):
         client.app.things.create_index("n", unique=True)
         client.app.things.insert_many([{"_id": n, "n": n} for n in range(500)])
+        modes = {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
         code = stop(server, signal.SIGTERM)
 
     with served(port, path) as (_, client):
         found = client.app.things.count_documents({"n": {"$gte": 0}})
         indexes = sorted(client.app.things.index_information())
 
-    assert code == 0
+    assert (code, modes) == (0, {0o600})
     assert (found, indexes) == (500, ["_id_", "n_1"])
     assert [each.name for each in tmp_path.iterdir() if each.suffix in (".sqlite-wal",)] == []
 
