@@ -36,7 +36,7 @@ class Row:
 
     @property
     def document(self) -> Document:
-        """What `raw` says; a caller that changes it is the last one to look at it."""
+        """Decode `raw`; a caller that changes the document is the last one to look at it."""
         if self._document is None:
             self._document = bson.decode(self.raw, CODEC)
         return self._document
@@ -59,7 +59,7 @@ def encode_document(document: Document) -> bytes:
 
 
 class Collection:
-    """Rows are numbered in the order of insertion; every change keeps all indexes right."""
+    """The documents of one collection, numbered by insertion; a change keeps all indexes right."""
 
     def __init__(self, connection: sqlite3.Connection, number: int, namespace: str) -> None:
         self.namespace = namespace
@@ -134,7 +134,7 @@ class Collection:
         return [(index, index.keys(document)) for index in self.indexes[1:]]
 
     def find(self, filter_: Filter, sort: Spec = ()) -> tuple[Iterator[Row], bool]:
-        """The matching rows, and whether they come in the order of `sort`."""
+        """Return the matching rows, and True if they come in the order of `sort`."""
         identities = filter_.identities()
         if identities is not None and not sort:
             rows, ordered, exact = self._by_identity(identities), True, filter_.leaves == 1
@@ -150,11 +150,11 @@ class Collection:
         for start in range(0, len(keys), CHUNK_ROWS[1]):
             chunk = keys[start : start + CHUNK_ROWS[1]]
             places = ",".join("?" * len(chunk))
-            found = self._execute(f"{self._by_keys} ({places}) ORDER BY key", chunk)
-            yield from starmap(Row, found.fetchall())
+            rows = self._execute(f"{self._by_keys} ({places}) ORDER BY key", chunk)
+            yield from starmap(Row, rows.fetchall())
 
     def in_natural_order(self, filter_: Filter, *, reverse: bool) -> Iterator[Row]:
-        """The matching rows in the order of insertion, or the last first."""
+        """Return the matching rows in the order of insertion, or the last first."""
         return (row for row in self._all_rows(reverse) if filter_.matches(row.document))
 
     def _all_rows(self, reverse: bool = False) -> Iterator[Row]:

@@ -59,14 +59,14 @@ _INDEX = options(
 
 
 class Commands:
-    """Runs commands on a store; time is the caller's."""
+    """The commands on one store, and the cursors that they leave open."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.cursors = reads.Cursors()
 
     def run(self, body: Document) -> Reply:
-        """The answer to one command. Raises DocumentsError with MongoDB's code for refusals."""
+        """Return the answer to one command. Raises DocumentsError with MongoDB's code."""
         name = next(iter(body), "")
         command = COMMANDS.get(name)
         if command is None:
@@ -238,7 +238,7 @@ def _single_batch(namespace: str, entries: list[Document]) -> Reply:
 
 
 def _indexes_to_drop(collection: Collection, chosen: Any) -> list[Index]:
-    """Return the indexes that "*", a name, a list of names or a key specification says."""
+    """Return the indexes that "*", a name, a list of names or a key specification names."""
     if chosen == "*":
         return collection.indexes[1:]
     if isinstance(chosen, dict):
@@ -256,7 +256,7 @@ def _indexes_to_drop(collection: Collection, chosen: Any) -> list[Index]:
 
 
 def _index(collection: Collection, definition: Document) -> Index | None:
-    """The index to make, None if it is there already."""
+    """Return the index to make, None if it is there already."""
     wanted = _parsed_index(max(index.id for index in collection.indexes) + 1, definition)
     for index in collection.indexes:
         if index.as_document() == wanted.as_document():

@@ -62,7 +62,7 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """Cuts a client's bytes into frames; a client that does not read its answers is not read.
+    """One client, whose bytes are cut into frames; nothing is read while it reads no answers.
 
     `answer` takes a frame, or returns False: the frame then waits here, and nothing more is read,
     until somebody calls `resume`.

@@ -1,4 +1,4 @@
-"""The data file on disk: its lock, its connections, and what an end without warning left of it."""
+"""The data file on disk: its lock, its connections, and the log that a killed server left."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ BUSY_S = 0.5  # somebody who looks into the file with other tools may hold its l
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection that leaves checkpoints to their own time and place."""
+    """Return a connection that never checkpoints by itself."""
     connection = sqlite3.connect(
         path,
         timeout=BUSY_S,
@@ -52,7 +52,7 @@ def log_path(path: Path) -> Path:
 
 
 def write_log_again(path: Path) -> None:
-    """Make durable what a killed server left in its log, or raise OSError.
+    """Make the log of a killed server durable. Raises OSError.
 
     After a sync that failed, the kernel takes pages for clean that never reached the disk: another
     sync would do nothing for them. Written again they are.

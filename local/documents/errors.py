@@ -56,5 +56,5 @@ class DocumentsError(Exception):
 
 
 def refused(what: str, name: str) -> DocumentsError:
-    """An operator, option or value of MongoDB that this server does not implement."""
+    """Return the refusal of something in MongoDB that this server does not implement."""
     return DocumentsError(238, f"{what} {name} is not implemented by the embedded documents server")

@@ -24,7 +24,7 @@ class Interval(NamedTuple):
         return low, self.high + AFTER if self.high_after else self.high
 
     def flipped(self) -> "Interval":
-        """The same values in a descending index."""
+        """Return the interval of the same values in a descending index."""
         return Interval(
             descending(self.high), not self.high_after, descending(self.low), not self.low_after
         )
@@ -35,7 +35,7 @@ class Interval(NamedTuple):
 
 
 def hull(intervals: list[Interval]) -> Interval:
-    """The smallest interval around all."""
+    """Return the smallest interval around all."""
     first = min(intervals, key=lambda part: part.span()[0])
     last = max(intervals, key=lambda part: part.span()[1])
     return Interval(first.low, first.low_after, last.high, last.high_after)
@@ -57,7 +57,7 @@ class Filter:
     leaves: int  # conditions on paths; as many bounds as leaves say all that the filter says
 
     def identities(self) -> list[bytes] | None:
-        """The encoded values that `_id` can have, if the filter lists them."""
+        """Return the encoded values that `_id` can have, None if the filter does not list them."""
         points = self.bounds.get("_id", [[]])[0]
         if not points or not all(part.is_point for part in points):
             return None
@@ -88,7 +88,7 @@ def compile_filter(filter_: Document) -> Filter:
 
 
 def equalities(filter_: Document) -> Iterator[tuple[str, Any]]:
-    """The (path, value) pairs a document must have: the seed of an upsert."""
+    """Yield the (path, value) pairs that a document must have: the seed of an upsert."""
     for name, operand in filter_.items():
         if name == "$and" or (name == "$or" and len(operand) == 1):
             for branch in operand:
@@ -178,9 +178,9 @@ def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list
     arrays = any(isinstance(operand, list) for operand in operands)
 
     def matches(document: Document) -> bool:
-        found = values_at(document, parts)
+        values = values_at(document, parts)
         # Whole arrays can only equal an array: without one among the operands, elements do.
-        candidates = elements(found) + (found if arrays else [])
+        candidates = elements(values) + (values if arrays else [])
         return any(test(encode(candidate)) for candidate in candidates)
 
     # An index holds an array's elements, not the array, so it cannot bound such a condition;
@@ -207,4 +207,4 @@ def _range(name: str, operand: Any) -> tuple[Callable[[bytes], bool], list[Inter
     else:
         interval = Interval(*first, key, name == "$lte")
     low, high = interval.span()
-    return (lambda found: low <= found < high), [interval]
+    return (lambda encoded: low <= encoded < high), [interval]

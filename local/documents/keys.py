@@ -30,7 +30,7 @@ MISSING = Missing()
 
 
 def encode(value: Any) -> bytes:
-    """The bytes that order `value` among all others; numbers of every type share one order."""
+    """Return the bytes that order `value` among all others; numbers share one order."""
     encoder = _ENCODERS.get(type(value))
     if encoder is None:
         raise refused("comparing a value of type", type(value).__name__)

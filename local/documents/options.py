@@ -1,4 +1,4 @@
-"""The options of commands: which fields each takes, of which types, as MongoDB's own parser.
+"""The options of commands: the fields that each takes and their types, as MongoDB has them.
 
 A field that is not in a table is refused by name, a value of another type with MongoDB's code;
 null counts as not there.

@@ -14,7 +14,7 @@ PADDING_MAX = 1_500_000  # elements that setting "a.N" may add to an array; Mong
 
 
 def values_at(document: Document, parts: Sequence[str]) -> list[Any]:
-    """Every value at the path, MISSING where a document has no such field."""
+    """Return every value at the path, MISSING where a document has no such field."""
     value = document.get(parts[0], MISSING)
     if len(parts) == 1:
         return [value]
@@ -26,39 +26,39 @@ def _values_under(value: Any, parts: Sequence[str]) -> list[Any]:
         return values_at(value, parts)
     if not isinstance(value, list):
         return [MISSING]
-    found: list[Any] = []
+    values: list[Any] = []
     for item in value:
         if isinstance(item, dict):
-            found += values_at(item, parts)
+            values += values_at(item, parts)
     if parts[0].isdigit() and int(parts[0]) < len(value):
         item = value[int(parts[0])]
-        found += [item] if len(parts) == 1 else _values_under(item, parts[1:])
-    return found
+        values += [item] if len(parts) == 1 else _values_under(item, parts[1:])
+    return values
 
 
 def elements(values: Iterable[Any]) -> list[Any]:
-    """The values with each array replaced by its elements."""
-    found: list[Any] = []
+    """Return the values with each array replaced by its elements."""
+    flat: list[Any] = []
     for value in values:
         if isinstance(value, list):
-            found += value
+            flat += value
         else:
-            found.append(value)
-    return found
+            flat.append(value)
+    return flat
 
 
 def field_keys(document: Document, path: str) -> list[bytes]:
-    """The encoded values under which an index of `path` must find the document; never empty."""
+    """Return the encoded values by which an index of `path` has the document; never empty."""
     value = document.get(path, MISSING) if "." not in path else None
     if value is not None and not isinstance(value, list):
         return [encode(value)]
-    found = values_at(document, path.split(".")) or [MISSING]
-    keys = {encode(item) for item in elements(found)}
-    return [*keys, EMPTY_ARRAY] if [] in found else list(keys)
+    values = values_at(document, path.split(".")) or [MISSING]
+    keys = {encode(item) for item in elements(values)}
+    return [*keys, EMPTY_ARRAY] if [] in values else list(keys)
 
 
 def sort_key(document: Document, spec: Spec) -> bytes:
-    """Orders documents by `spec`; an array counts as its smallest (descending: largest) element."""
+    """Return a key that sorts by `spec`; an array counts as its smallest or largest element."""
     return b"".join(
         min(field_keys(document, path))
         if direction > 0
@@ -95,7 +95,7 @@ def _pad(array: list[Any], part: str) -> None:
 
 
 def get_at(document: Document, parts: Sequence[str]) -> Any:
-    """The single value that `set_at` would replace, MISSING if there is none."""
+    """Return the single value that `set_at` would replace, MISSING if there is none."""
     node: Any = document
     for part in parts:
         if isinstance(node, list):
@@ -114,7 +114,7 @@ def unset_at(document: Document, parts: Sequence[str]) -> None:
 
 
 def parse(path: str) -> list[str]:
-    """The parts of a path that a command may name; positional operators are refused."""
+    """Return the parts of a path in a command; positional operators are refused."""
     parts = path.split(".")
     for part in parts:
         if part.startswith("$"):

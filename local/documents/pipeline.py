@@ -190,7 +190,7 @@ def _or_null(value: Any) -> Any:
 
 
 class Accumulator:
-    """What one field of one group has seen so far."""
+    """The value of one field of one group so far."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -24,7 +24,7 @@ class Index:
 
     @classmethod
     def from_document(cls, number: int, definition: Document) -> "Index":
-        """The index that `as_document` describes."""
+        """Return the index that `as_document` describes."""
         lifetime = definition.get("expireAfterSeconds")
         return cls(
             number,
@@ -38,7 +38,7 @@ class Index:
         )
 
     def keys(self, document: Document) -> list[bytes]:
-        """The keys under which this index holds the document; none if it leaves it out."""
+        """Return the keys by which this index has the document; none if it leaves it out."""
         if self.sparse and not any(_has(document, path) for path, _ in self.spec):
             return []
         if self.only_with and not _has(document, self.only_with):
@@ -46,18 +46,18 @@ class Index:
         keys = [b""]
         arrays = set()
         for path, direction in self.spec:
-            found = field_keys(document, path)
-            if len(found) > 1:
+            parts = field_keys(document, path)
+            if len(parts) > 1:
                 arrays.add(path.partition(".")[0])
             if direction < 0:
-                found = [descending(key) for key in found]
-            keys = [key + part for key in keys for part in found]
+                parts = [descending(part) for part in parts]
+            keys = [key + part for key in keys for part in parts]
         if len(arrays) > 1:
             raise DocumentsError(171, f"cannot index parallel arrays {sorted(arrays)}")
         return keys
 
     def value(self, document: Document) -> Document:
-        """The document's value at each path, as an error about a duplicate shows it."""
+        """Return the document's value at each path, as an error about a duplicate shows it."""
         return {path: _first(document, path) for path, _ in self.spec}
 
     def as_document(self) -> Document:
@@ -128,7 +128,7 @@ def _plan(index: Index, filter_: Filter, sort: Spec) -> Plan | None:
 
 
 def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
-    """What the filter says of one path: one range, or points, or nothing."""
+    """Return the bounds of one path: one range, or points, or nothing."""
     lists = bounds.get(path, [])
     if not lists:
         return []
@@ -141,7 +141,7 @@ def _bound(index: Index, path: str, bounds: Bounds) -> list[Interval]:
 
 
 def _says_all(filter_: Filter, paths: list[str]) -> bool:
-    """True if the bounds of these paths, as `_bound` takes them, are the whole filter."""
+    """Tell whether the bounds of these paths, as `_bound` takes them, are the whole filter."""
     lists = [filter_.bounds.get(path, []) for path in paths]
     points = any(len(bound) > 1 and _has_point(bound) for bound in lists)
     nulls = any(_has_null(intervals) for bound in lists for intervals in bound)
@@ -153,19 +153,19 @@ def _has_point(bound: list[list[Interval]]) -> bool:
 
 
 def _has_null(intervals: list[Interval]) -> bool:
-    """True if the intervals hold what an index stores for null, and for nothing there at all."""
+    """Tell whether the intervals have the key of null, which is that of a missing field, too."""
     return any(low <= NULL < high for low, high in (part.span() for part in intervals))
 
 
 def _may_lack(index: Index, bounds: Bounds, used: list[str]) -> bool:
-    """True if a document can match the filter that the index leaves out."""
+    """Tell whether a document can match the filter that the index leaves out."""
     if index.only_with and not _excludes_missing(index, bounds, [index.only_with]):
         return True
     return index.sparse and not _excludes_missing(index, bounds, used)
 
 
 def _excludes_missing(index: Index, bounds: Bounds, paths: list[str]) -> bool:
-    """True if no document can match the filter that lacks all of the paths."""
+    """Tell whether no document can match the filter that lacks all of the paths."""
     conditions = [_bound(index, path, bounds) for path in paths]
     return any(intervals and not _has_null(intervals) for intervals in conditions)
 
@@ -175,7 +175,7 @@ def _has(document: Document, path: str) -> bool:
 
 
 def _order(rest: Spec, wanted: Spec) -> int:
-    """1 if the index runs in the wanted order, -1 if backwards, 0 if neither."""
+    """Return 1 if the index runs in the wanted order, -1 if backwards, 0 if neither."""
     if rest[: len(wanted)] == wanted:
         return 1
     backwards = tuple((path, -direction) for path, direction in wanted)
@@ -183,5 +183,5 @@ def _order(rest: Spec, wanted: Spec) -> int:
 
 
 def _first(document: Document, path: str) -> Any:
-    found = values_at(document, path.split("."))
-    return None if not found or found[0] is MISSING else found[0]
+    values = values_at(document, path.split("."))
+    return None if not values or values[0] is MISSING else values[0]

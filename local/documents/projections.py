@@ -103,12 +103,12 @@ def _computes(tree: Tree) -> bool:
 
 
 def _excluded(document: Document, tree: Tree) -> Document:
-    kept = {}
+    rest = {}
     for name, value in document.items():
         below = tree.get(name)
         if below is not True:
-            kept[name] = _excluded_value(value, below) if below else value
-    return kept
+            rest[name] = _excluded_value(value, below) if below else value
+    return rest
 
 
 def _excluded_value(value: Any, tree: Tree) -> Any:

@@ -45,7 +45,7 @@ class Cursor:
     ahead: list[bytes] = field(default_factory=list)
 
     def batch(self, size: int) -> list[bytes]:
-        """The next documents, at least one if there is one; looks one ahead to know the end."""
+        """Return the next documents, at least one if there is one; one more is read ahead."""
         batch: list[bytes] = []
         total = 0
         for raw in itertools.chain(self.ahead, self.documents):
@@ -105,7 +105,7 @@ class Cursors:
 
 
 def find(store: Store, database: str, body: Document) -> tuple[str, Iterator[bytes]]:
-    """The namespace and the documents that the command `find` asks for."""
+    """Return the namespace and the documents of the command `find`."""
     limit, skip = body.get("limit", 0), body.get("skip", 0)
     end = min(limit + skip, sys.maxsize) if limit else None
     rows = rows_of(
@@ -126,7 +126,7 @@ def find(store: Store, database: str, body: Document) -> tuple[str, Iterator[byt
 def rows_of(
     collection: Collection | None, filter_: Document, sort: Spec, keep: int | None = None
 ) -> Iterator[Row]:
-    """The matching rows in the order of `sort`, the first `keep` of them if that is given."""
+    """Return the matching rows in the order of `sort`, or only the first `keep` of them."""
     compiled = compile_filter(filter_)
     if collection is None:
         return iter(())
@@ -155,7 +155,7 @@ def _bounded(keyed: Iterator[tuple[bytes, Row]]) -> Iterator[tuple[bytes, Row]]:
 
 
 def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterator[bytes]]:
-    """The namespace and the results; a leading $match, $sort and $limit may use an index."""
+    """Return the namespace and the results; a leading $match, $sort and $limit may use an index."""
     name, stages = body["aggregate"], check_stages(body["pipeline"])
     if not isinstance(name, str):
         raise DocumentsError(73, "aggregate needs the name of a collection")
@@ -180,9 +180,9 @@ def count(store: Store, database: str, body: Document) -> dict[str, Any]:
 def distinct(store: Store, database: str, body: Document) -> dict[str, Any]:
     rows = rows_of(store.find(database, body["distinct"]), body.get("query") or {}, ())
     parts = parse(body["key"])
-    found: dict[bytes, Any] = {}
+    distinct_values: dict[bytes, Any] = {}
     for row in rows:
         for value in elements(values_at(row.document, parts)):
             if value is not MISSING:
-                found.setdefault(encode(value), value)
-    return {"values": [found[key] for key in sorted(found)], "ok": 1.0}
+                distinct_values.setdefault(encode(value), value)
+    return {"values": [value for _, value in sorted(distinct_values.items())], "ok": 1.0}

@@ -1,4 +1,4 @@
-"""The group commit: writes of a few milliseconds are committed together and synced beside the loop.
+"""The group commit: writes of a few milliseconds are committed together, and synced in a thread.
 
 Reads are answered at once, from what is written, durable or not: MongoDB's read concern "local".
 A write, and a read with the concern "majority", is answered when everything before it is durable.
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Server:
-    """Answers requests from a store; one group becomes durable while the next is built."""
+    """The server of one store; one group of writes becomes durable while the next is built."""
 
     def __init__(self, store: Store, wal: WriteAheadLog) -> None:
         self.commands = Commands(store)
@@ -42,7 +42,7 @@ class Server:
         self._due = asyncio.Event()  # there is something to commit, or to do behind a commit
         self._may_write = asyncio.Event()  # cleared while the log begins anew
         self._may_write.set()
-        self._held: set[Connection] = set()  # their next frame writes, and may not yet
+        self._held_back: set[Connection] = set()  # their next frame writes, and may not yet
         self._restart_is_due = False
         self._restart_not_before_s = 0.0
         self._is_stopping = False
@@ -53,7 +53,7 @@ class Server:
         """Run the command in a frame; False if it has to wait until writes are allowed."""
         request = wire.parse(frame)
         if not self._may_write.is_set() and is_write(request.body):
-            self._held.add(connection)
+            self._held_back.add(connection)
             return False
         body = self._run(request)
         if (self._store.writing or self._is_syncing) and is_durable(request.body):
@@ -130,7 +130,7 @@ class Server:
         return due and self._loop.time() >= self._restart_not_before_s
 
     async def _restart_log(self) -> None:
-        """Begin the log anew, then let those go on who waited for it."""
+        """Begin the log anew, then answer the writes that waited for it."""
         self._restart_is_due = False
         try:
             await asyncio.to_thread(self._wal.restart)
@@ -138,8 +138,8 @@ class Server:
             log.error("the log was not copied, it grows until that works: %s", error)
             self._restart_not_before_s = self._loop.time() + HOUSE_S
         self._may_write.set()
-        held, self._held = self._held, set()
-        for connection in held:
+        waiting, self._held_back = self._held_back, set()
+        for connection in waiting:
             connection.resume()
 
     async def keep_house(self) -> None:

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS indexes (
 
 
 class Store:
-    """Changes collect in one transaction; what `commit` appends to the log is not synced there."""
+    """The collections of one data file; changes collect in one transaction until `commit`."""
 
     def __init__(self, path: Path) -> None:
         self._connection = data_file.connect(path)

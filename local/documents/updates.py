@@ -16,7 +16,7 @@ NUMBERS = (int, float, Int64)  # by exact type: bool is an int in Python, not in
 
 
 def is_replacement(update: Any) -> bool:
-    """True for a whole document, False for operators; a mixture and a pipeline are refused."""
+    """Tell a whole document from operators; a mixture and a pipeline are refused."""
     if isinstance(update, list):
         raise refused("update with", "an aggregation pipeline")
     dollars = [name for name in update if name.startswith("$")]
@@ -26,7 +26,7 @@ def is_replacement(update: Any) -> bool:
 
 
 def updated(document: Document, update: Document, *, inserting: bool = False) -> Document:
-    """The document after `update`; `document` itself is used up."""
+    """Return the document after `update`; `document` itself is used up."""
     identity = document.get("_id", MISSING)
     if is_replacement(update):
         document = update if identity is MISSING else {"_id": identity} | update
@@ -42,7 +42,7 @@ def updated(document: Document, update: Document, *, inserting: bool = False) ->
 
 
 def upserted(filter_: Document, update: Document) -> Document:
-    """The document that an upsert inserts where nothing matched `filter_`."""
+    """Return the document that an upsert inserts where nothing matched `filter_`."""
     operators = not is_replacement(update)
     known = [(parse(path), value) for path, value in equalities(filter_)]
     known = [(parts, value) for parts, value in known if operators or parts == ["_id"]]
@@ -58,7 +58,7 @@ def upserted(filter_: Document, update: Document) -> Document:
 
 
 def _steps(update: Document) -> list[tuple[list[str], str, Any]]:
-    """The single changes in MongoDB's order, by path, whichever operator names them."""
+    """Return the single changes in MongoDB's order: by path, not by operator."""
     steps = [
         (parse(path), name, operand)
         for name, changes in update.items()
@@ -75,7 +75,7 @@ def _by_name(parts: list[str]) -> list[tuple[bool, int, str]]:
 
 
 def _conflict(paths: list[list[str]]) -> str:
-    """A path that is named twice or lies below another; empty if there is none."""
+    """Return a path that is named twice or lies below another; empty if there is none."""
     if len(paths) > 1:
         for above, path in itertools.pairwise(sorted(paths)):
             if path[: len(above)] == above:
@@ -138,9 +138,9 @@ def _push(document: Document, parts: list[str], operand: Any) -> None:
         set_at(document, parts, [])
     array = _array_at(document, parts, "$push")
     array.extend(modifiers["$each"])
-    kept = modifiers.get("$slice")
-    if kept is not None:
-        set_at(document, parts, array[:kept] if kept >= 0 else array[kept:])
+    size = modifiers.get("$slice")
+    if size is not None:
+        set_at(document, parts, array[:size] if size >= 0 else array[size:])
 
 
 def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:

@@ -28,7 +28,7 @@ class Request:
 
 
 def frame_length(buffer: bytes | bytearray) -> int:
-    """The length of the first frame in `buffer`, 0 if that cannot be told yet."""
+    """Return the length of the first frame in `buffer`, 0 while its head is not there yet."""
     if len(buffer) < 16:
         return 0
     length = int.from_bytes(buffer[:4], "little")
@@ -38,7 +38,7 @@ def frame_length(buffer: bytes | bytearray) -> int:
 
 
 def parse(frame: bytes) -> Request:
-    """One request; the documents of a sequence stay undecoded."""
+    """Return one request; the documents of a sequence stay undecoded."""
     _, request_id, _, operation = _HEADER.unpack_from(frame)
     try:
         if operation == OP_MSG:
@@ -92,7 +92,7 @@ def _document_at(data: bytes, position: int) -> bytes:
 
 
 def reply(request_id: int, operation: int, body: Body) -> bytes:
-    """The frame that answers a request of the given operation."""
+    """Return the frame that answers a request of this operation."""
     encoded = body if isinstance(body, bytes) else bson.encode(body, codec_options=CODEC)
     if operation == OP_QUERY:
         head = struct.pack("<iqii", 8, 0, 0, 1)  # flags (await capable), cursor, from, count
@@ -102,7 +102,7 @@ def reply(request_id: int, operation: int, body: Body) -> bytes:
 
 
 def cursor_reply(field: str, batch: list[bytes], cursor: int, namespace: str) -> bytes:
-    """The BSON of {cursor: {field: batch, id, ns}, ok: 1}, without decoding the batch."""
+    """Return the BSON of {cursor: {field: batch, id, ns}, ok: 1}, without decoding the batch."""
     items = b"".join([b"\x03%d\x00%b" % pair for pair in enumerate(batch)])
     parts = [b"\x04", field.encode(), b"\x00", _enclosed(items)]
     parts += [b"\x12id\x00", struct.pack("<q", cursor)]

@@ -1,8 +1,8 @@
 """The write-ahead log: made durable, copied into the data file and begun anew, all in threads.
 
-A COMMIT appends frames and waits for nothing. `sync` then makes them durable; what was not synced
-is lost in a power cut, as a whole from some commit on, because each frame's checksum covers all
-frames before it.
+A COMMIT appends frames and waits for nothing. `sync` then makes them durable. A power
+cut loses no synced frame, and of the others whole commits from some point on: the checksum of each
+frame covers all frames before it.
 """
 
 import os
@@ -20,11 +20,11 @@ _FRAMES = struct.Struct("=16xI")  # where the wal-index says how many frames the
 
 
 class Unsynced(Exception):
-    """The disk did not take what was to become durable; nobody knows what it holds now."""
+    """The disk refused a sync: its contents are unknown from now on."""
 
 
 class Syncs:
-    """The thread that syncs the log, at a third of what an executor's thread costs a call."""
+    """The thread that syncs the log, on one queue: an executor's thread would cost more a call."""
 
     def __init__(self, wal: "WriteAheadLog", loop: AbstractEventLoop) -> None:
         self._wal = wal
@@ -33,7 +33,7 @@ class Syncs:
         threading.Thread(target=self._run, name="syncs", daemon=True).start()
 
     def sync(self) -> Future[None]:
-        """Return what is done when everything committed by now is durable, or raises Unsynced."""
+        """Return a future that ends when all commits until now are durable, or raises Unsynced."""
         future: Future[None] = self._loop.create_future()
         self._requests.put(future)
         return future
@@ -72,7 +72,7 @@ class WriteAheadLog:
         return int(frames) * PAGE_BYTES
 
     def sync(self) -> None:
-        """Make durable what is committed by now. Raises Unsynced, after which nothing is sure."""
+        """Make all commits until now durable. Raises Unsynced, after which nothing is sure."""
         try:
             with metrics.syncs.time():
                 os.fdatasync(self._log)
@@ -80,7 +80,7 @@ class WriteAheadLog:
             raise Unsynced(f"the write-ahead log was not synced: {error}") from error
 
     def copy(self) -> None:
-        """Copy what is durable by now into the data file, while others read and write."""
+        """Sync the log and copy it into the data file, while others read and write."""
         self._checkpoint("copy", "PRAGMA wal_checkpoint(PASSIVE)")
 
     def restart(self) -> None:

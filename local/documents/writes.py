@@ -130,7 +130,7 @@ def _statement(command: str, item: bytes | Document, allowed: Options) -> Docume
 def _update(
     store: Store, database: str, name: str, statement: Document
 ) -> tuple[int, int, list[Any] | None]:
-    """How many matched and changed, and the `_id` of what was upserted, if anything was."""
+    """Return how many matched and changed, and the `_id` of the upserted document, if any."""
     filter_, change, multi = statement["q"], statement["u"], bool(statement.get("multi"))
     if is_replacement(change) and multi:
         raise DocumentsError(9, "multi update is not supported for replacement-style update")

@@ -29,7 +29,7 @@ Operation = Callable[[Collection[Document], int], object]
 
 
 def payment(number: int) -> Document:
-    """A document of the size and shape of a settled payment, 900 bytes."""
+    """Return a document of the size and shape of a settled payment, 900 bytes."""
     now = datetime.now(UTC)
     entry = {"account": "receivable", "amount": number, "currency": "EUR", "at": now}
     event = {"type": "payment.succeeded", "at": now, "sequence": number}
@@ -92,7 +92,7 @@ STEPS: list[tuple[str, Operation, int, int]] = [  # name, operation, calls, docu
 
 
 def measure(url: str, server: psutil.Process, operation: Operation, calls: int) -> tuple[Any, ...]:
-    """Seconds of server CPU, seconds of wall time, and the latencies of all calls."""
+    """Return seconds of server CPU, seconds of wall time, and the latencies of all calls."""
     latencies: list[float] = []
     numbers = iter(range(calls))
 

@@ -1,8 +1,8 @@
 """The documents server on a disk whose syncs a test controls, by files in the folder `disk`.
 
-Each sync leaves in `durable` what the log held when the sync began: all that a power cut may
-leave of it. `stalled` keeps syncs from ending, `broken` has them fail. `settings` has other bounds
-for the server, in JSON, so that little data and time reach them.
+Each sync copies the log as it was when the sync began into `durable`: all that a power cut leaves.
+`stalled` keeps syncs from ending, `broken` has them fail. `settings` has other bounds for the
+server, in JSON, so that little data and time reach them.
 """
 
 import errno

@@ -85,9 +85,9 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
                 thread.join()
 
     with served(port, path) as (_, client):
-        stored = {found["_id"] for found in client.app.things.find()}
+        stored = {document["_id"] for document in client.app.things.find()}
         by_index = client.app.things.count_documents({"ref": {"$gte": 0}})
-        totals = {found["_id"]: found["n"] for found in client.app.totals.find()}
+        totals = {total["_id"]: total["n"] for total in client.app.totals.find()}
 
     assert len(acknowledged) >= 400
     assert {f"{writer}-{number}" for writer, number in acknowledged} <= stored
@@ -108,11 +108,11 @@ def test_sigterm_answers_what_is_written_and_leaves_one_clean_file(tmp_path: Pat
         code = stop(server, signal.SIGTERM)
 
     with served(port, path) as (_, client):
-        found = client.app.things.count_documents({"n": {"$gte": 0}})
+        count = client.app.things.count_documents({"n": {"$gte": 0}})
         indexes = sorted(client.app.things.index_information())
 
     assert (code, modes) == (0, {0o600})
-    assert (found, indexes) == (500, ["_id_", "n_1"])
+    assert (count, indexes) == (500, ["_id_", "n_1"])
     assert [each.name for each in tmp_path.iterdir() if each.suffix in (".sqlite-wal",)] == []
 
 
@@ -120,14 +120,14 @@ def test_a_taken_port_and_a_file_in_use_are_one_sentence_and_exit_code_2(tmp_pat
     path, port = tmp_path / "documents.sqlite", free_port()
     with served(port, path):
         taken_port = start(port, tmp_path / "other.sqlite")
-        _, port_said = taken_port.communicate(timeout=10)
+        _, port_error = taken_port.communicate(timeout=10)
         taken_file = start(free_port(), path)
-        _, file_said = taken_file.communicate(timeout=10)
+        _, file_error = taken_file.communicate(timeout=10)
 
     assert (taken_port.returncode, taken_file.returncode) == (2, 2)
-    assert b"address already in use" in port_said
-    assert b"is in use by another documents server" in file_said
-    assert [port_said.count(b"\n"), file_said.count(b"\n")] == [1, 1]
+    assert b"address already in use" in port_error
+    assert b"is in use by another documents server" in file_error
+    assert [port_error.count(b"\n"), file_error.count(b"\n")] == [1, 1]
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -135,10 +135,10 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"something else" * 1000)
 
     server = start(free_port(), path)
-    _, said = server.communicate(timeout=10)
+    _, errors = server.communicate(timeout=10)
 
     assert server.returncode == 2
-    assert b"not a database" in said
+    assert b"not a database" in errors
 
 
 def test_what_cannot_be_stored_is_an_error_to_all_who_wait(tmp_path: Path) -> None:
@@ -152,17 +152,17 @@ def test_what_cannot_be_stored_is_an_error_to_all_who_wait(tmp_path: Path) -> No
             other.execute("ROLLBACK")
         client.app.things.insert_one({"_id": 3})
 
-        assert [found["_id"] for found in client.app.things.find()] == [1, 3]
+        assert [each["_id"] for each in client.app.things.find()] == [1, 3]
 
 
 def test_idle_connections_make_room_for_one_too_many(tmp_path: Path) -> None:
     port = free_port()
     with served(port, tmp_path / "documents.sqlite") as (_, client), ExitStack() as stack:
         client.admin.command("ping")
-        held = [stack.enter_context(connected(port)) for _ in range(CONNECTIONS_MAX)]
-        held.append(stack.enter_context(connected(port)))
+        idle = [stack.enter_context(connected(port)) for _ in range(CONNECTIONS_MAX)]
+        idle.append(stack.enter_context(connected(port)))
 
-        assert held[0].recv(1) == b""
+        assert idle[0].recv(1) == b""
         assert stays_open(port)
         assert client.app.things.find_one() is None
 

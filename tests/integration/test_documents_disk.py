@@ -67,7 +67,7 @@ def write_until_killed(server: Server, client: MongoClient[Document], answers: i
 
 
 def torn(durable: bytes, written: bytes, seed: int) -> bytes:
-    """Return the log as a power cut may leave it: sectors not synced are there or not."""
+    """Return the log behind a power cut: of the sectors that were not synced some are there."""
     choice = random.Random(seed)
     sectors = []
     for start in range(0, len(written), SECTOR_BYTES):

@@ -1,4 +1,4 @@
-"""The servers that keep the documents contract: ours, mongoeco as oracle, a MongoDB if given."""
+"""The servers that keep the documents contract: ours, mongoeco, the MongoDB of MONGO_URL."""
 
 import importlib.util
 import os
@@ -71,7 +71,7 @@ def mongodb() -> Iterator[MongoClient[dict[str, Any]]]:
 
 @pytest.fixture(params=["embedded", *ORACLES])
 def database(request: pytest.FixtureRequest) -> Iterator[Documents]:
-    """An empty database on each of the servers in turn."""
+    """Give an empty database on each of the servers in turn."""
     difference = MONGOECO_DIFFERS.get(request.node.originalname)
     if request.param == "mongoeco" and difference:
         request.applymarker(pytest.mark.xfail(reason=difference, strict=True))
@@ -83,7 +83,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Documents]:
 
 @contextmanager
 def running(arguments: list[str], port: int) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A server process and a client of it."""
+    """Run a server process; gives a client of it."""
     process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL)
     client: MongoClient[dict[str, Any]] = MongoClient(
         f"mongodb://127.0.0.1:{port}/?directConnection=true", serverSelectionTimeoutMS=5_000

@@ -1,4 +1,4 @@
-"""Serves mongoeco, an independent MongoDB in Python, on a port: the oracle of the contract."""
+"""The oracle of the contract: mongoeco, an independent MongoDB in Python, on a port."""
 
 import asyncio
 import sys

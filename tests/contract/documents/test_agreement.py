@@ -112,7 +112,7 @@ def test_filters_find_the_same_documents(
 ) -> None:
     store(pair, contents)
 
-    ours, theirs = (sorted(found["_id"] for found in each.find(filter_)) for each in pair)
+    ours, theirs = (sorted(one["_id"] for one in each.find(filter_)) for each in pair)
 
     assert ours == theirs
 
@@ -124,9 +124,7 @@ def test_sorts_give_the_same_order(
 ) -> None:
     store(pair, contents)
 
-    ours, theirs = (
-        [found["_id"] for found in each.find().sort([*order, ("_id", 1)])] for each in pair
-    )
+    ours, theirs = ([one["_id"] for one in each.find().sort([*order, ("_id", 1)])] for each in pair)
 
     assert ours == theirs
 
@@ -144,11 +142,11 @@ def test_updates_and_upserts_leave_the_same_document(
 
 
 def outcome(collection: Collection[Document], filter_: Document, change: Document) -> Any:
-    """What the collection holds after the update, or that it was refused."""
+    """Return the collection's contents after the update, or that it was refused."""
     try:
         collection.update_one(filter_, change, upsert=True)
     except PyMongoError:
         return "refused"
-    found = list(collection.find().sort("_id", 1))
-    generated = [each.pop("_id") for each in found][1:]
-    return found, len(generated)
+    contents = list(collection.find().sort("_id", 1))
+    generated = [each.pop("_id") for each in contents][1:]
+    return contents, len(generated)

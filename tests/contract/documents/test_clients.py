@@ -1,4 +1,4 @@
-"""What well-known clients send in their first minutes, in their own words, is answered."""
+"""The first commands of well-known clients, in their own words."""
 
 from collections.abc import Iterator
 from typing import Any

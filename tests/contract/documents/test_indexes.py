@@ -37,20 +37,20 @@ def test_a_unique_index_refuses_the_second_and_names_its_keys(database: Document
     details = refusal.value.details or {}
     assert details["keyPattern"] == {"tenant": 1, "ref": -1}
     assert details["keyValue"] == {"tenant": "a", "ref": 7}
-    assert [found["_id"] for found in database.things.find().sort("_id", 1)] == [1, 4]
+    assert [each["_id"] for each in database.things.find().sort("_id", 1)] == [1, 4]
 
 
 def test_a_document_may_keep_its_own_unique_value(database: Documents) -> None:
     database.things.create_index("ref", unique=True)
     database.things.insert_many([{"_id": 1, "ref": 1}, {"_id": 2, "ref": 2}])
 
-    kept = database.things.update_one({"_id": 1}, {"$set": {"n": 1, "ref": 1}})
+    unchanged = database.things.update_one({"_id": 1}, {"$set": {"n": 1, "ref": 1}})
     with pytest.raises(DuplicateKeyError):
         database.things.update_one({"_id": 1}, {"$set": {"ref": 2}})
     database.things.delete_one({"_id": 2})
     freed = database.things.update_one({"_id": 1}, {"$set": {"ref": 2}})
 
-    assert (kept.modified_count, freed.modified_count) == (1, 1)
+    assert (unchanged.modified_count, freed.modified_count) == (1, 1)
 
 
 def test_only_a_sparse_unique_index_lets_many_lack_the_field(database: Documents) -> None:
@@ -134,7 +134,7 @@ def test_a_page_behind_a_position_goes_on_where_the_last_ended(database: Documen
             query["created"] = {"$lte": created}
             query["$or"] = [{"created": {"$lt": created}}, {"_id": {"$lt": pages[-1]}}]
         newest = database.things.find(query).sort([("created", -1), ("_id", -1)]).limit(7)
-        page = [found["_id"] for found in newest]
+        page = [each["_id"] for each in newest]
         pages += page
         if not page:
             break
@@ -232,7 +232,7 @@ def test_an_index_never_changes_what_is_found_or_its_order(
         database.plain.insert_many([{"_id": n} | each for n, each in enumerate(contents)])
         database.indexed.insert_many([{"_id": n} | each for n, each in enumerate(contents)])
 
-    found, expected = (
+    indexed, plain = (
         sorted(each["_id"] for each in collection.find(filter_))
         for collection in (database.indexed, database.plain)
     )
@@ -241,7 +241,7 @@ def test_an_index_never_changes_what_is_found_or_its_order(
         for collection in (database.indexed, database.plain)
     )
 
-    assert found == expected
+    assert indexed == plain
     assert in_order == expected_order
 
 

@@ -1,4 +1,4 @@
-"""Projections with computed fields, $natural, and what lists collections and indexes."""
+"""Projections with computed fields, $natural, and the lists of collections and indexes."""
 
 from typing import Any
 
@@ -36,8 +36,8 @@ def test_fields_are_included_excluded_and_computed(
 def test_the_natural_order_is_that_of_insertion_both_ways(things: Things) -> None:
     things.insert_one({"_id": 0})
 
-    assert [found["_id"] for found in things.find().sort("$natural", 1)] == [1, 2, 0]
-    assert [found["_id"] for found in things.find({"n": None}).sort("$natural", -1)] == [0]
+    assert [each["_id"] for each in things.find().sort("$natural", 1)] == [1, 2, 0]
+    assert [each["_id"] for each in things.find({"n": None}).sort("$natural", -1)] == [0]
     assert (things.find_one(sort=[("$natural", -1)]) or {})["_id"] == 0
 
 

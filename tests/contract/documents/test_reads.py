@@ -1,4 +1,4 @@
-"""What every server does with filters, sorts, projections, cursors, counts and aggregations."""
+"""Filters, sorts, projections, cursors, counts and aggregations, on every server."""
 
 from datetime import datetime
 from typing import Any
@@ -65,9 +65,9 @@ def test_filters_find_what_mongodb_finds(
             database.things.create_index(path)
     database.things.insert_many(CONTENTS)
 
-    found = sorted(document["_id"] for document in database.things.find(filter_))
+    identities = sorted(document["_id"] for document in database.things.find(filter_))
 
-    assert found == expected
+    assert identities == expected
 
 
 @pytest.mark.parametrize("indexed", [False, True], ids=["scan", "index"])
@@ -88,7 +88,7 @@ def test_a_range_meets_only_values_of_its_own_type(
         database.things.create_indexes([IndexModel("n"), IndexModel("tags")])
     database.things.insert_many(CONTENTS)
 
-    assert sorted(found["_id"] for found in database.things.find(filter_)) == expected
+    assert sorted(each["_id"] for each in database.things.find(filter_)) == expected
 
 
 def test_null_meets_an_array_with_an_element_that_lacks_the_field(database: Documents) -> None:
@@ -126,8 +126,8 @@ def test_values_of_every_type_have_one_order(database: Documents) -> None:
     database.ordered.insert_many(reversed(list(database.things.find())))
 
     for things in (database.things, database.ordered):
-        rising = [found["_id"] for found in things.find().sort("v", 1)]
-        falling = [found["_id"] for found in things.find().sort("v", -1)]
+        rising = [each["_id"] for each in things.find().sort("v", 1)]
+        falling = [each["_id"] for each in things.find().sort("v", -1)]
         assert rising == list(range(len(in_order)))
         assert falling == rising[::-1]
 
@@ -135,14 +135,14 @@ def test_values_of_every_type_have_one_order(database: Documents) -> None:
 def test_an_empty_array_sorts_before_null(database: Documents) -> None:
     database.things.insert_many([{"_id": 1}, {"_id": 2, "v": []}, {"_id": 3, "v": [0]}])
 
-    assert [found["_id"] for found in database.things.find().sort("v", 1)] == [2, 1, 3]
+    assert [each["_id"] for each in database.things.find().sort("v", 1)] == [2, 1, 3]
 
 
 def test_an_array_sorts_by_its_least_or_its_greatest_element(database: Documents) -> None:
     database.things.insert_many([{"_id": 1, "v": [1, 9]}, {"_id": 2, "v": [2, 3]}])
 
-    assert [found["_id"] for found in database.things.find().sort("v", 1)] == [1, 2]
-    assert [found["_id"] for found in database.things.find().sort("v", -1)] == [1, 2]
+    assert [each["_id"] for each in database.things.find().sort("v", 1)] == [1, 2]
+    assert [each["_id"] for each in database.things.find().sort("v", -1)] == [1, 2]
 
 
 def test_sort_skip_and_limit_take_a_page(database: Documents) -> None:
@@ -150,7 +150,7 @@ def test_sort_skip_and_limit_take_a_page(database: Documents) -> None:
 
     page = database.things.find({"b": {"$gte": 3}}).sort([("a", -1), ("b", 1)]).skip(2).limit(3)
 
-    assert [found["_id"] for found in page] == [11, 14, 17]
+    assert [each["_id"] for each in page] == [11, 14, 17]
 
 
 PROJECTIONS: list[tuple[Any, dict[str, Any]]] = [
@@ -185,7 +185,7 @@ def test_a_projection_keeps_an_empty_element_for_one_without_the_field(
 def test_a_cursor_gives_everything_in_batches(database: Documents) -> None:
     database.things.insert_many([{"_id": n} for n in range(1200)])
 
-    assert [found["_id"] for found in database.things.find().batch_size(7).limit(50)] == list(
+    assert [each["_id"] for each in database.things.find().batch_size(7).limit(50)] == list(
         range(50)
     )
     assert len(list(database.things.find())) == 1200
@@ -201,7 +201,7 @@ def test_what_is_inserted_behind_an_open_cursor_does_not_disturb_it(database: Do
     database.things.delete_one({"_id": 100})
 
     assert first == 0
-    assert [found["_id"] for found in cursor] == [n for n in range(2, 400, 2) if n != 100]
+    assert [each["_id"] for each in cursor] == [n for n in range(2, 400, 2) if n != 100]
 
 
 def test_a_killed_cursor_is_gone(database: Documents) -> None:
@@ -307,7 +307,7 @@ def test_a_group_key_of_several_fields_leaves_out_the_missing(database: Document
     database.things.insert_many(ORDERS)
 
     by_day = {"$group": {"_id": {"tenant": "$tenant", "day": "$at.day"}, "n": {"$sum": 1}}}
-    groups = {str(found["_id"]): found["n"] for found in database.things.aggregate([by_day])}
+    groups = {str(each["_id"]): each["n"] for each in database.things.aggregate([by_day])}
 
     assert groups == {
         "{'tenant': 'a', 'day': 1}": 1,

@@ -1,4 +1,4 @@
-"""What the embedded server does not do, it refuses by name; bad bytes harm nobody else."""
+"""Refusals by name of all that the embedded server does not do; bad bytes harm nobody else."""
 
 import socket
 import struct
@@ -329,7 +329,7 @@ def test_a_document_over_16_mib_is_refused_and_one_below_is_stored(things: Thing
 def test_a_bulk_larger_than_a_message_goes_through(things: Things) -> None:
     things.insert_many([{"_id": n, "raw": b"x" * 2**20} for n in range(10, 62)])
 
-    assert sum(len(found["raw"]) for found in things.find({"_id": {"$gte": 10}})) == 52 * 2**20
+    assert sum(len(each["raw"]) for each in things.find({"_id": {"$gte": 10}})) == 52 * 2**20
 
 
 def test_a_write_without_acknowledgement_is_done(things: Things) -> None:

@@ -1,4 +1,4 @@
-"""What every server does with inserts, updates, replacements, deletes and bulks of them."""
+"""Inserts, updates, replacements, deletes and bulks of them, on every server."""
 
 from datetime import datetime
 from typing import Any
@@ -27,11 +27,11 @@ def test_a_document_comes_back_as_it_was_stored(database: Documents) -> None:
     }
     database.things.insert_one(document)
 
-    found = database.things.find_one({"_id": "a"})
+    stored = database.things.find_one({"_id": "a"}) or {}
 
-    assert found == document
-    assert list(found or {}) == list(document)
-    assert type((found or {})["wide"]) is Int64
+    assert stored == document
+    assert list(stored) == list(document)
+    assert type(stored["wide"]) is Int64
 
 
 @pytest.mark.parametrize("identity", [0, "", None, {"a": 1}], ids=str)
@@ -41,9 +41,9 @@ def test_an_id_of_any_value_is_kept_and_comes_first(database: Documents, identit
     raw_things: Any = database.things
     raw_things.insert_one(with_late_id)
 
-    found = database.things.find_one() or {}
+    stored = database.things.find_one() or {}
 
-    assert list(found.items()) == [("_id", identity), ("n", 1)]
+    assert list(stored.items()) == [("_id", identity), ("n", 1)]
 
 
 def test_the_second_insert_of_an_id_is_refused_and_says_which(database: Documents) -> None:
@@ -74,7 +74,7 @@ def test_only_an_ordered_bulk_stops_at_its_first_error(
     assert [error["index"] for error in errors] == ([1] if ordered else [1, 3])
     assert {error["code"] for error in errors} == {11000}
     assert refusal.value.details["nInserted"] == len(stored)
-    assert sorted(found["_id"] for found in database.things.find()) == stored
+    assert sorted(each["_id"] for each in database.things.find()) == stored
 
 
 def test_a_bulk_counts_what_each_kind_of_write_did(database: Documents) -> None:
@@ -141,10 +141,10 @@ def test_update_operators_change_the_named_paths(
 
     database.things.update_one({"_id": "a"}, update)
 
-    found = database.things.find_one() or {}
-    assert {name: found.get(name) for name in expected} == expected
+    after = database.things.find_one() or {}
+    assert {name: after.get(name) for name in expected} == expected
     untouched = BEFORE.keys() - expected.keys() - {"at"}
-    assert {name: found[name] for name in untouched} == {name: BEFORE[name] for name in untouched}
+    assert {name: after[name] for name in untouched} == {name: BEFORE[name] for name in untouched}
 
 
 def test_a_pull_by_range_meets_only_values_of_its_own_type(database: Documents) -> None:
@@ -186,10 +186,10 @@ def test_an_increment_past_32_bits_stays_a_whole_number(database: Documents) -> 
 
     database.things.update_one({"_id": "a"}, {"$inc": {"n": 1, "wide": 1}})
 
-    found = database.things.find_one() or {}
-    assert found["n"] == 2**31
-    assert found["wide"] == 2
-    assert type(found["wide"]) is Int64
+    after = database.things.find_one() or {}
+    assert after["n"] == 2**31
+    assert after["wide"] == 2
+    assert type(after["wide"]) is Int64
 
 
 def test_an_increment_past_64_bits_is_refused(database: Documents) -> None:
@@ -256,11 +256,11 @@ def test_find_one_and_update_returns_the_first_by_its_sort(
 ) -> None:
     database.things.insert_many([{"_id": 1, "n": 7}, {"_id": 2, "n": 5}])
 
-    found = database.things.find_one_and_update(
+    answer = database.things.find_one_and_update(
         {}, {"$inc": {"n": 1}}, sort=[("n", 1)], return_document=returned
     )
 
-    assert found == expected
+    assert answer == expected
     assert database.things.find_one({"_id": 2}) == {"_id": 2, "n": 6}
 
 
