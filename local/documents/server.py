@@ -52,7 +52,7 @@ class Server:
     def answer(self, connection: Connection, frame: bytes) -> bool:
         """Run the command in a frame; False if it has to wait until writes are allowed."""
         request = wire.parse(frame)
-        if not self._may_write.is_set() and is_write(request.body):
+        if (self._is_stopping or not self._may_write.is_set()) and is_write(request.body):
             self._held_back.add(connection)
             return False
         body = self._run(request)
@@ -84,7 +84,7 @@ class Server:
             await self._write_group()
 
     def stop(self) -> None:
-        """Have `write` return behind what is there to write."""
+        """Have `write` return behind what is there to write, and no client write any more."""
         self._is_stopping = True
         self._due.set()
 
@@ -132,11 +132,14 @@ class Server:
     async def _restart_log(self) -> None:
         """Begin the log anew, then answer the writes that waited for it."""
         self._restart_is_due = False
+        self._restart_not_before_s = self._loop.time() + HOUSE_S
         try:
-            await asyncio.to_thread(self._wal.restart)
+            if await asyncio.to_thread(self._wal.restart):
+                self._restart_not_before_s = 0.0
+            else:
+                log.warning("somebody else reads the data file, the log grows until they end")
         except sqlite3.Error as error:
             log.error("the log was not copied, it grows until that works: %s", error)
-            self._restart_not_before_s = self._loop.time() + HOUSE_S
         self._may_write.set()
         waiting, self._held_back = self._held_back, set()
         for connection in waiting:

@@ -83,16 +83,18 @@ class WriteAheadLog:
         """Sync the log and copy it into the data file, while others read and write."""
         self._checkpoint("copy", "PRAGMA wal_checkpoint(PASSIVE)")
 
-    def restart(self) -> None:
-        """Copy the rest and begin the log anew; nobody may write meanwhile.
+    def restart(self) -> bool:
+        """Copy the rest and begin the log anew, unless a reader needs it; nobody may write then.
 
         The first frame of the new log is written here, because its header must be durable before
         any other frame: behind the old header a part of the old frames would count again.
         """
         (busy, _, _) = self._checkpoint("restart", "PRAGMA wal_checkpoint(RESTART)")
-        if not busy:
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            self._checkpoint("header", f"PRAGMA user_version = {1 - version}")
+        if busy:
+            return False
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        self._checkpoint("header", f"PRAGMA user_version = {1 - version}")
+        return True
 
     def _checkpoint(self, step: str, statement: str) -> tuple[int, int, int]:
         try:

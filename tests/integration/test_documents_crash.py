@@ -63,10 +63,10 @@ def write_until_refused(url: str, writer: int, acknowledged: list[tuple[int, int
             acknowledged.append((writer, number))
 
 
-def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_an_end_while_clients_write_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     path, port = tmp_path / "documents.sqlite", free_port()
     acknowledged: list[tuple[int, int]] = []
-    for round_ in range(2):
+    for round_, number in enumerate((signal.SIGKILL, signal.SIGTERM)):
         with served(port, path) as (server, client):
             client.app.things.create_index([("ref", -1)])
             threads = [
@@ -80,7 +80,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
                 thread.start()
             wanted = len(acknowledged) + 200
             wait_until(lambda wanted=wanted: len(acknowledged) >= wanted)  # type: ignore[misc]
-            server.kill()
+            stop(server, number)
             for thread in threads:
                 thread.join()
 
