@@ -15,6 +15,8 @@ from local.machine.ports import Ports
 from local.machine.processes import System
 from local.machine.queue_carrier import carrier_of, redis_url_of
 from local.machine.requested import (
+    SERVERS,
+    STORES,
     WORKERS,
     NoPort,
     default_ports,
@@ -237,11 +239,9 @@ def _make_directory(state: Path) -> None:
 
 def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
-    stores = {
-        name: port_or_next(numbers[name]) for name in ("documents", "documents_metrics", "valkey")
-    }
+    stores = {name: port_or_next(numbers[name]) for name in STORES}
     return Ports(
-        **{name: numbers[name] for name in ("gateway", "console", "invoke")},
+        **{name: numbers[name] for name in SERVERS},
         **stores,
         workers=tuple(numbers[f"worker_{index}"] for index in range(WORKERS)),
         others={name: numbers[name] for name in extension.ports},

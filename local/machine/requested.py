@@ -8,7 +8,8 @@ from local.machine.ports import Ports
 
 WORKERS = 5
 FIRST_METRICS_PORT = 9100
-SETTABLE = ("gateway", "console", "invoke", "documents", "documents_metrics", "valkey")
+SERVERS = ("gateway", "console", "invoke")
+STORES = ("documents", "documents_metrics", "valkey")  # or the next port that is free
 DEFAULTS = Ports()
 
 
@@ -23,7 +24,7 @@ def flag(name: str) -> str:
 
 def default_ports(extension: Extension) -> dict[str, int]:
     """Return the usual port of each server, by its name; workers are worker_0 and so on."""
-    ports = {name: getattr(DEFAULTS, name) for name in SETTABLE}
+    ports = {name: getattr(DEFAULTS, name) for name in (*SERVERS, *STORES)}
     ports |= {name: default for name, (default, _) in extension.ports.items()}
     return ports | {f"worker_{index}": FIRST_METRICS_PORT + index for index in range(WORKERS)}
 
