@@ -17,13 +17,13 @@ import psutil
 from local.daemon import logs
 from local.daemon.arguments import PROGRAM
 from local.daemon.terminate import end
-from local.machine import plan, status
+from local.machine import other_services, plan, status
 from local.machine.processes import GRACE_S, System
 from local.machine.status import AlreadyRunning, Status
 from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
 from local.runtime import packages
 from local.spillway.extension import EXTENSION
-from local.template import Template
+from local.template import Template, service_values
 
 POLL_S = 0.05
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
@@ -45,6 +45,8 @@ def up(options: argparse.Namespace) -> int:
     _hide_from_git(state)
     for warning in template.warnings:
         sys.stderr.write(f"{warning}\n")
+    if lacking := other_services.lacking(template, system.services, options.services):
+        sys.stderr.write(f"{lacking}\n")
     _install(template, state, wanted=options.install)
     if options.foreground:
         return _supervise(system, variables)
@@ -159,6 +161,8 @@ def _await_ready(
                 else "already running; `python -m local down` stops it\n"
             )
             _show_addresses(template, last)
+            for name, reason in service_values.failures(state).items():
+                sys.stderr.write(f"{template.path}: {name}: is not made: {reason}\n")
             return 0
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.daemon import arguments
+from local.machine import other_services
 from local.machine.extension import Extension
 from local.machine.ports import Ports
 from local.machine.processes import System
@@ -14,6 +15,7 @@ from local.machine.wiring import variables
 from local.runtime.frames import AddressError, parse_address
 from local.template import NotEmulated, Template, TemplateError
 from local.template.options import chosen
+from local.template.service_kinds import PENDING
 
 WORKERS = 5
 FIRST_METRICS_PORT = 9100
@@ -25,6 +27,7 @@ SETTABLE = {
     "invoke": "port of the Lambda Invoke API",
     "documents": f"port of the document store{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
+    "services": f"port of AWS's other services{NEXT_FREE}",
 }
 
 
@@ -44,12 +47,28 @@ def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
             metavar="PORT",
             help=f"{what} (or {name.upper()}_PORT; default: {default})",
         )
+    parser.add_argument(
+        "--services",
+        nargs="?",
+        const=other_services.ON,
+        metavar="URL",
+        help="start AWS's other services also where the template has none of their resources;"
+        " with a URL take those that run there, with `off` none",
+    )
+    parser.add_argument(
+        "--aws",
+        dest="on_aws",
+        action="append",
+        default=[],
+        metavar="SERVICE",
+        help="let functions call this service on AWS, with your credentials; may be given again",
+    )
 
 
 def read(options: argparse.Namespace) -> Template:
     """Return the template that the options name; raises BadInput."""
     try:
-        return chosen(options)
+        return chosen(options, PENDING)
     except NotEmulated as error:
         hint = "--allow-unsupported leaves it out, `python -m local explain` lists all such"
         raise BadInput(f"{error} ({hint})") from error
@@ -69,6 +88,9 @@ def make(
         longest = max(map(len, template.functions), default=0)
         parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
         ports = _ports(options, environ, extension)
+        services = other_services.chosen(template, options.services, tuple(options.on_aws))
+    except other_services.UnknownService as error:
+        raise BadInput(str(error)) from error
     except AddressError as error:
         raise BadInput(f"{error} by --state, for example /tmp/mine") from error
     except NoFreePort as error:
@@ -81,6 +103,7 @@ def make(
         ports=ports,
         valkey=None if "REDIS_URL" in environ else valkey,
         embedded_documents="MONGO_URL" not in environ,
+        services=services,
         simulators=tuple(extension.processes(template, options.state, ports)),
     )
     _check_ports(system)
@@ -91,6 +114,7 @@ def make(
             state=options.state,
             ports=ports,
             redis_url=valkey.url,
+            services=services,
             extension=extension.settings(options.state, ports),
         )
         carrier_of(environment)
@@ -126,7 +150,7 @@ def _ports(options: argparse.Namespace, environ: Mapping[str, str], extension: E
         option = getattr(options, f"{name}_port")
         numbers[name] = option or _port(environ, f"{name.upper()}_PORT", default)
     # The usual port of a store is often another project's; nobody types these addresses.
-    for name in ("documents", "valkey"):
+    for name in ("documents", "valkey", "services"):
         numbers[name] = port_or_next(numbers[name])
     workers = [
         _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)

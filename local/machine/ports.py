@@ -14,4 +14,5 @@ class Ports:
     workers: tuple[int, ...] = tuple(range(9100, 9105))  # their metrics
     documents: int = 27017  # or the next free one
     valkey: int = 6379  # or the next free one
+    services: int = 4566  # AWS's other services; or the next free one
     others: Mapping[str, int] = field(default_factory=dict)

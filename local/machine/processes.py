@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.machine.stores import Valkey, listens
 from local.machine.wiring import documents_socket
-from local.template import Template
+from local.template import Template, service_values
 
 
 class Stage(IntEnum):
@@ -59,6 +60,7 @@ class System:
     ports: Ports
     valkey: Valkey | None  # None: REDIS_URL names one that is not ours
     embedded_documents: bool  # False: MONGO_URL names a server that is not ours
+    services: OtherServices = OtherServices()
     simulators: tuple[Process, ...] = ()  # the outside world of an extension
 
     def processes(self) -> list[Process]:
@@ -89,6 +91,24 @@ class System:
                 address=f"mongodb://127.0.0.1:{port}",
                 answers=lambda: listens(port),
             )
+
+        if self.services.are_needed:
+            yield self._services()
+
+    def _services(self) -> Process:
+        """AWS's other services; they are ready once the template's resources are made."""
+        port, made = self.ports.services, service_values.path_of(self.state)
+        return Process(
+            name="services",
+            stage=Stage.STORE,
+            command=python(
+                *("local.services", *self.template.options, "--state", self.state),
+                *("--port", port, "--gateway", f"http://127.0.0.1:{self.ports.invoke}"),
+                *(("--endpoint", self.services.elsewhere) if self.services.elsewhere else ()),
+            ),
+            address=self.services.url(port),
+            answers=made.is_file,
+        )
 
     def _serving(self) -> Iterator[Process]:
         ports = self.ports

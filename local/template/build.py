@@ -1,6 +1,7 @@
 """`load`: a template's records built from its document, and checked against one another."""
 
 import dataclasses
+from collections.abc import Mapping as ReadOnlyDict
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,15 @@ from local.template import document as documents
 from local.template.api_builder import EVENT_KINDS, ApiBuilder
 from local.template.functions import read_function, read_layers
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
-from local.template.model import Function, Mapping, Queue, Schedule, Template, TemplateError
+from local.template.model import (
+    Function,
+    Mapping,
+    Queue,
+    Schedule,
+    StreamMapping,
+    Template,
+    TemplateError,
+)
 from local.template.queues import read_mapping, read_queue, refused_mapping
 from local.template.reader import Properties, Refusals
 from local.template.resources import (
@@ -19,15 +28,24 @@ from local.template.resources import (
     QUEUE,
     Resources,
 )
-from local.template.schedule import read_schedule
+from local.template.schedule import read_schedule, take_schedules
+from local.template.service_kinds import STREAM, TABLE
+from local.template.stack import StackBuilder
+from local.template.streams import read_stream
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
 
 
 def load(
-    path: str | Path, parameters: dict[str, str] | None = None, *, allow_unsupported: bool = False
+    path: str | Path,
+    parameters: dict[str, str] | None = None,
+    *,
+    allow_unsupported: bool = False,
+    values: ReadOnlyDict[str, str] | None = None,
 ) -> Template:
     """Read the SAM template at `path`; `parameters` replace the defaults of its Parameters.
+
+    `values` is what services have said of the resources that they made, by placeholder.
 
     Raises TemplateError for what is wrong, and for what is not emulated here unless
     `allow_unsupported` turns that into `Template.warnings`.
@@ -37,7 +55,7 @@ def load(
     refusals = Refusals(file, allow_unsupported)
     given = parameters or {}
     try:
-        resources = Resources(document, Resolver(file, document, given), refusals)
+        resources = Resources(document, Resolver(file, document, given, values), refusals)
         template = _Builder(document, resources).build()
     except TemplateError as error:
         if error.file == file:
@@ -52,6 +70,7 @@ def load(
         template,
         warnings=_once_each(refusals.warnings),
         parameters=given,
+        placeholders=frozenset(resources.resolver.placeholders),
         allow_unsupported=allow_unsupported,
     )
 
@@ -70,6 +89,8 @@ class _Builder:
         self._functions: dict[str, Function] = {}
         self._mappings: list[Mapping] = []
         self._schedules: list[Schedule] = []
+        self._streams: list[StreamMapping] = []
+        self._stack = StackBuilder(resources)
 
     def build(self) -> Template:
         self._check_head()
@@ -101,7 +122,9 @@ class _Builder:
             functions=self._functions,
             queues=queues,
             mappings=tuple(self._mappings),
-            schedules=tuple(self._schedules),
+            schedules=(*self._schedules, *take_schedules(self._stack.made, resources)),
+            streams=tuple(self._streams),
+            made=self._stack.made,
             provides=frozenset(map(str, ours.sequence("Provides"))),
             ready_path=ours.text("Ready", "") or None,
         )
@@ -136,6 +159,10 @@ class _Builder:
             api.add(kind, properties, function)
         elif kind == "SQS":
             self._mapping(properties, "Queue", function)
+        elif kind in ("DynamoDB", "Kinesis"):
+            self._stream(properties, properties.text("Stream"), function)
+        elif kind in self._stack.event_kinds:
+            self._stack.add(kind, properties, function, name)
         elif kind in ("Schedule", "ScheduleV2"):
             if schedule := read_schedule(properties, function, kind, name):
                 self._schedules.append(schedule)
@@ -150,7 +177,26 @@ class _Builder:
         function = functions.get(given)
         if function is None:
             raise block.error("FunctionName", f"{given} is no function of this template; add it")
-        self._mapping(block, "EventSourceArn", function)
+        source = block.text("EventSourceArn")
+        if source in self._stream_arns():
+            self._stream(block, source, function)
+        else:
+            self._mapping(block.beside({"EventSourceArn": source}), "EventSourceArn", function)
+
+    def _stream(self, block: Properties, source: str, function: str) -> None:
+        if source not in self._stream_arns():
+            sentence = f"{source} is no stream of this template; add a table or stream with one"
+            raise block.not_emulated("Stream", sentence)
+        if mapping := read_stream(block, source=source, function=function):
+            self._streams.append(mapping)
+
+    def _stream_arns(self) -> set[str]:
+        attributes = {TABLE: "StreamArn", "AWS::DynamoDB::GlobalTable": "StreamArn", STREAM: "Arn"}
+        return {
+            self._resources.resolver.resolve({"Fn::GetAtt": [name, attribute]}, (name, attribute))
+            for kind, attribute in attributes.items()
+            for name in self._resources.of_type(kind)
+        }
 
     def _mapping(self, block: Properties, source: str, function: str) -> None:
         arn = block.text(source)

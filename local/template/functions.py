@@ -14,6 +14,7 @@ from local.template.resources import FUNCTION, LAYER, QUEUE, Resources
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 ENVIRONMENTS_MAX = 64  # processes a function may ask for on one machine
+NO_VALUE_HERE = "has no value here, left out"
 _HANDLER = re.compile(r"[\w/-]+(\.[\w-]+)*\.[A-Za-z_]\w*")
 _SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
@@ -169,9 +170,7 @@ def _environment(resources: Resources, name: str, block: Properties) -> dict[str
         value = variables.left(variable)
         if value is UNKNOWN:
             # A program's settings mostly have a default that suits one machine.
-            resources.refusals.warnings.append(
-                variables.error(variable, "has no value here, left out")
-            )
+            resources.refusals.warnings.append(variables.error(variable, NO_VALUE_HERE))
         elif isinstance(value, dict | list) or value is None:
             raise variables.error(variable, "has to be text")
         else:

@@ -62,6 +62,8 @@ def _of_record(text: str) -> Condition:
     needs_object = isinstance(pattern.get("body"), dict)
 
     def passes(record: Mapping[str, Any]) -> bool:
+        if "body" not in record:  # of a stream
+            return matches(record)
         body = _parsed(record["body"])
         if needs_object and not isinstance(body, dict):
             return False

@@ -8,6 +8,7 @@ from local.template import support
 from local.template.intrinsics import UNKNOWN, Resolver
 from local.template.model import TemplateError
 from local.template.reader import Properties, Refusals, merged
+from local.template.service_kinds import KINDS
 
 FUNCTION = "AWS::Serverless::Function"
 LAYER = "AWS::Serverless::LayerVersion"
@@ -66,6 +67,11 @@ class Resources:
         used = {key: value for key, value in combined.items() if key not in without_effect}
         return Properties(self.refusals, name, self.resolver.resolve(used, (name, "")))
 
+    def made_of(self, name: str) -> dict[str, Any]:
+        """Return the properties of a resource that a service makes, resolved."""
+        properties = self._active[name].get("Properties") or {}
+        return dict(self.resolver.resolve(properties, (name, "")))
+
     @staticmethod
     def _without_ignored(shared: dict[str, Any], ignored: object) -> dict[str, Any]:
         """Globals without those that the resource wants nothing of: `*` for all, or a list."""
@@ -113,12 +119,12 @@ class Resources:
             if condition is not None and not self.resolver.holds(condition, (name, "Condition")):
                 continue
             kind = resource["Type"]
-            if kind in EMULATED:
+            if kind in EMULATED or kind in KINDS:
                 existing[name] = resource
             elif why := support.why_elsewhere(kind):
                 sentence = f"{kind} is not on this machine; {why}"
                 self.refusals.warnings.append(self.error(name, "Type", sentence))
             elif support.why_without_effect(kind) is None:
-                sentence = f"{kind} is not emulated on this machine; remove it or put it under"
-                self.refusals.refuse(name, "Type", f"{sentence} a Condition")
+                sentence = f"{kind} is not emulated on this machine, left out"
+                self.refusals.warnings.append(self.error(name, "Type", sentence))
         return existing

@@ -24,6 +24,7 @@ ARROWS = {
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template"},
     "machine": {"daemon", "runtime", "template"},
     "runtime": {"daemon", "template"},
+    "services": {"daemon", "template"},
     "simulators": {"daemon", "http"},
     "documents": {"daemon"},
     "aws_models": set(),

@@ -1,0 +1,175 @@
+"""What other services of AWS make at the start: resources as CloudFormation says them, and the
+notifications, subscriptions and rules that SAM makes of a function's events.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from local.template.document import fragment
+from local.template.intrinsics import UNKNOWN
+from local.template.model import NotEmulated
+from local.template.reader import Properties
+from local.template.resources import Resources
+from local.template.service_kinds import (
+    BUCKET,
+    KINDS,
+    RULE,
+    STATE_MACHINE,
+    SUBSCRIPTION,
+    TOPIC,
+    USER_POOL,
+)
+
+Made = dict[str, dict[str, Any]]  # type and properties by logical id
+NO_ROLE = "arn:aws:iam::000000000000:role/local"
+_BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
+
+
+class StackBuilder:
+    """The resources of one template that services make; `made` is what there is of them."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self.made: Made = {}
+        for kind in KINDS:
+            for name in resources.of_type(kind):
+                with resources.refusals.leaving_out():
+                    self._make(name, kind)
+        self._events: dict[str, Callable[[Properties, str, str], None]] = {
+            "S3": self._on_object,
+            "SNS": self._on_message,
+            "EventBridgeRule": self._on_event,
+            "CloudWatchEvent": self._on_event,
+            "Cognito": self._on_sign_in,
+        }
+        self.event_kinds = frozenset(self._events)
+
+    def add(self, kind: str, block: Properties, function: str, event: str) -> None:
+        """Have a function's event of that kind and name come to it."""
+        self._events[kind](block, function, event)
+
+    def subscribe(self, topic: str, arn: str, name: str, protocol: str, **more: Any) -> None:
+        """Subscribe a function or queue, by its ARN, to the topic of an ARN."""
+        properties = {"TopicArn": topic, "Protocol": protocol, "Endpoint": arn, **more}
+        self.made[name] = {"Type": SUBSCRIPTION, "Properties": properties}
+
+    def _make(self, name: str, kind: str) -> None:
+        resolved = self._resources.made_of(name)
+        properties = self._without_unknown(name, "", resolved)
+        if property := KINDS[kind].name:
+            properties[property] = self._resources.resolver.service_name(name)
+        if kind == STATE_MACHINE:
+            properties = self._machine(name, properties)
+        self.made[name] = {"Type": kind, "Properties": properties}
+
+    def _without_unknown(self, name: str, path: str, value: Any) -> Any:
+        """Return `value` without what only AWS knows, which a warning names."""
+        if isinstance(value, list):
+            return [self._without_unknown(name, path, each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        known = {}
+        for key, each in value.items():
+            here = f"{path}.{key}" if path else str(key)
+            if each is UNKNOWN or (isinstance(each, list) and UNKNOWN in each):
+                self._warn(name, here, "has no value here, left out")
+            else:
+                known[key] = self._without_unknown(name, here, each)
+        return known
+
+    def _warn(self, name: str, property: str, sentence: str) -> None:
+        self._resources.refusals.warnings.append(self._resources.error(name, property, sentence))
+
+    def _machine(self, name: str, properties: dict[str, Any]) -> dict[str, Any]:
+        """Return a state machine with its definition as one text, which is how it is made."""
+        kept = ("StateMachineName", "StateMachineType", "DefinitionString", "DefinitionSubstitutions")
+        machine = {key: properties[key] for key in kept if key in properties}
+        definition = properties.get("Definition")
+        if "DefinitionUri" in properties:
+            place = properties["DefinitionUri"]
+            if not isinstance(place, str) or place.startswith("s3://"):
+                sentence = "a definition in S3 is not fetched; name a file"
+                raise NotEmulated(self._resources.refusals.file, name, "DefinitionUri", sentence)
+            definition = fragment((self._resources.folder / place).resolve())
+        if definition is not None:
+            machine["DefinitionString"] = json.dumps(definition)
+        text = machine.get("DefinitionString", "")
+        for variable, value in machine.pop("DefinitionSubstitutions", {}).items():
+            text = text.replace(f"${{{variable}}}", str(value))
+        for event in properties.get("Events") or ():
+            self._warn(name, f"Events.{event}", "starts no execution here; start one by the API")
+        return {**machine, "DefinitionString": text, "RoleArn": NO_ROLE}
+
+    def _named(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return the properties of the resource that services make under that name or ARN."""
+        property = KINDS[kind].name
+        for logical_id, resource in self.made.items():
+            if resource["Type"] == kind and name in (
+                resource["Properties"].get(property),
+                logical_id,
+                self._resources.resolver.resolve({"Ref": logical_id}, (logical_id, "")),
+            ):
+                properties: dict[str, Any] = resource["Properties"]
+                return properties
+        return None
+
+    def _on_object(self, block: Properties, function: str, _event: str) -> None:
+        name = block.text("Bucket")
+        bucket = self._named(BUCKET, name)
+        if bucket is None:
+            raise block.not_emulated("Bucket", f"{name} {_BY_NAME_ELSEWHERE.format('bucket')}")
+        events = block.take("Events")
+        rules = block.take("Filter")
+        block.finish()
+        notified = bucket.setdefault("NotificationConfiguration", {})
+        for event in events if isinstance(events, list) else [events]:
+            notified.setdefault("LambdaConfigurations", []).append(
+                {
+                    "Event": event,
+                    "Function": self._arn(function),
+                    **({"Filter": rules} if rules else {}),
+                }
+            )
+
+    def _on_message(self, block: Properties, function: str, event: str) -> None:
+        topic = block.text("Topic")
+        if self._named(TOPIC, topic) is None:
+            raise block.not_emulated("Topic", f"{topic} {_BY_NAME_ELSEWHERE.format('topic')}")
+        if block.take("SqsSubscription") not in (None, False, "false"):
+            raise block.not_emulated("SqsSubscription", "is not emulated; subscribe a queue")
+        block.take("Region")
+        names = ("FilterPolicy", "FilterPolicyScope", "RedrivePolicy")
+        more = {name: block.take(name) for name in names if name in block}
+        block.finish()
+        self.subscribe(topic, self._arn(function), function + event, "lambda", **more)
+
+    def _on_event(self, block: Properties, function: str, event: str) -> None:
+        target = {"Arn": self._arn(function), "Id": f"{function}{event}LambdaTarget"[:64]}
+        inputs = ("Input", "InputPath", "InputTransformer")
+        target |= {name: block.take(name) for name in inputs if name in block}
+        for name in ("Target", "DeadLetterConfig", "RetryPolicy"):
+            block.take(name)
+        is_on = block.flag("Enabled", True) and block.text("State", "ENABLED") == "ENABLED"
+        rule = {
+            "Name": block.text("RuleName", function + event),
+            "EventPattern": block.take("Pattern"),
+            "State": "ENABLED" if is_on else "DISABLED",
+            "Targets": [target],
+        }
+        if "EventBusName" in block:
+            rule["EventBusName"] = block.text("EventBusName")
+        block.finish()
+        self.made[function + event] = {"Type": RULE, "Properties": rule}
+
+    def _on_sign_in(self, block: Properties, function: str, _event: str) -> None:
+        pool = self._named(USER_POOL, block.text("UserPool"))
+        if pool is None:
+            raise block.not_emulated("UserPool", _BY_NAME_ELSEWHERE.format("user pool"))
+        triggers = block.take("Trigger")
+        block.finish()
+        for trigger in triggers if isinstance(triggers, list) else [triggers]:
+            pool.setdefault("LambdaConfig", {})[trigger] = self._arn(function)
+
+    def _arn(self, function: str) -> Any:
+        return self._resources.resolver.resolve({"Fn::GetAtt": [function, "Arn"]}, (function, ""))
