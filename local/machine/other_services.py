@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 
+from local.runtime.aws_calls import LET_THROUGH
 from local.template import Template
 from local.template.intrinsics import REGION
 
@@ -15,8 +16,6 @@ NAMES = (
     *("DYNAMODB_STREAMS", "EVENTBRIDGE", "FIREHOSE", "KINESIS", "KMS", "S3", "SCHEDULER"),
     *("SECRETS_MANAGER", "SES", "SESV2", "SFN", "SNS", "SSM", "STS"),
 )
-LET_THROUGH = "SPILLWAY_AWS_LET_THROUGH"  # names of services, for the guard of functions
-
 
 class UnknownService(ValueError):
     """A name after --aws is no service's; the message says so."""

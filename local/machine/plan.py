@@ -13,7 +13,7 @@ from local.machine.queue_carrier import carrier_of
 from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
 from local.machine.wiring import variables
 from local.runtime.frames import AddressError, parse_address
-from local.template import NotEmulated, Template, TemplateError
+from local.template import NotEmulated, Template, TemplateError, service_values
 from local.template.options import chosen
 from local.template.service_kinds import PENDING
 
@@ -107,6 +107,7 @@ def make(
         simulators=tuple(extension.processes(template, options.state, ports)),
     )
     _check_ports(system)
+    service_values.path_of(options.state).unlink(missing_ok=True)  # of the services before
     try:
         environment = variables(
             environ,

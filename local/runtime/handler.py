@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local import PROJECT
-from local.runtime import limits, packages
+from local.runtime import aws_calls, limits, packages
 from local.runtime.environment import Fault, Handler, log
 from local.template import Function
 from local.template.intrinsics import REGION
@@ -29,6 +29,7 @@ def prepare(function: Function, state: Path | None = None) -> None:
     A variable that the process was started with wins over the template's: that is how the
     supervisor points functions at this machine's stores.
     """
+    aws_calls.confine(os.environ)
     for name, value in {**function.environment, **_defaults(function)}.items():
         os.environ.setdefault(name, value)
     os.environ.update(_lambda_variables(function))

@@ -1,5 +1,6 @@
 """The emulator of the services: ministack, in this process, with its state in the state directory."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -25,8 +26,11 @@ def run(state: Path, port: int, delivery: Delivery) -> None:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(folder / "s3"),
         "TMPDIR": str(folder),  # of its file with the process's id
-        "LOG_LEVEL": "WARNING",
+        "IOT_MTLS_ENABLED": "0",  # ports that nobody asked for
+        "SFTP_ENABLED": "0",
     }
+    logging.getLogger().setLevel(logging.WARNING)  # it writes lines for each call
+    logging.getLogger("local").setLevel(logging.INFO)
     # It reads the variables when it is imported.
     from ministack.app import main  # noqa: PLC0415
     from ministack.services import lambda_svc  # noqa: PLC0415

@@ -218,7 +218,7 @@ class Resolver:
     def _of_service(self, name: str, text: str, attribute: str) -> str:
         """Return what `text` says of a resource that a service makes, or its placeholder."""
         at = f"{REGION}:{ACCOUNT_ID}"
-        known = text.format(name=self.service_name(name), at=at, region=REGION)
+        known = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
         return known or placeholder(name, attribute)
 
     def service_name(self, logical_id: str) -> str:

@@ -32,7 +32,7 @@ _NOT_OF_A_BUCKET = re.compile(r"[^a-z0-9.-]")
 class Kind:
     """One type of resource: the property with its name, what `!Ref` and `!GetAtt` give.
 
-    In the texts stands {name} for the name, {at} for region and account, {region} for the region.
+    In the texts stand {name}, {id} for the logical id, {region}, and {at} for region and account.
     """
 
     name: str = ""
@@ -75,7 +75,7 @@ KINDS: Mapping[str, Kind] = {
         "StateMachineName", _MACHINE_ARN, {"Arn": _MACHINE_ARN, "Name": "{name}"}
     ),
     "AWS::StepFunctions::Activity": Kind("Name", "arn:aws:states:{at}:activity:{name}"),
-    "AWS::SecretsManager::Secret": Kind("Name"),
+    "AWS::SecretsManager::Secret": Kind("Name", "{{{{made:{id}.Id}}}}"),
     "AWS::SSM::Parameter": _named("Name"),
     "AWS::KMS::Key": Kind(),
     "AWS::KMS::Alias": _named("AliasName"),
