@@ -124,7 +124,10 @@ class Resources:
             elif why := support.why_elsewhere(kind):
                 sentence = f"{kind} is not on this machine; {why}"
                 self.refusals.warnings.append(self.error(name, "Type", sentence))
+            elif support.calls_functions(kind):
+                sentence = f"{kind} is not emulated on this machine; remove it or put it under"
+                self.refusals.refuse(name, "Type", f"{sentence} a Condition")
             elif support.why_without_effect(kind) is None:
-                sentence = f"{kind} is not emulated on this machine, left out"
+                sentence = f"{kind} is not on this machine; what calls it has nobody there"
                 self.refusals.warnings.append(self.error(name, "Type", sentence))
         return existing

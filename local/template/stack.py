@@ -11,6 +11,7 @@ from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated
 from local.template.reader import Properties
 from local.template.resources import Resources
+from local.template.stack_checks import refused
 from local.template.service_kinds import (
     BUCKET,
     KINDS,
@@ -59,6 +60,8 @@ class StackBuilder:
         properties = self._without_unknown(name, "", resolved)
         if property := KINDS[kind].name:
             properties[property] = self._resources.resolver.service_name(name)
+        if blame := refused(kind, properties):
+            raise self._resources.error(name, *blame)
         if kind == STATE_MACHINE:
             properties = self._machine(name, properties)
         self.made[name] = {"Type": kind, "Properties": properties}

@@ -148,7 +148,7 @@ def test_a_mapping_of_a_stream_leaves_its_function_where_that_is_allowed(read):
     assert set(template.functions) == {"Pages"}
     assert template.mappings == ()
     assert [warning.split(": ")[2] for warning in template.warnings] == [
-        "Events.A",
+        "Events.A.Properties.Stream",
         "Events.B.Properties.Queue",
     ]
 

@@ -10,7 +10,7 @@ from tests.unit.local.template.template_texts import API, FUNCTION, property_of_
 
 @pytest.mark.parametrize(
     "kind",
-    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::S3::BucketPolicy"],
+    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"],
 )
 def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     assert read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings == ()
@@ -19,10 +19,10 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("AWS::DynamoDB::Table", "functions reach the one on AWS"),
-        ("AWS::Serverless::SimpleTable", "functions reach the one on AWS"),
-        ("AWS::S3::Bucket", "functions reach the one on AWS"),
-        ("AWS::SNS::Subscription", "what a topic on AWS is told comes to nobody here"),
+        ("AWS::RDS::DBCluster", "functions reach none, or with --aws the one on AWS"),
+        ("AWS::AppSync::GraphQLApi", "what calls it has nobody there"),
+        ("AWS::ElasticLoadBalancingV2::LoadBalancer", "what calls it has nobody there"),
+        ("AWS::Logs::SubscriptionFilter", "no function gets the lines of a log"),
         ("Custom::Seed", "nothing is deployed here, so nobody calls its function"),
     ],
 )
@@ -33,9 +33,10 @@ def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
 
 
 REFUSED = [
-    ("  Api: {Type: AWS::AppSync::GraphQLApi}", "Api", "Type", "AWS::AppSync::GraphQLApi is not e"),
+    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "Type", "AWS::ApiGatewayV2::Api is not emu"),
+    ("  Inner: {Type: AWS::CloudFormation::Stack}", "Inner", "Type", "AWS::CloudFormation::Stack"),
     (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
-    (property_of_function("Events: {A: {Type: S3}}"), "Pages", "Events.A", "events of type S3"),
+    (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),
     (property_of_function("Layers: ['arn:aws:lambda:x']"), "Pages", "Layers", "requirements.txt"),
     (API + "      CacheClusterEnabled: true", "Api", "CacheClusterEnabled", "not emulated"),
     (API + "      Auth: {ResourcePolicy: {}}", "Api", "Auth.ResourcePolicy", "is not emulated"),
