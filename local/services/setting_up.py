@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.services.checkpoints import Checkpoints
 from local.services.delivery import Delivery, Undelivered
+from local.services.finishing import finish
 from local.services.making import NotMade, Stack, client
 from local.services.references import value_of
 from local.services.stack import outputs_of, placeholders_of, resources_of
@@ -28,6 +29,7 @@ LOOKS_S = 0.05
 def set_up(template: Template, state: Path, endpoint: str, delivery: Delivery) -> None:
     """Make the resources of `template` behind `endpoint`; only then others read the values."""
     values, failures = _made(template, endpoint)
+    failures = {**finish(template, endpoint), **failures}
     for reference in template.placeholders:
         if reference.startswith("{{resolve:") and (value := value_of(reference, endpoint)):
             values[reference] = value
