@@ -20,6 +20,8 @@ from local.template import Function
 from local.template.intrinsics import REGION
 
 OWN_PACKAGES = {"local", "queue_workers", "redis_sqs"}
+# There is no X-Ray daemon: Powertools' tracer and the SDK below it stay off.
+NO_TRACING = {"AWS_XRAY_SDK_ENABLED": "false", "POWERTOOLS_TRACE_DISABLED": "true"}
 RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
 
 
@@ -33,6 +35,8 @@ def prepare(function: Function, state: Path | None = None) -> None:
     for name, value in {**function.environment, **_defaults(function)}.items():
         os.environ.setdefault(name, value)
     os.environ.update(_lambda_variables(function))
+    for name, value in NO_TRACING.items():
+        os.environ.setdefault(name, value)
     time.tzset()
     _hide_own_packages()
     sys.path[:0] = [str(folder) for folder in import_folders(function, state)]
@@ -82,8 +86,6 @@ def _lambda_variables(function: Function) -> Mapping[str, str]:
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{os.getpid():032x}",
         **_logging_variables(function),
         "LAMBDA_TASK_ROOT": str(function.code_uri),
-        # With a task root but no X-Ray daemon, Powertools' tracer needs this to stay off.
-        "AWS_SAM_LOCAL": "true",
         "TZ": ":UTC",
     }
 

@@ -1,4 +1,6 @@
-"""The packages of the functions' requirements.txt, in a folder of each function's own."""
+"""What functions need to be installed: the packages of their requirements.txt, or what their
+Makefile builds; in a folder of each function's own.
+"""
 
 import shutil
 import subprocess
@@ -9,10 +11,11 @@ from local.template import Function, Template
 
 INSTALL_TIMEOUT_S = 600  # of one function; a slow mirror and some large wheels
 LISTED = "requirements.txt"
+MAKEFILE = "Makefile"
 
 
 class NotInstalled(Exception):
-    """pip refuses; the message has its reason."""
+    """pip or make refuses; the message has its reason."""
 
 
 def folder(state: Path, function: str) -> Path:
@@ -35,26 +38,43 @@ def install(function: Function, state: Path) -> None:
     place = folder(state, function.logical_id)
     unfinished = place.with_name(f"{place.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-input", "--target", str(unfinished)),
-    ]
-    for path in _lists(function):
-        command += ["--requirement", str(path)]
+    unfinished.mkdir(parents=True)
+    command = _make(function, unfinished) if function.is_built_by_make else _pip(function, unfinished)
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+            cwd=function.code_uri if function.is_built_by_make else None,
         )
     except subprocess.TimeoutExpired as error:
         raise NotInstalled(f"not within {INSTALL_TIMEOUT_S} s") from error
+    except OSError as error:
+        raise NotInstalled(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
-        said = done.stderr.splitlines() or ["pip failed"]
+        said = done.stderr.splitlines() or [f"{command[0]} failed"]
         errors = [line for line in said if line.startswith("ERROR: ")]
         raise NotInstalled((errors or said)[-1].removeprefix("ERROR: "))
-    unfinished.mkdir(parents=True, exist_ok=True)  # an empty list makes no folder
     (unfinished / LISTED).write_text(_wanted(function))
     shutil.rmtree(place, ignore_errors=True)
     unfinished.replace(place)
+
+
+def _make(function: Function, place: Path) -> list[str]:
+    """Return the command that `sam build` runs for a function of BuildMethod makefile."""
+    return ["make", f"build-{function.logical_id}", f"ARTIFACTS_DIR={place}"]
+
+
+def _pip(function: Function, place: Path) -> list[str]:
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-input", "--target", str(place)),
+    ]
+    for path in _lists(function):
+        command += ["--requirement", str(path)]
+    return command
 
 
 def _lists(function: Function) -> list[Path]:
@@ -64,6 +84,8 @@ def _lists(function: Function) -> list[Path]:
 
 def _wanted(function: Function) -> str:
     lists = [path.read_text() for path in _lists(function)]
+    if function.is_built_by_make and (makefile := function.code_uri / MAKEFILE).is_file():
+        lists.insert(0, makefile.read_text())
     return "\n".join(
         [*lists, f"# Python {sys.version_info[0]}.{sys.version_info[1]}"] if lists else []
     )

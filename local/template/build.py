@@ -64,8 +64,11 @@ def load(
     for name in resources.resolver.missing:
         sentence = f"has no value; pass --parameter {name}=..."
         refusals.warnings.insert(0, TemplateError(file, "Parameters", name, sentence))
+    for line, key in lines.doubled.items():
+        sentence = f"the key {key!r} stands twice; the last one counts"
+        refusals.warnings.append(TemplateError(file, "", "", sentence, line))
     for warning in refusals.warnings:
-        warning.line = lines.of(warning.resource, warning.property)
+        warning.line = warning.line or lines.of(warning.resource, warning.property)
     return dataclasses.replace(
         template,
         warnings=_once_each(refusals.warnings),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from local.template import cfnresponse
 from local.template.reader import Properties
 
 UNPACKED_BYTES_MAX = 250 * 1024 * 1024  # Lambda's quota for code and layers
@@ -38,9 +39,11 @@ def inline_code(block: Properties) -> Path:
 
     def write(folder: Path) -> None:
         (folder / PYTHON_MODULE).write_text(text, encoding="utf-8")
+        # Lambda has this module for inline code only.
+        shutil.copyfile(cfnresponse.__file__, folder / "cfnresponse.py")
 
     try:
-        return _kept(hashlib.sha256(text.encode()).hexdigest(), write)
+        return _kept(hashlib.sha256(f"with cfnresponse {text}".encode()).hexdigest(), write)
     except OSError as error:
         sentence = f"cannot be written to {_cache()} ({error.strerror}); set XDG_CACHE_HOME"
         raise block.error("InlineCode", sentence) from error

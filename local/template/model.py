@@ -84,6 +84,7 @@ class Function:
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
     asynchronous: Asynchronous = Asynchronous()
     logging: Logging = Logging()
+    is_built_by_make: bool = False  # its Makefile has a target build-LOGICALID
     runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours
 
 

@@ -101,9 +101,10 @@ class Properties:
     def flag(self, name: str, default: bool) -> bool:
         """True or false; a parameter's value is a text."""
         value = self.take(name, default)
-        if str(value).lower() not in ("true", "false"):
+        text = str(value).strip("'\"").lower()  # SAM takes what stands in quotes twice
+        if text not in ("true", "false"):
             raise self.error(name, f"has to be true or false, not {value!r}")
-        return str(value).lower() == "true"
+        return text == "true"
 
     def integer(self, name: str, default: int, *, lowest: int, highest: int) -> int:
         """A whole number within AWS's own limits."""

@@ -252,3 +252,15 @@ def _with_generated(value: str) -> str:
   Shop: {{Type: AWS::Serverless::Api, Properties: {{StageName: dev}}}}
   ToolsLayer: {{Type: AWS::Serverless::LayerVersion, Properties: {{ContentUri: .}}}}
 """
+
+
+def test_a_flag_may_stand_in_quotes_twice(read):
+    api = """
+  Api:
+    Type: AWS::Serverless::Api
+    Properties: {StageName: prod, Auth: {ApiKeyRequired: "'true'"}}
+"""
+    route = "{Path: /a, Method: GET, RestApiId: !Ref Api}"
+    events = f"      Events: {{A: {{Type: Api, Properties: {route}}}}}\n"
+
+    assert read(api + FUNCTION + events).api.routes[0].needs_key
