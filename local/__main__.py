@@ -11,6 +11,7 @@ from local.commands import env, explain, invoke, queues, redrive, send
 from local.commands.up import down, up
 from local.daemon import arguments, logs
 from local.machine import plan, status
+from local.runtime import import_failures
 from local.spillway import mailbox, reconcile, recount
 from local.spillway.extension import EXTENSION
 from local.spillway.story import command as story
@@ -48,7 +49,10 @@ def show_status(options: argparse.Namespace) -> int:
     for each in last.processes:
         pid = each.pid or "-"
         print(f"{each.name:<24}{pid:>8}  {each.state:<12}{each.restarts:>8}  {each.address}")
-    all_run = last.phase == "ready" and all(each.state == "running" for each in last.processes)
+    failing = import_failures.noted(options.state)
+    for name, sentence in failing.items():
+        print(f"{name} cannot be imported: {sentence}")
+    all_run = not failing and last.phase == "ready" and all(each.state == "running" for each in last.processes)
     return 0 if all_run else EXIT_PROBLEM
 
 

@@ -21,7 +21,7 @@ from local.machine import other_services, plan, status
 from local.machine.processes import GRACE_S, System
 from local.machine.status import AlreadyRunning, Status
 from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
-from local.runtime import packages
+from local.runtime import import_failures, packages
 from local.spillway.extension import EXTENSION
 from local.template import Template, service_values
 
@@ -163,7 +163,7 @@ def _await_ready(
             _show_addresses(template, last)
             for name, reason in service_values.failures(state).items():
                 sys.stderr.write(f"{template.path}: {name}: is not made: {reason}\n")
-            return 0
+            return _tell_failures(state)
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break
         time.sleep(POLL_S)
@@ -172,6 +172,14 @@ def _await_ready(
     tail = "\n".join(logs.tail(log_path, TAIL_LINES))
     sys.stderr.write(f"{reason}; the end of {log_path}:\n{tail}\n")
     return (supervising.poll() if supervising else None) or EXIT_FAILED
+
+
+def _tell_failures(state: Path) -> int:
+    """Name the functions that cannot be imported; return 1 where there is one."""
+    failing = import_failures.noted(state)
+    for name, sentence in failing.items():
+        sys.stderr.write(f"{name} cannot be imported: {sentence}\n")
+    return EXIT_FAILED if failing else 0
 
 
 def _show_addresses(template: Template, running: Status) -> None:

@@ -16,6 +16,7 @@ from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import DURATION_BUCKETS_S, Metrics
 from local.machine import status
 from local.machine.queue_depths import QueuesUnreadable, depths
+from local.runtime import import_failures
 from local.template import Template
 
 REQUESTS_SHOWN = 50
@@ -34,7 +35,8 @@ def add_views(
         return Page(orjson.dumps(await asyncio.to_thread(processes, state)))
 
     async def functions_view() -> Page:
-        return Page(orjson.dumps(functions(template, pools, metrics)))
+        failing = await asyncio.to_thread(import_failures.noted, state)
+        return Page(orjson.dumps(functions(template, pools, metrics, failing)))
 
     async def requests_view() -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(requests, state)))
@@ -59,7 +61,7 @@ def add_views(
 
 
 def functions(
-    template: Template, pools: Mapping[str, Pool], metrics: Metrics
+    template: Template, pools: Mapping[str, Pool], metrics: Metrics, failing: Mapping[str, str]
 ) -> dict[str, list[Any]]:
     """Return each function with what its environments do and its requests since the start.
 
@@ -81,6 +83,7 @@ def functions(
                 "requests": statuses.total(),
                 "errors": sum(count for status, count in statuses.items() if status >= 500),
                 "latency": latency,
+                "import_error": failing.get(name),
             }
         )
     bounds_ms = [round(bound_s * 1000) for bound_s in DURATION_BUCKETS_S]

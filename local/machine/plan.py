@@ -12,6 +12,7 @@ from local.machine.processes import System
 from local.machine.queue_carrier import carrier_of
 from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
 from local.machine.wiring import variables
+from local.runtime import import_failures
 from local.runtime.frames import AddressError, parse_address
 from local.template import NotEmulated, Template, TemplateError, service_values
 from local.template.options import chosen
@@ -108,6 +109,7 @@ def make(
     )
     _check_ports(system)
     service_values.path_of(options.state).unlink(missing_ok=True)  # of the services before
+    import_failures.forget_all(options.state)
     try:
         environment = variables(
             environ,

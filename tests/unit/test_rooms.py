@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # Each room with those that it may import; docs/architecture.md draws the same.
 ARROWS = {
-    "__main__": {"commands", "daemon", "machine", "spillway"},
+    "__main__": {"commands", "daemon", "machine", "runtime", "spillway"},
     "commands": {"daemon", "lambda_service", "machine", "runtime", "spillway", "sqs", "template"},
     "compose": {"spillway"},
     "spillway": {"daemon", "machine", "runtime", "simulators", "template"},
@@ -18,7 +18,7 @@ ARROWS = {
         *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
         "template",
     },
-    "console": {"daemon", "http", "lambda_service", "machine", "template"},
+    "console": {"daemon", "http", "lambda_service", "machine", "runtime", "template"},
     "gateway": {"http", "lambda_service", "runtime", "template"},
     "sqs": {"aws_models", "http", "template"},
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template"},
