@@ -71,6 +71,8 @@ def read(options: argparse.Namespace) -> Template:
     try:
         return chosen(options, PENDING)
     except NotEmulated as error:
+        if options.allow_unsupported:
+            raise BadInput(str(error)) from error
         hint = "--allow-unsupported leaves it out, `python -m local explain` lists all such"
         raise BadInput(f"{error} ({hint})") from error
     except TemplateError as error:

@@ -27,7 +27,7 @@ def read_code(block: Properties, name: str, folder: Path, default: str | None = 
     if not path.is_file():
         raise block.error(name, f"no directory {path}; paths start at the template")
     try:
-        return _unpacked(path)
+        return _unpacked(path) if zipfile.is_zipfile(path) else _alone(path)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         sentence = f"{path} cannot be unpacked ({error}); name a folder or a zip file"
         raise block.error(name, sentence) from error
@@ -49,6 +49,14 @@ def inline_code(block: Properties) -> Path:
         raise block.error("InlineCode", sentence) from error
 
 
+def _alone(file: Path) -> Path:
+    """A folder with one file, which SAM would zip."""
+    if file.suffix != ".py":
+        raise ValueError("it is no zip file")
+    digest = hashlib.sha256(file.name.encode() + file.read_bytes()).hexdigest()
+    return _kept(digest, lambda folder: shutil.copy(file, folder))
+
+
 @lru_cache(maxsize=64)  # functions of one template often share a package
 def _unpacked(package: Path) -> Path:
     def unpack(folder: Path) -> None:
@@ -61,7 +69,7 @@ def _unpacked(package: Path) -> Path:
         return _kept(hashlib.file_digest(file, "sha256").hexdigest(), unpack)
 
 
-def _kept(digest: str, fill: Callable[[Path], None]) -> Path:
+def _kept(digest: str, fill: Callable[[Path], object]) -> Path:
     """A folder named by its content, so that processes that make it at once do not disagree."""
     folder = _cache() / digest[:32]
     if not folder.is_dir():

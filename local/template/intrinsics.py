@@ -346,8 +346,9 @@ class Resolver:
 
     def _include(self, value: Any, where: tuple[str, str]) -> Any:
         """What AWS::Include brings in from a file beside the template."""
-        location = str(self.resolve(value["Parameters"]["Location"], where))
-        if value["Name"] != "AWS::Include" or location.startswith("s3://"):
+        location = self.resolve(value["Parameters"]["Location"], where)
+        is_here = isinstance(location, str) and not location.startswith("s3://")
+        if value["Name"] != "AWS::Include" or not is_here:
             return UNKNOWN
         return self.resolve(fragment((self._file.parent / location).resolve()), where)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping as ReadOnlyDict
 
 from local.template import support
 from local.template.model import Function, Mapping, Queue
-from local.template.patterns import PatternError, compile_filters
+from local.template.patterns import PatternError, PatternNotEmulated, compile_filters
 from local.template.reader import Properties
 
 FILTERS_MAX = 5
@@ -104,6 +104,8 @@ def read_filters(criteria: Properties) -> tuple[str, ...]:
         patterns.append(item.text("Pattern"))
         try:
             compile_filters(patterns[-1:])
+        except PatternNotEmulated as error:
+            raise item.not_emulated("Pattern", str(error)) from error
         except PatternError as error:
             raise item.error("Pattern", str(error)) from error
         item.finish()

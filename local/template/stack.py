@@ -16,6 +16,7 @@ from local.template.service_kinds import (
     BUCKET,
     KINDS,
     RULE,
+    SCHEDULE,
     STATE_MACHINE,
     SUBSCRIPTION,
     TOPIC,
@@ -24,6 +25,7 @@ from local.template.service_kinds import (
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
+INPUTS = ("Input", "InputPath", "InputTransformer")
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 
 
@@ -75,7 +77,9 @@ class StackBuilder:
         known = {}
         for key, each in value.items():
             here = f"{path}.{key}" if path else str(key)
-            if each is UNKNOWN or (isinstance(each, list) and UNKNOWN in each):
+            if each is UNKNOWN and str(key).endswith(("Role", "RoleArn")):
+                known[key] = NO_ROLE  # nothing on one machine is asked for permission
+            elif each is UNKNOWN or (isinstance(each, list) and UNKNOWN in each):
                 self._warn(name, here, "has no value here, left out")
             else:
                 known[key] = self._without_unknown(name, here, each)
@@ -100,9 +104,35 @@ class StackBuilder:
         text = machine.get("DefinitionString", "")
         for variable, value in machine.pop("DefinitionSubstitutions", {}).items():
             text = text.replace(f"${{{variable}}}", str(value))
-        for event in properties.get("Events") or ():
-            self._warn(name, f"Events.{event}", "starts no execution here; start one by the API")
+        for event, about in (properties.get("Events") or {}).items():
+            self._start_by(name, event, about)
         return {**machine, "DefinitionString": text, "RoleArn": NO_ROLE}
+
+    def _start_by(self, name: str, event: str, about: dict[str, Any]) -> None:
+        """Have a rule or schedule start a state machine, as its event says."""
+        kind, said = about.get("Type"), dict(about.get("Properties") or {})
+        arn = self._resources.resolver.resolve({"Ref": name}, (name, ""))
+        inputs = {key: said[key] for key in INPUTS if key in said}
+        is_on = said.get("State", "ENABLED" if said.get("Enabled", True) else "DISABLED")
+        rule = {"Name": said.get("Name") or said.get("RuleName") or name + event, "State": is_on}
+        target = {"Arn": arn, "RoleArn": NO_ROLE, **inputs}
+        if kind in ("EventBridgeRule", "CloudWatchEvent"):
+            bus = {"EventBusName": said["EventBusName"]} if "EventBusName" in said else {}
+            rule |= {"EventPattern": said.get("Pattern"), **bus, "Targets": [{"Id": "a", **target}]}
+        elif kind == "Schedule":
+            schedule = {"ScheduleExpression": said.get("Schedule")}
+            rule |= {**schedule, "Targets": [{"Id": "a", **target}]}
+        elif kind == "ScheduleV2":
+            names = ("ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "EndDate")
+            rule |= {key: said[key] for key in names if key in said}
+            rule |= {"Target": target, "FlexibleTimeWindow": {"Mode": "OFF"}}
+        else:
+            self._warn(name, f"Events.{event}", f"{kind} starts no execution here; the API does")
+            return
+        self.made[name + event] = {
+            "Type": SCHEDULE if kind == "ScheduleV2" else RULE,
+            "Properties": rule,
+        }
 
     def _named(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return the properties of the resource that services make under that name or ARN."""
@@ -149,8 +179,7 @@ class StackBuilder:
 
     def _on_event(self, block: Properties, function: str, event: str) -> None:
         target = {"Arn": self._arn(function), "Id": f"{function}{event}LambdaTarget"[:64]}
-        inputs = ("Input", "InputPath", "InputTransformer")
-        target |= {name: block.take(name) for name in inputs if name in block}
+        target |= {name: block.take(name) for name in INPUTS if name in block}
         for name in ("Target", "DeadLetterConfig", "RetryPolicy"):
             block.take(name)
         is_on = block.flag("Enabled", True) and block.text("State", "ENABLED") == "ENABLED"
