@@ -46,7 +46,7 @@ def chosen(template: Template, wanted: str | None, on_aws: tuple[str, ...]) -> O
     for name in on_aws:
         _real_url(name)
     elsewhere = wanted if wanted not in (None, ON, OFF) else ""
-    needed = wanted != OFF and bool(wanted or template.made)
+    needed = wanted != OFF and bool(wanted or template.made or template.calls)
     return OtherServices(
         are_needed=needed and bool(elsewhere or is_installed()),
         elsewhere=(elsewhere or "").rstrip("/"),
@@ -61,10 +61,11 @@ def is_installed() -> bool:
 
 def lacking(template: Template, services: OtherServices, wanted: str | None) -> str:
     """Return a sentence about resources that nobody makes; empty where all is well."""
-    if services.are_needed or not (template.made or wanted == ON):
+    kinds = {str(each["Type"]).split("::")[1].lower() for each in template.made.values()}
+    names = ", ".join(sorted(kinds | template.calls)) or "other services"
+    if services.are_needed or not (template.made or template.calls or wanted == ON):
         return ""
-    kinds = sorted({str(each["Type"]).split("::")[1] for each in template.made.values()})
-    about = f"{', '.join(kinds) or 'the other services'} of AWS do not run here, and calls of them fail"
+    about = f"{names} of AWS do not run here, and calls of them fail"
     if wanted == OFF:
         return f"{about}: --services {OFF}"
     return f"{about}; `pip install 'spillway[services]'`, or --services URL names some that run"

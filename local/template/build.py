@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from local.template import document as documents
+from local.template.called_services import called_services
 from local.template.api_builder import EVENT_KINDS, ApiBuilder
 from local.template.functions import read_function, read_layers
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
@@ -119,6 +120,7 @@ class _Builder:
         if refused:
             raise resources.error(refused[0], "Events", refused[1])
         ours = self._ours()
+        provides = frozenset(map(str, ours.sequence("Provides")))
         template = Template(
             path=self._refusals.file,
             api=api.build(),
@@ -128,7 +130,9 @@ class _Builder:
             schedules=(*self._schedules, *take_schedules(self._stack.made, resources)),
             streams=tuple(self._streams),
             made=self._stack.made,
-            provides=frozenset(map(str, ours.sequence("Provides"))),
+            provides=provides,
+            # A template that says what it takes from this machine has nothing guessed.
+            calls=frozenset() if provides else called_services(resources.every()),
             ready_path=ours.text("Ready", "") or None,
         )
         ours.finish()

@@ -169,6 +169,7 @@ class Template:
     # What other services make: type and properties by logical id, as CloudFormation says them.
     made: ReadOnlyDict[str, ReadOnlyDict[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # what was left out, a sentence each
+    calls: frozenset[str] = frozenset()  # services that functions may call, by their policies
     placeholders: frozenset[str] = frozenset()  # for what only services know
     parameters: ReadOnlyDict[str, str] = field(default_factory=dict)  # as given, without defaults
     allow_unsupported: bool = False

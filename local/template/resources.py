@@ -42,6 +42,10 @@ class Resources:
         """Logical ids, in the template's order."""
         return [name for name, resource in self._active.items() if resource["Type"] == kind]
 
+    def every(self) -> list[dict[str, Any]]:
+        """All resources of the document, also those that are not here, as they stand."""
+        return list(self.resolver.resources.values())
+
     def by_arn(self, kind: str) -> dict[str, str]:
         """Logical ids by what `!GetAtt NAME.Arn` gives."""
         return {

@@ -233,3 +233,23 @@ def test_a_state_machine_has_its_definition_from_a_file_with_what_it_refers_to(r
 
     assert properties["DefinitionString"] == f'{{"StartAt": "A", "Resource": "{PAGES}"}}'
     assert properties["StateMachineName"] == "Machine"
+
+
+@pytest.mark.parametrize(
+    ("policies", "services"),
+    [
+        ("[S3ReadPolicy: {BucketName: a}]", {"s3"}),
+        ("[{Statement: [{Effect: Allow, Action: ['ses:Send*', 'sqs:*'], Resource: a}]}]", {"ses"}),
+        ("AmazonDynamoDBFullAccess", {"dynamodb"}),
+        ("[SQSSendMessagePolicy: {QueueName: a}, AWSXrayWriteOnlyAccess]", set()),
+    ],
+)
+def test_policies_tell_which_services_a_function_calls(read, policies, services):
+    assert read(property_of_function(f"Policies: {policies}")).calls == services
+
+
+def test_nothing_is_guessed_where_a_template_says_what_it_takes_from_this_machine(read):
+    before = "Metadata: {Spillway: {Provides: [REDIS_URL]}}"
+    text = property_of_function("Policies: [S3ReadPolicy: {BucketName: a}]")
+
+    assert read(text, before=before).calls == frozenset()
