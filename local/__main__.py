@@ -52,7 +52,11 @@ def show_status(options: argparse.Namespace) -> int:
     failing = import_failures.noted(options.state)
     for name, sentence in failing.items():
         print(f"{name} cannot be imported: {sentence}")
-    all_run = not failing and last.phase == "ready" and all(each.state == "running" for each in last.processes)
+    all_run = (
+        not failing
+        and last.phase == "ready"
+        and all(each.state == "running" for each in last.processes)
+    )
     return 0 if all_run else EXIT_PROBLEM
 
 

@@ -17,6 +17,7 @@ NAMES = (
     *("SECRETS_MANAGER", "SES", "SESV2", "SFN", "SNS", "SSM", "STS"),
 )
 
+
 class UnknownService(ValueError):
     """A name after --aws is no service's; the message says so."""
 

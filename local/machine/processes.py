@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class System:
     ports: Ports
     valkey: Valkey | None  # None: REDIS_URL names one that is not ours
     embedded_documents: bool  # False: MONGO_URL names a server that is not ours
-    services: OtherServices = OtherServices()
+    services: OtherServices = field(default_factory=OtherServices)
     simulators: tuple[Process, ...] = ()  # the outside world of an extension
 
     def processes(self) -> list[Process]:
@@ -98,13 +98,16 @@ class System:
     def _services(self) -> Process:
         """AWS's other services; they are ready once the template's resources are made."""
         port, made = self.ports.services, service_values.path_of(self.state)
+        url = self.services.elsewhere
+        elsewhere: tuple[str, ...] = ("--endpoint", url) if url else ()
         return Process(
             name="services",
             stage=Stage.STORE,
             command=python(
-                *("local.services", *self.template.options, "--state", self.state),
+                "local.services",
+                *(*self.template.options, "--state", self.state),
                 *("--port", port, "--gateway", f"http://127.0.0.1:{self.ports.invoke}"),
-                *(("--endpoint", self.services.elsewhere) if self.services.elsewhere else ()),
+                *elsewhere,
             ),
             address=self.services.url(port),
             answers=made.is_file,

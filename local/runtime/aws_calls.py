@@ -85,7 +85,9 @@ class _Finder(MetaPathFinder):
     def __init__(self, let_through: frozenset[str]) -> None:
         self._let_through = let_through
 
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, _path: object = None, _target: object = None
+    ) -> ModuleSpec | None:
         if name != PATCHED:
             return None
         sys.meta_path.remove(self)
@@ -121,7 +123,7 @@ def _patch(module: Any, let_through: frozenset[str]) -> None:
     def create_client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
         named |= zip(_ARGUMENTS, arguments[: len(_ARGUMENTS)], strict=False)
         url = named.get("endpoint_url")
-        is_real = bool(url) and is_of_aws(urlsplit(url).hostname or "")
+        is_real = bool(url) and is_of_aws(urlsplit(str(url)).hostname or "")
         if service_name not in let_through and (is_real or (is_old and not url)):
             service_id = self.get_service_model(service_name).service_id
             named["endpoint_url"] = _endpoint_of(service_id)

@@ -39,7 +39,9 @@ def install(function: Function, state: Path) -> None:
     unfinished = place.with_name(f"{place.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    command = _make(function, unfinished) if function.is_built_by_make else _pip(function, unfinished)
+    command = (
+        _make(function, unfinished) if function.is_built_by_make else _pip(function, unfinished)
+    )
     try:
         done = subprocess.run(
             command,

@@ -39,9 +39,7 @@ def main() -> int:
     service_values.path_of(state).unlink(missing_ok=True)
     endpoint = options.endpoint or f"http://127.0.0.1:{options.port}"
     delivery = Delivery(options.gateway)
-    threading.Thread(
-        target=set_up, args=(template, state, endpoint, delivery), daemon=True
-    ).start()
+    threading.Thread(target=set_up, args=(template, state, endpoint, delivery), daemon=True).start()
     if options.endpoint:
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
     else:

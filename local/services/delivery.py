@@ -1,4 +1,4 @@
-"""The delivery of what services tell: to the functions by the Invoke API, to the queues by SQS's."""
+"""The delivery of what services tell: to functions by the Invoke API, to queues by SQS's."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The emulator of the services: ministack, in this process, with its state in the state directory."""
+"""The emulator of the services: ministack, in this process, with data of its own."""
 
 import logging
 import os

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import botocore.session
-from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,8 +25,11 @@ class NotMade(Exception):
     """The stack as a whole cannot be made; the message has the reason."""
 
 
-def client(service: str, endpoint: str) -> BaseClient:
-    """Return a client of a service behind `endpoint`, which checks no credentials."""
+def client(service: str, endpoint: str) -> Any:
+    """Return a client of a service behind `endpoint`, which checks no credentials.
+
+    Its methods are made of the service's description, so they have no types.
+    """
     return botocore.session.get_session().create_client(
         service,
         region_name=REGION,

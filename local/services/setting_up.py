@@ -86,7 +86,9 @@ def _stream(
     arn = mapping.stream
     if mapping.is_of_table:
         table = arn.partition("/")[2].partition("/")[0]
-        arn = client("dynamodb", endpoint).describe_table(TableName=table)["Table"]["LatestStreamArn"]
+        arn = client("dynamodb", endpoint).describe_table(TableName=table)["Table"][
+            "LatestStreamArn"
+        ]
     api = client("dynamodbstreams" if mapping.is_of_table else "kinesis", endpoint)
     return Stream(
         mapping,

@@ -1,6 +1,6 @@
 """The CloudFormation stack of what other services make, with stand-ins for functions and queues.
 
-A stand-in is what a service delivers to; the emulator hands that on to the real one, see `delivery`.
+A stand-in is what a service delivers to; `delivery` hands that on to the real one.
 """
 
 import re
@@ -32,7 +32,9 @@ def resources_of(template: Template, endpoint: str) -> dict[str, Resource]:
     """Return the resources of the stack by logical id; `endpoint` is where it will be made."""
     first: dict[str, Resource] = {}
     for function in template.functions.values():
-        first[f"FunctionOf{function.logical_id}"] = _function(function.name, f"invoke:{function.name}")
+        first[f"FunctionOf{function.logical_id}"] = _function(
+            function.name, f"invoke:{function.name}"
+        )
     made = {name: _made(resource) for name, resource in template.made.items()}
     for function in _mentioned(template.functions.values(), made.values()):
         stand_in = _function(EVENT_PREFIX + function.name, f"event:{function.name}")

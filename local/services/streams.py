@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.services.checkpoints import Checkpoints
@@ -105,7 +104,7 @@ class Shard:
             self._failed_whole(part, now_s)
 
     def _failed(self, part: list[Record], answer: Any) -> list[Record]:
-        """Return the records from the first one that the function reports; all of a wrong report."""
+        """Return the records from the first that the function reports; all of a wrong report."""
         if not self._mapping.report_failures or not isinstance(answer, dict):
             return []
         reported = answer.get("batchItemFailures") or []
@@ -176,7 +175,7 @@ class Stream:
     def __init__(
         self,
         mapping: StreamMapping,
-        api: BaseClient,
+        api: Any,  # a client of botocore, whose methods have no types
         arn: str,
         invoke: Invoke,
         checkpoints: Checkpoints,
@@ -205,15 +204,19 @@ class Stream:
             except (BotoCoreError, ClientError) as error:
                 log.warning("%s: %s", self._arn, error)
                 stop.wait(FIRST_PAUSE_S)
-                self._iterators = {name: self._iterator(name, "TRIM_HORIZON") for name in self._shards}
+                self._iterators = {
+                    name: self._iterator(name, "TRIM_HORIZON") for name in self._shards
+                }
             else:
                 if not any(had_any):
                     stop.wait(LOOKS_S)
 
     def _look(self, *, is_first: bool) -> None:
         """Take up the shards that are new; those of a stream that grows from their beginning."""
-        described = self._api.describe_stream(StreamARN=self._arn) if self._is_kinesis else (
-            self._api.describe_stream(StreamArn=self._arn)
+        described = (
+            self._api.describe_stream(StreamARN=self._arn)
+            if self._is_kinesis
+            else (self._api.describe_stream(StreamArn=self._arn))
         )
         for each in described["StreamDescription"]["Shards"]:
             name = each["ShardId"]
@@ -243,7 +246,11 @@ class Stream:
                     self._api.get_shard_iterator(
                         **named,
                         ShardIteratorType="AFTER_SEQUENCE_NUMBER",
-                        **{"StartingSequenceNumber" if self._is_kinesis else "SequenceNumber": sequence},
+                        **{
+                            "StartingSequenceNumber"
+                            if self._is_kinesis
+                            else "SequenceNumber": sequence
+                        },
                     )["ShardIterator"]
                 )
             except ClientError:
@@ -262,7 +269,9 @@ class Stream:
         return [make(shard, record) for record in answer["Records"]]
 
     def _of_table(self, _shard: str, record: Any) -> Record:
-        text = json.dumps({**record, "userIdentity": None, "eventSourceARN": self._arn}, default=_plain)
+        text = json.dumps(
+            {**record, "userIdentity": None, "eventSourceARN": self._arn}, default=_plain
+        )
         made: Record = json.loads(text)
         if made["userIdentity"] is None:
             del made["userIdentity"]
@@ -287,7 +296,9 @@ class Stream:
         }
 
     def _give_up(self, shard: str, part: list[Record], condition: str, tries: int) -> None:
-        log.warning("%s: %d records of %s given up: %s", self._mapping.function, len(part), shard, condition)
+        log.warning(
+            "%s: %d records of %s given up: %s", self._mapping.function, len(part), shard, condition
+        )
         kind = "KinesisBatchInfo" if self._is_kinesis else "DDBStreamBatchInfo"
         self._fail(
             {

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from local.template import document as documents
-from local.template.called_services import called_services
 from local.template.api_builder import EVENT_KINDS, ApiBuilder
+from local.template.called_services import called_services
 from local.template.functions import read_function, read_layers
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
 from local.template.model import (

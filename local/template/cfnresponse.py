@@ -5,21 +5,22 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-lambda-functi
 
 import json
 import urllib.request
+from typing import Any
 
 SUCCESS = "SUCCESS"
 FAILED = "FAILED"
 ANSWER_MAX_S = 10
 
 
-def send(  # noqa: PLR0913 - as AWS's own has it
-    event,  # type: ignore[no-untyped-def]
-    context,
-    responseStatus,  # noqa: N803
-    responseData,  # noqa: N803
-    physicalResourceId=None,  # noqa: N803
-    noEcho=False,  # noqa: N803
-    reason=None,
-):
+def send(
+    event: Any,
+    context: Any,
+    responseStatus: str,
+    responseData: Any,
+    physicalResourceId: str | None = None,
+    noEcho: bool = False,
+    reason: str | None = None,
+) -> None:
     """Put the outcome where the request says."""
     answer = {
         "Status": responseStatus,

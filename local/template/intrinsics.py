@@ -245,19 +245,17 @@ class Resolver:
             return self._get_generated(name, attribute, where)
         kind = self.resources[name].get("Type")
         match (kind, attribute):
-            case ("AWS::SQS::Queue", "Arn"):
-                return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{self.name_of(name)}"
-            case ("AWS::SQS::Queue", "QueueName"):
-                return self.name_of(name)
-            case ("AWS::SQS::Queue", "QueueUrl"):
-                return QUEUE_URL + self.name_of(name)
+            case ("AWS::SQS::Queue", "Arn" | "QueueName" | "QueueUrl"):
+                arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:"
+                before = {"Arn": arn, "QueueName": "", "QueueUrl": QUEUE_URL}
+                return before[attribute] + self.name_of(name)
             case ("AWS::Serverless::Function", "Arn"):
                 return self._arn_of(name)
             case ("AWS::SQS::Queue" | "AWS::Serverless::Function", _):
                 raise self._error(where, f"{kind} has no attribute {attribute}; use Arn")
-        if kind in KINDS:
-            return self._of_service(name, KINDS[kind].attributes.get(attribute, ""), attribute)
-        return UNKNOWN
+        if kind not in KINDS:
+            return UNKNOWN
+        return self._of_service(name, KINDS[kind].attributes.get(attribute, ""), attribute)
 
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""

@@ -122,16 +122,21 @@ class Resources:
             condition = resource.get("Condition")
             if condition is not None and not self.resolver.holds(condition, (name, "Condition")):
                 continue
-            kind = resource["Type"]
-            if kind in EMULATED or kind in KINDS:
+            if self._is_here(name, resource["Type"]):
                 existing[name] = resource
-            elif why := support.why_elsewhere(kind):
-                sentence = f"{kind} is not on this machine; {why}"
-                self.refusals.warnings.append(self.error(name, "Type", sentence))
-            elif support.calls_functions(kind):
-                sentence = f"{kind} is not emulated on this machine; remove it or put it under"
-                self.refusals.refuse(name, "Type", f"{sentence} a Condition")
-            elif support.why_without_effect(kind) is None:
-                sentence = f"{kind} is not on this machine; what calls it has nobody there"
-                self.refusals.warnings.append(self.error(name, "Type", sentence))
         return existing
+
+    def _is_here(self, name: str, kind: str) -> bool:
+        """Tell whether a resource of that type exists here; of others say what follows."""
+        if kind in EMULATED or kind in KINDS:
+            return True
+        if why := support.why_elsewhere(kind):
+            sentence = f"{kind} is not on this machine; {why}"
+            self.refusals.warnings.append(self.error(name, "Type", sentence))
+        elif support.calls_functions(kind):
+            sentence = f"{kind} is not emulated on this machine; remove it or put it under"
+            self.refusals.refuse(name, "Type", f"{sentence} a Condition")
+        elif support.why_without_effect(kind) is None:
+            sentence = f"{kind} is not on this machine; what calls it has nobody there"
+            self.refusals.warnings.append(self.error(name, "Type", sentence))
+        return False

@@ -65,7 +65,9 @@ def take_schedules(made: dict[str, dict[str, Any]], resources: Resources) -> lis
             if function is None or {"InputPath", "InputTransformer"} & target.keys():
                 continue
             block = Properties(resources.refusals, name, _as_event(properties, target, is_rule))
-            if schedule := read_schedule(block, function, "Schedule" if is_rule else "ScheduleV2", ""):
+            if schedule := read_schedule(
+                block, function, "Schedule" if is_rule else "ScheduleV2", ""
+            ):
                 schedules.append(schedule)
             targets.remove(target) if isinstance(targets, list) else targets.clear()
         if not targets:

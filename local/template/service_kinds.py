@@ -71,9 +71,7 @@ KINDS: Mapping[str, Kind] = {
     "AWS::KinesisFirehose::DeliveryStream": _named(
         "DeliveryStreamName", "arn:aws:firehose:{at}:deliverystream/{name}"
     ),
-    STATE_MACHINE: Kind(
-        "StateMachineName", _MACHINE_ARN, {"Arn": _MACHINE_ARN, "Name": "{name}"}
-    ),
+    STATE_MACHINE: Kind("StateMachineName", _MACHINE_ARN, {"Arn": _MACHINE_ARN, "Name": "{name}"}),
     "AWS::StepFunctions::Activity": Kind("Name", "arn:aws:states:{at}:activity:{name}"),
     "AWS::SecretsManager::Secret": Kind("Name", "{{{{made:{id}.Id}}}}"),
     "AWS::SSM::Parameter": _named("Name"),
@@ -132,7 +130,10 @@ def _table(simple: dict[str, Any]) -> dict[str, Any]:
     kinds = {"String": "S", "Number": "N", "Binary": "B"}
     table: dict[str, Any] = {
         "AttributeDefinitions": [
-            {"AttributeName": key["Name"], "AttributeType": kinds.get(str(key["Type"]), key["Type"])}
+            {
+                "AttributeName": key["Name"],
+                "AttributeType": kinds.get(str(key["Type"]), key["Type"]),
+            }
         ],
         "KeySchema": [{"AttributeName": key["Name"], "KeyType": "HASH"}],
     }

@@ -11,7 +11,6 @@ from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated
 from local.template.reader import Properties
 from local.template.resources import Resources
-from local.template.stack_checks import refused
 from local.template.service_kinds import (
     BUCKET,
     KINDS,
@@ -22,6 +21,7 @@ from local.template.service_kinds import (
     TOPIC,
     USER_POOL,
 )
+from local.template.stack_checks import refused
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -90,7 +90,12 @@ class StackBuilder:
 
     def _machine(self, name: str, properties: dict[str, Any]) -> dict[str, Any]:
         """Return a state machine with its definition as one text, which is how it is made."""
-        kept = ("StateMachineName", "StateMachineType", "DefinitionString", "DefinitionSubstitutions")
+        kept = (
+            "StateMachineName",
+            "StateMachineType",
+            "DefinitionString",
+            "DefinitionSubstitutions",
+        )
         machine = {key: properties[key] for key in kept if key in properties}
         definition = properties.get("Definition")
         if "DefinitionUri" in properties:

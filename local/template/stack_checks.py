@@ -1,11 +1,14 @@
 """What AWS refuses of a table or bucket when it is made, said while the template is read."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from local.template.service_kinds import BUCKET, TABLE
 
-_BUCKET_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET_NAME = re.compile(
+    r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]"
+)
 _KEY_KINDS = ("S", "N", "B")
 
 
@@ -22,23 +25,28 @@ def _refused_table(properties: dict[str, Any]) -> tuple[str, str] | None:
         str(each.get("AttributeName")): each.get("AttributeType")
         for each in _entries(properties, "AttributeDefinitions")
     }
+    keys = [*_keys(properties)]
+    if not _entries(properties, "KeySchema"):
+        return "KeySchema", "is missing; a table needs a key"
     for name, kind in defined.items():
         if kind not in _KEY_KINDS:
             return "AttributeDefinitions", f"the type of {name} has to be S, N or B, not {kind!r}"
-    schemas = {"KeySchema": _entries(properties, "KeySchema")}
-    for section in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
-        for index in _entries(properties, section):
-            schemas[section] = [*schemas.get(section, []), *_entries(index, "KeySchema")]
-    if not schemas["KeySchema"]:
-        return "KeySchema", "is missing; a table needs a key"
-    for section, keys in schemas.items():
-        for key in keys:
-            if (name := str(key.get("AttributeName"))) not in defined:
-                return section, f"{name} is no attribute of AttributeDefinitions; add it there"
-    keyed = {str(key.get("AttributeName")) for keys in schemas.values() for key in keys}
-    if spare := sorted(defined.keys() - keyed):
+    for section, name in keys:
+        if name not in defined:
+            return section, f"{name} is no attribute of AttributeDefinitions; add it there"
+    if spare := sorted(defined.keys() - {name for _, name in keys}):
         return "AttributeDefinitions", f"{spare[0]} is no key of the table or an index; remove it"
     return None
+
+
+def _keys(properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each key, of the table and its indexes, with the property it is in."""
+    blocks = [("KeySchema", properties)]
+    for section in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        blocks += [(section, index) for index in _entries(properties, section)]
+    for section, block in blocks:
+        for key in _entries(block, "KeySchema"):
+            yield section, str(key.get("AttributeName"))
 
 
 def _entries(block: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
-"""A template that needs other services: they run here, and what they tell comes to its functions."""
+"""A template that needs other services: they run here, and tell its functions."""
 
 import json
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import boto3
 import pytest
+from botocore.session import Session
 
 from tests.conftest import wait_until
 from tests.integration.other_templates.conftest import Elsewhere
@@ -26,7 +28,7 @@ def shop(copied: Callable[[str], Elsewhere]) -> Elsewhere:
 
 
 def service(shop: Elsewhere, name: str) -> Any:
-    return boto3.client(
+    return Session().create_client(
         name,
         region_name="eu-west-1",
         endpoint_url=f"http://127.0.0.1:{shop.ports['SERVICES']}",
@@ -167,7 +169,7 @@ def test_a_failed_batch_of_a_table_is_halved_and_the_bad_record_given_up(shop: E
         lambda: shop.sqs().receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages")
     )
     wait_until(
-        lambda: sorted(sum(noted(shop, "aws:dynamodb batch"), [])) == ["a", "c", "d"],
+        lambda: sorted(chain(*noted(shop, "aws:dynamodb batch"))) == ["a", "c", "d"],
         timeout_s=20,
     )
     record = json.loads(failed["Body"])

@@ -23,7 +23,9 @@ def note(event, _context):
 
 def note_batch(event, _context):
     records = event["Records"]
-    texts = [base64.b64decode(each["kinesis"]["data"]).decode() for each in records if "kinesis" in each]
+    texts = [
+        base64.b64decode(each["kinesis"]["data"]).decode() for each in records if "kinesis" in each
+    ]
     texts += [each["dynamodb"]["Keys"]["id"]["S"] for each in records if "dynamodb" in each]
     if "bad" in texts and "dynamodb" in records[0]:
         raise ValueError("bad")

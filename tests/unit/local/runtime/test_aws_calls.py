@@ -76,7 +76,9 @@ def test_every_client_has_its_endpoint_on_this_machine(in_function, call, versio
 def test_the_endpoint_of_a_service_goes_before_that_of_all(in_function):
     own = {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:2"}
 
-    assert in_function("Session().create_client('dynamodb')", version=OLD, **own) == own.popitem()[1]
+    assert (
+        in_function("Session().create_client('dynamodb')", version=OLD, **own) == own.popitem()[1]
+    )
 
 
 def test_a_service_that_is_let_through_is_the_real_one(in_function):
@@ -86,7 +88,9 @@ def test_a_service_that_is_let_through_is_the_real_one(in_function):
 
 
 @pytest.mark.row("5.9")
-@pytest.mark.parametrize("host", ["sts.amazonaws.com", "S3.eu-west-1.amazonaws.com.", "b.s3.api.aws"])
+@pytest.mark.parametrize(
+    "host", ["sts.amazonaws.com", "S3.eu-west-1.amazonaws.com.", "b.s3.api.aws"]
+)
 def test_a_name_of_aws_is_not_resolved(in_function, host):
     with pytest.raises(subprocess.CalledProcessError) as ended:
         in_function(f"socket.getaddrinfo({host!r}, 443)", version=NEW)
@@ -125,4 +129,7 @@ def test_credentials_and_profiles_of_a_person_are_taken_away(in_function):
 def test_a_process_that_nobody_decided_for_is_left_as_it_is(in_function):
     key = {"AWS_ACCESS_KEY_ID": "AKIA"}
 
-    assert in_function("os.environ['AWS_ACCESS_KEY_ID']", version=OLD, let_through=None, **key) == "AKIA"
+    assert (
+        in_function("os.environ['AWS_ACCESS_KEY_ID']", version=OLD, let_through=None, **key)
+        == "AKIA"
+    )

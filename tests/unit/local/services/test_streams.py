@@ -32,8 +32,7 @@ class World:
 
     def shard(self, **settings: Any) -> Shard:
         mapping = StreamMapping(
-            **{"stream": "arn", "function": "F", "batch_size": 4, "window_s": 0, "starts": "LATEST"}
-            | settings
+            **{"window_s": 0, **settings}, stream="arn", function="F", batch_size=4, starts="LATEST"
         )
         return Shard("s", mapping, self.fetch, self.invoke, self.done.append, self.give_up)
 

@@ -1,7 +1,7 @@
 """Where the code of a template's functions and layers comes from."""
 
-import importlib.util
 import inspect
+import runpy
 import zipfile
 from pathlib import Path
 
@@ -136,13 +136,9 @@ def test_the_folder_of_a_function_without_sam_is_its_code(read, tmp_path):
 def test_inline_code_has_the_module_that_answers_custom_resources(read):
     text = "InlineCode: 'import cfnresponse'"
     folder = read(FUNCTION.replace("CodeUri: .", text)).functions["Pages"].code_uri
-    name = "cfnresponse"
-    module = importlib.util.module_from_spec(
-        spec := importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-    )
-    spec.loader.exec_module(module)
+    module = runpy.run_path(str(folder / "cfnresponse.py"))
 
-    assert (module.SUCCESS, module.FAILED) == ("SUCCESS", "FAILED")
-    assert list(inspect.signature(module.send).parameters)[:4] == [
+    assert (module["SUCCESS"], module["FAILED"]) == ("SUCCESS", "FAILED")
+    assert list(inspect.signature(module["send"]).parameters)[:4] == [
         *("event", "context", "responseStatus", "responseData")
     ]
