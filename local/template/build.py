@@ -168,8 +168,10 @@ class _Builder:
             self._mapping(properties, "Queue", function)
         elif kind in ("DynamoDB", "Kinesis"):
             self._stream(properties, properties.text("Stream"), function)
-        elif kind in self._stack.event_kinds:
+        elif self._stack.takes(kind, properties):
             self._stack.add(kind, properties, function, name)
+            while self._stack.between:
+                self._mapping(self._stack.between.pop(), "Queue", function)
         elif kind in ("Schedule", "ScheduleV2"):
             if schedule := read_schedule(properties, function, kind, name):
                 self._schedules.append(schedule)

@@ -82,6 +82,10 @@ class Properties:
             raise self.not_emulated(name, sentence)
         return default if value is None else value
 
+    def starts(self, name: str, text: str) -> bool:
+        """Tell whether a property that nobody has asked for yet begins with `text`."""
+        return str(self._left.get(name, "")).startswith(text)
+
     def left(self, name: str) -> Any:
         """The value as it stands, UNKNOWN and null included."""
         return self._left.pop(name)

@@ -10,7 +10,7 @@ from local.template.document import fragment
 from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated
 from local.template.reader import Properties
-from local.template.resources import Resources
+from local.template.resources import QUEUE, Resources
 from local.template.service_kinds import (
     BUCKET,
     KINDS,
@@ -25,6 +25,7 @@ from local.template.stack_checks import refused
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
+QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
 INPUTS = ("Input", "InputPath", "InputTransformer")
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 
@@ -35,6 +36,7 @@ class StackBuilder:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self.made: Made = {}
+        self.between: list[Properties] = []  # mappings from queues that stand before a function
         for kind in KINDS:
             for name in resources.of_type(kind):
                 with resources.refusals.leaving_out():
@@ -45,8 +47,13 @@ class StackBuilder:
             "EventBridgeRule": self._on_event,
             "CloudWatchEvent": self._on_event,
             "Cognito": self._on_sign_in,
+            "ScheduleV2": self._on_time,
         }
-        self.event_kinds = frozenset(self._events)
+
+    def takes(self, kind: str, block: Properties) -> bool:
+        """Tell whether an event is a service's to bring; one by the clock if it comes once."""
+        is_repeated = kind == "ScheduleV2" and not block.starts("ScheduleExpression", "at(")
+        return kind in self._events and not is_repeated
 
     def add(self, kind: str, block: Properties, function: str, event: str) -> None:
         """Have a function's event of that kind and name come to it."""
@@ -174,13 +181,43 @@ class StackBuilder:
         topic = block.text("Topic")
         if self._named(TOPIC, topic) is None:
             raise block.not_emulated("Topic", f"{topic} {_BY_NAME_ELSEWHERE.format('topic')}")
-        if block.take("SqsSubscription") not in (None, False, "false"):
-            raise block.not_emulated("SqsSubscription", "is not emulated; subscribe a queue")
         block.take("Region")
         names = ("FilterPolicy", "FilterPolicyScope", "RedrivePolicy")
         more = {name: block.take(name) for name in names if name in block}
+        queue = block.take("SqsSubscription")
+        if queue in (None, False, "false"):
+            self.subscribe(topic, self._arn(function), function + event, "lambda", **more)
+        else:
+            arn = self._queue_between(block, queue, function + event)
+            self.subscribe(topic, arn, function + event, "sqs", **more)
         block.finish()
-        self.subscribe(topic, self._arn(function), function + event, "lambda", **more)
+
+    def _queue_between(self, block: Properties, about: Any, name: str) -> str:
+        """Return the ARN of the queue from a topic to a function: one that stands, or a new one."""
+        said = dict(about) if isinstance(about, dict) else {}
+        if "QueueArn" not in said:
+            self._resources.declare(f"{name}Queue", QUEUE, {"VisibilityTimeout": QUEUE_HIDES_S})
+            said["QueueArn"] = self._resources.resolver.resolve(
+                {"Fn::GetAtt": [f"{name}Queue", "Arn"]}, (name, "")
+            )
+        kept = {key: said[key] for key in ("BatchSize", "Enabled") if key in said}
+        self.between.append(block.item("SqsSubscription", {"Queue": said["QueueArn"], **kept}))
+        return str(said["QueueArn"])
+
+    def _on_time(self, block: Properties, function: str, event: str) -> None:
+        """Have the scheduler invoke a function once."""
+        names = ("ScheduleExpression", "ScheduleExpressionTimezone", "State")
+        schedule = {name: block.take(name) for name in names if name in block}
+        inputs = {"Input": block.text("Input")} if "Input" in block else {}
+        self.made[function + event] = {
+            "Type": SCHEDULE,
+            "Properties": {
+                **schedule,
+                "Name": block.text("Name", function + event),
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "Target": {"Arn": self._arn(function), "RoleArn": NO_ROLE, **inputs},
+            },
+        }
 
     def _on_event(self, block: Properties, function: str, event: str) -> None:
         target = {"Arn": self._arn(function), "Id": f"{function}{event}LambdaTarget"[:64]}

@@ -117,6 +117,34 @@ def test_a_function_is_subscribed_to_a_topic_with_its_filter(read):
     }
 
 
+@pytest.mark.parametrize(
+    ("subscription", "queue", "batch_size"),
+    [
+        ("true", "PagesToldQueue", 10),
+        ("{BatchSize: 3, QueueArn: !GetAtt Mails.Arn, QueueUrl: !Ref Mails}", "Mails", 3),
+    ],
+)
+def test_a_queue_may_stand_between_a_topic_and_its_function(read, subscription, queue, batch_size):
+    event = f"{{Type: SNS, Properties: {{Topic: !Ref News, SqsSubscription: {subscription}}}}}"
+    others = "  News: {Type: AWS::SNS::Topic}\n  Mails: {Type: AWS::SQS::Queue}\n"
+    template = read(property_of_function(f"Events: {{Told: {event}}}") + others)
+
+    assert template.made["PagesTold"]["Properties"]["Protocol"] == "sqs"
+    assert template.made["PagesTold"]["Properties"]["Endpoint"] == f"arn:aws:sqs:{AT}:{queue}"
+    (mapping,) = template.mappings
+    assert (mapping.queue, mapping.function, mapping.batch_size) == (queue, "Pages", batch_size)
+
+
+def test_a_schedule_that_runs_once_is_the_schedulers(read):
+    event = "{Type: ScheduleV2, Properties: {ScheduleExpression: 'at(2030-01-01T00:00:00)'}}"
+    template = read(property_of_function(f"Events: {{Once: {event}}}"))
+
+    assert template.schedules == ()
+    made = template.made["PagesOnce"]["Properties"]
+    assert made["ScheduleExpression"] == "at(2030-01-01T00:00:00)"
+    assert made["Target"]["Arn"] == PAGES
+
+
 @pytest.mark.parametrize("kind", ["EventBridgeRule", "CloudWatchEvent"])
 def test_a_function_is_the_target_of_its_rule(read, kind):
     event = f"{{Type: {kind}, Properties: {{Pattern: {{source: [shop]}}, InputPath: $.detail}}}}"
