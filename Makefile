@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest
 
-.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test help
+.PHONY: up down status logs load test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -63,9 +63,10 @@ parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that ca
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q -m containers tests/compose
 
-drills: $(READY) ## faults on a system of its own; DRILL=F18 for one (F07 F08 F09 F13 F18 notifications misbehaving)
+drills: $(READY) ## faults on systems of their own; DRILL= one by name (F01 to F23, notifications, misbehaving)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(or \
-	  $(filter notifications misbehaving,$(DRILL)),payments $(DRILL))
+	  $(filter notifications misbehaving,$(DRILL)),$(addprefix payments ,\
+	  $(filter F07 F08 F09 F13 F18,$(DRILL))),under_load $(DRILL))
 
 simulation: $(READY) ## histories full of faults; DOMAIN=analytics for its, SEEDS= how many, SEED= the first
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.simulation \
@@ -101,6 +102,10 @@ console-test: $(READY) ## the console's page in a real browser (needs Chromium o
 alerts-test: $(READY) $(PROMETHEUS) ## alerts and panels in Prometheus, on a system under load (needs Debian's apt)
 	@PROMETHEUS=$(PROMETHEUS) $(BIN)/python -m pytest -q -m prometheus tests/e2e/test_alerts.py
 
+audit: $(READY) ## known vulnerabilities of all that is pinned, by osv.dev; fails where nothing was looked up
+	@$(BIN)/python -m tests.audit requirements.lock tests/deploy/requirements.lock \
+	  tests/bench/comparison/requirements.lock
+
 lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade requirements.in -o requirements.lock
@@ -112,9 +117,9 @@ lock: ## pin and hash what requirements.in names (needs uv)
 	  tests/bench/comparison/requirements.in -o tests/bench/comparison/requirements.lock
 
 $(READY): requirements.lock pyproject.toml
-	@echo "installing into $(VENV) (once, about a minute)"
-	@$(PYTHON) -c '$(USABLE)' \
+	@$(PYTHON) -c '$(USABLE)' 2>/dev/null \
 	  || { echo "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON=" >&2; exit 2; }
+	@echo "installing into $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -11,21 +11,27 @@ import gevent
 from locust import events
 from locust.env import Environment
 
-from loadtest import options
+from loadtest import compare, history, options
 from loadtest.api import Api, ApiError
 from loadtest.conduct import Conduct
 from loadtest.locustfile import OpenWorkload
 from loadtest.verdict import Exit
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = {"compare": compare.main, "history": history.main}
 LOOK_S = 2.0  # how long an address may take to show that it is there
 
-EPILOG = """exit codes: 0 passed, 1 failed, 2 it could not begin, 3 invalid (the generator was the
-bottleneck, so the run says nothing about the system)"""
+EPILOG = """`python -m loadtest compare A B` shows two kept reports side by side, and
+`python -m loadtest history` all of them; both have a --help of their own. Exit codes: 0 passed,
+1 failed, 2 it could not begin, 3 invalid (the run says nothing about the system: the generator or
+the machine was the bottleneck)"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the load and return its exit code."""
+    """Run the load, or the command that stands first, and return the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
     chosen = _parse(arguments)
     variables = dict(os.environ) | chosen
     try:

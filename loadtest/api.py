@@ -44,6 +44,13 @@ class Api:
             raise ApiError(f"GET {self.base}{whole} answered {status}")
         return self._json(whole, body)
 
+    def text(self, path: str) -> str:
+        """Return the answer of a GET as text; ApiError unless it is 200."""
+        status, body = self._exchange("GET", self._where.path + path, b"", {})
+        if status != http.HTTPStatus.OK:
+            raise ApiError(f"GET {self.base}{path} answered {status}")
+        return body.decode("utf-8", "replace")
+
     def find(self, path: str) -> Any | None:
         """As `get`, but None where there is no such thing."""
         status, body = self._exchange("GET", self._where.path + path, b"", {})

@@ -20,26 +20,57 @@ class Line:
     values: Values
 
 
-def chart(lines: Sequence[Line], *, unit: str, limit: float | None = None) -> str:
-    """One chart with a legend; `limit` draws a dashed line that values should stay under."""
+def chart(
+    lines: Sequence[Line],
+    *,
+    unit: str,
+    limit: float | None = None,
+    length_s: int = 0,
+    height: int = HEIGHT,
+) -> str:
+    """Return one chart with a legend over `length_s` seconds, or as many as there are values.
+
+    `limit` draws a dashed line that values should stay under.
+    """
+    lines = [Line(line.label, line.css, _padded(line.values, length_s)) for line in lines]
     step_s = ceil(max(len(line.values) for line in lines) / MAX_POINTS)
     lines = [Line(line.label, line.css, _thinned(line.values, step_s)) for line in lines]
     count = max(len(line.values) for line in lines)
     top = _ceiling(max((value or 0.0 for line in lines for value in line.values), default=0.0))
     if limit is not None and limit <= 4 * top:
         top = _ceiling(max(top, limit * 1.05))
-    drawn = "".join(_polyline(line, count, top) for line in lines)
-    marks = _limit(limit, top, unit) if limit is not None and limit <= top else ""
+    frame = _Frame(count, top, height)
+    drawn = "".join(_polyline(line, frame) for line in lines)
+    marks = _limit(limit, frame, unit) if limit is not None and limit <= top else ""
     legend = "".join(
         f'<span><i class="{line.css}"></i>{escape(line.label)}</span>' for line in lines
     )
     return (
         f'<div class="legend">{legend}</div>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(", ".join(line.label for line in lines))} over time">'
-        f"{_grid(count * step_s, top, unit)}{marks}{drawn}"
-        f"{_hover(lines, count, step_s, unit)}</svg>"
+        f"{_grid(frame, step_s, unit)}{marks}{drawn}"
+        f"{_hover(lines, frame, step_s, unit)}</svg>"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The scale of one chart: points along it, its greatest value, its height in pixels."""
+
+    count: int
+    top: float
+    height: int
+
+    def x(self, point: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * point / max(1, self.count - 1), 1)
+
+    def y(self, value: float) -> float:
+        return round(TOP + (self.height - TOP - BOTTOM) * (1 - value / self.top), 1)
+
+
+def _padded(values: Values, length_s: int) -> Values:
+    return [*values, *[None] * (length_s - len(values))]
 
 
 def _thinned(values: Values, step: int) -> Values:
@@ -57,43 +88,36 @@ def _ceiling(value: float) -> float:
     return next(power * each for each in (1, 2, 5, 10) if power * each >= value)
 
 
-def _x(second: float, count: int) -> float:
-    return round(LEFT + (WIDTH - LEFT - RIGHT) * second / max(1, count - 1), 1)
-
-
-def _y(value: float, top: float) -> float:
-    return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top), 1)
-
-
-def _polyline(line: Line, count: int, top: float) -> str:
+def _polyline(line: Line, frame: _Frame) -> str:
     pieces: list[list[str]] = [[]]
     for second, value in enumerate(line.values):
         if value is None:
             pieces.append([])
         else:
-            pieces[-1].append(f"{_x(second, count)},{_y(value, top)}")
+            pieces[-1].append(f"{frame.x(second)},{frame.y(value)}")
     return "".join(
         f'<polyline class="{line.css}" points="{" ".join(piece)}"/>' for piece in pieces if piece
     )
 
 
-def _grid(seconds: int, top: float, unit: str) -> str:
+def _grid(frame: _Frame, step_s: int, unit: str) -> str:
     parts = []
-    for quarter in range(5):
-        value = top * quarter / 4
-        y = _y(value, top)
+    quarters = 4 if frame.height == HEIGHT else 2
+    for quarter in range(quarters + 1):
+        value = frame.top * quarter / quarters
+        y = frame.y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{value:,g}</text>')
-    every = max(1, int(_ceiling(seconds / LABELS_MAX)))
-    for second in range(0, seconds, every):
-        x = _x(second, seconds)
-        parts.append(f'<text x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{second} s</text>')
+    every = max(1, int(_ceiling(frame.count * step_s / LABELS_MAX)))
+    for second in range(0, frame.count * step_s, every):
+        x, y = frame.x(second / step_s), frame.height - 8
+        parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{second} s</text>')
     parts.append(f'<text x="{LEFT + 6}" y="{TOP + 12}">{escape(unit)}</text>')
     return "".join(parts)
 
 
-def _limit(limit: float, top: float, unit: str) -> str:
-    y = _y(limit, top)
+def _limit(limit: float, frame: _Frame, unit: str) -> str:
+    y = frame.y(limit)
     return (
         f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
         f'<text x="{WIDTH - RIGHT}" y="{y - 4}" text-anchor="end">'
@@ -101,18 +125,18 @@ def _limit(limit: float, top: float, unit: str) -> str:
     )
 
 
-def _hover(lines: Sequence[Line], count: int, step_s: int, unit: str) -> str:
-    width = round((WIDTH - LEFT - RIGHT) / max(1, count - 1), 2)
+def _hover(lines: Sequence[Line], frame: _Frame, step_s: int, unit: str) -> str:
+    width = round((WIDTH - LEFT - RIGHT) / max(1, frame.count - 1), 2)
     parts = []
-    for at in range(count):
+    for at in range(frame.count):
         shown = "\n".join(
             f"{line.label}: {line.values[at]:,g} {unit}"
             for line in lines
             if line.values[at] is not None
         )
         parts.append(
-            f'<rect class="hover" x="{_x(at, count) - width / 2:.1f}" y="{TOP}" width="{width}" '
-            f'height="{HEIGHT - TOP - BOTTOM}">'
+            f'<rect class="hover" x="{frame.x(at) - width / 2:.1f}" y="{TOP}" width="{width}" '
+            f'height="{frame.height - TOP - BOTTOM}">'
             f"<title>{at * step_s} s\n{escape(shown)}</title></rect>"
         )
     return "".join(parts)

@@ -27,6 +27,8 @@ VARIABLES = {
     "CONSOLE": ("http://127.0.0.1:5080", "queues and processes; empty where there is none"),
     "PROVIDER": ("http://127.0.0.1:5090", "the provider's journal; empty where there is none"),
     "MAILBOX": ("http://127.0.0.1:8025", "the mailbox; empty where there is none"),
+    "AWS_LIMITS": ("10,100,1000", "concurrency of each function at which throttles are estimated"),
+    "AWS_PROVISIONED": ("25", "environments of each function that the estimate keeps warm"),
     "REPORTS": (str(REPORTS), "the folder that gets a report per run"),
 }
 
@@ -55,6 +57,8 @@ class Options:
     console: str
     provider: str
     mailbox: str
+    aws_limits: tuple[int, ...]
+    aws_provisioned: int
     reports: Path
 
 
@@ -81,6 +85,8 @@ def read(environment: Mapping[str, str]) -> Options:
         console=value["CONSOLE"].rstrip("/"),
         provider=value["PROVIDER"].rstrip("/"),
         mailbox=value["MAILBOX"].rstrip("/"),
+        aws_limits=_limits(value["AWS_LIMITS"]),
+        aws_provisioned=_number(value, "AWS_PROVISIONED"),
         reports=Path(value["REPORTS"]),
     )
 
@@ -101,6 +107,13 @@ def _profile(value: Mapping[str, str]) -> Profile:
         return named(value["PROFILE"])
     except ProfileError as error:
         raise UsageError(str(error)) from error
+
+
+def _limits(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() and int(word) for word in words):
+        raise UsageError(f"AWS_LIMITS is {text!r}; it must be whole numbers above 0, with commas")
+    return tuple(sorted({int(word) for word in words}))
 
 
 def _number(value: Mapping[str, str], name: str) -> int:

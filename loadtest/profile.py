@@ -42,6 +42,15 @@ class Profile:
         names = [phase.name for phase in self.phases]
         return "peak" if "peak" in names else names[-1]
 
+    def seconds_of(self, name: str) -> range:
+        """Return the seconds of the first phase of this name."""
+        start_s = 0
+        for phase in self.phases:
+            if phase.name == name:
+                return range(start_s, start_s + phase.duration_s)
+            start_s += phase.duration_s
+        raise KeyError(name)
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,9 @@ import psutil
 
 from loadtest.audit import Audit
 from loadtest.measure import Figures, Group, as_rows, milliseconds
+from loadtest.recorder import Record
 from loadtest.scenarios import SCENARIOS
+from loadtest.timeline import as_row
 from loadtest.verdict import Facts, Verdict
 
 LIBRARIES = ("locust", "gevent", "hdrhistogram")
@@ -40,6 +42,8 @@ class Run:
     queues: list[dict[str, Any]]
     client: str = ""  # whose token the arrivals carried
     notes: Sequence[str] = ()  # seen, and not judged
+    aws: dict[str, Any] = field(default_factory=dict)  # what the run would be there
+    record: Record = field(default_factory=Record)
 
 
 def document(
@@ -84,7 +88,13 @@ def document(
         "client": run.client,
         "notes": list(run.notes),
         "audit": _audit(audit),
+        "aws": run.aws,
         "seconds": as_rows(figures.seconds),
+        "recorded": {
+            "notes": run.record.notes,
+            "machine": run.record.machine,
+            "seconds": [as_row(moment) for moment in run.record.moments],
+        },
         "aggregate": aggregate(run, figures),
     }
 
@@ -106,7 +116,10 @@ def write(folder: Path, report: dict[str, Any], html: str) -> Path:
 
 
 def as_bytes(report: dict[str, Any]) -> bytes:
-    return orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """Return the report as JSON: indented, but for what was recorded, a line for all of it."""
+    recorded = orjson.Fragment(orjson.dumps(report.get("recorded")))
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(report | {"recorded": recorded}, option=options)
 
 
 def aggregate(run: Run, figures: Figures) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from loadtest import aws_html
 from loadtest.charts import Line, chart
+from loadtest.recorded_html import length_s, recorded
 from loadtest.report import judged
 
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
@@ -32,6 +34,7 @@ def page(report: Report) -> str:
         _generator,
         _servers,
         _queues,
+        _aws,
         _machine,
     )
     return (
@@ -72,7 +75,7 @@ def _throughput(report: Report) -> str:
         Line("answered well", "ok", [second["ok"] for second in seconds]),
         Line("failed", "failed", [second["failed"] for second in seconds]),
     ]
-    return _section("Throughput", chart(lines, unit="arrivals/s"))
+    return _section("Throughput", chart(lines, unit="arrivals/s", length_s=length_s(report)))
 
 
 def _latency(report: Report) -> str:
@@ -85,7 +88,8 @@ def _latency(report: Report) -> str:
         "From the scheduled start to the last byte, failures included, "
         "by the second in which the arrival was due."
     )
-    return _section("Latency", chart(lines, unit="ms", limit=report["slo_p99_ms"]), note)
+    latency = chart(lines, unit="ms", limit=report["slo_p99_ms"], length_s=length_s(report))
+    return _section("Latency, and what went on meanwhile", latency + recorded(report), note)
 
 
 def _errors(report: Report) -> str:
@@ -207,6 +211,14 @@ def _queues(report: Report) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in report["notes"])
     head = ("queue", "deepest", "oldest message", "empty after the last arrival", "dead letters")
     return _section("Queues", _table(head, rows) + (f"<ul>{notes}</ul>" if notes else ""))
+
+
+def _aws(report: Report) -> str:
+    aws = report.get("aws")
+    if not aws or not aws["functions"]:
+        return ""
+    tables = _table(*aws_html.functions(aws)) + _table(*aws_html.bill(aws))
+    return _section("What it would be on AWS", tables, aws_html.note(aws))
 
 
 def _machine(report: Report) -> str:

@@ -4,23 +4,36 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import gevent
 from locust.event import EventHook
 
-from loadtest import locust_events, report, report_html, servers
+from loadtest import (
+    aws,
+    aws_report,
+    causes,
+    dead_letters,
+    locust_events,
+    report,
+    report_html,
+    servers,
+)
 from loadtest.api import Api, ApiError, fetch_token
 from loadtest.audit import Audit, Period, audit, payment_event_counts
-from loadtest.claims import claims_of, resolve
+from loadtest.causes import Evidence
+from loadtest.claims import Claims, claims_of, resolve
+from loadtest.dead_letters import Letters
 from loadtest.driver import Driver
 from loadtest.fleet import Fleet, FleetCpu
 from loadtest.measure import Figures, figures, milliseconds
 from loadtest.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
 from loadtest.options import DEMO_CLIENT, LOAD_CLIENT, OTHER_CLIENT, REPORTS, Options
 from loadtest.profile import ONE_K, schedule
+from loadtest.recorder import Record, Recorder
 from loadtest.records import Sources
 from loadtest.scenarios import new_run_id, workload
 from loadtest.start import driver_of, log_in, requests_of
@@ -63,6 +76,8 @@ class LoadRun:
             fleet.prepare(self._work, run=self._id, token=token)
             self._driver, self._cpu = fleet, fleet.cpu
         self._queues = QueueWatch(self._sources.console)
+        self._recorder = Recorder(options.console, options.ca_file)
+        self._origin_s = 0.0  # perf_counter of the run's second 0
         self._started_at_s = 0.0
         self._load_before = 0.0
         self._payment_events_before: Mapping[str, int] = {}
@@ -75,15 +90,27 @@ class LoadRun:
         servers_before = servers.look(self._sources.console)
         self._started_at_s = time.time()
         self._payment_events_before = self._payment_events()
+        letters_before = dead_letters.look(self._sources.console)
+        self._recorder.start()
         self._drive()
         say("all arrivals ended; waiting until the queues are empty")
         self._queues.drain(say)
+        self._recorder.stop()
         servers_after = servers.look(self._sources.console)
         found = figures(self._work, self._driver.journal)
-        audited = self._audit()
-        facts = self._facts(found, audited)
+        record = self._recorder.record(self._origin_s, self._queues.history)
+        evidence = self._evidence(found, record)
+        claims = claims_of(self._work, self._driver.journal, self._id)
+        audited = self._audit(claims)
+        of_others = self._dead_of_others(letters_before, claims, audited)
+        facts = self._facts(found, audited, evidence, of_others)
         verdict = judge(facts)
-        run = self._run(servers.between(servers_before, servers_after, found.sent))
+        used = servers.between(servers_before, servers_after, found.sent)
+        record.machine.extend(causes.condition(evidence))
+        run = replace(
+            self._run(used, record, self._queues.leftovers(of_others)),
+            aws=self._on_aws(found, audited, record),
+        )
         return self._write(report.document(run, found, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
@@ -96,6 +123,7 @@ class LoadRun:
         try:
             self._driver.run()
         finally:
+            self._origin_s = perf_counter() - self._driver.elapsed_s
             gevent.killall(watchers)
             self._cpu.sample()
             self._tell_locust()
@@ -117,8 +145,14 @@ class LoadRun:
         completed, self._driver.completed = self._driver.completed, []
         locust_events.tell(self._request, self._work, self._driver.journal, completed)
 
-    def _audit(self) -> Audit:
-        claims = claims_of(self._work, self._driver.journal, self._id)
+    def _dead_of_others(self, before: Letters, claims: Claims, audited: Audit) -> Mapping[str, int]:
+        """Count the new dead letters that are not the run's: none, where it misses anything."""
+        if audited.found:
+            return {}
+        marks = dead_letters.marks_of(claims, self._client_id)
+        return dead_letters.of_others(before, dead_letters.look(self._sources.console), marks)
+
+    def _audit(self, claims: Claims) -> Audit:
         if claims.unresolved:
             say(f"asking again about {len(claims.unresolved):,} arrivals without an answer")
             resolve(claims, self._work, self._requests, self._sources.system)
@@ -131,7 +165,20 @@ class LoadRun:
         )
         return audit(claims, self._sources, period)
 
-    def _facts(self, found: Figures, audited: Audit) -> Facts:
+    def _evidence(self, found: Figures, record: Record) -> Evidence:
+        profile = self._work.schedule.profile
+        return Evidence(
+            seconds=found.seconds,
+            moments=record.moments,
+            judged=profile.seconds_of(profile.judged_phase),
+            worst_window=found.worst_window,
+            slo_p99_ms=self._options.slo_p99_ms,
+            processors=os.cpu_count() or 1,
+        )
+
+    def _facts(
+        self, found: Figures, audited: Audit, evidence: Evidence, of_others: Mapping[str, int]
+    ) -> Facts:
         judged = self._work.schedule.profile.judged_phase
         return Facts(
             scheduled=found.scheduled,
@@ -149,9 +196,33 @@ class LoadRun:
             differences=audited.differences(),
             undrained=self._queues.undrained(accounted=not audited.found),
             doubts=self._driver.doubts,
+            died=self._queues.died(of_others),
+            causes=causes.causes(evidence),
+            disturbance=causes.disturbance(evidence),
         )
 
-    def _run(self, used: servers.Used) -> report.Run:
+    def _on_aws(self, found: Figures, audited: Audit, record: Record) -> dict[str, Any]:
+        profile = self._work.schedule.profile
+        judged = profile.judged_phase
+        messages = (
+            *(audited.payments_accepted, audited.payment_events_expected, audited.events_accepted),
+            *(audited.notifications_accepted, audited.receipts_expected),
+        )
+        return aws_report.as_json(
+            aws.estimates(
+                self._work,
+                self._driver.journal,
+                record,
+                provisioned=self._options.aws_provisioned,
+                limits=self._options.aws_limits,
+            ),
+            provisioned=self._options.aws_provisioned,
+            messages=sum(messages),
+            bytes_out=found.bytes_received,
+            rate_per_s=found.phase(judged).scheduled / len(profile.seconds_of(judged)),
+        )
+
+    def _run(self, used: servers.Used, record: Record, notes: list[str]) -> report.Run:
         return report.Run(
             id=self._id,
             profile=self._options.profile.name,
@@ -167,7 +238,8 @@ class LoadRun:
             servers_note=used.trouble,
             queues=self._queues.rows(),
             client=self._client_id,
-            notes=self._queues.leftovers(),
+            notes=notes,
+            record=record,
         )
 
     def _write(self, document: dict[str, Any], verdict: Verdict) -> Outcome:
@@ -217,6 +289,7 @@ def summary(outcome: Outcome) -> str:
         f"{audited['notifications_delivered']:,} of {audited['notifications_accepted']:,} "
         "notifications delivered",
         *(f"  {reason}" for reason in outcome.verdict.reasons),
+        *(f"  machine: {sentence}" for sentence in document["recorded"]["machine"]),
         *(f"  note: {note}" for note in (*document["notes"], *audited["notes"])),
         f"  report: {outcome.folder / 'report.html'}",
     ]

@@ -1,15 +1,20 @@
 """The verdict: from what was measured to passed, failed or invalid, with every reason. Pure.
 
-Invalid stands before failed: a late generator says nothing about the system. What it found is
-still among the reasons.
+Invalid stands before failed: a late generator says nothing about the system, and neither does a
+machine whose neighbours or whose disk made it slow. What was found is still among the reasons. No
+machine excuses what is lost or doubled, or what was answered wrongly.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 MIN_REACHED = 0.999  # of the scheduled rate, in every 5 s
 MAX_LAG_P99_MS = 10.0
 MAX_GENERATOR_CPU = 0.80  # of a core; k6's and Artillery's own limit for trusting a run
+# What a slow machine alone can bring about.
+OF_SPEED = frozenset({"p99", "reached", "skipped", "undrained", "late"})
+LATE_ERRORS = frozenset({"ETIMEDOUT", "http_429", "http_503", "http_504"})
 
 
 class Exit(IntEnum):
@@ -35,7 +40,10 @@ class Facts:
     generator_cpu: float  # of one core, in the busiest ten seconds
     differences: tuple[str, ...]  # what the audit found, or why it could not look
     undrained: tuple[str, ...]  # queues that were not empty in time, and what was left
+    died: tuple[str, ...] = ()  # queues with new dead letters, or why none could be seen
     doubts: tuple[str, ...] = ()  # sentences of the generators against the run
+    causes: Mapping[str, str] = field(default_factory=dict)  # by the kind of fault
+    disturbance: str = ""  # how the machine made the run slow, "" if it did not
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,14 @@ class Verdict:
 
 def judge(facts: Facts) -> Verdict:
     """The verdict over one run; the reasons are empty only if it passed."""
-    doubts = tuple(_doubts(facts))
-    faults = tuple(_faults(facts))
+    doubts, faults = _doubts(facts), list(_faults(facts))
+    if faults and facts.disturbance and all(fault.kind in OF_SPEED for fault in faults):
+        doubts.append(facts.disturbance)
+    reasons = (*doubts, *(fault.reason(facts.causes) for fault in faults))
     if doubts:
-        return Verdict("invalid", doubts + faults, Exit.INVALID)
+        return Verdict("invalid", reasons, Exit.INVALID)
     if faults:
-        return Verdict("failed", faults, Exit.FAILED)
+        return Verdict("failed", reasons, Exit.FAILED)
     return Verdict("passed", (), Exit.PASSED)
 
 
@@ -71,24 +81,41 @@ def _doubts(facts: Facts) -> list[str]:
     return doubts
 
 
-def _faults(facts: Facts) -> list[str]:
-    faults = []
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    kind: str
+    text: str
+
+    def reason(self, causes: Mapping[str, str]) -> str:
+        cause = causes.get("failed" if self.kind == "late" else self.kind)
+        return f"{self.text}: {cause}" if cause else self.text
+
+
+def _faults(facts: Facts) -> Iterator[_Fault]:
     if facts.failed:
         kinds = ", ".join(f"{name} {count:,}" for name, count in facts.errors.items())
-        faults.append(f"{facts.failed:,} of {facts.sent:,} failed: {kinds}")
+        kind = "late" if facts.errors.keys() <= LATE_ERRORS else "failed"
+        yield _Fault(kind, f"{facts.failed:,} of {facts.sent:,} failed: {kinds}")
     if facts.skipped:
-        faults.append(f"{facts.skipped:,} arrivals skipped: too many were in flight")
+        yield _Fault("skipped", f"{facts.skipped:,} arrivals skipped: too many were in flight")
     unsent = facts.scheduled - facts.sent - facts.skipped
     if unsent:
-        faults.append(f"stopped early: {unsent:,} of {facts.scheduled:,} arrivals were never sent")
+        yield _Fault(
+            "stopped",
+            f"stopped early: {unsent:,} of {facts.scheduled:,} arrivals were never sent",
+        )
     if facts.reached < MIN_REACHED:
-        faults.append(
+        yield _Fault(
+            "reached",
             f"{facts.reached:.2%} of the scheduled rate in the 5 s from second "
-            f"{facts.worst_window_s}, {MIN_REACHED:.1%} is required"
+            f"{facts.worst_window_s}, {MIN_REACHED:.1%} is required",
         )
     if facts.p99_ms > facts.slo_p99_ms:
-        faults.append(
+        yield _Fault(
+            "p99",
             f"p99 in the {facts.judged_phase} {facts.p99_ms:.1f} ms, "
-            f"at most {facts.slo_p99_ms:.0f} ms is required"
+            f"at most {facts.slo_p99_ms:.0f} ms is required",
         )
-    return faults + [f"audit: {found}" for found in facts.differences] + list(facts.undrained)
+    yield from (_Fault("audit", f"audit: {difference}") for difference in facts.differences)
+    yield from (_Fault("undrained", sentence) for sentence in facts.undrained)
+    yield from (_Fault("died", sentence) for sentence in facts.died)

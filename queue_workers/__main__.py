@@ -31,7 +31,9 @@ def main() -> int:
         template = chosen(options)
         metrics_address = (options.metrics_host, port)
         carrier = carrier_of(os.environ)
-        Worker(template, options.state, options.index, metrics_address, carrier).run()
+        Worker(
+            template, options.state, options.index, metrics_address, carrier, options.python
+        ).run()
     except (TemplateError, AddressError, CarrierError, PortTaken) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
@@ -46,6 +48,7 @@ def _options() -> argparse.Namespace:
     )
     arguments.add_template(parser)
     arguments.add_state(parser, "sockets")
+    arguments.add_python(parser)
     arguments.add_number(
         parser, "--index", bounds=(0, INDEX_MAX), default=0, what="number of this worker, from 0"
     )

@@ -16,7 +16,7 @@ BACKLOG = 8  # one environment and those of its predecessors that nobody has acc
 HELLO_S = 1.0  # an environment says hello as soon as it is connected
 OVERDUE_S = 2.0  # the environment ends at its deadline, or its host kills it a second later
 EVENT_MAX_BYTES = 6_291_556  # Lambda's hard limit on a synchronous event
-CLOCK_MS = 10  # the deadline is sent in whole milliseconds: the kernel may be a little early
+CLOCK_S = 0.01  # the deadline is sent in whole milliseconds: the kernel may be a little early
 
 
 class InvocationFailed(Exception):
@@ -72,7 +72,7 @@ class Invoker:
         answer = _answer(self._stream)
         if answer is None or answer.get("id") != request_id:
             self._drop()
-            end = self._how_it_died(request_id, deadline_ms)
+            end = self._how_it_died(request_id, started_s)
             self._output.died(self._function, request_id, end, time.monotonic() - started_s)
             self._output.flush()
             raise InvocationFailed(f"{end['errorType']}: {end['errorMessage']}")
@@ -110,8 +110,8 @@ class Invoker:
         self._stream = stream
         self._init_ms = hello.get("init_ms")
 
-    def _how_it_died(self, request_id: str, deadline_ms: int) -> dict[str, str]:
-        if time.time() * 1000 >= deadline_ms - CLOCK_MS:
+    def _how_it_died(self, request_id: str, started_s: float) -> dict[str, str]:
+        if time.monotonic() - started_s >= self._function.timeout_s - CLOCK_S:
             kind = "Sandbox.Timedout"
             what = f"Task timed out after {self._function.timeout_s:.2f} seconds"
         else:

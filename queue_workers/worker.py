@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import redis
 
 from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
+from local.runtime import interpreter
 from local.template import Function, Mapping, Schedule, Template
 from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
@@ -51,6 +51,7 @@ class Worker:
     index: int
     metrics_address: tuple[str, int]
     carrier: Carrier
+    python: str  # that functions run on
     stop: threading.Event = field(default_factory=threading.Event)
     hosts: list[FunctionHost] = field(default_factory=list)
     invokers: list[Invoker] = field(default_factory=list)
@@ -173,13 +174,13 @@ class Worker:
         self.threads[-1].start()
 
     def _host_command(self, function: Function, path: Path) -> list[str]:
-        return [
+        return interpreter.command(
             # Else the environments of a killed worker would dial in at its successor.
-            *(sys.executable, "-m", "local.runtime.host", "--end-with", str(os.getpid())),
+            *(self.python, "local.runtime.host", "--end-with", os.getpid()),
             *(*self.template.options, "--function", function.logical_id),
             *("--connect", f"unix:{path}", "--environments", "1"),
-            *("--state", str(self.state.resolve())),
-        ]
+            *("--state", self.state.resolve()),
+        )
 
     def _drain(self) -> None:
         """Stop receiving, let what is in hand finish, give the rest back; then the hosts.

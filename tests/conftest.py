@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 def pytest_configure() -> None:
     """Have what the tests start end with them, also where nobody can tear down any more."""
+    os.environ.pop("VIRTUAL_ENV", None)  # functions would run in whatever environment is active
     guard.watch()
 
 

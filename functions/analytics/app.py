@@ -27,7 +27,7 @@ from backend.entrypoint import (
 )
 from backend.errors import PROBLEM_CONTENT_TYPE, InvalidRequest, Unavailable, problem
 from backend.settings import settings
-from backend.telemetry import logger, metrics_of
+from backend.telemetry import logger, metrics_of, report
 
 JSON = "application/json"
 WORK_MAX_S = 3  # of the five that a worker has; a part of a batch takes less than one
@@ -45,10 +45,11 @@ groups = Groups(settings.analytics_group_by)
 @endpoint(app, "analytics:write")
 def create_event(call: Call) -> Response:
     """Take one event to be counted."""
-    ingestion.accept(
+    event_id = ingestion.accept(
         call.body(EventRequest), tenant=call.caller.tenant, queue=queue, now_ms=now_ms()
     )
     metrics.count("EventsAccepted")
+    report("event accepted", event_id=event_id)
     return reply(Accepted(accepted=1), status=202)
 
 
@@ -67,6 +68,7 @@ def create_events(call: Call) -> Response:
     )
     metrics.count("EventsAccepted", accepted.accepted)
     metrics.count("EventsRejected", len(accepted.rejected))
+    report("events accepted", count=str(accepted.accepted), rejected=str(len(accepted.rejected)))
     return reply(accepted, status=202) if accepted.accepted else _none_valid(call, accepted)
 
 
@@ -101,7 +103,7 @@ def list_names(call: Call) -> Response:
     return reply(queries.names(call.query(NamesQuery), tenant=call.caller.tenant, counts=store))
 
 
-@consumer("analytics", EventMessage)
+@consumer("analytics", EventMessage, about=lambda body: (each.event_id for each in body.events))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Count the events of these messages, each exactly once; each tenant's by themselves.
 

@@ -10,13 +10,13 @@ from typing import Protocol
 
 import msgspec
 
+from analytics.schema import RESERVED
 from analytics.tallies import DAY_MS, StoredEvent
 
 NAMES_MAX = 500  # of a tenant; further ones are counted together
 VALUES_MAX = 100  # of a property of a name in a day; further ones are counted together
 KNOWN_MAX = 10_000  # sets that a process remembers, some 10 MB at the most
 LABEL_MAX = 100  # characters; what is longer is text, not a group
-RESERVED = "payment."  # what payments report: few names, which clients cannot use
 OTHER = "other"  # the label of values that are not admitted; those of others begin with "="
 OTHER_SHOWN = "(other)"
 NONE_SHOWN = "(none)"  # the group of events without the property

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from analytics.groups import RESERVED
 from analytics.schema import (
     BATCH_MAX,
     Accepted,
@@ -22,6 +22,7 @@ from backend import strict_json
 from backend.clock import parse_rfc3339
 from backend.errors import InvalidRequest
 from backend.queues import Queue
+from backend.telemetry import trace_of
 
 PAST_MAX_MS = 7 * DAY_MS  # a client that was offline for a week may still report
 FUTURE_MAX_MS = 5 * MINUTE_MS  # a client's clock may be wrong by this much
@@ -35,10 +36,12 @@ MEMBERS_MAX = 500  # of gzip: a batch has as many events, and a member may hold 
 Raw = Any  # one event as parsed, or the InvalidRequest that says why it could not be
 
 
-def accept(request: EventRequest, *, tenant: str, queue: Queue, now_ms: int) -> None:
-    """Send an event to be counted; raises InvalidRequest, QueueUnavailable."""
-    message = EventMessage(tenant=tenant, events=[_event(request, None, now_ms=now_ms)])
-    queue.send(msgspec.json.encode(message).decode())
+def accept(request: EventRequest, *, tenant: str, queue: Queue, now_ms: int) -> str:
+    """Send an event to be counted and return its id; raises InvalidRequest, QueueUnavailable."""
+    event = _event(request, None, now_ms=now_ms)
+    message = EventMessage(tenant=tenant, events=[event])
+    queue.send(msgspec.json.encode(message).decode(), trace=trace_of(event.event_id))
+    return event.event_id
 
 
 def accept_batch(
@@ -60,7 +63,8 @@ def accept_batch(
     if events:
         parts = (events[at : at + MESSAGE_EVENTS] for at in range(0, len(events), MESSAGE_EVENTS))
         messages = [EventMessage(tenant=tenant, events=part) for part in parts]
-        queue.send_batch([msgspec.json.encode(each).decode() for each in messages])
+        bodies = [msgspec.json.encode(each).decode() for each in messages]
+        queue.send_batch(bodies, traces=[trace_of("")] * len(bodies))
     return Accepted(accepted=len(events), rejected=rejected)
 
 
@@ -141,12 +145,6 @@ def _too_large() -> InvalidRequest:
 
 
 def _event(request: EventRequest, sent_at: str | None, *, now_ms: int) -> Event:
-    if request.name.startswith(RESERVED):
-        raise InvalidRequest(
-            f"Names that begin with {RESERVED} are those of payments' own events.",
-            code="reserved_name",
-            param="name",
-        )
     return Event(
         event_id=request.event_id or f"evt_{secrets.token_hex(16)}",
         name=request.name,
@@ -177,4 +175,10 @@ def _occurred_at_ms(request: EventRequest, sent_at: str | None, now_ms: int) -> 
 def _rejection(index: int, raw: Raw, error: InvalidRequest) -> Rejection:
     given = raw.get("event_id") if isinstance(raw, dict) else None
     event_id = given if isinstance(given, str) else None
-    return Rejection(index=index, event_id=event_id, code=error.code, param=error.param)
+    return Rejection(
+        index=index,
+        event_id=event_id,
+        code=error.code,
+        param=error.param,
+        errors=[*error.faults] if len(error.faults) > 1 else UNSET,
+    )

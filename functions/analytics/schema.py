@@ -5,19 +5,52 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from analytics.periods import Granularity
-from backend.shapes import END
+from backend.errors import Fault, InvalidRequest
+from backend.shapes import END, Moment
+
+RESERVED = "payment."  # what payments report: few names, which clients cannot use
+
+
+def _check_name(name: str, param: str) -> None:
+    if name.startswith(RESERVED):
+        raise InvalidRequest(
+            f"Names that begin with {RESERVED} are those of payments' own events.",
+            code="reserved_name",
+            param=param,
+        )
+
 
 BATCH_MAX = 500  # events; 256 KiB hold as many of half a KiB
 
-EventName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.]{0,63}" + END)]
+_NAME = "1 to 64 of a-z, 0-9, _ and the point, with a letter first"
+EventName = Annotated[
+    str,
+    Meta(pattern="^[a-z][a-z0-9_.]{0,63}" + END, extra={"expected": _NAME, "check": _check_name}),
+]
 # A name that is asked for may be that of all events whose names were too many.
-SeriesName = Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_.]{0,63}|\(other\))" + END)]
+SeriesName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z][a-z0-9_.]{0,63}|\(other\))" + END,
+        extra={"expected": f"{_NAME}, or (other)"},
+    ),
+]
 # Without a colon, which separates the tenant from the event id in the store.
-EventId = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}" + END)]
-PropertyName = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}" + END)]
+EventId = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Za-z0-9_.-]{1,64}" + END,
+        extra={"expected": "1 to 64 letters, digits, _, - and points"},
+    ),
+]
+PropertyName = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Za-z0-9_-]{1,64}" + END, extra={"expected": "1 to 64 letters, digits, _ and -"}
+    ),
+]
 PropertyText = Annotated[str, Meta(max_length=500)]
 PropertyValue = PropertyText | int | float | bool | None
-Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 # Doubles hold every integer up to 2**53, so a sum of a thousand such values is still exact.
 Value = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
@@ -53,12 +86,13 @@ class BatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
-    """Why one event of several was not taken."""
+    """Why one event of several was not taken; `errors` has all, where more than one is wrong."""
 
     index: int
     event_id: str | None
     code: str
     param: str | None
+    errors: list[Fault] | UnsetType = UNSET
 
 
 class Accepted(Struct, frozen=True, kw_only=True):

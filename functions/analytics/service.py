@@ -82,7 +82,8 @@ def count(
         for message, sent_at_ms in together:
             for event in _stored(message, sent_at_ms, now_ms):
                 if event.occurred_at_ms < now_ms - AGE_MAX_MS:
-                    logger.warning("event too old to be counted", extra={"event_id": event.id})
+                    event_id = event.id.removeprefix(f"{event.tenant}:")
+                    logger.warning("event too old to be counted", extra={"event_id": event_id})
                     continue
                 events.setdefault((event.id, event.own), event)
         counted += _count(list(events.values()), counts, users, known)

@@ -12,7 +12,7 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.pages import PageQuery
 from backend.settings import settings
-from backend.telemetry import metrics_of
+from backend.telemetry import metrics_of, report
 from notifications import delivery, holds, service, store, wakeups
 from notifications.channels import email, sms
 from notifications.channels.protocol import Channel
@@ -67,6 +67,8 @@ def create_notification(call: Call) -> Response:
         now_ms=now_ms(),
     )
     metrics.count("NotificationsAccepted", 0 if replayed else 1)
+    outcome = "answered again" if replayed else "accepted"
+    report(f"notification {outcome}", notification_id=notification.id)
     headers = {"Location": f"/v1/notifications/{notification.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -96,10 +98,11 @@ def list_notifications(call: Call) -> Response:
 def cancel_notification(call: Call, notification_id: str) -> Response:
     """Cancel a notification that was not sent yet."""
     canceled = service.cancel(notification_id, tenant=call.caller.tenant, notifications=store)
+    report("notification canceled", notification_id=notification_id)
     return reply(view(canceled))
 
 
-@consumer("notifications", NotificationMessage)
+@consumer("notifications", NotificationMessage, about=lambda body: (delivery.id_of(body),))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Deliver the notifications that these messages name or bring."""
     ids = {record.message_id: delivery.id_of(record.body) for record in records}
@@ -113,6 +116,7 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     )
     for status in ("delivered", "failed", "suppressed"):
         metrics.count(f"Notifications{status.title()}", sum(x.status == status for x in changed))
+    delivery.report_all(changed)
     return {message_id: unsent[each] for message_id, each in ids.items() if each in unsent}
 
 

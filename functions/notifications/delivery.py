@@ -9,7 +9,10 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from msgspec import UNSET
+
 from backend.errors import InvalidRequest
+from backend.telemetry import report
 from notifications import life_cycle, wakeups
 from notifications.answers import Answer
 from notifications.channels.protocol import LATE, Channel
@@ -94,6 +97,13 @@ def deliver(
         {each: reasons.get(each, f"NotFound: There is no notification {each}.") for each in ids},
         changed,
     )
+
+
+def report_all(changed: Iterable[Notification]) -> None:
+    """Write a line of the log for each notification that an attempt has changed."""
+    for each in changed:
+        payment = {} if each.payment_id is UNSET else {"payment_id": each.payment_id}
+        report(f"notification {each.status}", notification_id=each.id, **payment)
 
 
 def id_of(message: NotificationMessage) -> str:

@@ -6,10 +6,16 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from backend.clock import time_zone
-from backend.errors import InvalidRequest
+from backend.errors import Fault, InvalidRequest
 from backend.shapes import END
 
-Clock = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]" + END)]
+Clock = Annotated[
+    str,
+    Meta(
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]" + END,
+        extra={"expected": "a time of day from 00:00 to 23:59"},
+    ),
+]
 
 
 class QuietHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,15 +28,17 @@ class QuietHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def check(hours: QuietHours) -> None:
     """Raise InvalidRequest where nobody could keep to these hours."""
+    faults: list[Fault] = []
     if hours.start == hours.end:
-        raise InvalidRequest("quiet_hours must not last all day.", param="quiet_hours.end")
+        detail = "quiet_hours must not last all day."
+        faults.append(Fault("quiet_hours.end", "invalid_value", detail))
     try:
         time_zone(hours.zone)
-    except ValueError as error:
-        raise InvalidRequest(
-            "There is no such time zone; give an IANA name such as Europe/Berlin.",
-            param="quiet_hours.zone",
-        ) from error
+    except ValueError:
+        detail = "There is no such time zone; give an IANA name such as Europe/Berlin."
+        faults.append(Fault("quiet_hours.zone", "invalid_value", detail))
+    if faults:
+        raise InvalidRequest.of(faults)
 
 
 def over_at_ms(hours: QuietHours, now_ms: int) -> int:

@@ -1,15 +1,20 @@
-"""The shapes at the boundary of notifications: requests, the stored notification, its mail."""
+"""The shapes at the boundary of notifications: requests, the stored notification, its views."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend.clock import rfc3339
+from backend.errors import Fault
+from backend.faults import caught
+from backend.shapes import Moment
+from notifications import quiet_hours, recipients, templates
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.quiet_hours import QuietHours
 from notifications.recipients import Address
+from notifications.rendered import Rendered
 
-Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 Channel = Literal["email", "webhook", "sms"]
 Status = Literal["queued", "sending", "delivered", "failed", "suppressed", "canceled"]
 
@@ -23,6 +28,17 @@ class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     variables: Annotated[dict[str, Any], Meta(max_length=32)] = {}
     send_after: Moment | None = None
     quiet_hours: QuietHours | UnsetType = UNSET
+
+    @staticmethod
+    def cross_check(fields: Mapping[str, Any]) -> Iterator[Fault]:
+        """Return what is wrong with fields of which each is right by itself."""
+        if "channel" in fields and "to" in fields:
+            yield from caught(recipients.check, fields["channel"], fields["to"])
+        if "template" in fields:
+            variables = fields.get("variables")
+            yield from caught(templates.check, fields["template"], variables)
+        if fields.get("quiet_hours", UNSET) is not UNSET:
+            yield from caught(quiet_hours.check, fields["quiet_hours"])
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -46,16 +62,6 @@ class NotificationMessage(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.id is None) == (self.request is None):
             raise ValueError("a message has either an id or a request")
-
-
-class Rendered(Struct, frozen=True, kw_only=True):
-    """A template with its variables filled in."""
-
-    template: str
-    version: int
-    subject: str
-    text: str
-    html: str
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -12,18 +12,45 @@ from typing import Annotated, Any, Protocol
 from msgspec import Meta, Struct
 
 from backend import strict_json
-from backend.errors import InvalidRequest
+from backend.errors import Fault, InvalidRequest
 from backend.shapes import END, Currency
-from notifications.schema import Rendered
+from notifications.rendered import Rendered
 
 # No control characters and line ends: in the subject one would begin a new header, and in the text
 # a mail server that takes a lone CR for a line end could be made to see another mail.
 _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END
-Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
-Paragraph = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=_ONE_LINE)]
+Words = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=_ONE_LINE,
+        extra={"expected": "1 to 200 characters in one line"},
+    ),
+]
+Paragraph = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1_000,
+        pattern=_ONE_LINE,
+        extra={"expected": "1 to 1,000 characters in one line"},
+    ),
+]
 
 # What mail programs make a link of by themselves; a mail in our name must not lead to strangers.
-LINK = re.compile(r"[a-z][a-z0-9+.-]*:/|\bwww\.|\b(?:mailto|javascript|data|tel):", re.IGNORECASE)
+# Hosts are known by their end: by one of these, or by a path behind it.
+_ENDS = (
+    "ai app biz br cc cn club co com de dev es eu fr gg icu in info io it link live ly me net nl "
+    "online org pl ru shop site store tech top tv uk us vip xyz"
+)
+LINK = re.compile(
+    r"[a-z][a-z0-9+.-]{0,30}:/|[/\\]{2}|\bwww\.|\b(?:mailto|javascript|data|tel|sms):"
+    rf"|[a-z0-9]\.(?:{'|'.join(_ENDS.split())})(?![a-z0-9-])"
+    r"|[a-z0-9]\.[a-z]{2,24}[/:?#]|@[a-z0-9-]{1,63}\.|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b",
+    re.IGNORECASE,
+)
+NO_LINKS = "Mails hold no links but ours; leave out http://, www. and the like."
 
 # ISO 4217: digits after the point, where they are not two.
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
@@ -95,18 +122,7 @@ class Template:
 
     def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None) -> Rendered:
         """Return the template filled in; raises InvalidRequest naming what does not fit."""
-        try:
-            values = dict(strict_json.convert(variables, self.variables).values())
-        except InvalidRequest as error:
-            param = f"variables.{error.param}" if error.param else "variables"
-            raise InvalidRequest(error.detail, code="invalid_variables", param=param) from error
-        for name, value in values.items():
-            if LINK.search(value):
-                raise InvalidRequest(
-                    "Mails hold no links but ours; leave out http://, www. and the like.",
-                    code="invalid_variables",
-                    param=f"variables.{name}",
-                )
+        values = self.values(variables)
         if self.is_subscription:
             if unsubscribe_url is None:
                 raise InvalidRequest("This template needs a link to unsubscribe.", param="template")
@@ -119,6 +135,22 @@ class Template:
             text=self.text.format_map(values),
             html=self.html.format_map(escaped),
         )
+
+    def values(self, variables: dict[str, Any]) -> dict[str, str]:
+        """Return the words to fill in; raises InvalidRequest naming every one that is wrong."""
+        try:
+            values = dict(strict_json.convert(variables, self.variables).values())
+        except InvalidRequest as error:
+            raise InvalidRequest.of([_of_variable(each) for each in error.faults]) from error
+        linked = [name for name, value in values.items() if LINK.search(value)]
+        if linked:
+            raise InvalidRequest.of([_of_variable(Fault(each, "", NO_LINKS)) for each in linked])
+        return values
+
+
+def _of_variable(fault: Fault) -> Fault:
+    param = f"variables.{fault.param}" if fault.param else "variables"
+    return Fault(param, "invalid_variables", fault.detail)
 
 
 _ALL = (
@@ -177,3 +209,13 @@ def find(name: str, *, among: Mapping[str, Template]) -> Template:
             param="template",
         )
     return template
+
+
+def check(name: str, variables: dict[str, Any] | None) -> None:
+    """Raise InvalidRequest where clients may not send this template, or not with these variables.
+
+    None stands for variables that are no object: they are not looked at.
+    """
+    template = find(name, among=PUBLIC)
+    if variables is not None:
+        template.values(variables)

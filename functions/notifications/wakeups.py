@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from backend.queues import Queue, QueueUnavailable
-from backend.telemetry import logger
+from backend.telemetry import logger, trace_of
 from notifications import life_cycle
 from notifications.schema import Notification
 
@@ -38,7 +38,8 @@ def send(notifications: Iterable[Notification], *, queues: Queues, now_ms: int) 
         delay_ms = max(0, each.claimable_at_ms - now_ms)
         if delay_ms <= life_cycle.DELAY_MAX_MS:
             body = msgspec.json.encode({"id": each.id}).decode()
-            queues[each.channel].send(body, delay_s=-(-delay_ms // 1000))
+            queue, trace = queues[each.channel], trace_of(each.id)
+            queue.send(body, delay_s=-(-delay_ms // 1000), trace=trace)
 
 
 def try_to_send(notifications: Iterable[Notification], *, queues: Queues, now_ms: int) -> None:

@@ -30,7 +30,7 @@ channel = WebhookChannel(
 lanes = Lanes(settings.redis_url, endpoint_store)
 
 
-@consumer("notifications", WebhookMessage)
+@consumer("notifications", WebhookMessage, about=events.objects_of)
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Make the deliveries that events call for, and attempt those that these messages name."""
     events.fan_out(
@@ -57,4 +57,5 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
         lanes.leave()
     metrics.count("WebhooksDelivered", sum(each.status == "delivered" for each in changed))
     metrics.count("WebhooksFailed", sum(each.status == "failed" for each in changed))
+    delivery.report_all(changed)
     return {message_id: unsent[each] for message_id, each in ids.items() if each in unsent}

@@ -12,7 +12,7 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
-from backend.telemetry import logger, metrics_of
+from backend.telemetry import logger, metrics_of, report
 from payments import (
     balance_store,
     balances,
@@ -55,6 +55,7 @@ def create_payment(call: Call) -> Response:
     request, tenant, key = call.body(PaymentRequest), call.caller.tenant, call.idempotency_key()
     claim = Claim(tenant=tenant, key=key, fingerprint=life_cycle.fingerprint(request))
     answer = accept(claim=claim, request=request)
+    report(f"payment {_outcome(answer)}", payment_id=answer["id"])
     return _given(answer, status=201, location=f"/v1/payments/{answer['id']}")
 
 
@@ -99,7 +100,11 @@ def _operation(call: Call, payment_id: str, shape: type[OperationRequest]) -> di
     key = f"{call.idempotency_key()} {shape.__name__} {payment_id}"  # a route's keys are its own
     request = call.body(shape, may_be_empty=True)
     claim = Claim(tenant=call.caller.tenant, key=key, fingerprint=life_cycle.fingerprint(request))
-    return operate(claim=claim, request=request, payment_id=payment_id)
+    answer = operate(claim=claim, request=request, payment_id=payment_id)
+    kind = life_cycle.KINDS[shape]
+    refund = {"refund_id": answer["id"]} if shape is RefundRequest else {}
+    report(f"{kind} {_outcome(answer)}", payment_id=payment_id, **refund)
+    return answer
 
 
 @idempotent("POST /v1/payments/{payment_id}")
@@ -118,6 +123,10 @@ def operate(*, claim: Claim, request: OperationRequest, payment_id: str) -> dict
     shown = refund_view(asked, asked.operations[-1]) if is_refund else view(asked)
     answer: dict[str, Any] = msgspec.to_builtins(shown)
     return Replayed(answer) if replayed else answer
+
+
+def _outcome(answer: dict[str, Any]) -> str:
+    return "answered again" if isinstance(answer, Replayed) else "accepted"
 
 
 def _given(answer: dict[str, Any], *, status: int, location: str | None = None) -> Response:
@@ -172,10 +181,11 @@ def hear_provider(call: Call) -> Response:
     answer = webhooks.answer(body)
     if answer:
         service.pass_on(answer, queues=outgoing)
+        report("provider's answer accepted", payment_id=answer.outcome.reference)
     return reply({"status": "accepted" if answer else "ignored"}, status=202)
 
 
-@consumer("payments", SettlePayment)
+@consumer("payments", SettlePayment, about=lambda body: (body.payment_id,))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Settle the payments that these messages name, and hear what the provider told of them."""
     payment_ids = {record.message_id: record.body.payment_id for record in records}
@@ -191,6 +201,8 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     metrics.count("PaymentsSettled", len(settled))
     metrics.count("ProviderCircuitOpen", int(provider.is_left_alone))
     done = settled - missed
+    for payment_id in done:
+        report("payment settled", payment_id=payment_id)
     open_ids = {each: id_ for each, id_ in payment_ids.items() if id_ not in done}
     known = store.find_many(set(open_ids.values())) if open_ids else {}
     return {

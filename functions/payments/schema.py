@@ -5,21 +5,40 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from backend import shapes
+from backend.errors import InvalidRequest
 from backend.pages import PageQuery
-from backend.shapes import END, Currency, Email
+from backend.shapes import END, Email, Moment
+from payments.currencies import CURRENCIES
 from payments.provider import Answer
+
+
+def _check_currency(currency: str, name: str) -> None:
+    if currency not in CURRENCIES:
+        raise InvalidRequest(f"{currency} is not an ISO 4217 currency.", param=name)
+
 
 AMOUNT_MAX = 99_999_999  # eight digits of minor units, the limit card networks share
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="In the currency's minor unit")]
-MetadataKey = Annotated[str, Meta(pattern=r"^[^$.\x00][^.\x00]{0,39}" + END)]
+Currency = Annotated[shapes.Currency, Meta(extra={"check": _check_currency})]
+MetadataKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^$.\x00][^.\x00]{0,39}" + END,
+        extra={"expected": "1 to 40 characters without a point, and not begin with $"},
+    ),
+]
 MetadataValue = Annotated[str, Meta(max_length=500)]
-PaymentMethod = Literal[
-    "pm_card_visa",
-    "pm_card_chargeDeclined",
-    "pm_card_insufficientFunds",
-    "pm_card_expiredCard",
-    "pm_card_processingError",
-    "pm_card_authenticationRequired",
+PaymentMethod = Annotated[
+    Literal[
+        "pm_card_visa",
+        "pm_card_chargeDeclined",
+        "pm_card_insufficientFunds",
+        "pm_card_expiredCard",
+        "pm_card_processingError",
+        "pm_card_authenticationRequired",
+    ],
+    Meta(extra={"values": "a test token"}),
 ]
 CancelReason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
@@ -70,8 +89,8 @@ class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fiel
     """The query of GET /v1/payments."""
 
     status: Status | None = None
-    created_gte: str | None = None
-    created_lt: str | None = None
+    created_gte: Moment | None = None
+    created_lt: Moment | None = None
 
 
 class Failure(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """The operations on payments, from accepting to listing them. Knows no HTTP, Redis or MongoDB."""
 
 import math
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -12,15 +13,13 @@ from backend.clock import parse_rfc3339
 from backend.errors import (
     CircuitOpen,
     Conflict,
-    InvalidRequest,
     KeyReused,
     NotFound,
 )
 from backend.pages import page_of
 from backend.queues import QueueUnavailable
-from backend.telemetry import logger
+from backend.telemetry import logger, trace_of
 from payments import life_cycle
-from payments.currencies import CURRENCIES
 from payments.provider import Answer, Ask, Outcome
 from payments.schema import (
     Operation,
@@ -90,8 +89,6 @@ def accept(
     same key comes with another request. What is stored is accepted: a queue that is full or away
     refuses nothing, the relay sends what could not be sent now.
     """
-    if request.currency not in CURRENCIES:
-        raise InvalidRequest(f"{request.currency} is not an ISO 4217 currency.", param="currency")
     payment = life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms)
     existing = payments.insert(payment)
     if existing:
@@ -170,7 +167,8 @@ def settle(
 def pass_on(answer: Answer, *, queues: Queues) -> None:
     """Have a worker hear what the provider has told; raises QueueUnavailable: it tells it again."""
     message = SettlePayment(payment_id=answer.outcome.reference, answer=answer)
-    queues["payments"].send(msgspec.json.encode(message).decode())
+    body = msgspec.json.encode(message).decode()
+    queues["payments"].send_batch([body], traces=[trace_of(message.payment_id)])
 
 
 def hear(answers: Iterable[Answer], *, payments: Payments, queues: Queues, now_ms: int) -> set[str]:
@@ -261,7 +259,7 @@ def _try_to_send(payment: Payment, queues: Queues) -> None:
     if not bodies:
         return
     try:
-        queues["payments"].send_batch(bodies)
+        queues["payments"].send_batch(bodies, traces=[trace_of(payment.id)] * len(bodies))
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
 
@@ -285,14 +283,16 @@ def _keep_promises(
 
 def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> set[str]:
     """Send what each queue takes; returns the names of those that took nothing."""
-    bodies: dict[str, list[str]] = {}
+    bodies: dict[str, list[str]] = defaultdict(list)
+    traces: dict[str, list[str]] = defaultdict(list)
     for payment in payments:
         for outgoing in payment.outbox:
-            bodies.setdefault(outgoing.queue, []).append(outgoing.text())
+            bodies[outgoing.queue].append(outgoing.text())
+            traces[outgoing.queue].append(trace_of(payment.id))
     unsent: set[str] = set()
     for name, batch in bodies.items():
         try:
-            queues[name].send_batch(batch)
+            queues[name].send_batch(batch, traces=traces[name])
         except QueueUnavailable as error:
             unsent.add(name)
             logger.warning("left to the relay", extra={"queue": name, "why": str(error)})

@@ -8,15 +8,16 @@ from typing import Any
 
 from local.machine import plan
 from local.machine.differences import differences
+from local.runtime.interpreter import OWN, Interpreter
 from local.template import Function, Template
 
 Row = dict[str, Any]
 HTTP_API_ROW = re.compile(r"1\.7\d")
-PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The options of `explain`."""
+    """Give the command its options."""
+    plan.add_python(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -24,7 +25,7 @@ def show(options: argparse.Namespace) -> int:
     """Print it as tables, or as JSON."""
     options.allow_unsupported = True  # what `up` would refuse is listed
     template = plan.read(options)
-    understood = explained(template)
+    understood = explained(template, plan.python_of(options))
     if options.json:
         sys.stdout.write(json.dumps(understood, indent=1) + "\n")
         return 0
@@ -36,8 +37,8 @@ def show(options: argparse.Namespace) -> int:
     return 0
 
 
-def explained(template: Template) -> dict[str, list[Row]]:
-    """Sections of rows; every row of a section has the same names."""
+def explained(template: Template, python: Interpreter = OWN) -> dict[str, list[Row]]:
+    """Return sections of rows; every row of a section has the same names."""
     return {
         "routes": _routes(template),
         "authorizers": _authorizers(template),
@@ -52,7 +53,7 @@ def explained(template: Template) -> dict[str, list[Row]]:
         ],
         "limits": _limits(template),
         "not here": [{"what": warning} for warning in template.warnings],
-        "otherwise than on AWS": _otherwise(template),
+        "otherwise than on AWS": _otherwise(template, python),
     }
 
 
@@ -176,8 +177,8 @@ def _limits(template: Template) -> list[Row]:
     ]
 
 
-def _otherwise(template: Template) -> list[Row]:
-    """The documented differences of the parts that the template has."""
+def _otherwise(template: Template, python: Interpreter) -> list[Row]:
+    """Return the documented differences of the parts that the template has."""
     sections = ["2."]
     if template.api.routes:
         sections.append("1.")
@@ -187,22 +188,22 @@ def _otherwise(template: Template) -> list[Row]:
         sections.append("4.")
     if template.made or template.streams:
         sections.append("5.")
-    found: list[Row] = [
+    rows: list[Row] = [
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()
         if each.row.startswith(tuple(sections))
         and (template.api.kind == "HTTP" or not HTTP_API_ROW.fullmatch(each.row))
     ]
     runtimes = {each.runtime for each in template.functions.values()}
-    others = sorted(each for each in runtimes - {PYTHON} if each.startswith("python"))
+    others = sorted(each for each in runtimes - {str(python)} if each.startswith("python"))
     if others:
-        here = f"functions of {', '.join(others)} run on {PYTHON}"
-        found.insert(0, {"row": None, "kind": "differs", "here": here})
-    return found
+        here = f"functions of {', '.join(others)} run on {python}"
+        rows.insert(0, {"row": None, "kind": "differs", "here": here})
+    return rows
 
 
 def _table(rows: list[Row]) -> list[str]:
-    """Aligned columns; one that has nothing in any row is left out, of a list its length shown."""
+    """Return aligned columns, without those that are empty; of a list its length is shown."""
     names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

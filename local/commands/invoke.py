@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from local.daemon.arguments import PROGRAM
 from local.lambda_service.invoke_request import LONGEST_S
 from local.machine import status
 from local.machine.plan import BadInput
@@ -18,10 +19,10 @@ def run(options: argparse.Namespace) -> int:
     """Print what the function returned; 1 where it failed or was not run."""
     last = status.read(options.state)
     if last is None or not status.supervisor_pid(options.state):
-        raise BadInput("the system is not running; start it with `python -m local up`")
+        raise BadInput(f"the system is not running; start it with `{PROGRAM} up`")
     answer, body = _ask(last.variables[INVOKE_URL], options, _event(options.event))
     if answer.status == 404:
-        raise BadInput(f"{json.loads(body)['message']}; `python -m local explain` lists functions")
+        raise BadInput(f"{json.loads(body)['message']}; `{PROGRAM} explain` lists functions")
     if answer.status >= 300:
         kind = answer.getheader("x-amzn-ErrorType", "")
         sys.stderr.write(f"not invoked: {answer.status} {kind}: {json.loads(body)['message']}\n")
@@ -53,7 +54,7 @@ def _ask(
         answer = connection.getresponse()
         return answer, answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise BadInput(f"{url} does not answer ({error}); see `python -m local status`") from error
+        raise BadInput(f"{url} does not answer ({error}); see `{PROGRAM} status`") from error
     finally:
         connection.close()
 

@@ -22,32 +22,53 @@ from local.machine.processes import GRACE_S, System
 from local.machine.status import AlreadyRunning, Status
 from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
 from local.runtime import import_failures, packages
+from local.runtime.interpreter import Interpreter
 from local.spillway.extension import EXTENSION
 from local.template import Template, service_values
 
 POLL_S = 0.05
+PRIVATE = 0o077  # no file for others: data, logs and state hold secrets and people's addresses
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
 GATEWAY_NAMES = ("API", "console", "Lambda")  # in the order of its addresses
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    plan.add_options(parser, EXTENSION)
+    plan.add_python(parser)
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="install each function's requirements.txt into a folder of its own first",
+    )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="import a function again when a file of it has changed (or RELOAD=1)",
+    )
+    parser.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
 
 
 def up(options: argparse.Namespace) -> int:
     """Start the system and wait until it is ready; in the foreground, until it is stopped."""
     state: Path = options.state
     started_s = time.monotonic()
+    os.umask(PRIVATE)  # of the supervisor and all that it starts, too
     template = plan.read(options)
+    environ = {**os.environ, "RELOAD": "1"} if options.reload else os.environ
+    python = plan.python_of(options)
     if status.supervisor_pid(state):
-        _check_same(state, template)
+        _check_same(options, environ, template, python)
         return _await_ready(state, template, None, started_s)
     _end_leftovers(state)
-    environ = {**os.environ, "RELOAD": "1"} if options.reload else os.environ
-    system, variables = plan.make(options, template, environ, EXTENSION)
-    _hide_from_git(state)
+    system, variables = plan.make(options, template, environ, EXTENSION, python)
+    _hide(state)
     for warning in template.warnings:
         sys.stderr.write(f"{warning}\n")
     if lacking := other_services.lacking(template, system.services, options.services):
         sys.stderr.write(f"{lacking}\n")
-    _install(template, state, wanted=options.install)
+    _install(template, state, python, wanted=options.install)
     if options.foreground:
         return _supervise(system, variables)
     return _await_ready(state, template, _start_in_background(state), started_s)
@@ -69,9 +90,10 @@ def _start_in_background(state: Path) -> subprocess.Popen[bytes]:
     log_path = logs.path_of(state, "supervisor")
     log_path.parent.mkdir(parents=True, exist_ok=True)
     logs.bound(log_path)
+    program = ["-m", "local"] if PROGRAM.startswith("python") else [sys.argv[0]]
     with log_path.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "local", *sys.argv[1:], "--foreground"],
+            [sys.executable, "-P", *program, *sys.argv[1:], "--foreground"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # the addresses, which this process prints
             stderr=output,
@@ -79,26 +101,39 @@ def _start_in_background(state: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _check_same(state: Path, template: Template) -> None:
-    last = status.read(state)
-    if last and last.template and last.template != str(template.path):
+def _check_same(
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    template: Template,
+    python: Interpreter,
+) -> None:
+    """Refuse to call something else that was asked for "already running"."""
+    last = status.read(options.state)
+    if last is None or not last.template:
+        return
+    if last.template != str(template.path):
         raise plan.BadInput(
-            f"{state} is in use by {last.template};"
-            " stop that with `python -m local down` or choose another directory with --state"
+            f"{options.state} is in use by {last.template};"
+            f" stop that with `{PROGRAM} down` or choose another directory with --state"
         )
-    if last and last.template and last.parameters != template.parameters:
+    differing = plan.differing(options, environ, EXTENSION, python, last.settings)
+    if last.parameters != template.parameters:
+        differing = [_named(last.parameters), *differing]
+    if options.install and packages.without_packages(template, options.state, python):
+        differing = ["requirements that are not installed", *differing]
+    if differing:
         raise plan.BadInput(
-            f"it runs with {_named(last.parameters)}; stop it with `python -m local down` first"
+            f"it runs with {', '.join(differing)}; stop it with `{PROGRAM} down` first"
         )
 
 
 def _named(parameters: Mapping[str, str]) -> str:
-    given = ", ".join(f"{name}={value}" for name, value in parameters.items())
-    return f"the parameters {given}" if given else "no parameters given"
+    values = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return f"the parameters {values}" if values else "no parameters given"
 
 
-def _install(template: Template, state: Path, *, wanted: bool) -> None:
-    lacking = packages.without_packages(template, state)
+def _install(template: Template, state: Path, python: Interpreter, *, wanted: bool) -> None:
+    lacking = packages.without_packages(template, state, python)
     names = ", ".join(function.logical_id for function in lacking)
     if lacking and not wanted:
         sys.stderr.write(f"the requirements of {names} are not installed; --install does it\n")
@@ -106,18 +141,20 @@ def _install(template: Template, state: Path, *, wanted: bool) -> None:
     for function in lacking:
         _say(f"installing the requirements of {function.logical_id}")
         try:
-            packages.install(function, state)
+            packages.install(function, state, python)
         except packages.NotInstalled as error:
             sentence = f"the requirements of {function.logical_id} cannot be installed: {error}"
             raise plan.BadInput(sentence) from error
 
 
-def _hide_from_git(state: Path) -> None:
-    """The directory may stand in somebody's repository, and it has keys and data."""
+def _hide(state: Path) -> None:
+    """Keep the directory from others, and from the repository that it may stand in."""
     ignored = state / ".gitignore"
     if not ignored.exists():
         state.mkdir(parents=True, exist_ok=True)
         ignored.write_text("*\n")
+    if status.read(state) is not None:  # an older version made it, readable by everybody
+        state.chmod(0o700)
 
 
 def down(options: argparse.Namespace) -> int:
@@ -158,7 +195,7 @@ def _await_ready(
             _say(
                 f"ready in {time.monotonic() - started_s:.1f} s\n"
                 if supervising
-                else "already running; `python -m local down` stops it\n"
+                else f"already running; `{PROGRAM} down` stops it\n"
             )
             _show_addresses(template, last)
             for name, reason in service_values.failures(state).items():

@@ -38,8 +38,8 @@ def _get(host: str, port: int, path: str) -> str:
 
 def main() -> int:
     for url in sys.argv[1:]:
-        if found := trouble(url):
-            sys.stdout.write(f"{found}\n")
+        if reason := trouble(url):
+            sys.stdout.write(f"{reason}\n")
             return 1
     return 0
 

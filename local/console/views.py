@@ -3,19 +3,21 @@
 import asyncio
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
 
-from local.console.pages import Console, Page
+from local.console.pages import Console, Page, View
 from local.daemon import logs
 from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import DURATION_BUCKETS_S, Metrics
 from local.machine import status
+from local.machine.dead_letters import dead_letters
 from local.machine.queue_depths import QueuesUnreadable, depths
+from local.machine.slow_commands import slow_commands
 from local.runtime import import_failures
 from local.template import Template
 
@@ -28,18 +30,9 @@ def add_views(
 ) -> None:
     """Serve everything below `/api/`; what has to be read from elsewhere is read in a thread."""
 
-    async def queues_view() -> Page:
-        return Page(orjson.dumps(await asyncio.to_thread(queues, template)))
-
-    async def processes_view() -> Page:
-        return Page(orjson.dumps(await asyncio.to_thread(processes, state)))
-
     async def functions_view() -> Page:
         failing = await asyncio.to_thread(import_failures.noted, state)
         return Page(orjson.dumps(functions(template, pools, metrics, failing)))
-
-    async def requests_view() -> Page:
-        return Page(orjson.dumps(await asyncio.to_thread(requests, state)))
 
     async def ready_view() -> Page:
         missing = [name for name in template.hosted if not pools[name].environments]
@@ -53,11 +46,20 @@ def add_views(
         return Page(orjson.dumps(machines))
 
     console.add_view("/api/functions", functions_view)
-    console.add_view("/api/requests", requests_view)
     console.add_view("/api/ready", ready_view)
     console.add_view("/api/environments", environments_view)
-    console.add_view("/api/queues", queues_view)
-    console.add_view("/api/processes", processes_view)
+    console.add_view("/api/requests", _in_thread(lambda: requests(state)))
+    console.add_view("/api/queues", _in_thread(lambda: queues(template)))
+    console.add_view("/api/processes", _in_thread(lambda: processes(state)))
+    console.add_view("/api/slow_commands", _in_thread(slow))
+    console.add_view("/api/dead_letters", _in_thread(lambda: dead(template)))
+
+
+def _in_thread(read: Callable[[], object]) -> View:
+    async def view() -> Page:
+        return Page(orjson.dumps(await asyncio.to_thread(read)))
+
+    return view
 
 
 def functions(
@@ -65,8 +67,9 @@ def functions(
 ) -> dict[str, list[Any]]:
     """Return each function with what its environments do and its requests since the start.
 
-    `latency` counts durations by `bounds_ms`, those over the last bound at the end; a reader makes
-    percentiles of any time of the difference between two readings.
+    `latency` and `waits` count durations by `bounds_ms`, those over the last bound at the end; a
+    reader makes percentiles of any time of the difference between two readings. `waits` is the time
+    until an environment took the event, `worked_s` the time in which environments had one in hand.
     """
     listed = []
     for name in template.functions:
@@ -84,6 +87,12 @@ def functions(
                 "errors": sum(count for status, count in statuses.items() if status >= 500),
                 "latency": latency,
                 "import_error": failing.get(name),
+                "waits": meter.waits.counts,
+                "waited_s": round(meter.waits.sum_s, 6),
+                "invocations": meter.invocations,
+                "worked_s": round(meter.worked_s, 6),
+                "memory_mb": pool.function.memory_mb,
+                "concurrency": pool.concurrency,
             }
         )
     bounds_ms = [round(bound_s * 1000) for bound_s in DURATION_BUCKETS_S]
@@ -133,6 +142,22 @@ def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
     return {"queues": listed}
 
 
+def dead(template: Template) -> dict[str, list[dict[str, str]]]:
+    """Return the newest dead letters of each queue. Raises OSError where none answers."""
+    try:
+        return {"dead_letters": dead_letters(template, os.environ)}
+    except QueuesUnreadable as error:
+        raise OSError(str(error)) from error
+
+
+def slow() -> dict[str, list[dict[str, Any]]]:
+    """Return what Redis took long for, the newest first. Raises OSError without an answer."""
+    try:
+        return {"commands": slow_commands(os.environ)}
+    except QueuesUnreadable as error:
+        raise OSError(str(error)) from error
+
+
 def processes(state: Path) -> list[dict[str, Any]]:
     """Return every supervised process with the CPU and memory of all that descends from it."""
     running = status.read(state)
@@ -151,6 +176,7 @@ def processes(state: Path) -> list[dict[str, Any]]:
             {
                 "name": each.name,
                 "pid": each.pid,
+                "address": each.address,
                 "state": each.state,
                 "restarts": each.restarts,
                 "cpu_s": round(sum(_cpu_s(info["cpu_times"]) for info in family), 2),

@@ -11,7 +11,7 @@ TEMPLATES = ("template.yaml", "template.yml", "template.json")
 
 
 def number(low: int, high: int) -> Callable[[str], int]:
-    """An argparse type: a whole number from `low` to `high`."""
+    """Return an argparse type: a whole number from `low` to `high`."""
 
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
@@ -25,7 +25,7 @@ port = number(1, 65535)
 
 
 def directory(text: str) -> Path:
-    """An argparse type: a directory, which is made where there is none."""
+    """Return the directory that a text names, made where there is none."""
     path = Path(text)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def directory(text: str) -> Path:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """An argparse type: KEY=VALUE."""
+    """Return the key and the value of KEY=VALUE."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
@@ -53,7 +53,7 @@ def add_number(
     unit: str = "NUMBER",
     variable: str | None = None,
 ) -> None:
-    """An option, or the environment's `variable`, that takes a whole number within `bounds`."""
+    """Add an option, or the environment's `variable`, for a whole number within `bounds`."""
     known = f"or {variable}; " if variable else ""
     parser.add_argument(
         *flags,
@@ -65,11 +65,11 @@ def add_number(
 
 
 def add_template(parser: argparse.ArgumentParser) -> None:
-    """Which template, and how it is read; `local.template.chosen` reads it."""
+    """Add the options that name a template; `local.template.options` reads it."""
     parser.add_argument(
         "--template",
         type=Path,
-        default=_template(),
+        default=default_template(),
         help="SAM template (default: %(default)s)",
     )
     parser.add_argument(
@@ -88,10 +88,9 @@ def add_template(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _template() -> Path:
-    """The template of this folder, as SAM looks for it."""
-    found = filter(Path.is_file, map(Path, TEMPLATES))
-    return next(found, Path(TEMPLATES[0]))
+def default_template() -> Path:
+    """Return the template of this folder, as SAM looks for it."""
+    return next(filter(Path.is_file, map(Path, TEMPLATES)), Path(TEMPLATES[0]))
 
 
 def add_state(parser: argparse.ArgumentParser, what: str) -> None:
@@ -100,6 +99,15 @@ def add_state(parser: argparse.ArgumentParser, what: str) -> None:
         type=directory,
         default=".local",
         help=f"directory of {what} (default: %(default)s)",
+    )
+
+
+def add_python(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="Python that functions run on (default: the one that runs this)",
     )
 
 

@@ -12,12 +12,12 @@ KILL_WAIT_S = 1.0  # the kernel's time to take a killed process away
 
 def end(processes: Iterable[psutil.Process], grace_s: float) -> None:
     """Send SIGTERM, wait up to `grace_s`, then SIGKILL what is left of `processes` and below."""
-    asked = list(processes)
-    everyone = [*asked, *(below for each in asked for below in _descendants(each))]
-    for process in asked:
+    first = list(processes)
+    everyone = [*first, *(below for each in first for below in _descendants(each))]
+    for process in first:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _wait(asked, grace_s)
+    _wait(first, grace_s)
     for process in everyone:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -25,7 +25,7 @@ def end(processes: Iterable[psutil.Process], grace_s: float) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether the process runs; one that only waits to be reaped, perhaps by nobody, does not.
+    """Return whether the process runs; one that only waits to be reaped does not.
 
     The first thread of a killed process is a zombie before the others have let go of its ports.
     """

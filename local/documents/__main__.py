@@ -88,6 +88,7 @@ def _end_unsynced(error: Unsynced) -> NoReturn:
 
 
 def main() -> int:
+    os.umask(0o077)  # the data are for nobody else
     parser = argparse.ArgumentParser(
         prog="python -m local.documents",
         description="Serve one data file to MongoDB's drivers until SIGTERM.",

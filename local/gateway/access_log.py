@@ -16,7 +16,7 @@ def access_line(
     latency_s: float,
     integration_s: float,
 ) -> bytes:
-    """A request as the JSON line of row 1.39."""
+    """Return a request as a JSON line of the access log (row 1.39, its members)."""
     return orjson.dumps(
         {
             "requestId": context.request_id,

@@ -47,7 +47,7 @@ class ApiGateway:
 
     @property
     def in_flight(self) -> int:
-        """Requests that wait for their answer."""
+        """Return the number of requests that wait for their answer."""
         return self._shared.in_flight
 
     def handle(self, request: Request) -> None:
@@ -119,7 +119,7 @@ class _Targets:
         ]
 
     def _bucket(self, path: str, method: str) -> TokenBucket | None:
-        """The bucket of a method, the same whenever it is asked for."""
+        """Return the bucket of a method, the same at every call."""
         if (path, method) not in self._buckets:
             throttles = self._api.throttles
             self._buckets[path, method] = bucket_for(throttles, path, method, monotonic())
@@ -137,5 +137,5 @@ class _Targets:
 
 
 def _declared(route: Route) -> str:
-    """The method of a route's key, which for ANY stands for all."""
+    """Return the method of a route's key, which for ANY stands for all."""
     return route.key.rpartition(" ")[0] or "ANY"

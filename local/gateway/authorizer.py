@@ -1,6 +1,6 @@
-"""Lambda authorizers: the cache of their answers, and one question a caller (1.50 to 1.58, 1.77).
+"""Lambda authorizers: their answers' cache, one question a caller (rows 1.50 to 1.58, 1.77).
 
-Who the caller is stands in `identity`, what an answer means in `policy`.
+`identity` names the caller, `policy` understands the answer.
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from local.gateway.events import Context
-from local.gateway.identity import Identified, Identity
+from local.gateway.identity import Identity, Incoming
 from local.gateway.policy import Decision, Grant, Policy, PolicyError
 from local.gateway.responses import (
     AUTHORIZER_ERROR,
@@ -31,11 +31,11 @@ CACHE_MAX = 10_000
 # Of the concurrency that the function may use: who is not known yet leaves the rest to others.
 UNKNOWN_SHARE = 0.5
 
-# Told what the function may know of the caller, or why the request is refused.
-Decided = Callable[[Grant | Refusal], None]
+# Gets the caller's grant, or the refusal.
+Callback = Callable[[Grant | Refusal], None]
 
 
-class Asked(Identified, Protocol):
+class Subject(Incoming, Protocol):
     """The request that an authorizer decides on."""
 
     context: Context
@@ -48,10 +48,10 @@ class Asked(Identified, Protocol):
 
 
 class RequestAuthorizer(Protocol):
-    """What decides on requests: a function, or the keys of a token's issuer."""
+    """A judge of requests: a function, or the keys of a token's issuer."""
 
-    def authorize(self, asked: Asked, decided: Decided) -> None:
-        """Call `decided`, at once where the answer is known, else when it is."""
+    def authorize(self, subject: Subject, callback: Callback) -> None:
+        """Call `callback`, at once where the answer is known, else when it is."""
 
 
 class LambdaAuthorizer:
@@ -67,8 +67,8 @@ class LambdaAuthorizer:
         pool: Pool,
         clock: Callable[[], float],
         *,
-        identify: Callable[[Asked], Identity | None],
-        event: Callable[[Asked, Identity], dict[str, Any]],
+        identify: Callable[[Subject], Identity | None],
+        event: Callable[[Subject, Identity], dict[str, Any]],
         read: Callable[[Any], Policy],
         patience_s: float = INTEGRATION_TIMEOUT_S,
     ) -> None:
@@ -82,22 +82,22 @@ class LambdaAuthorizer:
         self._clock = clock
         self._policies: OrderedDict[Identity, tuple[float, Policy]] = OrderedDict()
         self._rejected: OrderedDict[Identity, float] = OrderedDict()  # until when
-        self._asked: dict[Identity, list[tuple[str, Decided]]] = {}
+        self._questions: dict[Identity, list[tuple[str, Callback]]] = {}
 
-    def authorize(self, asked: Asked, decided: Decided) -> None:
-        identity = self._identify(asked)
+    def authorize(self, subject: Subject, callback: Callback) -> None:
+        identity = self._identify(subject)
         if identity is None:
-            decided(UNAUTHORIZED)  # 1.53: the function is not asked
+            callback(UNAUTHORIZED)  # row 1.53, no identity: the function is not invoked
             return
         policy = self._cached(identity)
         if policy is not None:
-            decided(_decide(policy, asked.method_arn))
-        elif identity in self._asked:
-            self._asked[identity].append((asked.method_arn, decided))
+            callback(_decide(policy, subject.method_arn))
+        elif identity in self._questions:
+            self._questions[identity].append((subject.method_arn, callback))
         elif self._pool.in_flight >= max(1, self._pool.concurrency * UNKNOWN_SHARE):
-            decided(UNAUTHORIZED if self._is_rejected(identity) else OVERLOADED)
+            callback(UNAUTHORIZED if self._is_rejected(identity) else OVERLOADED)
         else:
-            self._ask(identity, asked, decided)
+            self._ask(identity, subject, callback)
 
     def _cached(self, identity: Identity) -> Policy | None:
         entry = self._policies.get(identity)
@@ -111,31 +111,31 @@ class LambdaAuthorizer:
         return policy
 
     def _is_rejected(self, identity: Identity) -> bool:
-        """Return whether the function said lately that nobody is known by that name.
+        """Return whether the function has lately rejected that identity.
 
-        API Gateway keeps policies only (1.54, an error is asked again), so this counts only where
+        API Gateway keeps policies only (row 1.54, errors are not cached), so this counts only where
         too many wait for the function.
         """
         return self._clock() < self._rejected.get(identity, 0.0)
 
-    def _ask(self, identity: Identity, asked: Asked, decided: Decided) -> None:
-        waiting = [(asked.method_arn, decided)]
+    def _ask(self, identity: Identity, subject: Subject, callback: Callback) -> None:
+        waiting = [(subject.method_arn, callback)]
         if self._ttl_s:  # whoever comes meanwhile gets the answer that will be kept
-            self._asked[identity] = waiting
+            self._questions[identity] = waiting
         invocation = Invocation(
-            asked.context.invocation_id,
-            asked.context.trace,
-            orjson.dumps(self._event(asked, identity)),
+            subject.context.invocation_id,
+            subject.context.trace,
+            orjson.dumps(self._event(subject, identity)),
             lambda outcome: self._answered(identity, waiting, outcome),
             self._patience_s,
         )
         self._pool.invoke(invocation, self._clock())
 
     def _answered(
-        self, identity: Identity, waiting: list[tuple[str, Decided]], outcome: Outcome
+        self, identity: Identity, waiting: list[tuple[str, Callback]], outcome: Outcome
     ) -> None:
         answer = self._understand(outcome)
-        self._asked.pop(identity, None)
+        self._questions.pop(identity, None)
         if isinstance(answer, Policy) and self._ttl_s:
             self._policies[identity] = (self._clock() + self._ttl_s, answer)
             if len(self._policies) > CACHE_MAX:
@@ -144,8 +144,8 @@ class LambdaAuthorizer:
             self._rejected[identity] = self._clock() + self._ttl_s
             if len(self._rejected) > CACHE_MAX:
                 self._rejected.popitem(last=False)
-        for method_arn, decided in waiting:
-            decided(_decide(answer, method_arn) if isinstance(answer, Policy) else answer)
+        for method_arn, callback in waiting:
+            callback(_decide(answer, method_arn) if isinstance(answer, Policy) else answer)
 
     def _understand(self, outcome: Outcome) -> Policy | Refusal:
         if outcome.end in (End.THROTTLED, End.EXPIRED):
@@ -157,7 +157,7 @@ class LambdaAuthorizer:
                 log.warning("authorizer %s: %s", self._name, error)
                 return AUTHORIZER_ERROR
         if outcome.error and outcome.error.get("errorMessage") == "Unauthorized":
-            return UNAUTHORIZED  # 1.54
+            return UNAUTHORIZED  # row 1.54, the word that means 401
         log.warning("authorizer %s failed: %s", self._name, outcome.error or outcome.end.value)
         return AUTHORIZER_ERROR
 

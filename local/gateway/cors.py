@@ -1,4 +1,4 @@
-"""Other origins at an HTTP API: the preflight, and headers that replace the function's (1.63)."""
+"""Other origins at an HTTP API: the preflight, and headers for the function's (row 1.63)."""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ _PREFIX = "access-control-"
 
 
 class Origins:
-    """What the API's configuration says to whom."""
+    """The CORS configuration of an API, by the origin of a request."""
 
     def __init__(self, cors: Cors) -> None:
         self._cors = cors
@@ -27,13 +27,13 @@ class Origins:
             self._allow.append(("access-control-max-age", str(cors.max_age_s)))
 
     def replaced(self, pairs: Pairs, origin: str | None) -> Pairs:
-        """`pairs` of an answer with the configured headers instead of any of their kind."""
+        """Return `pairs` of an answer with the configured headers instead of any of their kind."""
         others = [pair for pair in pairs if not pair[0].lower().startswith(_PREFIX)]
         allowed = self._allowed(origin)
         return [*others, *allowed, *self._expose] if allowed else others
 
     def preflight(self, fields: Mapping[str, str]) -> tuple[int, str, bytes]:
-        """The answer to an OPTIONS request that no route takes."""
+        """Return the answer to an OPTIONS request that no route takes."""
         allowed = self._allowed(fields.get("origin"))
         pairs = [*allowed, *self._allow] if allowed else []
         return 204, "".join(f"{name}: {value}\r\n" for name, value in pairs), b""
@@ -45,7 +45,7 @@ class Origins:
             return [("access-control-allow-origin", "*")]
         if not any(fnmatchcase(origin, pattern) for pattern in self._cors.origins):
             return []
-        found = [("access-control-allow-origin", origin), ("vary", "Origin")]
+        headers = [("access-control-allow-origin", origin), ("vary", "Origin")]
         if self._cors.credentials:
-            found.append(("access-control-allow-credentials", "true"))
-        return found
+            headers.append(("access-control-allow-credentials", "true"))
+        return headers

@@ -20,7 +20,7 @@ from local.template.intrinsics import ACCOUNT_ID, REGION
 API_ID = "local"
 _ARN_PREFIX = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}"
 
-# 1.10: what the function never sees.
+# Row 1.10, removed headers: the function never sees them.
 _DROPPED = frozenset(
     {
         "connection",
@@ -37,13 +37,13 @@ _DROPPED = frozenset(
         "www-authenticate",
     }
 )
-# 1.8: written so whatever the client wrote.
+# Row 1.8, header casing: written so whatever the client wrote.
 _CANONICAL = {"authorization": "Authorization", "user-agent": "User-Agent", "host": "Host"}
 _SET_BY_GATEWAY = frozenset(
     {"x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"}
 )
 
-# 1.3: who comes without IAM, Cognito or an API key; two of these are then filled in.
+# Row 1.3, the identity of a caller without IAM, Cognito or an API key; two are then filled in.
 _NOBODY = dict.fromkeys(
     (
         "accessKey",
@@ -67,7 +67,7 @@ _ids = random.Random(random.SystemRandom().getrandbits(64))
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is the same in every event of an API."""
+    """The members that are the same in every event of an API."""
 
     name: str
     port: str  # that it listens on
@@ -81,11 +81,11 @@ class Context:
     __slots__ = ("epoch_s", "extended_request_id", "invocation_id", "request_id", "trace")
 
     def __init__(self, fields: dict[str, str], epoch_s: float) -> None:
-        given = fields.get("x-amzn-requestid")
+        client_id = fields.get("x-amzn-requestid")
         digits = _ids.randbytes(16).hex()
         own = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-        # 1.29: a client's own id is honoured where it is a UUID, but Lambda's no client chooses.
-        self.request_id = given if given is not None and _UUID.fullmatch(given) else own
+        # Row 1.29, request ids: a client may choose the request's id as a UUID, never Lambda's.
+        self.request_id = client_id if client_id is not None and _UUID.fullmatch(client_id) else own
         self.invocation_id = own
         self.extended_request_id = f"{digits[:15]}="
         self.epoch_s = epoch_s
@@ -112,18 +112,18 @@ request_time = _RequestTime().text
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """The raw path and the query of a request target in origin form."""
+    """Return the raw path and the query of a request target in origin form."""
     path, _, query = target.partition("?")
     return path, query
 
 
 def collapse(path: str) -> str:
-    """`//a` as `/a`: leading slashes only, what lies inside is the client's business (1.6)."""
+    """Return `//a` as `/a`: only leading slashes are collapsed (row 1.6, slashes inside stay)."""
     return "/" + path.lstrip("/") if path.startswith("//") else path
 
 
 def staged(stage: str, path: str) -> str:
-    """The path with the stage before it, which only an HTTP API's default one does without."""
+    """Return the path with the stage before it, which an HTTP API's default stage does without."""
     return path if stage == "$default" else f"/{stage}{path}"
 
 
@@ -137,9 +137,9 @@ def build_event(
     caller: Mapping[str, Any] | None = None,
     key: ApiKey | None = None,
 ) -> dict[str, Any]:
-    """The event of row 1.1 for `request`; what is absent is None (1.2).
+    """Return the REST event of `request` (rows 1.1 and 1.2: its members, None for what is absent).
 
-    `caller` is what the authorizer said of whoever sent it, `key` the API key it came with.
+    `caller` is the authorizer's context of the caller, `key` the API key.
     """
     raw_path, query = split_target(request.target)
     headers, multi_headers = _headers(request, context, stage.port)
@@ -169,7 +169,7 @@ def build_event(
 
 
 def method_arn(stage: str, method: str, path: str) -> str:
-    """What an authorizer is asked about (1.50)."""
+    """Return the ARN that an authorizer decides on (row 1.50, the method's ARN)."""
     return f"{_ARN_PREFIX}/{stage}/{method}/{path.lstrip('/')}"
 
 
@@ -223,7 +223,7 @@ def _headers(
 
 
 def forwarded(request: Request, context: Context, port: str) -> tuple[tuple[str, str], ...]:
-    """The headers that the gateway adds (1.9)."""
+    """Return the headers that the gateway adds (row 1.9, those of a regional endpoint)."""
     hops = request.peer
     if "x-forwarded-for" in request.fields:  # a proxy may add a line of its own
         lines = [value for _, name, value in request.headers if name == "x-forwarded-for"]
@@ -237,7 +237,7 @@ def forwarded(request: Request, context: Context, port: str) -> tuple[tuple[str,
 
 
 def domain_of(request: Request) -> str:
-    """The name that the client called, without its port."""
+    """Return the name that the client called, without its port."""
     return _without_port(request.fields.get("host", ""))
 
 
@@ -247,7 +247,7 @@ def _without_port(host: str) -> str:
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:
-    """The parameters of a query, decoded (1.12); how many is bounded by the length of a URL."""
+    """Return a query's parameters, decoded (row 1.12); a URL's length bounds their number."""
     return parse_qsl(query.replace(";", "&"), keep_blank_values=True) if query else []
 
 

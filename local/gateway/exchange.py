@@ -1,6 +1,6 @@
 """One request on its way through an API: route, key, throttle, authorizer, function, answer.
 
-What a REST API and an HTTP API do differently is their dialect's.
+The differences of REST APIs and HTTP APIs stand in their dialects.
 """
 
 import time
@@ -28,9 +28,9 @@ from local.lambda_service.throttle import TokenBucket
 from local.runtime.frames import dumps
 from local.template import ApiKey
 
-# 1.38: Lambda's limit on an event, which the escaped body reaches before API Gateway's 10 MB.
+# Row 1.38, payload sizes: Lambda's limit on an event; a body, escaped, reaches it before 10 MB.
 EVENT_MAX_BYTES = 6 * 1024 * 1024
-METHOD_ARN_MAX_BYTES = 1600  # 1.37: of what an authorizer is asked about
+METHOD_ARN_MAX_BYTES = 1600  # row 1.37, of an authorizer's method ARN
 
 CLIENT_GONE = 499  # nginx's number for a client that closed before its answer
 
@@ -45,27 +45,27 @@ Answer = tuple[int, str, bytes]  # status, header lines (each ended by CRLF) and
 
 
 class Dialect(Protocol):
-    """What a REST API and an HTTP API do differently."""
+    """The differences between a REST API and an HTTP API."""
 
     stage: Stage
 
     def path(self, request: Request) -> str:
-        """The path by which `request` is routed."""
+        """Return the path by which `request` is routed."""
 
     def event(self, exchange: "Exchange", payload: str) -> dict[str, Any]:
-        """The event of the function, in that format."""
+        """Return the event of the function, in that format."""
 
     def answer(self, exchange: "Exchange", result: Any) -> Answer:
-        """The answer that a handler returned. Raises MalformedResponse."""
+        """Return the answer that a handler returned. Raises MalformedResponse."""
 
     def refusal(self, refusal: Refusal, situation: Situation) -> Answer:
-        """The gateway's own answer."""
+        """Return the gateway's own answer."""
 
     def identifiers(self, context: Context) -> str:
-        """Header lines that every answer has."""
+        """Return the header lines that every answer has."""
 
     def unrouted(self, request: Request) -> Answer | None:
-        """What a request without route is answered, None where it is refused."""
+        """Return the answer to a request without route, None where it is refused."""
 
 
 class Slot:
@@ -94,7 +94,7 @@ class Target:
     bucket: TokenBucket | None
     meter: RouteMeter
     patience_s: float  # of the gateway, once the function has started
-    slot: Slot | None  # None where an authorizer or a key is asked for
+    slot: Slot | None  # None where an authorizer or a key is needed
     payload: str = "1.0"
     scopes: tuple[str, ...] = ()
     fixed: Answer | None = None
@@ -104,12 +104,12 @@ class Router(Protocol):
     """Finds the route of a request."""
 
     def match(self, method: str, path: str) -> tuple[Target, dict[str, str] | None] | None:
-        """The target of `method` on `path` with its path parameters (None without any)."""
+        """Return the target of `method` on `path` with its path parameters (None without any)."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Shared:
-    """What all exchanges of an API share."""
+    """The parts that all exchanges of an API share."""
 
     dialect: Dialect
     router: Router
@@ -151,13 +151,13 @@ class Exchange:
         self.target: Target | None = None
         self.parameters: dict[str, str] | None = None
         self.method_arn = ""
-        self.grant: Grant | None = None  # what the authorizer said
+        self.grant: Grant | None = None  # the authorizer's
         self.key: ApiKey | None = None
         self.refusal: Refusal | None = None  # what is answered instead
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """One of them a JSON Web Token has to have, where there are any."""
+        """Return the scopes of which a JSON Web Token has to have one, where there are any."""
         return self.target.scopes if self.target else ()
 
     def begin(self) -> None:
@@ -184,7 +184,7 @@ class Exchange:
             self._ask(target.authorizer)
 
     def drop(self) -> None:
-        """The client has gone: what has not started never will."""
+        """Note that the client has gone: an event that has not started never will."""
         self._note(CLIENT_GONE, 0)
         if self._invocation is not None:
             assert self.target is not None
@@ -197,11 +197,11 @@ class Exchange:
         self._reply(*self._shared.dialect.refusal(refusal, self.situation()))
 
     def event(self, payload: str) -> dict[str, Any]:
-        """The event of the function as far as it is known, in that format."""
+        """Return the event of the function as far as it is known, in that format."""
         return self._shared.dialect.event(self, payload)
 
     def situation(self, **more: int) -> Situation:
-        """What variables can name."""
+        """Return the values that variables can name."""
         target, grant, key, refusal = self.target, self.grant, self.key, self.refusal
         return Situation(
             request=self.request,
@@ -226,11 +226,11 @@ class Exchange:
     def _use_key(self, keys: Keys, value: str | None) -> bool:
         """Return whether the request may go on with the API key of that value."""
         assert self.target is not None
-        found = keys.use(value, self.target.path, self.target.method, monotonic())
-        if isinstance(found, Refusal):
-            self.refuse(found)
+        key = keys.use(value, self.target.path, self.target.method, monotonic())
+        if isinstance(key, Refusal):
+            self.refuse(key)
             return False
-        self.key = found
+        self.key = key
         return True
 
     def _ask(self, authorizer: RequestAuthorizer) -> None:

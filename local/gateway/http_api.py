@@ -1,6 +1,7 @@
-"""An HTTP API: events of payload 2.0 or 1.0, a lenient response, CORS of its own (1.63, 1.70-1.78).
+"""An HTTP API: events of payload 2.0 or 1.0, a lenient response, CORS of its own.
 
-It words no errors by a template, and has neither API keys nor usage plans.
+Rows 1.63 and 1.70 to 1.78 describe it. It words no errors by a template, and has neither API keys
+nor usage plans.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from local.http.request import Request
 from local.lambda_service.dispatch import Pool
 from local.template import Api, Authorizer
 
-AUTHORIZER_TIMEOUT_S = 10.0  # 1.77
+AUTHORIZER_TIMEOUT_S = 10.0  # row 1.77, the longest wait
 
 # What AWS says otherwise than a REST API; status and message by the kind of refusal.
 _WORDS = {
@@ -40,7 +41,7 @@ _WORDS = {
 
 
 class HttpDialect:
-    """How an HTTP API speaks to functions and clients."""
+    """The dialect of an HTTP API: its events, answers and refusals."""
 
     def __init__(self, api: Api, *, port: int) -> None:
         self.stage = Stage(api.stage, str(port), (), api.variables or None)
@@ -76,7 +77,7 @@ class HttpDialect:
         return f"apigw-requestid: {context.extended_request_id}\r\n"
 
     def unrouted(self, request: Request) -> Answer | None:
-        """A preflight is answered where no route takes it."""
+        """Answer a preflight that no route takes."""
         if self._origins is None or request.method != "OPTIONS":
             return None
         return self._origins.preflight(request.fields)
@@ -85,7 +86,7 @@ class HttpDialect:
 def authorizer(
     authorizer: Authorizer, pool: Pool, variables: Mapping[str, str]
 ) -> LambdaAuthorizer:
-    """A Lambda authorizer, asked by payload 1.0 or 2.0, that answers a policy or yes and no."""
+    """Return a Lambda authorizer of payload 1.0 or 2.0 that answers a policy or yes and no."""
     return LambdaAuthorizer(
         authorizer,
         pool,

@@ -1,10 +1,10 @@
-"""Requests as events of an HTTP API (1.70, 1.71), and the questions to its authorizers (1.77)."""
+"""Requests as events of an HTTP API (rows 1.70 and 1.71), and of its authorizers (row 1.77)."""
 
 import base64
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.gateway.authorizer import Asked
+from local.gateway.authorizer import Subject
 from local.gateway.events import (
     API_ID,
     Stage,
@@ -53,7 +53,7 @@ _ASKED_2_0 = (
 
 
 def event_1_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
-    """A REST API's event but for its version and its decoded path."""
+    """Return a REST API's event but for its version and its decoded path."""
     target, grant, request = exchange.target, exchange.grant, exchange.request
     assert target is not None
     event = build_event(
@@ -73,7 +73,7 @@ def event_1_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
 
 
 def event_2_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
-    """The event of row 1.70; what is absent is left out."""
+    """Return the event of payload 2.0 (row 1.70); what is absent is left out."""
     target, request = exchange.target, exchange.request
     assert target is not None
     query = split_target(request.target)[1]
@@ -97,26 +97,26 @@ def event_2_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def question_1_0(asked: Asked, identity: Identity) -> dict[str, Any]:
-    """What a Lambda authorizer of payload 1.0 is asked; the route's event may be of another."""
-    event = asked.event("1.0")
+def question_1_0(subject: Subject, identity: Identity) -> dict[str, Any]:
+    """Return the event of an authorizer of payload 1.0; the route's event may be of another."""
+    event = subject.event("1.0")
     sources = ",".join(identity)
     return {
         "version": "1.0",
         "type": "REQUEST",
-        "methodArn": asked.method_arn,
+        "methodArn": subject.method_arn,
         "identitySource": sources,
         "authorizationToken": sources,
     } | {name: event[name] for name in _ASKED_1_0}
 
 
-def question_2_0(asked: Asked, identity: Identity) -> dict[str, Any]:
-    """What a Lambda authorizer of payload 2.0 is asked."""
-    event = asked.event("2.0")
+def question_2_0(subject: Subject, identity: Identity) -> dict[str, Any]:
+    """Return the event of a Lambda authorizer of payload 2.0."""
+    event = subject.event("2.0")
     return {
         "version": "2.0",
         "type": "REQUEST",
-        "routeArn": asked.method_arn,
+        "routeArn": subject.method_arn,
         "identitySource": identity or None,
     } | {name: event[name] for name in _ASKED_2_0 if name in event}
 
@@ -150,7 +150,7 @@ def _request_context(exchange: Exchange, stage: Stage) -> dict[str, Any]:
 
 
 def _headers(exchange: Exchange, stage: Stage) -> dict[str, str]:
-    """Names in lower case, values of the same name joined by commas; cookies by semicolons."""
+    """Return names in lower case, values of one name joined by commas, cookies by semicolons."""
     request = exchange.request
     headers: dict[str, str] = {}
     for _, name, value in request.headers:

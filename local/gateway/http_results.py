@@ -1,4 +1,4 @@
-"""The response of an HTTP API, from a handler's result: hardly any form is refused (1.72)."""
+"""The response of an HTTP API, from a handler's result: few forms are refused (row 1.72)."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ _DEFAULT_TYPE = "text/plain;charset=UTF-8"
 
 
 def read_http_result(result: Any, payload: str) -> tuple[int, Pairs, bytes]:
-    """Status, headers and body of what a handler returned for an event of that payload.
+    """Return status, headers and body of a handler's result for an event of that payload.
 
     Raises MalformedResponse, which is a 500 to the client.
     """
@@ -71,7 +71,7 @@ def _body(result: dict[str, Any]) -> bytes:
 
 
 def _text(value: Any) -> bytes:
-    """A text as it is, anything else as JSON."""
+    """Return a text as it is, anything else as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     content = text.encode("utf-8", "surrogatepass")
     if len(content) > RESPONSE_MAX_BYTES:

@@ -1,4 +1,4 @@
-"""The JWT authorizer of an HTTP API: tokens are checked by the keys of their issuer (1.77)."""
+"""The JWT authorizer of an HTTP API: tokens are checked by the keys of their issuer (row 1.77)."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import jwt
 
-from local.gateway.authorizer import Asked, Decided
+from local.gateway.authorizer import Callback, Subject
 from local.gateway.identity import Source, source_of
 from local.gateway.policy import Grant
 from local.gateway.responses import Refusal
@@ -33,17 +33,17 @@ class TokenChecker:
         self._source: Source = source_of(authorizer.source, {})
         self._keys: dict[str, jwt.PyJWK] = {}
         self._expires_s = 0.0
-        self._waiting: list[tuple[Asked, Decided]] = []
+        self._waiting: list[tuple[Subject, Callback]] = []
         self._fetching: asyncio.Task[None] | None = None
 
-    def authorize(self, asked: Asked, decided: Decided) -> None:
-        """Call `decided`, at once where the keys are known, else when they have come."""
+    def authorize(self, subject: Subject, callback: Callback) -> None:
+        """Call `callback`, at once where the keys are known, else when they have come."""
         if time.monotonic() < self._expires_s:
-            decided(self._decide(asked))
+            callback(self._decide(subject))
         elif len(self._waiting) >= WAITING_MAX:
-            decided(_unauthorized("too many requests wait for the issuer's keys"))
+            callback(_unauthorized("too many requests wait for the issuer's keys"))
         else:
-            self._waiting.append((asked, decided))
+            self._waiting.append((subject, callback))
             if self._fetching is None:
                 self._fetching = asyncio.get_running_loop().create_task(self._fetch())
 
@@ -56,11 +56,11 @@ class TokenChecker:
             self._keys = {}
         self._fetching = None
         waiting, self._waiting = self._waiting, []
-        for asked, decided in waiting:
-            decided(self._decide(asked))
+        for subject, callback in waiting:
+            callback(self._decide(subject))
 
-    def _decide(self, asked: Asked) -> Grant | Refusal:
-        token = (self._source(asked) or "").removeprefix("Bearer ").strip()
+    def _decide(self, subject: Subject) -> Grant | Refusal:
+        token = (self._source(subject) or "").removeprefix("Bearer ").strip()
         if not token:
             return _unauthorized("")
         try:
@@ -68,17 +68,17 @@ class TokenChecker:
             scopes = _scopes(claims)
         except (jwt.PyJWTError, KeyError, TypeError) as error:
             return _unauthorized(str(error) or "the token is not valid")
-        if asked.scopes and not set(asked.scopes) & set(scopes):
-            return _forbidden(asked.scopes)
+        if subject.scopes and not set(subject.scopes) & set(scopes):
+            return _forbidden(subject.scopes)
         # API Gateway hands all claims on as text.
-        told = {
+        claims_of_caller = {
             "claims": {name: _text(value) for name, value in claims.items()},
-            "scopes": [each for each in scopes if each in asked.scopes] or None,
+            "scopes": [each for each in scopes if each in subject.scopes] or None,
         }
-        return Grant(told, {"jwt": told})
+        return Grant(claims_of_caller, {"jwt": claims_of_caller})
 
     def _claims(self, token: str) -> dict[str, Any]:
-        """The claims of a token that is as it should be. Raises PyJWTError or KeyError."""
+        """Return the claims of a token that is as it should be. Raises PyJWTError or KeyError."""
         key = self._keys[jwt.get_unverified_header(token)["kid"]]
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -88,14 +88,14 @@ class TokenChecker:
             options={"verify_aud": False, "require": ["exp"]},
         )
         audience = claims.get("aud", claims.get("client_id"))
-        given = set(audience) if isinstance(audience, list) else {audience}
-        if not given & self._audience:
+        audiences = set(audience) if isinstance(audience, list) else {audience}
+        if not audiences & self._audience:
             raise jwt.InvalidAudienceError("the audience is another")
         return claims
 
 
 def _keys_of(issuer: str) -> dict[str, jwt.PyJWK]:
-    """The public keys of an issuer by their ids. Raises OSError and ValueError."""
+    """Return the public keys of an issuer by their ids. Raises OSError and ValueError."""
     configuration = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     keys = jwt.PyJWKSet.from_dict(_document(configuration["jwks_uri"])).keys
     return {key.key_id: key for key in keys if key.key_id}
@@ -112,8 +112,8 @@ def _document(url: str) -> dict[str, Any]:
 
 
 def _scopes(claims: dict[str, Any]) -> list[str]:
-    given = claims.get("scope", claims.get("scp", []))
-    return given.split() if isinstance(given, str) else list(given)
+    scopes = claims.get("scope", claims.get("scp", []))
+    return scopes.split() if isinstance(scopes, str) else list(scopes)
 
 
 def _text(value: Any) -> str:
@@ -144,7 +144,7 @@ def _forbidden(scopes: tuple[str, ...]) -> Refusal:
 
 
 def _quotable(text: str) -> str:
-    """`text` for a header: a token's own words may be in it."""
+    """Return `text` for a header: a token's own words may be in it."""
     return "".join(
         each for each in text if each.isascii() and each.isprintable() and each not in '"\\'
     )

@@ -1,4 +1,4 @@
-"""An authorizer's answer: read once, asked for every request (rows 1.52, 1.56 to 1.59, 1.77).
+"""An authorizer's answer, read once for many requests (rows 1.52, 1.56 to 1.59 and 1.77).
 
 Deny comes before allow, and what no statement names is denied.
 """
@@ -17,7 +17,7 @@ _ANYTHING = re.compile(".*", re.DOTALL)
 
 
 class Decision(Enum):
-    """What a policy says of one method."""
+    """The decision of a policy on one method."""
 
     ALLOW = "allow"
     EXPLICIT_DENY = "explicit deny"
@@ -25,12 +25,12 @@ class Decision(Enum):
 
 
 class PolicyError(ValueError):
-    """The authorizer's answer is none (1.55)."""
+    """The authorizer's answer is no policy (row 1.55, failures)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the function is told of a caller who may come in."""
+    """The context of a caller who may come in, as the function gets it."""
 
     caller: Mapping[str, Any]  # requestContext.authorizer of payload 1.0
     nested: Mapping[str, Any]  # and of payload 2.0, under the kind of authorizer
@@ -39,7 +39,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who the caller is and what they may do."""
+    """The caller's grant, and the methods that it may invoke."""
 
     grant: Grant
     allowed: re.Pattern[str] | None
@@ -55,7 +55,7 @@ class Policy:
 
 
 def read_policy(result: Any, *, as_text: bool = True) -> Policy:
-    """The policy in what an authorizer returned. Raises PolicyError where it is not one.
+    """Return the policy in what an authorizer returned. Raises PolicyError where it is not one.
 
     A REST API hands the context on `as_text`, an HTTP API as it is.
     """
@@ -84,7 +84,7 @@ def read_policy(result: Any, *, as_text: bool = True) -> Policy:
 
 
 def read_simple(result: Any) -> Policy:
-    """What an HTTP API's authorizer says in its simple form, for every method alike."""
+    """Return the policy of an HTTP API's simple answer, for every method alike."""
     answer = _object(result)
     is_authorized = answer.get("isAuthorized")
     if not isinstance(is_authorized, bool):
@@ -100,7 +100,7 @@ def _object(result: Any) -> dict[str, Any]:
 
 
 def _statement(statement: Any) -> tuple[str, list[str]]:
-    """The effect and the resources of a statement, none where its action is another one."""
+    """Return the effect and the resources of a statement, none where its action is another one."""
     if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
         raise PolicyError("a statement needs Effect: Allow or Deny")
     actions = _texts(statement.get("Action"), "Action")
@@ -152,7 +152,7 @@ def _wildcard(text: str, flags: re.RegexFlag) -> re.Pattern[str]:
 
 
 def _expression(text: str) -> str:
-    """`*` is any run of characters, `?` one.
+    """Return the pattern as one of `re`: `*` is any run of characters, `?` one.
 
     The groups are atomic, as in `fnmatch`: a long path of the client's choice is searched once.
     """

@@ -1,6 +1,7 @@
 """The gateway's own answers, in the words of the template's GatewayResponses.
 
-Kinds, statuses and texts are API Gateway's (rows 1.27, 1.30 to 1.38, 1.53 to 1.57).
+Kinds, statuses and texts are API Gateway's (rows 1.27, 1.30 to 1.38 and 1.53 to 1.57:
+gateway responses, refusals, authorizers).
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ class Refusal:
     status: int
     message: str | None
     error_type: str
-    key: str = "message"  # authorization errors are spelled with a capital M (1.56)
+    key: str = "message"  # authorization errors are spelled with a capital M (row 1.56, denials)
     retry_after_s: int | None = None
     challenge: str = ""  # of a JSON Web Token, for WWW-Authenticate
 
@@ -49,16 +50,16 @@ AUTHORIZER_ERROR = Refusal(
 THROTTLED = Refusal(
     "THROTTLED", 429, "Too Many Requests", "TooManyRequestsException", retry_after_s=1
 )
-# 1.35: the quota of a usage plan is used up.
+# Row 1.35, quotas: the quota of a usage plan is used up.
 QUOTA_EXCEEDED = Refusal("QUOTA_EXCEEDED", 429, "Limit Exceeded", "LimitExceededException")
 INVALID_API_KEY = Refusal("INVALID_API_KEY", 403, "Forbidden", "ForbiddenException")
-# 1.37: an authorizer would be asked about a method ARN that is too long for it.
+# Row 1.37, lengths: an authorizer would be asked about a method ARN that is too long for it.
 ARN_TOO_LONG = Refusal("DEFAULT_4XX", 414, "Request-URI Too Long", "RequestURITooLongException")
 TOO_LARGE = Refusal("REQUEST_TOO_LARGE", 413, "Request Too Long", "RequestTooLargeException")
 FUNCTION_ERROR = Refusal(
     "DEFAULT_5XX", 502, "Internal server error", "InternalServerErrorException"
 )
-# 1.32: Lambda refused the invocation, because its concurrency is used up.
+# Row 1.32, throttles: Lambda refused the invocation, because its concurrency is used up.
 FUNCTION_THROTTLED = Refusal(
     "INTEGRATION_FAILURE",
     500,
@@ -80,7 +81,7 @@ TIMED_OUT = Refusal(
 
 
 def malformed(status: int) -> Refusal:
-    """The refusal of a request that is not HTTP as it should be."""
+    """Return the refusal of a request that is not HTTP as it should be."""
     if status == 413:
         return TOO_LARGE
     if status == 503:
@@ -107,7 +108,7 @@ class GatewayResponses:
         self._worded = {kind: _worded(response) for kind, response in responses.items()}
 
     def render(self, refusal: Refusal, situation: Situation) -> tuple[int, str, bytes]:
-        """Status, header lines and body of `refusal` in `situation`."""
+        """Return status, header lines and body of `refusal` in `situation`."""
         worded = self._for(refusal)
         headers = {
             "x-amzn-RequestId": situation.context.request_id,

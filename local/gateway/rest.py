@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
-from local.gateway.authorizer import Asked, LambdaAuthorizer
+from local.gateway.authorizer import LambdaAuthorizer, Subject
 from local.gateway.events import Context, Stage, build_event, collapse, split_target
 from local.gateway.exchange import Answer, Exchange
 from local.gateway.identity import Identity, identity_of
@@ -16,8 +16,8 @@ from local.http.request import Request
 from local.lambda_service.dispatch import Pool
 from local.template import Api, Authorizer, Preflight
 
-# 1.51: what of the function's event a REQUEST authorizer gets.
-_ASKED = (
+# Row 1.51, the event's form: the members that a REQUEST authorizer gets of the function's event.
+_QUESTION = (
     "resource",
     "path",
     "httpMethod",
@@ -32,7 +32,7 @@ _ASKED = (
 
 
 class RestDialect:
-    """How a REST API speaks to functions and clients."""
+    """The dialect of a REST API: its events, answers and refusals."""
 
     def __init__(self, api: Api, *, port: int) -> None:
         self.stage = Stage(
@@ -85,7 +85,7 @@ class RestDialect:
 def authorizer(
     authorizer: Authorizer, pool: Pool, variables: Mapping[str, str]
 ) -> LambdaAuthorizer:
-    """A Lambda authorizer, of kind TOKEN or REQUEST."""
+    """Return a Lambda authorizer, of kind TOKEN or REQUEST."""
     is_token = authorizer.kind == "TOKEN"
     return LambdaAuthorizer(
         authorizer,
@@ -98,19 +98,19 @@ def authorizer(
     )
 
 
-def token_event(asked: Asked, identity: Identity) -> dict[str, Any]:
-    """What a TOKEN authorizer is asked: three keys, no more (1.50)."""
-    return {"type": "TOKEN", "authorizationToken": identity[0], "methodArn": asked.method_arn}
+def token_event(subject: Subject, identity: Identity) -> dict[str, Any]:
+    """Return the event of a TOKEN authorizer: three keys, no more (row 1.50, the event's form)."""
+    return {"type": "TOKEN", "authorizationToken": identity[0], "methodArn": subject.method_arn}
 
 
-def request_event(asked: Asked, identity: Identity) -> dict[str, Any]:
-    """What a REQUEST authorizer is asked (1.51)."""
-    event = asked.event("1.0")
-    question = {"type": "REQUEST", "methodArn": asked.method_arn}
-    return question | {name: event[name] for name in _ASKED}
+def request_event(subject: Subject, identity: Identity) -> dict[str, Any]:
+    """Return the event of a REQUEST authorizer (row 1.51, the event's form)."""
+    event = subject.event("1.0")
+    question = {"type": "REQUEST", "methodArn": subject.method_arn}
+    return question | {name: event[name] for name in _QUESTION}
 
 
 def preflight(method: Preflight) -> Answer:
-    """What the OPTIONS method that SAM makes for CORS answers (1.62)."""
+    """Return the answer of the OPTIONS method that SAM makes for CORS (row 1.62, the mock)."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in method.headers.items())
     return 200, f"Content-Type: application/json\r\n{lines}", b"{}\n"

@@ -8,23 +8,23 @@ from typing import Any
 _RESPONSE_KEYS = frozenset(
     {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 )
-# 1.28: headers of the gateway's own; the function's come under another name.
+# Row 1.28, renamed headers: headers of the gateway's own; the function's come under another name.
 _REMAPPED = frozenset({"connection", "content-length", "date", "server", "www-authenticate"})
 _HOP_BY_HOP = frozenset({"keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"})
 _OURS = frozenset({"x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"})
-RESPONSE_MAX_BYTES = 6_291_556  # 2.6: Lambda's limit on a response
+RESPONSE_MAX_BYTES = 6_291_556  # row 2.6, payload sizes: Lambda's limit on a response
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class MalformedResponse(Exception):
-    """The handler's result is none that API Gateway takes from an integration (1.20 to 1.22)."""
+    """The handler's result has no form that API Gateway takes (rows 1.20 to 1.22, results)."""
 
 
 def read_result(
     result: Any, *, accept: str | None, binary_types: tuple[str, ...]
 ) -> tuple[int, str, bytes]:
-    """Status, header lines (each ended by CRLF) and body of what a handler returned.
+    """Return status, header lines (each ended by CRLF) and body of a handler's result.
 
     `accept` is the request's Accept. Raises MalformedResponse, which is a 502 to the client.
     """
@@ -64,7 +64,7 @@ def _header_lines(headers: Any, multi: Any) -> str:
 
 
 def checked(lines: list[str]) -> str:
-    """The lines as one text, if no value smuggles a line of its own."""
+    """Return the lines as one text, if no value smuggles a line of its own."""
     text = "".join(lines)
     if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
         raise MalformedResponse("a response header has a line break or NUL in it")
@@ -72,7 +72,7 @@ def checked(lines: list[str]) -> str:
 
 
 def merged(headers: Any, multi: Any) -> list[tuple[str, str]]:
-    """Return all headers, the values of `multi` first and in its casing (1.23, the merge).
+    """Return all headers, the values of `multi` first and in its casing (row 1.23, the merge).
 
     A pair that stands in both, whatever the casing of its name, is one.
     """
@@ -136,6 +136,6 @@ def _response_body(
 
 
 def _accepts_binary(accept: str | None, binary_types: tuple[str, ...]) -> bool:
-    """Only the first type that the client accepts counts, and only literally (1.25)."""
+    """Return whether the client's first type is one of these, literally (row 1.25, Accept)."""
     first = (accept or "").split(",", 1)[0].partition(";")[0].strip().lower()
     return first in binary_types or "*/*" in binary_types

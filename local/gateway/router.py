@@ -1,6 +1,7 @@
 """The route of a request: static before `{param}` before `{proxy+}`, as API Gateway does.
 
-A REST API chooses the resource by its path alone and only then looks for its method (1.15, 1.30).
+A REST API chooses the resource by its path alone and only then looks for its method: rows
+1.15, the most specific resource, and 1.30, no such route.
 """
 
 from collections.abc import Iterable
@@ -8,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Routed(Protocol):
-    """What a router needs to know of its targets."""
+    """A target as a router sees it."""
 
     @property
     def method(self) -> str: ...
@@ -43,16 +44,16 @@ class Router(Generic[T]):
             self._add(target)
 
     def match(self, method: str, path: str) -> tuple[T, dict[str, str] | None] | None:
-        """The target of `method` on `path` with its path parameters (None without any)."""
+        """Return the target of `method` on `path` with its path parameters (None without any)."""
         targets = self._static.get(path)
         if targets is not None:
             target = targets.get(method)
             return None if target is None else (target, None)
         segments = path.strip("/").split("/") if path.strip("/") else []
-        found = _find(self._root, segments, 0)
-        if found is None:
+        resource = _find(self._root, segments, 0)
+        if resource is None:
             return None
-        target = found.get(method)
+        target = resource.get(method)
         return None if target is None else (target, _parameters(target.path, segments))
 
     def _add(self, target: T) -> None:
@@ -82,7 +83,7 @@ class MethodRouter(Generic[T]):
         }
 
     def match(self, method: str, path: str) -> tuple[T, dict[str, str] | None] | None:
-        """The target of `method` on `path` with its path parameters (None without any)."""
+        """Return the target of `method` on `path` with its path parameters (None without any)."""
         router = self._routers.get(method)
         match = router.match(method, path) if router else None
         if match is None and method in self._default:
@@ -103,20 +104,20 @@ def _child(node: _Node[T], segment: str) -> _Node[T]:
 
 
 def _find(node: _Node[T], segments: list[str], depth: int) -> dict[str, T] | None:
-    """The targets of the most specific resource below `node`, as deep as the routes are."""
+    """Return the targets of the most specific resource below `node`, as deep as the routes are."""
     if depth == len(segments):
         return node.targets or None
     segment = segments[depth]
-    found = None
+    resource = None
     if segment in node.static:
-        found = _find(node.static[segment], segments, depth + 1)
-    if found is None and node.parameter is not None and segment:
-        found = _find(node.parameter, segments, depth + 1)
-    return found or node.greedy or None
+        resource = _find(node.static[segment], segments, depth + 1)
+    if resource is None and node.parameter is not None and segment:
+        resource = _find(node.parameter, segments, depth + 1)
+    return resource or node.greedy or None
 
 
 def _parameters(path: str, segments: list[str]) -> dict[str, str] | None:
-    """The values in `segments` under the names that `path` gives them, still percent-encoded."""
+    """Return the values in `segments` by their names in `path`, still percent-encoded."""
     parameters = {}
     for index, name in enumerate(_segments(path)):
         if name.endswith("+}"):

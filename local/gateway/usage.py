@@ -1,4 +1,4 @@
-"""API keys and usage plans: who may come how often (1.35, 1.36, 1.60, 1.64).
+"""API keys and usage plans: the rates and quotas of callers (rows 1.35, 1.36, 1.60 and 1.64).
 
 Every key has buckets and a count of its own. Counts are kept in memory: a restart forgets them.
 """
@@ -23,7 +23,7 @@ class Keys:
         }
 
     def use(self, value: str | None, path: str, method: str, now_s: float) -> ApiKey | Refusal:
-        """The key of that value, charged with one request, or why it is refused."""
+        """Return the key of that value, charged with one request, or why it is refused."""
         use = self._uses.get(value or "")
         if use is None:
             return INVALID_API_KEY
@@ -31,7 +31,7 @@ class Keys:
 
 
 class _Use:
-    """What one key has used of its plan."""
+    """The use that one key has made of its plan."""
 
     def __init__(self, key: ApiKey, plan: UsagePlan) -> None:
         self.key = key
@@ -62,7 +62,7 @@ class _Use:
 
 
 def _period(quota: Quota, epoch_s: int) -> tuple[int, ...]:
-    """The day, week or month (UTC) of a moment, as something that changes with it."""
+    """Return the day, week or month (UTC) of a moment, as something that changes with it."""
     day = epoch_s // _DAY_S
     if quota.period == "DAY":
         return (day,)

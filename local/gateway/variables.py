@@ -26,7 +26,7 @@ class Situation:
     route_key: str = ""
     error_message: str | None = None
     error_type: str = ""
-    caller: Mapping[str, Any] = field(default_factory=dict)  # what the authorizer said
+    caller: Mapping[str, Any] = field(default_factory=dict)  # as the authorizer names it
     key_id: str = ""
     status: int = 0
     length: int = 0
@@ -77,7 +77,7 @@ class UnknownVariable(ValueError):
 
 
 def compile_template(text: str) -> Text:
-    """A function that fills in `text`. Raises UnknownVariable for what it cannot fill in."""
+    """Return a function that fills in `text`. Raises UnknownVariable for what it cannot fill in."""
     parts: list[Text] = []
     end = 0
     for match in _PLACEHOLDER.finditer(text):
@@ -89,7 +89,7 @@ def compile_template(text: str) -> Text:
 
 
 def variable(name: str) -> Callable[[Situation], Any]:
-    """The value of `$context.NAME`. Raises UnknownVariable."""
+    """Return the value of `$context.NAME`. Raises UnknownVariable."""
     if name in _VARIABLES:
         return _VARIABLES[name]
     owner, _, claim = name.partition(".")

@@ -31,7 +31,7 @@ _date = _Date().now
 def encode_answer(
     request: Request, status: int, header_lines: str, body: bytes, *, is_last: bool
 ) -> bytes:
-    """The bytes that answer `request`; after the last answer the connection is closed."""
+    """Return the bytes that answer `request`; after the last answer the connection is closed."""
     text = _STATUS_TEXT.get(status) or f"{status} "
     length = "" if status in _NO_BODY_STATUS else f"Content-Length: {len(body)}\r\n"
     if is_last:

@@ -104,7 +104,7 @@ class Connection(asyncio.Protocol):
         self._pause_if_ahead()
 
     def pause_writing(self) -> None:
-        """Nothing is read or begun while answers pile up."""
+        """Read and begin nothing while answers pile up."""
         self._is_unread = True
         self._pause()
 
@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
             self._advance()
 
     def eof_received(self) -> bool:
-        """A client that stops in the middle of a request may still read why it is refused.
+        """Let a client that stops in the middle of a request read why it is refused.
 
         One that has sent everything has gone: nobody would wait for its answer.
         """
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
         self._ready.append(request)
 
     def overdue(self) -> None:
-        """The deadline has passed: of a request that comes in too slowly, or of an idle client."""
+        """Act on a passed deadline: of a request that comes too slowly, or of an idle client."""
         transport = self._transport
         if transport is None:
             return
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is in hand, nothing is coming in, and every answer has been read."""
+        """Return whether nothing is in hand or coming in, and every answer has been read."""
         return (
             self._in_hand is None
             and self._reading is None

@@ -1,6 +1,6 @@
-"""The head of a request: what is taken as HTTP and what is refused, with which status.
+"""The head of a request: its headers, and the status that refuses it.
 
-The parser has already refused what it can; here is what it leaves to its caller.
+The parser has refused what it can already; the rest it leaves to its caller.
 """
 
 import re
@@ -32,13 +32,13 @@ def read_headers(request: Request, raw: list[tuple[bytes, bytes]]) -> int | None
 
 @lru_cache(maxsize=1000)
 def _read_name(name: bytes) -> tuple[str, str]:
-    """A header's name as sent and in lower case; clients send the same few again and again."""
+    """Return a header's name as sent and in lower case; clients send the same few names."""
     written = name.decode("latin-1")
     return written, written.lower()
 
 
 def head_error(request: Request, target: bytes, body_max_bytes: int) -> int | None:
-    """The status that refuses a head, None where it is as it should be."""
+    """Return the status that refuses a head, None where it is as it should be."""
     fields = request.fields
     if not _is_http(request):
         return 400
@@ -48,7 +48,7 @@ def head_error(request: Request, target: bytes, body_max_bytes: int) -> int | No
     if length is not None and int(length) > body_max_bytes:
         return 413
     host = fields.get("host", "")
-    # A fragment is never sent; API Gateway takes no bare `|` (1.12).
+    # A fragment is never sent; API Gateway takes no bare `|` (row 1.12, query strings).
     if not _is_host(host) or b"#" in target or b"|" in target:
         return 400
     if not target.startswith(b"/") and not _names_host(target, host):
@@ -57,7 +57,7 @@ def head_error(request: Request, target: bytes, body_max_bytes: int) -> int | No
 
 
 def _is_http(request: Request) -> bool:
-    """Version, method, host and transfer coding, which the parser leaves to its caller."""
+    """Check version, method, host and transfer coding, which the parser leaves to its caller."""
     if request.protocol not in ("HTTP/1.1", "HTTP/1.0") or request.method == "CONNECT":
         return False
     is_1_1 = request.protocol == "HTTP/1.1"
@@ -75,14 +75,14 @@ def _is_host(host: str) -> bool:
 
 def _names_host(target: bytes, host: str) -> bool:
     """Return whether a target in absolute form is for the host that the Host header names."""
-    found = _ABSOLUTE.fullmatch(target.decode("latin-1"))
-    return found is not None and found["authority"].lower() == host.lower()
+    match = _ABSOLUTE.fullmatch(target.decode("latin-1"))
+    return match is not None and match["authority"].lower() == host.lower()
 
 
 def origin_form(target: str) -> str:
-    """The path and query of a target that `head_error` has let pass."""
+    """Return the path and query of a target that `head_error` has let pass."""
     if target.startswith("/"):
         return target
-    found = _ABSOLUTE.fullmatch(target)
-    rest = found["rest"] if found else ""
+    match = _ABSOLUTE.fullmatch(target)
+    rest = match["rest"] if match else ""
     return rest if rest.startswith("/") else f"/{rest}"

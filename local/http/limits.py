@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# API Gateway's limits (rows 1.34 and 1.37: sizes of requests and of their headers).
+# API Gateway's limits (rows 1.34 and 1.37: sizes of bodies and headers).
 BODY_MAX_BYTES = 10 * 1024 * 1024
 HEADERS_MAX_BYTES = 10_240
 TARGET_MAX_BYTES = 10_240

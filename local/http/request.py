@@ -42,7 +42,7 @@ class Request:
 
 
 class Application(Protocol):
-    """What answers the requests of a server."""
+    """The part of a program that answers the requests of a server."""
 
     def handle(self, request: Request) -> None:
         """Answer `request`, now or later, by `request.reply(status, header_lines, body)`."""
@@ -52,8 +52,8 @@ class Application(Protocol):
 
 
 def no_reply(status: int, header_lines: str, body: bytes) -> None:
-    """Stands where no connection waits for an answer."""
+    """Answer nobody: no connection waits."""
 
 
 def _no_cut() -> None:
-    """Stands where no connection is to be closed."""
+    """Close nothing: there is no connection."""

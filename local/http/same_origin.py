@@ -18,7 +18,7 @@ _LOCAL = re.compile(
 
 
 def is_foreign(request: Request) -> bool:
-    """Return whether a browser sends this for a page that was not got here."""
+    """Return whether a browser sends this for a page of another site."""
     host, origin = request.fields.get("host", ""), request.fields.get("origin")
     return not _is_local(host) or origin not in (None, f"http://{host}", f"https://{host}")
 

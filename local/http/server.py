@@ -15,5 +15,5 @@ class Server:
         self._limits = limits
 
     def connection(self) -> Connection:
-        """A protocol for a client that has just connected."""
+        """Return a protocol for a client that has just connected."""
         return Connection(self._application, self.connections, self._limits)

@@ -119,6 +119,7 @@ class Meter(Protocol):
     """What a pool reports."""
 
     def waited(self, seconds: float) -> None: ...
+    def worked(self, seconds: float) -> None: ...
     def throttled(self) -> None: ...
     def timed_out(self) -> None: ...
 
@@ -213,6 +214,8 @@ class Pool:
     def free(self, environment: Environment, now_s: float) -> None:
         """An environment is new, or has answered: it takes the next event."""
         self.environments.add(environment)
+        if environment.invocation is not None:
+            self._meter.worked(now_s - environment.invocation.started_s)
         environment.invocation = None
         invocation = self._next(now_s)
         if invocation is None:

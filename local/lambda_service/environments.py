@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
 from local.lambda_service.metrics import FunctionMeter
 from local.lambda_service.output import FunctionOutput
@@ -67,9 +69,10 @@ class EnvironmentConnection(asyncio.Protocol):
             "deadline_ms": deadline_ms,
             "trace": invocation.trace,
         }
-        if invocation.client_context is not None:
-            fields["client_context"] = invocation.client_context
-        head = dumps(fields)
+        if invocation.client_context is None:
+            head = orjson.dumps(fields)
+        else:  # which a client wrote: it may have whole numbers beyond 64 bits
+            head = dumps({**fields, "client_context": invocation.client_context})
         # The event is JSON already: it is put in front of the head's closing brace.
         payload = b'%b,"event":%b}' % (head[:-1], invocation.event)
         self._transport.write(LENGTH.pack(len(payload)) + payload)

@@ -6,11 +6,11 @@ Behind routes and authorizers the supervisor keeps hosts; workers have environme
 import logging
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from local.daemon import logs
 from local.lambda_service.dispatch import Pool
+from local.runtime import interpreter
 from local.template import Template
 
 log = logging.getLogger(__name__)
@@ -21,10 +21,11 @@ END_S = 1.0  # an idle host takes a few milliseconds; one with an event is not w
 class Hosts:
     """The host processes that this gateway has started."""
 
-    def __init__(self, template: Template, state: Path, runtime: str) -> None:
+    def __init__(self, template: Template, state: Path, runtime: str, python: str) -> None:
         self._template = template
         self._state = state
         self._runtime = runtime
+        self._python = python
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def want(self, pool: Pool) -> None:
@@ -51,11 +52,11 @@ class Hosts:
         path = logs.path_of(self._state, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         logs.bound(path)
-        command = [
-            *(sys.executable, "-m", "local.runtime.host", *self._template.options),
+        command = interpreter.command(
+            *(self._python, "local.runtime.host", *self._template.options),
             *("--function", name, "--connect", self._runtime),
-            *("--state", str(self._state.resolve()), "--end-with", str(os.getpid())),
-        ]
+            *("--state", self._state.resolve(), "--end-with", os.getpid()),
+        )
         log.info("%s is invoked for the first time: its host starts", name)
         with path.open("ab") as output:
             return subprocess.Popen(

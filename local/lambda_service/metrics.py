@@ -37,6 +37,11 @@ class Timings:
         self._sum_s += seconds
 
     @property
+    def sum_s(self) -> float:
+        """All durations together."""
+        return self._sum_s
+
+    @property
     def counts(self) -> tuple[int, ...]:
         """Durations in each bucket, those over the last bound at the end."""
         return tuple(self._counts)
@@ -69,10 +74,12 @@ class RouteMeter:
 class FunctionMeter:
     """Counts and times the events of one function."""
 
-    __slots__ = ("cold_starts", "throttles", "timeouts", "waits")
+    __slots__ = ("cold_starts", "invocations", "throttles", "timeouts", "waits", "worked_s")
 
     def __init__(self) -> None:
         self.waits = Timings()
+        self.invocations = 0
+        self.worked_s = 0.0
         self.throttles = 0
         self.cold_starts = 0
         self.timeouts = 0
@@ -80,6 +87,11 @@ class FunctionMeter:
     def waited(self, seconds: float) -> None:
         """An event was given to an environment after that time."""
         self.waits.observe(seconds)
+
+    def worked(self, seconds: float) -> None:
+        """Count an event that its environment answered after that time."""
+        self.invocations += 1
+        self.worked_s += seconds
 
     def throttled(self) -> None:
         """An event was over the function's concurrency."""

@@ -18,8 +18,8 @@ class Difference:
 
 
 def differences(page: Path = PAGE) -> list[Difference]:
-    """The table's lines; none where the page was not installed."""
+    """Return the table's lines; none where the page was not installed."""
     if not page.is_file():
         return []
-    found = (_LINE.fullmatch(line.rstrip()) for line in page.read_text().splitlines())
-    return [Difference(*match.groups()) for match in found if match]
+    matches = (_LINE.fullmatch(line.rstrip()) for line in page.read_text().splitlines())
+    return [Difference(*match.groups()) for match in matches if match]

@@ -1,6 +1,7 @@
 """AWS's other services on this machine: whether they run, where, and which calls may leave it."""
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local.runtime.aws_calls import LET_THROUGH
@@ -34,8 +35,13 @@ class OtherServices:
         """Return where they are."""
         return self.elsewhere or f"http://127.0.0.1:{port}"
 
-    def variables(self, port: int, invoke_url: str) -> dict[str, str]:
-        """Return where functions find every service; without ours each is refused by name."""
+    def variables(self, port: int, invoke_url: str, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return where functions find every service; without ours each is refused by name.
+
+        Where `environ` says it for all of them, nothing is said of one.
+        """
+        if "AWS_ENDPOINT_URL" in environ:
+            return {LET_THROUGH: ",".join(self.on_aws)}
         url = self.url(port) if self.are_needed else invoke_url
         named = {f"AWS_ENDPOINT_URL_{name}": url for name in NAMES} if self.are_needed else {}
         real = {_variable(name): _real_url(name) for name in self.on_aws}

@@ -1,28 +1,38 @@
 """The system to start, made of options and environment, or their refusal in one sentence."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from local.daemon import arguments
-from local.machine import other_services
+from local.daemon.arguments import PROGRAM
+from local.machine import other_services, readiness
 from local.machine.extension import Extension
+from local.machine.inherited import check_local, check_store
 from local.machine.ports import Ports
 from local.machine.processes import System
-from local.machine.queue_carrier import carrier_of
+from local.machine.queue_carrier import carrier_of, redis_url_of
+from local.machine.requested import (
+    WORKERS,
+    NoPort,
+    default_ports,
+    flag,
+    requested_ports,
+    settings,
+)
 from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
-from local.machine.wiring import variables
-from local.runtime import import_failures
+from local.machine.wiring import INVOKE_URL, SQS_URL, redis_url_file, variables
+from local.runtime import import_failures, interpreter
 from local.runtime.frames import AddressError, parse_address
+from local.runtime.interpreter import Interpreter
 from local.template import NotEmulated, Template, TemplateError, service_values
 from local.template.options import chosen
 from local.template.service_kinds import PENDING
 
-WORKERS = 5
-FIRST_METRICS_PORT = 9100
-DEFAULTS = Ports()
 NEXT_FREE = "; the next free one where it is taken"
-SETTABLE = {
+SENTENCES = {
     "gateway": "port of the API",
     "console": "port of the console and the gateway's metrics",
     "invoke": "port of the Lambda Invoke API",
@@ -33,20 +43,20 @@ SETTABLE = {
 
 
 class BadInput(Exception):
-    """What the user gave cannot be started; the message says what to do."""
+    """A system that cannot be started as the user wants it; the message says what to do."""
 
 
 def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
     """Give a command an option for each port."""
-    known = {name: (getattr(DEFAULTS, name), what) for name, what in SETTABLE.items()}
-    for name, (default, what) in {**known, **extension.ports}.items():
-        flag = "--port" if name == "gateway" else f"--{name}-port"
+    sentences = {**SENTENCES, **{name: what for name, (_, what) in extension.ports.items()}}
+    defaults = default_ports(extension)
+    for name, what in sentences.items():
         parser.add_argument(
-            flag,
+            flag(name),
             dest=f"{name}_port",
             type=arguments.port,
             metavar="PORT",
-            help=f"{what} (or {name.upper()}_PORT; default: {default})",
+            help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})",
         )
     parser.add_argument(
         "--services",
@@ -66,6 +76,24 @@ def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
     )
 
 
+def add_python(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option of the Python that functions run on."""
+    parser.add_argument(
+        "--python",
+        metavar="PATH",
+        help="Python that functions run on, with its packages"
+        " (default: the active virtual environment's, else the one that runs this)",
+    )
+
+
+def python_of(options: argparse.Namespace) -> Interpreter:
+    """Return the Python that functions run on; raises BadInput."""
+    try:
+        return interpreter.chosen(options.python, os.environ)
+    except interpreter.NotUsable as error:
+        raise BadInput(str(error)) from error
+
+
 def read(options: argparse.Namespace) -> Template:
     """Return the template that the options name; raises BadInput."""
     try:
@@ -73,7 +101,7 @@ def read(options: argparse.Namespace) -> Template:
     except NotEmulated as error:
         if options.allow_unsupported:
             raise BadInput(str(error)) from error
-        hint = "--allow-unsupported leaves it out, `python -m local explain` lists all such"
+        hint = f"--allow-unsupported leaves it out, `{PROGRAM} explain` lists all such"
         raise BadInput(f"{error} ({hint})") from error
     except TemplateError as error:
         raise BadInput(str(error)) from error
@@ -84,89 +112,158 @@ def make(
     template: Template,
     environ: Mapping[str, str],
     extension: Extension,
+    python: Interpreter,
 ) -> tuple[System, dict[str, str]]:
-    """Return the system and the environment of its processes; raises BadInput."""
-    _make_directory(options.state)
+    """Return the system and the environment of its processes; raises BadInput.
+
+    What can be refused without a directory is refused before one is made.
+    """
     try:
-        longest = max(map(len, template.functions), default=0)
-        parse_address(f"unix:{options.state}/run/worker-0-00-{'x' * longest}.sock")
-        ports = _ports(options, environ, extension)
-        services = other_services.chosen(template, options.services, tuple(options.on_aws))
-    except other_services.UnknownService as error:
-        raise BadInput(str(error)) from error
-    except AddressError as error:
-        raise BadInput(f"{error} by --state, for example /tmp/mine") from error
-    except NoFreePort as error:
-        raise BadInput(str(error)) from error
-    socket_path = options.state / "run" / "valkey.sock"
-    valkey = Valkey(directory=options.state / "data", port=ports.valkey, socket_path=socket_path)
-    system = System(
-        template=template,
-        state=options.state,
-        ports=ports,
-        valkey=None if "REDIS_URL" in environ else valkey,
-        embedded_documents="MONGO_URL" not in environ,
-        services=services,
-        simulators=tuple(extension.processes(template, options.state, ports)),
-    )
-    _check_ports(system)
-    service_values.path_of(options.state).unlink(missing_ok=True)  # of the services before
-    import_failures.forget_all(options.state)
-    try:
+        system = _system(options, template, environ, extension, python)
+        readiness.check(template)
+        _check_ports(system)
+        _check_inherited(environ, template, options.state, system.ports)
+        _make_directory(options.state)
+        service_values.path_of(options.state).unlink(missing_ok=True)  # of the services before
+        import_failures.forget_all(options.state)
         environment = variables(
             environ,
             template,
             state=options.state,
-            ports=ports,
-            redis_url=valkey.url,
-            services=services,
-            extension=extension.settings(options.state, ports),
+            ports=system.ports,
+            redis_url=_valkey(options.state, system.ports).url,
+            services=system.services,
+            extension=extension.settings(options.state, system.ports),
         )
         carrier_of(environment)
         extension.check(template, environment)
-    except (TemplateError, OSError, ValueError) as error:
+    except AddressError as error:
+        raise BadInput(f"{error} by --state, for example /tmp/mine") from error
+    except (NoFreePort, TemplateError, OSError, ValueError) as error:
         raise BadInput(str(error)) from error
     return system, environment
 
 
+def _system(
+    options: argparse.Namespace,
+    template: Template,
+    environ: Mapping[str, str],
+    extension: Extension,
+    python: Interpreter,
+) -> System:
+    """Return the system that is requested. Raises AddressError, NoFreePort and NoPort."""
+    state: Path = options.state
+    longest = max(map(len, template.functions), default=0)
+    parse_address(f"unix:{state}/run/worker-0-00-{'x' * longest}.sock")
+    numbers = {**default_ports(extension), **requested_ports(options, environ, extension)}
+    ports = _ports(numbers, extension)
+    is_reloading = is_set(environ, "RELOAD")
+    return System(
+        template=template,
+        state=state,
+        ports=ports,
+        valkey=None if _redis_of_shell(environ, state) else _valkey(state, ports),
+        embedded_documents="MONGO_URL" not in environ,
+        python=python,
+        settings=settings(numbers, python=python.path, reload=is_reloading),
+        services=other_services.chosen(template, options.services, tuple(options.on_aws)),
+        simulators=tuple(extension.processes(template, state, ports)),
+    )
+
+
+def _valkey(state: Path, ports: Ports) -> Valkey:
+    return Valkey(
+        directory=state / "data", port=ports.valkey, socket_path=state / "run" / "valkey.sock"
+    )
+
+
+def differing(
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    extension: Extension,
+    python: Interpreter,
+    running: Mapping[str, str],
+) -> list[str]:
+    """Return the settings of what runs that are now requested otherwise, as `--port 5002`."""
+    try:
+        ports = requested_ports(options, environ, extension)
+    except NoPort as error:
+        raise BadInput(str(error)) from error
+    requested = settings(
+        ports, python=python.path if options.python else "", reload=is_set(environ, "RELOAD")
+    )
+    return [
+        f"{name} {running[name]}" if name in running else f"no {name}"
+        for name, value in requested.items()
+        if running.get(name) != value
+    ]
+
+
+def is_set(environ: Mapping[str, str], name: str) -> bool:
+    """Return whether a variable switches something on."""
+    return environ.get(name, "") not in ("", "0")
+
+
 def _check_ports(system: System) -> None:
-    for process in system.processes():
-        for port, setting in process.port_settings:
-            if is_taken(port):
-                raise BadInput(
-                    f"port {port} of {process.name} is taken;"
-                    f" stop what listens there or choose another with {setting}"
-                )
+    """Refuse ports that are taken, all at once: another checkout's system takes most of them."""
+    wanted = [(*each, process) for process in system.processes() for each in process.port_settings]
+    conflicts = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
+    if len(conflicts) == 1:
+        port, setting, process = conflicts[0]
+        raise BadInput(
+            f"port {port} of {process.name} is taken;"
+            f" stop what listens there or choose another with {setting}"
+        )
+    if conflicts:
+        ports = ", ".join(f"{port} ({setting})" for port, setting, _ in conflicts)
+        raise BadInput(
+            f"the ports {ports} are taken, perhaps by the system of another folder;"
+            " stop what listens there or choose others by what stands in brackets"
+        )
+    settings_of: dict[int, str] = {}
+    for port, setting, _ in wanted:
+        if port in settings_of:
+            raise BadInput(f"{settings_of[port]} and {setting} are both {port}; choose two ports")
+        settings_of[port] = setting
+
+
+def _check_inherited(
+    environ: Mapping[str, str], template: Template, state: Path, ports: Ports
+) -> None:
+    """Refuse addresses in the shell where nothing answers; each process would wait for them."""
+    if name := _redis_of_shell(environ, state):
+        check_store(name, redis_url_of(environ))
+    if "MONGO_URL" in environ and "MONGO_URL" in template.provides:
+        check_store("MONGO_URL", environ["MONGO_URL"])
+    others = sorted(template.provides & {"PROVIDER_URL", "SMTP_URL"})
+    check_local((*others, INVOKE_URL, SQS_URL), environ, {*ports.all()})
+
+
+def _redis_of_shell(environ: Mapping[str, str], state: Path) -> str:
+    """Return the variable that names a Redis which is not ours to start, or nothing."""
+    if "REDIS_URL" in environ:
+        return "REDIS_URL"
+    own = str(redis_url_file(state))
+    return "REDIS_URL_FILE" if environ.get("REDIS_URL_FILE", own) != own else ""
 
 
 def _make_directory(state: Path) -> None:
     try:
         state.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=state):
+            pass
     except OSError as error:
-        sentence = f"{state} cannot be made ({error.strerror})"
+        does = "written to" if state.is_dir() else "made"
+        sentence = f"{state} cannot be {does} ({error.strerror})"
         raise BadInput(f"{sentence}; choose another directory with --state") from error
 
 
-def _ports(options: argparse.Namespace, environ: Mapping[str, str], extension: Extension) -> Ports:
-    defaults = {name: getattr(DEFAULTS, name) for name in SETTABLE}
-    defaults |= {name: default for name, (default, _) in extension.ports.items()}
-    numbers = {}
-    for name, default in defaults.items():
-        option = getattr(options, f"{name}_port")
-        numbers[name] = option or _port(environ, f"{name.upper()}_PORT", default)
+def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
-    for name in ("documents", "valkey", "services"):
-        numbers[name] = port_or_next(numbers[name])
-    workers = [
-        _port(environ, f"WORKER_{index}_PORT", FIRST_METRICS_PORT + index)
-        for index in range(WORKERS)
-    ]
-    others = {name: numbers.pop(name) for name in extension.ports}
-    return Ports(**numbers, workers=tuple(workers), others=others)
-
-
-def _port(environ: Mapping[str, str], setting: str, default: int) -> int:
-    value = environ.get(setting, str(default))
-    if not value.isdecimal() or not 0 < int(value) < 65536:
-        raise BadInput(f"{setting}={value!r} is no port; give a number from 1 to 65535")
-    return int(value)
+    stores = {name: port_or_next(numbers[name]) for name in ("documents", "valkey", "services")}
+    return Ports(
+        **{name: numbers[name] for name in ("gateway", "console", "invoke")},
+        **stores,
+        workers=tuple(numbers[f"worker_{index}"] for index in range(WORKERS)),
+        others={name: numbers[name] for name in extension.ports},
+    )

@@ -1,6 +1,6 @@
 """The ports of one system on loopback."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -16,3 +16,10 @@ class Ports:
     valkey: int = 6379  # or the next free one
     services: int = 4566  # AWS's other services; or the next free one
     others: Mapping[str, int] = field(default_factory=dict)
+
+    def all(self) -> Iterator[int]:
+        """Yield every port."""
+        yield from (self.gateway, self.console, self.invoke, self.documents, self.valkey)
+        yield self.services
+        yield from self.workers
+        yield from self.others.values()

@@ -1,7 +1,6 @@
 """The table of the processes that `up` starts: command, address, and how to see it is ready."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -10,6 +9,8 @@ from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.machine.stores import Valkey, listens
 from local.machine.wiring import documents_socket
+from local.runtime import interpreter
+from local.runtime.interpreter import Interpreter
 from local.template import Template, service_values
 
 
@@ -53,13 +54,15 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """What decides which processes there are."""
+    """The template, ports and stores that decide which processes there are."""
 
     template: Template
     state: Path
     ports: Ports
     valkey: Valkey | None  # None: REDIS_URL names one that is not ours
     embedded_documents: bool  # False: MONGO_URL names a server that is not ours
+    python: Interpreter  # that functions run on
+    settings: Mapping[str, str]  # what it is started with, by option or variable
     services: OtherServices = field(default_factory=OtherServices)
     simulators: tuple[Process, ...] = ()  # the outside world of an extension
 
@@ -91,7 +94,6 @@ class System:
                 address=f"mongodb://127.0.0.1:{port}",
                 answers=lambda: listens(port),
             )
-
         if self.services.are_needed:
             yield self._services()
 
@@ -121,8 +123,12 @@ class System:
             yield Process(
                 name=function,
                 stage=Stage.HOST,
-                command=python(
-                    "local.runtime.host", *of_template, "--function", function, "--connect", connect
+                command=tuple(
+                    interpreter.command(
+                        self.python.path,
+                        "local.runtime.host",
+                        *(*of_template, "--function", function, "--connect", connect),
+                    )
                 ),
                 address=f"{self.template.functions[function].environments} environments",
             )
@@ -132,7 +138,7 @@ class System:
             command=python(
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
-                *("--invoke-port", ports.invoke),
+                *("--invoke-port", ports.invoke, "--python", self.python.path),
             ),
             address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
             f" http://127.0.0.1:{ports.invoke}",
@@ -150,7 +156,9 @@ class System:
                 name=f"worker-{index}",
                 stage=Stage.WORKER,
                 command=python(
-                    "queue_workers", *of_template, "--index", index, "--metrics-port", port
+                    "queue_workers",
+                    *(*of_template, "--python", self.python.path),
+                    *("--index", index, "--metrics-port", port),
                 ),
                 address=f"http://127.0.0.1:{port}/metrics",
                 answers=_listening(port),
@@ -160,7 +168,7 @@ class System:
 
 def python(module: str, *arguments: object) -> tuple[str, ...]:
     """Return the command of one of our own modules."""
-    return (sys.executable, "-m", module, *(str(argument) for argument in arguments))
+    return tuple(interpreter.command(interpreter.OWN.path, module, *arguments))
 
 
 def _listening(port: int) -> Callable[[], bool]:

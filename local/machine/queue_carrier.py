@@ -20,7 +20,7 @@ def carrier_of(variables: Mapping[str, str]) -> Carrier:
     REDIS_URL is an address, or REDIS_URL_FILE a file that holds it; QUEUE_BACKEND is redis or sqs;
     QUEUE_DEPTH_MAX bounds each Redis queue; QUEUE_DISORDER (0 to 1) doubles and delays deliveries.
     """
-    redis_url = _redis_url(variables)
+    redis_url = redis_url_of(variables)
     if not redis_url.startswith(SCHEMES):
         raise CarrierError(f"REDIS_URL=(hidden): must begin with {', '.join(SCHEMES)}")
     kind = variables.get("QUEUE_BACKEND", "redis")
@@ -38,7 +38,8 @@ def carrier_of(variables: Mapping[str, str]) -> Carrier:
     )
 
 
-def _redis_url(variables: Mapping[str, str]) -> str:
+def redis_url_of(variables: Mapping[str, str]) -> str:
+    """Return the address that REDIS_URL or the file in REDIS_URL_FILE has. Raises CarrierError."""
     path = variables.get("REDIS_URL_FILE")
     if path is None:
         return variables.get("REDIS_URL", REDIS_URL)

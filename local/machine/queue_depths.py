@@ -1,12 +1,14 @@
-"""How full the queues of a template are, read where they are carried."""
+"""The depths of a template's queues, read where they are carried."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local.machine.queue_carrier import carrier_of
 from local.template import Template
 from local.template.intrinsics import QUEUE_URL
-from redis_sqs import QueueUnavailable
+from redis_sqs import Queue, QueueUnavailable
+from redis_sqs.carrier import Carrier
 
 
 class QueuesUnreadable(Exception):
@@ -36,13 +38,13 @@ def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]
     Raises QueuesUnreadable. Blocks for as long as the carrier takes, at most a second a queue.
     """
     carrier = carrier_of(variables)
-    found = []
+    listed = []
     for queue in template.queues.values():
         try:
-            depth = carrier.connect(f"{QUEUE_URL}{queue.name}").depth()
+            depth = _connected(carrier, queue.name).depth()
         except QueueUnavailable as error:
             raise QueuesUnreadable(f"the queue {queue.name} cannot be read: {error}") from error
-        found.append(
+        listed.append(
             QueueDepth(
                 name=queue.name,
                 visible=depth.visible,
@@ -53,4 +55,10 @@ def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]
                 dead_letter=queue.dead_letter,
             )
         )
-    return found
+    return listed
+
+
+@functools.cache
+def _connected(carrier: Carrier, name: str) -> Queue:
+    """Return a queue whose connections are kept: a load run asks for all of them each second."""
+    return carrier.connect(f"{QUEUE_URL}{name}")

@@ -4,9 +4,31 @@ import http.client
 import re
 
 from local.machine.processes import System
+from local.template import Route, Template, TemplateError
 
 PROBE_TIMEOUT_S = 5.0
+DEFAULT = "$default"  # the route of an HTTP API that takes what no other does
 CONNECTED = re.compile(r'^gateway_environments\{function="(\w+)",state="\w+"\} ([\d.]+)', re.M)
+
+
+def check(template: Template) -> None:
+    """Refuse a check of readiness that no route answers. Raises TemplateError."""
+    path = template.ready_path
+    if path and not any(_answers(route, path) for route in template.api.routes):
+        sentence = f"no route of the template answers GET {path}; name the path of one"
+        raise TemplateError(template.path, "Metadata", "Spillway.Ready", sentence)
+
+
+def _answers(route: Route, path: str) -> bool:
+    """Return whether a route may answer GET of a path, queries left aside."""
+    if route.path == DEFAULT:
+        return True
+    names, segments = route.path.split("/"), path.partition("?")[0].split("/")
+    if names[-1].endswith("+}"):
+        segments = segments[: len(names)]
+    pairs = zip(names, segments, strict=False)
+    fits = all(name == segment or name.startswith("{") for name, segment in pairs)
+    return route.method == "GET" and len(names) == len(segments) and fits
 
 
 def lacks(system: System) -> tuple[str, str] | None:

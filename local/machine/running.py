@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from local.daemon.arguments import PROGRAM
 from local.machine import status
 from local.machine.plan import BadInput
 from local.machine.status import Status
@@ -12,7 +13,7 @@ def running(state: Path) -> tuple[Status, Template]:
     """Return the status and the template of the running system; raises BadInput without one."""
     last = status.read(state)
     if last is None or not status.supervisor_pid(state):
-        raise BadInput("the system is not running; start it with `python -m local up`")
+        raise BadInput(f"the system is not running; start it with `{PROGRAM} up`")
     template = load(
         last.template,
         dict(last.parameters),

@@ -1,8 +1,10 @@
 """The state of the running system as a file, and the lock that says whether a supervisor lives."""
 
+import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,6 +18,9 @@ from local.daemon.terminate import is_alive
 # Of a process's start time, which psutil adds to the kernel's whole second of the boot: that second
 # moves when the clock is set.
 START_TOLERANCE_S = 2.0
+BLOCK_BYTES = 4096  # a file system's usual one
+SPARE_BYTES = 1024  # room for longer numbers and a reason
+READ_PAUSES_S = (0.005, 0.05, 0.2)  # a write takes microseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class Status:
     parameters: dict[str, str] = field(default_factory=dict)  # of the template
     allow_unsupported: bool = False
     url: str = ""
+    settings: dict[str, str] = field(default_factory=dict)  # by option or variable
     variables: dict[str, str] = field(default_factory=dict)  # the addresses that functions use
     processes: tuple[ProcessStatus, ...] = ()
 
@@ -51,22 +57,44 @@ class AlreadyRunning(Exception):
 
 
 def write(state: Path, status: Status) -> None:
-    """Replace the file at once, so that a reader sees the old or the new one."""
+    """Replace the file at once, so that a reader sees the old or the new one.
+
+    Where the disk has no room for a second one, the old one is written over: its blocks are there.
+    """
     path = state / "status.json"
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(asdict(status), indent=1).encode()
+    text = text.ljust(-(-(len(text) + SPARE_BYTES) // BLOCK_BYTES) * BLOCK_BYTES)
     unfinished = path.with_suffix(".new")
-    unfinished.write_text(json.dumps(asdict(status), indent=1))
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(text)
+        unfinished.replace(path)
+    except OSError:
+        _write_over(path, text.rstrip())
+
+
+def _write_over(path: Path, text: bytes) -> None:
+    """Write to the blocks that the file has. Raises OSError where they are too few."""
+    with path.open("r+b", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if len(text) > size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        file.write(text.ljust(size))
 
 
 def read(state: Path) -> Status | None:
     """Return what the last supervisor wrote; None where there never was one."""
-    try:
-        found: dict[str, Any] = json.loads((state / "status.json").read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    processes = tuple(ProcessStatus(**each) for each in found.pop("processes"))
-    return Status(processes=processes, **found)
+    for pause_s in READ_PAUSES_S:
+        try:
+            members: dict[str, Any] = json.loads((state / "status.json").read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError:
+            time.sleep(pause_s)  # it is being written over
+        else:
+            processes = tuple(ProcessStatus(**each) for each in members.pop("processes"))
+            return Status(processes=processes, **members)
+    return None
 
 
 @contextmanager

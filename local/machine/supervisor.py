@@ -123,6 +123,7 @@ class Supervisor:
             parameters=dict(system.template.parameters),
             allow_unsupported=system.template.allow_unsupported,
             url=f"http://127.0.0.1:{system.ports.gateway}",
+            settings=dict(system.settings),
             variables={name: variables[name] for name in ADDRESS_SETTINGS if name in variables},
         )
         self._children = [

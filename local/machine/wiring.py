@@ -22,6 +22,11 @@ def documents_socket(state: Path) -> Path:
     return state / "run" / "documents.sock"
 
 
+def redis_url_file(state: Path) -> Path:
+    """Return the file that holds the address of the embedded Valkey."""
+    return state / "run" / "redis-url"
+
+
 def variables(
     environ: Mapping[str, str],
     template: Template,
@@ -41,22 +46,21 @@ def variables(
     for name in sorted(template.provides - offers.keys()):
         sentence = f"{name} is nothing that this machine provides; it has {', '.join(offers)}"
         raise TemplateError(template.path, "Metadata", "Spillway.Provides", sentence)
-    asked = template.provides - environ.keys()
-    told = {name: offer() for name, offer in offers.items() if name in asked}
-    told[GATEWAY_URL_VARIABLE] = f"http://127.0.0.1:{ports.gateway}"
-    told[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
+    missing = template.provides - environ.keys()
+    settings = {name: offer() for name, offer in offers.items() if name in missing}
+    settings[GATEWAY_URL_VARIABLE] = f"http://127.0.0.1:{ports.gateway}"
+    settings[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
     if template.queues:
-        told[SQS_URL] = told[INVOKE_URL]
-    if "AWS_ENDPOINT_URL" not in environ:
-        told |= services.variables(ports.services, told[INVOKE_URL])
+        settings[SQS_URL] = settings[INVOKE_URL]
+    settings |= services.variables(ports.services, settings[INVOKE_URL], environ)
     if not _has_credentials(environ):
         # SDKs sign what they send to this machine too, where nobody checks it.
-        told |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    if "REDIS_URL" not in {**told, **environ}:
+        settings |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    if "REDIS_URL" not in {**settings, **environ}:
         # For those who carry the queues: a function's own REDIS_URL is what its template says.
-        told["REDIS_URL_FILE"] = _kept(state / "run" / "redis-url", redis_url)
+        settings["REDIS_URL_FILE"] = _kept(redis_url_file(state), redis_url)
     always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
-    return {**told, **environ, **always}
+    return {**settings, **environ, **always}
 
 
 def _offers(state: Path, redis_url: str) -> dict[str, Callable[[], str]]:

@@ -31,17 +31,17 @@ class KeptBytes(io.BufferedIOBase):
         return True
 
     def fileno(self) -> int:
-        """Where a program writes that a handler starts: the log of the host."""
+        """Return where a program writes that a handler starts: the log of the host."""
         return 1
 
     def write(self, chunk: Any) -> int:
         start, size = self._counts[0], len(chunk)
-        kept = min(size, STDOUT_MAX_BYTES - start)
+        part = min(size, STDOUT_MAX_BYTES - start)
         begin = sizeof(_Counts) + start
-        self._memory[begin : begin + kept] = chunk[:kept]
-        self._counts[0] = start + kept
-        if kept < size:
-            self._counts[1] += size - kept
+        self._memory[begin : begin + part] = chunk[:part]
+        self._counts[0] = start + part
+        if part < size:
+            self._counts[1] += size - part
         return size
 
     def take(self) -> str:

@@ -52,22 +52,22 @@ class Identity:
 class ClientApplication:
     """The calling application, as it describes itself; what it leaves out is None."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.installation_id = given.get("installation_id")
-        self.app_title = given.get("app_title")
-        self.app_version_name = given.get("app_version_name")
-        self.app_version_code = given.get("app_version_code")
-        self.app_package_name = given.get("app_package_name")
+    def __init__(self, members: dict[str, Any]) -> None:
+        self.installation_id = members.get("installation_id")
+        self.app_title = members.get("app_title")
+        self.app_version_name = members.get("app_version_name")
+        self.app_version_code = members.get("app_version_code")
+        self.app_package_name = members.get("app_package_name")
 
 
 class ClientContext:
-    """What the caller of the Invoke API says of itself."""
+    """The description that a caller of the Invoke API gives of itself."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.given = given
-        self.client = ClientApplication(given["client"]) if "client" in given else None
-        self.custom = given.get("custom")
-        self.env = given.get("env")
+    def __init__(self, members: dict[str, Any]) -> None:
+        self.members = members
+        self.client = ClientApplication(members["client"]) if "client" in members else None
+        self.custom = members.get("custom")
+        self.env = members.get("env")
 
 
 class Context:
@@ -85,17 +85,18 @@ class Context:
         self.memory_limit_in_mb = str(function.memory_mb)
         self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
-        self._deadline_ms = deadline_ms
+        # Kept by the monotonic clock: while the event is in hand, the time of day may be set.
+        self._ends_s = time.monotonic() + deadline_ms / 1000 - time.time()
 
     def get_remaining_time_in_millis(self) -> int:
-        return max(0, self._deadline_ms - int(time.time() * 1000))
+        return max(0, int((self._ends_s - time.monotonic()) * 1000))
 
 
 class Environment:
     """The loop that serves one event at a time until SIGTERM, which lets it finish the one in hand.
 
-    `deadline_s` is a cell of memory shared with the host: when the event in hand must be over, in
-    seconds since the epoch, or 0.
+    `deadline_s` is a cell of memory shared with the host: when the event in hand must be over, by
+    the machine's monotonic clock, or 0.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Environment:
             raise SystemExit(0) from None  # the invoker has gone, so nothing is in hand
 
     def _become_bystander(self) -> None:
-        """A process that the handler has forked answers nothing, and ends where it would."""
+        """Answer nothing in a process that the handler has forked; it ends where it would."""
         self._draining = True
         if self._connection is not None:
             self._connection.close()
@@ -189,8 +190,8 @@ class Environment:
 
     def _answer(self, invocation: dict[str, Any]) -> bytes:
         request_id, deadline_ms = invocation["id"], invocation["deadline_ms"]
-        self._deadline_s.value = deadline_ms / 1000
         remaining_s = deadline_ms / 1000 - time.time()
+        self._deadline_s.value = time.monotonic() + remaining_s
         signal.setitimer(signal.ITIMER_REAL, max(remaining_s, SHORTEST_TIMER_S))
         set_trace(invocation.get("trace") or "")
         function_logging.request_id = request_id

@@ -30,7 +30,7 @@ class AddressError(ValueError):
 
 
 class NotJson(str):
-    """What a handler returned that is no JSON: Lambda passes it on as it is."""
+    """The result of a handler that is no JSON: Lambda passes it on as it is."""
 
     __slots__ = ()
 
@@ -75,13 +75,16 @@ def loads(payload: bytes) -> Any:
 def dumps(value: object) -> bytes:
     """Return JSON that `loads` reads as `value`, from a value that came from JSON."""
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text = _encode_json(value)
     except RecursionError:
         return orjson.dumps(value)
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate stays as it was escaped
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class FrameReader:

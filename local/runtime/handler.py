@@ -10,18 +10,21 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from local import PROJECT
 from local.runtime import aws_calls, limits, packages
 from local.runtime.environment import Fault, Handler, log
+from local.runtime.launch import TOOL_PACKAGES, ToolFinder
 from local.template import Function
 from local.template.intrinsics import REGION
 
 OWN_PACKAGES = {"local", "queue_workers", "redis_sqs"}
 # There is no X-Ray daemon: Powertools' tracer and the SDK below it stay off.
 NO_TRACING = {"AWS_XRAY_SDK_ENABLED": "false", "POWERTOOLS_TRACE_DISABLED": "true"}
+LIBRARIES = TOOL_PACKAGES - OWN_PACKAGES
 RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
 
 
@@ -38,28 +41,46 @@ def prepare(function: Function, state: Path | None = None) -> None:
     for name, value in NO_TRACING.items():
         os.environ.setdefault(name, value)
     time.tzset()
-    _hide_own_packages()
+    _hide_own_finders()
     sys.path[:0] = [str(folder) for folder in import_folders(function, state)]
+    _hide_own_packages()
     os.chdir(function.code_uri)
 
 
-def _hide_own_packages() -> None:
-    """Have the handler import its own `local` where it has one, not the one that runs it.
+def _hide_own_finders() -> None:
+    """Have nothing of ours found any more by the handler, but what is installed beside its own.
 
-    What is imported already goes on by its references. A checkout is no library of a function
-    either; an installed tool shares its folder with libraries that may be the function's.
+    A checkout is no library of a function either; an installed tool shares its folder with
+    libraries that may be the function's, unless the function runs on another Python.
     """
     if (PROJECT / "pyproject.toml").is_file():
         layer = PROJECT / "layers" / "backend" / "python"
         sys.path[:] = [path for path in sys.path if path not in (str(PROJECT), str(layer))]
-        sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_of_checkout(finder)]
-    for name in [name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES]:
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_ours(finder)]
+
+
+def _hide_own_packages() -> None:
+    """Have the handler import its own `local` or `yaml` where it has one, not the one that runs it.
+
+    What is imported already goes on by its references. A library that the handler would find in
+    the same file stays: one that is compiled cannot always be imported again.
+    """
+    own = OWN_PACKAGES | {name for name in LIBRARIES if not _is_what_is_found(name)}
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
         del sys.modules[name]
 
 
-def _is_of_checkout(finder: object) -> bool:
-    """Return whether an import finder is setuptools' own for an editable install of ours."""
-    return getattr(finder, "__module__", "").startswith("__editable___spillway")
+def _is_what_is_found(package: str) -> bool:
+    """Return whether the imported package is the one that an import would find now."""
+    spec = PathFinder.find_spec(package)
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return spec is not None and spec.origin == file
+
+
+def _is_ours(finder: object) -> bool:
+    """Return whether an import finder is `launch`'s, or setuptools' for an editable install."""
+    is_editable = getattr(finder, "__module__", "").startswith("__editable___spillway")
+    return is_editable or type(finder).__name__ == ToolFinder.__name__
 
 
 def import_folders(function: Function, state: Path | None = None) -> list[Path]:

@@ -27,7 +27,7 @@ from local.runtime.code_changes import ImportedFiles
 from local.runtime.environment import Environment, Fault, Handler, become, log, own_stderr
 from local.runtime.host_options import parse_options
 from local.template import Function, TemplateError
-from local.template.options import chosen as read_chosen
+from local.template.options import chosen as read_template
 
 if TYPE_CHECKING:
     from local.runtime.runtime_client import RuntimeClient
@@ -54,7 +54,7 @@ class Slot:
     """The place of one environment, kept when the process in it is replaced."""
 
     directory: Path | None  # its temporary one, which the next process finds again
-    deadline_s: c_double  # shared with the process: when its event must be over, or 0
+    deadline_s: c_double  # shared with the process: when its event must be over, monotonic, or 0
     printed: KeptBytes = field(default_factory=KeptBytes)  # shared, of the event in hand
     pid: int = 0
     started_s: float = 0.0  # monotonic
@@ -110,8 +110,8 @@ class Host:
         environments = {slot.pid for slot in self.slots if slot.pid}
         left = self.predecessors | self.companions | environments
         os.chdir(started_in)
-        told = {**started_with, PREDECESSORS: " ".join(map(str, left))}
-        os.execve(sys.executable, sys.orig_argv, told)
+        variables = {**started_with, PREDECESSORS: " ".join(map(str, left))}
+        os.execve(sys.executable, sys.orig_argv, variables)
 
     def _is_outdated(self) -> bool:
         """Return whether the code is to be imported again; looks at it once a tick."""
@@ -162,8 +162,8 @@ class Host:
         """Look out for changes of what is imported, and of all files that match `pattern`."""
         if self.reload:
             folders = handler.import_folders(self.function, self.state)
-            found = self.function.code_uri.rglob(pattern) if pattern else ()
-            also = [path for path in found if path.is_file() and path.suffix != ".pyc"]
+            paths = self.function.code_uri.rglob(pattern) if pattern else ()
+            also = [path for path in paths if path.is_file() and path.suffix != ".pyc"]
             self.code = ImportedFiles(folders, since_ns=since_ns, also=also)
 
     def _fork_due(self, serve: Handler) -> None:
@@ -233,8 +233,8 @@ class Host:
 
     def _end_adopted(self) -> None:
         """End children of what has ended, which are the host's now; theirs will be after that."""
-        kept = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
-        for pid in {*limits.children(os.getpid())} - kept:
+        known = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
+        for pid in {*limits.children(os.getpid())} - known:
             os.kill(pid, signal.SIGKILL)
 
     def _schedule(self, slot: Slot, pid: int, status: int) -> None:
@@ -259,7 +259,7 @@ class Host:
         slot.pause_s = min(2 * slot.pause_s, LONGEST_PAUSE_S)
 
     def _kill_overdue(self) -> None:
-        latest_s = time.time() - OVERDUE_S
+        latest_s = time.monotonic() - OVERDUE_S
         for slot in self.slots:
             if slot.pid and 0.0 < slot.deadline_s.value < latest_s:
                 os.kill(slot.pid, signal.SIGKILL)
@@ -318,23 +318,23 @@ def _wait_for_any() -> tuple[int, int] | None:
     return (pid, status) if pid else None
 
 
-def main(given: list[str] | None = None) -> int:
-    chosen = parse_options(given)
+def main(arguments: list[str] | None = None) -> int:
+    options = parse_options(arguments)
     try:
-        functions = read_chosen(chosen).functions
-        frames.parse_address(chosen.connect)
+        functions = read_template(options).functions
+        frames.parse_address(options.connect)
     except (TemplateError, frames.AddressError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
-    function = functions.get(chosen.function)
+    function = functions.get(options.function)
     if function is None:
         there = ", ".join(sorted(functions))
-        sys.stderr.write(f"{chosen.template} has no function {chosen.function}; it has {there}\n")
+        sys.stderr.write(f"{options.template} has no function {options.function}; it has {there}\n")
         return EXIT_USAGE
-    if chosen.end_with:
-        signal_on_parent_death(chosen.end_with)
-    state = chosen.state.resolve() if chosen.state else None
-    address = chosen.connect
+    if options.end_with:
+        signal_on_parent_death(options.end_with)
+    state = options.state.resolve() if options.state else None
+    address = options.connect
     if address.startswith("unix:"):
         # The working directory becomes the function's.
         address = f"unix:{Path(address.removeprefix('unix:')).resolve()}"
@@ -344,12 +344,12 @@ def main(given: list[str] | None = None) -> int:
     Host(
         function,
         address,
-        chosen.environments or function.environments,
+        options.environments or function.environments,
         state,
-        chosen.import_max_s,
-        chosen.import_retry_s,
-        must_import=chosen.must_import and predecessors is None,
-        reload=chosen.reload,
+        options.import_max_s,
+        options.import_retry_s,
+        must_import=options.must_import and predecessors is None,
+        reload=options.reload,
         predecessors={int(pid) for pid in (predecessors or "").split()},
     ).run()
     return 0

@@ -11,7 +11,7 @@ IMPORT_MAX_S = 30  # three times what Lambda allows: here all functions import a
 IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for after a repair
 
 
-def parse_options(given: list[str] | None) -> argparse.Namespace:
+def parse_options(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.runtime.host",
         description="Run the execution environments of one function of a SAM template.",
@@ -69,4 +69,4 @@ def parse_options(given: list[str] | None) -> argparse.Namespace:
         metavar="PID",
         help="end when this process, which started the host, has gone",
     )
-    return parser.parse_args(given)
+    return parser.parse_args(words)

@@ -38,14 +38,14 @@ def family(pid: int) -> list[int]:
 
     Beyond TASKS_MAX there may be more.
     """
-    found: list[int] = []
+    members: list[int] = []
     waiting = [pid]
-    while waiting and len(found) <= TASKS_MAX:
+    while waiting and len(members) <= TASKS_MAX:
         member = waiting.pop()
         for task in _tasks(member):
-            found.append(member)
+            members.append(member)
             waiting += _children_of_task(member, task)
-    return found
+    return members
 
 
 def excess(threads: Sequence[int], function: Function, directory: Path | None) -> str:
@@ -70,7 +70,7 @@ def is_overfull(directory: Path, function: Function) -> bool:
 
 
 def has_children() -> bool:
-    """Whether this process has started any that it has not waited for; costs a microsecond."""
+    """Return whether this process has children that it has not waited for, in a microsecond."""
     if sys.platform != "linux":
         return False
     try:

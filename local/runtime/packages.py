@@ -5,8 +5,10 @@ Makefile builds; in a folder of each function's own.
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+from local.runtime.interpreter import Interpreter
 from local.template import Function, Template
 
 INSTALL_TIMEOUT_S = 600  # of one function; a slow mirror and some large wheels
@@ -23,25 +25,30 @@ def folder(state: Path, function: str) -> Path:
     return state / "packages" / function
 
 
-def without_packages(template: Template, state: Path) -> list[Function]:
+def without_packages(template: Template, state: Path, python: Interpreter) -> list[Function]:
     """Return the functions whose requirements are not installed, or were other ones then."""
     return [
         function
         for function in template.functions.values()
-        if (wanted := _wanted(function))
+        if (wanted := _wanted(function, python))
         and wanted != _installed(folder(state, function.logical_id))
     ]
 
 
-def install(function: Function, state: Path) -> None:
+def install(function: Function, state: Path, python: Interpreter) -> None:
     """Install what `function` requires. Raises NotInstalled; then what was there stays."""
     place = folder(state, function.logical_id)
     unfinished = place.with_name(f"{place.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    command = (
-        _make(function, unfinished) if function.is_built_by_make else _pip(function, unfinished)
-    )
+    command = _make(function, unfinished)
+    if not function.is_built_by_make:
+        command = [
+            *(*_pip(python), "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-input", "--target", str(unfinished)),
+        ]
+        for path in _lists(function):
+            command += ["--requirement", str(path)]
     try:
         done = subprocess.run(
             command,
@@ -56,10 +63,10 @@ def install(function: Function, state: Path) -> None:
     except OSError as error:
         raise NotInstalled(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
-        said = done.stderr.splitlines() or [f"{command[0]} failed"]
-        errors = [line for line in said if line.startswith("ERROR: ")]
-        raise NotInstalled((errors or said)[-1].removeprefix("ERROR: "))
-    (unfinished / LISTED).write_text(_wanted(function))
+        lines = done.stderr.splitlines() or [f"{command[0]} failed"]
+        errors = [line for line in lines if line.startswith("ERROR: ")]
+        raise NotInstalled((errors or lines)[-1].removeprefix("ERROR: "))
+    (unfinished / LISTED).write_text(_wanted(function, python))
     shutil.rmtree(place, ignore_errors=True)
     unfinished.replace(place)
 
@@ -69,14 +76,11 @@ def _make(function: Function, place: Path) -> list[str]:
     return ["make", f"build-{function.logical_id}", f"ARTIFACTS_DIR={place}"]
 
 
-def _pip(function: Function, place: Path) -> list[str]:
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-input", "--target", str(place)),
-    ]
-    for path in _lists(function):
-        command += ["--requirement", str(path)]
-    return command
+def _pip(python: Interpreter) -> list[str]:
+    """Return the command of a pip for `python`: the tool's, or else its own."""
+    if find_spec("pip"):
+        return [sys.executable, "-m", "pip", "--python", python.path]
+    return [python.path, "-m", "pip"]
 
 
 def _lists(function: Function) -> list[Path]:
@@ -84,13 +88,11 @@ def _lists(function: Function) -> list[Path]:
     return [path for place in places if (path := place / LISTED).is_file()]
 
 
-def _wanted(function: Function) -> str:
+def _wanted(function: Function, python: Interpreter) -> str:
     lists = [path.read_text() for path in _lists(function)]
     if function.is_built_by_make and (makefile := function.code_uri / MAKEFILE).is_file():
         lists.insert(0, makefile.read_text())
-    return "\n".join(
-        [*lists, f"# Python {sys.version_info[0]}.{sys.version_info[1]}"] if lists else []
-    )
+    return "\n".join([*lists, f"# {python}"] if lists else [])
 
 
 def _installed(place: Path) -> str:

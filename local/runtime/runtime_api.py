@@ -19,8 +19,8 @@ _ENDED = re.compile(rf"{ROOT}/invocation/([^/]+)/(response|error)")
 
 
 class Ended(NamedTuple):
-    """What a client says: that it is "ready" for the next event, the "response" or "error" of the
-    one in hand, or "init-error"; "exited" is said of it."""
+    """The step that a client has ended: it is "ready" for the next event, has a "response" or an
+    "error" for the one in hand, or an "init-error"; or it has "exited"."""
 
     how: str
     body: bytes
@@ -33,13 +33,13 @@ class RuntimeApi(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
-        self.said: Queue[Ended] = Queue()
+        self.endings: Queue[Ended] = Queue()
         self._events: Queue[tuple[bytes, Mapping[str, str]]] = Queue()
         self._request_id = ""  # of the event in hand
 
     @property
     def address(self) -> str:
-        """What AWS_LAMBDA_RUNTIME_API says."""
+        """Return the value of AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self.server_port}"
 
     def hand_over(self, event: bytes, headers: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ class RuntimeApi(ThreadingHTTPServer):
 
     def next(self) -> tuple[bytes, Mapping[str, str]]:
         """Wait for the next event, for ever as AWS does."""
-        self.said.put(Ended("ready", b""))
+        self.endings.put(Ended("ready", b""))
         return self._events.get()
 
     def take(self, request_id: str, how: str, body: bytes) -> bool:
@@ -57,11 +57,11 @@ class RuntimeApi(ThreadingHTTPServer):
         if request_id != self._request_id:
             return False
         self._request_id = ""
-        self.said.put(Ended(how, body))
+        self.endings.put(Ended(how, body))
         return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A runtime that is killed in the middle of a request is nothing to tell of."""
+        """Say nothing of a runtime that is killed in the middle of a request."""
 
 
 class _Exchange(BaseHTTPRequestHandler):
@@ -90,10 +90,10 @@ class _Exchange(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(min(int(length), BODY_MAX_BYTES))
         self.close_connection = int(length) > BODY_MAX_BYTES
-        found = _ENDED.fullmatch(self.path)
+        match = _ENDED.fullmatch(self.path)
         if self.path == f"{ROOT}/init/error":
-            self.server.said.put(Ended("init-error", body))
-        elif found is None or not self.server.take(found[1], found[2], body):
+            self.server.endings.put(Ended("init-error", body))
+        elif match is None or not self.server.take(match[1], match[2], body):
             self._reply(
                 400, {"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"}
             )
@@ -113,4 +113,4 @@ class _Exchange(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """An access log of one's own runtime is noise."""
+        """Log nothing: an access log of one's own runtime is noise."""

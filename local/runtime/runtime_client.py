@@ -68,7 +68,7 @@ class RuntimeClient:
         self._printed = Printed(self._client.stdout.fileno())
         threading.Thread(target=self._watch, daemon=True).start()
         try:
-            how, body = self._api.said.get(timeout=INIT_S)
+            how, body = self._api.endings.get(timeout=INIT_S)
         except Empty:
             self._client.kill()
             how, body = "exited", b""
@@ -78,9 +78,9 @@ class RuntimeClient:
     def __call__(self, event: Any, context: Context) -> bytes:
         self._is_idle = False
         self._api.hand_over(dumps(event), self._headers(context))
-        ended = self._api.said.get()
+        ended = self._api.endings.get()
         while ended.how == "ready":
-            ended = self._api.said.get()
+            ended = self._api.endings.get()
         sys.stdout.write(self._printed.take())
         if ended.how == "exited":
             raise SystemExit(self._client.returncode)
@@ -100,14 +100,14 @@ class RuntimeClient:
             "Lambda-Runtime-Trace-Id": os.environ.get("_X_AMZN_TRACE_ID", ""),
         }
         if context.client_context is not None:
-            headers["Lambda-Runtime-Client-Context"] = json.dumps(context.client_context.given)
+            headers["Lambda-Runtime-Client-Context"] = json.dumps(context.client_context.members)
         return headers
 
     def _watch(self) -> None:
         """Tell whoever waits for an answer that none will come; else end the environment."""
         status = self._client.wait()
         log(f"{self._function.logical_id}: the runtime client ended with status {status}")
-        self._api.said.put(Ended("exited", b""))
+        self._api.endings.put(Ended("exited", b""))
         time.sleep(LAST_WORDS_S)
         if self._is_idle:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -122,7 +122,7 @@ class RuntimeClient:
 
 
 class Printed:
-    """What a process writes to its standard output and error, up to a bound for each event."""
+    """The output of a process, standard and error, up to a bound for each event."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -58,6 +58,7 @@ def main() -> int:
                 write_s=options.write_deadline_ms / 1000,
             ),
             carrier=carrier_of(os.environ) if has_carrier else None,
+            python=options.python,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(gateway.run())
@@ -72,10 +73,11 @@ def _options() -> argparse.Namespace:
         prog="python -m local.server",
         description="Serve the API of a SAM template: HTTP here, events to the environments"
         " that dial in.",
-        epilog="example: python -m local.gateway --template template.yaml --port 5002",
+        epilog="example: python -m local.server --template template.yaml --port 5002",
     )
     arguments.add_template(parser)
     arguments.add_state(parser, "sockets and logs")
+    arguments.add_python(parser)
     arguments.add_host(parser)
     arguments.add_port(parser, "--port", 5002, "port of the API")
     arguments.add_port(parser, "--console-port", 5080, "port of the console and /metrics")

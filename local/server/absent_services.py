@@ -45,7 +45,7 @@ def refuse(request: Request, service: str, action: str) -> None:
 
 
 def _xml(sentence: str, service: str) -> str:
-    """The XML of services that have their own; those of EC2 stand in a list."""
+    """Return the XML of services that have their own; those of EC2 stand in a list."""
     error = _error(sentence)
     if service == "ec2":
         return f"<Response><Errors>{error}</Errors></Response>"

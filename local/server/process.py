@@ -54,7 +54,7 @@ class PortTaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the gateway listens."""
+    """The addresses at which the gateway listens."""
 
     host: str
     port: int
@@ -81,6 +81,7 @@ class Gateway:
         retry_s: int,
         limits: Limits,
         carrier: Carrier | None,
+        python: str,
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -104,7 +105,7 @@ class Gateway:
         metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
-        self._hosts = Hosts(template, state, addresses.runtime)
+        self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
         )
@@ -189,7 +190,7 @@ class Gateway:
             self._output.flush()
 
     async def _drain(self) -> None:
-        """What is in hand is answered, within DRAIN_S; then every connection is cut."""
+        """Answer the requests in hand within DRAIN_S, then cut every connection."""
         for server in self._servers:
             server.connections.drain()
         ends_s = time.monotonic() + DRAIN_S
@@ -228,7 +229,7 @@ async def _bound(
 
 
 def _connections_max() -> int:
-    """As many connections as the process may have open files, once it has asked for all of them."""
+    """Raise the limit of open files as far as it goes; return the connections that fit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + FILES_RESERVED
     allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)

@@ -23,7 +23,7 @@ OUTCOMES: dict[str, tuple[Status, str | None]] = {  # test token -> status, decl
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be charged: the body of POST /charges."""
+    """An order to charge: the body of POST /charges."""
 
     amount: Annotated[int, msgspec.Meta(ge=1, le=99_999_999)]  # in the currency's minor unit
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
@@ -33,7 +33,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class MoneyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be captured, released or refunded of a charge."""
+    """An order to capture, release or refund of a charge."""
 
     charge: Annotated[str, msgspec.Meta(pattern="^ch_[0-9]{12}$")]
     amount: Annotated[int, msgspec.Meta(ge=0, le=99_999_999)]  # in the currency's minor unit
@@ -42,14 +42,14 @@ class MoneyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a customer does with a charge that requires action: POST /confirmations."""
+    """A customer's action on a charge that requires it: POST /confirmations."""
 
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     outcome: Literal["succeeded", "failed"] = "succeeded"
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client is answered."""
+    """A charge as clients see it."""
 
     id: str
     idempotency_key: str
@@ -63,7 +63,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NumberedCharge(Charge, frozen=True, kw_only=True):
-    """What a list shows: with the line number in the journal, from 1."""
+    """A charge of a list, with its line number in the journal, from 1."""
 
     sequence: int
 
@@ -82,50 +82,50 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
             return False
         return order == msgspec.convert(self, type(order), from_attributes=True)
 
-    def told(self) -> Charge:
-        """What clients hear of it: a confirmation is news of its charge."""
-        told = msgspec.convert(self, Charge, from_attributes=True)
+    def public(self) -> Charge:
+        """Return the charge as clients see it: a confirmation is news of its charge."""
+        charge = msgspec.convert(self, Charge, from_attributes=True)
         if self.kind == "confirmation" and self.charge is not None:
-            return msgspec.structs.replace(told, id=self.charge)
-        return told
+            return msgspec.structs.replace(charge, id=self.charge)
+        return charge
 
     def event(self) -> bytes:
-        """The body of the webhook that tells of it."""
+        """Return the body of the webhook that tells of it."""
         kind = "charge" if self.kind == "confirmation" else self.kind
         return msgspec.json.encode(
             {
                 "id": f"evt_{self.sequence:012}",
                 "type": f"{kind}.{self.status}",
                 "created_ms": self.created_ms,
-                "data": self.told(),
+                "data": self.public(),
             }
         )
 
 
 @dataclass(slots=True)
 class Money:
-    """What is left of one charge."""
+    """The money that is left of one charge."""
 
-    held: int = 0  # authorized, neither captured nor released
+    authorized: int = 0  # neither captured nor released
     captured: int = 0  # and not refunded
 
     @classmethod
     def of(cls, charge: Entry) -> "Money":
-        """What a fresh or a confirmed charge holds."""
+        """Return the money of a fresh or a confirmed charge."""
         if charge.status != "succeeded":
             return cls()
-        return cls(captured=charge.amount) if charge.captured else cls(held=charge.amount)
+        return cls(captured=charge.amount) if charge.captured else cls(authorized=charge.amount)
 
     def has(self, kind: Kind, amount: int) -> bool:
         """Return whether there is so much to capture, to release or to refund."""
-        return 0 < amount <= (self.captured if kind == "refund" else self.held)
+        return 0 < amount <= (self.captured if kind == "refund" else self.authorized)
 
     def move(self, kind: EntryKind, amount: int) -> None:
         """Capture, release or refund `amount`."""
         if kind == "refund":
             self.captured -= amount
         else:
-            self.held -= amount
+            self.authorized -= amount
             self.captured += amount if kind == "capture" else 0
 
 

@@ -37,12 +37,12 @@ class Exchange:
 
     @property
     def method(self) -> str:
-        """The method, in upper case."""
+        """Return the method, in upper case."""
         return self._request.method
 
     @property
     def body(self) -> bytes:
-        """The whole body."""
+        """Return the whole body."""
         return self._request.body
 
     def header(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""How the provider misbehaves: set by PUT /faults, thrown by dice with a seed.
+"""The provider's faults: set by PUT /faults, thrown by dice with a seed.
 
 Each fault is what providers really do: too many requests, an error before anything was done, an
 answer that is lost after it was done, one that never comes, and answers that take their time;
@@ -22,7 +22,7 @@ Z_P99 = 2.326  # standard deviations between the median and the 99th percentile
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is set; shares of the orders are drawn one after the other, in this order."""
+    """The faults that are set; shares of the orders are drawn in this order."""
 
     seed: int = 1
     p_429: Share = 0.0  # refused with Retry-After, nothing done
@@ -54,7 +54,7 @@ class Dice:
         self.thrown.clear()
 
     def shown(self) -> dict[str, object]:
-        """Return what is set, and how often each fault has struck since."""
+        """Return the faults that are set, and how often each has struck since."""
         return {**msgspec.to_builtins(self.faults), "thrown": dict(self.thrown)}
 
     def throw(self) -> Fault | None:

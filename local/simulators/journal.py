@@ -39,12 +39,12 @@ class Journal:
         _cut_torn_line(self._file, path)
 
     def __len__(self) -> int:
-        """How many lines are written."""
+        """Return the number of lines that are written."""
         return len(self._offsets) - 1 - len(self._pending)
 
     @property
     def next_number(self) -> int:
-        """The number that the line appended next will have."""
+        """Return the number that the line appended next will have."""
         return len(self._offsets)
 
     def replay(self) -> Iterator[bytes]:
@@ -55,7 +55,7 @@ class Journal:
                 yield line
 
     def append(self, line: bytes, acknowledge: Callable[[], None]) -> None:
-        """Write `line`, given without newline, after this loop turn; then call `acknowledge`."""
+        """Write `line` and a newline after this loop turn; then call `acknowledge`."""
         if not self._pending:
             asyncio.get_running_loop().call_soon(self._commit)
         self._pending.append(line + b"\n")
@@ -63,7 +63,7 @@ class Journal:
         self._offsets.append(self._offsets[-1] + len(line) + 1)
 
     def page(self, after: int, limit: int) -> list[bytes]:
-        """Up to `limit` lines after line number `after`; fewer where they are long, but one."""
+        """Return up to `limit` lines after `after`; fewer where they are long, at least one."""
         last = min(after + limit, len(self))
         if after >= last:
             return []
@@ -73,7 +73,7 @@ class Journal:
         return os.pread(self._file, self._offsets[last] - start, start).splitlines()
 
     def line(self, number: int) -> bytes:
-        """The line with this number; IndexError if there is none."""
+        """Return the line with this number; IndexError if there is none."""
         if number < 1:
             raise IndexError(number)
         return self.page(number - 1, 1)[0]
@@ -84,7 +84,7 @@ class Journal:
         os.close(self._file)
 
     def _commit(self) -> None:
-        """A journal that cannot be written ends the process: what is on disk is then unknown.
+        """Write the pending lines; a failure ends the process, as nobody knows what is on disk.
 
         The lines were not acknowledged, and the next start repairs the file.
         """
@@ -119,7 +119,7 @@ def _open_alone(path: Path) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A new file is not on disk before its folder's entry is."""
+    """Sync a folder: a new file is not on disk before its folder's entry is."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

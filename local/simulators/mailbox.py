@@ -62,13 +62,13 @@ class Mailbox:
         for _ in journal.replay():
             pass
 
-    def take(self, mail: Mail, kept: Callable[[], None]) -> None:
-        """Keep a mail, and after it the bounce that its address asks for; then call `kept`."""
+    def take(self, mail: Mail, acknowledge: Callable[[], None]) -> None:
+        """Keep a mail, and after it the bounce that its address asks for; then acknowledge it."""
         bounce = messages.bounce_of(mail)
         for each in (mail, bounce) if bounce else (mail,):
             stored = messages.of_mail(each, sequence=self._journal.next_number)
-            acknowledge = kept if each is mail else _nothing
-            self._journal.append(msgspec.json.encode(stored), acknowledge)
+            after = acknowledge if each is mail else _nothing
+            self._journal.append(msgspec.json.encode(stored), after)
 
     def dispatch(self, exchange: Exchange) -> None:
         """Route one request."""

@@ -27,7 +27,7 @@ class TextMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows of a message; `to` are the recipients of a mail's envelope."""
+    """A message of a list; `to` are the recipients of a mail's envelope."""
 
     sequence: int
     message_id: str
@@ -46,7 +46,7 @@ class Stored(Summary, frozen=True, kw_only=True, rename={"sender": "from"}):
 
 
 def of_mail(mail: Mail, *, sequence: int) -> Stored:
-    """Return what is kept of a mail."""
+    """Return a mail as it is stored."""
     head = FOLD.sub(b" ", mail.raw.partition(b"\r\n\r\n")[0])
     charset: Literal["utf-8", "latin-1"] = "utf-8"
     try:
@@ -67,7 +67,7 @@ def of_mail(mail: Mail, *, sequence: int) -> Stored:
 
 
 def of_text(message: TextMessage, *, sequence: int) -> Stored:
-    """Return what is kept of a text message."""
+    """Return a text message as it is stored."""
     return Stored(
         sequence=sequence,
         message_id=f"<{message.id}>",

@@ -65,7 +65,7 @@ class Resend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Provider:
-    """Charges and what was done with them by idempotency key, kept in a journal."""
+    """Charges and the operations on them by idempotency key, in a journal."""
 
     def __init__(self, journal: Journal, dice: Dice, webhooks: Webhooks | None) -> None:
         self._dice = dice
@@ -181,7 +181,7 @@ class Provider:
     def _settle(self, entry: Entry, exchange: Exchange) -> None:
         self._in_progress.discard(entry.idempotency_key)
         self._index(entry)
-        exchange.answer(200, msgspec.json.encode(entry.told()))
+        exchange.answer(200, msgspec.json.encode(entry.public()))
         needs_customer = entry.kind == "confirmation" or entry.status == "requires_action"
         if self._webhooks is not None and needs_customer:
             self._webhooks.tell(f"evt_{entry.sequence:012}", entry.event())
@@ -208,7 +208,7 @@ class Provider:
             self._unconfirmed.pop(entry.reference, None)
 
     def _earlier(self, key: str) -> Entry | None:
-        """The charge that `key` still stands for."""
+        """Return the charge that `key` still stands for."""
         if key not in self._lines:
             return None
         number = self._lines[key][-1]
@@ -216,7 +216,7 @@ class Provider:
         return entry if _now_ms() - entry.created_ms < KEY_LIFE_MS else None
 
     def _money_of(self, charge_id: str) -> Money:
-        """What is left of a charge that is in the journal."""
+        """Return the money that is left of a charge in the journal."""
         if charge_id not in self._money:
             number = int(charge_id.removeprefix("ch_"))
             if not 0 < number <= len(self._journal):
@@ -273,7 +273,7 @@ def _replay(
     if not earlier.answers(kind, order):
         detail = f"this key had other parameters before, as {earlier.id}"
         raise Refusal(400, "idempotency_key_reused", detail)
-    answer = msgspec.json.encode(earlier.told())
+    answer = msgspec.json.encode(earlier.public())
     exchange.answer(200, answer, JSON | {"idempotent-replayed": "true"})
 
 
@@ -308,7 +308,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def _secret() -> str:
-    """Return what webhooks are signed with, found as the functions find it."""
+    """Return the secret that signs webhooks, from where the functions have it."""
     path = os.environ.get("PROVIDER_WEBHOOK_SECRET_FILE")
     if path is None:
         return os.environ.get("PROVIDER_WEBHOOK_SECRET", "")

@@ -10,7 +10,7 @@ SHOWN = ("From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe")
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """What a mail says."""
+    """A mail as people read it."""
 
     headers: tuple[tuple[str, str], ...]
     text: str

@@ -24,7 +24,7 @@ ANSWERS = (204, 200, 302, 410, 429, 500, 503)  # what senders treat each in anot
 
 
 def secret(text: str) -> bytes:
-    """An argparse type: a Standard Webhooks secret."""
+    """Return the key of a Standard Webhooks secret; a type for argparse."""
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except binascii.Error:
@@ -41,8 +41,8 @@ def judgement(exchange: Exchange, key: bytes | None, now_s: float) -> str:
     sent_at = exchange.header("webhook-timestamp")
     signed = f"{exchange.header('webhook-id')}.{sent_at}.".encode() + exchange.body
     expected = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-    given = exchange.header("webhook-signature").split()
-    if not any(hmac.compare_digest(each.encode(), expected.encode()) for each in given):
+    signatures = exchange.header("webhook-signature").split()
+    if not any(hmac.compare_digest(each.encode(), expected.encode()) for each in signatures):
         return "bad: not signed with this secret"
     if not sent_at.isdigit() or abs(now_s - int(sent_at)) > TOLERANCE_S:
         return "bad: too old or too new"

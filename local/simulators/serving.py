@@ -30,7 +30,7 @@ class StartError(Exception):
 
 
 class Connection(Protocol):
-    """What a protocol offers to its connection set."""
+    """A connection as the set of all sees it."""
 
     def sweep(self, now: float) -> None:
         """End the connection if one of its deadlines passed."""
@@ -153,14 +153,14 @@ async def _listen(host: str, door: Door) -> asyncio.Server:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that both processes take."""
+    """Add the options that both processes take."""
     arguments.add_host(parser, "--listen")
     parser.add_argument(
         "--journal",
         type=Path,
         required=True,
         metavar="FILE",
-        help="where everything is kept; made if missing",
+        help="file that keeps everything; made if missing",
     )
 
 

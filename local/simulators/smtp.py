@@ -56,7 +56,7 @@ class Mail:
 
 
 class SmtpConnection(asyncio.Protocol):
-    """One client: commands in, replies out, each mail to `take`, which calls back once kept."""
+    """One client: commands in, replies out, each mail to `take`, which calls back later."""
 
     def __init__(
         self, take: Callable[[Mail, Callable[[], None]], None], connections: Connections
@@ -110,7 +110,7 @@ class SmtpConnection(asyncio.Protocol):
             self.abort()
 
     def drain(self) -> None:
-        """Close once the mail in hand is kept; the client sends an unfinished one again."""
+        """Close once the mail in hand is stored; the client sends an unfinished one again."""
         if not self._is_taking:
             self._leave(STOPPING)
 
@@ -120,7 +120,7 @@ class SmtpConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _advance(self) -> None:
-        """Work through the buffer until a mail is being kept, then reply to all of it at once."""
+        """Work through the buffer until a mail is being stored, then reply to all of it at once."""
         while self._is_writable and not (self._is_taking or self._is_closing):
             finished = self._read_mail() if self._is_reading_mail else self._read_command()
             if not finished:
@@ -200,7 +200,7 @@ class SmtpConnection(asyncio.Protocol):
         return b"354 end with a dot on a line of its own\r\n"
 
     def _read_mail(self) -> bool:
-        """Only CRLF dot CRLF ends a mail: taking less opens the door to smuggled ones."""
+        """Read a mail to CRLF dot CRLF: taking less opens the door to smuggled ones."""
         end = self._buffer.find(END, self._searched)
         if end < 0:
             self._searched = max(0, len(self._buffer) - len(END) + 1)

@@ -5,12 +5,11 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-SCOPES = [
-    f"{resource}:{verb}"
-    for resource in ("payments", "analytics", "notifications")
-    for verb in ("read", "write")
-]
+from local import PROJECT
+
+DESCRIPTION = PROJECT / "functions" / "api" / "openapi.json"
 
 
 def private_key(folder: Path) -> str:
@@ -48,11 +47,18 @@ def demo_clients() -> str:
                 "id": name,
                 "secret_sha256": hashlib.sha256(f"{name}-secret".encode()).hexdigest(),
                 "tenant": name,
-                "scopes": SCOPES,
+                "scopes": _scopes(),
             }
             for name in ("demo", "other", "load")
         ]
     )
+
+
+def _scopes() -> list[str]:
+    """Return every scope that the API's description has."""
+    description: Any = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    flows = description["components"]["securitySchemes"]["token"]["flows"]
+    return list(flows["clientCredentials"]["scopes"])
 
 
 def _new_private_key() -> bytes:

@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from local.daemon import arguments
+from local.daemon.arguments import PROGRAM
 from local.daemon.logs import printable
 from local.machine.plan import BadInput
 from local.machine.running import running
@@ -50,28 +51,26 @@ def run(options: argparse.Namespace) -> int:
     try:
         lines = _one(base, options.number) if options.number else _list(base, options)
     except HTTPError as error:
-        raise BadInput(
-            f"no message {options.number}; `python -m local mailbox` lists them"
-        ) from error
+        raise BadInput(f"no message {options.number}; `{PROGRAM} mailbox` lists them") from error
     except URLError as error:
-        raise BadInput("the mailbox does not answer; `python -m local status` says why") from error
+        raise BadInput(f"the mailbox does not answer; `{PROGRAM} status` says why") from error
     sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
     return 0
 
 
 def _list(base: str, options: argparse.Namespace) -> list[str]:
     if options.to:
-        found = [each for each in _all(base) if options.to in each["to"].split(", ")]
+        messages = [each for each in _all(base) if options.to in each["to"].split(", ")]
     else:
-        found = _get(f"{base}/messages?last={options.lines}")["messages"]
-    return [HEAD, *(_row(each) for each in found[-options.lines :])]
+        messages = _get(f"{base}/messages?last={options.lines}")["messages"]
+    return [HEAD, *(_row(each) for each in messages[-options.lines :])]
 
 
 def _one(base: str, number: int) -> list[str]:
-    found = _get(f"{base}/messages/{number}")
-    if found.get("channel") == "sms":
-        return [f"To: {found['to']}", "", *found["raw"].splitlines()]
-    mail = read(found["raw"].encode(found["charset"]))
+    message = _get(f"{base}/messages/{number}")
+    if message.get("channel") == "sms":
+        return [f"To: {message['to']}", "", *message["raw"].splitlines()]
+    mail = read(message["raw"].encode(message["charset"]))
     head = [f"{name}: {value}" for name, value in mail.headers]
     return [*head, "", *(mail.text or mail.html).splitlines()]
 

@@ -38,14 +38,14 @@ def whole_report(options: argparse.Namespace, function: str) -> Any:
 
 
 def _show(report: dict[str, Any]) -> int:
-    found = [f"{each['payment_id']}: {each['kind']}" for each in report["mismatches"]]
-    found += report["wrong_sums"]
+    differences = [f"{each['payment_id']}: {each['kind']}" for each in report["mismatches"]]
+    differences += report["wrong_sums"]
     sys.stdout.write(
         f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
         f" {report['too_young']:,} too young to be compared in full,"
         f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
-        f" {report['dead_letters']:,} dead letters, {len(found):,} differences\n"
+        f" {report['dead_letters']:,} dead letters, {len(differences):,} differences\n"
     )
-    for each in found[:SHOWN]:
+    for each in differences[:SHOWN]:
         sys.stdout.write(f"{each}\n")
-    return 1 if found else 0
+    return 1 if differences else 0

@@ -13,11 +13,11 @@ def run(options: argparse.Namespace) -> int:
     report = whole_report(options, FUNCTION)
     if report is None:
         return 1
-    found = report["differences"]
+    differences = report["differences"]
     sys.stdout.write(
         f"{report['events']:,} events in {report['minutes']:,} minutes,"
-        f" {report['pending']:,} pending, {len(found):,} differences\n"
+        f" {report['pending']:,} pending, {len(differences):,} differences\n"
     )
-    for each in found[:SHOWN]:
+    for each in differences[:SHOWN]:
         sys.stdout.write(f"{each['id']}: {each['kind']}\n")
-    return 1 if found else 0
+    return 1 if differences else 0

@@ -176,7 +176,7 @@ class _Builder:
             if schedule := read_schedule(properties, function, kind, name):
                 self._schedules.append(schedule)
         else:
-            given = f"`python -m local invoke {function} --event FILE` gives the function one"
+            given = f"the command `invoke {function} --event FILE` gives the function one"
             events.refuse(name, f"events of type {kind} are not emulated; remove it, {given}")
 
     def _mapping_resource(self, name: str) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 import analytics.schema
 import api.schema
+import backend.errors
 import backend.pages
 import backend.shapes
 import notifications.schema
@@ -48,6 +49,8 @@ class PaymentPage(msgspec.Struct):
 class Problem(msgspec.Struct, kw_only=True):
     """An error (RFC 9457); switch on `code`, and repeat the request if it is `retryable`.
 
+    `errors` has every wrong field of a request; `code` and `param` are those of the first.
+
     `error` is only in answers to token requests, `rejected` only in those to batches of events.
     """
 
@@ -60,6 +63,7 @@ class Problem(msgspec.Struct, kw_only=True):
     request_id: str
     retryable: bool
     param: str | msgspec.UnsetType = msgspec.UNSET
+    errors: list[backend.errors.Fault] | msgspec.UnsetType = msgspec.UNSET
     error: str | msgspec.UnsetType = msgspec.UNSET  # of a token request, as RFC 6749 has it
     rejected: list[analytics.schema.Rejection] | msgspec.UnsetType = msgspec.UNSET  # of a batch
 

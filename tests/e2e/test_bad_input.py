@@ -50,6 +50,19 @@ def test_a_bad_body_is_refused_and_makes_no_payment(demo, body, status, code):
     ]
 
 
+def test_all_wrong_fields_are_told_at_once_with_what_is_right(demo):
+    body = b'{"amount":-5,"currency":"euro","payment_method":"pm_card_4242","tenant":"other"}'
+
+    answer = _post(demo, body)
+
+    assert_problem(answer, 422, "invalid_request")
+    details = {each["param"]: each["detail"] for each in answer.body["errors"]}
+    assert details.keys() == {"amount", "currency", "payment_method", "tenant"}
+    assert "pm_card_4242" in details["payment_method"]
+    assert "use pm_card_visa, " in details["payment_method"]
+    assert "^" not in answer.body["detail"] + "".join(details.values())
+
+
 def test_another_content_type_is_refused(demo):
     answer = _post(demo, GOOD, {"Content-Type": "text/plain"})
 

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import socket
 import ssl
 import struct
@@ -67,7 +68,9 @@ class System:
         self.notifications: dict[str, dict[str, Any]] = {}
         self.mails: list[dict[str, Any]] = []
         self.events: dict[str, str] = {}  # event id -> name
+        self.port = 0
         self.posts = 0
+        self.stalls = 0
         self.connections = 0
         self.stalled = False
         self.looks_until_counted = 4 if fault == "counts an earlier payment's event late" else 0
@@ -99,6 +102,10 @@ class System:
             "GET /connections": lambda: (200, self.connections),
             "GET /api/queues": lambda: (200, {"queues": [self.queue()]}),
             "GET /api/processes": lambda: (200, [self.process()]),
+            "GET /api/functions": lambda: (200, self.pools()),
+            "GET /api/slow_commands": lambda: (200, {"commands": self.slow_commands()}),
+            "GET /api/dead_letters": lambda: (200, {"dead_letters": self.dead_letters()}),
+            "GET /metrics": lambda: (200, self.sync_measures()),
         }
         return answers[route]()
 
@@ -205,8 +212,42 @@ class System:
         end = start + int(query["limit"])
         return 200, {key: journal[start:end], "next": end if end < len(journal) else None}
 
+    def dead_letters(self) -> list[dict[str, str]]:
+        if not self.payments:
+            return []
+        ids = {
+            "another tenant's message dies": "pay_other",
+            "its own message dies": [*self.payments.values()][-1]["id"],
+        }
+        if self.fault not in ids:
+            return []
+        body = json.dumps({"payment_id": ids[self.fault]})
+        return [{"queue": "payments", "id": "1", "body": body}]
+
+    def pools(self) -> dict[str, Any]:
+        waits = [self.posts, 0, self.stalls]
+        pool = {
+            **{"name": "PaymentsFunction", "environments": 8, "busy": 8, "queued": 0},
+            **{"throttled": 0, "timed_out": 0, "invocations": self.posts, "waits": waits},
+            **{"worked_s": self.posts / 100, "waited_s": self.stalls * STALL_S},
+            **{"memory_mb": 512, "concurrency": 1000},
+        }
+        return {"bounds_ms": [5, 1000], "functions": [pool]}
+
+    def slow_commands(self) -> list[dict[str, Any]]:
+        command = {"id": 1, "at_s": int(time.time()), "duration_ms": 30.5, "command": "EVALSHA"}
+        return [command] if self.payments else []
+
+    def sync_measures(self) -> str:
+        count, waited_s = self.posts, self.stalls * STALL_S
+        name = "documents_log_sync_seconds"
+        return (
+            f'{name}_bucket{{le="0.005"}} {count - self.stalls}\n'
+            f'{name}_bucket{{le="+Inf"}} {count}\n{name}_count {count}\n{name}_sum {waited_s}\n'
+        )
+
     def queue(self) -> dict[str, Any]:
-        dead = int(self.fault == "leaves a dead letter")
+        dead = int(self.fault == "leaves a dead letter") + len(self.dead_letters())
         left = 3 if self.fault == "never drains" else 0
         if self.looks_until_counted:
             left = 1
@@ -219,8 +260,11 @@ class System:
         return {"name": "payments", **depths, "dlq": dead}
 
     def process(self) -> dict[str, Any]:
-        cpu_s = time.process_time()
-        return {"name": "gateway", "pid": 1, "restarts": 0, "cpu_s": cpu_s, "rss_mb": 20.0}
+        address = f"mongodb://127.0.0.1 http://127.0.0.1:{self.port}/metrics"
+        return {
+            **{"name": "documents", "pid": os.getpid(), "restarts": 0, "address": address},
+            **{"cpu_s": time.process_time(), "rss_mb": 20.0},
+        }
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -252,6 +296,7 @@ class System:
             return False
         self.posts += 1
         if self.fault == "stalls" and self.posts % STALL_EVERY == 10:
+            self.stalls += 1
             time.sleep(STALL_S)
         if self.fault == "resets" and self.posts % 5 == 0:
             raw = writer.get_extra_info("socket")
@@ -271,7 +316,7 @@ class System:
 
 
 def response(status: int, answer: object) -> bytes:
-    body = json.dumps(answer).encode()
+    body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
     return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
 
 
@@ -285,8 +330,10 @@ async def main() -> None:
     for certificate in certificates:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(certificate)
-    server = await asyncio.start_server(System(fault).serve, "127.0.0.1", 0, backlog=1024, ssl=tls)
-    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    system = System(fault)
+    server = await asyncio.start_server(system.serve, "127.0.0.1", 0, backlog=1024, ssl=tls)
+    system.port = server.sockets[0].getsockname()[1]
+    sys.stdout.write(f"{system.port}\n")
     sys.stdout.flush()
     await server.serve_forever()
 

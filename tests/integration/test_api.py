@@ -45,6 +45,22 @@ def basic(credentials):
     return {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
 
 
+@pytest.mark.parametrize(
+    ("event", "lacking"),
+    [
+        ({}, "requestContext.resourcePath"),
+        ([], "headers"),
+        ({"requestContext": None}, "requestContext.resourcePath"),
+        ({"requestContext": {"resourcePath": "/health", "httpMethod": "GET"}}, "headers"),
+    ],
+)
+def test_an_event_that_is_no_request_is_answered_with_what_it_lacks(api, event, lacking):
+    answer = api.invoke(event)
+
+    assert answer["statusCode"] == 400
+    assert f"it has no {lacking}." in json.loads(answer["body"])["detail"]
+
+
 def test_health_answers_without_asking_a_dependency(start):
     api = start("api.app.app", REDIS_URL="redis://127.0.0.1:1/0", MONGO_URL="mongodb://127.0.0.1:1")
     answer = api.request("GET", "/health")

@@ -55,6 +55,7 @@ def test_every_program_explains_itself(program: str) -> None:
         (["local", "queues", "--state", "/nowhere"], "the system is not running"),
         (["local", "invoke", "ApiFunction", "--state", "/nowhere"], "the system is not running"),
         (["local", "mailbox", "--state", "/nowhere"], "the system is not running"),
+        (["local", "mailbox", "--template=x"], "unrecognized arguments: --template=x"),
         (["local", "mailbox", "0"], "'0' is no whole number from 1"),
         (["local.server", "--port", "many"], "'many' is no whole number from 1 to 65535"),
         (["local.server", "--state", "/dev/null/x"], "/dev/null/x cannot be made"),

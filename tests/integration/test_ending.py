@@ -1,4 +1,4 @@
-"""What counts as ended."""
+"""The moment from which a process counts as ended."""
 
 import subprocess
 import sys

@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from tests.conftest import free_port
+
+Spillway = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).parents[2]
 PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY", *(f"WORKER_{index}" for index in range(5)))
@@ -30,13 +32,30 @@ Resources:
   Jobs:
     Type: AWS::SQS::Queue
 """
+OWN_PYTHON = """\
+import importlib
+import sys
+import greeting, local, yaml
+from backend import queue
+
+def is_missing(name):
+    try:
+        return not importlib.import_module(name)
+    except ImportError:
+        return True
+
+def handler(event, context):
+    found = [local.NAME, queue.NAME, greeting.WORD, yaml.WORD]
+    missing = [name for name in ("orjson", "boto3", "redis", "queue_workers") if is_missing(name)]
+    return {"prefix": sys.prefix, "found": found, "missing": missing}
+"""
 HANDLER = """\
 import json
-import local
+import local, yaml
 from backend import queue
 
 def handler(event, context):
-    return {"statusCode": 200, "body": json.dumps([local.NAME, queue.NAME])}
+    return {"statusCode": 200, "body": json.dumps([local.NAME, queue.NAME, yaml.NAME])}
 """
 
 
@@ -84,18 +103,20 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(tool: Path, project: Path) -> Iterator[dict[str, str]]:
     """A shell's environment with variables that only our backend would read."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    names = ("HOME", "LANG", "TMPDIR")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     ports = {f"{name}_PORT": str(free_port()) for name in PORTS}
     ours = {"PUBLIC_URL": "example.com", "TOKEN_LIFETIME_S": "soon", "MAIL_FROM": "nobody"}
-    variables = {"PATH": f"{tool.parent}:/usr/bin:/bin", **kept, **ports, **ours}
+    variables = {"PATH": f"{tool.parent}:/usr/bin:/bin", **inherited, **ports, **ours}
     yield variables
     subprocess.run([tool, "down"], cwd=project, env=variables, check=True, capture_output=True)
 
 
-def test_a_strangers_project_runs_by_the_installed_command(
-    tool: Path, project: Path, environment: dict[str, str]
-):
-    def spillway(*arguments: str) -> "subprocess.CompletedProcess[str]":
+@pytest.fixture
+def spillway(tool: Path, project: Path, environment: dict[str, str]) -> Spillway:
+    """The command in the project's folder."""
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [tool, *arguments],
             cwd=project,
@@ -106,17 +127,77 @@ def test_a_strangers_project_runs_by_the_installed_command(
             check=False,
         )
 
+    return run
+
+
+def test_a_strangers_project_runs_by_the_installed_command(
+    spillway: Spillway, project: Path, environment: dict[str, str]
+):
+    (project / "src" / "yaml.py").write_text("NAME = 'their yaml'")
     started = spillway("up")
     answer = spillway("invoke", "Hello")
 
     assert started.returncode == 0, started.stderr
     assert "`spillway explain`" in started.stdout
     assert answer.returncode == 0, answer.stderr
-    assert json.loads(json.loads(answer.stdout)["body"]) == ["their local", "their backend"]
+    names = json.loads(json.loads(answer.stdout)["body"])
+    assert names == ["their local", "their backend", "their yaml"]
     with urlopen(f"http://127.0.0.1:{environment['CONSOLE_PORT']}/api/queues", timeout=5) as page:
         assert [each["visible"] for each in json.load(page)["queues"]] == [0]
     assert spillway("status").returncode == 0
     assert spillway("down").stdout == "stopped\n"
+
+
+def test_functions_run_in_the_active_virtual_environment_and_see_no_library_of_the_tool(
+    spillway: Spillway, project: Path, environment: dict[str, str]
+):
+    theirs = project / "env"
+    _run(sys.executable, "-m", "venv", "--without-pip", theirs)
+    (packages,) = (theirs / "lib").glob("python*/site-packages")
+    (packages / "greeting.py").write_text("WORD = 'their library'")
+    (packages / "yaml.py").write_text("WORD = 'their yaml'")
+    (project / "src" / "app.py").write_text(OWN_PYTHON)
+    environment["VIRTUAL_ENV"] = str(theirs)
+
+    started = spillway("up")
+    answer = spillway("invoke", "Hello")
+
+    assert started.returncode == 0, started.stderr
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == {
+        "prefix": str(theirs),
+        "found": ["their local", "their backend", "their library", "their yaml"],
+        "missing": ["orjson", "boto3", "redis", "queue_workers"],
+    }
+    other = spillway("up", "--python", sys.executable)
+    assert other.returncode == 2
+    assert f"--python {theirs}" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [
+        ("nowhere/python", "is no Python: there is no "),
+        ("template.yaml", "is no Python: "),
+        ("/bin/true", "is no Python: it does not tell its version"),
+        ("old-python", "is Python 3.9; functions need 3.11 or newer"),
+    ],
+)
+def test_a_python_that_functions_cannot_run_on_is_refused_before_anything_is_made(
+    spillway: Spillway, project: Path, environment: dict[str, str], python: str, reason: str
+):
+    old = project / "old-python"
+    version = "import sys; sys.version_info = (3, 9, 1, 'final', 0); exec(sys.argv[1])"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{version}" "$2"\n')
+    old.chmod(0o755)
+    by_option = spillway("up", "--python", str(project / python))
+    environment["VIRTUAL_ENV"] = str(project / python)
+    by_variable = spillway("up")
+
+    assert by_option.returncode == by_variable.returncode == 2
+    assert reason in by_option.stderr
+    assert by_option.stderr.count("\n") == by_variable.stderr.count("\n") == 1
+    assert not (project / ".local").exists()
 
 
 @pytest.mark.parametrize("command", ["up", "explain"])

@@ -178,7 +178,7 @@ def test_a_message_in_a_dead_letter_queue_is_named():
         watch.drain(lambda _: None)
         console.close()
 
-    assert watch.undrained() == ("1 messages of payments are in its dead-letter queue",)
+    assert watch.died({}) == ("1 messages of payments are in its dead-letter queue",)
 
 
 def test_a_queue_that_does_not_empty_is_waited_for_no_longer_than_the_bound_and_named():
@@ -213,5 +213,5 @@ def test_a_console_that_does_not_answer_is_a_reason_but_none_at_all_is_not():
     silent.drain(lambda _: None)
     none.drain(lambda _: None)
 
-    assert silent.undrained()[0].startswith("queues could not be seen: GET http://127.0.0.1:1")
-    assert none.undrained() == ()
+    assert silent.died({})[0].startswith("queues could not be seen: GET http://127.0.0.1:1")
+    assert (silent.undrained(), none.undrained(), none.died({})) == ((), (), ())

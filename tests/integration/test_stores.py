@@ -52,12 +52,12 @@ def test_a_kill_loses_nothing_that_was_answered(tmp_path: Path):
         process = subprocess.Popen(valkey.command, stdout=subprocess.DEVNULL)
         wait_until(valkey.answers)
         with redis.Redis.from_url(valkey.url) as client:
-            found = client.get("key") or b"0"
+            value = client.get("key") or b"0"
             client.set("key", "1")
         process.kill()
         process.wait(timeout=10)
 
-        assert found == expected
+        assert value == expected
 
 
 def test_the_next_port_is_taken_where_the_usual_one_is():

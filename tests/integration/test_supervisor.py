@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -189,6 +189,23 @@ def test_up_starts_what_the_template_needs_and_a_second_one_starts_nothing(runni
     assert f"http://127.0.0.1:{running.port}" in again.stdout
 
 
+def test_up_while_it_runs_otherwise_says_how_it_runs(running: System):
+    other = replace(running, variables={**running.variables, "CONSOLE_PORT": "5"})
+    answers = {
+        f"--port {running.port}": running.run("up", "--port", "5"),
+        f"--console-port {running.variables['CONSOLE_PORT']}": other.run("up"),
+        "no --reload": running.run("up", "--reload"),
+    }
+    (running.folder / "code" / "requirements.txt").write_text("six\n")
+    answers["requirements that are not installed"] = running.run("up", "--install")
+
+    for setting, again in answers.items():
+        assert again.returncode == 2
+        assert again.stderr.startswith(f"it runs with {setting}; stop it with ")
+    assert running.run("up", "--port", str(running.port)).returncode == 0
+    assert running.count() == 1
+
+
 def test_a_schedule_runs_in_a_template_without_a_queue(system: System, tmp_path: Path):
     (tmp_path / "template.yaml").write_text(SCHEDULED)
     (tmp_path / "code" / "clock.py").write_text(CLOCK)
@@ -223,6 +240,20 @@ def test_a_process_that_is_killed_is_started_again_and_counted(running: System, 
     wait_until(lambda: running.process(name).state == "running")
     wait_until(lambda: answers(running))
     assert running.run("status").returncode == 0
+
+
+def test_the_status_is_true_where_the_disk_has_no_room_for_a_new_one(running: System):
+    (running.state / "status.new").mkdir()
+    before = running.process("Counter").pid
+
+    os.kill(before, signal.SIGKILL)
+
+    wait_until(lambda: running.process("Counter").restarts == 1)
+    wait_until(lambda: running.process("Counter").state == "running")
+    shown = running.run("status")
+    row = next(line.split() for line in shown.stdout.splitlines() if line.startswith("Counter"))
+    assert row[1] == str(running.process("Counter").pid) != str(before)
+    assert row[3] == "1"
 
 
 def answers(system: System) -> bool:

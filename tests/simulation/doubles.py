@@ -149,7 +149,9 @@ class Queue:
         self.send_batch([body])
         return ""
 
-    def send_batch(self, bodies: Sequence[str], *, delay_s: int = 0) -> list[str]:
+    def send_batch(
+        self, bodies: Sequence[str], *, delay_s: int = 0, traces: Sequence[str] = ()
+    ) -> list[str]:
         def effect() -> list[str]:
             for body in bodies:
                 for _ in range(2 if self._world.strikes("duplicated") else 1):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from backend.clock import rfc3339
-from notifications.schema import Rendered
+from notifications.rendered import Rendered
 
 OF_TEMPLATE = "notification."  # begins the type of what a client asked for
 

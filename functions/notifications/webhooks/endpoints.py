@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from backend import egress, ids
 from backend.clock import rfc3339
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
+from backend.settings import settings
 from backend.shapes import Email
 from notifications.webhooks import signing
 
@@ -33,7 +34,16 @@ EventType = Literal[
 ]
 EventTypes = Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=16)]
 Contact = Annotated[Email, Meta(description="Is told when it is disabled")]
-Url = Annotated[str, Meta(max_length=egress.URL_CHARS_MAX)]
+
+
+def _check_url(url: str, name: str) -> None:
+    try:
+        egress.parse(url, loopback_allowed=settings.webhooks_to_loopback)
+    except egress.UrlRefused as error:
+        raise InvalidRequest(str(error), code="url_not_allowed", param=name) from error
+
+
+Url = Annotated[str, Meta(max_length=egress.URL_CHARS_MAX, extra={"check": _check_url})]
 
 
 class EndpointRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,11 +140,9 @@ def create(
     *,
     tenant: str,
     endpoints: Endpoints,
-    loopback_allowed: bool,
     now_ms: int,
 ) -> Endpoint:
-    """Store a new endpoint; raises InvalidRequest, and InvalidState where there are too many."""
-    _check(request.url, loopback_allowed=loopback_allowed)
+    """Store a new endpoint; raises InvalidState where there are too many."""
     for _ in range(CREATE_ATTEMPTS):
         others = endpoints.of([tenant])
         _require_new(request.url, others)
@@ -195,13 +203,11 @@ def change(
     *,
     tenant: str,
     endpoints: Endpoints,
-    loopback_allowed: bool,
 ) -> Endpoint:
     """Change an endpoint; what is still to be sent goes to its new URL. Raises as `create` does."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     after = before
     if request.url is not UNSET and request.url != before.url:
-        _check(request.url, loopback_allowed=loopback_allowed)
         _require_new(request.url, endpoints.of([tenant]))
         after = replace(after, url=request.url, failing_since_ms=None)
     if request.events is not UNSET:
@@ -243,13 +249,6 @@ def view(endpoint: Endpoint, *, now_ms: int, with_secret: bool = False) -> Endpo
         old_secret_until=rfc3339(endpoint.old_secret_until_ms) if is_rotating else UNSET,
         secret=endpoint.secret if with_secret else UNSET,
     )
-
-
-def _check(url: str, *, loopback_allowed: bool) -> None:
-    try:
-        egress.parse(url, loopback_allowed=loopback_allowed)
-    except egress.UrlRefused as error:
-        raise InvalidRequest(str(error), code="url_not_allowed", param="url") from error
 
 
 def _require_new(url: str, others: Collection[Endpoint]) -> None:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct
 
 from backend import ids
 from backend.announcer import Sender
+from backend.telemetry import trace_of
 from notifications import life_cycle
 from notifications.schema import Notification
 from notifications.webhooks import bodies
@@ -69,8 +70,16 @@ def fan_out(
     ]
     if made:
         deliveries.insert_all(made)
-        queue.send_batch([msgspec.json.encode({"id": each.id}).decode() for each in made])
+        queue.send_batch(
+            [msgspec.json.encode({"id": each.id}).decode() for each in made],
+            traces=[trace_of(each.fingerprint) for each in made],  # its event's id
+        )
     return len(made)
+
+
+def objects_of(message: WebhookMessage) -> Iterable[str]:
+    """Return the ids of what a message is about: one delivery, or a tenant's events."""
+    return (message.id,) if message.id else (each.event_id for each in message.events)
 
 
 def delivery(

@@ -1,8 +1,9 @@
 """Lanes: how many batches at once may wait for one tenant's receivers, so that others get on.
 
 Each tenant has a lane for endpoints that work and one for those that fail. A hanging receiver takes
-the places in its tenant's lanes, and no worker more: what finds its lane full is sent later. Lanes
-are on Redis; without it nothing is bounded.
+the places in its tenant's lanes, and no worker more: what finds its lane full is sent later. Those
+that fail share one more lane, so that many tenants' receivers together leave workers for others.
+Lanes are on Redis; without it nothing is bounded.
 """
 
 import secrets
@@ -24,6 +25,8 @@ from redis_sqs.redis_scripts import Script, ScriptServer
 ENTER = Script(Path(__file__).with_name("lanes.lua"))
 PLACES = 2  # batches of a tenant at once, of five workers: two lanes, and two workers are left
 PLACES_FAILING = 1
+PLACES_ALL_FAILING = 2  # of all tenants together: three of five workers are left
+ALL_FAILING = "webhooks:all:failing"
 STAY_MS = round(1000 * (ANSWERED_WITHIN_S + 3))  # a killed worker gives its places free by then
 STEP_MS = 500  # between two that are held: a batch of ten that hangs takes ten seconds and more
 HELD_MAX_MS = 600_000
@@ -47,6 +50,13 @@ class Lane(NamedTuple):
     def key(self) -> str:
         return f"webhooks:{{{self.tenant}}}:{'failing' if self.is_failing else 'working'}"
 
+    @property
+    def places(self) -> dict[str, int]:
+        """The sets of places, by key, of which a batch in this lane takes one each."""
+        if self.is_failing:
+            return {self.key: PLACES_FAILING, ALL_FAILING: PLACES_ALL_FAILING}
+        return {self.key: PLACES}
+
 
 class Lanes:
     """The lanes of every tenant, as one worker enters and leaves them."""
@@ -55,7 +65,7 @@ class Lanes:
         self._server = ScriptServer(redis_url)
         self._endpoints = endpoints
         self._batch = ""
-        self._entered: list[Lane] = []
+        self._entered: list[str] = []  # keys
 
     def holds(self, batch: Sequence[Notification], *, now_ms: int) -> dict[str, Hold]:
         """Enter the lanes of a batch; returns what to send later, because its lane is full."""
@@ -70,11 +80,14 @@ class Lanes:
     def leave(self) -> None:
         """Give the places of this batch free."""
         try:
-            for lane in self._entered:
-                self._server.call("ZREM", lane.key, self._batch)
+            self._leave(self._entered)
         except redis.RedisError:
             logger.warning("places are free only later", exc_info=True)
         self._entered.clear()
+
+    def _leave(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._server.call("ZREM", key, self._batch)
 
     def _enter_all(
         self, lanes: Mapping[Lane, Sequence[Notification]], *, now_ms: int
@@ -94,12 +107,16 @@ class Lanes:
 
     def _wait_ms(self, lane: Lane, *, held: int = 0) -> int:
         """Enter a lane and return 0, or how long the first that is held has to wait."""
-        places = PLACES_FAILING if lane.is_failing else PLACES
-        arguments = (self._batch, places, STAY_MS, held, STEP_MS, HELD_MAX_MS)
-        wait_ms = int(self._server.run(ENTER, [lane.key, f"{lane.key}:held"], arguments))
-        if not wait_ms:
-            self._entered.append(lane)
-        return wait_ms
+        entered: list[str] = []
+        for key, places in lane.places.items():
+            arguments = (self._batch, places, STAY_MS, held, STEP_MS, HELD_MAX_MS)
+            wait_ms = int(self._server.run(ENTER, [key, f"{key}:held"], arguments))
+            if wait_ms:
+                self._leave(entered)
+                return wait_ms
+            entered.append(key)
+        self._entered += entered
+        return 0
 
     def _lanes_of(self, batch: Sequence[Notification]) -> dict[Lane, list[Notification]]:
         endpoints = self._endpoints.find_many({each.to for each in batch})

@@ -30,7 +30,6 @@ def create_webhook_endpoint(call: Call) -> Response:
         call.body(EndpointRequest),
         tenant=call.caller.tenant,
         endpoints=endpoint_store,
-        loopback_allowed=settings.webhooks_to_loopback,
         now_ms=now_ms(),
     )
     headers = {"Location": f"/v1/webhook-endpoints/{made.id}"}
@@ -61,7 +60,6 @@ def update_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
         endpoint_id,
         tenant=call.caller.tenant,
         endpoints=endpoint_store,
-        loopback_allowed=settings.webhooks_to_loopback,
     )
     return reply(view(changed, now_ms=now_ms()))
 

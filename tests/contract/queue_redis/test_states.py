@@ -288,3 +288,38 @@ def test_attributes_stay_out_of_the_body(server: Server, queue: RedisQueue):
     id_ = queue.send("{}", attributes={"line": "a\nb"})
 
     assert json.loads(server.hget(KEYS.entries, id_).partition("\n")[0]) == {"line": "a\nb"}
+
+
+@pytest.mark.parametrize("name", ["orders", "orders.fifo"])
+@pytest.mark.parametrize("set_back_s", [120, 3600])
+def test_what_was_sent_before_the_clock_was_set_back_is_received_all_the_same(
+    server: Server, valkey: str, name: str, set_back_s: int
+):
+    queue = RedisQueue(name, redis_url=valkey)
+    queue.declare(Traits(deduplicates_content=True))
+    for number in range(25):
+        queue.send(str(number), group=f"g{number}")
+    later = RedisQueue(name, redis_url=valkey)
+    later.declare(Traits(delay_s=60, deduplicates_content=True))
+    later.send("later", group="later")
+    pass_time(server, name, -set_back_s)
+
+    received = [message.body for _ in range(3) for message in queue.receive()]
+    assert sorted(received, key=int) == [str(number) for number in range(25)]
+    assert queue.receive() == []
+    assert (queue.depth().delayed, queue.depth().in_flight) == (1, 25)
+    pass_time(server, name, 61)
+    assert "later" in [message.body for _ in range(3) for message in queue.receive()]
+
+
+@pytest.mark.parametrize("set_back_s", [120, 3600])
+def test_a_batch_fills_no_longer_because_the_clock_was_set_back(
+    server: Server, valkey: str, set_back_s: int
+):
+    queue = RedisQueue("orders", fill_s=0.2, redis_url=valkey)
+    queue.send("first")
+    assert len(queue.receive()) == 1
+    server.pexpire("queue:orders:filling", 200 + set_back_s * 1000)
+    queue.send("second")
+
+    assert [message.body for message in queue.receive()] == ["second"]

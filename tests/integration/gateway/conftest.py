@@ -11,7 +11,7 @@ from tests.integration.gateway_process import GatewayProcess, ok
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    """A gateway whose environments answer at once."""
+    """Yield a gateway whose environments answer at once."""
     with GatewayProcess(tmp_path_factory.mktemp("gateway"), PAGES) as gateway:
         gateway.environment("Pages", ok)
         yield gateway
@@ -19,6 +19,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
-    """A gateway of the test's own, whose queue waits 300 ms."""
+    """Yield a gateway of the test's own, whose queue waits 300 ms."""
     with GatewayProcess(tmp_path, PAGES, "--queue-deadline-ms", "300") as own:
         yield own

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 
 class Issuer:
-    """Serves until it is closed; counts how often its keys are asked for."""
+    """Serves until it is closed; counts the requests for its keys."""
 
     def __init__(self) -> None:
         self.key = generate_private_key(public_exponent=65537, key_size=2048)
-        self.asked = 0
+        self.requests = 0
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,7 +27,7 @@ class Issuer:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *arguments: Any) -> None:
-                """Keeps the tests' output clean."""
+                """Keep the tests' output clean."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -36,18 +36,18 @@ class Issuer:
     def document(self, path: str) -> dict[str, Any]:
         if path == "/.well-known/openid-configuration":
             return {"jwks_uri": f"{self.url}/keys"}
-        self.asked += 1
+        self.requests += 1
         public = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         return {"keys": [{**public, "kid": "one", "alg": "RS256", "use": "sig"}]}
 
     def token(
         self, *, key: Any = None, kid: str = "one", algorithm: str = "RS256", **claims: Any
     ) -> str:
-        """A token for the audience `api`, good for a minute, with `claims` instead or besides."""
+        """Return a token for the audience `api`, good for a minute, with `claims` in place."""
         usual = {"iss": self.url, "aud": "api", "exp": time.time() + 60, "sub": "ann"}
-        kept = {name: value for name, value in (usual | claims).items() if value is not None}
+        claims_left = {name: value for name, value in (usual | claims).items() if value is not None}
         signing = self.key if key is None else key
-        return jwt.encode(kept, signing, algorithm=algorithm, headers={"kid": kid})
+        return jwt.encode(claims_left, signing, algorithm=algorithm, headers={"kid": kid})
 
     def close(self) -> None:
         self._server.shutdown()

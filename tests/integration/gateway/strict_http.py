@@ -10,7 +10,7 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(;[^\r\n\x00]*)?\r\n")
 
 
 def strict(stream: bytes) -> list[Seen]:
-    """The requests of a connection, up to the last or to the first that is not whole."""
+    """Return the requests of a connection, up to the last or to the first that is not whole."""
     seen: list[Seen] = []
     while True:
         head, end, rest = stream.lstrip(b"\r\n").partition(b"\r\n\r\n")
@@ -41,7 +41,7 @@ def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]] | None:
 
 
 def _body(fields: dict[bytes, list[bytes]], rest: bytes) -> tuple[bytes, bytes] | None:
-    """The body and what follows it; None where its end is not there or in doubt."""
+    """Return the body and what follows it; None where its end is not there or in doubt."""
     framing = fields.get(b"content-length", []), fields.get(b"transfer-encoding", [])
     match framing:
         case [], []:
@@ -57,10 +57,10 @@ def _body(fields: dict[bytes, list[bytes]], rest: bytes) -> tuple[bytes, bytes] 
 def _chunks(rest: bytes) -> tuple[bytes, bytes] | None:
     content = b""
     while True:
-        found = _SIZE.match(rest)
-        if found is None:
+        match = _SIZE.match(rest)
+        if match is None:
             return None
-        size, rest = int(found[1], 16), rest[found.end() :]
+        size, rest = int(match[1], 16), rest[match.end() :]
         if not size:
             break
         if rest[size : size + 2] != b"\r\n":

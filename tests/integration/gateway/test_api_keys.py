@@ -37,7 +37,7 @@ RESOURCES = """
 
 
 def plan(name: str, limits: str) -> str:
-    """A usage plan with one key, whose value is told by its name."""
+    """Return a usage plan with one key, whose value is made of its name."""
     return f"""
   {name}:
     Type: AWS::ApiGateway::UsagePlan

@@ -1,4 +1,4 @@
-"""The TOKEN authorizer through the gateway: who is asked, how often, and what the answers mean."""
+"""The TOKEN authorizer through the gateway: its invocations, its cache, the meaning of answers."""
 
 import socket
 import threading
@@ -63,22 +63,22 @@ def guard(gateway: GatewayProcess, result: Any) -> StandIn:
 @pytest.mark.row("1.53")
 @pytest.mark.parametrize("headers", [{}, {"Authorization": ""}, {"Authorization": "Basic x"}])
 def test_without_a_token_nobody_is_asked(gateway, headers):
-    asked = guard(gateway, policy("Allow", "*"))
+    environment = guard(gateway, policy("Allow", "*"))
 
     answer = gateway.request("GET", "/safe/1", headers=headers)
 
     assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})
     assert answer.headers["x-amzn-ErrorType"] == "UnauthorizedException"
-    assert asked.frames == []
+    assert environment.frames == []
 
 
 @pytest.mark.row("1.50")
 def test_the_authorizer_gets_exactly_three_keys(gateway):
-    asked = guard(gateway, policy("Allow", "*"))
+    environment = guard(gateway, policy("Allow", "*"))
 
     gateway.request("POST", "/safe/a%2Fb?x=1", headers=TOKEN)
 
-    assert asked.events == [
+    assert environment.events == [
         {
             "type": "TOKEN",
             "authorizationToken": "Bearer t",
@@ -111,7 +111,7 @@ def test_a_public_route_asks_nobody(gateway):
 @pytest.mark.row("1.58")
 def test_the_policy_of_a_token_is_kept_and_asked_for_every_path(gateway):
     """The answer is cached by token, not by path."""
-    asked = guard(gateway, policy("Allow", f"{ARN}/GET/safe/1"))
+    environment = guard(gateway, policy("Allow", f"{ARN}/GET/safe/1"))
 
     statuses = [
         gateway.request("GET", path, headers=TOKEN).status
@@ -119,25 +119,25 @@ def test_the_policy_of_a_token_is_kept_and_asked_for_every_path(gateway):
     ]
 
     assert statuses == [200, 200, 403]
-    assert len(asked.frames) == 1
+    assert len(environment.frames) == 1
 
 
 def test_each_token_is_asked_for(gateway):
-    asked = guard(gateway, policy("Allow", "*"))
+    environment = guard(gateway, policy("Allow", "*"))
 
     for token in ("Bearer a", "Bearer b"):
         assert gateway.request("GET", "/safe/1", headers={"Authorization": token}).status == 200
 
-    assert [event["authorizationToken"] for event in asked.events] == ["Bearer a", "Bearer b"]
+    assert [event["authorizationToken"] for event in environment.events] == ["Bearer a", "Bearer b"]
 
 
 def test_a_time_to_live_of_0_keeps_nothing(gateway):
-    asked = guard(gateway, policy("Allow", "*"))
+    environment = guard(gateway, policy("Allow", "*"))
 
     for _ in range(2):
         assert gateway.request("GET", "/fresh", headers={"x-key": "k"}).status == 200
 
-    assert len(asked.frames) == 2
+    assert len(environment.frames) == 2
 
 
 def test_requests_that_miss_the_cache_together_ask_once(gateway):
@@ -147,7 +147,7 @@ def test_requests_that_miss_the_cache_together_ask_once(gateway):
         release.wait(5)
         return {"result": policy("Allow", "*")}
 
-    asked = gateway.environment("Guard", slowly)
+    environment = gateway.environment("Guard", slowly)
     statuses: list[int] = []
     threads = [
         threading.Thread(
@@ -163,7 +163,7 @@ def test_requests_that_miss_the_cache_together_ask_once(gateway):
         thread.join(timeout=10)
 
     assert statuses == [200] * 5
-    assert len(asked.frames) == 1
+    assert len(environment.frames) == 1
 
 
 @pytest.mark.row("1.56", "1.57")
@@ -189,13 +189,13 @@ def test_a_denied_request_is_403_with_a_capital_message(gateway, statement, mess
 @pytest.mark.row("1.54")
 def test_an_authorizer_that_says_unauthorized_is_401_and_asked_again(gateway):
     error = {"errorType": "Exception", "errorMessage": "Unauthorized"}
-    asked = gateway.environment("Guard", lambda _: {"error": error})
+    environment = gateway.environment("Guard", lambda _: {"error": error})
 
     answers = [gateway.request("GET", "/safe/1", headers=TOKEN) for _ in range(2)]
 
     assert [answer.status for answer in answers] == [401, 401]
     assert answers[0].json == {"message": "Unauthorized"}
-    assert len(asked.frames) == 2
+    assert len(environment.frames) == 2
 
 
 @pytest.mark.row("1.55")
@@ -226,7 +226,7 @@ def test_an_authorizer_without_a_free_environment_is_503(gateway):
 
 @pytest.fixture
 def flooded(tmp_path: Path) -> Iterator[GatewayProcess]:
-    """A gateway whose account runs four events, with six unknown tokens sent to it."""
+    """Yield a gateway whose account runs four events, with six unknown tokens sent to it."""
     release = threading.Event()
     error = {"error": {"errorType": "Exception", "errorMessage": "Unauthorized"}}
 

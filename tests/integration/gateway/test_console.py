@@ -29,8 +29,8 @@ def read(gateway: GatewayProcess, name: str) -> Any:
 
 
 def function(gateway: GatewayProcess) -> dict[str, Any]:
-    found: list[dict[str, Any]] = read(gateway, "functions")["functions"]
-    return next(each for each in found if each["name"] == "Pages")
+    functions: list[dict[str, Any]] = read(gateway, "functions")["functions"]
+    return next(each for each in functions if each["name"] == "Pages")
 
 
 def test_the_page_is_html(gateway):
@@ -73,6 +73,10 @@ def test_functions_are_listed_with_their_environments_requests_and_durations(gat
     assert sum(now["latency"]) == now["requests"]
     assert len(now["latency"]) == len(bounds) + 1
     assert (now["environments"], now["busy"], now["queued"]) == (before["environments"] + 1, 0, 0)
+    assert now["invocations"] - before["invocations"] == 4
+    assert sum(now["waits"]) - sum(before["waits"]) == 4
+    assert now["worked_s"] > before["worked_s"]
+    assert (now["memory_mb"], now["concurrency"]) == (128, 3)
 
 
 def test_requests_are_listed_newest_first(gateway):

@@ -67,7 +67,7 @@ def test_the_function_sees_what_a_strict_reader_sees_or_nothing(gateway, seed):
 
 
 def stream(chance: random.Random, client: int) -> bytes:
-    """Up to three requests of a client, most of them damaged here and there."""
+    """Return up to three requests of a client, most of them damaged here and there."""
     requests = [request(chance, b"/%d/%d" % (client, n)) for n in range(chance.randint(1, 3))]
     sent = b"".join(requests)
     for _ in range(chance.choice([0, 1, 1, 1, 2, 3])):
@@ -101,16 +101,16 @@ def send(gateway: GatewayProcess, sent: bytes, cut: int) -> socket.socket:
 
 
 def understood(answer: bytes) -> tuple[list[int], list[Seen]]:
-    """The statuses of all responses, and the requests that the function answered."""
+    """Return the statuses of all responses, and the requests that the function answered."""
     statuses: list[int] = []
     seen: list[Seen] = []
     while answer:
         head, end, answer = answer.partition(b"\r\n\r\n")
-        found = re.match(rb"HTTP/1.1 (\d+) [^\r]*(?:\r\n.*)*\r\nContent-Length: (\d+)", head)
+        match = re.match(rb"HTTP/1.1 (\d+) [^\r]*(?:\r\n.*)*\r\nContent-Length: (\d+)", head)
         assert end, head
-        assert found, head
-        length = int(found[2])
-        statuses.append(int(found[1]))
+        assert match, head
+        length = int(match[2])
+        statuses.append(int(match[1]))
         if statuses[-1] == 200:
             event = json.loads(answer[:length])
             path = event["requestContext"]["path"].removeprefix("/prod")

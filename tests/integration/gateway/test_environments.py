@@ -60,7 +60,7 @@ def test_what_is_over_the_reserved_concurrency_is_refused_at_once(gateway):
     """In flight and waiting count together."""
     release = threading.Event()
     gateway.environment("Pages", lambda frame: ok(frame) if release.wait(5) else {"die": True})
-    held = [start(gateway, "/pages/one") for _ in range(3)]
+    clients = [start(gateway, "/pages/one") for _ in range(3)]
     wait_until(lambda: gateway.metric('gateway_queued{function="Pages"}') == 2)
 
     answer = gateway.request("GET", "/pages/one")
@@ -69,7 +69,7 @@ def test_what_is_over_the_reserved_concurrency_is_refused_at_once(gateway):
     assert (answer.status, answer.json) == (503, {"code": "overloaded"})
     assert answer.headers["Retry-After"] == "1"
     assert gateway.metric('gateway_throttles_total{function="Pages"}') == 1
-    assert [finish(client) for client in held] == [200, 200, 200]
+    assert [finish(client) for client in clients] == [200, 200, 200]
 
 
 def test_workers_are_told_while_an_event_waits(gateway):

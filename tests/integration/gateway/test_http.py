@@ -297,12 +297,12 @@ def test_http_1_0_is_closed_unless_it_asks_to_stay(gateway):
     closed = gateway.raw(b"GET /pages/one HTTP/1.0\r\n\r\n")
     with connect(gateway) as client:
         client.sendall(b"GET /pages/one HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        kept, _ = read_response(client)
+        first, _ = read_response(client)
         client.sendall(LAST)
         assert read_all(client).startswith(b"HTTP/1.1 200 ")
 
     assert b"Connection: close" in closed
-    assert b"Connection: keep-alive" in kept
+    assert b"Connection: keep-alive" in first
 
 
 @pytest.mark.row("1.16")
@@ -385,11 +385,11 @@ def connect(gateway: GatewayProcess) -> socket.socket:
 
 
 def bodies(answer: bytes) -> list[bytes]:
-    """The bodies of all responses in `answer`."""
-    found = []
+    """Return the bodies of all responses in `answer`."""
+    bodies = []
     while answer:
         head, _, answer = answer.partition(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        found.append(answer[:length])
+        bodies.append(answer[:length])
         answer = answer[length:]
-    return found
+    return bodies

@@ -60,7 +60,7 @@ Resources:
 
 
 def chosen(frame: dict[str, Any]) -> dict[str, Any]:
-    """A handler that returns what its body says."""
+    """Return a handler that returns what its body says."""
     answer: dict[str, Any] = json.loads(frame["event"]["body"])
     return answer
 
@@ -74,7 +74,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 def answered(gateway: GatewayProcess, result: Any, path: str = "/chosen") -> Answer:
-    """The answer where the handler returns `result`."""
+    """Return the answer where the handler returns `result`."""
     frame = json.dumps({"result": result})
     return gateway.request("POST", path, frame, {"Content-Type": "application/json"})
 
@@ -217,10 +217,10 @@ def test_a_structured_result_is_taken_with_cookies_and_without_unknown_keys(gate
 def test_a_result_for_payload_1_0_has_a_status_and_may_have_headers_of_many_values(gateway):
     result = {"statusCode": 200, "multiValueHeaders": {"X-A": ["1", "2"]}, "body": "x"}
 
-    taken = answered(gateway, result, "/chosen/old")
+    answer = answered(gateway, result, "/chosen/old")
     refused = answered(gateway, {"message": "x"}, "/chosen/old")
 
-    assert taken.headers.get_all("X-A") == ["1", "2"]
+    assert answer.headers.get_all("X-A") == ["1", "2"]
     assert refused.status == 500
 
 

@@ -85,7 +85,7 @@ def guard(gateway: GatewayProcess) -> StandIn:
 
 
 def judge(frame: dict[str, Any]) -> dict[str, Any]:
-    """An authorizer that answers by the name of the caller."""
+    """Return an authorizer that answers by the name of the caller."""
     event = frame["event"]
     context = {"of": {"team": ["a"]}}
     if event["version"] == "2.0":
@@ -101,7 +101,7 @@ def judge(frame: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_cors(frame: dict[str, Any]) -> dict[str, Any]:
-    """A handler that returns its event, with headers that are the gateway's business."""
+    """Return a handler that returns its event, with headers that are the gateway's business."""
     answer = ok(frame)
     answer["result"]["headers"] = {"Access-Control-Allow-Origin": "*", "X-A": "1"}
     return answer
@@ -129,7 +129,7 @@ def test_the_keys_of_the_issuer_are_asked_for_once(gateway, issuer):
     for _ in range(3):
         assert bearer(gateway, issuer.token()).status == 200
 
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 @pytest.mark.row("1.77")
@@ -225,11 +225,11 @@ def test_only_an_answer_with_a_time_to_live_is_kept(gateway, guard):
     before = len(guard.frames)
     for path in ("/simple/1", "/simple/2"):
         assert gateway.request("GET", path, headers={"X-User": "ann.2"}).status == 200
-    kept = len(guard.frames) - before
+    cached = len(guard.frames) - before
     for _ in range(2):
         assert gateway.request("GET", "/policy/1?user=eve").status == 200
 
-    assert (kept, len(guard.frames) - before) == (1, 3)
+    assert (cached, len(guard.frames) - before) == (1, 3)
 
 
 @pytest.mark.row("1.77")

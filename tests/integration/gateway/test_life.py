@@ -39,8 +39,10 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_2(gateway, tmp_path):
         pass
 
     assert second.exit_code() == 2
-    said = (tmp_path / "second" / "stderr").read_text()
-    assert said == f"127.0.0.1:{gateway.port} is taken; stop what listens there or choose another\n"
+    error = (tmp_path / "second" / "stderr").read_text()
+    assert (
+        error == f"127.0.0.1:{gateway.port} is taken; stop what listens there or choose another\n"
+    )
 
 
 def test_a_gateway_that_was_killed_can_be_started_again(gateway):

@@ -1,4 +1,4 @@
-"""What is too much is refused: requests, bytes and clients."""
+"""Limits: too many requests, bytes and clients are refused."""
 
 import socket
 import threading
@@ -77,7 +77,7 @@ Resources:
 
 @pytest.fixture
 def flooded(tmp_path):
-    """A gateway whose account runs three events, with three requests for tokens in flight."""
+    """Yield a gateway whose account runs three events, with three requests for tokens in flight."""
     release = threading.Event()
     with GatewayProcess(tmp_path, PUBLIC, "--account-concurrency", "3") as process:
         process.environment("Front", lambda frame: ok(frame) if release.wait(10) else {"die": True})
@@ -113,7 +113,7 @@ def test_a_flood_of_one_public_route_is_bounded_by_the_account(flooded):
 
 @pytest.fixture
 def small(tmp_path):
-    """A gateway that takes four clients, and three from one address."""
+    """Yield a gateway that takes four clients, and three from one address."""
     gateway = GatewayProcess(tmp_path, PAGES)
     limit = 'ulimit -n 516; exec "$@"'  # 512 are reserved
     gateway.command = ["sh", "-c", limit, "sh", *gateway.command]
@@ -123,7 +123,7 @@ def small(tmp_path):
 
 @pytest.fixture
 def busy(small):
-    """Three clients whose requests are in hand until the event is set."""
+    """Yield an event; until it is set, the requests of three clients are in hand."""
     release = threading.Event()
     small.environment("Pages", lambda frame: ok(frame) if release.wait(10) else {"die": True})
     clients = [socket.create_connection(("127.0.0.1", small.port), 10) for _ in range(3)]

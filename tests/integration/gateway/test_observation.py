@@ -1,4 +1,4 @@
-"""What the gateway tells of itself: metrics, logs and its console."""
+"""The gateway's signs of its own state: metrics, logs and its console."""
 
 import http.client
 import json
@@ -31,8 +31,8 @@ def test_embedded_metrics_that_a_function_prints_reach_prometheus(gateway):
             "Insert": 20,
         }
     )
-    told = {"stdout": f"{line}\na line\n", "duration_ms": 1.5, "max_memory_mb": 40}
-    environment = gateway.environment("Pages", returns({"statusCode": 200}, **told))
+    report = {"stdout": f"{line}\na line\n", "duration_ms": 1.5, "max_memory_mb": 40}
+    environment = gateway.environment("Pages", returns({"statusCode": 200}, **report))
 
     gateway.request("GET", "/pages/one")
     request_id = environment.frames[0]["id"]

@@ -112,15 +112,16 @@ def test_the_answer_bears_the_ids_of_the_event(shared):
 @pytest.mark.row("1.29")
 def test_a_client_chooses_the_id_of_its_request_but_not_of_the_invocation(gateway):
     environment = gateway.environment("Pages", ok)
-    given = "1f4e0a4c-6f3b-4f0e-9b57-0a3b7a1c2d3e"
+    client_id = "1f4e0a4c-6f3b-4f0e-9b57-0a3b7a1c2d3e"
 
     answers = [
-        gateway.request("GET", "/pages/one", headers={"x-amzn-RequestId": given}) for _ in range(2)
+        gateway.request("GET", "/pages/one", headers={"x-amzn-RequestId": client_id})
+        for _ in range(2)
     ]
 
-    assert {answer.headers["x-amzn-RequestId"] for answer in answers} == {given}
-    assert {answer.json["requestContext"]["requestId"] for answer in answers} == {given}
-    assert len({frame["id"] for frame in environment.frames} - {given}) == 2
+    assert {answer.headers["x-amzn-RequestId"] for answer in answers} == {client_id}
+    assert {answer.json["requestContext"]["requestId"] for answer in answers} == {client_id}
+    assert len({frame["id"] for frame in environment.frames} - {client_id}) == 2
 
 
 @pytest.mark.row("1.30")

@@ -34,7 +34,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 def answer_of(frame: dict[str, Any]) -> dict[str, Any]:
-    """A handler that answers what it got, or as many bytes as the path says."""
+    """Return a handler that answers what it got, or as many bytes as the path says."""
     size = frame["event"]["pathParameters"]["name"]
     return {"result": {"statusCode": 200, "body": "x" * int(size)}} if size.isdigit() else ok(frame)
 
@@ -44,7 +44,7 @@ def connect(gateway: GatewayProcess) -> socket.socket:
 
 
 def trickle(client: socket.socket, piece: bytes, *, reads: bool = True) -> Callable[[], bool]:
-    """Sends a piece whenever it is asked, and says whether the gateway has closed."""
+    """Return a function that sends a piece and returns whether the gateway has closed."""
     client.setblocking(False)
 
     def is_closed() -> bool:

@@ -1,4 +1,4 @@
-"""What a template says of an API and its routes: CORS, variables, time-outs, the access log."""
+"""Settings of an API and its routes in a template: CORS, variables, time-outs, the access log."""
 
 import json
 import threading

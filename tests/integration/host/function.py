@@ -1,4 +1,4 @@
-"""What the hosts under test run: a template, and a handler that does as it is told."""
+"""A template and a handler for the hosts under test; the handler does what its event says."""
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31

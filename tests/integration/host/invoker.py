@@ -1,4 +1,4 @@
-"""What a host dials: an invoker that holds the connections of its environments."""
+"""The other end of a host: an invoker that holds the connections of its environments."""
 
 import os
 import socket

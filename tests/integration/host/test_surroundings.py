@@ -1,4 +1,4 @@
-"""What a handler finds around it is what it finds on Lambda."""
+"""The surroundings of a handler are those on Lambda."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the Invoke API runs under test: functions of one handler that does as it is told."""
+"""Functions for the Invoke API under test: one handler that does what its event says."""
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31

@@ -31,11 +31,11 @@ def _supervised(state: Path, variables: dict[str, str]) -> Iterator[None]:
         yield
 
 
-def local(state: Path, *arguments: str, **given: Any) -> subprocess.CompletedProcess[str]:
+def local(state: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "local", arguments[0], "--state", str(state), *arguments[1:]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=30, check=False, **given
+        command, env=environment, capture_output=True, text=True, timeout=30, check=False, **options
     )
 
 

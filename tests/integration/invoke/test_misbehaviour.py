@@ -1,4 +1,4 @@
-"""What a function does to itself harms no other: it is answered, and answered in time."""
+"""A function that harms itself harms no other: it is answered, and in time."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ USUALLY_S = 0.5  # a hundred times what the other function takes here, for a mac
 
 
 def end_of(client: Any, function: str, **event: Any) -> Any:
-    """What became of an event that misbehaves, while another function is used as ever."""
+    """Return the answer to an event that misbehaves, while another function is used as ever."""
     invoke(client, "Other")
     with ThreadPoolExecutor(1) as caller:
         misbehaving = caller.submit(invoke, client, function, **event)

@@ -135,12 +135,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         yield gateway
 
 
-def answer(client: Any, function: str, event: Any, **asked: Any) -> tuple[Any, Any]:
-    """What Invoke says of an event; what differs from event to event is left out."""
-    given = client.invoke(FunctionName=function, Payload=json.dumps(event), **asked)
-    text = given["Payload"].read().decode()
-    request_id = given["ResponseMetadata"]["RequestId"]
-    return given.get("FunctionError"), json.loads(text.replace(request_id, "ID"))
+def answer(client: Any, function: str, event: Any, **options: Any) -> tuple[Any, Any]:
+    """Return the answer of Invoke, without what differs from event to event."""
+    result = client.invoke(FunctionName=function, Payload=json.dumps(event), **options)
+    text = result["Payload"].read().decode()
+    request_id = result["ResponseMetadata"]["RequestId"]
+    return result.get("FunctionError"), json.loads(text.replace(request_id, "ID"))
 
 
 @pytest.mark.row("2.10", "2.11", "2.13", "2.22")
@@ -210,11 +210,11 @@ def test_the_log_is_the_same_but_for_times_and_memory(client: Any):
     logs = []
     for function in ("Ours", "Theirs"):
         invoke(client, function, do="echo")
-        given = client.invoke(
+        result = client.invoke(
             FunctionName=function, LogType="Tail", Payload=b'{"do": "say", "word": "hello"}'
         )
-        text = base64.b64decode(given["LogResult"]).decode()
-        text = text.replace(given["ResponseMetadata"]["RequestId"], "ID")
+        text = base64.b64decode(result["LogResult"]).decode()
+        text = text.replace(result["ResponseMetadata"]["RequestId"], "ID")
         text = re.sub(r"[0-9.]+ (ms|MB)", r"N \1", text)
         logs.append(re.sub(r"\d{4}-\d\d-\d\dT[0-9:]{8}\.\d{3}Z", "TIME", text))
 

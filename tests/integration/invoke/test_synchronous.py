@@ -21,14 +21,14 @@ INVOKE = "/2015-03-31/functions/Do/invocations"
 
 
 def invoke(client: Any, function: str, **event: Any) -> Any:
-    """What the function returned, or Lambda's error object."""
+    """Return what the function returned, or Lambda's error object."""
     answer = client.invoke(FunctionName=function, Payload=json.dumps(event))
     return json.loads(answer["Payload"].read())
 
 
-def refusal(client: Any, **asked: Any) -> tuple[int, str, str]:
+def refusal(client: Any, **request: Any) -> tuple[int, str, str]:
     with pytest.raises(ClientError) as refused:
-        client.invoke(**asked)
+        client.invoke(**request)
     response = refused.value.response
     status = response["ResponseMetadata"]["HTTPStatusCode"]
     return status, response["Error"]["Code"], response["Error"]["Message"]
@@ -295,11 +295,11 @@ def test_over_its_reserved_concurrency_a_function_is_throttled(
     invoke(client, "Narrow")
     busy = 'gateway_environments{function="Narrow",state="busy"}'
     with ThreadPoolExecutor(1) as caller:
-        held = caller.submit(invoke, client, "Narrow", do="pid", s=1)
+        narrow = caller.submit(invoke, client, "Narrow", do="pid", s=1)
         wait_until(lambda: gateway.metric(busy) == 1)
         with pytest.raises(ClientError) as throttled:
             client.invoke(FunctionName="Narrow")
-        held.result()
+        narrow.result()
     response: Any = throttled.value.response
 
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
@@ -326,7 +326,7 @@ def test_reservations_that_leave_the_account_too_little_are_refused_at_start(tmp
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("parameters", "sentence"),
     [
         ({"TenantId": "one"}, "TenantId of Invoke is not emulated"),
         ({"DurableExecutionName": "one"}, "DurableExecutionName of Invoke is not emulated"),
@@ -335,16 +335,16 @@ def test_reservations_that_leave_the_account_too_little_are_refused_at_start(tmp
     ],
 )
 def test_a_parameter_that_is_not_read_is_refused_by_name(
-    client: Any, asked: dict[str, str], sentence: str
+    client: Any, parameters: dict[str, str], sentence: str
 ):
-    _, code, message = refusal(client, **{"FunctionName": "Do", **asked})
+    _, code, message = refusal(client, **{"FunctionName": "Do", **parameters})
 
     assert code == "InvalidParameterValueException"
     assert sentence in message
 
 
 @pytest.mark.parametrize(
-    ("method", "asked", "operation"),
+    ("method", "parameters", "operation"),
     [
         ("list_functions", {}, "ListFunctions"),
         ("get_function", {"FunctionName": "Do"}, "GetFunction"),
@@ -353,7 +353,7 @@ def test_a_parameter_that_is_not_read_is_refused_by_name(
     ],
 )
 def test_an_operation_that_is_not_emulated_is_refused_by_its_name(
-    client: Any, method: str, asked: dict[str, str], operation: str
+    client: Any, method: str, parameters: dict[str, str], operation: str
 ):
     with pytest.raises(ClientError, match=f"{operation} is not emulated; only Invoke is"):
-        getattr(client, method)(**asked)
+        getattr(client, method)(**parameters)

@@ -6,7 +6,19 @@ from tests.conftest import free_port
 from tests.integration.notifications.bodies import SCOPES, welcome
 
 DISABLED = {"endpoint_id": "we_1", "reason": "It is gone."}
-LINKS = ["https://a.example", "HTTP://a.example", "www.a.example", "mailto:b@a.example"]
+LINKS = [
+    "https://a.example",
+    "HTTP://a.example",
+    "www.a.example",
+    "mailto:b@a.example",
+    "evil.com",
+    "sub.EVIL.co.uk!",
+    "a.example/login",
+    "a.example?x",
+    "//a.example",
+    "b@a.example",
+    "127.0.0.1",
+]
 QUIET = {"start": "21:00", "end": "08:00", "zone": "Europe/Berlin"}
 
 

@@ -48,7 +48,7 @@ def test_a_wish_that_no_template_fulfils_is_reported_alone(worker, queue, mailbo
     failures = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
     reasons = answer["failureReasons"]
     assert sorted(failures) == sorted(reasons) == sorted([bad, neither, unknown])
-    assert reasons[bad].startswith("InvalidRequest: Expected `str` matching regex")
+    assert reasons[bad].startswith("InvalidRequest: `currency` must be three capital letters")
     assert reasons[neither].startswith("malformed message: ValidationError: a message has either")
     assert reasons[unknown] == "NotFound: There is no notification ntf_unknown."
     assert len(mailbox.mails_to(address)) == 1

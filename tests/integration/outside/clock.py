@@ -11,7 +11,7 @@ from local.simulators.serving import Group
 async def first_line_after(
     protocol: Callable[[], asyncio.Protocol], connections: Group, sent: bytes, later_s: float
 ) -> bytes | None:
-    """The line that a client who sent `sent` gets when the clock leaps by `later_s`.
+    """Return the line that a client who sent `sent` gets when the clock leaps by `later_s`.
 
     b"" if the connection is closed without a word, None if nothing happens.
     """
@@ -21,7 +21,7 @@ async def first_line_after(
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(sent)
         await asyncio.sleep(0.05)
-        with suppress(TimeoutError):  # what was said before the leap
+        with suppress(TimeoutError):  # the greeting before the leap
             await asyncio.wait_for(reader.read(65536), 0.01)
         connections.sweep(time.monotonic() + later_s)
         try:

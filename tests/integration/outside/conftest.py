@@ -11,7 +11,7 @@ from tests.integration.outside.processes import Mailbox, Provider
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Iterator[Provider]:
-    """A provider that the test starts itself."""
+    """Yield a provider that the test starts itself."""
     with Provider(tmp_path / "data" / "provider.jsonl") as provider:
         yield provider
 
@@ -24,7 +24,7 @@ def provider(stopped: Provider) -> Provider:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """For tests that use keys of their own and do not mind the charges of others."""
+    """Yield a provider for tests that use keys of their own and do not mind others' charges."""
     with Provider(tmp_path_factory.mktemp("provider") / "provider.jsonl") as provider:
         provider.start()
         yield provider

@@ -1,4 +1,4 @@
-"""The outside world's processes as its clients see them: started, asked, stopped, killed."""
+"""The outside world's processes as its clients see them: started, called, stopped, killed."""
 
 import http.client
 import json
@@ -54,7 +54,7 @@ class OutsideProcess:
         )
 
     def ports(self) -> list[str]:
-        """The options that say where it listens."""
+        """Return the options that say where it listens."""
         return ["--port", str(self.http_port)]
 
     def fail_to_start(self) -> tuple[int, str]:
@@ -97,7 +97,7 @@ class OutsideProcess:
 
 @dataclass
 class Provider(OutsideProcess):
-    """The payment provider, asked as a backend asks it."""
+    """The payment provider, called as a backend calls it."""
 
     program = "local.simulators.provider"
 
@@ -144,7 +144,7 @@ class Mailbox(OutsideProcess):
 
 
 def receipt(number: int = 1, text: str = "Thank you.\n") -> EmailMessage:
-    """A mail to ada@example.com."""
+    """Return a mail to ada@example.com."""
     mail = EmailMessage()
     mail["From"] = "shop@spillway.example"
     mail["To"] = "ada@example.com"

@@ -1,4 +1,4 @@
-"""The journal outlives the mailbox: no mail that was taken is lost."""
+"""The journal outlives the mailbox: no mail that it accepted is lost."""
 
 import signal
 import smtplib
@@ -13,13 +13,13 @@ def test_kill_9_after_250_loses_no_mail(mailbox: Mailbox) -> None:
         sending = pool.submit(_send_until_refused, mailbox)
         wait_until(lambda: len(mailbox.messages()) > 50)
         mailbox.stop(signal.SIGKILL)
-        taken = sending.result(timeout=20)
+        accepted = sending.result(timeout=20)
     mailbox.start()
 
-    kept = {message["message_id"] for message in mailbox.messages()}
-    assert len(taken) > 50
-    assert taken <= kept
-    assert len(kept) <= len(taken) + 1
+    stored = {message["message_id"] for message in mailbox.messages()}
+    assert len(accepted) > 50
+    assert accepted <= stored
+    assert len(stored) <= len(accepted) + 1
 
 
 def test_a_torn_mail_is_cut_at_the_next_start(mailbox: Mailbox) -> None:
@@ -38,15 +38,15 @@ def test_a_torn_mail_is_cut_at_the_next_start(mailbox: Mailbox) -> None:
 
 def _send_until_refused(mailbox: Mailbox) -> set[str]:
     """Send mails until the mailbox is gone; gives the ids of those it took."""
-    taken: set[str] = set()
+    accepted: set[str] = set()
     client = mailbox.client()
     try:
         for number in range(900):
             mail = receipt(number)
             client.send_message(mail)
-            taken.add(mail["Message-ID"])
+            accepted.add(mail["Message-ID"])
     except (OSError, smtplib.SMTPException):
         pass
     finally:
         client.close()
-    return taken
+    return accepted

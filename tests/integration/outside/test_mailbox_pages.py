@@ -10,7 +10,7 @@ from tests.integration.outside.processes import Mailbox, receipt
 
 
 def _page(mailbox: Mailbox, path: str) -> tuple[str, str]:
-    """A page and its content security policy."""
+    """Return a page and its content security policy."""
     with urlopen(f"http://127.0.0.1:{mailbox.http_port}{path}", timeout=10) as response:
         return response.read().decode(), response.headers["content-security-policy"]
 
@@ -79,10 +79,10 @@ def test_a_mail_that_is_none_is_shown_as_far_as_it_goes(mailbox: Mailbox, raw: b
 
 
 def test_a_text_message_is_kept_listed_and_shown(mailbox: Mailbox) -> None:
-    taken = _text(mailbox, id="ntf_1", to="+4915112345678", text="Hello <b>")
+    answer = _text(mailbox, id="ntf_1", to="+4915112345678", text="Hello <b>")
     [listed] = mailbox.messages()
 
-    assert taken == (200, {"sequence": 1})
+    assert answer == (200, {"sequence": 1})
     assert (listed["channel"], listed["to"]) == ("sms", "+4915112345678")
     assert "<pre>Hello &lt;b&gt;</pre>" in _page(mailbox, "/mails/1")[0]
 

@@ -21,10 +21,10 @@ ENVELOPE = b"MAIL FROM:<shop@spillway.example>\r\nRCPT TO:<ada@example.com>\r\nD
 def test_a_utf8_address_needs_smtputf8(mailbox: Mailbox) -> None:
     commands = "MAIL FROM:<ü@example.com>{}\r\nRCPT TO:<ß@example.com>\r\nDATA\r\n\r\n.\r\n"
     refused = mailbox.session(commands.format("").encode())
-    taken = mailbox.session(commands.format(" SMTPUTF8").encode())
+    accepted = mailbox.session(commands.format(" SMTPUTF8").encode())
 
     assert refused[0].startswith(b"553")
-    assert [reply[:3] for reply in taken] == [b"250", b"250", b"354", b"250", b"221"]
+    assert [reply[:3] for reply in accepted] == [b"250", b"250", b"354", b"250", b"221"]
     assert mailbox.messages()[0]["to"] == "ß@example.com"
 
 
@@ -160,7 +160,7 @@ def test_a_client_that_keeps_the_server_waiting_is_let_go(
 ) -> None:
     async def first_line() -> bytes | None:
         connections = Connections()
-        protocol = partial(SmtpConnection, lambda mail, kept: kept(), connections)
+        protocol = partial(SmtpConnection, lambda mail, acknowledge: acknowledge(), connections)
         return await first_line_after(protocol, connections, sent, later_s)
 
     replied = asyncio.run(first_line())

@@ -1,4 +1,4 @@
-"""Charges as a backend orders them: their outcome, their key, and how they are found again."""
+"""Charges as a backend orders them: their outcome, their key, their list."""
 
 import json
 import time
@@ -130,9 +130,9 @@ def test_a_charge_is_found_by_its_key(provider: Provider) -> None:
     provider.charge("a")
     provider.charge("b:charge")
 
-    found = provider.get("/charges?idempotency_key=b%3Acharge")[1]
+    page = provider.get("/charges?idempotency_key=b%3Acharge")[1]
     missing = provider.get("/charges?idempotency_key=c")[1]
-    assert [charge["idempotency_key"] for charge in found["charges"]] == ["b:charge"]
+    assert [charge["idempotency_key"] for charge in page["charges"]] == ["b:charge"]
     assert missing == {"charges": [], "next": None}
 
 

@@ -1,4 +1,4 @@
-"""The provider misbehaves as it is told to, and tells how often it did."""
+"""The provider's faults: they strike as they are set, and are counted."""
 
 import http.client
 import json

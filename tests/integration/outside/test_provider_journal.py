@@ -21,9 +21,9 @@ def test_kill_9_after_the_answer_loses_nothing(provider: Provider) -> None:
         charges = answered.result(timeout=20)
     provider.start()
 
-    kept = {charge["idempotency_key"]: charge["id"] for charge in provider.charges()}
+    stored = {charge["idempotency_key"]: charge["id"] for charge in provider.charges()}
     assert len(charges) > 50
-    assert {key: kept.get(key) for key in charges} == charges
+    assert {key: stored.get(key) for key in charges} == charges
     assert provider.charge("key-0")[2]["Idempotent-Replayed"] == "true"
 
 
@@ -56,11 +56,11 @@ def test_a_key_lives_for_a_day(provider: Provider) -> None:
 
     older = provider.charge("older", amount=99)
     younger = provider.charge("younger")
-    found = provider.get("/charges?idempotency_key=older")[1]["charges"]
+    charges = provider.get("/charges?idempotency_key=older")[1]["charges"]
 
     assert (older[0], older[2]["Idempotent-Replayed"]) == (200, None)
     assert (younger[0], younger[2]["Idempotent-Replayed"]) == (200, "true")
-    assert [(charge["sequence"], charge["amount"]) for charge in found] == [(1, 1234), (3, 99)]
+    assert [(charge["sequence"], charge["amount"]) for charge in charges] == [(1, 1234), (3, 99)]
 
 
 def test_a_journal_that_cannot_be_written_ends_the_process_unanswered(stopped: Provider) -> None:

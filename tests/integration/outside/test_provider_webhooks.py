@@ -1,4 +1,4 @@
-"""Webhooks as their receiver sees them: signed, repeated until taken, and broken as it is told."""
+"""Webhooks as their receiver sees them: signed, repeated until they are accepted, with faults."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ class Receiver(ThreadingHTTPServer):
     """Takes webhooks, and answers each with the next of `statuses`, or else 200."""
 
     def __init__(self) -> None:
-        self.taken: list[tuple[dict[str, str], bytes]] = []
+        self.requests: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -29,8 +29,8 @@ class Receiver(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/hook"
 
     def events(self) -> list[tuple[str, str]]:
-        """Id and type of each, in the order in which they came."""
-        bodies = [json.loads(body) for _, body in self.taken]
+        """Return id and type of each, in the order in which they came."""
+        bodies = [json.loads(body) for _, body in self.requests]
         return [(each["id"], each["type"]) for each in bodies]
 
 
@@ -40,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.taken.append((headers, body))
+        self.server.requests.append((headers, body))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.end_headers()
 
@@ -75,7 +75,7 @@ def _set(provider: Provider, **faults: object) -> None:
 
 
 def _told(receiver: Receiver, count: int) -> list[tuple[str, str]]:
-    wait_until(lambda: len(receiver.taken) >= count)
+    wait_until(lambda: len(receiver.requests) >= count)
     return receiver.events()
 
 
@@ -95,7 +95,7 @@ def test_a_customer_who_confirms_makes_the_charge_succeed_and_both_are_told(prov
         ("evt_000000000001", "charge.requires_action"),
         ("evt_000000000002", "charge.succeeded"),
     ]
-    assert json.loads(receiver.taken[1][1])["data"] == confirmed
+    assert json.loads(receiver.requests[1][1])["data"] == confirmed
     kinds = [(each["kind"], each["status"]) for each in provider.get("/effects")[1]["effects"]]
     assert kinds == [("charge", "requires_action"), ("confirmation", "succeeded")]
 
@@ -104,7 +104,7 @@ def test_a_webhook_carries_the_signature_of_standard_webhooks(provider, receiver
     provider.charge("k", **WAITS)
     _told(receiver, 1)
 
-    headers, body = receiver.taken[0]
+    headers, body = receiver.requests[0]
 
     assert Webhook(SECRET).verify(body, headers)["type"] == "charge.requires_action"
     with pytest.raises(WebhookVerificationError):

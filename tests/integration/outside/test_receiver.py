@@ -24,7 +24,7 @@ def egress():
 
 @pytest.fixture
 def receiver():
-    """Starts a receiver; gives its port and its process."""
+    """Yield a function that starts a receiver and returns its port and its process."""
     started = []
 
     def start(*options):

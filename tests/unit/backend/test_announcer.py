@@ -13,12 +13,14 @@ class Sent:
 
     def __init__(self):
         self.bodies = []
+        self.traces = []
 
     def send(self, body):
         return self.send_batch([body])[0]
 
-    def send_batch(self, bodies):
+    def send_batch(self, bodies, *, traces=()):
         self.bodies += bodies
+        self.traces += traces
         return [str(each) for each in range(len(bodies))]
 
     def depth(self):
@@ -43,6 +45,15 @@ def test_webhooks_get_the_events_of_those_who_listen_and_analytics_gets_all():
     tenants = ["listens", "does not", "listens", "does not"]
     assert [json.loads(each) for each in events.bodies] == [counted(each) for each in tenants]
     assert webhooks.bodies == [of("listens"), of("listens")]
+
+
+def test_each_announcement_stays_in_its_own_trace():
+    events, webhooks = Sent(), Sent()
+    announcer = Announcer(events, webhooks, listens=lambda tenant: tenant == "listens")
+
+    announcer.send_batch([of("does not"), of("listens")], traces=["Root=1", "Root=2"])
+    assert events.traces == ["Root=1", "Root=2"]
+    assert webhooks.traces == ["Root=2"]
 
 
 def test_whether_a_tenant_listens_is_asked_once_in_a_while():

@@ -80,6 +80,63 @@ def test_a_generator_that_was_the_bottleneck_makes_the_run_invalid(
     assert (verdict.name, verdict.reasons) == ("invalid", (reason,))
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"p99_ms": 231.0},
+        {"failed": 3, "errors": {"ETIMEDOUT": 2, "http_503": 1}},
+        {"reached": 0.9},
+        {"skipped": 1, "sent": 127_799},
+        {"undrained": ("queue payments was not empty",)},
+    ],
+)
+def test_a_run_that_its_machine_made_slow_is_invalid_and_says_so_first(fault: dict[str, object]):
+    disturbed = replace(GOOD, disturbance="neighbours took 31 % of the processors", **fault)  # type: ignore[arg-type]
+    verdict = judge(disturbed)
+
+    assert (verdict.name, len(verdict.reasons)) == ("invalid", 2)
+    assert verdict.reasons[0] == "neighbours took 31 % of the processors"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"differences": ("lost: 1, such as pay_1",)},
+        {"died": ("1 messages of payments are in its dead-letter queue",)},
+        {"failed": 3, "errors": {"ETIMEDOUT": 2, "http_500": 1}},
+        {"sent": 27_800},
+    ],
+)
+def test_no_machine_excuses_what_is_lost_wrong_or_left_out(fault: dict[str, object]):
+    disturbed = replace(GOOD, disturbance="the disk stood still", p99_ms=231.0, **fault)  # type: ignore[arg-type]
+
+    assert judge(disturbed).name == "failed"
+    assert not any("disk" in reason for reason in judge(disturbed).reasons)
+
+
+def test_a_disturbed_machine_alone_is_no_reason():
+    assert judge(replace(GOOD, disturbance="the disk stood still")).name == "passed"
+
+
+def test_a_reason_names_its_cause():
+    named = {"p99": "at 160 s documents waited 234 ms for the disk", "failed": "at 3 s x ended"}
+    slow = judge(replace(GOOD, p99_ms=231.0, causes=named))
+    wrong = judge(replace(GOOD, failed=1, errors={"http_500": 1}, causes=named))
+
+    assert slow.reasons == (
+        "p99 in the peak 231.0 ms, at most 150 ms is required: "
+        "at 160 s documents waited 234 ms for the disk",
+    )
+    assert wrong.reasons == ("1 of 127,800 failed: http_500 1: at 3 s x ended",)
+
+
+def test_a_generator_that_vanished_makes_the_run_invalid():
+    verdict = judge(replace(GOOD, doubts=("worker 2 of 2 vanished at 41 s",), sent=100_000))
+
+    assert (verdict.name, verdict.exit_code) == ("invalid", 3)
+    assert verdict.reasons[0] == "worker 2 of 2 vanished at 41 s"
+
+
 def test_an_invalid_run_still_lists_what_failed():
     verdict = judge(replace(GOOD, lag_p99_ms=300.0, differences=("lost: 1, such as pay_1",)))
 

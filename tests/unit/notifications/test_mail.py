@@ -6,7 +6,8 @@ import email.policy
 import pytest
 
 from notifications.channels import mail
-from notifications.schema import Notification, Rendered
+from notifications.rendered import Rendered
+from notifications.schema import Notification
 
 FROM = "Spillway <no-reply@spillway.example>"
 

@@ -85,7 +85,7 @@ class World:
         )
 
     # the queue
-    def send(self, body, *, delay_s=0):
+    def send(self, body, *, delay_s=0, trace=""):
         assert 0 <= delay_s <= DELAY_MAX_S
         self.delays_s.append(delay_s)
         self.queue.append((self.now_ms + delay_s * 1000, body))

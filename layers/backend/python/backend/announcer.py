@@ -28,7 +28,7 @@ class Sender(Protocol):
 
     def send(self, body: str) -> str: ...
 
-    def send_batch(self, bodies: Sequence[str]) -> list[str]: ...
+    def send_batch(self, bodies: Sequence[str], *, traces: Sequence[str] = ()) -> list[str]: ...
 
     def depth(self) -> Depth: ...
 
@@ -52,13 +52,14 @@ class Announcer:
     def send(self, body: str) -> str:
         return self.send_batch([body])[0]
 
-    def send_batch(self, bodies: Sequence[str]) -> list[str]:
+    def send_batch(self, bodies: Sequence[str], *, traces: Sequence[str] = ()) -> list[str]:
         announcements = [_decode(each) for each in bodies]
-        pairs = zip(bodies, announcements, strict=True)
-        awaited = [body for body, each in pairs if self._listens(each.tenant)]
+        awaited = [at for at, each in enumerate(announcements) if self._listens(each.tenant)]
         if awaited:
-            self._webhooks.send_batch(awaited)
-        return self._events.send_batch([_without_data(each) for each in announcements])
+            own = [traces[at] for at in awaited] if traces else ()
+            self._webhooks.send_batch([bodies[at] for at in awaited], traces=own)
+        counted = [_without_data(each) for each in announcements]
+        return self._events.send_batch(counted, traces=traces)
 
     def depth(self) -> Depth:
         return self._events.depth()

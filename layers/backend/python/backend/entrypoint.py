@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from chalice.app import Blueprint, Chalice, Request, Response
 
-from backend import strict_json
+from backend import strict_json, telemetry
 from backend.errors import (
     PROBLEM_CONTENT_TYPE,
     RETRY_AFTER_S,
@@ -27,13 +27,20 @@ from backend.errors import (
     of_queue,
     problem,
 )
-from backend.telemetry import logger, metrics_of
+from backend.telemetry import Origin, logger, metrics_of
 from redis_sqs import QueueUnavailable
 
 T = TypeVar("T")
 View = Callable[..., Response]
 
 RETRYABLE_STATUSES = frozenset({409, 429, 503})
+REQUEST_FIELDS = (
+    "headers",
+    "multiValueQueryStringParameters",
+    "pathParameters",
+    "stageVariables",
+    "body",
+)
 # Visible ASCII, at most 255 characters, as Stripe takes it; RFC 8941's quotes are optional.
 IDEMPOTENCY_KEY = re.compile(r'^"?([\x21\x23-\x7e]{1,255})"?$')
 
@@ -99,9 +106,33 @@ class Call:
         return match[1]
 
 
+class Api(Chalice):
+    """A Chalice app that answers an event which is no request, where Chalice fails at it."""
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        if lacking := _lacking(event):
+            error = InvalidRequest(
+                f"The event is no request of API Gateway: it has no {lacking}.", status=400
+            )
+            body = json.dumps(problem(error, request_id=str(context.aws_request_id)))
+            headers = {"Content-Type": PROBLEM_CONTENT_TYPE}
+            return {"statusCode": 400, "headers": headers, "body": body}
+        return super().__call__(event, context)
+
+
+def _lacking(event: Any) -> str:
+    """Return the first field of a request that Chalice reads and the event has not, or nothing."""
+    if not isinstance(event, dict):
+        return REQUEST_FIELDS[0]
+    context = event.get("requestContext")
+    if not isinstance(context, dict) or "resourcePath" not in context:
+        return "requestContext.resourcePath"
+    return next((name for name in REQUEST_FIELDS if name not in event), "")
+
+
 def api(name: str) -> Chalice:
     """Return the Chalice app of domain `name`, whose every error is problem+json."""
-    app = Chalice(app_name=name, configure_logs=False)
+    app = Api(app_name=name, configure_logs=False)
     metrics = metrics_of(name)
 
     @app.middleware("http")
@@ -128,6 +159,9 @@ def endpoint(
         def guarded(**path: str) -> Response:
             request = app.current_request
             assert request is not None  # Chalice sets it before it calls a view
+            telemetry.begin(
+                request_id_of(request), traceparent=request.headers.get("traceparent", "")
+            )
             try:
                 caller = _caller(request, scope) if scope else ANYBODY
                 if not unpacks:
@@ -158,16 +192,18 @@ class Record:
     message_id: str
     body: Any
     sent_at_ms: int
+    trace: str = ""  # that its sender was in, as AWS writes it
 
 
 def consumer(
-    name: str, shape: Any = dict
+    name: str, shape: Any = dict, *, about: Callable[[Any], Iterable[str]] = lambda body: ()
 ) -> Callable[[Callable[[Sequence[Record]], Iterable[str]]], Callable[[Any, Any], Any]]:
     """Make a function of a batch an SQS handler with ReportBatchItemFailures.
 
     The function returns the ids of the messages to deliver again, best a mapping to the reasons;
     an exception means all of them. Bodies are parsed as `shape`; a record whose body is not is
-    reported alone, so that it ends in the dead-letter queue and its neighbours are handled.
+    reported alone, so that it ends in the dead-letter queue and its neighbours are handled. `about`
+    returns the ids of the objects that a body is about: log lines on them name message and trace.
 
     The reasons are logged, and answered as `failureReasons` besides what AWS reads: the workers of
     one machine keep them with the messages.
@@ -180,6 +216,8 @@ def consumer(
         @functools.wraps(handle)
         def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             records, reasons = _records(event, shape)
+            objects = {each.message_id: tuple(about(each.body)) for each in records}
+            _begin_batch(records, objects, context)
             try:
                 reasons |= _reasons(handle(records)) if records else {}
             except Exception as error:
@@ -188,7 +226,12 @@ def consumer(
             metrics.finish(context)
             if not reasons:
                 return {"batchItemFailures": []}
-            _log_failures(records, reasons, request_id=getattr(context, "aws_request_id", "none"))
+            for message_id, reason in reasons.items():
+                ids = {
+                    "message_id": message_id,
+                    "object_id": next(iter(objects.get(message_id, ())), None),
+                }
+                logger.error("message failed", extra={**ids, "reason": reason})
             failures = [{"itemIdentifier": each} for each in sorted(reasons)]
             return {"batchItemFailures": failures, "failureReasons": reasons}
 
@@ -208,19 +251,15 @@ def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _log_failures(
-    records: Sequence[Record], reasons: Mapping[str, str], *, request_id: str
+def _begin_batch(
+    records: Sequence[Record], objects: Mapping[str, Iterable[str]], context: object
 ) -> None:
-    objects = {record.message_id: _object_id(record.body) for record in records}
-    for message_id, reason in reasons.items():
-        ids = {"message_id": message_id, "object_id": objects.get(message_id)}
-        logger.error("message failed", extra={**ids, "request_id": request_id, "reason": reason})
-
-
-def _object_id(body: object) -> str | None:
-    """Return the id of what a message is about: of its object, or of the tenant of its events."""
-    ids = (getattr(body, name, None) for name in ("payment_id", "id", "tenant"))
-    return next((each for each in ids if each), None)
+    origins = {
+        object_id: Origin(record.message_id, record.trace)
+        for record in records
+        for object_id in objects[record.message_id]
+    }
+    telemetry.begin(getattr(context, "aws_request_id", ""), origins=origins)
 
 
 def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], T]]:
@@ -233,6 +272,7 @@ def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], 
     def decorate(run: Callable[[Any], T]) -> Callable[[Any, Any], T]:
         @functools.wraps(run)
         def handler(event: Any, context: object) -> T:
+            telemetry.begin(getattr(context, "aws_request_id", ""))
             try:
                 return run(event)
             finally:
@@ -290,7 +330,8 @@ def _problem_response(error: BackendError, request: Request) -> Response:
     if error.status in RETRYABLE_STATUSES:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if error.status >= 500:
-        logger.warning(error.code, extra={"detail": error.detail}, exc_info=error)
+        extra = {**(request.uri_params or {}), "detail": error.detail}
+        logger.warning(error.code, extra=extra, exc_info=error)
     body = json.dumps(problem(error, request_id=request_id_of(request)))
     return Response(body=body, status_code=error.status, headers=headers)
 
@@ -326,6 +367,13 @@ def _records(event: dict[str, Any], shape: Any) -> tuple[list[Record], dict[str,
         except msgspec.DecodeError as error:
             malformed[message_id] = f"malformed message: {_text(error)}"
             continue
-        sent_at_ms = int(raw["attributes"]["SentTimestamp"])
-        records.append(Record(message_id=message_id, body=body, sent_at_ms=sent_at_ms))
+        about = raw["attributes"]
+        records.append(
+            Record(
+                message_id=message_id,
+                body=body,
+                sent_at_ms=int(about["SentTimestamp"]),
+                trace=about.get("AWSTraceHeader", ""),
+            )
+        )
     return records, malformed

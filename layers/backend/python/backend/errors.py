@@ -20,12 +20,28 @@ else. In a worker an error means "deliver again"; a permanent refusal is a store
 exception.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
 
 from redis_sqs import QueueFull, QueueUnavailable
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1  # long enough for a process to start again, short enough to be obeyed
+
+
+class Fault(Struct, frozen=True):
+    """One wrong field of a request: which, in what way, and a sentence that says what is right."""
+
+    param: str | None
+    code: str
+    detail: str
+
+
+# The codes of faults that the request as a whole tells as `invalid_request`, as it always did.
+FIELD_CODES = frozenset({"field_required", "unknown_field", "wrong_type", "invalid_value"})
 
 
 class BackendError(Exception):
@@ -59,6 +75,19 @@ class InvalidRequest(RequestError):
     ) -> None:
         super().__init__(detail, code=code, param=param)
         self.status = status  # type: ignore[misc]  # the one class with three statuses
+        self.faults: Sequence[Fault] = ()
+        if param is not None:
+            self.faults = (Fault(param, code or "invalid_value", detail),)
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> "InvalidRequest":
+        """Return the error of a request with these faults; it bears code and param of the first."""
+        first, *others = faults
+        rest = f" {len(others)} more: see errors." if others else ""
+        code = None if first.code in FIELD_CODES else first.code
+        error = cls(first.detail + rest, code=code, param=first.param)
+        error.faults = tuple(faults)
+        return error
 
 
 class KeyReused(InvalidRequest):
@@ -158,4 +187,6 @@ def problem(error: BackendError, *, request_id: str) -> dict[str, object]:
     }
     if error.param is not None:
         body["param"] = error.param
+    if isinstance(error, InvalidRequest) and error.faults:
+        body["errors"] = [msgspec.structs.asdict(each) for each in error.faults]
     return body

@@ -5,7 +5,6 @@ what two readers understand differently must not reach money.
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,13 +12,10 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from backend import faults
 from backend.errors import InvalidRequest
 
 T = TypeVar("T")
-
-# What msgspec's errors end with ("… - at `$.metadata[...]`"), and the field that others name.
-_PATH = re.compile(r"`\$\.([^`\[]+)[^`]*`$")
-_FIELD = re.compile(r"^Object (?:contains unknown|missing required) field `([^`]+)`")
 
 BODY_MAX_BYTES = 256 * 1024  # contract of the HTTP API; an SQS message holds it four times
 DEPTH_MAX = 16  # metadata is flat, so this is generous
@@ -32,7 +28,7 @@ def parse(raw: bytes, shape: type[T]) -> T:
 
 
 def convert(value: object, shape: type[T]) -> T:
-    """Return parsed JSON as `shape`; raises InvalidRequest 422 naming the parameter to blame."""
+    """Return parsed JSON as `shape`; raises InvalidRequest 422 naming every wrong field."""
     return _convert(value, shape, strict=True)
 
 
@@ -66,11 +62,12 @@ def loads(raw: bytes) -> Any:
 
 def _convert(value: object, shape: type[T], *, strict: bool) -> T:
     try:
-        return msgspec.convert(value, shape, strict=strict)
+        converted = msgspec.convert(value, shape, strict=strict)
     except msgspec.ValidationError as error:
-        sentence, _, _ = str(error).partition(" - at ")
-        path = _PATH.search(str(error)) or _FIELD.search(sentence)
-        raise InvalidRequest(f"{sentence}.", param=path and path[1]) from error
+        raise InvalidRequest.of(faults.find(value, shape, strict=strict)) from error
+    if not faults.holds(converted):
+        raise InvalidRequest.of(faults.find(value, shape, strict=strict))
+    return converted
 
 
 def _refuse_depth(text: str) -> None:

@@ -84,18 +84,24 @@ class Queue(Protocol):
         attributes: Attributes = NO_ATTRIBUTES,
         group: str = "",
         deduplication_id: str = "",
+        trace: str = "",
     ) -> str:
         """Send one message and return its id. Raises QueueFull when the queue takes no more.
 
         Without `delay_s` the queue's own delay counts. A FIFO queue needs a `group`, and a
         `deduplication_id` unless it takes the body's digest for one; the same within five minutes
-        sends nothing and returns the earlier message's id.
+        sends nothing and returns the earlier message's id. `trace` arrives as its AWSTraceHeader.
         """
 
     def send_batch(
-        self, bodies: Sequence[str], *, delay_s: int | None = None, group: str = ""
+        self,
+        bodies: Sequence[str],
+        *,
+        delay_s: int | None = None,
+        group: str = "",
+        traces: Sequence[str] = (),
     ) -> list[str]:
-        """Send any number of messages in few calls and return their ids.
+        """Send any number of messages in few calls and return their ids; `traces` has one each.
 
         After an error some may have been sent; sending all again is safe where a message may
         arrive twice, which is everywhere.

@@ -7,6 +7,7 @@ from redis_sqs.redis_scripts import Script
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _FIFO = (_SCRIPTS / "fifo.lua").read_text(encoding="utf-8")
+_CLOCK = (_SCRIPTS / "clock.lua").read_text(encoding="utf-8")
 _MOVING = (_SCRIPTS / "moving.lua").read_text(encoding="utf-8")
 
 
@@ -34,7 +35,7 @@ STANDARD = Kind(
     delete_keys=("visible_at", "entries", "progress", "retrying"),
     release_keys=("visible_at", "progress", "wake", "retrying"),
     send=Script(_SCRIPTS / "send.lua"),
-    receive=Script(_SCRIPTS / "receive.lua"),
+    receive=Script(_SCRIPTS / "receive.lua", _CLOCK),
     delete=Script(_SCRIPTS / "delete.lua"),
     release=Script(_SCRIPTS / "release.lua"),
     move=Script(_SCRIPTS / "move.lua", _MOVING),
@@ -46,7 +47,7 @@ FIFO = Kind(
     delete_keys=_FIFO_KEYS,
     release_keys=_FIFO_KEYS,
     send=Script(_SCRIPTS / "fifo_send.lua", _FIFO),
-    receive=Script(_SCRIPTS / "fifo_receive.lua", _FIFO),
+    receive=Script(_SCRIPTS / "fifo_receive.lua", _CLOCK + _FIFO),
     delete=Script(_SCRIPTS / "fifo_delete.lua", _FIFO),
     release=Script(_SCRIPTS / "fifo_release.lua", _FIFO),
     move=Script(_SCRIPTS / "fifo_move.lua", _FIFO + _MOVING),

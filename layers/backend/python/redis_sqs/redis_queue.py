@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
+from itertools import zip_longest
 from typing import Any
 
 import redis
@@ -47,6 +48,10 @@ class Traits:
     message_bytes_max: int = limits.MESSAGE_BYTES_MAX
     deduplicates_content: bool = False
     deduplicates_by_group: bool = False
+
+
+def _traced(system: dict[str, str], trace: str | None) -> dict[str, str]:
+    return {**system, "AWSTraceHeader": trace} if trace else system
 
 
 def arn_of(name: str, region: str) -> str:
@@ -125,9 +130,7 @@ class RedisQueue:
         traits = self._known_traits()
         limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
         system = {"MessageGroupId": group} if group else {}
-        if trace:
-            system["AWSTraceHeader"] = trace
-        entry = entries.encode(body, attributes, system)
+        entry = entries.encode(body, attributes, _traced(system, trace))
         return self._send([entry], traits.delay_s if delay_s is None else delay_s)[0]
 
     def send_in_order(
@@ -146,14 +149,18 @@ class RedisQueue:
         """
         traits = self._known_traits()
         limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
-        system = {"AWSTraceHeader": trace} if trace else {}
-        id_, number = self._send_fifo([body], delay_s, attributes, group, deduplication_id, system)
+        id_, number = self._send_fifo([body], delay_s, attributes, group, deduplication_id, [trace])
         return id_, _sequence_number(number)
 
     def send_batch(
-        self, bodies: Sequence[str], *, delay_s: int | None = None, group: str = ""
+        self,
+        bodies: Sequence[str],
+        *,
+        delay_s: int | None = None,
+        group: str = "",
+        traces: Sequence[str] = (),
     ) -> list[str]:
-        """Send all of `bodies` and return their ids, in their order."""
+        """Send all of `bodies`, each in its trace if there are `traces`; returns their ids."""
         traits = self._known_traits()
         limits.check_messages(bodies, NO_ATTRIBUTES, delay_s, traits.message_bytes_max)
         system = {"MessageGroupId": group} if group else {}
@@ -161,9 +168,13 @@ class RedisQueue:
         for start in range(0, len(bodies), SENT_AT_ONCE_MAX):
             part = bodies[start : start + SENT_AT_ONCE_MAX]
             if self._is_fifo:
-                ids += self._send_fifo(part, delay_s, NO_ATTRIBUTES, group, "", {})[::2]
+                mine = traces[start : start + len(part)]
+                ids += self._send_fifo(part, delay_s, NO_ATTRIBUTES, group, "", mine)[::2]
                 continue
-            sent = [entries.encode(body, NO_ATTRIBUTES, system) for body in part]
+            sent = [
+                entries.encode(body, NO_ATTRIBUTES, _traced(system, trace))
+                for body, trace in zip_longest(part, traces[start : start + len(part)])
+            ]
             ids += self._send(sent, traits.delay_s if delay_s is None else delay_s)
         return ids
 
@@ -260,16 +271,17 @@ class RedisQueue:
         attributes: Attributes,
         group: str,
         deduplication_id: str,
-        about: dict[str, str],
+        traces: Sequence[str],
     ) -> list[str]:
         """Send `bodies` and return id and number of each by turns."""
         flat: list[str] = []
-        for body in bodies:
+        for body, trace in zip_longest(bodies, traces):
             id_ = deduplication_id
             if not id_ and self._traits.deduplicates_content:
                 id_ = hashlib.sha256(body.encode()).hexdigest()
             limits.check_fifo(group, id_, delay_s)
-            system = {"MessageGroupId": group, "MessageDeduplicationId": id_, **about}
+            about = {"MessageGroupId": group, "MessageDeduplicationId": id_}
+            system = _traced(about, trace)
             known = f"{group} {id_}" if self._traits.deduplicates_by_group else id_
             flat += [str(uuid.uuid4()), entries.encode(body, attributes, system), group, known]
         return self._run_send(self._traits.delay_s * 1000, REMEMBERED_MS, *flat)

@@ -5,6 +5,7 @@ import math
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -61,10 +62,11 @@ class SqsQueue:
         attributes: Attributes = NO_ATTRIBUTES,
         group: str = "",
         deduplication_id: str = "",
+        trace: str = "",
     ) -> str:
-        """Send one message and return its id."""
+        """Send one message and return its id; `trace` arrives as its AWSTraceHeader."""
         limits.check_messages([body], attributes, delay_s)
-        about = _about(delay_s, group)
+        about = _about(delay_s, group, trace)
         if attributes:
             about["MessageAttributes"] = {name: _value(v) for name, v in attributes.items()}
         if deduplication_id:
@@ -74,11 +76,22 @@ class SqsQueue:
         return answer["MessageId"]
 
     def send_batch(
-        self, bodies: Sequence[str], *, delay_s: int | None = None, group: str = ""
+        self,
+        bodies: Sequence[str],
+        *,
+        delay_s: int | None = None,
+        group: str = "",
+        traces: Sequence[str] = (),
     ) -> list[str]:
-        """Send `bodies` in calls of up to ten and return their ids, in their order."""
+        """Send `bodies` in calls of up to ten, each in its trace if there are `traces`.
+
+        Returns their ids, in their order.
+        """
         limits.check_messages(bodies, NO_ATTRIBUTES, delay_s)
-        return [id_ for part in _sendable(bodies) for id_ in self._send_ten(part, delay_s, group)]
+        ids: list[str] = []
+        for part in _sendable(bodies):
+            ids += self._send_ten(part, delay_s, group, traces[len(ids) : len(ids) + len(part)])
+        return ids
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
         """Take up to `max_messages`, waiting at most `wait_s` (in whole seconds, rounded up)."""
@@ -142,12 +155,13 @@ class SqsQueue:
             oldest_age_s=math.nan,
         )
 
-    def _send_ten(self, bodies: Sequence[str], delay_s: int | None, group: str) -> list[str]:
+    def _send_ten(
+        self, bodies: Sequence[str], delay_s: int | None, group: str, traces: Sequence[str]
+    ) -> list[str]:
         names = [uuid.uuid4().hex for _ in bodies]
-        about = _about(delay_s, group)
         entries: Any = [
-            {"Id": name, "MessageBody": body, **about}
-            for name, body in zip(names, bodies, strict=True)
+            {"Id": name, "MessageBody": body, **_about(delay_s, group, trace or "")}
+            for name, body, trace in zip_longest(names, bodies, traces)
         ]
         with self._errors():
             answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
@@ -211,13 +225,15 @@ def _sendable(bodies: Sequence[str]) -> Iterator[Sequence[str]]:
         yield batch
 
 
-def _about(delay_s: int | None, group: str) -> dict[str, Any]:
+def _about(delay_s: int | None, group: str, trace: str) -> dict[str, Any]:
     """What a message is sent with, alone or in a batch."""
     about: dict[str, Any] = {}
     if delay_s is not None:
         about["DelaySeconds"] = delay_s
     if group:
         about["MessageGroupId"] = group
+    if trace:
+        about["MessageSystemAttributes"] = {"AWSTraceHeader": _value(trace)}
     return about
 
 

@@ -1,4 +1,4 @@
-"""How long an authorizer's answer is kept, and how long it is waited for."""
+"""The time for which an authorizer's answer is kept, and the longest wait for it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,26 +74,26 @@ def test_a_policy_is_kept_for_its_time_to_live():
         read=read_policy,
     )
     answers: list[Grant | Refusal] = []
-    asked = []
+    counts = []
     for second in (0, 299, 300, 301):
         now_s[0] = 1000.0 + second
         authorizer.authorize(Question(), answers.append)
-        asked.append(len(pool.invocations))
+        counts.append(len(pool.invocations))
 
-    assert asked == [1, 1, 2, 2]
+    assert counts == [1, 1, 2, 2]
     assert all(isinstance(answer, Grant) for answer in answers)
 
 
 @pytest.mark.row("1.58")
-@pytest.mark.parametrize(("ttl_s", "asked"), [(300, 1), (0, 2)])
-def test_requests_together_share_an_answer_only_where_it_is_kept(ttl_s, asked):
+@pytest.mark.parametrize(("ttl_s", "count"), [(300, 1), (0, 2)])
+def test_requests_together_share_an_answer_only_where_it_is_kept(ttl_s, count):
     pool = Answering()
     authorizer = rest.authorizer(of_token(ttl_s=ttl_s), pool, {})  # type: ignore[arg-type]
 
     for _ in range(2):
         authorizer.authorize(Question(), lambda answer: None)
 
-    assert len(pool.invocations) == asked
+    assert len(pool.invocations) == count
 
 
 @pytest.mark.row("1.77")

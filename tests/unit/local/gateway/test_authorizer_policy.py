@@ -1,4 +1,4 @@
-"""What a policy allows: rows 1.52, 1.55 to 1.57 and 1.59."""
+"""The methods that a policy allows: rows 1.52, 1.55 to 1.57 and 1.59."""
 
 import time
 from typing import Any

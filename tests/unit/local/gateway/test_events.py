@@ -244,9 +244,9 @@ def test_the_authorizers_context_stands_in_the_request_context():
 
 @pytest.mark.row("1.29")
 def test_a_client_may_bring_its_own_request_id_if_it_is_a_uuid():
-    given = "1f4e0a4c-6f3b-4f0e-9b57-0a3b7a1c2d3e"
+    client_id = "1f4e0a4c-6f3b-4f0e-9b57-0a3b7a1c2d3e"
 
-    for each in (given, given.upper()):
+    for each in (client_id, client_id.upper()):
         assert Context({"x-amzn-requestid": each}, EPOCH_S).request_id == each
     assert Context({"x-amzn-requestid": "x\r\n"}, EPOCH_S).request_id != "x\r\n"
 

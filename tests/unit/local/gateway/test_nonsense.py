@@ -1,4 +1,4 @@
-"""Whatever functions and authorizers return is an answer, or is refused as none."""
+"""Nonsense from functions and authorizers: it is an answer, or is refused as none."""
 
 from typing import Any
 

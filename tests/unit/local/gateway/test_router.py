@@ -1,4 +1,4 @@
-"""Which route a path belongs to: rows 1.5, 1.15, 1.16 and 1.30."""
+"""The route of a path: rows 1.5, 1.15, 1.16 and 1.30."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ def router(*paths: str) -> Router[Target]:
     return Router(Target("GET", path) for path in paths)
 
 
-def found(paths: tuple[str, ...], path: str) -> tuple[str, dict[str, str] | None] | None:
+def route_of(paths: tuple[str, ...], path: str) -> tuple[str, dict[str, str] | None] | None:
     match = router(*paths).match("GET", path)
     return match and (match[0].path, match[1])
 
@@ -48,35 +48,35 @@ TREE = (
     ],
 )
 def test_static_comes_before_a_parameter_and_that_before_a_greedy_one(path, expected):
-    assert found(TREE, path) == expected
+    assert route_of(TREE, path) == expected
 
 
 @pytest.mark.row("1.5")
 def test_a_trailing_slash_reaches_the_same_resource():
-    assert found(("/a/{id}",), "/a/1/") == ("/a/{id}", {"id": "1"})
-    assert found(("/a",), "/a/") == ("/a", None)
-    assert found(("/a/{rest+}",), "/a/b/c/") == ("/a/{rest+}", {"rest": "b/c"})
+    assert route_of(("/a/{id}",), "/a/1/") == ("/a/{id}", {"id": "1"})
+    assert route_of(("/a",), "/a/") == ("/a", None)
+    assert route_of(("/a/{rest+}",), "/a/b/c/") == ("/a/{rest+}", {"rest": "b/c"})
 
 
 @pytest.mark.row("1.7")
 def test_parameters_stay_percent_encoded():
-    assert found(("/a/{id}",), "/a/b%2Fc+d") == ("/a/{id}", {"id": "b%2Fc+d"})
+    assert route_of(("/a/{id}",), "/a/b%2Fc+d") == ("/a/{id}", {"id": "b%2Fc+d"})
 
 
 @pytest.mark.row("1.6")
 def test_a_double_slash_is_kept_inside_a_greedy_parameter():
-    assert found(("/a/{rest+}",), "/a/b//c") == ("/a/{rest+}", {"rest": "b//c"})
+    assert route_of(("/a/{rest+}",), "/a/b//c") == ("/a/{rest+}", {"rest": "b//c"})
 
 
 def test_an_empty_segment_is_no_parameter():
-    assert found(("/a/{id}/b",), "/a//b") is None
+    assert route_of(("/a/{id}/b",), "/a//b") is None
 
 
 def test_a_path_without_route_has_none():
-    assert found(("/a/{id}",), "/b") is None
-    assert found(("/a/{id}",), "/a") is None
-    assert found(("/a/{id}",), "/a/1/2") is None
-    assert found((), "/") is None
+    assert route_of(("/a/{id}",), "/b") is None
+    assert route_of(("/a/{id}",), "/a") is None
+    assert route_of(("/a/{id}",), "/a/1/2") is None
+    assert route_of((), "/") is None
 
 
 @pytest.mark.row("1.30")

@@ -1,4 +1,4 @@
-"""How long ago requests last waited, whatever time of day it is."""
+"""The time since requests last waited, by any clock of the day."""
 
 import os
 from pathlib import Path

@@ -39,10 +39,10 @@ def test_a_frame_in_thousands_of_pieces_is_copied_once_and_not_with_each_of_them
     stream = encode("x" * (FRAME_MAX_BYTES - 1000))
     reader = FrameReader()
     began_s = time.process_time()
-    found = [reader.feed(stream[start : start + 1024]) for start in range(0, len(stream), 1024)]
+    payloads = [reader.feed(stream[start : start + 1024]) for start in range(0, len(stream), 1024)]
 
-    assert found[-1] == [stream[LENGTH.size :]]
-    assert not any(found[:-1])
+    assert payloads[-1] == [stream[LENGTH.size :]]
+    assert not any(payloads[:-1])
     assert time.process_time() - began_s < 1
 
 

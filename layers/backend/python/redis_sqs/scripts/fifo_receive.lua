@@ -77,7 +77,14 @@ most = math.min(most, in_flight_max - (hidden - waiting))
 if most <= 0 then
   return { FULL_MS }
 end
-for _, group in ipairs(redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
+local due = redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+if #due == 0 then
+  for _, id in ipairs(bring_back(now, visible_at, progress, delayed, retrying)) do
+    reschedule(redis.call('HGET', group_of, id))
+  end
+  due = redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+end
+for _, group in ipairs(due) do
   if count_taken < most then
     take_from(group)
   end

@@ -62,7 +62,7 @@ end
 
 if fill_ms > 0 then
   local fill_left = redis.call('PTTL', filling)
-  if fill_left > 0 then
+  if fill_left > 0 and fill_left <= fill_ms then -- longer is what a clock set back has made of it
     local visible = redis.call('ZCOUNT', visible_at, '-inf', now)
     if visible > 0 and visible < most then
       return { fill_left }
@@ -74,6 +74,9 @@ local taken = { -1 }
 local count_taken = 0
 for _ = 1, ROUNDS_MAX do
   local ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most - count_taken)
+  if #ids == 0 and count_taken == 0 and #bring_back(now, visible_at, progress, delayed, retrying) > 0 then
+    ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+  end
   if #ids == 0 then
     break
   end

@@ -1,0 +1,247 @@
+"""The commands of `python -m local`, or `spillway`, and what all of them refuse alike."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from local.commands import env, explain, invoke, logs, queues, redrive, send, status
+from local.commands.up import add as add_up
+from local.commands.up import down, up
+from local.daemon import arguments
+from local.daemon.arguments import PROGRAM
+from local.machine.plan import BadInput
+from local.spillway import mailbox, reconcile, recount
+from local.spillway.new_domain import command as new_domain
+from local.spillway.story import command as story
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+# What the user can do something about, where the state directory is.
+OF_DIRECTORY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+
+
+def main() -> int:
+    """Run the command that the arguments name; return its exit code."""
+    options = _parser().parse_args()
+    try:
+        options.state = _state(options)
+        code: int = options.command(options)
+    except BadInput as error:
+        return _refuse(str(error))
+    except psutil.AccessDenied as error:
+        return _refuse(f"process {error.pid} is another user's; only they can stop {options.state}")
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader, such as `head`, has seen enough
+        return 0
+    except OSError as error:
+        if error.errno not in OF_DIRECTORY:
+            raise
+        return _refuse(
+            f"{error.filename or options.state} cannot be used ({error.strerror});"
+            " choose a directory of your own with --state"
+        )
+    return code
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return EXIT_USAGE
+
+
+def _state(options: argparse.Namespace) -> Path:
+    """Return the state directory; raises BadInput outside of any project."""
+    if options.state:
+        return Path(options.state).resolve()
+    template: Path = options.template
+    state = template.parent / ".local"
+    if not options.reads_template and not template.exists() and not state.is_dir():
+        raise BadInput(
+            f"{template.parent.resolve()} has no {template.name}, and nothing was started there;"
+            f" use `{PROGRAM}` in a project's folder, or give --state"
+        )
+    return state.resolve()
+
+
+def _no_options(_parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the command needs no options of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A word after `python -m local`, or `spillway`."""
+
+    name: str
+    run: Callable[[argparse.Namespace], int]
+    sentence: str
+    examples: tuple[str, ...]
+    add_options: Callable[[argparse.ArgumentParser], None] = _no_options
+    template: Literal["read", "located", "none"] = "located"  # where the state is beside it
+
+
+COMMANDS = (
+    Command(
+        "up",
+        up,
+        "start the system in the background and wait until it is ready",
+        (
+            f"{PROGRAM} up",
+            f"{PROGRAM} up --template mine.yaml --port 5102",
+            f"WORKER_0_PORT=9200 {PROGRAM} up   # metrics of the first of five workers",
+        ),
+        add_up,
+        template="read",
+    ),
+    Command(
+        "down",
+        down,
+        "stop everything that `up` started, and nothing else",
+        (f"{PROGRAM} down",),
+    ),
+    Command(
+        "status",
+        status.show,
+        "one line a process; exits 0 when all run, 1 when not, 3 when the system is down",
+        (f"{PROGRAM} status",),
+    ),
+    Command(
+        "explain",
+        explain.show,
+        "what was understood of a template, and what differs from AWS",
+        (f"{PROGRAM} explain", f"{PROGRAM} explain --template mine.yaml --json"),
+        explain.add,
+        template="read",
+    ),
+    Command(
+        "logs",
+        logs.show,
+        "the end of the logs; without a name all, but for lines about each request or event",
+        (
+            f"{PROGRAM} logs gateway -n 50",
+            f"{PROGRAM} logs --follow",
+            f"{PROGRAM} logs functions/ApiFunction   # START, END and REPORT of each event",
+        ),
+        logs.add,
+    ),
+    Command(
+        "queues",
+        queues.show,
+        "depth, dead letters and age of every queue; or the messages of one, and their failures",
+        (f"{PROGRAM} queues", f"{PROGRAM} queues payments-dlq"),
+        queues.add,
+    ),
+    Command(
+        "send",
+        send.run,
+        "put a message of one's own on a queue and print its id",
+        (
+            f"""{PROGRAM} send payments '{{"payment_id":"pay_nobody","tenant":"demo"}}'""",
+            f"{PROGRAM} send orders.fifo --group ada --attribute retries:Number=3 < body.json",
+        ),
+        send.add,
+    ),
+    Command(
+        "redrive",
+        redrive.run,
+        "move the messages of a dead-letter queue back; exits 1 when not all were moved",
+        (
+            f"{PROGRAM} redrive payments-dlq --rate 50",
+            f"{PROGRAM} redrive --list",
+            f"{PROGRAM} redrive payments-dlq --cancel",
+        ),
+        redrive.add,
+    ),
+    Command(
+        "invoke",
+        invoke.run,
+        "give a function an event and print its answer; exits 1 when the function failed",
+        (
+            f"{PROGRAM} invoke ApiFunction --event event.json --tail",
+            f"echo '{{}}' | {PROGRAM} invoke PaymentsReconciler --event - --async",
+        ),
+        invoke.add,
+    ),
+    Command(
+        "reconcile",
+        reconcile.run,
+        "compare payments with the provider's record and balances; exits 1 when they differ",
+        (f"{PROGRAM} reconcile",),
+    ),
+    Command(
+        "recount",
+        recount.run,
+        "count all events again from what is kept of them; exits 1 when another number was counted",
+        (f"{PROGRAM} recount",),
+    ),
+    Command(
+        "story",
+        story.run,
+        "all that is known of one payment, notification, event, request or message, by time",
+        (f"{PROGRAM} story pay_ye2jzhvrs6dw426cewyadrpubu",),
+        story.add,
+    ),
+    Command(
+        "mailbox",
+        mailbox.run,
+        "the mails and text messages that were sent, or one of them as it reads",
+        (f"{PROGRAM} mailbox --to ada@example.com", f"{PROGRAM} mailbox 7"),
+        mailbox.add,
+        template="none",
+    ),
+    Command(
+        "new-domain",
+        new_domain.run,
+        "write the folder, entries and tests of a new domain into this checkout",
+        (f"{PROGRAM} new-domain orders",),
+        new_domain.add,
+    ),
+    Command(
+        "env",
+        env.show,
+        "the running system's settings as shell exports",
+        (f'(eval "$({PROGRAM} env)"; chalice --project-dir functions/payments local)',),
+    ),
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Start, show and stop the system on this machine."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        one = commands.add_parser(
+            command.name,
+            help=command.sentence,
+            description=f"{command.sentence[0].upper()}{command.sentence[1:]}.",
+            epilog="\n  ".join(("examples:", *command.examples)),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        one.add_argument(
+            "--state", type=Path, help="state directory (default: .local beside the template)"
+        )
+        _add_template(one, command)
+        command.add_options(one)
+        one.set_defaults(command=command.run, reads_template=command.template == "read")
+    return parser
+
+
+def _add_template(parser: argparse.ArgumentParser, command: Command) -> None:
+    if command.template == "read":
+        arguments.add_template(parser)
+    elif command.template == "located":
+        parser.add_argument(
+            "--template",
+            type=Path,
+            default=arguments.default_template(),
+            help="the template that `up` was given (default: %(default)s)",
+        )
+    else:
+        parser.set_defaults(template=arguments.default_template())
