@@ -47,6 +47,10 @@ def explained(template: Template, python: Interpreter = OWN) -> dict[str, list[R
         "queues": _queues(template),
         "mappings": _mappings(template),
         "schedules": _schedules(template),
+        "streams": _streams(template),
+        "other services": [
+            {"resource": name, "type": each["Type"]} for name, each in template.made.items()
+        ],
         "limits": _limits(template),
         "not here": [{"what": warning} for warning in template.warnings],
         "otherwise than on AWS": _otherwise(template, python),
@@ -143,6 +147,21 @@ def _schedules(template: Template) -> list[Row]:
     return rows
 
 
+def _streams(template: Template) -> list[Row]:
+    return [
+        {
+            "stream": mapping.stream,
+            "function": mapping.function,
+            "batch": mapping.batch_size,
+            "window": f"{mapping.window_s} s",
+            "from": mapping.starts,
+            "failures": "one by one" if mapping.report_failures else "whole batch",
+            "filters": len(mapping.filters),
+        }
+        for mapping in template.streams
+    ]
+
+
 def _limits(template: Template) -> list[Row]:
     plans = [("plan " + plan.name, plan.throttles) for plan in template.api.usage_plans]
     return [
@@ -167,6 +186,8 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
         sections.append("3.")
     if template.mappings:
         sections.append("4.")
+    if template.made or template.streams:
+        sections.append("5.")
     rows: list[Row] = [
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()

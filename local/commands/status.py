@@ -7,6 +7,7 @@ from dataclasses import replace
 from local.daemon.arguments import PROGRAM
 from local.machine import status
 from local.machine.status import ProcessStatus
+from local.runtime import import_failures
 
 EXIT_PROBLEM = 1
 EXIT_NOT_RUNNING = 3
@@ -21,8 +22,12 @@ def show(options: argparse.Namespace) -> int:
         return EXIT_NOT_RUNNING
     processes = [_checked(each) for each in last.processes]
     lines = [ROW.format("process", "pid", "state", "restarts", "address"), *map(_row, processes)]
+    failing = import_failures.noted(options.state)
+    lines += [f"{name} cannot be imported: {sentence}" for name, sentence in failing.items()]
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    all_run = last.phase == "ready" and all(each.state == "running" for each in processes)
+    all_run = (
+        not failing and last.phase == "ready" and all(each.state == "running" for each in processes)
+    )
     return 0 if all_run else EXIT_PROBLEM
 
 

@@ -17,14 +17,14 @@ import psutil
 from local.daemon import logs
 from local.daemon.arguments import PROGRAM
 from local.daemon.terminate import end
-from local.machine import plan, status
+from local.machine import other_services, plan, status
 from local.machine.processes import GRACE_S, System
 from local.machine.status import AlreadyRunning, Status
 from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
-from local.runtime import packages
+from local.runtime import import_failures, packages
 from local.runtime.interpreter import Interpreter
 from local.spillway.extension import EXTENSION
-from local.template import Template
+from local.template import Template, service_values
 
 POLL_S = 0.05
 PRIVATE = 0o077  # no file for others: data, logs and state hold secrets and people's addresses
@@ -66,6 +66,8 @@ def up(options: argparse.Namespace) -> int:
     _hide(state)
     for warning in template.warnings:
         sys.stderr.write(f"{warning}\n")
+    if lacking := other_services.lacking(template, system.services, options.services):
+        sys.stderr.write(f"{lacking}\n")
     _install(template, state, python, wanted=options.install)
     if options.foreground:
         return _supervise(system, variables)
@@ -196,7 +198,9 @@ def _await_ready(
                 else f"already running; `{PROGRAM} down` stops it\n"
             )
             _show_addresses(template, last)
-            return 0
+            for name, reason in service_values.failures(state).items():
+                sys.stderr.write(f"{template.path}: {name}: is not made: {reason}\n")
+            return _tell_failures(state)
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break
         time.sleep(POLL_S)
@@ -205,6 +209,14 @@ def _await_ready(
     tail = "\n".join(logs.tail(log_path, TAIL_LINES))
     sys.stderr.write(f"{reason}; the end of {log_path}:\n{tail}\n")
     return (supervising.poll() if supervising else None) or EXIT_FAILED
+
+
+def _tell_failures(state: Path) -> int:
+    """Name the functions that cannot be imported; return 1 where there is one."""
+    failing = import_failures.noted(state)
+    for name, sentence in failing.items():
+        sys.stderr.write(f"{name} cannot be imported: {sentence}\n")
+    return EXIT_FAILED if failing else 0
 
 
 def _show_addresses(template: Template, running: Status) -> None:

@@ -18,6 +18,7 @@ from local.machine import status
 from local.machine.dead_letters import dead_letters
 from local.machine.queue_depths import QueuesUnreadable, depths
 from local.machine.slow_commands import slow_commands
+from local.runtime import import_failures
 from local.template import Template
 
 REQUESTS_SHOWN = 50
@@ -30,7 +31,8 @@ def add_views(
     """Serve everything below `/api/`; what has to be read from elsewhere is read in a thread."""
 
     async def functions_view() -> Page:
-        return Page(orjson.dumps(functions(template, pools, metrics)))
+        failing = await asyncio.to_thread(import_failures.noted, state)
+        return Page(orjson.dumps(functions(template, pools, metrics, failing)))
 
     async def ready_view() -> Page:
         missing = [name for name in template.hosted if not pools[name].environments]
@@ -61,7 +63,7 @@ def _in_thread(read: Callable[[], object]) -> View:
 
 
 def functions(
-    template: Template, pools: Mapping[str, Pool], metrics: Metrics
+    template: Template, pools: Mapping[str, Pool], metrics: Metrics, failing: Mapping[str, str]
 ) -> dict[str, list[Any]]:
     """Return each function with what its environments do and its requests since the start.
 
@@ -84,6 +86,7 @@ def functions(
                 "requests": statuses.total(),
                 "errors": sum(count for status, count in statuses.items() if status >= 500),
                 "latency": latency,
+                "import_error": failing.get(name),
                 "waits": meter.waits.counts,
                 "waited_s": round(meter.waits.sum_s, 6),
                 "invocations": meter.invocations,

@@ -224,10 +224,13 @@ def _headers(
 
 def forwarded(request: Request, context: Context, port: str) -> tuple[tuple[str, str], ...]:
     """Return the headers that the gateway adds (row 1.9, those of a regional endpoint)."""
-    before = request.fields.get("x-forwarded-for")
+    hops = request.peer
+    if "x-forwarded-for" in request.fields:  # a proxy may add a line of its own
+        lines = [value for _, name, value in request.headers if name == "x-forwarded-for"]
+        hops = ", ".join([*filter(None, lines), request.peer])
     return (
         ("X-Amzn-Trace-Id", context.trace),
-        ("X-Forwarded-For", f"{before}, {request.peer}" if before else request.peer),
+        ("X-Forwarded-For", hops),
         ("X-Forwarded-Port", port),
         ("X-Forwarded-Proto", "http"),
     )

@@ -66,6 +66,9 @@ def event_1_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
     )
     event["path"] = event["requestContext"]["path"] = staged(stage.name, exchange.path)
     event["body"], event["isBase64Encoded"] = _body(request)
+    if length := request.fields.get("content-length"):  # which a REST API drops
+        event["headers"]["Content-Length"] = length
+        event["multiValueHeaders"]["Content-Length"] = [length]
     return {"version": "1.0", **event}
 
 

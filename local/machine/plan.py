@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 from local.daemon import arguments
 from local.daemon.arguments import PROGRAM
-from local.machine import readiness
+from local.machine import other_services, readiness
 from local.machine.extension import Extension
 from local.machine.inherited import check_local, check_store
 from local.machine.ports import Ports
@@ -26,11 +26,12 @@ from local.machine.requested import (
 )
 from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
 from local.machine.wiring import INVOKE_URL, SQS_URL, redis_url_file, variables
-from local.runtime import interpreter
+from local.runtime import import_failures, interpreter
 from local.runtime.frames import AddressError, parse_address
 from local.runtime.interpreter import Interpreter
-from local.template import NotEmulated, Template, TemplateError
+from local.template import NotEmulated, Template, TemplateError, service_values
 from local.template.options import chosen
+from local.template.service_kinds import PENDING
 
 NEXT_FREE = "; the next free one where it is taken"
 SENTENCES = {
@@ -40,6 +41,7 @@ SENTENCES = {
     "documents": f"port of the document store{NEXT_FREE}",
     "documents_metrics": f"port of the document store's metrics{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
+    "services": f"port of AWS's other services{NEXT_FREE}",
 }
 
 
@@ -59,6 +61,22 @@ def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
             metavar="PORT",
             help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})",
         )
+    parser.add_argument(
+        "--services",
+        nargs="?",
+        const=other_services.ON,
+        metavar="URL",
+        help="start AWS's other services also where the template has none of their resources;"
+        " with a URL take those that run there, with `off` none",
+    )
+    parser.add_argument(
+        "--aws",
+        dest="on_aws",
+        action="append",
+        default=[],
+        metavar="SERVICE",
+        help="let functions call this service on AWS, with your credentials; may be given again",
+    )
 
 
 def add_python(parser: argparse.ArgumentParser) -> None:
@@ -82,8 +100,10 @@ def python_of(options: argparse.Namespace) -> Interpreter:
 def read(options: argparse.Namespace) -> Template:
     """Return the template that the options name; raises BadInput."""
     try:
-        return chosen(options)
+        return chosen(options, PENDING)
     except NotEmulated as error:
+        if options.allow_unsupported:
+            raise BadInput(str(error)) from error
         hint = f"--allow-unsupported leaves it out, `{PROGRAM} explain` lists all such"
         raise BadInput(f"{error} ({hint})") from error
     except TemplateError as error:
@@ -107,12 +127,15 @@ def make(
         _check_ports(system)
         _check_inherited(environ, template, options.state, system.ports)
         _make_directory(options.state)
+        service_values.path_of(options.state).unlink(missing_ok=True)  # of the services before
+        import_failures.forget_all(options.state)
         environment = variables(
             environ,
             template,
             state=options.state,
             ports=system.ports,
             redis_url=_valkey(options.state, system.ports).url,
+            services=system.services,
             extension=extension.settings(options.state, system.ports),
         )
         carrier_of(environment)
@@ -146,6 +169,7 @@ def _system(
         embedded_documents="MONGO_URL" not in environ,
         python=python,
         settings=settings(numbers, python=python.path, reload=is_reloading),
+        services=other_services.chosen(template, options.services, tuple(options.on_aws)),
         simulators=tuple(extension.processes(template, state, ports)),
     )
 

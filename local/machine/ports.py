@@ -15,10 +15,12 @@ class Ports:
     documents: int = 27017  # or the next free one
     documents_metrics: int = 9105  # or the next free one
     valkey: int = 6379  # or the next free one
+    services: int = 4566  # AWS's other services; or the next free one
     others: Mapping[str, int] = field(default_factory=dict)
 
     def all(self) -> Iterator[int]:
         """Yield every port."""
         yield from (self.gateway, self.console, self.invoke, self.documents, self.valkey)
+        yield self.services
         yield from self.workers
         yield from self.others.values()

@@ -1,16 +1,17 @@
 """The table of the processes that `up` starts: command, address, and how to see it is ready."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
+from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.machine.stores import Valkey, listens
 from local.machine.wiring import documents_socket
 from local.runtime import interpreter
 from local.runtime.interpreter import Interpreter
-from local.template import Template
+from local.template import Template, service_values
 
 
 class Stage(IntEnum):
@@ -62,6 +63,7 @@ class System:
     embedded_documents: bool  # False: MONGO_URL names a server that is not ours
     python: Interpreter  # that functions run on
     settings: Mapping[str, str]  # what it is started with, by option or variable
+    services: OtherServices = field(default_factory=OtherServices)
     simulators: tuple[Process, ...] = ()  # the outside world of an extension
 
     def processes(self) -> list[Process]:
@@ -93,6 +95,26 @@ class System:
                 address=f"mongodb://127.0.0.1:{port} http://127.0.0.1:{metrics}/metrics",
                 answers=lambda: listens(port),
             )
+        if self.services.are_needed:
+            yield self._services()
+
+    def _services(self) -> Process:
+        """AWS's other services; they are ready once the template's resources are made."""
+        port, made = self.ports.services, service_values.path_of(self.state)
+        url = self.services.elsewhere
+        elsewhere: tuple[str, ...] = ("--endpoint", url) if url else ()
+        return Process(
+            name="services",
+            stage=Stage.STORE,
+            command=python(
+                "local.services",
+                *(*self.template.options, "--state", self.state),
+                *("--port", port, "--gateway", f"http://127.0.0.1:{self.ports.invoke}"),
+                *elsewhere,
+            ),
+            address=self.services.url(port),
+            answers=made.is_file,
+        )
 
     def _serving(self) -> Iterator[Process]:
         ports = self.ports

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.template import Template, TemplateError
 from local.template.generated import GATEWAY_URL_VARIABLE
@@ -33,6 +34,7 @@ def variables(
     state: Path,
     ports: Ports,
     redis_url: str,
+    services: OtherServices = OtherServices(),  # noqa: B008 - frozen
     extension: Mapping[str, Callable[[], str]],
 ) -> dict[str, str]:
     """Return the environment of every child; what `environ` already says is kept.
@@ -50,6 +52,7 @@ def variables(
     settings[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
     if template.queues:
         settings[SQS_URL] = settings[INVOKE_URL]
+    settings |= services.variables(ports.services, settings[INVOKE_URL], environ)
     if not _has_credentials(environ):
         # SDKs sign what they send to this machine too, where nobody checks it.
         settings |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from local import PROJECT
-from local.runtime import limits, packages
+from local.runtime import aws_calls, limits, packages
 from local.runtime.environment import Fault, Handler, log
 from local.runtime.launch import TOOL_PACKAGES, ToolFinder
 from local.template import Function
 from local.template.intrinsics import REGION
 
 OWN_PACKAGES = {"local", "queue_workers", "redis_sqs"}
+# There is no X-Ray daemon: Powertools' tracer and the SDK below it stay off.
+NO_TRACING = {"AWS_XRAY_SDK_ENABLED": "false", "POWERTOOLS_TRACE_DISABLED": "true"}
 LIBRARIES = TOOL_PACKAGES - OWN_PACKAGES
 RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
 
@@ -32,9 +34,12 @@ def prepare(function: Function, state: Path | None = None) -> None:
     A variable that the process was started with wins over the template's: that is how the
     supervisor points functions at this machine's stores.
     """
+    aws_calls.confine(os.environ)
     for name, value in {**function.environment, **_defaults(function)}.items():
         os.environ.setdefault(name, value)
     os.environ.update(_lambda_variables(function))
+    for name, value in NO_TRACING.items():
+        os.environ.setdefault(name, value)
     time.tzset()
     _hide_own_finders()
     sys.path[:0] = [str(folder) for folder in import_folders(function, state)]
@@ -102,8 +107,6 @@ def _lambda_variables(function: Function) -> Mapping[str, str]:
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{os.getpid():032x}",
         **_logging_variables(function),
         "LAMBDA_TASK_ROOT": str(function.code_uri),
-        # With a task root but no X-Ray daemon, Powertools' tracer needs this to stay off.
-        "AWS_SAM_LOCAL": "true",
         "TZ": ":UTC",
     }
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.daemon.parent_death import adopt_orphans, signal_on_parent_death
-from local.runtime import frames, function_logging, handler, limits
+from local.runtime import frames, function_logging, handler, import_failures, limits
 from local.runtime.captured_output import CapturedOutput, KeptBytes
 from local.runtime.code_changes import ImportedFiles
 from local.runtime.environment import Environment, Fault, Handler, become, log, own_stderr
@@ -141,6 +141,7 @@ class Host:
                 serve = handler.import_handler(self.function.handler)
         except Fault as fault:
             log(f"{self.function.logical_id}: {fault.error_type}: {fault}")
+            import_failures.note(self.state, self.function, fault)
             if self.must_import:
                 own_stderr().write(self.output.take())
                 raise SystemExit(EXIT_USAGE) from fault
@@ -149,6 +150,7 @@ class Host:
             self.retry_at_s = time.monotonic() + self.import_retry_s
             self._watch(since_ns, "*.py")
         else:
+            import_failures.forget(self.state, self.function)
             self._watch(since_ns)
         self.init_ms = (time.perf_counter() - started) * 1000
         own_stderr().write(self.output.take())

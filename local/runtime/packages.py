@@ -1,4 +1,6 @@
-"""The packages of the functions' requirements.txt, in a folder of each function's own."""
+"""What functions need to be installed: the packages of their requirements.txt, or what their
+Makefile builds; in a folder of each function's own.
+"""
 
 import shutil
 import subprocess
@@ -11,10 +13,11 @@ from local.template import Function, Template
 
 INSTALL_TIMEOUT_S = 600  # of one function; a slow mirror and some large wheels
 LISTED = "requirements.txt"
+MAKEFILE = "Makefile"
 
 
 class NotInstalled(Exception):
-    """pip refuses; the message has its reason."""
+    """pip or make refuses; the message has its reason."""
 
 
 def folder(state: Path, function: str) -> Path:
@@ -37,26 +40,40 @@ def install(function: Function, state: Path, python: Interpreter) -> None:
     place = folder(state, function.logical_id)
     unfinished = place.with_name(f"{place.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [
-        *(*_pip(python), "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-input", "--target", str(unfinished)),
-    ]
-    for path in _lists(function):
-        command += ["--requirement", str(path)]
+    unfinished.mkdir(parents=True)
+    command = _make(function, unfinished)
+    if not function.is_built_by_make:
+        command = [
+            *(*_pip(python), "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-input", "--target", str(unfinished)),
+        ]
+        for path in _lists(function):
+            command += ["--requirement", str(path)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+            cwd=function.code_uri if function.is_built_by_make else None,
         )
     except subprocess.TimeoutExpired as error:
         raise NotInstalled(f"not within {INSTALL_TIMEOUT_S} s") from error
+    except OSError as error:
+        raise NotInstalled(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
-        lines = done.stderr.splitlines() or ["pip failed"]
+        lines = done.stderr.splitlines() or [f"{command[0]} failed"]
         errors = [line for line in lines if line.startswith("ERROR: ")]
         raise NotInstalled((errors or lines)[-1].removeprefix("ERROR: "))
-    unfinished.mkdir(parents=True, exist_ok=True)  # an empty list makes no folder
     (unfinished / LISTED).write_text(_wanted(function, python))
     shutil.rmtree(place, ignore_errors=True)
     unfinished.replace(place)
+
+
+def _make(function: Function, place: Path) -> list[str]:
+    """Return the command that `sam build` runs for a function of BuildMethod makefile."""
+    return ["make", f"build-{function.logical_id}", f"ARTIFACTS_DIR={place}"]
 
 
 def _pip(python: Interpreter) -> list[str]:
@@ -73,6 +90,8 @@ def _lists(function: Function) -> list[Path]:
 
 def _wanted(function: Function, python: Interpreter) -> str:
     lists = [path.read_text() for path in _lists(function)]
+    if function.is_built_by_make and (makefile := function.code_uri / MAKEFILE).is_file():
+        lists.insert(0, makefile.read_text())
     return "\n".join([*lists, f"# {python}"] if lists else [])
 
 

@@ -61,12 +61,14 @@ class ApiBuilder:
         if twice:
             sentence = f"{twice[1].key} is a route of {twice[0].function} already; remove one"
             raise self._resources.error(twice[1].function, "Events", sentence)
-        plans = read_usage_plans(self._resources, self._name, self._api.stage)
+        plans = read_usage_plans(
+            self._resources, self._name, self._api.stage, self._api.usage_plans
+        )
         return dataclasses.replace(
             self._api,
             routes=spelled_out(self._routes),
             preflights=self._preflights(),
-            usage_plans=self._api.usage_plans + plans,
+            usage_plans=plans,
         )
 
     def _preflights(self) -> tuple[Preflight, ...]:

@@ -1,9 +1,11 @@
 """API keys and usage plans: those that SAM makes for an API, and resources of their own."""
 
 import hashlib
+from dataclasses import replace
 
 from local.template import support
 from local.template.api_records import ApiKey, Quota, Throttle, UsagePlan
+from local.template.intrinsics import UNKNOWN
 from local.template.reader import Properties
 from local.template.resources import API_KEY, USAGE_PLAN, USAGE_PLAN_KEY, Resources
 
@@ -12,16 +14,21 @@ RATE_DEFAULT_PER_S = 10_000
 BURST_DEFAULT = 5_000
 BURST_MAX = 1_000_000
 QUOTA_MAX = 2**31 - 1
+SAMS_OWN = ""  # the plan that SAM makes, for keys that refer to it
 KEY_CHARS = (20, 128)  # 1.64
 
 
-def read_usage_plans(resources: Resources, api: str, stage: str) -> tuple[UsagePlan, ...]:
-    """The plans among `resources` that hold for the stage of the API of that logical id."""
+def read_usage_plans(
+    resources: Resources, api: str, stage: str, made: tuple[UsagePlan, ...]
+) -> tuple[UsagePlan, ...]:
+    """The plans that hold for the stage of the API of that logical id: those among `resources`,
+    and those that SAM has `made`, which may have further keys.
+    """
     keys = {name: _key(resources.properties(name)) for name in resources.of_type(API_KEY)}
     members: dict[str, list[ApiKey]] = {}
     for name in resources.of_type(USAGE_PLAN_KEY):
         block = resources.properties(name)
-        key, plan = block.text("KeyId"), block.text("UsagePlanId")
+        key, plan = block.text("KeyId"), _plan_of(block)
         block.take("KeyType")
         block.finish()
         if key not in keys:
@@ -31,9 +38,19 @@ def read_usage_plans(resources: Resources, api: str, stage: str) -> tuple[UsageP
         _plan(name, resources.properties(name), tuple(members.get(name, ())), (api, stage))
         for name in resources.of_type(USAGE_PLAN)
     ]
-    ours = tuple(plan for plan in plans if plan is not None)
+    further = tuple(members.get(SAMS_OWN, ()))
+    sams = tuple(replace(plan, keys=plan.keys + further) for plan in made)
+    ours = (*sams, *(plan for plan in plans if plan is not None))
     _refuse_shared_keys(ours, resources)
     return ours
+
+
+def _plan_of(block: Properties) -> str:
+    """Return the plan of a key by its logical id; SAM's own is known by no other name."""
+    if "UsagePlanId" not in block:
+        return block.text("UsagePlanId")
+    plan = block.left("UsagePlanId")
+    return SAMS_OWN if plan is UNKNOWN else block.as_text("UsagePlanId", plan)
 
 
 def read_sam_usage_plan(auth: Properties, api: str) -> tuple[UsagePlan, ...]:
@@ -86,7 +103,7 @@ def _plan(
     is_ours = False
     for index, entry in enumerate(block.sequence("ApiStages")):
         item = block.item(f"ApiStages[{index}]", entry)
-        if (item.text("ApiId"), item.text("Stage")) == stage:
+        if (item.text("ApiId"), _stage_of(item, stage[1])) == stage:
             is_ours = True
             throttles += _method_throttles(item.block("Throttle"))
         else:
@@ -95,6 +112,14 @@ def _plan(
     plan = UsagePlan(name=name, keys=keys, throttles=throttles, quota=_quota(block.block("Quota")))
     block.finish()
     return plan if is_ours else None
+
+
+def _stage_of(item: Properties, sams: str) -> str:
+    """Return the stage of an entry; a reference to the one that SAM makes has its name."""
+    if "Stage" not in item:
+        return item.text("Stage")
+    stage = item.left("Stage")
+    return sams if stage is UNKNOWN else item.as_text("Stage", stage)
 
 
 def _method_throttles(block: Properties) -> tuple[Throttle, ...]:

@@ -1,14 +1,24 @@
 """`load`: a template's records built from its document, and checked against one another."""
 
 import dataclasses
+from collections.abc import Mapping as ReadOnlyDict
 from pathlib import Path
 from typing import Any
 
 from local.template import document as documents
 from local.template.api_builder import EVENT_KINDS, ApiBuilder
+from local.template.called_services import called_services
 from local.template.functions import read_function, read_layers
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
-from local.template.model import Function, Mapping, Queue, Schedule, Template, TemplateError
+from local.template.model import (
+    Function,
+    Mapping,
+    Queue,
+    Schedule,
+    StreamMapping,
+    Template,
+    TemplateError,
+)
 from local.template.queues import read_mapping, read_queue, refused_mapping
 from local.template.reader import Properties, Refusals
 from local.template.resources import (
@@ -19,15 +29,24 @@ from local.template.resources import (
     QUEUE,
     Resources,
 )
-from local.template.schedule import read_schedule
+from local.template.schedule import read_schedule, take_schedules
+from local.template.service_kinds import STREAM, TABLE
+from local.template.stack import StackBuilder
+from local.template.streams import read_stream
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
 
 
 def load(
-    path: str | Path, parameters: dict[str, str] | None = None, *, allow_unsupported: bool = False
+    path: str | Path,
+    parameters: dict[str, str] | None = None,
+    *,
+    allow_unsupported: bool = False,
+    values: ReadOnlyDict[str, str] | None = None,
 ) -> Template:
     """Read the SAM template at `path`; `parameters` replace the defaults of its Parameters.
+
+    `values` is what services have said of the resources that they made, by placeholder.
 
     Raises TemplateError for what is wrong, and for what is not emulated here unless
     `allow_unsupported` turns that into `Template.warnings`.
@@ -37,7 +56,7 @@ def load(
     refusals = Refusals(file, allow_unsupported)
     given = parameters or {}
     try:
-        resources = Resources(document, Resolver(file, document, given), refusals)
+        resources = Resources(document, Resolver(file, document, given, values), refusals)
         template = _Builder(document, resources).build()
     except TemplateError as error:
         if error.file == file:
@@ -46,12 +65,16 @@ def load(
     for name in resources.resolver.missing:
         sentence = f"has no value; pass --parameter {name}=..."
         refusals.warnings.insert(0, TemplateError(file, "Parameters", name, sentence))
+    for line, key in lines.doubled.items():
+        sentence = f"the key {key!r} stands twice; the last one counts"
+        refusals.warnings.append(TemplateError(file, "", "", sentence, line))
     for warning in refusals.warnings:
-        warning.line = lines.of(warning.resource, warning.property)
+        warning.line = warning.line or lines.of(warning.resource, warning.property)
     return dataclasses.replace(
         template,
         warnings=_once_each(refusals.warnings),
         parameters=given,
+        placeholders=frozenset(resources.resolver.placeholders),
         allow_unsupported=allow_unsupported,
     )
 
@@ -70,6 +93,8 @@ class _Builder:
         self._functions: dict[str, Function] = {}
         self._mappings: list[Mapping] = []
         self._schedules: list[Schedule] = []
+        self._streams: list[StreamMapping] = []
+        self._stack = StackBuilder(resources)
 
     def build(self) -> Template:
         self._check_head()
@@ -95,14 +120,19 @@ class _Builder:
         if refused:
             raise resources.error(refused[0], "Events", refused[1])
         ours = self._ours()
+        provides = frozenset(map(str, ours.sequence("Provides")))
         template = Template(
             path=self._refusals.file,
             api=api.build(),
             functions=self._functions,
             queues=queues,
             mappings=tuple(self._mappings),
-            schedules=tuple(self._schedules),
-            provides=frozenset(map(str, ours.sequence("Provides"))),
+            schedules=(*self._schedules, *take_schedules(self._stack.made, resources)),
+            streams=tuple(self._streams),
+            made=self._stack.made,
+            provides=provides,
+            # A template that says what it takes from this machine has nothing guessed.
+            calls=frozenset() if provides else called_services(resources.every()),
             ready_path=ours.text("Ready", "") or None,
         )
         ours.finish()
@@ -136,6 +166,12 @@ class _Builder:
             api.add(kind, properties, function)
         elif kind == "SQS":
             self._mapping(properties, "Queue", function)
+        elif kind in ("DynamoDB", "Kinesis"):
+            self._stream(properties, properties.text("Stream"), function)
+        elif self._stack.takes(kind, properties):
+            self._stack.add(kind, properties, function, name)
+            while self._stack.between:
+                self._mapping(self._stack.between.pop(), "Queue", function)
         elif kind in ("Schedule", "ScheduleV2"):
             if schedule := read_schedule(properties, function, kind, name):
                 self._schedules.append(schedule)
@@ -150,7 +186,26 @@ class _Builder:
         function = functions.get(given)
         if function is None:
             raise block.error("FunctionName", f"{given} is no function of this template; add it")
-        self._mapping(block, "EventSourceArn", function)
+        source = block.text("EventSourceArn")
+        if source in self._stream_arns():
+            self._stream(block, source, function)
+        else:
+            self._mapping(block.beside({"EventSourceArn": source}), "EventSourceArn", function)
+
+    def _stream(self, block: Properties, source: str, function: str) -> None:
+        if source not in self._stream_arns():
+            sentence = f"{source} is no stream of this template; add a table or stream with one"
+            raise block.not_emulated("Stream", sentence)
+        if mapping := read_stream(block, source=source, function=function):
+            self._streams.append(mapping)
+
+    def _stream_arns(self) -> set[str]:
+        attributes = {TABLE: "StreamArn", "AWS::DynamoDB::GlobalTable": "StreamArn", STREAM: "Arn"}
+        return {
+            self._resources.resolver.resolve({"Fn::GetAtt": [name, attribute]}, (name, attribute))
+            for kind, attribute in attributes.items()
+            for name in self._resources.of_type(kind)
+        }
 
     def _mapping(self, block: Properties, source: str, function: str) -> None:
         arn = block.text(source)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from local.template import cfnresponse
 from local.template.reader import Properties
 
 UNPACKED_BYTES_MAX = 250 * 1024 * 1024  # Lambda's quota for code and layers
@@ -26,7 +27,7 @@ def read_code(block: Properties, name: str, folder: Path, default: str | None = 
     if not path.is_file():
         raise block.error(name, f"no directory {path}; paths start at the template")
     try:
-        return _unpacked(path)
+        return _unpacked(path) if zipfile.is_zipfile(path) else _alone(path)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         sentence = f"{path} cannot be unpacked ({error}); name a folder or a zip file"
         raise block.error(name, sentence) from error
@@ -38,12 +39,22 @@ def inline_code(block: Properties) -> Path:
 
     def write(folder: Path) -> None:
         (folder / PYTHON_MODULE).write_text(text, encoding="utf-8")
+        # Lambda has this module for inline code only.
+        shutil.copyfile(cfnresponse.__file__, folder / "cfnresponse.py")
 
     try:
-        return _kept(hashlib.sha256(text.encode()).hexdigest(), write)
+        return _kept(hashlib.sha256(f"with cfnresponse {text}".encode()).hexdigest(), write)
     except OSError as error:
         sentence = f"cannot be written to {_cache()} ({error.strerror}); set XDG_CACHE_HOME"
         raise block.error("InlineCode", sentence) from error
+
+
+def _alone(file: Path) -> Path:
+    """A folder with one file, which SAM would zip."""
+    if file.suffix != ".py":
+        raise ValueError("it is no zip file")
+    digest = hashlib.sha256(file.name.encode() + file.read_bytes()).hexdigest()
+    return _kept(digest, lambda folder: shutil.copy(file, folder))
 
 
 @lru_cache(maxsize=64)  # functions of one template often share a package
@@ -58,7 +69,7 @@ def _unpacked(package: Path) -> Path:
         return _kept(hashlib.file_digest(file, "sha256").hexdigest(), unpack)
 
 
-def _kept(digest: str, fill: Callable[[Path], None]) -> Path:
+def _kept(digest: str, fill: Callable[[Path], object]) -> Path:
     """A folder named by its content, so that processes that make it at once do not disagree."""
     folder = _cache() / digest[:32]
     if not folder.is_dir():

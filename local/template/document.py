@@ -4,7 +4,7 @@ Nothing is resolved here; `intrinsics` does that.
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,18 +24,20 @@ SECTIONS = ("Parameters", "Mappings", "Conditions", "Globals", "Metadata")
 
 
 class _Loader(yaml.CSafeLoader):
-    """A SafeLoader that knows `!Ref` and its like, and refuses a key that stands twice.
+    """A SafeLoader that knows `!Ref` and its like, and notes each key that stands twice.
 
     The one in C, because every process reads the template and this takes a fifth of the time.
     """
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.doubled: dict[int, str] = {}  # keys that stand twice, by the line of the last
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
+            if isinstance(key.value, str) and key.value in seen:
+                self.doubled[key.start_mark.line + 1] = key.value
             if isinstance(key.value, str):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -94,6 +96,7 @@ class Lines:
     """Where in the file a property stands."""
 
     root: yaml.Node
+    doubled: Mapping[int, str]  # keys that stand twice, by the line of the last
 
     def of(self, resource: str, property: str) -> int:
         """The line of `property`, or of what is nearest around it; 0 where nothing is found."""
@@ -133,10 +136,11 @@ def _entry(node: yaml.Node, name: str) -> tuple[int, yaml.Node] | None:
 
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
     """The document at `path`. Raises TemplateError where it cannot be read, naming the line."""
-    document, root = _parse(path, _text(path, "the template", "pass an existing SAM template"))
+    text = _text(path, "the template", "pass an existing SAM template")
+    document, root, doubled = _parse(path, text)
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise TemplateError(path, "Resources", "", "a SAM template needs a section Resources")
-    lines = Lines(root)
+    lines = Lines(root, doubled)
     _check(path, document, lines)
     return document, lines
 
@@ -158,7 +162,7 @@ def _text(path: Path, what: str, advice: str) -> str:
     return text
 
 
-def _parse(path: Path, text: str) -> tuple[Any, yaml.Node]:
+def _parse(path: Path, text: str) -> tuple[Any, yaml.Node, Mapping[int, str]]:
     try:
         if _depth(text) > DEPTH_MAX:  # which the parser in C would not survive
             raise TemplateError(path, "", "", "is nested too deep to be a template")
@@ -166,7 +170,7 @@ def _parse(path: Path, text: str) -> tuple[Any, yaml.Node]:
         root = loader.get_single_node() or yaml.ScalarNode("tag:yaml.org,2002:null", "")
         if _entries(root, {}) > ENTRIES_MAX:
             raise TemplateError(path, "", "", f"its aliases make over {ENTRIES_MAX} values of it")
-        return loader.construct_document(root), root
+        return loader.construct_document(root), root, loader.doubled
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         sentence = f"{error.problem or error.context}; correct the YAML there"

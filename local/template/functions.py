@@ -14,6 +14,7 @@ from local.template.resources import FUNCTION, LAYER, QUEUE, Resources
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 ENVIRONMENTS_MAX = 64  # processes a function may ask for on one machine
+NO_VALUE_HERE = "has no value here, left out"
 _HANDLER = re.compile(r"[\w/-]+(\.[\w-]+)*\.[A-Za-z_]\w*")
 _SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
@@ -44,6 +45,8 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
     handler = block.text("Handler")
     if runs_python and not _HANDLER.fullmatch(handler):
         raise block.error("Handler", f"{handler!r} is no module.function; correct it")
+    if "DurableConfig" in block:
+        raise block.not_emulated("DurableConfig", "durable functions are not emulated; remove it")
     environments, every_s, runtime_client = _here(resources, name)
     function = Function(
         logical_id=name,
@@ -63,6 +66,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         every_s=every_s,
         asynchronous=_asynchronous(resources, block),
         logging=_logging(block),
+        is_built_by_make=resources.metadata(name).get("BuildMethod") == "makefile",
         runtime_client=runtime_client if runs_python else "bootstrap",
     )
     block.finish()
@@ -155,8 +159,10 @@ def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple
             sentence = f"for {layer} stands the Powertools installed here; {_EXTRAS}"
             resources.refusals.warnings.append(block.error("Layers", sentence))
         else:
-            sentence = f"{layer} is no {LAYER} of this template; list its packages in"
-            block.refuse("Layers", f"{sentence} requirements.txt and pass --install")
+            sentence = f"{layer} is not here, and an import of what it has fails; list its packages"
+            resources.refusals.warnings.append(
+                block.error("Layers", f"{sentence} in requirements.txt and pass --install")
+            )
     return tuple(folder for folders in reversed(found) for folder in folders)
 
 
@@ -169,9 +175,7 @@ def _environment(resources: Resources, name: str, block: Properties) -> dict[str
         value = variables.left(variable)
         if value is UNKNOWN:
             # A program's settings mostly have a default that suits one machine.
-            resources.refusals.warnings.append(
-                variables.error(variable, "has no value here, left out")
-            )
+            resources.refusals.warnings.append(variables.error(variable, NO_VALUE_HERE))
         elif isinstance(value, dict | list) or value is None:
             raise variables.error(variable, "has to be text")
         else:

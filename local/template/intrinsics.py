@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,15 @@ from local.template.foreach import unrolled
 from local.template.generated import IMPLICIT_APIS, gateway_url, is_generated, url_owner
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
+from local.template.service_kinds import (
+    KINDS,
+    PENDING,
+    PLACEHOLDER,
+    filled,
+    name_by_default,
+    placeholder,
+    said_as_cloudformation,
+)
 
 REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
 ACCOUNT_ID = "000000000000"
@@ -51,21 +60,23 @@ PSEUDO_PARAMETERS: dict[str, str | Absent] = {
 
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
 
-# Not emulated, but a function that is told of them is told a name.
-NAMED_BY = {
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::Serverless::SimpleTable": "TableName",
-}
-
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class Resolver:
     """Resolves values of one document; `where` in every call is (resource, property) for errors."""
 
-    def __init__(self, file: Path, document: dict[str, Any], overrides: dict[str, str]) -> None:
+    def __init__(
+        self,
+        file: Path,
+        document: dict[str, Any],
+        overrides: dict[str, str],
+        values: Mapping[str, str] | None = None,
+    ) -> None:
         self._file = file
+        self._values = values or {}
+        self.placeholders: set[str] = set()
+        self._is_pending = values is PENDING
         self._tables: dict[str, Any] = document.get("Mappings") or {}
         self._conditions: dict[str, Any] = document.get("Conditions") or {}
         given = read_parameters(file, document.get("Parameters") or {}, overrides, UNKNOWN)
@@ -73,7 +84,10 @@ class Resolver:
         self._without_value = without_value(document.get("Parameters") or {}, overrides)
         self.missing: dict[str, None] = {}  # parameters without a value that were asked for
         self._open_conditions: list[str] = []
-        self.resources = said_as_sam(self._unrolled(document))
+        self.resources = {
+            name: said_as_cloudformation(resource)
+            for name, resource in said_as_sam(self._unrolled(document)).items()
+        }
         self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
             "Ref": self._ref,
             "Condition": self._condition,
@@ -125,14 +139,22 @@ class Resolver:
         """`value` with every function in it replaced, and NO_VALUE entries left out."""
         if isinstance(value, dict):
             if len(value) == 1 and (name := next(iter(value))) in self._functions:
-                return _known_here(self._call(name, value[name], where))
+                return self._filled(self._call(name, value[name], where))
             if len(value) == 1 and str(name).startswith("Fn::"):
                 raise self._error(where, f"{name} is not emulated; write the value itself")
             pairs = {key: self.resolve(one, _inside(where, key)) for key, one in value.items()}
             return {key: one for key, one in pairs.items() if one is not NO_VALUE}
         if isinstance(value, list):
             return [one for one in (self.resolve(v, where) for v in value) if one is not NO_VALUE]
-        return _known_here(value)
+        return self._filled(value)
+
+    def _filled(self, value: Any) -> Any:
+        """Return `value` with what services have said in the place of their placeholders."""
+        if not isinstance(value, str) or "{{" not in value:
+            return value
+        self.placeholders.update(PLACEHOLDER.findall(value))
+        text = filled(value, self._values.get)
+        return UNKNOWN if PLACEHOLDER.search(text) and not self._is_pending else text
 
     def truth(self, value: Any, where: tuple[str, str]) -> bool:
         """A condition as a boolean; one that rests on what only AWS knows is false."""
@@ -189,10 +211,23 @@ class Resolver:
                 | "AWS::ApiGateway::UsagePlan"
             ):
                 return name
-            case kind if kind in NAMED_BY:
-                properties = self.resources[name].get("Properties") or {}
-                return self.resolve(properties.get(NAMED_BY[kind], name), (name, NAMED_BY[kind]))
+            case kind if kind in KINDS:
+                return self._of_service(name, KINDS[kind].ref, "")
         return UNKNOWN
+
+    def _of_service(self, name: str, text: str, attribute: str) -> str:
+        """Return what `text` says of a resource that a service makes, or its placeholder."""
+        at = f"{REGION}:{ACCOUNT_ID}"
+        known = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
+        return known or placeholder(name, attribute)
+
+    def service_name(self, logical_id: str) -> str:
+        """Return the name of a resource that a service makes: as given, or of its logical id."""
+        resource = self.resources[logical_id]
+        property = KINDS[resource["Type"]].name
+        declared = (resource.get("Properties") or {}).get(property)
+        name = self.resolve(declared, (logical_id, property))
+        return name if isinstance(name, str) else name_by_default(resource["Type"], logical_id)
 
     def name_of(self, logical_id: str) -> str:
         """The physical name of a queue or function: as given, or its logical id."""
@@ -210,17 +245,17 @@ class Resolver:
             return self._get_generated(name, attribute, where)
         kind = self.resources[name].get("Type")
         match (kind, attribute):
-            case ("AWS::SQS::Queue", "Arn"):
-                return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{self.name_of(name)}"
-            case ("AWS::SQS::Queue", "QueueName"):
-                return self.name_of(name)
-            case ("AWS::SQS::Queue", "QueueUrl"):
-                return QUEUE_URL + self.name_of(name)
+            case ("AWS::SQS::Queue", "Arn" | "QueueName" | "QueueUrl"):
+                arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:"
+                before = {"Arn": arn, "QueueName": "", "QueueUrl": QUEUE_URL}
+                return before[attribute] + self.name_of(name)
             case ("AWS::Serverless::Function", "Arn"):
                 return self._arn_of(name)
             case ("AWS::SQS::Queue" | "AWS::Serverless::Function", _):
                 raise self._error(where, f"{kind} has no attribute {attribute}; use Arn")
-        return UNKNOWN
+        if kind not in KINDS:
+            return UNKNOWN
+        return self._of_service(name, KINDS[kind].attributes.get(attribute, ""), attribute)
 
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""
@@ -309,8 +344,9 @@ class Resolver:
 
     def _include(self, value: Any, where: tuple[str, str]) -> Any:
         """What AWS::Include brings in from a file beside the template."""
-        location = str(self.resolve(value["Parameters"]["Location"], where))
-        if value["Name"] != "AWS::Include" or location.startswith("s3://"):
+        location = self.resolve(value["Parameters"]["Location"], where)
+        is_here = isinstance(location, str) and not location.startswith("s3://")
+        if value["Name"] != "AWS::Include" or not is_here:
             return UNKNOWN
         return self.resolve(fragment((self._file.parent / location).resolve()), where)
 
@@ -321,11 +357,6 @@ class Resolver:
 def _inside(where: tuple[str, str], name: Any) -> tuple[str, str]:
     resource, property = where
     return resource, f"{property}.{name}" if property else str(name)
-
-
-def _known_here(value: Any) -> Any:
-    """`value`, or UNKNOWN where it is a dynamic reference: AWS puts a secret in its place."""
-    return UNKNOWN if isinstance(value, str) and "{{resolve:" in value else value
 
 
 def is_function(value: Any) -> bool:

@@ -7,6 +7,7 @@ becomes them is in `build`.
 from collections.abc import Mapping as ReadOnlyDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from local.template.api_records import Api, Authorizer
 from local.template.cron import Cron
@@ -83,6 +84,7 @@ class Function:
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
     asynchronous: Asynchronous = Asynchronous()
     logging: Logging = Logging()
+    is_built_by_make: bool = False  # its Makefile has a target build-LOGICALID
     runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours
 
 
@@ -121,6 +123,28 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamMapping:
+    """An event source mapping from the stream of a table or a Kinesis stream to a function."""
+
+    stream: str  # its ARN; a placeholder until the service has said it
+    function: str  # logical id
+    batch_size: int
+    window_s: int
+    starts: str  # TRIM_HORIZON, LATEST or AT_TIMESTAMP
+    starts_at_s: float = 0.0  # for AT_TIMESTAMP, since the epoch
+    retries_max: int = -1  # -1 for as long as the record lives
+    age_max_s: int = -1
+    bisects: bool = False  # a failed batch of more than one is halved
+    report_failures: bool = False
+    filters: tuple[str, ...] = ()
+    on_failure: str = ""  # ARN of a queue or topic
+
+    @property
+    def is_of_table(self) -> bool:
+        return ":kinesis:" not in self.stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """When a function is invoked by the clock, at a rate or by an expression, and with what."""
 
@@ -141,7 +165,12 @@ class Template:
     queues: ReadOnlyDict[str, Queue]
     mappings: tuple[Mapping, ...]
     schedules: tuple[Schedule, ...] = ()
+    streams: tuple[StreamMapping, ...] = ()
+    # What other services make: type and properties by logical id, as CloudFormation says them.
+    made: ReadOnlyDict[str, ReadOnlyDict[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # what was left out, a sentence each
+    calls: frozenset[str] = frozenset()  # services that functions may call, by their policies
+    placeholders: frozenset[str] = frozenset()  # for what only services know
     parameters: ReadOnlyDict[str, str] = field(default_factory=dict)  # as given, without defaults
     allow_unsupported: bool = False
     provides: frozenset[str] = frozenset()  # settings whose value is this machine's, by name

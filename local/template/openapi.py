@@ -61,7 +61,11 @@ class Definition:
         given = properties.left(name) if self.exists else {}
         is_far = isinstance(given, dict) and "Bucket" in given
         if given is UNKNOWN or is_far or str(given).startswith("s3://"):
-            properties.refuse(name, "a definition in S3 is not fetched; name a file")
+            is_unknown = given is UNKNOWN
+            sentence = "only AWS knows where it is; where that is a parameter's, pass --parameter"
+            properties.refuse(
+                name, sentence if is_unknown else "a definition in S3 is not fetched; name a file"
+            )
             self.exists, given = False, {}
         if isinstance(given, str):
             given = fragment((resources.folder / given).resolve())
@@ -121,6 +125,10 @@ class Definition:
         kind = integration.text("type").lower()
         if kind == "mock" and method == "options":
             return Operation("", block.item("", said), _preflight(integration))
+        if "integrationSubtype" in integration:
+            subtype = integration.text("integrationSubtype")
+            sentence = f"integrations with {subtype} are not emulated; use a function in between"
+            raise integration.not_emulated("integrationSubtype", sentence)
         if kind != "aws_proxy":
             sentence = f"integrations of type {kind} are not emulated; use aws_proxy of a function"
             raise integration.not_emulated("type", sentence)
@@ -194,5 +202,5 @@ def _renamed(block: Properties, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _refuse_extensions(block: Properties) -> None:
     for name in block.names():
-        if name.startswith(_AMAZON):
+        if name.startswith(_AMAZON) and not name.endswith("-importexport-version"):
             block.refuse(name, "is not emulated on this machine; remove it")

@@ -43,9 +43,11 @@ def without_value(declared: Mapping[str, Any], given: Mapping[str, str]) -> set[
 def _value(about: Mapping[str, Any], given: str | None, unknown: object) -> Any:
     kind = str(about.get("Type", "String"))
     value = about.get("Default") if given is None else given
-    if value is None or kind.startswith("AWS::SSM::"):
+    if value is None:
         return unknown
     text = _text(value)
+    if kind.startswith("AWS::SSM::"):
+        return f"{{{{resolve:ssm:{text}}}}}" if "List" not in kind else unknown
     is_list = "List" in kind
     entries = [part.strip() for part in text.split(",")] if is_list else [text]
     for entry in entries:

@@ -41,6 +41,10 @@ class PatternError(Exception):
     """The pattern is none, or uses what is not emulated; one sentence."""
 
 
+class PatternNotEmulated(PatternError):
+    """The pattern has an operator that AWS might take."""
+
+
 def compile_filters(patterns: Sequence[str]) -> Condition:
     """Return whether a record passes one of `patterns`, JSON texts; raises PatternError."""
     filters = [_of_record(pattern) for pattern in patterns]
@@ -62,6 +66,8 @@ def _of_record(text: str) -> Condition:
     needs_object = isinstance(pattern.get("body"), dict)
 
     def passes(record: Mapping[str, Any]) -> bool:
+        if "body" not in record:  # of a stream
+            return matches(record)
         body = _parsed(record["body"])
         if needs_object and not isinstance(body, dict):
             return False
@@ -120,7 +126,7 @@ def _condition(wanted: Any) -> Condition:
     ((operator, operand),) = wanted.items()
     holds = _condition_of(operator, operand)
     if holds is None:
-        raise PatternError(f"{operator} of {operand!r} is not emulated; leave it out")
+        raise PatternNotEmulated(f"{operator} of {operand!r} is not emulated; leave it out")
     return holds
 
 

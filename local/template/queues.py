@@ -6,7 +6,7 @@ from collections.abc import Mapping as ReadOnlyDict
 
 from local.template import support
 from local.template.model import Function, Mapping, Queue
-from local.template.patterns import PatternError, compile_filters
+from local.template.patterns import PatternError, PatternNotEmulated, compile_filters
 from local.template.reader import Properties
 
 FILTERS_MAX = 5
@@ -69,7 +69,7 @@ def read_mapping(block: Properties, *, queue: str, is_fifo: bool, function: str)
     if batch_size > 10 and not window_s:
         raise block.error("MaximumBatchingWindowInSeconds", "is needed above a batch of 10")
     concurrency = _concurrency(block)
-    filters = _filters(block.block("FilterCriteria"))
+    filters = read_filters(block.block("FilterCriteria"))
     block.finish(support.MAPPING_PROPERTIES_WITHOUT_EFFECT)
     return Mapping(
         queue=queue,
@@ -96,13 +96,16 @@ def _concurrency(block: Properties) -> int | None:
     return concurrency
 
 
-def _filters(criteria: Properties) -> tuple[str, ...]:
+def read_filters(criteria: Properties) -> tuple[str, ...]:
+    """Return the patterns of a FilterCriteria, each of which compiles."""
     patterns = []
     for number, entry in enumerate(criteria.sequence("Filters")):
         item = criteria.item(f"Filters.{number}", entry)
         patterns.append(item.text("Pattern"))
         try:
             compile_filters(patterns[-1:])
+        except PatternNotEmulated as error:
+            raise item.not_emulated("Pattern", str(error)) from error
         except PatternError as error:
             raise item.error("Pattern", str(error)) from error
         item.finish()

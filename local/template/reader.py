@@ -82,6 +82,10 @@ class Properties:
             raise self.not_emulated(name, sentence)
         return default if value is None else value
 
+    def starts(self, name: str, text: str) -> bool:
+        """Tell whether a property that nobody has asked for yet begins with `text`."""
+        return str(self._left.get(name, "")).startswith(text)
+
     def left(self, name: str) -> Any:
         """The value as it stands, UNKNOWN and null included."""
         return self._left.pop(name)
@@ -101,9 +105,10 @@ class Properties:
     def flag(self, name: str, default: bool) -> bool:
         """True or false; a parameter's value is a text."""
         value = self.take(name, default)
-        if str(value).lower() not in ("true", "false"):
+        text = str(value).strip("'\"").lower()  # SAM takes what stands in quotes twice
+        if text not in ("true", "false"):
             raise self.error(name, f"has to be true or false, not {value!r}")
-        return str(value).lower() == "true"
+        return text == "true"
 
     def integer(self, name: str, default: int, *, lowest: int, highest: int) -> int:
         """A whole number within AWS's own limits."""

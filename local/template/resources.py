@@ -8,6 +8,7 @@ from local.template import support
 from local.template.intrinsics import UNKNOWN, Resolver
 from local.template.model import TemplateError
 from local.template.reader import Properties, Refusals, merged
+from local.template.service_kinds import KINDS
 
 FUNCTION = "AWS::Serverless::Function"
 LAYER = "AWS::Serverless::LayerVersion"
@@ -41,6 +42,10 @@ class Resources:
         """Logical ids, in the template's order."""
         return [name for name, resource in self._active.items() if resource["Type"] == kind]
 
+    def every(self) -> list[dict[str, Any]]:
+        """All resources of the document, also those that are not here, as they stand."""
+        return list(self.resolver.resources.values())
+
     def by_arn(self, kind: str) -> dict[str, str]:
         """Logical ids by what `!GetAtt NAME.Arn` gives."""
         return {
@@ -65,6 +70,11 @@ class Resources:
         without_effect = support.PROPERTIES_WITHOUT_EFFECT.get(kind, {})
         used = {key: value for key, value in combined.items() if key not in without_effect}
         return Properties(self.refusals, name, self.resolver.resolve(used, (name, "")))
+
+    def made_of(self, name: str) -> dict[str, Any]:
+        """Return the properties of a resource that a service makes, resolved."""
+        properties = self._active[name].get("Properties") or {}
+        return dict(self.resolver.resolve(properties, (name, "")))
 
     @staticmethod
     def _without_ignored(shared: dict[str, Any], ignored: object) -> dict[str, Any]:
@@ -112,13 +122,21 @@ class Resources:
             condition = resource.get("Condition")
             if condition is not None and not self.resolver.holds(condition, (name, "Condition")):
                 continue
-            kind = resource["Type"]
-            if kind in EMULATED:
+            if self._is_here(name, resource["Type"]):
                 existing[name] = resource
-            elif why := support.why_elsewhere(kind):
-                sentence = f"{kind} is not on this machine; {why}"
-                self.refusals.warnings.append(self.error(name, "Type", sentence))
-            elif support.why_without_effect(kind) is None:
-                sentence = f"{kind} is not emulated on this machine; remove it or put it under"
-                self.refusals.refuse(name, "Type", f"{sentence} a Condition")
         return existing
+
+    def _is_here(self, name: str, kind: str) -> bool:
+        """Tell whether a resource of that type exists here; of others say what follows."""
+        if kind in EMULATED or kind in KINDS:
+            return True
+        if why := support.why_elsewhere(kind):
+            sentence = f"{kind} is not on this machine; {why}"
+            self.refusals.warnings.append(self.error(name, "Type", sentence))
+        elif support.calls_functions(kind):
+            sentence = f"{kind} is not emulated on this machine; remove it or put it under"
+            self.refusals.refuse(name, "Type", f"{sentence} a Condition")
+        elif support.why_without_effect(kind) is None:
+            sentence = f"{kind} is not on this machine; what calls it has nobody there"
+            self.refusals.warnings.append(self.error(name, "Type", sentence))
+        return False

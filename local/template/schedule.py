@@ -2,13 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from local.template.cron import Cron, read_cron
 from local.template.intrinsics import ACCOUNT_ID, REGION
 from local.template.model import Schedule
 from local.template.reader import Properties
+from local.template.resources import FUNCTION, Resources
+from local.template.service_kinds import RULE, SCHEDULE
 
 _RATE = re.compile(r"rate\(([1-9][0-9]{0,4}) (minute|hour|day)s?\)")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
@@ -45,6 +49,45 @@ def read_schedule(block: Properties, function: str, kind: str, event: str) -> Sc
     )
     block.finish(WITHOUT_EFFECT)
     return schedule if is_on else None
+
+
+def take_schedules(made: dict[str, dict[str, Any]], resources: Resources) -> list[Schedule]:
+    """Take out of `made` the rules and schedules that invoke functions by the clock, and return
+    them; what invokes anything else, or once, stays the service's.
+    """
+    functions = resources.by_arn(FUNCTION)
+    schedules = []
+    for name, kind, properties in _timed(made):
+        is_rule = kind == RULE
+        targets = properties.get("Targets" if is_rule else "Target") or []
+        for target in [*targets] if isinstance(targets, list) else [targets]:
+            function = functions.get(target.get("Arn"))
+            if function is None or {"InputPath", "InputTransformer"} & target.keys():
+                continue
+            block = Properties(resources.refusals, name, _as_event(properties, target, is_rule))
+            if schedule := read_schedule(
+                block, function, "Schedule" if is_rule else "ScheduleV2", ""
+            ):
+                schedules.append(schedule)
+            targets.remove(target) if isinstance(targets, list) else targets.clear()
+        if not targets:
+            del made[name]
+    return schedules
+
+
+def _timed(made: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for name, resource in list(made.items()):
+        expression = str(resource["Properties"].get("ScheduleExpression", ""))
+        if resource["Type"] in (RULE, SCHEDULE) and expression.startswith(("rate(", "cron(")):
+            yield name, resource["Type"], resource["Properties"]
+
+
+def _as_event(properties: dict[str, Any], target: dict[str, Any], is_rule: bool) -> dict[str, Any]:
+    """Return a rule or schedule in the words of SAM's event."""
+    names = ("Name", "State", "ScheduleExpressionTimezone", "StartDate", "EndDate")
+    event = {name: properties[name] for name in names if name in properties}
+    event["Schedule" if is_rule else "ScheduleExpression"] = properties["ScheduleExpression"]
+    return {**event, **({"Input": target["Input"]} if "Input" in target else {})}
 
 
 def _when(block: Properties, name: str) -> int | Cron:

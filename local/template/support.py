@@ -27,41 +27,46 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::EFS::*": "a function that mounts one is refused",
     "AWS::ElastiCache::*": "the embedded Valkey or REDIS_URL stands for it",
     "AWS::IAM::*": "nothing on one machine is asked for permission",
-    "AWS::KMS::*": "keys; nothing is encrypted at rest here",
     "AWS::Lambda::Alias": "only $LATEST runs here",
     "AWS::Lambda::LayerVersionPermission": "nothing on one machine is asked for permission",
     "AWS::Lambda::Permission": "nothing on one machine is asked for permission",
     "AWS::Lambda::Version": "only $LATEST runs here",
+    "AWS::KMS::ReplicaKey": "nothing on one machine is replicated",
     "AWS::Logs::*": "logs are files in the state directory",
     "AWS::ResourceGroups::*": "lists on AWS",
     "AWS::Route53::*": "a domain name",
+    "AWS::Events::EventBusPolicy": "nothing on one machine is asked for permission",
     "AWS::S3::BucketPolicy": "nothing on one machine is asked for permission",
     "AWS::SES::*": "the mailbox stands for it",
-    "AWS::SNS::*": "where alarms go",
+    "AWS::SNS::TopicPolicy": "nothing on one machine is asked for permission",
     "AWS::SQS::QueuePolicy": "nothing on one machine is asked for permission",
-    "AWS::SSM::Parameter": "the settings stand for it",
-    "AWS::SecretsManager::*": "the settings stand for it",
-    "AWS::Scheduler::ScheduleGroup": "a name for several schedules",
+    "AWS::SecretsManager::ResourcePolicy": "nothing on one machine is asked for permission",
+    "AWS::SecretsManager::RotationSchedule": "nothing is rotated here",
+    "AWS::SecretsManager::SecretTargetAttachment": "the database is on AWS",
     "AWS::Serverless::Connector": "nothing on one machine is asked for permission",
     "AWS::Synthetics::*": "canaries on AWS",
     "AWS::WAFv2::*": "the gateway listens on loopback",
     "AWS::XRay::*": "tracing on AWS",
 }
 
-# Services that functions call by themselves. Each is named in a warning, as it has to be there.
-_REACHED_ON_AWS = (
+# Services that functions call by themselves. Each is named in a warning, as nobody answers here.
+_CALLED = (
     *("AWS::AppConfig::*", "AWS::Athena::*", "AWS::Bedrock::*", "AWS::Cognito::*", "AWS::DSQL::*"),
-    *("AWS::DynamoDB::*", "AWS::Events::EventBus", "AWS::Glue::*", "AWS::Kinesis::*"),
+    *("AWS::DynamoDB::*", "AWS::Glue::*", "AWS::Kinesis::*"),
     *("AWS::KinesisFirehose::*", "AWS::Location::*", "AWS::MSK::*", "AWS::MemoryDB::*"),
     *("AWS::Neptune::*", "AWS::OpenSearchServerless::*", "AWS::OpenSearchService::*"),
-    *("AWS::RDS::*", "AWS::S3::*", "AWS::S3Vectors::*", "AWS::Serverless::SimpleTable"),
-    *("AWS::StepFunctions::Activity", "AWS::Timestream::*"),
+    *("AWS::RDS::*", "AWS::S3::*", "AWS::S3Vectors::*", "AWS::Timestream::*"),
+)
+# What brings events to functions: without it a function would wait for ever, without a word.
+CALLS_FUNCTIONS = (
+    *("AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::CloudFormation::Stack", "AWS::Lambda::"),
+    *("AWS::Serverless::", "AWS::IoT::TopicRule", "AWS::VpcLattice::"),
 )
 _NOT_DEPLOYED = "nothing is deployed here, so nobody calls its function"
 RESOURCES_ELSEWHERE = {
-    **dict.fromkeys(_REACHED_ON_AWS, "functions reach the one on AWS"),
+    **dict.fromkeys(_CALLED, "functions reach none, or with --aws the one on AWS"),
+    "AWS::Logs::SubscriptionFilter": "no function gets the lines of a log",
     "AWS::CloudFormation::CustomResource": _NOT_DEPLOYED,
-    "AWS::SNS::Subscription": "what a topic on AWS is told comes to nobody here",
     "Custom::*": _NOT_DEPLOYED,
 }
 
@@ -211,6 +216,11 @@ def why_without_effect(resource_type: str) -> str | None:
 def why_elsewhere(resource_type: str) -> str | None:
     """What a user has to know of a resource type that is on AWS only, though nothing is refused."""
     return _entry(resource_type, RESOURCES_ELSEWHERE, RESOURCES_WITHOUT_EFFECT)
+
+
+def calls_functions(resource_type: str) -> bool:
+    """Whether a resource type that is not emulated would bring events to functions."""
+    return why_without_effect(resource_type) is None and resource_type.startswith(CALLS_FUNCTIONS)
 
 
 def _entry(resource_type: str, table: Mapping[str, str], other: Mapping[str, str]) -> str | None:

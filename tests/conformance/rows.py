@@ -140,4 +140,15 @@ ROWS = {
     "4.16": "filters",
     "4.17": "the same mapping twice",
     "4.18": "no destinations, synchronous invocation",
+    # Other services: what they tell functions and queues
+    "5.1": "S3 tells of an object by its kind of event",
+    "5.2": "S3's prefix and suffix",
+    "5.3": "SNS to a function, with a filter policy",
+    "5.4": "SNS and S3 to a queue, raw delivery",
+    "5.5": "EventBridge: pattern, input path, a rule that is off",
+    "5.6": "streams: batches, filters, starting position",
+    "5.7": "streams: halves, retries, age, what is given up",
+    "5.8": "streams: partial failures",
+    "5.9": "a function's calls of AWS stay on this machine",
+    "5.10": "credentials of the shell are no function's",
 }

@@ -162,6 +162,14 @@ def test_the_path_is_decoded_and_the_query_is_not(gateway):
 
 
 @pytest.mark.row("1.1")
+def test_payload_1_0_has_the_length_of_the_body(gateway):
+    event = gateway.request("GET", "/old/a", b"abc").json
+
+    assert event["headers"]["Content-Length"] == "3"
+    assert event["multiValueHeaders"]["Content-Length"] == ["3"]
+
+
+@pytest.mark.row("1.1")
 def test_payload_1_0_is_a_rest_event_with_a_version(gateway):
     event = gateway.request("GET", "/old/a?q=1&q=2").json
 

@@ -41,7 +41,8 @@ def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
         "AWS_LAMBDA_FUNCTION_NAME",
         "_HANDLER",
         "TZ",
-        "AWS_SAM_LOCAL",
+        "AWS_XRAY_SDK_ENABLED",
+        "POWERTOOLS_TRACE_DISABLED",
     ]
     names += ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_REGION"]
 
@@ -51,7 +52,8 @@ def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
         "AWS_LAMBDA_FUNCTION_NAME": "echo-function",
         "_HANDLER": "echo.handler",
         "TZ": ":UTC",
-        "AWS_SAM_LOCAL": "true",
+        "AWS_XRAY_SDK_ENABLED": "false",
+        "POWERTOOLS_TRACE_DISABLED": "true",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
         "AWS_REGION": "eu-west-1",
     }

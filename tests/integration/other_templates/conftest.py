@@ -20,7 +20,14 @@ from tests.conftest import free_port
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[2]
-PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY", *(f"WORKER_{index}" for index in range(5)))
+PORTS = (
+    "GATEWAY",
+    "CONSOLE",
+    "INVOKE",
+    "SERVICES",
+    "VALKEY",
+    *(f"WORKER_{index}" for index in range(5)),
+)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ NODE = """
       Events:
         Paint: {Type: Api, Properties: {Path: /paintings, Method: POST}}
   Pictures:
-    Type: AWS::AppSync::GraphQLApi
+    Type: AWS::CloudFormation::Stack
 """
 
 
@@ -117,9 +117,11 @@ def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(pa
     up = painted.run("up")
 
     template = painted.folder / "template.yaml"
-    line = template.read_text().splitlines().index("    Type: AWS::AppSync::GraphQLApi") + 1
+    line = template.read_text().splitlines().index("    Type: AWS::CloudFormation::Stack") + 1
     assert up.returncode == 2
-    assert up.stderr.startswith(f"{template}:{line}: Pictures: Type: AWS::AppSync::GraphQLApi is n")
+    assert up.stderr.startswith(
+        f"{template}:{line}: Pictures: Type: AWS::CloudFormation::Stack is n"
+    )
 
 
 def test_explain_lists_all_that_cannot_run_here(painted: Elsewhere):

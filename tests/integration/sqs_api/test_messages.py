@@ -34,6 +34,19 @@ def test_a_message_keeps_its_attributes_which_a_receiver_asks_for(sqs):
     assert part["MessageAttributes"].keys() == {"kind.of"}
 
 
+def test_an_answer_has_a_message_once_though_it_stays_visible(sqs):
+    sent = sqs.send_message(QueueUrl=FAILED, MessageBody="dead")
+    answers = [
+        sqs.receive_message(QueueUrl=FAILED, MaxNumberOfMessages=5, VisibilityTimeout=0)
+        for _ in range(2)
+    ]
+
+    assert [[each["MessageId"] for each in answer["Messages"]] for answer in answers] == [
+        [sent["MessageId"]],
+        [sent["MessageId"]],
+    ]
+
+
 def test_a_queue_tells_its_url_and_its_attributes(sqs):
     sqs.send_message(QueueUrl=URL, MessageBody="waits", DelaySeconds=900)
     attributes = sqs.get_queue_attributes(QueueUrl=URL, AttributeNames=["All"])["Attributes"]

@@ -144,6 +144,14 @@ def test_header_names_keep_their_casing_but_for_two():
 
 
 @pytest.mark.row("1.9")
+def test_every_line_of_the_hops_before_is_kept():
+    lines = (("X-Forwarded-For", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8"))
+
+    hops = event(headers=(("host", "a"), *lines))["headers"]["X-Forwarded-For"]
+    assert hops == "1.2.3.4, 5.6.7.8, 10.0.0.9"
+
+
+@pytest.mark.row("1.9")
 def test_the_gateway_adds_five_headers():
     made = event(headers=(("host", "a"), ("X-Forwarded-For", "1.2.3.4")))
 

@@ -1,5 +1,7 @@
 """Where the code of a template's functions and layers comes from."""
 
+import inspect
+import runpy
 import zipfile
 from pathlib import Path
 
@@ -129,3 +131,14 @@ def test_the_folder_of_a_function_without_sam_is_its_code(read, tmp_path):
     assert read(code.replace("[!Ref Shared]", "[]").replace("./shared", ".")).functions[
         "Pages"
     ].code_uri == (tmp_path / "src")
+
+
+def test_inline_code_has_the_module_that_answers_custom_resources(read):
+    text = "InlineCode: 'import cfnresponse'"
+    folder = read(FUNCTION.replace("CodeUri: .", text)).functions["Pages"].code_uri
+    module = runpy.run_path(str(folder / "cfnresponse.py"))
+
+    assert (module["SUCCESS"], module["FAILED"]) == ("SUCCESS", "FAILED")
+    assert list(inspect.signature(module["send"]).parameters)[:4] == [
+        *("event", "context", "responseStatus", "responseData")
+    ]

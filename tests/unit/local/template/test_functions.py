@@ -148,7 +148,7 @@ def test_a_mapping_of_a_stream_leaves_its_function_where_that_is_allowed(read):
     assert set(template.functions) == {"Pages"}
     assert template.mappings == ()
     assert [warning.split(": ")[2] for warning in template.warnings] == [
-        "Events.A",
+        "Events.A.Properties.Stream",
         "Events.B.Properties.Queue",
     ]
 
@@ -216,3 +216,11 @@ def test_how_a_functions_log_is_written(read, config, expected):
 def test_a_log_that_aws_would_not_write_is_refused(read, config, complaint):
     with pytest.raises(TemplateError, match=complaint):
         read(property_of_function(f"LoggingConfig: {config}"))
+
+
+def test_a_layer_of_others_is_named_with_what_to_do_and_leaves_its_function(read):
+    template = read(property_of_function("Layers: ['arn:aws:lambda:eu-west-1:1:layer:pandas:3']"))
+
+    assert template.functions["Pages"].layers == ()
+    (warning,) = template.warnings
+    assert "layer:pandas:3 is not here, and an import of what it has fails; list its" in warning

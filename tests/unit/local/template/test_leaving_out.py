@@ -128,7 +128,7 @@ def test_tokens_of_a_pool_that_is_on_aws_only_are_asked_of_nobody(read, unknown)
         read(text)
     template = read(text, allow_unsupported=True)
     assert template.api.routes[0].authorizer is None
-    assert len(template.warnings) == 2
+    assert len(template.warnings) == 1
 
 
 def test_an_event_whose_value_only_aws_knows_is_left_out_of_its_function(read):

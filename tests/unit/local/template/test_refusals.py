@@ -10,7 +10,7 @@ from tests.unit.local.template.template_texts import API, FUNCTION, property_of_
 
 @pytest.mark.parametrize(
     "kind",
-    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::S3::BucketPolicy"],
+    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"],
 )
 def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     assert read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings == ()
@@ -19,10 +19,10 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("AWS::DynamoDB::Table", "functions reach the one on AWS"),
-        ("AWS::Serverless::SimpleTable", "functions reach the one on AWS"),
-        ("AWS::S3::Bucket", "functions reach the one on AWS"),
-        ("AWS::SNS::Subscription", "what a topic on AWS is told comes to nobody here"),
+        ("AWS::RDS::DBCluster", "functions reach none, or with --aws the one on AWS"),
+        ("AWS::AppSync::GraphQLApi", "what calls it has nobody there"),
+        ("AWS::ElasticLoadBalancingV2::LoadBalancer", "what calls it has nobody there"),
+        ("AWS::Logs::SubscriptionFilter", "no function gets the lines of a log"),
         ("Custom::Seed", "nothing is deployed here, so nobody calls its function"),
     ],
 )
@@ -33,10 +33,11 @@ def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
 
 
 REFUSED = [
-    ("  Api: {Type: AWS::AppSync::GraphQLApi}", "Api", "Type", "AWS::AppSync::GraphQLApi is not e"),
+    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "Type", "AWS::ApiGatewayV2::Api is not emu"),
+    ("  Inner: {Type: AWS::CloudFormation::Stack}", "Inner", "Type", "AWS::CloudFormation::Stack"),
     (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
-    (property_of_function("Events: {A: {Type: S3}}"), "Pages", "Events.A", "events of type S3"),
-    (property_of_function("Layers: ['arn:aws:lambda:x']"), "Pages", "Layers", "requirements.txt"),
+    (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),
+    (property_of_function("DurableConfig: {}"), "Pages", "DurableConfig", "durable functions are"),
     (API + "      CacheClusterEnabled: true", "Api", "CacheClusterEnabled", "not emulated"),
     (API + "      Auth: {ResourcePolicy: {}}", "Api", "Auth.ResourcePolicy", "is not emulated"),
 ]
@@ -72,11 +73,6 @@ def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, prop
         (property_of_function("Timeout: 0"), "Pages: Timeout", "1 to 900"),
         (property_of_function("Timeout: soon"), "Pages: Timeout", "whole number"),
         (property_of_function("Timeout: true"), "Pages: Timeout", "whole number"),
-        (
-            property_of_function("Layers: [[a]]"),
-            "Pages: Layers",
-            "no AWS::Serverless::LayerVersion",
-        ),
         (property_of_function("DeadLetterQueue: {TargetArn: [a]}"), "Pages: Dead", "be text"),
         (API + "      DefinitionBody: true", "Api: DefinitionBody", "be a block"),
         (property_of_function("MemorySize: !Ref Nothing"), "Pages", "!Ref Nothing: no such"),
@@ -115,7 +111,6 @@ BILLION = "A0: &a0 [x]\n" + "".join(
     ("text", "sentence"),
     [
         ("Resources:\n  A: [\n", "template.yaml:3: "),
-        ("Resources:\n  A: {}\n  A: {}\n", "template.yaml:3: the key 'A' stands twice"),
         ("Resources:\n\tA: {}\n", "template.yaml:2: "),
         ("- a list", "needs a section Resources"),
         ("Resources: []", "needs a section Resources"),
@@ -170,3 +165,11 @@ def test_a_property_that_stands_in_the_globals_is_named_there(read):
 
 def line_of(error: TemplateError) -> str:
     return error.file.read_text().splitlines()[error.line - 1]
+
+
+def test_of_a_key_that_stands_twice_the_last_one_counts_with_a_warning(read):
+    template = read(FUNCTION + "      Timeout: 5\n      Timeout: 9\n")
+
+    assert template.functions["Pages"].timeout_s == 9
+    (warning,) = template.warnings
+    assert re.search(r"template.yaml:\d+: the key 'Timeout' stands twice; the last one c", warning)

@@ -136,13 +136,13 @@ def test_a_parameter_where_none_is_declared_is_no_line_of_the_globals(read):
             "https://ServerlessRestApi.example.com",
         ),
         ("!Ref Table", "orders"),
-        ("!Ref Bucket", "Bucket"),
+        ("!Ref Bucket", "bucket"),
     ],
 )
 def test_names_of_what_is_not_here_are_told_where_they_are_known(read, value, resolved):
     resources = f"""{property_of_function("Environment:")}
         Variables: {{VALUE: {value}}}
-  Table: {{Type: AWS::DynamoDB::Table, Properties: {{TableName: orders}}}}
+  Table: {{Type: AWS::Serverless::SimpleTable, Properties: {{TableName: orders}}}}
   Bucket: {{Type: AWS::S3::Bucket}}
 """
     template = read(resources, allow_unsupported=True)
@@ -252,3 +252,15 @@ def _with_generated(value: str) -> str:
   Shop: {{Type: AWS::Serverless::Api, Properties: {{StageName: dev}}}}
   ToolsLayer: {{Type: AWS::Serverless::LayerVersion, Properties: {{ContentUri: .}}}}
 """
+
+
+def test_a_flag_may_stand_in_quotes_twice(read):
+    api = """
+  Api:
+    Type: AWS::Serverless::Api
+    Properties: {StageName: prod, Auth: {ApiKeyRequired: "'true'"}}
+"""
+    route = "{Path: /a, Method: GET, RestApiId: !Ref Api}"
+    events = f"      Events: {{A: {{Type: Api, Properties: {route}}}}}\n"
+
+    assert read(api + FUNCTION + events).api.routes[0].needs_key

@@ -109,7 +109,8 @@ for _ = 1, ROUNDS_MAX do
     redis.call('ZREM', delayed, unpack(ids))
     redis.call('ZREM', retrying, unpack(ids))
   end
-  if count_taken == most then
+  -- What is not hidden would be found again in the next round.
+  if count_taken == most or (visibility_ms == 0 and count_taken > 0) then
     break
   end
 end

@@ -1,0 +1,42 @@
+"""The emulator of the services: ministack, in this process, with data of its own."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from local.services.delivery import Delivery, forwarder
+from local.template.intrinsics import ACCOUNT_ID, REGION
+
+PACKAGE = "ministack"
+
+
+def run(state: Path, port: int, delivery: Delivery) -> None:
+    """Serve on the loopback port until SIGTERM, then write what is to be kept."""
+    folder = state / "data" / "services"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ |= {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(folder / "state"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(folder / "s3"),
+        "TMPDIR": str(folder),  # of its file with the process's id
+        "IOT_MTLS_ENABLED": "0",  # ports that nobody asked for
+        "SFTP_ENABLED": "0",
+    }
+    logging.getLogger().setLevel(logging.WARNING)  # it writes lines for each call
+    logging.getLogger("local").setLevel(logging.INFO)
+    # It reads the variables when it is imported.
+    from ministack.app import main  # noqa: PLC0415
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    # Who runs a function is its variable's to say; the call by HTTP that it would make loses the
+    # name of an error, which state machines catch by.
+    lambda_svc._execute_function_proxy = forwarder(delivery)
+    sys.argv[1:] = []
+    main()

@@ -1,0 +1,116 @@
+"""The beginning of the services: the stack is made, its values written, the streams read."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.services.checkpoints import Checkpoints
+from local.services.delivery import Delivery, Undelivered
+from local.services.finishing import finish
+from local.services.making import NotMade, Stack, client
+from local.services.references import value_of
+from local.services.stack import outputs_of, placeholders_of, resources_of
+from local.services.streams import Stream
+from local.template import Template, service_values
+from local.template.model import StreamMapping
+
+log = logging.getLogger(__name__)
+
+LISTENS_WITHIN_S = 30.0
+LOOKS_S = 0.05
+
+
+def set_up(template: Template, state: Path, endpoint: str, delivery: Delivery) -> None:
+    """Make the resources of `template` behind `endpoint`; only then others read the values."""
+    values, failures = _made(template, endpoint)
+    failures = {**finish(template, endpoint), **failures}
+    for reference in template.placeholders:
+        if reference.startswith("{{resolve:") and (value := value_of(reference, endpoint)):
+            values[reference] = value
+    checkpoints = Checkpoints(state / "data" / "stream-checkpoints.json")
+    stop = threading.Event()  # nobody sets it: the process ends with its threads
+    for mapping in template.streams:
+        try:
+            stream = _stream(template, mapping, endpoint, delivery, checkpoints)
+        except (BotoCoreError, ClientError, KeyError) as error:
+            failures[mapping.function] = f"its stream {mapping.stream} cannot be read: {error}"
+        else:
+            threading.Thread(target=stream.run, args=(stop,), daemon=True).start()
+    for name, reason in failures.items():
+        log.warning("%s is not made: %s", name, reason)
+    service_values.write(state, values, failures)
+
+
+def _made(template: Template, endpoint: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the values by placeholder, and the reasons for what was not made."""
+    try:
+        _await(endpoint)
+        stack = Stack(endpoint)
+        outputs = stack.make(resources_of(template, endpoint), outputs_of(template))
+    except NotMade as error:
+        return {}, {"Resources": str(error)}
+    names = placeholders_of(template)
+    return {names[key]: value for key, value in outputs.items()}, stack.failures
+
+
+def _await(endpoint: str) -> None:
+    api = client("sts", endpoint)
+    ends_s = time.monotonic() + LISTENS_WITHIN_S
+    while True:
+        try:
+            api.get_caller_identity()
+        except ClientError:
+            return  # it answers, if not that
+        except BotoCoreError as error:
+            if time.monotonic() > ends_s:
+                raise NotMade(f"{endpoint} does not answer: {error}") from error
+            time.sleep(LOOKS_S)
+        else:
+            return
+
+
+def _stream(
+    template: Template,
+    mapping: StreamMapping,
+    endpoint: str,
+    delivery: Delivery,
+    checkpoints: Checkpoints,
+) -> Stream:
+    name = template.functions[mapping.function].name
+    arn = mapping.stream
+    if mapping.is_of_table:
+        table = arn.partition("/")[2].partition("/")[0]
+        arn = client("dynamodb", endpoint).describe_table(TableName=table)["Table"][
+            "LatestStreamArn"
+        ]
+    api = client("dynamodbstreams" if mapping.is_of_table else "kinesis", endpoint)
+    return Stream(
+        mapping,
+        api,
+        arn,
+        lambda event: delivery.invoke(name, event),
+        checkpoints,
+        _failing(mapping.on_failure, endpoint, delivery),
+    )
+
+
+def _failing(arn: str, endpoint: str, delivery: Delivery) -> Callable[[dict[str, Any]], None]:
+    """Return what takes the record of a batch that was given up: to a queue, a topic, or nobody."""
+
+    def fail(record: dict[str, Any]) -> None:
+        text = json.dumps(record)
+        try:
+            if arn.startswith("arn:aws:sqs:"):
+                delivery.send_text(arn.rpartition(":")[2], text)
+            elif arn:
+                client("sns", endpoint).publish(TopicArn=arn, Message=text)
+        except (Undelivered, BotoCoreError, ClientError) as error:
+            log.warning("%s does not take a record: %s", arn, error)
+
+    return fail

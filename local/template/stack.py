@@ -1,0 +1,249 @@
+"""What other services of AWS make at the start: resources as CloudFormation says them, and the
+notifications, subscriptions and rules that SAM makes of a function's events.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from local.template.document import fragment
+from local.template.intrinsics import UNKNOWN
+from local.template.model import NotEmulated
+from local.template.reader import Properties
+from local.template.resources import QUEUE, Resources
+from local.template.service_kinds import (
+    BUCKET,
+    KINDS,
+    RULE,
+    SCHEDULE,
+    STATE_MACHINE,
+    SUBSCRIPTION,
+    TOPIC,
+    USER_POOL,
+)
+from local.template.stack_checks import refused
+
+Made = dict[str, dict[str, Any]]  # type and properties by logical id
+NO_ROLE = "arn:aws:iam::000000000000:role/local"
+QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
+INPUTS = ("Input", "InputPath", "InputTransformer")
+_BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
+
+
+class StackBuilder:
+    """The resources of one template that services make; `made` is what there is of them."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self.made: Made = {}
+        self.between: list[Properties] = []  # mappings from queues that stand before a function
+        for kind in KINDS:
+            for name in resources.of_type(kind):
+                with resources.refusals.leaving_out():
+                    self._make(name, kind)
+        self._events: dict[str, Callable[[Properties, str, str], None]] = {
+            "S3": self._on_object,
+            "SNS": self._on_message,
+            "EventBridgeRule": self._on_event,
+            "CloudWatchEvent": self._on_event,
+            "Cognito": self._on_sign_in,
+            "ScheduleV2": self._on_time,
+        }
+
+    def takes(self, kind: str, block: Properties) -> bool:
+        """Tell whether an event is a service's to bring; one by the clock if it comes once."""
+        is_repeated = kind == "ScheduleV2" and not block.starts("ScheduleExpression", "at(")
+        return kind in self._events and not is_repeated
+
+    def add(self, kind: str, block: Properties, function: str, event: str) -> None:
+        """Have a function's event of that kind and name come to it."""
+        self._events[kind](block, function, event)
+
+    def subscribe(self, topic: str, arn: str, name: str, protocol: str, **more: Any) -> None:
+        """Subscribe a function or queue, by its ARN, to the topic of an ARN."""
+        properties = {"TopicArn": topic, "Protocol": protocol, "Endpoint": arn, **more}
+        self.made[name] = {"Type": SUBSCRIPTION, "Properties": properties}
+
+    def _make(self, name: str, kind: str) -> None:
+        resolved = self._resources.made_of(name)
+        properties = self._without_unknown(name, "", resolved)
+        if property := KINDS[kind].name:
+            properties[property] = self._resources.resolver.service_name(name)
+        if blame := refused(kind, properties):
+            raise self._resources.error(name, *blame)
+        if kind == STATE_MACHINE:
+            properties = self._machine(name, properties)
+        self.made[name] = {"Type": kind, "Properties": properties}
+
+    def _without_unknown(self, name: str, path: str, value: Any) -> Any:
+        """Return `value` without what only AWS knows, which a warning names."""
+        if isinstance(value, list):
+            return [self._without_unknown(name, path, each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        known = {}
+        for key, each in value.items():
+            here = f"{path}.{key}" if path else str(key)
+            if each is UNKNOWN and str(key).endswith(("Role", "RoleArn")):
+                known[key] = NO_ROLE  # nothing on one machine is asked for permission
+            elif each is UNKNOWN or (isinstance(each, list) and UNKNOWN in each):
+                self._warn(name, here, "has no value here, left out")
+            else:
+                known[key] = self._without_unknown(name, here, each)
+        return known
+
+    def _warn(self, name: str, property: str, sentence: str) -> None:
+        self._resources.refusals.warnings.append(self._resources.error(name, property, sentence))
+
+    def _machine(self, name: str, properties: dict[str, Any]) -> dict[str, Any]:
+        """Return a state machine with its definition as one text, which is how it is made."""
+        kept = (
+            "StateMachineName",
+            "StateMachineType",
+            "DefinitionString",
+            "DefinitionSubstitutions",
+        )
+        machine = {key: properties[key] for key in kept if key in properties}
+        definition = properties.get("Definition")
+        if "DefinitionUri" in properties:
+            place = properties["DefinitionUri"]
+            if not isinstance(place, str) or place.startswith("s3://"):
+                sentence = "a definition in S3 is not fetched; name a file"
+                raise NotEmulated(self._resources.refusals.file, name, "DefinitionUri", sentence)
+            definition = fragment((self._resources.folder / place).resolve())
+        if definition is not None:
+            machine["DefinitionString"] = json.dumps(definition)
+        text = machine.get("DefinitionString", "")
+        for variable, value in machine.pop("DefinitionSubstitutions", {}).items():
+            text = text.replace(f"${{{variable}}}", str(value))
+        for event, about in (properties.get("Events") or {}).items():
+            self._start_by(name, event, about)
+        return {**machine, "DefinitionString": text, "RoleArn": NO_ROLE}
+
+    def _start_by(self, name: str, event: str, about: dict[str, Any]) -> None:
+        """Have a rule or schedule start a state machine, as its event says."""
+        kind, said = about.get("Type"), dict(about.get("Properties") or {})
+        arn = self._resources.resolver.resolve({"Ref": name}, (name, ""))
+        inputs = {key: said[key] for key in INPUTS if key in said}
+        is_on = said.get("State", "ENABLED" if said.get("Enabled", True) else "DISABLED")
+        rule = {"Name": said.get("Name") or said.get("RuleName") or name + event, "State": is_on}
+        target = {"Arn": arn, "RoleArn": NO_ROLE, **inputs}
+        if kind in ("EventBridgeRule", "CloudWatchEvent"):
+            bus = {"EventBusName": said["EventBusName"]} if "EventBusName" in said else {}
+            rule |= {"EventPattern": said.get("Pattern"), **bus, "Targets": [{"Id": "a", **target}]}
+        elif kind == "Schedule":
+            schedule = {"ScheduleExpression": said.get("Schedule")}
+            rule |= {**schedule, "Targets": [{"Id": "a", **target}]}
+        elif kind == "ScheduleV2":
+            names = ("ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "EndDate")
+            rule |= {key: said[key] for key in names if key in said}
+            rule |= {"Target": target, "FlexibleTimeWindow": {"Mode": "OFF"}}
+        else:
+            self._warn(name, f"Events.{event}", f"{kind} starts no execution here; the API does")
+            return
+        self.made[name + event] = {
+            "Type": SCHEDULE if kind == "ScheduleV2" else RULE,
+            "Properties": rule,
+        }
+
+    def _named(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return the properties of the resource that services make under that name or ARN."""
+        property = KINDS[kind].name
+        for logical_id, resource in self.made.items():
+            if resource["Type"] == kind and name in (
+                resource["Properties"].get(property),
+                logical_id,
+                self._resources.resolver.resolve({"Ref": logical_id}, (logical_id, "")),
+            ):
+                properties: dict[str, Any] = resource["Properties"]
+                return properties
+        return None
+
+    def _on_object(self, block: Properties, function: str, _event: str) -> None:
+        name = block.text("Bucket")
+        bucket = self._named(BUCKET, name)
+        if bucket is None:
+            raise block.not_emulated("Bucket", f"{name} {_BY_NAME_ELSEWHERE.format('bucket')}")
+        events = block.take("Events")
+        rules = block.take("Filter")
+        block.finish()
+        notified = bucket.setdefault("NotificationConfiguration", {})
+        for event in events if isinstance(events, list) else [events]:
+            notified.setdefault("LambdaConfigurations", []).append(
+                {
+                    "Event": event,
+                    "Function": self._arn(function),
+                    **({"Filter": rules} if rules else {}),
+                }
+            )
+
+    def _on_message(self, block: Properties, function: str, event: str) -> None:
+        topic = block.text("Topic")
+        if self._named(TOPIC, topic) is None:
+            raise block.not_emulated("Topic", f"{topic} {_BY_NAME_ELSEWHERE.format('topic')}")
+        block.take("Region")
+        names = ("FilterPolicy", "FilterPolicyScope", "RedrivePolicy")
+        more = {name: block.take(name) for name in names if name in block}
+        queue = block.take("SqsSubscription")
+        if queue in (None, False, "false"):
+            self.subscribe(topic, self._arn(function), function + event, "lambda", **more)
+        else:
+            arn = self._queue_between(block, queue, function + event)
+            self.subscribe(topic, arn, function + event, "sqs", **more)
+        block.finish()
+
+    def _queue_between(self, block: Properties, about: Any, name: str) -> str:
+        """Return the ARN of the queue from a topic to a function: one that stands, or a new one."""
+        said = dict(about) if isinstance(about, dict) else {}
+        if "QueueArn" not in said:
+            self._resources.declare(f"{name}Queue", QUEUE, {"VisibilityTimeout": QUEUE_HIDES_S})
+            said["QueueArn"] = self._resources.resolver.resolve(
+                {"Fn::GetAtt": [f"{name}Queue", "Arn"]}, (name, "")
+            )
+        kept = {key: said[key] for key in ("BatchSize", "Enabled") if key in said}
+        self.between.append(block.item("SqsSubscription", {"Queue": said["QueueArn"], **kept}))
+        return str(said["QueueArn"])
+
+    def _on_time(self, block: Properties, function: str, event: str) -> None:
+        """Have the scheduler invoke a function once."""
+        names = ("ScheduleExpression", "ScheduleExpressionTimezone", "State")
+        schedule = {name: block.take(name) for name in names if name in block}
+        inputs = {"Input": block.text("Input")} if "Input" in block else {}
+        self.made[function + event] = {
+            "Type": SCHEDULE,
+            "Properties": {
+                **schedule,
+                "Name": block.text("Name", function + event),
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "Target": {"Arn": self._arn(function), "RoleArn": NO_ROLE, **inputs},
+            },
+        }
+
+    def _on_event(self, block: Properties, function: str, event: str) -> None:
+        target = {"Arn": self._arn(function), "Id": f"{function}{event}LambdaTarget"[:64]}
+        target |= {name: block.take(name) for name in INPUTS if name in block}
+        for name in ("Target", "DeadLetterConfig", "RetryPolicy"):
+            block.take(name)
+        is_on = block.flag("Enabled", True) and block.text("State", "ENABLED") == "ENABLED"
+        rule = {
+            "Name": block.text("RuleName", function + event),
+            "EventPattern": block.take("Pattern"),
+            "State": "ENABLED" if is_on else "DISABLED",
+            "Targets": [target],
+        }
+        if "EventBusName" in block:
+            rule["EventBusName"] = block.text("EventBusName")
+        block.finish()
+        self.made[function + event] = {"Type": RULE, "Properties": rule}
+
+    def _on_sign_in(self, block: Properties, function: str, _event: str) -> None:
+        pool = self._named(USER_POOL, block.text("UserPool"))
+        if pool is None:
+            raise block.not_emulated("UserPool", _BY_NAME_ELSEWHERE.format("user pool"))
+        triggers = block.take("Trigger")
+        block.finish()
+        for trigger in triggers if isinstance(triggers, list) else [triggers]:
+            pool.setdefault("LambdaConfig", {})[trigger] = self._arn(function)
+
+    def _arn(self, function: str) -> Any:
+        return self._resources.resolver.resolve({"Fn::GetAtt": [function, "Arn"]}, (function, ""))

@@ -1,0 +1,54 @@
+"""What AWS refuses of a table or bucket when it is made, said while the template is read."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from local.template.service_kinds import BUCKET, TABLE
+
+_BUCKET_NAME = re.compile(
+    r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]"
+)
+_KEY_KINDS = ("S", "N", "B")
+
+
+def refused(kind: str, properties: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the property to blame and a sentence, None where nothing is wrong."""
+    if kind == BUCKET and not _BUCKET_NAME.fullmatch(str(properties["BucketName"])):
+        sentence = "has to be 3 to 63 of a-z 0-9 . - with a letter or digit at both ends"
+        return "BucketName", f"{properties['BucketName']!r} {sentence}"
+    return _refused_table(properties) if kind == TABLE else None
+
+
+def _refused_table(properties: dict[str, Any]) -> tuple[str, str] | None:
+    defined = {
+        str(each.get("AttributeName")): each.get("AttributeType")
+        for each in _entries(properties, "AttributeDefinitions")
+    }
+    keys = [*_keys(properties)]
+    if not _entries(properties, "KeySchema"):
+        return "KeySchema", "is missing; a table needs a key"
+    for name, kind in defined.items():
+        if kind not in _KEY_KINDS:
+            return "AttributeDefinitions", f"the type of {name} has to be S, N or B, not {kind!r}"
+    for section, name in keys:
+        if name not in defined:
+            return section, f"{name} is no attribute of AttributeDefinitions; add it there"
+    if spare := sorted(defined.keys() - {name for _, name in keys}):
+        return "AttributeDefinitions", f"{spare[0]} is no key of the table or an index; remove it"
+    return None
+
+
+def _keys(properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each key, of the table and its indexes, with the property it is in."""
+    blocks = [("KeySchema", properties)]
+    for section in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        blocks += [(section, index) for index in _entries(properties, section)]
+    for section, block in blocks:
+        for key in _entries(block, "KeySchema"):
+            yield section, str(key.get("AttributeName"))
+
+
+def _entries(block: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    value = block.get(name)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

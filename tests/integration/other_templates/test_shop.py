@@ -1,0 +1,215 @@
+"""A template that needs other services: they run here, and tell its functions."""
+
+import json
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import boto3
+import pytest
+from botocore.session import Session
+
+from tests.conftest import wait_until
+from tests.integration.other_templates.conftest import Elsewhere
+
+AT = "eu-west-1:000000000000"
+
+
+@pytest.fixture(scope="module")
+def shop(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+    shop = copied("shop")
+    with pytest.MonkeyPatch.context() as shell:
+        shell.setenv("AWS_ACCESS_KEY_ID", "AKIAOFAPERSON")
+        shell.setenv("AWS_SECRET_ACCESS_KEY", "of a person")
+        shell.setenv("AWS_PROFILE", "company")
+        up = shop.run("up")
+    assert (up.returncode, up.stderr) == (0, "")
+    return shop
+
+
+def service(shop: Elsewhere, name: str) -> Any:
+    return Session().create_client(
+        name,
+        region_name="eu-west-1",
+        endpoint_url=f"http://127.0.0.1:{shop.ports['SERVICES']}",
+        aws_access_key_id="any",
+        aws_secret_access_key="thing",
+    )
+
+
+def invoke(shop: Elsewhere, event: Any) -> Any:
+    client = boto3.client(
+        "lambda",
+        region_name="eu-west-1",
+        endpoint_url=f"http://127.0.0.1:{shop.ports['INVOKE']}",
+        aws_access_key_id="any",
+        aws_secret_access_key="thing",
+    )
+    answer = client.invoke(FunctionName="Shop", Payload=json.dumps(event))
+    return json.loads(answer["Payload"].read())
+
+
+def call(shop: Elsewhere, service: str, action: str, **arguments: Any) -> Any:
+    """Have a function call a service, as its own boto3 finds it."""
+    event = {"service": service, "action": action, "arguments": arguments}
+    answer = invoke(shop, event)
+    assert "errorMessage" not in answer, answer
+    return answer
+
+
+def noted(shop: Elsewhere, about: str) -> list[Any]:
+    """What the functions noted under a word."""
+    items = service(shop, "dynamodb").scan(TableName="Notes")["Items"]
+    return [json.loads(each["event"]["S"]) for each in items if each["about"]["S"] == about]
+
+
+@pytest.mark.row("5.10")
+def test_a_function_is_told_what_the_services_made_and_nobodys_credentials(shop: Elsewhere):
+    shown = invoke(
+        shop,
+        {
+            "show": [
+                *("ORDERS", "UPLOADS", "NEWS", "CLICKS", "PASSWORD", "LIMIT", "SECRET", "POOL"),
+                *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"),
+            ]
+        },
+    )
+
+    assert service(shop, "cognito-idp").describe_user_pool(UserPoolId=shown.pop("POOL"))
+    assert shown.pop("SECRET").startswith(f"arn:aws:secretsmanager:{AT}:secret:local-db-")
+    assert shown == {
+        "ORDERS": "Orders",
+        "UPLOADS": "uploads",
+        "NEWS": f"arn:aws:sns:{AT}:News",
+        "CLICKS": "Clicks",
+        "PASSWORD": "kept",
+        "LIMIT": "12",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_PROFILE": None,
+    }
+
+
+def test_a_table_has_its_index_stream_and_time_to_live(shop: Elsewhere):
+    dynamodb = service(shop, "dynamodb")
+    table = dynamodb.describe_table(TableName="Orders")["Table"]
+
+    assert [each["IndexName"] for each in table["GlobalSecondaryIndexes"]] == ["by-customer"]
+    assert table["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
+    live = dynamodb.describe_time_to_live(TableName="Orders")["TimeToLiveDescription"]
+    assert live == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
+
+
+@pytest.mark.row("5.1", "5.2")
+def test_an_object_tells_the_function_whose_prefix_and_suffix_it_has(shop: Elsewhere):
+    for key in ("out/a.csv", "in/a.txt", "in/a b.csv"):
+        call(shop, "s3", "put_object", Bucket="uploads", Key=key, Body="x")
+
+    (event,) = wait_until(lambda: noted(shop, "aws:s3"))
+    (record,) = event["Records"]
+    assert record["eventName"] == "ObjectCreated:Put"
+    assert record["s3"]["bucket"]["name"] == "uploads"
+    assert record["s3"]["object"]["key"] == "in/a+b.csv"
+
+
+@pytest.mark.row("5.3")
+def test_a_message_of_a_topic_comes_to_the_function_whose_filter_it_passes(shop: Elsewhere):
+    for kind in ("other", "sale"):
+        attributes = {"kind": {"DataType": "String", "StringValue": kind}}
+        call(
+            shop,
+            *("sns", "publish"),
+            **{"TopicArn": f"arn:aws:sns:{AT}:News", "Message": kind},
+            MessageAttributes=attributes,
+        )
+
+    (event,) = wait_until(lambda: noted(shop, "aws:sns"))
+    (record,) = event["Records"]
+    assert record["EventVersion"] == "1.0"
+    assert (record["Sns"]["Message"], record["Sns"]["Subject"]) == ("sale", None)
+    assert {"SigningCertUrl", "UnsubscribeUrl", "TopicArn", "MessageId"} <= record["Sns"].keys()
+    assert record["Sns"]["MessageAttributes"] == {"kind": {"Type": "String", "Value": "sale"}}
+
+
+@pytest.mark.row("5.4")
+def test_a_topic_and_a_bucket_tell_a_queue_of_the_template(shop: Elsewhere):
+    attributes = {"kind": {"DataType": "String", "StringValue": "mail"}}
+    topic = f"arn:aws:sns:{AT}:News"
+    call(shop, "sns", "publish", TopicArn=topic, Message="raw", MessageAttributes=attributes)
+    call(shop, "s3", "put_object", Bucket="uploads", Key="gone", Body="x")
+    call(shop, "s3", "delete_object", Bucket="uploads", Key="gone")
+
+    def messages() -> list[Any]:
+        return [event["Records"][0] for event in noted(shop, "aws:sqs")]
+
+    wait_until(lambda: any("ObjectRemoved" in each["body"] for each in messages()))
+    raw = wait_until(lambda: [each for each in messages() if each["body"] == "raw"])
+    assert raw[0]["eventSourceARN"] == f"arn:aws:sqs:{AT}:Mails"
+    assert raw[0]["messageAttributes"]["kind"]["stringValue"] == "mail"
+
+
+@pytest.mark.row("5.5")
+def test_an_event_of_a_bus_comes_as_its_rule_makes_it(shop: Elsewhere):
+    entries = [
+        {"Source": "shop", "DetailType": kind, "Detail": '{"n": 1}', "EventBusName": "Bus"}
+        for kind in ("removed", "sold")
+    ]
+    call(shop, "events", "put_events", Entries=entries)
+
+    assert wait_until(lambda: noted(shop, "event")) == [{"n": 1}]
+
+
+@pytest.mark.row("5.6", "5.7")
+def test_a_failed_batch_of_a_table_is_halved_and_the_bad_record_given_up(shop: Elsewhere):
+    items = [{"PutRequest": {"Item": {"id": {"S": name}}}} for name in ("a", "bad", "c", "d")]
+    call(shop, "dynamodb", "batch_write_item", RequestItems={"Orders": items})
+    url = shop.sqs().get_queue_url(QueueName="Failed")["QueueUrl"]
+
+    (failed,) = wait_until(
+        lambda: shop.sqs().receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages")
+    )
+    wait_until(
+        lambda: sorted(chain(*noted(shop, "aws:dynamodb batch"))) == ["a", "c", "d"],
+        timeout_s=20,
+    )
+    record = json.loads(failed["Body"])
+    assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert record["DDBStreamBatchInfo"]["batchSize"] == 1
+
+
+@pytest.mark.row("5.8")
+def test_records_of_kinesis_come_again_from_the_first_that_is_reported(shop: Elsewhere):
+    records = [{"Data": name, "PartitionKey": "1"} for name in ("early", "late", "last")]
+    call(shop, "kinesis", "put_records", StreamName="Clicks", Records=records)
+
+    assert wait_until(lambda: ["late", "last"] in noted(shop, "aws:kinesis batch"))
+
+
+def test_a_state_machine_runs_the_function(shop: Elsewhere):
+    machine = f"arn:aws:states:{AT}:stateMachine:Machine"
+    given = {"stateMachineArn": machine, "input": '{"triggerSource": "sfn"}'}
+    started = call(shop, "stepfunctions", "start_execution", **given)
+    run = service(shop, "stepfunctions")
+
+    def ended() -> Any:
+        described = run.describe_execution(executionArn=started["executionArn"])
+        return described if described["status"] != "RUNNING" else None
+
+    described = wait_until(ended)
+    assert (described["status"], json.loads(described["output"])) == (
+        *("SUCCEEDED", {"triggerSource": "sfn"}),
+    )
+    assert noted(shop, "sfn") == [{"triggerSource": "sfn"}]
+
+
+def test_a_restart_finds_what_the_services_had(shop: Elsewhere):
+    call(shop, "s3", "put_object", Bucket="uploads", Key="kept", Body="x")
+    before = invoke(shop, {"show": ["POOL", "SECRET"]})
+    orders = len(service(shop, "dynamodb").scan(TableName="Orders")["Items"])
+    shop.run("down")
+    up = shop.run("up")
+
+    assert (up.returncode, up.stderr) == (0, "")
+    assert invoke(shop, {"show": ["POOL", "SECRET"]}) == before
+    assert len(service(shop, "dynamodb").scan(TableName="Orders")["Items"]) == orders
+    assert service(shop, "s3").head_object(Bucket="uploads", Key="kept")["ContentLength"] == 1

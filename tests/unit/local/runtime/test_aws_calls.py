@@ -1,0 +1,135 @@
+"""A function's calls of AWS, made by SDKs that know nothing of this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[4]
+SDK = """
+class Model:
+    service_id = "DynamoDB"
+
+class Session:
+    def get_service_model(self, name):
+        return Model
+
+    def create_client(self, service_name, region_name=None, api_version=None, use_ssl=True,
+                      verify=None, endpoint_url=None, config=None):
+        return endpoint_url
+"""
+HERE = "http://127.0.0.1:4566"
+
+
+@pytest.fixture
+def in_function(tmp_path: Path) -> Any:
+    """Runs an expression where a function's module would be, with an SDK of that version."""
+
+    def run(expression: str, *, version: str, let_through: str | None = "", **more: str) -> Any:
+        package = tmp_path / "botocore"
+        package.mkdir(exist_ok=True)
+        (package / "__init__.py").write_text(f"__version__ = {version!r}\n")
+        (package / "session.py").write_text(SDK)
+        code = (
+            "import json, os, socket\nfrom local.runtime import aws_calls\n"
+            "aws_calls.confine(os.environ)\nfrom botocore.session import Session\n"
+            f"print(json.dumps({expression}))"
+        )
+        let = {} if let_through is None else {"SPILLWAY_AWS_LET_THROUGH": let_through}
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONPATH": f"{tmp_path}:{PROJECT}", "AWS_ENDPOINT_URL": HERE, **let, **more},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return json.loads(ended.stdout)
+
+    return run
+
+
+OLD, NEW = "1.29.137", "1.43.0"
+REAL = "https://dynamodb.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.row("5.9")
+@pytest.mark.parametrize(
+    ("call", "version", "endpoint"),
+    [
+        ("create_client('dynamodb')", OLD, HERE),
+        ("create_client('dynamodb', 'eu-west-1', None, True, None, None)", OLD, HERE),
+        ("create_client('dynamodb')", NEW, None),
+        (f"create_client('dynamodb', endpoint_url='{REAL}')", OLD, HERE),
+        (f"create_client('dynamodb', 'eu-west-1', None, True, None, '{REAL}')", NEW, HERE),
+        ("create_client('dynamodb', endpoint_url='http://127.0.0.1:1')", OLD, "http://127.0.0.1:1"),
+    ],
+)
+def test_every_client_has_its_endpoint_on_this_machine(in_function, call, version, endpoint):
+    assert in_function(f"Session().{call}", version=version) == endpoint
+
+
+def test_the_endpoint_of_a_service_goes_before_that_of_all(in_function):
+    own = {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:2"}
+
+    assert (
+        in_function("Session().create_client('dynamodb')", version=OLD, **own) == own.popitem()[1]
+    )
+
+
+def test_a_service_that_is_let_through_is_the_real_one(in_function):
+    call = f"Session().create_client('dynamodb', endpoint_url='{REAL}')"
+
+    assert in_function(call, version=NEW, let_through="dynamodb") == REAL
+
+
+@pytest.mark.row("5.9")
+@pytest.mark.parametrize(
+    "host", ["sts.amazonaws.com", "S3.eu-west-1.amazonaws.com.", "b.s3.api.aws"]
+)
+def test_a_name_of_aws_is_not_resolved(in_function, host):
+    with pytest.raises(subprocess.CalledProcessError) as ended:
+        in_function(f"socket.getaddrinfo({host!r}, 443)", version=NEW)
+
+    assert f"{host} is AWS itself; calls stay on this machine without --aws" in ended.value.stderr
+
+
+@pytest.mark.row("5.10")
+def test_credentials_and_profiles_of_a_person_are_taken_away(in_function):
+    person = {
+        "AWS_ACCESS_KEY_ID": "AKIAPERSON",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+        "AWS_PROFILE": "company",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/token",
+        "AWS_CONFIG_FILE": "/home/person/config",
+        "AWS_SHARED_CREDENTIALS_FILE": "/home/person/credentials",
+    }
+    shown = "{name: value for name, value in os.environ.items() if name.startswith('AWS')}"
+
+    assert in_function(shown, version=NEW, **person) == {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SESSION_TOKEN": "local",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": HERE,
+    }
+    assert in_function(shown, version=NEW, let_through="s3", **person) == {
+        **person,
+        "AWS_ENDPOINT_URL": HERE,
+    }
+
+
+def test_a_process_that_nobody_decided_for_is_left_as_it_is(in_function):
+    key = {"AWS_ACCESS_KEY_ID": "AKIA"}
+
+    assert (
+        in_function("os.environ['AWS_ACCESS_KEY_ID']", version=OLD, let_through=None, **key)
+        == "AKIA"
+    )
