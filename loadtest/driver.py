@@ -66,6 +66,7 @@ class Drive(Protocol):
 class Driver:
     """The drive of one workload, or of a share of it, against one address, once."""
 
+    generators = 1  # processes that send
     doubts: tuple[str, ...] = ()  # sentences that make the run invalid; one process has none
 
     def __init__(

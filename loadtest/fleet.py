@@ -106,6 +106,10 @@ class Fleet:
     def elapsed_s(self) -> float:
         return max(0.0, monotonic() - self._begun_at) if self._begun_at else 0.0
 
+    @property
+    def generators(self) -> int:
+        return len(self.members)
+
     def prepare(self, work: Workload, *, run: str, token: str) -> None:
         """Take the run that the workers are to share."""
         self.work, self.journal = work, Journal(len(work))

@@ -40,6 +40,7 @@ class Run:
     servers: list[dict[str, Any]]
     servers_note: str  # why there are none, "" if there are
     queues: list[dict[str, Any]]
+    generators: int = 1  # processes that sent the arrivals
     client: str = ""  # whose token the arrivals carried
     notes: Sequence[str] = ()  # seen, and not judged
     aws: dict[str, Any] = field(default_factory=dict)  # what the run would be there
@@ -80,6 +81,7 @@ def document(
             "cpu_us_per_arrival": round(run.generator_cpu_s * 1e6 / sent, 1),
             "lag_ms": milliseconds(figures.total.times.lag),
             "in_flight_max": run.in_flight_max,
+            "processes": run.generators,
             "worst_window": asdict(figures.worst_window),
         },
         "servers": run.servers,

@@ -233,6 +233,7 @@ class LoadRun:
             generator_cpu_s=self._cpu.total_s,
             generator_cpu_mean=self._cpu.mean,
             in_flight_max=self._driver.in_flight_max,
+            generators=self._driver.generators,
             load_before=self._load_before,
             servers=used.rows,
             servers_note=used.trouble,
