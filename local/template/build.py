@@ -131,8 +131,7 @@ class _Builder:
             streams=tuple(self._streams),
             made=self._stack.made,
             provides=provides,
-            # A template that says what it takes from this machine has nothing guessed.
-            calls=frozenset() if provides else called_services(resources.every()),
+            calls=called_services(() if resources.says_what_it_takes else resources.every()),
             ready_path=ours.text("Ready", "") or None,
         )
         ours.finish()

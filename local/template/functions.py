@@ -66,7 +66,8 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         every_s=every_s,
         asynchronous=_asynchronous(resources, block),
         logging=_logging(block),
-        is_built_by_make=resources.metadata(name).get("BuildMethod") == "makefile",
+        is_built_by_make=resources.metadata(name).get("BuildMethod") == "makefile"
+        and not resources.says_what_it_takes,
         runtime_client=runtime_client if runs_python else "bootstrap",
     )
     block.finish()

@@ -36,6 +36,9 @@ class Resources:
         self.refusals = refusals
         self.resolver = resolver
         self._globals: dict[str, Any] = document.get("Globals") or {}
+        ours = (document.get("Metadata") or {}).get("Spillway")
+        # What it takes from this machine it says itself: nothing is guessed, built or installed.
+        self.says_what_it_takes = isinstance(ours, dict) and bool(ours.get("Provides"))
         self._active = self._existing(resolver.resources)
 
     def of_type(self, kind: str) -> list[str]:

@@ -39,3 +39,10 @@ def test_a_build_that_fails_says_why_and_leaves_what_was_there(read: Any, tmp_pa
     with pytest.raises(packages.NotInstalled, match="No rule to make target 'build-Other'"):
         packages.install(replace(function, logical_id="Other"), state, OWN)
     assert (packages.folder(state, "Pages") / "word.py").is_file()
+
+
+def test_a_template_that_says_what_it_takes_has_nothing_built(read: Any, tmp_path: Path):
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    template = read(BUILT, before="Metadata: {Spillway: {Provides: [REDIS_URL]}}")
+
+    assert packages.without_packages(template, tmp_path / "state", OWN) == []
