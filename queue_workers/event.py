@@ -101,8 +101,8 @@ def _record(message: Message, arn: str, region: str) -> SqsRecord:
     return record
 
 
-def _attribute(given: str | Typed) -> MessageAttribute:
-    typed = given if isinstance(given, Typed) else Typed("String", given)
+def _attribute(value: str | Typed) -> MessageAttribute:
+    typed = value if isinstance(value, Typed) else Typed("String", value)
     attribute: MessageAttribute = {
         "stringListValues": [],
         "binaryListValues": [],
@@ -116,8 +116,8 @@ def _attribute(given: str | Typed) -> MessageAttribute:
 
 
 def _md5_of_attributes(attributes: Attributes) -> str:
-    given = (
+    typed_values = (
         (name, value if isinstance(value, Typed) else Typed("String", value))
         for name, value in attributes.items()
     )
-    return md5_of_attributes((name, typed.data_type, typed.value) for name, typed in given)
+    return md5_of_attributes((name, typed.data_type, typed.value) for name, typed in typed_values)

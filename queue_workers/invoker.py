@@ -32,7 +32,7 @@ class NotTaken(Exception):
 
 
 class Invoker:
-    """Gives events to one function's environment. One instance belongs to one thread."""
+    """The way to one function's environment. One instance belongs to one thread."""
 
     def __init__(self, function: Function, path: Path, output: FunctionOutput) -> None:
         frames.parse_address(f"unix:{path}")  # refuses a path that no socket can have

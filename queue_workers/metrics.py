@@ -56,7 +56,7 @@ def start_at_zero(queue: str) -> None:
 
 
 class QueueDepths(Collector):
-    """Asks the queues when somebody looks, and leaves out what does not answer."""
+    """The depths of queues, read when somebody looks; what does not answer is left out."""
 
     def __init__(self, queues: Sequence[tuple[Queue, Queue | None]]) -> None:
         self._queues = queues  # each with its dead-letter queue

@@ -117,13 +117,13 @@ class Poller:
         batch = self._queue.receive(most, wait_s=wait_s)
         if not batch or self._passes is None:
             return batch
-        kept: list[Message] = []
+        passing: list[Message] = []
         dropped: list[Message] = []
         for message, record in zip(batch, self._event(batch)["Records"], strict=True):
-            (kept if self._passes(record) else dropped).append(message)
+            (passing if self._passes(record) else dropped).append(message)
         self._queue.delete([message.receipt_handle for message in dropped])
         metrics.messages.labels(self._queue.name, "filtered").inc(len(dropped))
-        return kept
+        return passing
 
     def _event(self, batch: Sequence[Message]) -> SqsEvent:
         return sqs_event(batch, queue=self._queue.name, region=self._region)
@@ -197,5 +197,5 @@ class Poller:
             )
 
     def _left_s(self) -> float:
-        """How long the batch in hand is still hidden from others."""
+        """Return for how long the batch in hand is still hidden from others."""
         return max(0.0, self._received_at_s + self._visibility_timeout_s - time.monotonic())

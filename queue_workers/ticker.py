@@ -21,7 +21,7 @@ READY_S = 2.0  # the longest a stopping worker waits for an environment to dial 
 
 
 class Ticker:
-    """Invokes one function until `stop`; a run that fails is followed by the next, as on AWS."""
+    """The schedule of one function; a run that fails is followed by the next, as on AWS."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Ticker:
             log.warning("schedule of %s: %s", self._schedule.function, error)
 
     def _made_event(self) -> dict[str, object]:
-        """What EventBridge gives to a function whose schedule has no Input."""
+        """Return the event that EventBridge makes for a function whose schedule has no Input."""
         is_rule = ":rule/" in self._schedule.arn
         return {
             "version": "0",

@@ -23,14 +23,14 @@ NONE_SHOWN = "(none)"  # the group of events without the property
 
 
 class Store(Protocol):
-    """Where the sets are kept."""
+    """The store of the sets."""
 
     def admit(self, wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
         """Add values to sets as long as there is room; returns what the sets then hold."""
 
 
 class Groups:
-    """What this process knows of the sets; it decides for a new event, which keeps the answer."""
+    """The sets as this process knows them; it decides for a new event, which keeps the answer."""
 
     def __init__(self, group_by: Sequence[str]) -> None:
         self._group_by = group_by
@@ -59,8 +59,8 @@ class Groups:
     def _of(self, event: StoredEvent) -> dict[str, str]:
         """Return the labels of an event by property."""
         return {
-            name: found if found in self._sets.get(_scope(event, name), frozenset()) else OTHER
-            for name, found in self._labels(event)
+            name: group if group in self._sets.get(_scope(event, name), frozenset()) else OTHER
+            for name, group in self._labels(event)
         }
 
     def has_name(self, event: StoredEvent) -> bool:

@@ -1,4 +1,4 @@
-"""How events come in: a body becomes events, each is checked, what is good goes on the queue."""
+"""The way in: a body becomes events, each is checked, what is good goes on the queue."""
 
 import secrets
 import zlib
@@ -173,8 +173,8 @@ def _occurred_at_ms(request: EventRequest, sent_at: str | None, now_ms: int) -> 
 
 
 def _rejection(index: int, raw: Raw, error: InvalidRequest) -> Rejection:
-    given = raw.get("event_id") if isinstance(raw, dict) else None
-    event_id = given if isinstance(given, str) else None
+    own_id = raw.get("event_id") if isinstance(raw, dict) else None
+    event_id = own_id if isinstance(own_id, str) else None
     return Rejection(
         index=index,
         event_id=event_id,

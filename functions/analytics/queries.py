@@ -60,7 +60,7 @@ class Counts(Protocol):
 
 
 class Users(Protocol):
-    """Who remembers which users there were; see `analytics.uniques`."""
+    """The memory of which users there were; see `analytics.uniques`."""
 
     def counts(self, spans: Sequence[Span]) -> list[int] | None: ...
 
@@ -114,10 +114,10 @@ def names(query: NamesQuery, *, tenant: str, counts: Counts) -> NamePage:
     """Return a page of the names that a tenant's events have."""
     scope = names_of(tenant)
     admitted = counts.names(scope)
-    found = sorted(shown(each) for each in admitted)
+    listed = sorted(shown(each) for each in admitted)
     if len(admitted) >= limit_of(scope):
-        found.insert(0, OTHER_SHOWN)  # in its place: a parenthesis comes before every letter
-    after = [each for each in found if query.starting_after is None or each > query.starting_after]
+        listed.insert(0, OTHER_SHOWN)  # in its place: a parenthesis comes before every letter
+    after = [each for each in listed if query.starting_after is None or each > query.starting_after]
     page = after[: query.limit]
     return NamePage(data=[Named(name=each) for each in page], has_more=len(after) > len(page))
 
@@ -153,9 +153,9 @@ def _span(query: MetricQuery) -> _Span:
         )
     most_ms = POINTS_MAX * LENGTHS_MS[query.granularity]
     if last_ms - first_ms <= most_ms + CLOCK_CHANGE_MS:
-        found = periods.between(first_ms, last_ms, query.granularity, zone)
-        if len(found.starts) <= POINTS_MAX:
-            return _Span(start_ms=start_ms, end_ms=end_ms, periods=found)
+        counted_by = periods.between(first_ms, last_ms, query.granularity, zone)
+        if len(counted_by.starts) <= POINTS_MAX:
+            return _Span(start_ms=start_ms, end_ms=end_ms, periods=counted_by)
     raise InvalidRequest(
         f"From `from` to `to` there may be {POINTS_MAX} {query.granularity}s; ask for parts.",
         code="range_too_long",
@@ -246,17 +246,17 @@ def _parts_of(tier: Tier, periods: Iterable[Period]) -> dict[int, Tally]:
 
 
 def _together(parts: Iterable[Part]) -> dict[int, Tally]:
-    found: dict[int, list[Tally]] = defaultdict(list)
+    tallies_at: dict[int, list[Tally]] = defaultdict(list)
     for part in parts:
-        found[part.at_ms].append(part.tally)
-    return {at_ms: total(tallies) for at_ms, tallies in found.items()}
+        tallies_at[part.at_ms].append(part.tally)
+    return {at_ms: total(tallies) for at_ms, tallies in tallies_at.items()}
 
 
 def _by_period(tallies: Mapping[int, Tally], periods: Periods) -> dict[int, Tally]:
-    found: dict[int, list[Tally]] = defaultdict(list)
+    tallies_in: dict[int, list[Tally]] = defaultdict(list)
     for at_ms, tally in tallies.items():
-        found[periods.start_of(at_ms)].append(tally)
-    return {at_ms: total(within) for at_ms, within in found.items()}
+        tallies_in[periods.start_of(at_ms)].append(tally)
+    return {at_ms: total(within) for at_ms, within in tallies_in.items()}
 
 
 def _grouped(

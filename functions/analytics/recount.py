@@ -53,7 +53,7 @@ class Difference(Struct, frozen=True):
 
 
 class Report(Struct, kw_only=True):
-    """What a run has counted again, and the differences it found."""
+    """The events that a run has counted again, and the differences it found."""
 
     minutes: int = 0
     events: int = 0
@@ -128,13 +128,13 @@ def _unlike_hours(at_ms: int, counts: Counts) -> list[Difference]:
 def _folded(
     buckets: Mapping[str, tuple[Part, frozenset[str], bool]],
 ) -> dict[tuple[str, str], list[Part]]:
-    found: dict[tuple[str, str], list[Part]] = defaultdict(list)
+    by_series: dict[tuple[str, str], list[Part]] = defaultdict(list)
     for part, _, _ in buckets.values():
-        found[part.tenant, part.name].append(part)
+        by_series[part.tenant, part.name].append(part)
     for part, _, is_folded in buckets.values():
         if not is_folded:
-            found.pop((part.tenant, part.name), None)
-    return found
+            by_series.pop((part.tenant, part.name), None)
+    return by_series
 
 
 def _equal(counted: Tally, recounted: Tally) -> bool:

@@ -86,7 +86,7 @@ class BatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
-    """Why one event of several was not taken; `errors` has all, where more than one is wrong."""
+    """The reason why one of several events was not taken; `errors` has all, if there are more."""
 
     index: int
     event_id: str | None

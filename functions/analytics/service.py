@@ -1,4 +1,4 @@
-"""How events are counted, each exactly once. Knows no HTTP, MongoDB or Redis.
+"""The counting of events, each exactly once. It knows no HTTP, MongoDB or Redis.
 
 A message may arrive twice, also at two workers at once, and an event may be in several messages.
 It is counted once nevertheless, because each of three facts is settled by one document:
@@ -65,7 +65,7 @@ class Counts(groups.Store, Protocol):
 
 
 class Users(Protocol):
-    """Who remembers which users there were; see `analytics.uniques`."""
+    """The memory of which users there were; see `analytics.uniques`."""
 
     def add(self, users: Mapping[Span, Set[str]]) -> bool: ...
 
@@ -93,8 +93,8 @@ def count(
 
 def _count(events: Sequence[StoredEvent], counts: Counts, users: Users, known: Groups) -> int:
     owned = counts.insert(known.admit(events, counts))
-    found = users_of(event for event in owned if known.has_name(event))
-    if found and not users.add(found):
+    users_by_span = users_of(event for event in owned if known.has_name(event))
+    if users_by_span and not users.add(users_by_span):
         counts.miss_users()
     counts.add(_shares(owned))
     return len(owned)

@@ -56,13 +56,13 @@ PERIOD_INDEXES = {
 def admit(wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
     """Add values to bounded sets as long as there is room; returns what the sets then hold."""
     made_at = moment(now_ms())
-    found: dict[str, frozenset[str]] = {}
+    contents: dict[str, frozenset[str]] = {}
     for _ in range(ADMIT_ATTEMPTS):
         missing = [
             (scope, value)
             for scope, values in wanted.items()
-            for value in values - found.get(scope, frozenset())
-            if len(found.get(scope, ())) < limit_of(scope)
+            for value in values - contents.get(scope, frozenset())
+            if len(contents.get(scope, ())) < limit_of(scope)
         ]
         if not missing:
             break
@@ -72,15 +72,15 @@ def admit(wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
             except BulkWriteError as error:
                 duplicates(error)  # the set is there, and full or has the value
             sets = _sets().find({"_id": {"$in": list(wanted)}})
-            found = {each["_id"]: frozenset(each["values"]) for each in sets}
-    return found
+            contents = {each["_id"]: frozenset(each["values"]) for each in sets}
+    return contents
 
 
 def names(scope: str) -> frozenset[str]:
     """Return what a bounded set holds."""
     with store_errors():
-        found = _sets().find_one({"_id": scope})
-    return frozenset(found["values"]) if found else frozenset()
+        document = _sets().find_one({"_id": scope})
+    return frozenset(document["values"]) if document else frozenset()
 
 
 def insert(events: Sequence[StoredEvent]) -> list[StoredEvent]:
@@ -97,16 +97,18 @@ def insert(events: Sequence[StoredEvent]) -> list[StoredEvent]:
                 ordered=False,
             )
         except BulkWriteError as error:
-            taken = duplicates(error)
+            duplicate_indexes = duplicates(error)
         else:
             return list(events)
-        kept = {
+        documents = {
             document["_id"]: document
-            for document in _events().find({"_id": {"$in": [events[i].id for i in taken]}})
+            for document in _events().find(
+                {"_id": {"$in": [events[i].id for i in duplicate_indexes]}}
+            )
         }
-    owned = [each for index, each in enumerate(events) if index not in taken]
-    for index in sorted(taken):
-        document = kept.get(events[index].id)
+    owned = [each for index, each in enumerate(events) if index not in duplicate_indexes]
+    for index in sorted(duplicate_indexes):
+        document = documents.get(events[index].id)
         if document is not None and document["own"] == events[index].own:
             owned.append(_event(document))
     return owned
@@ -147,8 +149,8 @@ def miss_users() -> None:
 def missed_users() -> int:
     """Return how often that happened since `users_made_good`."""
     with store_errors():
-        found = _state().find_one({"_id": "users"})
-    return int(found["missed"]) if found else 0
+        state = _state().find_one({"_id": "users"})
+    return int(state["missed"]) if state else 0
 
 
 def users_made_good(missed: int) -> None:
@@ -173,8 +175,8 @@ def set_watched(watched: Watched) -> None:
 def minute_after(at_ms: int) -> int | None:
     """Return the first minute from `at_ms` on in which an event happened."""
     with store_errors():
-        found = _events().find_one({"at": {"$gte": moment(at_ms)}}, sort=[("at", 1)])
-    return None if found is None else _ms(found["at"])
+        first_event = _events().find_one({"at": {"$gte": moment(at_ms)}}, sort=[("at", 1)])
+    return None if first_event is None else _ms(first_event["at"])
 
 
 def events_of(at_ms: int) -> Iterator[StoredEvent]:
@@ -199,8 +201,8 @@ def buckets_of(at_ms: int) -> dict[str, tuple[Part, frozenset[str], bool]]:
 def changed(tier: Tier, *, limit: int) -> list[Part]:
     """Return up to `limit` parts that are not yet in their period as they are now."""
     with store_errors():
-        found = _parts(tier).find({"unfolded": {"$gt": ""}}, {"contains": 0}, limit=limit)
-        return [_part(tier, each) for each in found]
+        documents = _parts(tier).find({"unfolded": {"$gt": ""}}, {"contains": 0}, limit=limit)
+        return [_part(tier, each) for each in documents]
 
 
 def changed_of(tier: Tier, tenant: str, name: str, *, start_ms: int, end_ms: int) -> set[int]:
@@ -233,16 +235,16 @@ def folded(tier: Tier, done: Sequence[Part]) -> None:
 def period(tier: Tier, tenant: str, name: str, at_ms: int) -> Period | None:
     """Return a period."""
     with store_errors():
-        found = _periods(tier).find_one({"_id": period_id(tenant, name, at_ms)})
-    return None if found is None else _period(found)
+        document = _periods(tier).find_one({"_id": period_id(tenant, name, at_ms)})
+    return None if document is None else _period(document)
 
 
 def periods(tier: Tier, tenant: str, name: str, *, start_ms: int, end_ms: int) -> dict[int, Period]:
     """Return the periods of one name that begin in this time, by when they do."""
     query = {"tenant": tenant, "name": name, "at": _between(start_ms, end_ms)}
     with store_errors():
-        found = [_period(each) for each in _periods(tier).find(query)]
-    return {each.at_ms: each for each in found}
+        within = [_period(each) for each in _periods(tier).find(query)]
+    return {each.at_ms: each for each in within}
 
 
 def put(tier: Tier, period: Period) -> bool:

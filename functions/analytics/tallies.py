@@ -20,7 +20,7 @@ Span = tuple[str, str, int, int]  # an hour or day of a tenant's name: its start
 
 
 class Sums(Struct, frozen=True, kw_only=True):
-    """How many events, and their values; `low` and `high` are None where none has a value."""
+    """The number and values of some events; `low` and `high` are None where none has a value."""
 
     count: int
     sum: float = 0.0
@@ -52,7 +52,7 @@ class StoredEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Bucket(Struct, frozen=True, kw_only=True):
-    """What is counted together: the events of a name in a minute that were sent in one slot."""
+    """The events of a name in a minute that were sent in one slot; they are counted together."""
 
     tenant: str
     name: str
@@ -65,7 +65,7 @@ class Bucket(Struct, frozen=True, kw_only=True):
 
 
 class Share(Struct, frozen=True, kw_only=True):
-    """What one message adds to one bucket."""
+    """The addition of one message to one bucket."""
 
     own: str
     tally: Tally
@@ -135,14 +135,14 @@ def moment(at_ms: int) -> datetime:
 
 def users_of(events: Iterable[StoredEvent]) -> dict[Span, set[str]]:
     """Return the users of some events by hour and by day."""
-    found: dict[Span, set[str]] = defaultdict(set)
+    users_by_span: dict[Span, set[str]] = defaultdict(set)
     for event in events:
         if event.user_id is not None:
             hour_ms = event.occurred_at_ms // HOUR_MS * HOUR_MS
-            found[event.tenant, event.name, hour_ms, HOUR_MS].add(event.user_id)
-    for (tenant, name, hour_ms, _), users in list(found.items()):
-        found[tenant, name, hour_ms // DAY_MS * DAY_MS, DAY_MS] |= users
-    return found
+            users_by_span[event.tenant, event.name, hour_ms, HOUR_MS].add(event.user_id)
+    for (tenant, name, hour_ms, _), users in list(users_by_span.items()):
+        users_by_span[tenant, name, hour_ms // DAY_MS * DAY_MS, DAY_MS] |= users
+    return users_by_span
 
 
 def tally_of(events: Iterable[StoredEvent]) -> Tally:

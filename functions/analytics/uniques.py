@@ -1,4 +1,4 @@
-"""How many users there were in an hour or a day: HyperLogLogs in Redis, 0.81 % off.
+"""The numbers of users in an hour or a day: HyperLogLogs in Redis, 0.81 % off.
 
 Redis is a cache here. One key says that all users are in it; while that is missing, because Redis
 was lost or did not take some, nobody is told a number, and `analytics.upkeep` puts them in again
@@ -43,9 +43,9 @@ class Uniques:
     def add(self, users: Mapping[Span, Set[str]]) -> bool:
         """Add users to spans, any number of times; False where Redis did not take them."""
         pipe = self._client.pipeline(transaction=False)
-        for span, found in users.items():
+        for span, user_ids in users.items():
             _, _, start_ms, length_ms = span
-            key, listed = _key(span), list(found)
+            key, listed = _key(span), list(user_ids)
             for first in range(0, len(listed), USERS_MAX):
                 pipe.pfadd(key, *listed[first : first + USERS_MAX])
             pipe.pexpireat(key, start_ms + LIFE_MS[length_ms])

@@ -34,7 +34,7 @@ MINUTES_MAX = 120  # of which a run puts users in again
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """How far one attempt has put users in again: all those before a minute."""
+    """The progress of one attempt to put users in again: all before a minute are in."""
 
     attempt: str
     at_ms: int
@@ -65,7 +65,7 @@ class Counts(Protocol):
 
 
 class Users(Protocol):
-    """Who remembers which users there were; see `analytics.uniques`."""
+    """The memory of which users there were; see `analytics.uniques`."""
 
     def add(self, users: Mapping[Span, Set[str]]) -> bool: ...
 
@@ -147,6 +147,10 @@ def restore_users(*, counts: Counts, users: Users) -> int:
 
 
 def _users_of(minute_ms: int, counts: Counts) -> dict[Span, set[str]]:
-    found = users_of(counts.events_of(minute_ms))
-    admitted = {tenant: counts.names(names_of(tenant)) for tenant in {span[0] for span in found}}
-    return {span: each for span, each in found.items() if label(span[1]) in admitted[span[0]]}
+    users_by_span = users_of(counts.events_of(minute_ms))
+    admitted = {
+        tenant: counts.names(names_of(tenant)) for tenant in {span[0] for span in users_by_span}
+    }
+    return {
+        span: each for span, each in users_by_span.items() if label(span[1]) in admitted[span[0]]
+    }

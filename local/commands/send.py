@@ -77,7 +77,7 @@ def _standard_input() -> str:
 
 
 def _attribute(text: str) -> tuple[str, str | Typed]:
-    """An argparse type: NAME=VALUE or NAME:TYPE=VALUE."""
+    """Return the attribute in NAME=VALUE or NAME:TYPE=VALUE, as argparse's types do."""
     label, value = arguments.assignment(text)
     name, colon, data_type = label.partition(":")
     if not colon:

@@ -22,7 +22,7 @@ VIEWS_MAX = 16  # at a time
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a view gives."""
+    """The answer of a view."""
 
     body: bytes
     content_type: str = "application/json"

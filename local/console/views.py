@@ -119,12 +119,12 @@ def _fields(line: str) -> dict[str, Any] | str:
 def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
     """Return each queue with the number of its dead letters. Raises OSError where none answers."""
     try:
-        found = {each.name: each for each in depths(template, os.environ)}
+        depths_by_name = {each.name: each for each in depths(template, os.environ)}
     except QueuesUnreadable as error:
         raise OSError(str(error)) from error
     dead_letters = {queue.name: queue.dead_letter for queue in template.queues.values()}
     listed = []
-    for name, depth in found.items():
+    for name, depth in depths_by_name.items():
         if name in dead_letters.values():
             continue
         dead_letter = dead_letters[name]
@@ -136,7 +136,7 @@ def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
                 "in_flight": depth.in_flight,
                 "retrying": depth.retrying,
                 "oldest_age_s": depth.oldest_age_s,
-                "dlq": found[dead_letter].total if dead_letter else 0,
+                "dlq": depths_by_name[dead_letter].total if dead_letter else 0,
             }
         )
     return {"queues": listed}

@@ -18,7 +18,7 @@ from local.lambda_service.destination_record import (
     destination_record,
 )
 from local.lambda_service.dispatch import DEADLINE_GRACE_S, End, Invocation, Outcome, Pool
-from local.lambda_service.event_store import Store, Stored, Taken, Unavailable
+from local.lambda_service.event_store import ReceivedEvent, Store, Stored, Unavailable
 from local.lambda_service.hosts import Hosts
 from local.template import Function
 from local.template.model import Target
@@ -78,26 +78,26 @@ class Background:
         if not room:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             return
-        for taken in await asyncio.to_thread(self._store.take, room):
-            task = asyncio.create_task(self._serve(taken))
+        for received in await asyncio.to_thread(self._store.take, room):
+            task = asyncio.create_task(self._serve(received))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _serve(self, taken: Taken) -> None:
-        stored = taken.stored
+    async def _serve(self, received: ReceivedEvent) -> None:
+        stored = received.stored
         pool = self._pools.get(stored.function)
         try:
             if pool is None:
                 log.error("the event %s is dropped: no %s", stored.request_id, stored.function)
             else:
-                await self._run(pool, taken)
-            await asyncio.to_thread(self._store.delete, taken)
+                await self._run(pool, received)
+            await asyncio.to_thread(self._store.delete, received)
         except Unavailable as error:
             log.warning("the event %s will run once more: %s", stored.request_id, error)
 
-    async def _run(self, pool: Pool, taken: Taken) -> None:
+    async def _run(self, pool: Pool, received: ReceivedEvent) -> None:
         """Run an event once, and decide what is next."""
-        stored, function = taken.stored, pool.function
+        stored, function = received.stored, pool.function
         settings = function.asynchronous
         if function.reserved_concurrency == 0:
             await self._end(function, stored, Condition.ZERO_RESERVED_CONCURRENCY, None)
@@ -106,7 +106,7 @@ class Background:
             await self._end(function, stored, Condition.EVENT_AGE_EXCEEDED, None)
             return
         lasts_s = ceil(pool.queue_deadline_s + function.timeout_s + 2 * DEADLINE_GRACE_S)
-        await asyncio.to_thread(self._store.hide, taken, lasts_s)
+        await asyncio.to_thread(self._store.hide, received, lasts_s)
         outcome = await self._invoke(pool, stored)
         if outcome.end is End.RESULT:
             await self._end(function, stored, Condition.SUCCESS, outcome)

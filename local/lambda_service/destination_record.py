@@ -1,4 +1,4 @@
-"""The records of an asynchronous event for destinations and dead-letter queues (2.20, 2.21)."""
+"""The records of asynchronous events for destinations and dead-letter queues (rows 2.20, 2.21)."""
 
 import json
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ ERROR_MESSAGE_MAX_CHARS = 1024  # of a dead letter's attribute
 
 
 class Condition(Enum):
-    """How an asynchronous event ended, in Lambda's words."""
+    """The end of an asynchronous event, in Lambda's words."""
 
     SUCCESS = "Success"
     RETRIES_EXHAUSTED = "RetriesExhausted"

@@ -15,18 +15,18 @@ from local.template import Function
 
 CONCURRENCY_DEFAULT = 1000  # AWS's account default
 UNRESERVED_MIN = 100  # what AWS lets no reservation take from the functions without one
-# 2.3: a function gets so many environments at once, and the same again in ten seconds.
+# Row 2.3, scaling: a function gets so many environments at once, and the same again in ten seconds.
 SCALING_BURST = 1000
 SCALING_PER_S = 100.0
 KEPT_WARM_S = 300.0  # AWS does not say how long; some minutes without work are seen
-# 1.33: what an integration may take; the function itself goes on.
+# Row 1.33, integration time-out; the function itself goes on.
 INTEGRATION_TIMEOUT_S = 29.0
 # The environment kills itself at its deadline; this long after it the connection is cut.
 DEADLINE_GRACE_S = 2.0
 
 
 class End(Enum):
-    """How an invocation ended."""
+    """The kind of an invocation's end."""
 
     RESULT = "the handler returned"
     ERROR = "the handler raised or its environment died"
@@ -44,7 +44,7 @@ class Outcome:
     error: dict[str, Any] | None = None
 
 
-# 2.2: the reason that Lambda gives.
+# Row 2.2, throttled: the reason that Lambda gives.
 THROTTLED = Outcome(
     End.THROTTLED, error={"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
 )
@@ -116,7 +116,7 @@ class Environment(Protocol):
 
 
 class Meter(Protocol):
-    """What a pool reports."""
+    """The receiver of a pool's reports."""
 
     def waited(self, seconds: float) -> None: ...
     def worked(self, seconds: float) -> None: ...
@@ -212,7 +212,7 @@ class Pool:
         invocation.ended = None
 
     def free(self, environment: Environment, now_s: float) -> None:
-        """An environment is new, or has answered: it takes the next event."""
+        """Give the next event to an environment that is new or has answered."""
         self.environments.add(environment)
         if environment.invocation is not None:
             self._meter.worked(now_s - environment.invocation.started_s)
@@ -224,7 +224,7 @@ class Pool:
             self._start(environment, invocation, now_s)
 
     def lost(self, environment: Environment) -> None:
-        """An environment has gone; what it had in hand was ended by the caller."""
+        """Forget an environment that has gone; the caller has ended what it had in hand."""
         self.environments.discard(environment)
         if environment in self._idle:
             self._idle.remove(environment)
@@ -249,7 +249,7 @@ class Pool:
                 environment.cut()
 
     def _throttled(self, now_s: float) -> Outcome | None:
-        """Why AWS would not run one more event now; None where it would."""
+        """Return how AWS would refuse one more event now; None where it would run it."""
         in_flight = self.in_flight
         if self._reserved is None:
             if not self._account.take():
@@ -271,7 +271,7 @@ class Pool:
         environment.start(invocation)
 
     def _next(self, now_s: float) -> Invocation | None:
-        """The oldest event that somebody still waits for; the overdue are ended on the way."""
+        """Return the oldest event that somebody still waits for, and end the overdue on the way."""
         while queue := self._slots or self._queue:
             invocation = queue.popleft()
             if self._is_over(invocation, now_s):

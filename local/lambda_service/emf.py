@@ -29,7 +29,7 @@ _Observe = Callable[[float], object]
 
 
 class EmbeddedMetrics:
-    """Feeds a registry from lines of embedded metric format."""
+    """The metrics of a registry that come from lines of embedded metric format."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -64,8 +64,8 @@ class EmbeddedMetrics:
         for metric in directive["Metrics"][:METRICS_PER_LINE_MAX]:
             name, unit = metric["Name"], metric.get("Unit", "None")
             observe = self._observer(directive["Namespace"], name, unit, labels, values)
-            found = document[name]
-            for value in (found if isinstance(found, list) else [found])[:VALUES_MAX]:
+            measured = document[name]
+            for value in (measured if isinstance(measured, list) else [measured])[:VALUES_MAX]:
                 is_number = isinstance(value, int | float) and not isinstance(value, bool)
                 if observe is None or not is_number or (unit == "Count" and value < 0):
                     self._refused.inc()

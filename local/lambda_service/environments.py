@@ -143,7 +143,7 @@ class EnvironmentConnection(asyncio.Protocol):
             invocation.end(Outcome(End.ERROR, error=error))
 
     def _died(self, pool: Pool, invocation: Invocation) -> None:
-        """2.8 and 2.10: the connection closed with an event in hand."""
+        """End an event whose connection closed: a time-out (row 2.8) or an exit (row 2.10)."""
         request_id, function = invocation.request_id, pool.function
         # The deadline is sent in whole milliseconds, so the kernel may be a little early.
         if time.monotonic() >= invocation.deadline_s - 0.01:

@@ -44,7 +44,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class ReceivedEvent:
     """A stored event in hand."""
 
     stored: Stored
@@ -77,11 +77,11 @@ class Store:
         with self._answering():
             return not self._queue.depth().total
 
-    def take(self, most: int) -> list[Taken]:
+    def take(self, most: int) -> list[ReceivedEvent]:
         """Return up to `most` events whose time has come, waiting POLL_S for the first."""
         with self._answering():
             messages = self._queue.receive(min(most, RECEIVE_MAX), wait_s=POLL_S)
-        taken: list[Taken] = []
+        events: list[ReceivedEvent] = []
         for each in messages:
             stored = _read(each.body)
             if stored is None:
@@ -89,17 +89,17 @@ class Store:
                 with self._answering():
                     self._queue.delete([each.receipt_handle])
             else:
-                taken.append(Taken(stored=stored, receipt_handle=each.receipt_handle))
-        return taken
+                events.append(ReceivedEvent(stored=stored, receipt_handle=each.receipt_handle))
+        return events
 
-    def hide(self, taken: Taken, lasts_s: int) -> None:
+    def hide(self, received: ReceivedEvent, lasts_s: int) -> None:
         """Keep an event from coming back for so long as it runs."""
         with self._answering():
-            self._queue.release(taken.receipt_handle, after_s=lasts_s)
+            self._queue.release(received.receipt_handle, after_s=lasts_s)
 
-    def delete(self, taken: Taken) -> None:
+    def delete(self, received: ReceivedEvent) -> None:
         with self._answering():
-            self._queue.delete([taken.receipt_handle])
+            self._queue.delete([received.receipt_handle])
 
     def tell(self, queue: str, body: str, attributes: dict[str, str | int]) -> None:
         """Send a message to a queue of the template; an int is an attribute of type Number."""
@@ -119,7 +119,7 @@ class Store:
 
 
 def _read(body: str) -> Stored | None:
-    """The event of a message; None where it is none, or one of another version of us."""
+    """Return the event of a message; None where it is none, or one of another version of us."""
     about, _, event = body.partition("\n")
     try:
         return Stored(**json.loads(about), event=event)
@@ -128,5 +128,5 @@ def _read(body: str) -> Stored | None:
 
 
 def _legal(text: str) -> str:
-    """The same JSON with what a queue does not take escaped."""
-    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Return the same JSON with what a queue does not take escaped."""
+    return _ILLEGAL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -15,7 +15,7 @@ from local.lambda_service.asynchronous import Background
 from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
 from local.lambda_service.event_store import Unavailable
 from local.lambda_service.hosts import Hosts
-from local.lambda_service.invoke_request import Asked, Refused, not_found, read
+from local.lambda_service.invoke_request import InvokeParameters, Refused, not_found, read
 from local.runtime.frames import NotJson, dumps
 
 log = logging.getLogger(__name__)
@@ -44,43 +44,47 @@ class InvokeApi:
     def handle(self, request: Request) -> None:
         request_id = str(uuid.uuid4())
         try:
-            asked = read(request)
-            pool = self._pools.get(asked.function)
+            parameters = read(request)
+            pool = self._pools.get(parameters.function)
             if pool is None:
-                raise not_found(asked.function)
+                raise not_found(parameters.function)
         except Refused as refused:
             _refuse(request, request_id, refused)
             return
-        if asked.kind == "DryRun":
+        if parameters.kind == "DryRun":
             _reply(request, request_id, 204)
-        elif asked.kind == "Event":
+        elif parameters.kind == "Event":
             task = asyncio.get_running_loop().create_task(
-                self._accept(request, request_id, pool, asked)
+                self._accept(request, request_id, pool, parameters)
             )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
-            self._invoke(request, request_id, pool, asked)
+            self._invoke(request, request_id, pool, parameters)
 
     def refuse(self, request: Request, status: int) -> None:
         """Answer what is not HTTP as it should be, too large, or not for whoever sends it."""
         kind, sentence = _REFUSED.get(status, _NOT_HTTP)
         _refuse(request, str(uuid.uuid4()), Refused(status, kind, sentence))
 
-    def _invoke(self, request: Request, request_id: str, pool: Pool, asked: Asked) -> None:
+    def _invoke(
+        self, request: Request, request_id: str, pool: Pool, parameters: InvokeParameters
+    ) -> None:
         trace = request.fields.get("x-amzn-trace-id", "")
 
         def ended(outcome: Outcome) -> None:
             request.dropped = None
-            _answer(request, invocation, outcome, asked.wants_log)
+            _answer(request, invocation, outcome, parameters.wants_log)
 
-        invocation = Invocation(request_id, trace, asked.event, ended, AS_LONG_AS_IT_TAKES_S)
-        invocation.client_context = asked.client_context
+        invocation = Invocation(request_id, trace, parameters.event, ended, AS_LONG_AS_IT_TAKES_S)
+        invocation.client_context = parameters.client_context
         request.dropped = lambda: pool.abandon(invocation)
         self._hosts.want(pool)
         pool.invoke(invocation, monotonic())
 
-    async def _accept(self, request: Request, request_id: str, pool: Pool, asked: Asked) -> None:
+    async def _accept(
+        self, request: Request, request_id: str, pool: Pool, parameters: InvokeParameters
+    ) -> None:
         waiting = [request]
         request.dropped = waiting.clear
         refused = None
@@ -89,9 +93,9 @@ class InvokeApi:
                 raise Unavailable("asynchronous events are kept in Redis; set REDIS_URL")
             await self._background.accept(
                 pool.function.logical_id,
-                asked.event.decode(),
+                parameters.event.decode(),
                 request_id=request_id,
-                client_context=asked.client_context,
+                client_context=parameters.client_context,
             )
         except Unavailable as error:
             refused = Refused(500, "ServiceException", str(error))
@@ -125,7 +129,7 @@ def _answer(request: Request, invocation: Invocation, outcome: Outcome, wants_lo
 
 
 def _throttled(outcome: Outcome) -> Refused:
-    """2.2; what waited too long for a process of this machine is told the same: to come again."""
+    """Refuse as over the concurrency (row 2.2), also what waited too long for a process."""
     reason = (outcome.error or {}).get("Reason", "ConcurrentInvocationLimitExceeded")
     return Refused(429, "TooManyRequestsException", "Rate Exceeded.", reason)
 

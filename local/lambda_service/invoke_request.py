@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class InvokeParameters:
     """One call of Invoke."""
 
     function: str  # name or logical id
@@ -54,7 +54,7 @@ class Asked:
     wants_log: bool
 
 
-def read(request: Request) -> Asked:
+def read(request: Request) -> InvokeParameters:
     """Return what `request` asks. Raises Refused."""
     path, _, query = request.target.partition("?")
     match = _PATH.fullmatch(path)
@@ -70,7 +70,7 @@ def read(request: Request) -> Asked:
     if log_type not in LOG_TYPES:
         raise _invalid(f"the log type {log_type!r} is none of {', '.join(LOG_TYPES)}")
     qualifier = parse_qs(query).get("Qualifier", [""])[0]
-    return Asked(
+    return InvokeParameters(
         function=_function(unquote(match[1]), qualifier),
         kind=kind,
         event=_event(request, kind),

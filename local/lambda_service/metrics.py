@@ -56,7 +56,7 @@ class Timings:
 
 
 class RouteMeter:
-    """Counts and times the requests of one route."""
+    """The counts and times of one route's requests."""
 
     __slots__ = ("by_status", "durations", "labels")
 
@@ -66,13 +66,13 @@ class RouteMeter:
         self.durations = Timings()
 
     def answered(self, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Count one request that was answered."""
         self.by_status[status] = self.by_status.get(status, 0) + 1
         self.durations.observe(seconds)
 
 
 class FunctionMeter:
-    """Counts and times the events of one function."""
+    """The counts and times of one function's events."""
 
     __slots__ = ("cold_starts", "invocations", "throttles", "timeouts", "waits", "worked_s")
 
@@ -85,7 +85,7 @@ class FunctionMeter:
         self.timeouts = 0
 
     def waited(self, seconds: float) -> None:
-        """An event was given to an environment after that time."""
+        """Count one event that an environment took after this time."""
         self.waits.observe(seconds)
 
     def worked(self, seconds: float) -> None:
@@ -94,15 +94,15 @@ class FunctionMeter:
         self.worked_s += seconds
 
     def throttled(self) -> None:
-        """An event was over the function's concurrency."""
+        """Count one event over the function's concurrency."""
         self.throttles += 1
 
     def cold_start(self) -> None:
-        """An environment came up."""
+        """Count one environment that came up."""
         self.cold_starts += 1
 
     def timed_out(self) -> None:
-        """An event took longer than its function or its integration may."""
+        """Count one event that took longer than its function or its integration may."""
         self.timeouts += 1
 
 
@@ -120,17 +120,17 @@ class Metrics(Collector):
         self._in_flight: Callable[[], int] = lambda: 0
 
     def route(self, function: str, route: str, method: str) -> RouteMeter:
-        """The meter of one method of one resource."""
+        """Make the meter of one method of one resource."""
         meter = RouteMeter(function, route, method)
         self._routes.append(meter)
         return meter
 
     def function(self, function: str) -> FunctionMeter:
-        """The meter of one function's pool."""
+        """Return the meter of one function's pool."""
         return self._functions.setdefault(function, FunctionMeter())
 
     def of_function(self, function: str) -> tuple[Counter[int], tuple[int, ...]]:
-        """How often each status was answered by its routes, and how often in which duration."""
+        """Return how often its routes answered each status, and how often in which duration."""
         routes = [meter for meter in self._routes if meter.labels[0] == function]
         statuses: Counter[int] = sum((Counter(meter.by_status) for meter in routes), Counter())
         columns = zip(*(meter.durations.counts for meter in routes), strict=True)

@@ -61,8 +61,8 @@ class FunctionOutput:
             status="timeout" if is_late else "error",
         )
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        said = "" if function.logging.is_json else f"{now} {error['errorMessage']}\n"
-        return self._append(function, said, report)
+        sentence = "" if function.logging.is_json else f"{now} {error['errorMessage']}\n"
+        return self._append(function, sentence, report)
 
     def _append(self, function: Function, text: str, report: Report) -> bytes:
         logged = block(function, text, report)
@@ -80,16 +80,16 @@ class FunctionOutput:
             function_log.flush()
 
     def _without_metrics(self, printed: str) -> str:
-        kept, start = [], 0
+        pieces, start = [], 0
         for _ in range(METRIC_LINES_MAX):
-            found = printed.find(EMBEDDED, start)
-            if found < 0:
+            marker = printed.find(EMBEDDED, start)
+            if marker < 0:
                 break
-            line_start = printed.rfind("\n", start, found) + 1 or start
-            line_end = printed.find("\n", found) + 1 or len(printed)
-            taken = self._metrics.take(printed[line_start:line_end])
-            kept.append(printed[start : line_start if taken else line_end])
+            line_start = printed.rfind("\n", start, marker) + 1 or start
+            line_end = printed.find("\n", marker) + 1 or len(printed)
+            is_metric = self._metrics.take(printed[line_start:line_end])
+            pieces.append(printed[start : line_start if is_metric else line_end])
             start = line_end
-        kept.append(printed[start:])
-        text = "".join(kept)
+        pieces.append(printed[start:])
+        text = "".join(pieces)
         return text if text.endswith("\n") or not text else f"{text}\n"

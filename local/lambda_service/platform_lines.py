@@ -1,4 +1,4 @@
-"""The lines of Lambda itself around an event in its function's log (2.23), as text or JSON."""
+"""The lines of Lambda itself around an event in its function's log (row 2.23), as text or JSON."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from local.template import Function
 
 
 class Report(NamedTuple):
-    """How an event went."""
+    """The report of one event."""
 
     request_id: str
     duration_ms: float

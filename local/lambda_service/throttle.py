@@ -1,4 +1,4 @@
-"""Token buckets, and which setting gives a method its own (1.60)."""
+"""Token buckets of methods, each by its most specific setting (row 1.60)."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ class TokenBucket:
 
 
 def throttle_for(throttles: Iterable[Throttle], path: str, method: str) -> Throttle | None:
-    """The most specific setting for a method, None where none is for it."""
+    """Return the most specific setting for a method, None where none is for it."""
     matching = [
         (throttle.path == path, throttle.method == method, throttle)
         for throttle in throttles
@@ -38,13 +38,13 @@ def throttle_for(throttles: Iterable[Throttle], path: str, method: str) -> Throt
 
 
 def bucket_of(throttle: Throttle, now_s: float) -> TokenBucket:
-    """A full bucket of that setting."""
+    """Return a full bucket of that setting."""
     return TokenBucket(throttle.rate_per_s, throttle.burst, now_s)
 
 
 def bucket_for(
     throttles: Iterable[Throttle], path: str, method: str, now_s: float
 ) -> TokenBucket | None:
-    """A bucket for one method, as API Gateway has one for each that is limited."""
+    """Return a bucket for one method, as API Gateway has one for each that is limited."""
     throttle = throttle_for(throttles, path, method)
     return None if throttle is None else bucket_of(throttle, now_s)

@@ -80,29 +80,29 @@ class Actions:
         self._stopping.set()
         self._move_tasks.stop()
 
-    def _queue(self, asked: Json) -> Queue:
-        name = name_of(asked["QueueUrl"])
+    def _queue(self, request: Json) -> Queue:
+        name = name_of(request["QueueUrl"])
         if name not in self._queues:
             raise no_such_queue()
         return self._queues[name]
 
-    def _send(self, asked: Json) -> Json:
-        queue = self._queue(asked)
-        check_sent(asked, is_fifo=queue.is_fifo)
-        attributes = typed(asked.get("MessageAttributes") or {})
-        system = typed(asked.get("MessageSystemAttributes") or {})
+    def _send(self, request: Json) -> Json:
+        queue = self._queue(request)
+        check_sent(request, is_fifo=queue.is_fifo)
+        attributes = typed(request.get("MessageAttributes") or {})
+        system = typed(request.get("MessageSystemAttributes") or {})
         connected = self._connections.to(queue)
         send = connected.send_in_order if queue.is_fifo else connected.send
         sent = send(
-            asked["MessageBody"],
-            delay_s=asked.get("DelaySeconds"),
+            request["MessageBody"],
+            delay_s=request.get("DelaySeconds"),
             attributes={name: Typed(*value) for name, value in attributes.items()},
-            group=asked.get("MessageGroupId", ""),
-            deduplication_id=asked.get("MessageDeduplicationId", ""),
+            group=request.get("MessageGroupId", ""),
+            deduplication_id=request.get("MessageDeduplicationId", ""),
             trace=trace_of(system),
         )
         digests = {
-            "MD5OfMessageBody": md5(asked["MessageBody"]),
+            "MD5OfMessageBody": md5(request["MessageBody"]),
             "MD5OfMessageAttributes": attributes and md5_of_attributes(flat(attributes)),
             "MD5OfMessageSystemAttributes": system and md5_of_attributes(flat(system)),
         }
@@ -110,22 +110,22 @@ class Actions:
         answer = {"MessageId": id_, "SequenceNumber": number, **digests}
         return {name: value for name, value in answer.items() if value}
 
-    def _receive(self, asked: Json) -> Json:
-        queue = self._queue(asked)
-        visibility_s = asked.get("VisibilityTimeout")
+    def _receive(self, request: Json) -> Json:
+        queue = self._queue(request)
+        visibility_s = request.get("VisibilityTimeout")
         if visibility_s is not None:
             check_number("VisibilityTimeout", visibility_s, 0, VISIBILITY_MAX_S)
         wait_s = check_number(
-            "WaitTimeSeconds", asked.get("WaitTimeSeconds", queue.wait_s), 0, WAIT_MAX_S
+            "WaitTimeSeconds", request.get("WaitTimeSeconds", queue.wait_s), 0, WAIT_MAX_S
         )
         most = check_number(
-            "MaxNumberOfMessages", asked.get("MaxNumberOfMessages", 1), 1, BATCH_MAX
+            "MaxNumberOfMessages", request.get("MaxNumberOfMessages", 1), 1, BATCH_MAX
         )
-        system = asked.get("MessageSystemAttributeNames") or asked.get("AttributeNames") or []
+        system = request.get("MessageSystemAttributeNames") or request.get("AttributeNames") or []
         members = self._shapes["ReceiveMessage"]["members"]
         check_names(system, members["MessageSystemAttributeNames"])
         received = self._wait_for(self._connections.to(queue, visibility_s), most, wait_s)
-        shown = wanted(asked.get("MessageAttributeNames"))
+        shown = wanted(request.get("MessageAttributeNames"))
         messages = [message(each, shown, wanted(system)) for each in received]
         return {"Messages": messages} if messages else {}
 
@@ -139,23 +139,25 @@ class Actions:
             if received or left_s <= WAIT_SLICE_S or is_over:
                 return received
 
-    def _delete(self, asked: Json) -> Json:
-        handle = handle_of(asked)
-        if self._connections.to(self._queue(asked)).delete([handle]):
+    def _delete(self, request: Json) -> Json:
+        handle = handle_of(request)
+        if self._connections.to(self._queue(request)).delete([handle]):
             raise invalid_handle(handle, "The receipt handle has expired.")
         return {}
 
-    def _purge(self, asked: Json) -> Json:
-        queue = self._queue(asked)
+    def _purge(self, request: Json) -> Json:
+        queue = self._queue(request)
         if not self._connections.to(queue).purge():
             sentence = f"Only one PurgeQueue operation on {queue.name} is allowed every 60 seconds."
             raise Refused(f"{PREFIX}PurgeQueueInProgress", sentence, status=403)
         return {}
 
-    def _change_visibility(self, asked: Json) -> Json:
-        after_s = check_number("VisibilityTimeout", asked["VisibilityTimeout"], 0, VISIBILITY_MAX_S)
-        handle = handle_of(asked)
-        queue = self._connections.to(self._queue(asked))
+    def _change_visibility(self, request: Json) -> Json:
+        after_s = check_number(
+            "VisibilityTimeout", request["VisibilityTimeout"], 0, VISIBILITY_MAX_S
+        )
+        handle = handle_of(request)
+        queue = self._connections.to(self._queue(request))
         answer = queue.change_visibility(handle, after_s)
         if answer is Release.VISIBLE:
             raise Refused(f"{PREFIX}MessageNotInflight", "The specified message isn't in flight.")
@@ -165,16 +167,16 @@ class Actions:
         return {}
 
     def _batch_of(self, action: Callable[[Json], Json]) -> Callable[[Json], Json]:
-        """The action for each of up to ten entries, whose failures are told one by one."""
+        """Return the action on each of up to ten entries, whose failures it names one by one."""
 
-        def run_all(asked: Json) -> Json:
-            self._queue(asked)
+        def run_all(request: Json) -> Json:
+            self._queue(request)
             successful: list[Json] = []
             failed: list[Json] = []
-            for entry in entries_of(asked):
+            for entry in entries_of(request):
                 try:
                     with worded():
-                        done = action({**entry, "QueueUrl": asked["QueueUrl"]})
+                        done = action({**entry, "QueueUrl": request["QueueUrl"]})
                     successful.append({"Id": entry["Id"], **done})
                 except Refused as refused:
                     failed.append(refused.entry(entry["Id"]))
@@ -182,16 +184,16 @@ class Actions:
 
         return run_all
 
-    def _send_batch(self, asked: Json) -> Json:
-        size = sum(size_of(entry) for entry in entries_of(asked))
+    def _send_batch(self, request: Json) -> Json:
+        size = sum(size_of(entry) for entry in entries_of(request))
         if size > BATCH_BYTES_MAX:
             sentence = f"Batch requests cannot be longer than {BATCH_BYTES_MAX} bytes."
             raise Refused(f"{PREFIX}BatchRequestTooLong", f"{sentence} You have sent {size} bytes.")
-        return self._batch_of(self._send)(asked)
+        return self._batch_of(self._send)(request)
 
-    def _attributes(self, asked: Json) -> Json:
-        queue = self._queue(asked)
-        names = asked.get("AttributeNames", [])
+    def _attributes(self, request: Json) -> Json:
+        queue = self._queue(request)
+        names = request.get("AttributeNames", [])
         check_names(names, self._shapes["GetQueueAttributes"]["members"]["AttributeNames"])
         is_shown = wanted(names)
         values = {name: each for name, each in self._values(queue).items() if is_shown(name)}
@@ -230,17 +232,17 @@ class Actions:
             values["RedrivePolicy"] = orjson.dumps(redrive).decode()
         return {name: str(each) for name, each in values.items()}
 
-    def _url(self, asked: Json) -> Json:
-        if asked.get("QueueOwnerAWSAccountId", ACCOUNT_ID) != ACCOUNT_ID:
+    def _url(self, request: Json) -> Json:
+        if request.get("QueueOwnerAWSAccountId", ACCOUNT_ID) != ACCOUNT_ID:
             raise no_such_queue()
-        return {"QueueUrl": QUEUE_URL + self._queue({"QueueUrl": asked["QueueName"]}).name}
+        return {"QueueUrl": QUEUE_URL + self._queue({"QueueUrl": request["QueueName"]}).name}
 
-    def _list(self, asked: Json) -> Json:
-        prefix = asked.get("QueueNamePrefix", "")
+    def _list(self, request: Json) -> Json:
+        prefix = request.get("QueueNamePrefix", "")
         urls = [QUEUE_URL + name for name in self._queues if name.startswith(prefix)]
-        return page_of(urls, asked, "QueueUrls")
+        return page_of(urls, request, "QueueUrls")
 
-    def _list_sources(self, asked: Json) -> Json:
-        dead_letter = self._queue(asked).name
+    def _list_sources(self, request: Json) -> Json:
+        dead_letter = self._queue(request).name
         sources = [queue for queue in self._queues.values() if queue.dead_letter == dead_letter]
-        return page_of([QUEUE_URL + queue.name for queue in sources], asked, "queueUrls")
+        return page_of([QUEUE_URL + queue.name for queue in sources], request, "queueUrls")

@@ -88,8 +88,10 @@ def _refuse(request: Request, refused: Refused) -> None:
 def _refuse_query(request: Request) -> None:
     """Answer an SDK from before SQS's JSON protocol so that it shows the reason."""
     sentence = "SQS's query protocol is not emulated; update the SDK (boto3 from 1.28.82)"
-    told = f"<Type>Sender</Type><Code>InvalidAction</Code><Message>{escape(sentence)}</Message>"
-    body = f"<ErrorResponse><Error>{told}</Error></ErrorResponse>"
+    error_xml = (
+        f"<Type>Sender</Type><Code>InvalidAction</Code><Message>{escape(sentence)}</Message>"
+    )
+    body = f"<ErrorResponse><Error>{error_xml}</Error></ErrorResponse>"
     request.reply(400, "Content-Type: text/xml\r\n", body.encode())
 
 

@@ -45,8 +45,8 @@ def page_of(urls: list[str], request: Json, name: str) -> Json:
     return page
 
 
-def entries_of(asked: Json) -> list[Json]:
-    entries: list[Json] = asked["Entries"]
+def entries_of(request: Json) -> list[Json]:
+    entries: list[Json] = request["Entries"]
     if not entries:
         sentence = "There should be at least one entry."
         raise Refused(f"{PREFIX}EmptyBatchRequest", sentence)
@@ -61,32 +61,32 @@ def entries_of(asked: Json) -> list[Json]:
     return entries
 
 
-def handle_of(asked: Json) -> str:
-    handle: str = asked["ReceiptHandle"]
+def handle_of(request: Json) -> str:
+    handle: str = request["ReceiptHandle"]
     if not _HANDLE.fullmatch(handle):
         sentence = f'The input receipt handle "{handle}" is not a valid receipt handle.'
         raise Refused("ReceiptHandleIsInvalid", sentence)
     return handle
 
 
-def check_sent(asked: Json, *, is_fifo: bool) -> None:
+def check_sent(request: Json, *, is_fifo: bool) -> None:
     """Refuse what the queue itself would not, or would in other words."""
-    if not asked["MessageBody"]:
+    if not request["MessageBody"]:
         raise Refused("MissingParameter", "The request must contain the parameter MessageBody.")
-    if (delay_s := asked.get("DelaySeconds")) is not None:
+    if (delay_s := request.get("DelaySeconds")) is not None:
         check_number("DelaySeconds", delay_s, 0, DELAY_MAX_S)
-    if is_fifo and not asked.get("MessageGroupId"):
+    if is_fifo and not request.get("MessageGroupId"):
         sentence = "The request must contain the parameter MessageGroupId."
         raise Refused("MissingParameter", sentence)
-    if not is_fifo and "MessageDeduplicationId" in asked:
+    if not is_fifo and "MessageDeduplicationId" in request:
         raise ValueError("MessageDeduplicationId is not valid for this queue type")
     for name in ("MessageGroupId", "MessageDeduplicationId"):
-        if not _ID.fullmatch(asked.get(name, "absent")):
+        if not _ID.fullmatch(request.get(name, "absent")):
             raise ValueError(f"{name} can only include 1 to 128 visible ASCII characters")
 
 
 def trace_of(system: Attributes) -> str:
-    """The only system attribute that a sender may give."""
+    """Return the trace header, the only system attribute that a sender may set."""
     if system.keys() - {"AWSTraceHeader"}:
         raise ValueError(f"of system attributes only AWSTraceHeader can be sent, not {[*system]}")
     data_type, trace = system.get("AWSTraceHeader", ("String", ""))

@@ -18,7 +18,7 @@ class Connections:
         self._mine = threading.local()
 
     def to(self, queue: Queue, visibility_timeout_s: int | None = None) -> Any:
-        """This thread's connection; its receives hide messages as long as the queue says, or so."""
+        """Return this thread's connection; it hides messages as long as the queue says, or so."""
         known: dict[tuple[str, int], Any] = self._mine.__dict__.setdefault("known", {})
         if visibility_timeout_s is None:
             visibility_timeout_s = queue.visibility_timeout_s

@@ -11,7 +11,7 @@ def md5(text: str) -> str:
 
 
 def md5_of_attributes(attributes: Iterable[tuple[str, str, str | bytes]]) -> str:
-    """The digest of attributes, each a name, a data type and a value.
+    """Return the digest of attributes, each a name, a data type and a value.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
     """

@@ -59,7 +59,7 @@ def wanted(names: list[str] | None) -> Callable[[str], bool]:
 def message(
     received: Any, wants: Callable[[str], bool], wants_system: Callable[[str], bool]
 ) -> Json:
-    """A received message with the attributes that its receiver asks for."""
+    """Return a received message with the attributes that its receiver asks for."""
     system = {
         "SenderId": ACCOUNT_ID,
         "SentTimestamp": str(received.sent_at_ms),
@@ -73,8 +73,8 @@ def message(
         "MD5OfBody": md5(received.body),
         "Body": received.body,
     }
-    if told := {name: each for name, each in system.items() if wants_system(name)}:
-        shown["Attributes"] = told
+    if shown_system := {name: each for name, each in system.items() if wants_system(name)}:
+        shown["Attributes"] = shown_system
     attributes = {
         name: ("String", each) if isinstance(each, str) else (each.data_type, each.value)
         for name, each in received.attributes.items()

@@ -24,7 +24,7 @@ LISTED_MAX = 10
 
 
 def origins_of(template: Template) -> dict[str, list[str]]:
-    """The queues of each dead-letter queue, by its name."""
+    """Return the queues of each dead-letter queue, by its name."""
     origins: dict[str, list[str]] = {}
     for queue in template.queues.values():
         if queue.dead_letter is not None:
@@ -41,16 +41,16 @@ class MoveTasks:
         self._origins = origins_of(template)
         self._started: dict[str, str] = {}  # handle of the last task, by dead-letter queue
 
-    def start(self, asked: Json) -> Json:
-        source = self._queue(asked, "SourceArn")
+    def start(self, request: Json) -> Json:
+        source = self._queue(request, "SourceArn")
         if source not in self._origins:
             raise ValueError("Source queue must be configured as a Dead Letter Queue.")
-        destination = self._queue(asked, "DestinationArn") if "DestinationArn" in asked else ""
+        destination = self._queue(request, "DestinationArn") if "DestinationArn" in request else ""
         if destination == source:
             raise ValueError("Source queue arn and destination queue arn cannot be the same.")
         if destination and destination.endswith(".fifo") != source.endswith(".fifo"):
             raise ValueError("The source queue and destination queue must be of the same type.")
-        rate = asked.get("MaxNumberOfMessagesPerSecond", RATE_MAX_PER_S)
+        rate = request.get("MaxNumberOfMessagesPerSecond", RATE_MAX_PER_S)
         rate_per_s = check_number("MaxNumberOfMessagesPerSecond", rate, 1, RATE_MAX_PER_S)
         moves = self._carrier.moves(source, self._origins[source])
         try:
@@ -64,10 +64,10 @@ class MoveTasks:
         threading.Thread(target=self._do, args=(moves,), daemon=True).start()
         return {"TaskHandle": _handle_of(handle, source)}
 
-    def cancel(self, asked: Json) -> Json:
+    def cancel(self, request: Json) -> Json:
         try:
-            told = orjson.loads(base64.b64decode(asked["TaskHandle"], validate=True))
-            task, source = str(told["taskId"]), self._names.get(told["sourceArn"])
+            handle_parts = orjson.loads(base64.b64decode(request["TaskHandle"], validate=True))
+            task, source = str(handle_parts["taskId"]), self._names.get(handle_parts["sourceArn"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError("Value for parameter TaskHandle is invalid.") from error
         if source is None or not self._carrier.moves(source, []).cancel(task):
@@ -75,9 +75,9 @@ class MoveTasks:
         last = self._carrier.moves(source, []).last()
         return {"ApproximateNumberOfMessagesMoved": last.moved if last else 0}
 
-    def list(self, asked: Json) -> Json:
-        source = self._queue(asked, "SourceArn")
-        check_number("MaxResults", asked.get("MaxResults", 1), 1, LISTED_MAX)
+    def list(self, request: Json) -> Json:
+        source = self._queue(request, "SourceArn")
+        check_number("MaxResults", request.get("MaxResults", 1), 1, LISTED_MAX)
         last = self._carrier.moves(source, []).last()
         return {"Results": [_told(last)] if last else []}
 
@@ -93,8 +93,8 @@ class MoveTasks:
         except QueueUnavailable as error:
             log.warning("a move task has failed: %s", error)
 
-    def _queue(self, asked: Json, parameter: str) -> str:
-        name = self._names.get(asked[parameter])
+    def _queue(self, request: Json, parameter: str) -> str:
+        name = self._names.get(request[parameter])
         if name is None:
             sentence = f"The resource that you specified for the {parameter} parameter"
             raise _missing(f"{sentence} doesn't exist.")
@@ -106,7 +106,7 @@ def arn_of(name: str) -> str:
 
 
 def _told(task: Any) -> Json:
-    told = {
+    entry = {
         "Status": task.status,
         "SourceArn": arn_of(task.source),
         "MaxNumberOfMessagesPerSecond": task.rate_per_s,
@@ -115,12 +115,12 @@ def _told(task: Any) -> Json:
         "StartedTimestamp": task.started_ms,
     }
     if task.status == "RUNNING":
-        told["TaskHandle"] = _handle_of(task.handle, task.source)
+        entry["TaskHandle"] = _handle_of(task.handle, task.source)
     if task.destination:
-        told["DestinationArn"] = arn_of(task.destination)
+        entry["DestinationArn"] = arn_of(task.destination)
     if task.failure:
-        told["FailureReason"] = task.failure
-    return told
+        entry["FailureReason"] = task.failure
+    return entry
 
 
 def _handle_of(task: str, source: str) -> str:

@@ -29,9 +29,9 @@ class Refused(Exception):
         return f"x-amzn-query-error: {self.code};{self._fault()}\r\n"
 
     def entry(self, id_: str) -> dict[str, Any]:
-        """The error as that of one entry of a batch."""
-        told = {"Code": self.code, "Message": str(self)}
-        return {"Id": id_, "SenderFault": self._fault() == "Sender", **told}
+        """Return the error as that of one entry of a batch."""
+        body = {"Code": self.code, "Message": str(self)}
+        return {"Id": id_, "SenderFault": self._fault() == "Sender", **body}
 
     def _fault(self) -> str:
         return "Sender" if self.status < 500 else "Receiver"

@@ -55,7 +55,9 @@ class Prometheus:
         values = {
             each: [float(sample["value"][1]) for sample in self.query(each)] for each in expressions
         }
-        return [each for each, found in values.items() if not found or any(map(math.isnan, found))]
+        return [
+            each for each, numbers in values.items() if not numbers or any(map(math.isnan, numbers))
+        ]
 
 
 @pytest.fixture(scope="module")

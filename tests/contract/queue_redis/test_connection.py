@@ -1,4 +1,4 @@
-"""Which Redis it is, and when that does not answer."""
+"""The connection to Redis, also when that does not answer."""
 
 import socket
 import threading

@@ -10,15 +10,15 @@ from tests.conftest import wait_until
 
 
 def receive_all(queue: RedisQueue, count: int) -> list[Message]:
-    """Everything there is, once `count` messages have come."""
-    found: list[Message] = []
+    """Receive everything there is, once `count` messages have come."""
+    received: list[Message] = []
 
     def has_all() -> bool:
-        found.extend(queue.receive(wait_s=0.2))
-        return len(found) >= count
+        received.extend(queue.receive(wait_s=0.2))
+        return len(received) >= count
 
     wait_until(has_all)
-    return found
+    return received
 
 
 @pytest.mark.row("3.17")

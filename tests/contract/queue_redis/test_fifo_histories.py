@@ -26,7 +26,7 @@ STEPS = 800
 
 @dataclass
 class Sent:
-    """What the model knows of a message; times in minutes of the model."""
+    """A message as the model knows it; times are in minutes of the model."""
 
     body: str  # no two have the same
     group: str
@@ -99,9 +99,9 @@ class FifoHistory:
         assert (not received) == all(sent.count == RECEIVES_MAX for sent in free)
         assert len(received) <= most
         for group in GROUPS:
-            taken = [message.body for message in received if self._sent(message).group == group]
-            first = [sent.body for sent in free if sent.group == group][: len(taken)]
-            assert taken == first, "not the first of a group, in their order"
+            bodies = [message.body for message in received if self._sent(message).group == group]
+            first = [sent.body for sent in free if sent.group == group][: len(bodies)]
+            assert bodies == first, "not the first of a group, in their order"
         for message in received:
             self._hold(self._sent(message), message)
 

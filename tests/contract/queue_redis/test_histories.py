@@ -30,7 +30,7 @@ ANY = st.integers(0, 99)
 
 @dataclass
 class Sent:
-    """What the model knows of a message; times in minutes of the model."""
+    """A message as the model knows it; times are in minutes of the model."""
 
     visible_at: int
     count: int = 0
@@ -93,8 +93,8 @@ class QueueHistory(RuleBasedStateMachine):
 
     @rule(choice=ANY)
     def delete(self, choice: int) -> None:
-        if held := self._held():
-            id_ = held[choice % len(held)]
+        if in_hand := self._held():
+            id_ = in_hand[choice % len(in_hand)]
             self.queue.delete([self.live.pop(id_).handles[-1]])
 
     @rule(choice=ANY, after=st.integers(0, 3))
@@ -108,8 +108,8 @@ class QueueHistory(RuleBasedStateMachine):
 
     @rule(choice=ANY, after=st.integers(0, 3))
     def release(self, choice: int, after: int) -> None:
-        if held := self._held():
-            sent = self.live[held[choice % len(held)]]
+        if in_hand := self._held():
+            sent = self.live[in_hand[choice % len(in_hand)]]
             released = self.queue.release(sent.handles[-1], after_s=after * 60)
             assert released is (sent.visible_at > self.now)
             if released:

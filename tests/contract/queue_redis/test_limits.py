@@ -1,4 +1,4 @@
-"""What only the queue on Redis can be asked: declared attributes, limits lowered, disorder."""
+"""The queue on Redis alone: declared attributes, limits lowered, disorder."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,7 +110,7 @@ def test_a_receiver_at_the_limit_of_a_fifo_queue_sleeps_and_looks_again_in_a_sec
     queue = RedisQueue("orders.fifo", in_flight_max=1, redis_url=valkey)
     for group in "ab":
         queue.send(group, group=group, deduplication_id=group)
-    (held,) = queue.receive()
+    (in_flight,) = queue.receive()
     before = calls(server, "evalsha")
     assert queue.receive(wait_s=0.3) == []
     assert calls(server, "evalsha") <= before + 3
@@ -118,7 +118,7 @@ def test_a_receiver_at_the_limit_of_a_fifo_queue_sleeps_and_looks_again_in_a_sec
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(queue.receive, wait_s=10)
         wait_until(lambda: server.info("clients")["blocked_clients"] == 1)
-        queue.delete([held.receipt_handle])
+        queue.delete([in_flight.receipt_handle])
         assert [message.body for message in waiting.result(timeout=5)] == ["b"]
 
 
@@ -132,18 +132,18 @@ def test_receivers_at_once_never_hold_two_messages_of_a_group(valkey: str):
             queue.send(f"{group} {number}", group=group)
 
     def drain() -> list[list[str]]:
-        mine, taken = RedisQueue("orders.fifo", redis_url=valkey), []
+        mine, bodies = RedisQueue("orders.fifo", redis_url=valkey), []
         while mine.depth().visible:
             batch = mine.receive(4)
-            taken.append([message.body for message in batch])
+            bodies.append([message.body for message in batch])
             mine.delete([message.receipt_handle for message in batch])
-        return taken
+        return bodies
 
     with ThreadPoolExecutor(3) as pool:
         batches = [b for each in [pool.submit(drain) for _ in range(3)] for b in each.result()]
     for group in names:
-        found = sorted(int(b.split()[1]) for batch in batches for b in batch if b[0] == group)
-        assert found == list(range(per_group))
+        numbers = sorted(int(b.split()[1]) for batch in batches for b in batch if b[0] == group)
+        assert numbers == list(range(per_group))
     for batch in batches:
         for group in names:
             numbers = [int(body.split()[1]) for body in batch if body[0] == group]
@@ -190,6 +190,6 @@ def test_a_purge_deletes_everything_once_a_minute(server: Server, valkey: str, n
     assert [message.body for message in queue.receive()] == ["sent later"]
     server.delete(f"queue:{name}:purged")
     assert queue.purge()
-    kept = {"traits", "sequence", "purged"}
+    names_left = {"traits", "sequence", "purged"}
     left = {key.rsplit(":", 1)[1] for key in server.keys("queue:*") if ":sent:" not in key}
-    assert left <= kept
+    assert left <= names_left

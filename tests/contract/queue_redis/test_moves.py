@@ -92,11 +92,11 @@ def test_a_message_without_a_source_stops_the_task_unless_a_destination_is_named
 
 def test_messages_in_flight_stay(server: Server, valkey: str):
     dead_letters(server, valkey, 3)
-    held = RedisQueue("orders-dlq", redis_url=valkey).receive(1)
+    in_flight = RedisQueue("orders-dlq", redis_url=valkey).receive(1)
     task = moves(valkey).run()
 
     assert task.moved == 2
-    assert set(state_of(server, DEAD)) == {held[0].message_id}
+    assert set(state_of(server, DEAD)) == {in_flight[0].message_id}
 
 
 def test_the_rate_is_kept(server: Server, valkey: str):

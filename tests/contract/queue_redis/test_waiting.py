@@ -134,11 +134,11 @@ def test_two_receivers_at_once_never_take_the_same_message(valkey: str):
     orders(valkey).send_batch([str(number) for number in range(400)])
 
     def drain() -> list[str]:
-        queue, taken = orders(valkey), []
+        queue, bodies = orders(valkey), []
         while batch := queue.receive():
-            taken += [message.body for message in batch]
-        return taken
+            bodies += [message.body for message in batch]
+        return bodies
 
     with ThreadPoolExecutor(4) as pool:
-        taken = [body for each in [pool.submit(drain) for _ in range(4)] for body in each.result()]
-    assert sorted(taken) == sorted(str(number) for number in range(400))
+        bodies = [body for each in [pool.submit(drain) for _ in range(4)] for body in each.result()]
+    assert sorted(bodies) == sorted(str(number) for number in range(400))

@@ -1,5 +1,7 @@
-"""Where the contract of queues is checked: Valkey, the SQS API in front of it, moto's SQS, or an
-SQS behind a socket."""
+"""The places where the contract of queues is checked.
+
+They are Valkey, the SQS API in front of it, moto's SQS, or an SQS behind a socket.
+"""
 
 import json
 import uuid
@@ -43,7 +45,7 @@ MINISTACK_DIFFERS = {
 
 
 class Place(Protocol):
-    """Where the suite runs: a queue, its dead-letter queue, and a way to let time pass.
+    """A place where the suite runs: a queue, its dead-letter queue, and a way to let time pass.
 
     Both are FIFO where `is_fifo` says so, and then deduplicate by content.
     """
@@ -132,7 +134,7 @@ class OnMinistack:
 
 
 def names(name: str, *, is_fifo: bool) -> tuple[str, str]:
-    """The names of a queue and its dead-letter queue."""
+    """Return the names of a queue and its dead-letter queue."""
     ending = ".fifo" if is_fifo else ""
     return f"{name}{ending}", f"{name}-dlq{ending}"
 
@@ -145,8 +147,8 @@ def sqs_queues(name: str, *, is_fifo: bool) -> tuple[Queue, Queue]:
     if is_fifo:
         fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     dead_letters = sqs.create_queue(QueueName=dead_name, Attributes=fifo)["QueueUrl"]
-    asked = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
-    redrive = {"deadLetterTargetArn": asked["Attributes"]["QueueArn"]}
+    answer = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
+    redrive = {"deadLetterTargetArn": answer["Attributes"]["QueueArn"]}
     queue = sqs.create_queue(
         QueueName=queue_name,
         Attributes={

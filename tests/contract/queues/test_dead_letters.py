@@ -1,4 +1,4 @@
-"""What is received too often goes to the dead-letter queue."""
+"""Dead letters: a message that is received too often goes to their queue."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What receipt handles do: delete, release, and nothing once they are old."""
+"""Receipt handles: they delete, release, and do nothing once they are old."""
 
 import pytest
 

@@ -62,8 +62,8 @@ def test_what_was_not_deleted_comes_back_before_what_follows_it(fifo: Place):
     again = [(message.body, message.receive_count) for message in fifo.queue.receive()]
 
     assert locked == []
-    kept = [("3", 2), ("4", 1)]
-    assert again == (kept if "expired group" in fifo.differences else [("2", 2), *kept])
+    those_left = [("3", 2), ("4", 1)]
+    assert again == (those_left if "expired group" in fifo.differences else [("2", 2), *those_left])
 
 
 @pytest.mark.row("3.20")
@@ -135,10 +135,10 @@ def test_an_expired_handle_deletes_nothing_and_is_told(fifo: Place):
     fifo.queue.send("1", group="a")
     expired = only(fifo.queue.receive()).receipt_handle
     fifo.pass_time(VISIBILITY_TIMEOUT_S + 1)
-    told = fifo.queue.delete([expired])
+    refused = fifo.queue.delete([expired])
 
     deletes = "expired handle" in fifo.differences
-    assert told == ([] if deletes else [expired])
+    assert refused == ([] if deletes else [expired])
     assert total(fifo.queue) == (0 if deletes else 1)
 
 
@@ -148,10 +148,10 @@ def test_an_older_handle_is_told_and_a_used_one_is_not(fifo: Place):
     older = only(fifo.queue.receive()).receipt_handle
     fifo.pass_time(VISIBILITY_TIMEOUT_S + 1)
     newest = only(fifo.queue.receive()).receipt_handle
-    told = fifo.queue.delete([older, newest])
+    refused = fifo.queue.delete([older, newest])
     again = fifo.queue.delete([newest])
 
-    assert told == ([] if "older handle" in fifo.differences else [older])
+    assert refused == ([] if "older handle" in fifo.differences else [older])
     assert again == ([newest] if "used handle" in fifo.differences else [])
     assert total(fifo.queue) == 0
 
@@ -160,10 +160,10 @@ def test_an_older_handle_is_told_and_a_used_one_is_not(fifo: Place):
 def test_an_expired_handle_releases_nothing(fifo: Place):
     fifo.queue.send("1", group="a")
     expired = only(fifo.queue.receive()).receipt_handle
-    held = fifo.queue.release(expired, after_s=VISIBILITY_TIMEOUT_S)
+    is_released = fifo.queue.release(expired, after_s=VISIBILITY_TIMEOUT_S)
     fifo.pass_time(VISIBILITY_TIMEOUT_S + 1)
 
-    assert held
+    assert is_released
     released = fifo.queue.release(expired, after_s=VISIBILITY_TIMEOUT_S)
     assert released is ("expired handle" in fifo.differences)
     assert bodies(fifo.queue.receive()) == (set() if released else {"1"})

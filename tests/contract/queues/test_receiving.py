@@ -1,4 +1,4 @@
-"""What is received: how many, how long waited for, for how long hidden; and the depth."""
+"""Receives: how many messages, how long waited for, for how long hidden; and the depth."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What is sent: bodies, attributes, sizes, batches."""
+"""Sends: bodies, attributes, sizes, batches."""
 
 import pytest
 from moto import mock_aws

@@ -1,4 +1,4 @@
-"""What the tests of analytics share: its handlers as one tenant sees them."""
+"""The fixtures of analytics: its handlers as one tenant sees them."""
 
 import json
 from collections.abc import Callable

@@ -102,12 +102,12 @@ def test_a_worker_killed_between_event_and_bucket_loses_and_doubles_nothing(
 ):
     batch = messages(*([event(f"e{i}", 1)] for i in range(10)))
     killed_at(b"analytics_buckets", "analytics.app.worker", batch)
-    kept = database["analytics_events"].count_documents({"tenant": tenant})
+    events_left = database["analytics_events"].count_documents({"tenant": tenant})
     before = points()
     for delivered in (batch[:7], batch):
         worker.consume(delivered)
 
-    assert (kept, before) == (10, [])
+    assert (events_left, before) == (10, [])
     [point] = points()
     assert point["count"] == 10
 

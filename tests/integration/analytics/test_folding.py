@@ -9,9 +9,11 @@ PAST = NOW - timedelta(hours=30)
 
 
 def days(points):
-    """The points of each granularity, without what only counts for users."""
-    found = {each: points(hours=48, granularity=each) for each in GRANULARITIES if each != "minute"}
-    return found | {"minute": points(hours=12)}
+    """Return the points of each granularity, without what only counts for users."""
+    by_granularity = {
+        each: points(hours=48, granularity=each) for each in GRANULARITIES if each != "minute"
+    }
+    return by_granularity | {"minute": points(hours=12)}
 
 
 def test_answers_are_the_same_before_and_after_folding(worker, messages, points, fold):
@@ -44,8 +46,8 @@ def test_what_is_folded_outlives_what_it_was_folded_from(
     database["analytics_hours"].delete_many({"tenant": tenant})
 
     for granularity in ("hour", "day"):
-        found = points(hours=48, granularity=granularity)
-        assert [p["sum"] for p in found] == [2.0, 5.0]
+        folded = points(hours=48, granularity=granularity)
+        assert [p["sum"] for p in folded] == [2.0, 5.0]
 
 
 def test_an_event_that_comes_late_lands_where_it_belongs(worker, messages, points, fold):

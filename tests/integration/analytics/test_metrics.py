@@ -30,10 +30,10 @@ def test_a_metric_is_grouped_by_an_allowed_property(worker, messages, metric):
         )
     )
     for granularity in ("minute", "day"):
-        found = metric(group_by="currency", granularity=granularity)
-        assert found["group_by"] == "currency"
-        assert found["group_limit_reached"] is False
-        assert [(p["group"], p["count"], p["sum"], p["max"]) for p in found["points"]] == [
+        answer = metric(group_by="currency", granularity=granularity)
+        assert answer["group_by"] == "currency"
+        assert answer["group_limit_reached"] is False
+        assert [(p["group"], p["count"], p["sum"], p["max"]) for p in answer["points"]] == [
             ("EUR", 2, 12.0, 7.0),
             ("USD", 1, 9.0, 9.0),
             ("(none)", 4, 10.0, None),
@@ -46,9 +46,9 @@ def test_values_beyond_the_limit_are_one_group_and_the_answer_says_so(worker, me
     worker.consume(messages(many[:60], many[60:]))
     worker.consume(messages(many[:60], [event("later", 1, properties={"country": "c500"})]))
 
-    found = metric(group_by="country")
-    counts = {point["group"]: point["count"] for point in found["points"]}
-    assert found["group_limit_reached"] is True
+    answer = metric(group_by="country")
+    counts = {point["group"]: point["count"] for point in answer["points"]}
+    assert answer["group_limit_reached"] is True
     assert len(counts) == 101
     assert counts["(other)"] == 31
     assert sum(counts.values()) == 131

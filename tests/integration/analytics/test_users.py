@@ -1,4 +1,4 @@
-"""How many users there were: by hour and day, and again after Redis is lost."""
+"""The numbers of users: by hour and day, and again after Redis is lost."""
 
 from datetime import timedelta
 
@@ -66,10 +66,10 @@ def test_users_are_not_told_after_redis_is_lost_until_they_are_in_again(
     worker.consume(messages(visits(range(50, 60), prefix="late")))
     lost = points(granularity="hour")
     restored()
-    found = points(granularity="hour")
+    complete = points(granularity="hour")
 
     assert [(p["count"], p["uniques"]) for p in lost] == [(60, None)]
-    assert [p["uniques"] for p in found] == pytest.approx([60], rel=0.05)
+    assert [p["uniques"] for p in complete] == pytest.approx([60], rel=0.05)
 
 
 def test_events_are_counted_while_redis_is_away_and_their_users_later(

@@ -1,4 +1,4 @@
-"""How many of the workers the receivers of one tenant, and of all, may keep."""
+"""The workers that the receivers of one tenant, and of all, may keep."""
 
 from collections.abc import Collection
 

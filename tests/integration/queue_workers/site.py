@@ -151,12 +151,12 @@ class Site:
         return self.log_file.read_text()
 
     def printed(self) -> str:
-        """The function's own log."""
+        """Return the function's own log."""
         log = self.folder / "logs" / "functions" / "OrdersWorker.log"
         return log.read_text() if log.exists() else ""
 
     def events(self) -> list[list[dict[str, Any]]]:
-        """The records of each event that the handler got, in order."""
+        """Return the records of each event that the handler got, in order."""
         journal = self.folder / "journal"
         lines = journal.read_text().splitlines() if journal.exists() else []
         return [json.loads(line)["Records"] for line in lines]
@@ -184,10 +184,10 @@ def metric(port: int, name: str) -> float | None:
     """Return a value of the worker's page; None while it has no such line or no page yet."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
-            found = re.search(rf"^{re.escape(name)} (\S+)$", page.read().decode(), re.MULTILINE)
+            line = re.search(rf"^{re.escape(name)} (\S+)$", page.read().decode(), re.MULTILINE)
     except urllib.error.URLError:
         return None
-    return float(found[1]) if found else None
+    return float(line[1]) if line else None
 
 
 def count_of(record: dict[str, Any]) -> int:

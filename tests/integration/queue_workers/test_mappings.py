@@ -1,4 +1,4 @@
-"""What the properties of a mapping do: filters, reserved concurrency, FIFO, the longer window."""
+"""The properties of a mapping: filters, reserved concurrency, FIFO, the longer window."""
 
 import json
 import threading
@@ -43,12 +43,12 @@ def test_what_no_filter_lets_pass_is_deleted_and_never_handled(site: Site):
 @pytest.mark.row("4.13")
 def test_an_invocation_is_asked_for_again_until_the_function_has_a_place(tmp_path: Path):
     places, stop = ReservedConcurrency(tmp_path, "Orders", 1), threading.Event()
-    taken = slots.take(tmp_path, "reserved-Orders", 1)
-    assert taken is not None
-    threading.Timer(0.3, taken.close).start()
+    place = slots.take(tmp_path, "reserved-Orders", 1)
+    assert place is not None
+    threading.Timer(0.3, place.close).start()
 
     with places.place(10, stop):
-        assert taken.closed
+        assert place.closed
         assert slots.take(tmp_path, "reserved-Orders", 1) is None
 
 

@@ -1,4 +1,4 @@
-"""What happens to messages: handled in batches, delivered again, buried."""
+"""The life of messages: handled in batches, delivered again, buried."""
 
 import json
 import time

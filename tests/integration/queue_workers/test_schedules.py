@@ -48,10 +48,10 @@ def test_of_two_workers_one_invokes_the_function_at_its_rate(clock: Site):
     clock.start(index=1)
     wait_until(lambda: len(runs(clock)) >= 4, timeout_s=20)
 
-    found = runs(clock)
-    assert {who for who, _, _ in found} == {"clock"}
-    assert len({host for _, _, host in found}) == 1
-    assert found[3][1] - found[0][1] > 1
+    times = runs(clock)
+    assert {who for who, _, _ in times} == {"clock"}
+    assert len({host for _, _, host in times}) == 1
+    assert times[3][1] - times[0][1] > 1
 
 
 def test_each_of_a_functions_schedules_runs(clock: Site):

@@ -11,12 +11,12 @@ from tests.integration.sqs_api.places import FAILED, PATIENT, STEPS, URL
 
 
 def test_a_message_keeps_its_attributes_which_a_receiver_asks_for(sqs):
-    given = {
+    attributes = {
         "kind": {"DataType": "String", "StringValue": "job"},
         "kind.of": {"DataType": "Number", "StringValue": "7"},
         "raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
     }
-    sent = sqs.send_message(QueueUrl=URL, MessageBody="hello", MessageAttributes=given)
+    sent = sqs.send_message(QueueUrl=URL, MessageBody="hello", MessageAttributes=attributes)
     (bare,) = sqs.receive_message(QueueUrl=URL, VisibilityTimeout=0)["Messages"]
     (whole,) = sqs.receive_message(
         QueueUrl=URL,
@@ -28,7 +28,7 @@ def test_a_message_keeps_its_attributes_which_a_receiver_asks_for(sqs):
 
     assert (bare["MessageId"], bare["Body"]) == (sent["MessageId"], "hello")
     assert not {"Attributes", "MessageAttributes"} & bare.keys()
-    assert whole["MessageAttributes"] == given
+    assert whole["MessageAttributes"] == attributes
     assert whole["MD5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
     assert whole["Attributes"] == {"ApproximateReceiveCount": "2"}
     assert part["MessageAttributes"].keys() == {"kind.of"}
@@ -154,7 +154,7 @@ def test_a_trace_header_arrives_as_a_system_attribute(sqs, url):
 
 
 def digest(name: str, data_type: str, text: str) -> str:
-    """The digest of one text attribute, as SQS's manual says it is made."""
+    """Return the digest of one text attribute, as SQS's manual says it is made."""
     parts = [name.encode(), data_type.encode(), text.encode()]
     lengths = [len(part).to_bytes(4, "big") + part for part in parts]
     return hashlib.md5(lengths[0] + lengths[1] + b"\x01" + lengths[2]).hexdigest()
@@ -162,10 +162,11 @@ def digest(name: str, data_type: str, text: str) -> str:
 
 @pytest.mark.row("3.1", "3.2")
 def test_a_batch_of_ten_may_have_a_mebibyte_in_all_and_not_a_byte_more(sqs):
-    given = {"name": {"DataType": "String", "StringValue": "value"}}
+    attributes = {"name": {"DataType": "String", "StringValue": "value"}}
     room = 1_048_576 // 10 - len("nameStringvalue")
     entries = [
-        {"Id": str(i), "MessageBody": "x" * room, "MessageAttributes": given} for i in range(10)
+        {"Id": str(i), "MessageBody": "x" * room, "MessageAttributes": attributes}
+        for i in range(10)
     ]
     entries[0]["MessageBody"] = "x" * (room + 1_048_576 % 10)
     answer = sqs.send_message_batch(QueueUrl=URL, Entries=entries)

@@ -24,8 +24,8 @@ def bury(sqs: Any, count: int) -> None:
     """Have so many messages of the queue of jobs die of being received too often."""
     for number in range(count):
         sqs.send_message(QueueUrl=URL, MessageBody=str(number))
-    asked = {"QueueUrl": URL, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
-    while "Messages" in sqs.receive_message(**asked):
+    parameters = {"QueueUrl": URL, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
+    while "Messages" in sqs.receive_message(**parameters):
         pass
 
 
@@ -36,8 +36,8 @@ def last(sqs: Any) -> dict[str, Any]:
 
 def visible(sqs: Any, url: str) -> int:
     name = "ApproximateNumberOfMessages"
-    asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
-    return int(asked["Attributes"][name])
+    parameters = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    return int(parameters["Attributes"][name])
 
 
 def test_a_task_moves_dead_letters_back_and_is_listed(sqs):
@@ -108,7 +108,7 @@ def test_a_task_ends_with_its_gateway_and_may_be_started_again(tmp_path: Path, v
 
 
 @pytest.mark.parametrize(
-    ("action", "asked", "code"),
+    ("action", "parameters", "code"),
     [
         ("start", {"SourceArn": f"{ARN}nowhere"}, "ResourceNotFoundException"),
         ("start", {"SourceArn": f"{ARN}jobs"}, "InvalidParameterValue"),
@@ -130,10 +130,10 @@ def test_a_task_ends_with_its_gateway_and_may_be_started_again(tmp_path: Path, v
         ("cancel", {"TaskHandle": "e30="}, "InvalidParameterValue"),
     ],
 )
-def test_what_cannot_be_moved_is_refused(sqs, action, asked, code):
+def test_what_cannot_be_moved_is_refused(sqs, action, parameters, code):
     method = f"{action}_message_move_task{'s' if action == 'list' else ''}"
     with pytest.raises(ClientError) as caught:
-        getattr(sqs, method)(**asked)
+        getattr(sqs, method)(**parameters)
 
     assert caught.value.response["Error"]["Code"] == code
 

@@ -1,4 +1,4 @@
-"""What the SQS API refuses, in SQS's words."""
+"""The refusals of the SQS API, in SQS's words."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -8,7 +8,7 @@ from tests.integration.sqs_api.places import STEPS, URL
 
 @pytest.mark.row("3.1", "3.2", "3.3", "3.6", "3.12", "3.15", "3.19", "3.22")
 @pytest.mark.parametrize(
-    ("action", "asked", "code"),
+    ("action", "parameters", "code"),
     [
         ("get_queue_url", {"QueueName": "other"}, "AWS.SimpleQueueService.NonExistentQueue"),
         ("send_message", {"QueueUrl": URL, "MessageBody": "\x00"}, "InvalidMessageContents"),
@@ -121,9 +121,9 @@ from tests.integration.sqs_api.places import STEPS, URL
         ("tag_queue", {"QueueUrl": URL, "Tags": {}}, "InvalidAction"),
     ],
 )
-def test_what_cannot_be_done_is_refused_as_sqs_words_it(sqs, action, asked, code):
+def test_what_cannot_be_done_is_refused_as_sqs_words_it(sqs, action, parameters, code):
     with pytest.raises(ClientError) as caught:
-        getattr(sqs, action)(**asked)
+        getattr(sqs, action)(**parameters)
 
     assert caught.value.response["Error"]["Code"] == code
 
@@ -135,14 +135,14 @@ def test_an_expired_handle_of_a_fifo_queue_is_refused_alone_and_in_a_batch(sqs):
             QueueUrl=STEPS, MessageBody=group, MessageGroupId=group, MessageDeduplicationId=group
         )
     (expired,) = sqs.receive_message(QueueUrl=STEPS, VisibilityTimeout=0)["Messages"]
-    held = sqs.receive_message(QueueUrl=STEPS, MaxNumberOfMessages=10)["Messages"]
+    messages = sqs.receive_message(QueueUrl=STEPS, MaxNumberOfMessages=10)["Messages"]
     with pytest.raises(ClientError, match=r"The receipt handle has expired\.") as caught:
         sqs.delete_message(QueueUrl=STEPS, ReceiptHandle=expired["ReceiptHandle"])
     answer = sqs.delete_message_batch(
         QueueUrl=STEPS,
         Entries=[
             {"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]}
-            for i, message in enumerate([expired, *held])
+            for i, message in enumerate([expired, *messages])
         ],
     )
 
@@ -188,12 +188,12 @@ def test_an_attribute_that_cannot_be_sent_is_refused_alone_and_in_a_batch(sqs, v
 def test_a_message_that_is_visible_again_is_not_in_flight(sqs):
     sqs.send_message(QueueUrl=URL, MessageBody="a")
     (message,) = sqs.receive_message(QueueUrl=URL, VisibilityTimeout=0)["Messages"]
-    asked = {"ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 60}
+    parameters = {"ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 60}
     with pytest.raises(sqs.exceptions.MessageNotInflight):
-        sqs.change_message_visibility(QueueUrl=URL, **asked)
-    (failed,) = sqs.change_message_visibility_batch(QueueUrl=URL, Entries=[{"Id": "a", **asked}])[
-        "Failed"
-    ]
+        sqs.change_message_visibility(QueueUrl=URL, **parameters)
+    (failed,) = sqs.change_message_visibility_batch(
+        QueueUrl=URL, Entries=[{"Id": "a", **parameters}]
+    )["Failed"]
 
     assert failed["Code"].endswith("MessageNotInflight")
     assert len(sqs.receive_message(QueueUrl=URL)["Messages"]) == 1

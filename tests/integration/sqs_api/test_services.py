@@ -29,7 +29,7 @@ def test_sts_tells_the_account_that_every_arn_here_has(gateway: GatewayProcess):
 
 
 @pytest.mark.parametrize(
-    ("service", "method", "asked"),
+    ("service", "method", "parameters"),
     [
         ("sts", "get_session_token", {}),
         ("dynamodb", "list_tables", {}),
@@ -43,10 +43,10 @@ def test_sts_tells_the_account_that_every_arn_here_has(gateway: GatewayProcess):
     ],
 )
 def test_a_service_that_is_not_here_is_named(
-    gateway: GatewayProcess, service: str, method: str, asked: dict[str, str]
+    gateway: GatewayProcess, service: str, method: str, parameters: dict[str, str]
 ):
     with pytest.raises(ClientError, match=f"service {SIGNED.get(service, service)} is not"):
-        getattr(client(gateway, service), method)(**asked)
+        getattr(client(gateway, service), method)(**parameters)
 
 
 SIGNED = {"cloudwatch": "monitoring"}  # the name by which a service's requests are signed

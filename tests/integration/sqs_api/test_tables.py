@@ -19,7 +19,7 @@ EMULATED = {
 
 
 def names(shape: dict[str, Any]) -> set[str]:
-    """The names of all members of a shape, at any depth."""
+    """Return the names of all members of a shape, at any depth."""
     below = [
         *shape.get("members", {}).values(),
         *(shape[k] for k in ("member", "value") if k in shape),

@@ -1,4 +1,4 @@
-"""What reaches the port of AWS's APIs that is no request of a careful SDK."""
+"""Requests at the port of AWS's APIs that no careful SDK makes."""
 
 import http.client
 import json

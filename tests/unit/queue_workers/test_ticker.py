@@ -1,4 +1,4 @@
-"""When a schedule invokes its function, and what with."""
+"""The invocations of a schedule: when, and with which event."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ class Soon(Cron):
 
 
 class Function:
-    """Keeps the events it is given."""
+    """A function that keeps its events."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -37,7 +37,7 @@ class Function:
 
 
 class Looks(threading.Event):
-    """Lets each wait be over at once, and stops after so many of them."""
+    """An event whose waits are over at once, and which is set after so many of them."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Looks(threading.Event):
 
 
 def run(schedule: Schedule) -> list[Any]:
-    """Events of the first three runs."""
+    """Return the events of the first three runs."""
     function, stop = Function(), threading.Event()
     ticker = Ticker(
         function,  # type: ignore[arg-type]

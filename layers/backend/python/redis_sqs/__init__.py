@@ -57,7 +57,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How many messages a queue holds, by state."""
+    """The numbers of messages on a queue, by state."""
 
     visible: int
     delayed: int
@@ -72,7 +72,7 @@ class Depth:
 
 
 class Queue(Protocol):
-    """What senders and receivers use. Every call raises QueueUnavailable when nobody answers."""
+    """A queue as its users see it. Every call raises QueueUnavailable when nobody answers."""
 
     name: str
 

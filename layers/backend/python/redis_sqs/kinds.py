@@ -67,5 +67,5 @@ def kind_of(queue: str) -> Kind:
 
 
 def keys(queue: str, names: tuple[str, ...]) -> list[str]:
-    """The names under which Redis holds these parts of a queue."""
+    """Return the names under which Redis holds these parts of a queue."""
     return [f"queue:{queue}:{name}" for name in names]

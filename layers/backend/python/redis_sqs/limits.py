@@ -76,8 +76,8 @@ def _attributes_bytes(attributes: Attributes) -> int:
     return sum(_attribute_bytes(name, value) for name, value in attributes.items())
 
 
-def _attribute_bytes(name: str, given: str | Typed) -> int:
-    typed = given if isinstance(given, Typed) else Typed("String", given)
+def _attribute_bytes(name: str, value: str | Typed) -> int:
+    typed = value if isinstance(value, Typed) else Typed("String", value)
     if len(name) > 256 or not _ATTRIBUTE_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name of an attribute")
     if len(typed.data_type) > 256 or not _ATTRIBUTE_TYPE.fullmatch(typed.data_type):

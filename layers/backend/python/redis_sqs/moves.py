@@ -110,7 +110,7 @@ class Moves:
         return bool(self._run(MOVE_END, self._task, handle, CANCELED, ""))
 
     def last(self) -> Task | None:
-        """The task that runs, or the last one; None where none was ever started."""
+        """Return the task that runs, or the last one; None where none was ever started."""
         handle, destination, status, failure, beat_ms, *numbers = self._call(
             "HMGET", *self._task, *_TEXTS, *_NUMBERS
         )

@@ -68,7 +68,7 @@ class Release(IntEnum):
 
 
 class RedisQueue:
-    """Implements redis_sqs.Queue. Threads may share an instance, CONNECTIONS_MAX at once."""
+    """A redis_sqs.Queue on Redis. Threads may share an instance, CONNECTIONS_MAX at once."""
 
     def __init__(  # noqa: PLR0913  # SQS's own attributes of a queue, each with its default
         self,
@@ -240,9 +240,9 @@ class RedisQueue:
 
     def _known_traits(self) -> Traits:
         if time.monotonic() >= self._traits_until_s:
-            found = self._call("GET", *keys(self.name, ("traits",)))
-            self._traits = Traits(**json.loads(found)) if found else Traits()
-            is_missed = self._is_fifo and not found
+            declared = self._call("GET", *keys(self.name, ("traits",)))
+            self._traits = Traits(**json.loads(declared)) if declared else Traits()
+            is_missed = self._is_fifo and not declared
             known_s = FIFO_TRAITS_MISSING_S if is_missed else TRAITS_KNOWN_S
             self._traits_until_s = time.monotonic() + known_s
         return self._traits

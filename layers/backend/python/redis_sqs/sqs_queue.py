@@ -45,7 +45,7 @@ _IN_FIELDS = {
 
 
 class SqsQueue:
-    """Implements redis_sqs.Queue. It connects at the first call, after any fork."""
+    """A redis_sqs.Queue on SQS. It connects at the first call, after any fork."""
 
     def __init__(
         self, url: str, *, region: str = REGION, client: "SQSClient | None" = None
@@ -226,7 +226,7 @@ def _sendable(bodies: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _about(delay_s: int | None, group: str, trace: str) -> dict[str, Any]:
-    """What a message is sent with, alone or in a batch."""
+    """Return the parameters that a message is sent with, alone or in a batch."""
     about: dict[str, Any] = {}
     if delay_s is not None:
         about["DelaySeconds"] = delay_s
@@ -237,15 +237,15 @@ def _about(delay_s: int | None, group: str, trace: str) -> dict[str, Any]:
     return about
 
 
-def _value(given: str | Typed) -> "MessageAttributeValueTypeDef":
-    if isinstance(given, str):
-        return {"DataType": "String", "StringValue": given}
-    if isinstance(given.value, bytes):
-        return {"DataType": given.data_type, "BinaryValue": given.value}
-    return {"DataType": given.data_type, "StringValue": given.value}
+def _value(value: str | Typed) -> "MessageAttributeValueTypeDef":
+    if isinstance(value, str):
+        return {"DataType": "String", "StringValue": value}
+    if isinstance(value.value, bytes):
+        return {"DataType": value.data_type, "BinaryValue": value.value}
+    return {"DataType": value.data_type, "StringValue": value.value}
 
 
-def _given(value: "MessageAttributeValueOutputTypeDef") -> str | Typed:
+def _attribute_value(value: "MessageAttributeValueOutputTypeDef") -> str | Typed:
     if value["DataType"] == "String":
         return value["StringValue"]
     if "BinaryValue" in value:
@@ -263,7 +263,8 @@ def _message(received: "MessageTypeDef") -> Message:
         sent_at_ms=int(about["SentTimestamp"]),
         first_received_at_ms=int(about["ApproximateFirstReceiveTimestamp"]),
         attributes={
-            name: _given(value) for name, value in received.get("MessageAttributes", {}).items()
+            name: _attribute_value(value)
+            for name, value in received.get("MessageAttributes", {}).items()
         },
         system={str(name): value for name, value in about.items() if name not in _IN_FIELDS},
     )

@@ -1,4 +1,4 @@
-"""What becomes of a batch by what its function answers."""
+"""The end of a batch by its function's answer."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a poller receives, when, and for which environment."""
+"""The receives of a poller: how many messages, when, and for which environment."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which environment gets which event, and when nobody does; time is passed in."""
+"""The dispatch of events to environments, or to nobody; time is passed in."""
 
 from pathlib import Path
 

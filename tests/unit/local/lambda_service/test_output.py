@@ -1,4 +1,4 @@
-"""What a function printed, between the lines of the platform and without its metrics."""
+"""The output of a function, between the lines of the platform and without its metrics."""
 
 import json
 from dataclasses import replace
@@ -43,7 +43,7 @@ def output(tmp_path: Path, registry: CollectorRegistry) -> FunctionOutput:
 
 
 def logged(output: FunctionOutput, printed: str, function: Function = FUNCTION) -> str:
-    """What stands between START and END."""
+    """Return the lines between START and END."""
     block = output.ended(function, "1", {"stdout": printed, "duration_ms": 1.0}, None).decode()
     return block.partition("LATEST\n")[2].partition("END RequestId")[0]
 

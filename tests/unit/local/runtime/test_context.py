@@ -1,4 +1,4 @@
-"""How much time a handler has left, whatever the time of day becomes meanwhile."""
+"""The time that a handler has left, whatever the time of day becomes meanwhile."""
 
 import time
 from pathlib import Path
