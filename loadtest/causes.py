@@ -137,7 +137,8 @@ def _span(evidence: Evidence, at_s: int) -> list[Moment]:
 
 
 def _shortages(span: Sequence[Moment], processors: int) -> list[str]:
-    return [*_disturbances(span), *_others(span, processors), *_full(span)]
+    # Processors that others fill are full of them, not of what is named beside them.
+    return [*_disturbances(span), *(_others(span, processors) or _full(span))]
 
 
 def _ends(span: Iterable[Moment]) -> list[str]:

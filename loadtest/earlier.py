@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from loadtest.options import REPORTS
 
 Report = dict[str, Any]
 
+EACH = "each"  # in a shape: whatever the names are, the values are such
 _TIMES = {"p50": float, "p99": float}
 _GROUP = {"name": str, "scheduled": int, "ok": int, "failed": int, "latency_ms": _TIMES}
 # All that is read of a kept report. Newer fields are optional: an older report lacks them.
@@ -25,15 +27,18 @@ SHAPE: dict[str, Any] = {
     "machine": {"cpus": int, "cpu_model": str},
     "versions": {"python": str},
     "totals": {"scheduled": int, "sent": int, "ok": int, "failed": int, "skipped": int},
-    "errors": dict,
+    "errors": {EACH: int},
     "phases": [_GROUP],
     "scenarios": [_GROUP],
     "generator": {"cpu_us_per_arrival": float},
     "servers": [{"process": str, "cpu_us_per_arrival": float}],
     "queues": [{"name": str, "age_max_s": float}],
-    "seconds": [{"at_s": int, "offered": int}],
+    "seconds": [{"at_s": int, "offered": int, "p50_ms": float | None, "p99_ms": float | None}],
 }
-RECORDED = {"machine": [str], "seconds": [{"at_s": int, "processes": dict}]}  # since 2026-11-30
+RECORDED = {
+    "machine": [str],
+    "seconds": [{"at_s": int, "processes": {EACH: float}}],
+}  # since 2026-11-30
 OF_A_SEARCH = "capacity.json"  # in the folders that a search for the capacity has for itself
 NAMES = {dict: "object", list: "list", str: "text", int: "number", float: "number"}
 
@@ -98,10 +103,13 @@ def _read(path: Path) -> Report:
 def _faults(shape: Any, value: Any, where: str) -> Iterator[str]:
     """Yield a clause for each field that is missing or of another type."""
     kind = type(shape) if isinstance(shape, dict | list) else shape
+    if kind == float | None:
+        kind = float if value is not None else NoneType
     if not _is(kind, value):
         yield f"{where or 'the whole'} is no {NAMES[kind]}"
     elif isinstance(shape, dict):
-        for name, inner in shape.items():
+        known = dict.fromkeys(value, shape[EACH]) if EACH in shape else shape
+        for name, inner in known.items():
             path = f"{where}.{name}" if where else name
             if name in value:
                 yield from _faults(inner, value[name], path)

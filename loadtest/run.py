@@ -97,21 +97,21 @@ class LoadRun:
         self._queues.drain(say)
         self._recorder.stop()
         servers_after = servers.look(self._sources.console)
-        measured = figures(self._work, self._driver.journal)
+        readings = figures(self._work, self._driver.journal)
         record = self._recorder.record(self._origin_s, self._queues.history)
-        evidence = self._evidence(measured, record)
+        evidence = self._evidence(readings, record)
         claims = claims_of(self._work, self._driver.journal, self._id)
         audited = self._audit(claims)
         of_others = self._dead_of_others(letters_before, claims, audited)
-        facts = self._facts(measured, audited, evidence, of_others)
+        facts = self._facts(readings, audited, evidence, of_others)
         verdict = judge(facts)
-        used = servers.between(servers_before, servers_after, measured.sent)
+        used = servers.between(servers_before, servers_after, readings.sent)
         record.machine.extend(causes.condition(evidence))
         run = replace(
             self._run(used, record, self._queues.leftovers(of_others)),
-            aws=self._on_aws(measured, audited, record),
+            aws=self._on_aws(readings, audited, record),
         )
-        return self._write(report.document(run, measured, audited, facts, verdict), verdict)
+        return self._write(report.document(run, readings, audited, facts, verdict), verdict)
 
     def stop(self) -> None:
         """Send no more arrivals; what was sent is still drained, audited and reported."""
@@ -165,33 +165,33 @@ class LoadRun:
         )
         return audit(claims, self._sources, period)
 
-    def _evidence(self, measured: Figures, record: Record) -> Evidence:
+    def _evidence(self, readings: Figures, record: Record) -> Evidence:
         profile = self._work.schedule.profile
         return Evidence(
-            seconds=measured.seconds,
+            seconds=readings.seconds,
             moments=record.moments,
             judged=profile.seconds_of(profile.judged_phase),
-            worst_window=measured.worst_window,
+            worst_window=readings.worst_window,
             slo_p99_ms=self._options.slo_p99_ms,
             processors=os.cpu_count() or 1,
         )
 
     def _facts(
-        self, measured: Figures, audited: Audit, evidence: Evidence, of_others: Mapping[str, int]
+        self, readings: Figures, audited: Audit, evidence: Evidence, of_others: Mapping[str, int]
     ) -> Facts:
         judged = self._work.schedule.profile.judged_phase
         return Facts(
-            scheduled=measured.scheduled,
-            sent=measured.sent,
-            failed=measured.failed,
-            skipped=measured.skipped,
-            errors=measured.errors,
-            worst_window_s=measured.worst_window.start_s,
-            reached=measured.worst_window.reached,
+            scheduled=readings.scheduled,
+            sent=readings.sent,
+            failed=readings.failed,
+            skipped=readings.skipped,
+            errors=readings.errors,
+            worst_window_s=readings.worst_window.start_s,
+            reached=readings.worst_window.reached,
             judged_phase=judged,
-            p99_ms=milliseconds(measured.phase(judged).times.latency)["p99"],
+            p99_ms=milliseconds(readings.phase(judged).times.latency)["p99"],
             slo_p99_ms=self._options.slo_p99_ms,
-            lag_p99_ms=milliseconds(measured.total.times.lag)["p99"],
+            lag_p99_ms=milliseconds(readings.total.times.lag)["p99"],
             generator_cpu=self._cpu.busiest,
             differences=audited.differences(),
             undrained=self._queues.undrained(accounted=not audited.differing),
@@ -201,7 +201,7 @@ class LoadRun:
             disturbance=causes.disturbance(evidence),
         )
 
-    def _on_aws(self, measured: Figures, audited: Audit, record: Record) -> dict[str, Any]:
+    def _on_aws(self, readings: Figures, audited: Audit, record: Record) -> dict[str, Any]:
         profile = self._work.schedule.profile
         judged = profile.judged_phase
         messages = (
@@ -218,8 +218,8 @@ class LoadRun:
             ),
             provisioned=self._options.aws_provisioned,
             messages=sum(messages),
-            bytes_out=measured.bytes_received,
-            rate_per_s=measured.phase(judged).scheduled / len(profile.seconds_of(judged)),
+            bytes_out=readings.bytes_received,
+            rate_per_s=readings.phase(judged).scheduled / len(profile.seconds_of(judged)),
         )
 
     def _run(self, used: servers.Used, record: Record, notes: list[str]) -> report.Run:

@@ -82,8 +82,8 @@ def evidence(p99_ms: float = 300.0, **slow: Any) -> Evidence:
             "generator 50 % of one); CPU was 98 % busy",
         ),
         (
-            {"cpu": 0.7, "processes": {"gateway": 0.4, "generator": 0.1}},
-            "at 4 s other programs took 45 % of the processors; CPU was 70 % busy",
+            {"cpu": 1.0, "processes": {"gateway": 0.4, "generator": 0.1}},
+            "at 4 s other programs took 75 % of the processors; CPU was 100 % busy",
         ),
         (
             {"pools": {"PaymentsFunction": POOL}},

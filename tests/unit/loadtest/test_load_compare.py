@@ -138,6 +138,13 @@ def test_the_committed_report_compares_though_it_recorded_nothing_by_the_second(
         (json.dumps(a_report(seconds="none")), "seconds is no list"),
         (json.dumps(a_report(scenarios=[{"name": "x"}])), "scenarios[0].scheduled is missing"),
         (json.dumps(a_report(duration_s="long")), "duration_s is no number"),
+        (json.dumps(a_report(errors={"ETIMEDOUT": "many"})), "errors.ETIMEDOUT is no number"),
+        (
+            json.dumps(
+                a_report(seconds=[{"at_s": 0, "offered": 1, "p50_ms": None, "p99_ms": "x"}])
+            ),
+            "seconds[0].p99_ms is no number",
+        ),
         (json.dumps(a_report(judged_phase="noon")), "its judged_phase is none of its phases"),
         (json.dumps(a_report(recorded={"seconds": [1]})), "recorded.machine is missing"),
     ],

@@ -42,16 +42,16 @@ def a_run() -> tuple[Workload, Journal]:
     return work, journal
 
 
-def a_report(measured: Figures | None = None, audit: Audit | None = None) -> dict[str, Any]:
-    measured = measured or figures(*a_run())
+def a_report(readings: Figures | None = None, audit: Audit | None = None) -> dict[str, Any]:
+    readings = readings or figures(*a_run())
     facts = Facts(
-        scheduled=measured.scheduled,
-        sent=measured.sent,
-        failed=measured.failed,
-        skipped=measured.skipped,
-        errors=measured.errors,
-        worst_window_s=measured.worst_window.start_s,
-        reached=measured.worst_window.reached,
+        scheduled=readings.scheduled,
+        sent=readings.sent,
+        failed=readings.failed,
+        skipped=readings.skipped,
+        errors=readings.errors,
+        worst_window_s=readings.worst_window.start_s,
+        reached=readings.worst_window.reached,
         judged_phase="peak",
         p99_ms=1.0,
         slo_p99_ms=150.0,
@@ -85,26 +85,26 @@ def a_report(measured: Figures | None = None, audit: Audit | None = None) -> dic
             {"name": "payments", "depth_max": 9, "age_max_s": 0.2, "drained_after_s": 0.5, "dlq": 0}
         ],
     )
-    return report.document(run, measured, audit or Audit(), facts, judge(facts))
+    return report.document(run, readings, audit or Audit(), facts, judge(facts))
 
 
 def test_counts_of_a_journal_add_up_by_phase_and_by_scenario():
-    measured = figures(*a_run())
+    readings = figures(*a_run())
 
-    assert (measured.scheduled, measured.sent, measured.ok, measured.failed, measured.skipped) == (
+    assert (readings.scheduled, readings.sent, readings.ok, readings.failed, readings.skipped) == (
         244,
         243,
         240,
         3,
         1,
     )
-    assert measured.errors == {"http_503": 2, "ETIMEDOUT": 1}
-    assert [(group.name, group.scheduled) for group in measured.phases] == [
+    assert readings.errors == {"http_503": 2, "ETIMEDOUT": 1}
+    assert [(group.name, group.scheduled) for group in readings.phases] == [
         ("warmup", 4),
         ("peak", 240),
     ]
-    assert sum(group.ok for group in measured.scenarios) == measured.ok
-    assert [group.name for group in measured.scenarios] == [each.name for each in SCENARIOS]
+    assert sum(group.ok for group in readings.scenarios) == readings.ok
+    assert [group.name for group in readings.scenarios] == [each.name for each in SCENARIOS]
 
 
 def test_latency_runs_from_the_scheduled_start_and_service_from_the_send():
