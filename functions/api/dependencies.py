@@ -18,8 +18,8 @@ def states() -> dict[str, State]:
     """Return the state of each dependency by its name."""
     global _last  # noqa: PLW0603  # one value of one process, which serves one event at a time
     if _last is None or time.monotonic() - _last[0] > KEPT_S:
-        found = {name: _state(answers) for name, answers in CHECKS.items()}
-        _last = (time.monotonic(), found)
+        current = {name: _state(answers) for name, answers in CHECKS.items()}
+        _last = (time.monotonic(), current)
     return _last[1]
 
 

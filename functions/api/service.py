@@ -21,7 +21,7 @@ NO_SECRET_SHA256 = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a client gets."""
+    """The scopes that a client gets."""
 
     client: OAuthClient
     scopes: frozenset[str]
@@ -68,8 +68,8 @@ def _client(
         client_id, secret = _basic(authorization)
     client = clients.get(client_id)
     expected = client.secret_sha256 if client else NO_SECRET_SHA256
-    given = hashlib.sha256(secret.encode()).hexdigest()
-    if not hmac.compare_digest(given, expected) or client is None:
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    if not hmac.compare_digest(digest, expected) or client is None:
         raise _unknown_client()
     return client
 

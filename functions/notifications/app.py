@@ -79,8 +79,8 @@ def create_notification(call: Call) -> Response:
 @endpoint(app, "notifications:read")
 def get_notification(call: Call, notification_id: str) -> Response:
     """Show a notification and the attempts to deliver it."""
-    found = service.find(notification_id, tenant=call.caller.tenant, notifications=store)
-    return reply(view(found))
+    notification = service.find(notification_id, tenant=call.caller.tenant, notifications=store)
+    return reply(view(notification))
 
 
 @app.route("/v1/notifications", methods=["GET"])
@@ -131,8 +131,8 @@ def relay(event: object) -> None:
 def feedback(event: dict[str, Any]) -> None:
     """Take what SES tells of mails that came back or were complained about (by way of SNS)."""
     for record in event["Records"]:
-        told = msgspec.json.decode(record["Sns"]["Message"], type=ses_feedback.Feedback)
+        feedback_of_mail = msgspec.json.decode(record["Sns"]["Message"], type=ses_feedback.Feedback)
         suppressed = ses_feedback.take(
-            told, notifications=store, suppressions=suppression_store, now_ms=now_ms()
+            feedback_of_mail, notifications=store, suppressions=suppression_store, now_ms=now_ms()
         )
-        metrics.count(f"Mail{told.event_type}s", suppressed)
+        metrics.count(f"Mail{feedback_of_mail.event_type}s", suppressed)

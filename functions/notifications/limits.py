@@ -1,4 +1,4 @@
-"""How fast a tenant may send, and how much one recipient may get: leaky buckets on Redis.
+"""The limits of a tenant's rate and of what one recipient gets: leaky buckets on Redis.
 
 They protect people and reputation, not correctness: without Redis nothing is limited.
 """

@@ -61,10 +61,10 @@ def cancel(notification_id: str, *, tenant: str, notifications: Notifications) -
     canceled = notifications.cancel(tenant, notification_id)
     if canceled is not None:
         return canceled
-    found = find(notification_id, tenant=tenant, notifications=notifications)
-    if found.status == "canceled":
-        return found
-    raise InvalidState(f"It is {found.status}; only what is queued can be canceled.")
+    notification = find(notification_id, tenant=tenant, notifications=notifications)
+    if notification.status == "canceled":
+        return notification
+    raise InvalidState(f"It is {notification.status}; only what is queued can be canceled.")
 
 
 def find(notification_id: str, *, tenant: str, notifications: Notifications) -> Notification:

@@ -67,8 +67,8 @@ def find_any(notification_id: str) -> Notification | None:
 
 def page(tenant: str, *, limit: int, after: Notification | None) -> list[Notification]:
     """Return up to `limit` notifications, newest first, older than `after`."""
-    found = newest(_notifications(), {"tenant": tenant}, limit=limit, after=after)
-    return [msgspec.convert(document, Notification) for document in found]
+    documents = newest(_notifications(), {"tenant": tenant}, limit=limit, after=after)
+    return [msgspec.convert(document, Notification) for document in documents]
 
 
 def insert_all(notifications: Sequence[Notification]) -> None:
@@ -94,12 +94,12 @@ def deliveries(
     """
     end = f"{endpoint_id}0" if after is None else after.log  # "0" comes after "/"
     with store_errors():
-        found = _notifications().find(
+        documents = _notifications().find(
             {"log": {"$gt": f"{endpoint_id}/", "$lt": end}, "tenant": tenant, **filters},
             sort=[("log", -1)],
             limit=limit,
         )
-        return [msgspec.convert(document, Notification) for document in found]
+        return [msgspec.convert(document, Notification) for document in documents]
 
 
 def replace(before: Notification, after: Notification) -> bool:
@@ -170,8 +170,8 @@ def claim(
         except BulkWriteError as error:
             # An upsert that met an unclaimable document: it exists, which is all it asked.
             duplicates(error)
-        found = _notifications().find({"_id": {"$in": every}})
-        return [msgspec.convert(document, Notification) for document in found]
+        documents = _notifications().find({"_id": {"$in": every}})
+        return [msgspec.convert(document, Notification) for document in documents]
 
 
 def finish(changed: Sequence[Notification]) -> None:
@@ -191,10 +191,10 @@ def finish(changed: Sequence[Notification]) -> None:
 def waiting(until_ms: int, *, limit: int) -> list[Notification]:
     """Return notifications to wake by `until_ms`, longest due first."""
     with store_errors():
-        found = _notifications().find(
+        documents = _notifications().find(
             {"wake_ms": {"$lte": until_ms}}, sort=[("wake_ms", 1)], limit=limit
         )
-        return [msgspec.convert(document, Notification) for document in found]
+        return [msgspec.convert(document, Notification) for document in documents]
 
 
 def woken(notifications: Sequence[Notification]) -> None:

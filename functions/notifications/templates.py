@@ -58,7 +58,7 @@ _THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
 
 
 class Variables(Protocol):
-    """What a request gives to a template."""
+    """The variables that a request gives to a template."""
 
     def values(self) -> Mapping[str, str]:
         """Return the words to fill in, by name."""

@@ -118,9 +118,11 @@ def operate(*, claim: Claim, request: OperationRequest, payment_id: str) -> dict
         queues=outgoing,
         now_ms=now_ms(),
     )
-    asked = as_asked(payment, operation)
+    payment_then = as_asked(payment, operation)
     is_refund = operation.kind == "refund"
-    shown = refund_view(asked, asked.operations[-1]) if is_refund else view(asked)
+    shown = (
+        refund_view(payment_then, payment_then.operations[-1]) if is_refund else view(payment_then)
+    )
     answer: dict[str, Any] = msgspec.to_builtins(shown)
     return Replayed(answer) if replayed else answer
 

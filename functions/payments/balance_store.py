@@ -27,9 +27,9 @@ INDEXES = (
 def pointer(tenant: str) -> Pointer:
     """Return the tenant's pointer; there is one from then on."""
     with store_errors():
-        found = _pointers().find_one({"_id": tenant})
-        if found:
-            return _pointer(found)
+        document = _pointers().find_one({"_id": tenant})
+        if document:
+            return _pointer(document)
         _pointers().update_one({"_id": tenant}, {"$setOnInsert": {"up_to_ms": 0}}, upsert=True)
         return Pointer(tenant=tenant, up_to_ms=0)
 
@@ -43,8 +43,8 @@ def pointers() -> list[Pointer]:
 def least_behind(time_ms: int) -> Pointer | None:
     """Return the pointer that is nearest before `time_ms`."""
     with store_errors():
-        found = _pointers().find_one({"up_to_ms": {"$lt": time_ms}}, sort=[("up_to_ms", -1)])
-        return _pointer(found) if found else None
+        document = _pointers().find_one({"up_to_ms": {"$lt": time_ms}}, sort=[("up_to_ms", -1)])
+        return _pointer(document) if document else None
 
 
 def advance(pointer: Pointer, up_to_ms: int) -> None:
@@ -76,17 +76,17 @@ def touch(periods: Iterable[Period], *, now_ms: int) -> None:
 
 def periods(tenant: str, start_ms: int) -> list[Period]:
     """Return a tenant's periods that begin at `start_ms`, one for each currency."""
-    return _found({"tenant": tenant, "start_ms": start_ms})
+    return _stored({"tenant": tenant, "start_ms": start_ms})
 
 
 def touched(tenant: str) -> list[Period]:
     """Return a tenant's periods that were touched and not folded since."""
-    return _found({"tenant": tenant, "touched_ms": {"$gt": 0}})
+    return _stored({"tenant": tenant, "touched_ms": {"$gt": 0}})
 
 
 def touched_before(time_ms: int, *, limit: int) -> list[Period]:
     """Return periods last touched before `time_ms` and not folded since, longest ago first."""
-    return _found({"touched_ms": {"$lt": time_ms}}, limit=limit)
+    return _stored({"touched_ms": {"$lt": time_ms}}, limit=limit)
 
 
 def sums(tenant: str, *, since_ms: int, before_ms: int) -> Sums:
@@ -110,11 +110,11 @@ def put(period: Period, sums: Mapping[str, int]) -> None:
         )
 
 
-def _found(query: Document, *, limit: int = 0) -> list[Period]:
+def _stored(query: Document, *, limit: int = 0) -> list[Period]:
     order = [("touched_ms", 1)] if limit else None
     with store_errors():
-        found = _periods().find(query, sort=order, limit=limit)
-        return [msgspec.convert(document, Period) for document in found]
+        documents = _periods().find(query, sort=order, limit=limit)
+        return [msgspec.convert(document, Period) for document in documents]
 
 
 def _key(period: Period) -> Document:

@@ -27,7 +27,7 @@ NOTHING = dict.fromkeys(("payments", "captured", "refunded", "held", "refunding"
 
 
 class Period(Struct, frozen=True, kw_only=True):
-    """What a tenant's payments of one currency and period have been through; no sums."""
+    """One period of a tenant's payments in one currency, and its changes; no sums."""
 
     tenant: str
     currency: str
@@ -137,20 +137,20 @@ def differences(*, balances: Balances, payments: Payments) -> list[str]:
     What is touched is left out, because reads do not take its sums. It is looked up last: who
     changes payments touches them first, and for CHANGE_MS nobody folds what was touched.
     """
-    found: list[str] = []
+    unlike: list[str] = []
     for pointer in balances.pointers():
         tenant, start_ms = pointer.tenant, 0
         while start_ms < pointer.up_to_ms:
             added, end_ms = _next_span(pointer, start_ms, payments)
-            kept = balances.sums(tenant, since_ms=start_ms, before_ms=end_ms)
+            stored = balances.sums(tenant, since_ms=start_ms, before_ms=end_ms)
             starts = range(start_ms, end_ms)
-            if _counted(kept) != _counted(added) and not any(
+            if _counted(stored) != _counted(added) and not any(
                 each.start_ms in starts for each in balances.touched(tenant)
             ):
                 span = f"from {rfc3339(start_ms)} to {rfc3339(end_ms)}"
-                found.append(f"of {tenant}'s payments {span} other sums are kept")
+                unlike.append(f"of {tenant}'s payments {span} other sums are kept")
             start_ms = end_ms
-    return found
+    return unlike
 
 
 def _next_span(pointer: Pointer, start_ms: int, payments: Payments) -> tuple[Sums, int]:

@@ -201,13 +201,15 @@ def postponed(payment: Payment, *, now_ms: int) -> Payment:
 
 def _amount_of(payment: Payment, request: OperationRequest, kind: OperationKind) -> int:
     """Return what the operation moves, or raise InvalidState where it is not allowed now."""
-    held = payment.amount_held
+    amount_held = payment.amount_held
     match kind:
         case "capture":
-            left = held if payment.status in ("requires_capture", "succeeded") else 0
+            left = amount_held if payment.status in ("requires_capture", "succeeded") else 0
         case "cancel":
-            if payment.status == "requires_action" or (held and payment.status != "processing"):
-                return held
+            if payment.status == "requires_action" or (
+                amount_held and payment.status != "processing"
+            ):
+                return amount_held
             left = 0
         case "refund":
             left = ledger.refundable(payment) if payment.status == "succeeded" else 0

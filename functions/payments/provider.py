@@ -133,16 +133,16 @@ class Provider:
             now_s = time.monotonic()
             batch = asks[start : start + CONNECTIONS_MAX]
             batch = batch[: self._breaker.admit(len(batch), now_s=now_s)]
-            asked = [(ask, self._send(ask)) for ask in batch]
-            found: dict[str, Outcome] = {}
-            for ask, connection in asked:
+            connections = [(ask, self._send(ask)) for ask in batch]
+            answers: dict[str, Outcome] = {}
+            for ask, connection in connections:
                 outcome = self._answer(connection, now_s + self._timeout_s) if connection else None
                 if outcome and matches(outcome, ask):
-                    found[ask.key] = outcome
+                    answers[ask.key] = outcome
             self._breaker.learn(
-                succeeded=len(found), failed=len(batch) - len(found), now_s=time.monotonic()
+                succeeded=len(answers), failed=len(batch) - len(answers), now_s=time.monotonic()
             )
-            outcomes |= found
+            outcomes |= answers
         return outcomes
 
     @property

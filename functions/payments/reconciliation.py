@@ -54,7 +54,7 @@ class Mismatch(Struct, frozen=True):
 
 
 class Report(Struct, kw_only=True):
-    """What a run has compared, and the differences it found."""
+    """The numbers of things compared in a run, and the differences between them."""
 
     effects: int
     payments: int = 0
@@ -97,12 +97,14 @@ def reconcile_new(
     missed: list[Answer] = []
     lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
-        found = payments.find_many(ids)
+        payments_by_id = payments.find_many(ids)
         for payment_id in ids:
-            missed += report.compare(payment_id, found.get(payment_id), by_payment[payment_id])
+            missed += report.compare(
+                payment_id, payments_by_id.get(payment_id), by_payment[payment_id]
+            )
         if documents:
             compared = promises.broken(
-                list(found.values()), documents=documents, before_ms=before_ms
+                list(payments_by_id.values()), documents=documents, before_ms=before_ms
             )
             lost += [promise for promise, _ in compared]
     unheard = service.hear(missed, payments=payments, queues=queues, now_ms=now_ms)
@@ -192,7 +194,7 @@ def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
     """Return how a payment and the provider's record of it differ, one sentence each."""
     if payment is None:
         return ["the provider did something for no payment"]
-    asked = {each.id: each for each in payment.operations}
+    operations = {each.id: each for each in payment.operations}
     wrong = [f"it does not hold that {each}" for each in ledger.violations(payment)]
     for effect in effects:
         if effect.currency != payment.currency:
@@ -202,7 +204,7 @@ def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
         elif effect.kind == "confirmation":
             wrong += _confirmation_mismatches(payment, effect)
         else:
-            wrong += _operation_mismatches(asked.get(effect.idempotency_key), effect)
+            wrong += _operation_mismatches(operations.get(effect.idempotency_key), effect)
     return wrong
 
 
@@ -260,15 +262,15 @@ def _by_payment(effects: Iterable[Effect]) -> dict[str, list[Effect]]:
 def _old_effects(
     provider: Provider, after: int, *, before_ms: int, pages: int | None
 ) -> list[Effect]:
-    found: list[Effect] = []
+    effects: list[Effect] = []
     while pages is None or pages > 0:
-        page = provider.effects(found[-1].sequence if found else after)
+        page = provider.effects(effects[-1].sequence if effects else after)
         old = [each for each in page if each.created_ms < before_ms]
-        found += old
+        effects += old
         pages = pages - 1 if pages is not None else None
         if not page or len(old) < len(page):
             break
-    return found
+    return effects
 
 
 def _answers_before(payment: Payment, time_ms: int) -> set[str]:

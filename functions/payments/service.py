@@ -146,21 +146,21 @@ def settle(
     cleared. A crash between any two of them is made good by the next delivery. While the provider
     is not to be asked, payments are left to the relay instead of using up their messages' receives.
     """
-    found = payments.find_many(payment_ids)
-    asks = {each.id: life_cycle.due(each) for each in found.values()}
+    stored_payments = payments.find_many(payment_ids)
+    asks = {each.id: life_cycle.due(each) for each in stored_payments.values()}
     try:
         outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
     except CircuitOpen:
-        return _postpone(found, payments, now_ms)
+        return _postpone(stored_payments, payments, now_ms)
     changed = [
         after
-        for each in found.values()
+        for each in stored_payments.values()
         if asks[each.id]
         and (after := life_cycle.answered(each, outcomes, now_ms=now_ms)) is not each
     ]
     stored = payments.replace_all(changed, now_ms=now_ms)
     current = [each for each in changed if each.id in stored]
-    current += [each for each in found.values() if not asks[each.id]]
+    current += [each for each in stored_payments.values() if not asks[each.id]]
     settled = [each for each in current if not life_cycle.due(each)]
     _keep_promises([each for each in settled if each.outbox], payments, queues, now_ms)
     return {each.id for each in settled}
@@ -255,8 +255,8 @@ def _operation(payment: Payment, operation_id: str) -> Operation | None:
     return next((each for each in payment.operations if each.id == operation_id), None)
 
 
-def _check_fingerprint(stored: str, given: str) -> None:
-    if stored != given:
+def _check_fingerprint(stored: str, fingerprint: str) -> None:
+    if stored != fingerprint:
         raise KeyReused
 
 
@@ -275,12 +275,12 @@ def _try_to_send(payment: Payment, queues: Queues) -> None:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
 
 
-def _postpone(found: Mapping[str, Payment], payments: Payments, now_ms: int) -> set[str]:
+def _postpone(payments_by_id: Mapping[str, Payment], payments: Payments, now_ms: int) -> set[str]:
     """Have the relay send these again later; returns the ids whose messages are not needed.
 
     What is settled but not sent on stays: it does not need the provider.
     """
-    waiting = [each for each in found.values() if life_cycle.due(each)]
+    waiting = [each for each in payments_by_id.values() if life_cycle.due(each)]
     payments.store_outboxes([life_cycle.postponed(each, now_ms=now_ms) for each in waiting])
     return {each.id for each in waiting}
 

@@ -44,8 +44,8 @@ def find(tenant: str, payment_id: str) -> Payment | None:
 def find_many(payment_ids: Collection[str]) -> dict[str, Payment]:
     """Return the payments with these ids, by id; what does not exist is left out."""
     with store_errors():
-        found = _payments().find({"_id": {"$in": list(payment_ids)}})
-        return {document["_id"]: msgspec.convert(document, Payment) for document in found}
+        documents = _payments().find({"_id": {"$in": list(payment_ids)}})
+        return {document["_id"]: msgspec.convert(document, Payment) for document in documents}
 
 
 def page(
@@ -68,8 +68,8 @@ def page(
         query["status"] = status
     if created:
         query["created_ms"] = created
-    found = newest(_payments(), query, limit=limit, after=after)
-    return [msgspec.convert(document, Payment) for document in found]
+    documents = newest(_payments(), query, limit=limit, after=after)
+    return [msgspec.convert(document, Payment) for document in documents]
 
 
 def replace_all(changed: Sequence[Payment], *, now_ms: int) -> set[str]:
@@ -116,10 +116,10 @@ def store_outboxes(payments: Sequence[Payment]) -> None:
 def promised_before(time_ms: int, *, limit: int) -> list[Payment]:
     """Return payments whose outbox was last added to before `time_ms`, longest ago first."""
     with store_errors():
-        found = _payments().find(
+        documents = _payments().find(
             {"promised_ms": {"$lt": time_ms}}, sort=[("promised_ms", 1)], limit=limit
         )
-        return [msgspec.convert(document, Payment) for document in found]
+        return [msgspec.convert(document, Payment) for document in documents]
 
 
 def sums(tenant: str, *, since_ms: int = 0, before_ms: int | None = None) -> Sums:
@@ -138,26 +138,26 @@ def sums(tenant: str, *, since_ms: int = 0, before_ms: int | None = None) -> Sum
 def first_made(tenant: str, *, since_ms: int) -> int | None:
     """Return when the tenant's first payment since `since_ms` was made."""
     with store_errors():
-        found = _payments().find_one(
+        document = _payments().find_one(
             {"tenant": tenant, "created_ms": {"$gte": since_ms}},
             {"created_ms": 1},
             sort=[("created_ms", 1), ("_id", 1)],
         )
-        return int(found["created_ms"]) if found else None
+        return int(document["created_ms"]) if document else None
 
 
 def all_after(payment_id: str, *, limit: int) -> list[Payment]:
     """Return up to `limit` payments of all tenants with a greater id, in the order of their ids."""
     with store_errors():
-        found = _payments().find({"_id": {"$gt": payment_id}}, sort=[("_id", 1)], limit=limit)
-        return [msgspec.convert(document, Payment) for document in found]
+        documents = _payments().find({"_id": {"$gt": payment_id}}, sort=[("_id", 1)], limit=limit)
+        return [msgspec.convert(document, Payment) for document in documents]
 
 
 def reconciled_up_to() -> int:
     """Return the last line of the provider's record that was compared."""
     with store_errors():
-        found = collection("reconciliation", ()).find_one({"_id": "effects"})
-        return int(found["sequence"]) if found else 0
+        document = collection("reconciliation", ()).find_one({"_id": "effects"})
+        return int(document["sequence"]) if document else 0
 
 
 def rounds() -> int:

@@ -39,7 +39,7 @@ class Data(Outcome, frozen=True, kw_only=True):
 def check(body: bytes, headers: Mapping[str, str], *, secret: str, now_s: float) -> None:
     """Raise Unauthorized unless whoever has the secret signed this body just now."""
     event_id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    given = headers.get("webhook-signature", "").split(" ")[:SIGNATURES_MAX]
+    signatures = headers.get("webhook-signature", "").split(" ")[:SIGNATURES_MAX]
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     if not (key and event_id and stamp.isascii() and stamp.isdigit() and len(stamp) < 15):
         raise _refusal("Send webhook-id, webhook-timestamp and webhook-signature.")
@@ -47,7 +47,7 @@ def check(body: bytes, headers: Mapping[str, str], *, secret: str, now_s: float)
         raise _refusal(f"The webhook-timestamp is over {TOLERANCE_S} s away from our clock.")
     digest = hmac.digest(key, f"{event_id}.{stamp}.".encode() + body, hashlib.sha256)
     expected = b"v1," + base64.b64encode(digest)
-    if not any(hmac.compare_digest(each.encode(), expected) for each in given):
+    if not any(hmac.compare_digest(each.encode(), expected) for each in signatures):
         raise _refusal("No webhook-signature is one of ours over this body.")
 
 

@@ -187,7 +187,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> targets.Target:
-    """What the tests speak to: TARGET's system, or an own one on this machine."""
+    """The address that the tests speak to: TARGET's system, or an own one on this machine."""
     named = targets.chosen()
     if named is not None:
         return named

@@ -1,4 +1,4 @@
-"""What each target is known to do differently, test by test; strict, see `targets`."""
+"""The known differences of each target, test by test; strict, see `targets`."""
 
 from tests.e2e.targets import CHALICE, MINISTACK, Difference
 

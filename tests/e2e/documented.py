@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document has: its status, its type, every member."""
+"""The comparison of an answer with the OpenAPI document: its status, its type, every member."""
 
 import json
 import re
@@ -26,8 +26,8 @@ TYPES: dict[str, Any] = {
 
 def disagreements(method: str, path: str, status: int, kind: str, body: Any) -> list[str]:
     """Return what the document does not say of an answer of type `kind`; nothing of no route."""
-    found = [each for known, each in PATHS.items() if known.fullmatch(path.partition("?")[0])]
-    operation = found[0].get(method.lower()) if found else None
+    operations = [each for known, each in PATHS.items() if known.fullmatch(path.partition("?")[0])]
+    operation = operations[0].get(method.lower()) if operations else None
     if operation is None:
         return []
     if str(status) not in operation["responses"]:

@@ -1,4 +1,4 @@
-"""Where the suite runs, which the environment says, and how each target is known to differ.
+"""The target that the suite runs against, by the environment, and its known differences.
 
 A difference is strict: where a target starts to do what it is said not to do, the test fails.
 """

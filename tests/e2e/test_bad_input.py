@@ -1,4 +1,4 @@
-"""What is refused: with the contract's status and code, as a problem, and nothing is changed."""
+"""Bad requests are refused as problems, with the contract's status and code, and change nothing."""
 
 import gzip
 import uuid
@@ -71,10 +71,10 @@ def test_another_content_type_is_refused(demo):
 
 def test_a_packed_body_is_refused_as_such_and_an_unpacked_one_is_taken(demo):
     refused = _post(demo, gzip.compress(GOOD), {"Content-Encoding": "gzip"})
-    taken = _post(demo, GOOD.replace(b"1000", b"1000.0"), {"Content-Encoding": "identity"})
+    accepted = _post(demo, GOOD.replace(b"1000", b"1000.0"), {"Content-Encoding": "identity"})
 
     assert_problem(refused, 415, "unsupported_encoding")
-    assert (taken.status, taken.body["amount"]) == (201, 1000)
+    assert (accepted.status, accepted.body["amount"]) == (201, 1000)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the gateway answers by itself, before any function is asked: status, then shape."""
+"""Answers of the gateway itself, before any function is asked: status, then shape."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What was done stands in the logs: the object's id, found by grep, with its request and trace."""
+"""The logs name each object by its id, for grep, with its request and trace."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""What anybody may ask: health, tokens, keys and the description."""
+"""Routes for everybody: health, tokens, keys and the description."""
 
 import base64
 import json

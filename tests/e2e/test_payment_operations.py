@@ -48,9 +48,13 @@ def _balances(client, currency):
 def test_a_manual_payment_is_captured_in_parts_and_its_rest_released(demo):
     payment = _made(demo, "requires_capture", capture_method="manual")
 
-    asked = _post(demo, payment, "capture", {"amount": 400})
+    capture = _post(demo, payment, "capture", {"amount": 400})
 
-    assert (asked.status, asked.body["id"], asked.body["status"]) == (202, payment, "processing")
+    assert (capture.status, capture.body["id"], capture.body["status"]) == (
+        202,
+        payment,
+        "processing",
+    )
     _until(demo, payment, status="succeeded", amount_captured=400)
     assert _post(demo, payment, "cancel").status == 202
     done = wait_until(

@@ -1,4 +1,4 @@
-"""What a system keeps is its owner's only: data, logs, keys and state, from creation."""
+"""Data, logs, keys and state are their owner's only, from creation."""
 
 import stat
 from pathlib import Path

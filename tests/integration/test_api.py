@@ -191,8 +191,8 @@ def test_a_token_request_that_is_no_form_is_415(api):
 def test_a_token_can_be_checked_with_the_published_keys(api, ask_token):
     keys = api.request("GET", "/.well-known/jwks.json").body
     token = ask_token(GRANT, **basic("demo:demo-secret")).body["access_token"]
-    found = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(token)["kid"]]
-    claims = jwt.decode(token, found, algorithms=["EdDSA"], audience="spillway")
+    key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, key, algorithms=["EdDSA"], audience="spillway")
 
     assert (claims["tenant"], claims["client_id"]) == ("demo", "demo")
     assert "d" not in keys["keys"][0]

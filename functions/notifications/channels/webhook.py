@@ -65,13 +65,13 @@ class WebhookChannel:
 
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Post all at once; returns one answer each, within ANSWERED_WITHIN_S."""
-        found = self._endpoints.find_many({each.to for each in batch})
+        endpoints = self._endpoints.find_many({each.to for each in batch})
         pool = ThreadPoolExecutor(AT_ONCE)
-        attempts = [pool.submit(self._attempt, each, found.get(each.to)) for each in batch]
+        attempts = [pool.submit(self._attempt, each, endpoints.get(each.to)) for each in batch]
         done, _ = wait(attempts, timeout=ANSWERED_WITHIN_S)
         pool.shutdown(wait=False, cancel_futures=True)
         answers = [each.result() if each in done else LATE for each in attempts]
-        for endpoint in found.values():
+        for endpoint in endpoints.values():
             theirs = zip(batch, answers, strict=True)
             self._learn(endpoint, [answer for each, answer in theirs if each.to == endpoint.id])
         return answers
@@ -141,8 +141,10 @@ def _judged(answer: egress.Answer, *, now_ms: int) -> Answer:
         return Permanent(code=status, reason="HTTP 410: nobody wants these any more.")
     if 300 <= status < 400:
         return RetryAfter(code=status, reason=f"HTTP {status}: redirects are not followed.")
-    asked = answer.headers.get("retry-after", "") if status in HEEDED else ""
-    return RetryAfter(code=status, reason=f"HTTP {status}", seconds=_seconds(asked, now_ms=now_ms))
+    retry_after = answer.headers.get("retry-after", "") if status in HEEDED else ""
+    return RetryAfter(
+        code=status, reason=f"HTTP {status}", seconds=_seconds(retry_after, now_ms=now_ms)
+    )
 
 
 def _seconds(retry_after: str, *, now_ms: int) -> int | None:

@@ -112,10 +112,10 @@ def unsubscribe(call: Call) -> Response:
 
 def _linked(call: Call) -> Notification:
     link = call.query(Link)
-    found = links.holds(link.id, link.signature) and store.find_any(link.id)
-    if not found:
+    notification = links.holds(link.id, link.signature) and store.find_any(link.id)
+    if not notification:
         raise NotFound("This link is not one of ours; use the one in the mail.")
-    return found
+    return notification
 
 
 def _page(title: str, content: str) -> Response:

@@ -87,11 +87,11 @@ def suppress(
 def reasons(batch: Sequence[Notification], *, suppressions: Suppressions) -> dict[str, Reason]:
     """Return why not to send some of a batch, by their ids."""
     recipients_of = {each.id: _id(each.tenant, each.channel, each.to) for each in batch}
-    found = {each.id: each.reason for each in suppressions.find_many(recipients_of.values())}
+    stored = {each.id: each.reason for each in suppressions.find_many(recipients_of.values())}
     return {
         each.id: reason
         for each in batch
-        if (reason := found.get(recipients_of[each.id]))
+        if (reason := stored.get(recipients_of[each.id]))
         and (reason != "unsubscribe" or each.unsubscribe_url)
     }
 

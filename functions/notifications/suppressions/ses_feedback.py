@@ -41,14 +41,14 @@ class Notifications(Protocol):
 
 
 def take(
-    told: Feedback, *, notifications: Notifications, suppressions: Suppressions, now_ms: int
+    feedback: Feedback, *, notifications: Notifications, suppressions: Suppressions, now_ms: int
 ) -> int:
     """Suppress the recipient of a mail that bounced or was complained about; returns how many.
 
     What bounced has failed, although it had been delivered to all that SES knew then.
     """
-    reason = _reason(told)
-    ids = told.mail.tags.get(TAG, [])
+    reason = _reason(feedback)
+    ids = feedback.mail.tags.get(TAG, [])
     notification = notifications.find_any(ids[0]) if reason and ids else None
     if reason is None or notification is None:
         return 0
@@ -66,7 +66,7 @@ def take(
     return 1
 
 
-def _reason(told: Feedback) -> Reason | None:
-    if told.bounce is not None and told.bounce.bounce_type == "Permanent":
+def _reason(feedback: Feedback) -> Reason | None:
+    if feedback.bounce is not None and feedback.bounce.bounce_type == "Permanent":
         return "bounce"
-    return "complaint" if told.complaint is not None else None
+    return "complaint" if feedback.complaint is not None else None

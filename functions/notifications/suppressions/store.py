@@ -29,9 +29,9 @@ def put(suppression: Suppression) -> Suppression:
     is kept for a year; whatever else is told of the recipient, before or after, for good.
     """
     document: Document = msgspec.to_builtins(suppression)
-    given = {name: document.pop(name) for name in ("reason", "created_ms")}
+    latest = {name: document.pop(name) for name in ("reason", "created_ms")}
     identity = {"_id": document.pop("_id")}
-    update: Document = {"$setOnInsert": {**document, **given}}
+    update: Document = {"$setOnInsert": {**document, **latest}}
     if suppression.reason == "bounce":
         update["$setOnInsert"]["expires_at"] = moment_after(BOUNCE_LIFE_S)
     else:
@@ -43,19 +43,19 @@ def put(suppression: Suppression) -> Suppression:
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
-        kept = msgspec.convert(stored, Suppression)
-        if kept.reason == "unsubscribe" and suppression.reason != "unsubscribe":
+        first = msgspec.convert(stored, Suppression)
+        if first.reason == "unsubscribe" and suppression.reason != "unsubscribe":
             weaker = {"_id": suppression.id, "reason": "unsubscribe"}
-            _suppressions().update_one(weaker, {"$set": given})
+            _suppressions().update_one(weaker, {"$set": latest})
             return suppression
-        return kept
+        return first
 
 
 def find_many(ids: Collection[str]) -> list[Suppression]:
     """Return those of `ids` that exist."""
     with store_errors():
-        found = _suppressions().find({"_id": {"$in": list(ids)}})
-        return [msgspec.convert(document, Suppression) for document in found]
+        documents = _suppressions().find({"_id": {"$in": list(ids)}})
+        return [msgspec.convert(document, Suppression) for document in documents]
 
 
 def find(tenant: str, suppression_id: str) -> Suppression | None:
@@ -74,8 +74,8 @@ def delete(tenant: str, suppression_id: str) -> bool:
 
 def page(tenant: str, *, limit: int, after: Suppression | None) -> list[Suppression]:
     """Return up to `limit` suppressions, newest first, older than `after`."""
-    found = newest(_suppressions(), {"tenant": tenant}, limit=limit, after=after)
-    return [msgspec.convert(document, Suppression) for document in found]
+    documents = newest(_suppressions(), {"tenant": tenant}, limit=limit, after=after)
+    return [msgspec.convert(document, Suppression) for document in documents]
 
 
 @opened_early

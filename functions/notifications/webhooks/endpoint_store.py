@@ -27,8 +27,8 @@ def insert(endpoint: Endpoint) -> bool:
 def of(tenants: Collection[str]) -> list[Endpoint]:
     """Return all endpoints of these tenants."""
     with store_errors():
-        found = _endpoints().find({"tenant": {"$in": list(tenants)}})
-        return [msgspec.convert(document, Endpoint) for document in found]
+        documents = _endpoints().find({"tenant": {"$in": list(tenants)}})
+        return [msgspec.convert(document, Endpoint) for document in documents]
 
 
 def find(tenant: str, endpoint_id: str) -> Endpoint | None:
@@ -41,8 +41,8 @@ def find(tenant: str, endpoint_id: str) -> Endpoint | None:
 def find_many(endpoint_ids: Collection[str]) -> dict[str, Endpoint]:
     """Return the endpoints with these ids, by id; what does not exist is left out."""
     with store_errors():
-        found = _endpoints().find({"_id": {"$in": list(endpoint_ids)}})
-        return {document["_id"]: msgspec.convert(document, Endpoint) for document in found}
+        documents = _endpoints().find({"_id": {"$in": list(endpoint_ids)}})
+        return {document["_id"]: msgspec.convert(document, Endpoint) for document in documents}
 
 
 def delete(tenant: str, endpoint_id: str) -> bool:

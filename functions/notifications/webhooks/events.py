@@ -61,11 +61,11 @@ def fan_out(
     announced = [(each.tenant, event) for each in messages if each.tenant for event in each.events]
     if not announced:
         return 0
-    found = endpoints.of({tenant for tenant, _ in announced})
+    listening = endpoints.of({tenant for tenant, _ in announced})
     made = [
         delivery(event, endpoint, now_ms=now_ms)
         for tenant, event in announced
-        for endpoint in found
+        for endpoint in listening
         if endpoint.tenant == tenant and endpoint.wants(event.name)
     ]
     if made:
@@ -110,5 +110,5 @@ def delivery(
 def _data(event: Event) -> dict[str, Any]:
     domain, _, _ = event.name.partition(".")
     object_id, _, _ = event.event_id.partition(".")
-    told = event.data or {"amount": event.value, **event.properties}
-    return {f"{domain}_id": object_id, **told}
+    data = event.data or {"amount": event.value, **event.properties}
+    return {f"{domain}_id": object_id, **data}

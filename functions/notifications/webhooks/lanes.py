@@ -99,17 +99,17 @@ class Lanes:
             full = [lane for lane in full if lane.is_failing or self._wait_ms(lane)]
         holds: dict[str, Hold] = {}
         for lane in full:
-            wait_ms = self._wait_ms(lane, held=len(lanes[lane]))
+            wait_ms = self._wait_ms(lane, waiting=len(lanes[lane]))
             if wait_ms:
                 for number, each in enumerate(lanes[lane]):
                     holds[each.id] = Later(now_ms + wait_ms + number * STEP_MS)
         return holds
 
-    def _wait_ms(self, lane: Lane, *, held: int = 0) -> int:
+    def _wait_ms(self, lane: Lane, *, waiting: int = 0) -> int:
         """Enter a lane and return 0, or how long the first that is held has to wait."""
         entered: list[str] = []
         for key, places in lane.places.items():
-            arguments = (self._batch, places, STAY_MS, held, STEP_MS, HELD_MAX_MS)
+            arguments = (self._batch, places, STAY_MS, waiting, STEP_MS, HELD_MAX_MS)
             wait_ms = int(self._server.run(ENTER, [key, f"{key}:held"], arguments))
             if wait_ms:
                 self._leave(entered)

@@ -40,8 +40,8 @@ def create_webhook_endpoint(call: Call) -> Response:
 @endpoint(routes, "notifications:read")
 def list_webhook_endpoints(call: Call) -> Response:
     """List the endpoints, newest first."""
-    found = endpoints.newest(tenant=call.caller.tenant, endpoints=endpoint_store)
-    return reply(EndpointPage(data=[view(each, now_ms=now_ms()) for each in found]))
+    newest = endpoints.newest(tenant=call.caller.tenant, endpoints=endpoint_store)
+    return reply(EndpointPage(data=[view(each, now_ms=now_ms()) for each in newest]))
 
 
 @routes.route("/v1/webhook-endpoints/{endpoint_id}", methods=["GET"])

@@ -1,4 +1,4 @@
-"""What is asked of notifications: by clients, and by other domains."""
+"""Requests for notifications: by clients, and by other domains."""
 
 SCOPES = "notifications:read notifications:write"
 

@@ -81,8 +81,8 @@ def send_mail():
 
 
 def _notification(number=0, tenant="t", **changes):
-    asked = {"channel": "email", "to": f"{number}@example.com", "template": "welcome"}
-    request = NotificationRequest(**{**asked, "variables": {"name": "Ada"}, **changes})
+    fields = {"channel": "email", "to": f"{number}@example.com", "template": "welcome"}
+    request = NotificationRequest(**{**fields, "variables": {"name": "Ada"}, **changes})
     return life_cycle.create(request, tenant=tenant, key=str(number), link=str, now_ms=0)
 
 

@@ -1,4 +1,4 @@
-"""What is over is kept for so long and then deleted by the store; what waits is kept."""
+"""Notifications that are over are deleted by the store after a time; those that wait are kept."""
 
 import time
 from datetime import UTC, datetime, timedelta

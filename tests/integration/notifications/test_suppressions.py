@@ -1,4 +1,4 @@
-"""Who does not want mail gets none: told by the tenant, by themselves, or by what came back."""
+"""Recipients that want no mail get none: by the tenant's word, their own, or a bounce."""
 
 import email
 import email.policy

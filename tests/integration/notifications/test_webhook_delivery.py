@@ -298,8 +298,8 @@ def test_what_happens_while_an_endpoint_is_disabled_is_not_sent_to_it(
         settle()
 
     assert enabled.body["status"] == "enabled"
-    told = [json.loads(each.body)["data"]["payment_id"] for each in sink.deliveries]
-    assert told == ["pay_1", "pay_3"]
+    heard = [json.loads(each.body)["data"]["payment_id"] for each in sink.deliveries]
+    assert heard == ["pay_1", "pay_3"]
     assert [each["status"] for each in log(endpoint_id).body["data"]] == ["delivered", "failed"]
 
 
@@ -328,8 +328,8 @@ def test_a_notification_by_webhook_goes_to_the_endpoint_it_names(make, create, s
 
     [delivery] = sink.deliveries
     assert created.status == 202
-    told = Webhook(secret).verify(delivery.body, dict(delivery.headers))
-    assert (told["type"], told["data"]) == (
+    heard = Webhook(secret).verify(delivery.body, dict(delivery.headers))
+    assert (heard["type"], heard["data"]) == (
         "notification.welcome",
         {"subject": "Welcome, Ada", "text": "Hello Ada,\n\nyour account is ready.\n"},
     )

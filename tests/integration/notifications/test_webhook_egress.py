@@ -1,4 +1,4 @@
-"""What happens on the wire: the checked address is dialled, and little of the answer is read."""
+"""Webhooks on the wire: the checked address is dialled, and little of the answer is read."""
 
 import pytest
 

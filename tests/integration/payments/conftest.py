@@ -36,8 +36,8 @@ def started(environment, provider):
 
     def start_one(name, **settings):
         url = f"http://127.0.0.1:{provider.http_port}"
-        told = {**environment, "PROVIDER_URL": url, **settings}
-        processes.append(FunctionProcess(f"payments.app.{name}", told))
+        variables = {**environment, "PROVIDER_URL": url, **settings}
+        processes.append(FunctionProcess(f"payments.app.{name}", variables))
         return processes[-1]
 
     yield start_one

@@ -36,7 +36,7 @@ def ask(app, asking):
 
 @pytest.fixture
 def balances(ask):
-    """What clients see: by currency captured, refunded, held and refunding."""
+    """Return the balances that clients see: by currency captured, refunded, held, refunding."""
 
     def look():
         by_currency: dict[str, Any] = {}
@@ -137,12 +137,12 @@ def test_a_refund_of_an_old_payment_is_seen_at_once_and_after_it_is_folded(
     fold()
 
     assert ask("POST", REFUNDS, "r", payment_id, {"amount": 400}).status == 201
-    asked = balances()
+    balances_then = balances()
     assert worker.consume(messages()) == []
     done = balances()
     fold()
 
-    assert asked == {"EUR": (2000, 0, 0, 400)}
+    assert balances_then == {"EUR": (2000, 0, 0, 400)}
     assert done == balances() == {"EUR": (2000, 400, 0, 0)}
 
 

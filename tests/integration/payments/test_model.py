@@ -31,7 +31,7 @@ _tenants = itertools.count()
 
 @dataclass
 class Made:
-    """What the model knows of a payment."""
+    """A payment as the model knows it."""
 
     id: str
     method: str
@@ -49,7 +49,7 @@ class Made:
         return sum(amount for kind, amount in self.pending if kind == "refund")
 
     def left(self, kind: str) -> int | None:
-        """What there is to capture, cancel or refund now; None where it is not allowed."""
+        """Return the amount to capture, cancel or refund now; None where it is not allowed."""
         if kind == "refund":
             left = self.captured - self.refunded - self.refunding
             return left or None if self.status == "succeeded" else None
@@ -126,20 +126,20 @@ class Api(RuleBasedStateMachine):
         body = {"amount": amount} if amount and kind != "cancel" else {}
         answer = self._post(f"{PAYMENT}/{ROUTES[kind]}", key, body, payment.id)
         left = payment.left(kind)
-        asked = left if amount is None or kind == "cancel" else amount
+        due = left if amount is None or kind == "cancel" else amount
         known = payment.answers.get((kind, key))
-        if known is None and (left is None or asked is None or asked > left):
+        if known is None and (left is None or due is None or due > left):
             assert (answer.status, answer.body["code"]) == (409, "invalid_state")
         elif self._is_new(payment.answers, (kind, key), body, answer):
-            assert asked is not None
+            assert due is not None
             assert answer.status == (201 if kind == "refund" else 202)
-            payment.pending.append((kind, asked))
+            payment.pending.append((kind, due))
             if kind != "refund":
                 payment.status = "processing"
 
     @rule(key=KEYS, amount=AMOUNTS)
     def refund(self, key: str, amount: int | None) -> None:
-        """What clients do most, to the payment that allows it at once."""
+        """Do as most clients do, to the payment that allows it at once."""
         self.operate(key, 0, "refund", amount)
 
     @rule()

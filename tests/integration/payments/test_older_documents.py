@@ -1,4 +1,4 @@
-"""What an older version stored and sent is understood, and driven on."""
+"""Documents and messages of an older version are understood, and driven on."""
 
 import pytest
 

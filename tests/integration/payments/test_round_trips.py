@@ -1,4 +1,4 @@
-"""What a payment costs its stores: two answers of Redis and one of MongoDB are waited for."""
+"""The round trips of a payment: two answers of Redis and one of MongoDB are waited for."""
 
 import math
 import threading
@@ -39,7 +39,7 @@ class Toll(Relay):
 
 
 def _statuses(valkey: str) -> list[str]:
-    """What the replay cache says of its claims."""
+    """Return the statuses of the claims in the replay cache."""
     with Redis.from_url(valkey, decode_responses=True) as client:
         return [str(client.hget(each, "status")) for each in client.keys("idempotency:*")]
 
@@ -69,12 +69,12 @@ def test_a_payment_is_accepted_with_two_answers_of_redis_and_one_of_mongodb(
     for number in range(2):
         assert ask("POST", key=f"warm-{number}", body=VISA).status == 201
     wait_until(lambda: _statuses(valkey) == ["COMPLETED"] * 2 and redis.answered == redis.asked)
-    asked = redis.asked, mongo.asked
+    before = redis.asked, mongo.asked
     redis.left, mongo.left = 2, 1
 
     accepted = ask("POST", key="k", body=VISA)
 
     assert accepted.status == 201
     assert "WARNING" not in capfd.readouterr().err
-    wait_until(lambda: redis.asked - asked[0] == 3)  # the third is posted: nobody waits for it
-    assert mongo.asked - asked[1] == 1
+    wait_until(lambda: redis.asked - before[0] == 3)  # the third is posted: nobody waits for it
+    assert mongo.asked - before[1] == 1

@@ -38,8 +38,8 @@ def test_an_emptied_redis_forgets_no_answer_and_moves_no_money_twice(
     payment_id = created.body["id"]
     answers: list[Any] = [("/v1/payments", VISA | {"capture_method": "manual"}, created)]
     assert worker.consume(messages()) == []
-    asked: Any = (("capture", {"amount": 600}), ("cancel", {}), ("refunds", {"amount": 500}))
-    for what, body in asked:
+    operations: Any = (("capture", {"amount": 600}), ("cancel", {}), ("refunds", {"amount": 500}))
+    for what, body in operations:
         answer = ask("POST", f"{PAYMENT}/{what}", "k", payment_id, body)
         answers.append((f"{PAYMENT}/{what}", body, answer))
         assert worker.consume(messages()) == []

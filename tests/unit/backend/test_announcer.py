@@ -57,19 +57,19 @@ def test_each_announcement_stays_in_its_own_trace():
 
 
 def test_whether_a_tenant_listens_is_asked_once_in_a_while():
-    asked, now_s = [], [0.0]
+    questions, now_s = [], [0.0]
 
     def look_up(tenant):
-        asked.append(tenant)
-        return len(asked) > 2
+        questions.append(tenant)
+        return len(questions) > 2
 
     listeners = Listeners(look_up, now_s=lambda: now_s[0])
 
     assert [listeners("a"), listeners("a"), listeners("b")] == [False, False, False]
-    assert asked == ["a", "b"]
+    assert questions == ["a", "b"]
     now_s[0] += FRESH_S
     assert listeners("a")
-    assert asked == ["a", "b", "a"]
+    assert questions == ["a", "b", "a"]
 
 
 def test_every_event_that_payments_announce_can_be_asked_for():

@@ -1,4 +1,4 @@
-"""Which URLs are refused before anything is dialled, and that nothing is dialled then."""
+"""URLs that are refused before anything is dialled."""
 
 import socket
 import ssl

@@ -56,9 +56,9 @@ def test_what_failed_together_does_not_come_back_together():
 
 
 def test_a_longer_wait_that_the_other_side_asks_for_is_granted():
-    asked = RetryAfter(reason="busy", seconds=3600)
+    deferral = RetryAfter(reason="busy", seconds=3600)
 
-    assert _after(asked).claimable_at_ms - NOW_MS >= 3_600_000
+    assert _after(deferral).claimable_at_ms - NOW_MS >= 3_600_000
     assert _after(RetryAfter(reason="busy", seconds=1)).claimable_at_ms - NOW_MS >= 10_000
 
 

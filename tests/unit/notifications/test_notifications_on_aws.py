@@ -32,8 +32,8 @@ def on_moto(monkeypatch):
 
 
 def _notification(number=0, **changes):
-    asked = {"channel": "email", "to": f"{number}@example.com", "template": "welcome"}
-    request = NotificationRequest(**{**asked, "variables": {"name": "Zoë"}, **changes})
+    requests = {"channel": "email", "to": f"{number}@example.com", "template": "welcome"}
+    request = NotificationRequest(**{**requests, "variables": {"name": "Zoë"}, **changes})
     return life_cycle.create(request, tenant="t", key=str(number), link=str, now_ms=0)
 
 
@@ -49,9 +49,9 @@ def _verify(address):
 
 def test_ses_gets_each_mail_with_its_notification_as_a_tag():
     _verify("no-reply@spillway.example")
-    asked = []
+    requests = []
     aws._ses().meta.events.register(
-        "provide-client-params.sesv2.SendEmail", lambda params, **_: asked.append(params)
+        "provide-client-params.sesv2.SendEmail", lambda params, **_: requests.append(params)
     )
     batch = [_notification(number) for number in range(2)]
     answers = aws.SesSender("", mail_from=FROM).send_all(batch)
@@ -59,7 +59,7 @@ def test_ses_gets_each_mail_with_its_notification_as_a_tag():
 
     assert answers == [Accepted(reference=each.id) for each in sent]
     assert [set(each.destinations) for each in sent] == [{each.to} for each in batch]
-    assert [each["EmailTags"][0]["Value"] for each in asked] == [each.id for each in batch]
+    assert [each["EmailTags"][0]["Value"] for each in requests] == [each.id for each in batch]
     mail = email.message_from_string(sent[0].raw_data, policy=email.policy.default)
     assert mail["Subject"] == "Welcome, Zoë"
 

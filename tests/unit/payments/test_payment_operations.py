@@ -65,12 +65,12 @@ def _about(kind, operation):
     return {kind: {"id": operation.id, "amount": operation.amount}}
 
 
-def _outcome_of(asked, payment):
+def _outcome_of(due, payment):
     return Outcome(
         id=payment.charge_id,
         reference=payment.id,
         status="succeeded",
-        amount=asked.order.amount,
+        amount=due.order.amount,
         currency=payment.currency,
         captured=True,
     )
@@ -81,10 +81,10 @@ def _money(payment):
 
 
 def test_a_capture_takes_what_it_asks_for_and_keeps_the_rest_held():
-    asked = ask(payment_of(), CaptureRequest(amount=400))
-    captured = answer(asked)
+    requested = ask(payment_of(), CaptureRequest(amount=400))
+    captured = answer(requested)
 
-    assert (asked.status, _money(asked)) == ("processing", (1000, 0, 0))
+    assert (requested.status, _money(requested)) == ("processing", (1000, 0, 0))
     assert (captured.status, _money(captured)) == ("succeeded", (600, 400, 0))
     assert _money(answer(ask(captured, CaptureRequest(), "k2"))) == (0, 1000, 0)
 
@@ -111,11 +111,11 @@ def test_events_tell_the_payment_as_it_was_right_after_each_of_them():
     refunded = answer(ask(released, RefundRequest(amount=100), "k3"))
     capture, cancel, refund = refunded.operations
 
-    told = announced(refunded)
+    events = announced(refunded)
 
     always = {"id": refunded.id, "amount": 1000, "currency": "EUR", "metadata": {"order": "7"}}
-    assert [each["sequence"] for each in told] == [2, 4, 6, 8]
-    assert [(each["name"], each["data"]) for each in told] == [
+    assert [each["sequence"] for each in events] == [2, 4, 6, 8]
+    assert [(each["name"], each["data"]) for each in events] == [
         (name, {**always, "status": status, **amounts(captured, refunded), **operation})
         for name, status, captured, refunded, operation in (
             ("payment.requires_capture", "requires_capture", 0, 0, {}),
@@ -129,9 +129,9 @@ def test_events_tell_the_payment_as_it_was_right_after_each_of_them():
 def test_an_event_that_another_has_overtaken_tells_nothing_of_the_other():
     both = ask(ask(payment_of("automatic"), RefundRequest(amount=300), "k1"), RefundRequest(), "k2")
 
-    told = announced(answer(both))
+    events = announced(answer(both))
 
-    assert [each["data"]["amount_refunded"] for each in told] == [0, 300, 1000]
+    assert [each["data"]["amount_refunded"] for each in events] == [0, 300, 1000]
 
 
 def test_a_customer_who_pays_while_a_cancel_is_under_way_is_told_with_the_state_of_that_moment():

@@ -74,7 +74,7 @@ def _without_data(announcement: _Announcement) -> str:
 
 
 class Listeners:
-    """Which tenants have webhook endpoints, remembered for FRESH_S."""
+    """The tenants that have webhook endpoints, remembered for FRESH_S."""
 
     def __init__(
         self,

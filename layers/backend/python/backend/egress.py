@@ -136,8 +136,8 @@ def is_public(address: Address) -> bool:
 
 def system_resolver(host: str, port: int) -> list[str]:
     """Return all addresses of `host` as the system knows them; raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in answers))
 
 
 def client_tls() -> ssl.SSLContext:
@@ -179,20 +179,20 @@ class Egress:
     def addresses(self, target: Target) -> list[str]:
         """Return the addresses of `target`; raises UrlRefused unless every one may be asked."""
         try:
-            found = [ip_address(each) for each in self.resolve(target.host, target.port)]
+            numeric = [ip_address(each) for each in self.resolve(target.host, target.port)]
         except ValueError as error:
             raise UrlRefused("The host has an address that is not public.") from error
         except OSError as error:
             raise NoAnswer(f"The host has no address: {error.strerror or error}.") from error
-        if not 0 < len(found) <= ADDRESSES_MAX:
-            raise NoAnswer(f"The host has {len(found)} addresses.")
-        if self.loopback_allowed and all(map(_is_loopback, found)):
-            return [str(each) for each in found]
-        if not all(is_public(each) for each in found):
+        if not 0 < len(numeric) <= ADDRESSES_MAX:
+            raise NoAnswer(f"The host has {len(numeric)} addresses.")
+        if self.loopback_allowed and all(map(_is_loopback, numeric)):
+            return [str(each) for each in numeric]
+        if not all(is_public(each) for each in numeric):
             raise UrlRefused("The host has an address that is not public.")
         if not target.is_ordinary:
             raise UrlRefused("Plain HTTP and other ports are for this machine only.")
-        return [str(each) for each in found]
+        return [str(each) for each in numeric]
 
     def _connect(self, target: Target, give_up_at: float) -> socket.socket:
         addresses = self.addresses(target)[:ADDRESSES_TRIED]

@@ -47,7 +47,7 @@ IDEMPOTENCY_KEY = re.compile(r'^"?([\x21\x23-\x7e]{1,255})"?$')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: taken from the authorizer's context, never from the request's body or path."""
+    """The client of a request, by the authorizer's context, never by the body or path."""
 
     tenant: str
     client_id: str
@@ -187,7 +187,7 @@ def reply(body: object, *, status: int = 200, headers: Mapping[str, str] | None 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One record of an SQS event with its body parsed (row 4.1 of aws-semantics)."""
+    """One record of an SQS event with its body parsed (row 4.1, the SQS event)."""
 
     message_id: str
     body: Any
@@ -338,8 +338,8 @@ def _problem_response(error: BackendError, request: Request) -> Response:
 
 def request_id_of(request: Request) -> str:
     """Return the id that the gateway gave the request (its `x-amzn-RequestId`)."""
-    given = request.context.get("requestId")  # `chalice local` gives none
-    return str(given or getattr(request.lambda_context, "aws_request_id", "none"))
+    request_id = request.context.get("requestId")  # `chalice local` gives none
+    return str(request_id or getattr(request.lambda_context, "aws_request_id", "none"))
 
 
 def _problem_of_chalice(response: Response, request: Request) -> Response:

@@ -45,7 +45,7 @@ FIELD_CODES = frozenset({"field_required", "unknown_field", "wrong_type", "inval
 
 
 class BackendError(Exception):
-    """What the backend refuses or cannot do; clients switch on `code` (stable, snake_case)."""
+    """A refusal or a failure of the backend; clients switch on `code` (stable, snake_case)."""
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal server error"
@@ -133,7 +133,7 @@ class Conflict(RequestError):
 
 
 class InvalidState(RequestError):
-    """What the object has become does not allow the operation."""
+    """The operation is not allowed in the object's present state."""
 
     status = 409
     title = "Conflict"

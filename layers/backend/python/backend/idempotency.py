@@ -52,7 +52,7 @@ ABANDON = Script(_SCRIPTS / "abandon.lua")
 
 
 class LambdaContext(Protocol):
-    """What is used of the second argument of a handler."""
+    """The part that is used of the second argument of a handler."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -62,7 +62,7 @@ class Replayed(Json):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """What makes two calls the same: the key is the tenant's own, the fingerprint its request's."""
+    """The identity of a call: the key is the tenant's own, the fingerprint its request's."""
 
     tenant: str
     key: str

@@ -35,5 +35,5 @@ def page_of(
         after = find(query.starting_after)
         if after is None:
             raise InvalidRequest("There is nothing of this id in the list.", param="starting_after")
-    found = read(limit=query.limit + 1, after=after)
-    return found[: query.limit], len(found) > query.limit
+    objects = read(limit=query.limit + 1, after=after)
+    return objects[: query.limit], len(objects) > query.limit

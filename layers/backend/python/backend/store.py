@@ -32,7 +32,7 @@ EXPIRY = IndexModel([("expires_at", 1)], name="expiry", sparse=True, expireAfter
 
 
 class Made(Protocol):
-    """What is listed by when it was made."""
+    """An object that is listed by when it was made."""
 
     @property
     def id(self) -> str: ...
@@ -74,7 +74,7 @@ def store_errors() -> Iterator[None]:
 
 
 def newest(
-    found: Collection[Document], query: Document, *, limit: int, after: Made | None
+    documents: Collection[Document], query: Document, *, limit: int, after: Made | None
 ) -> list[Document]:
     """Return up to `limit` documents, newest first, that were made before `after`."""
     if after is not None:
@@ -83,7 +83,7 @@ def newest(
         older = [{"created_ms": {"$lt": after.created_ms}}, {"_id": {"$lt": after.id}}]
         query = {**query, "created_ms": created_ms, "$or": older}
     with store_errors():
-        return list(found.find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit))
+        return list(documents.find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit))
 
 
 def moment_after(life_s: int) -> datetime:
@@ -130,8 +130,8 @@ def _client() -> MongoClient[Document]:
 
 @functools.cache
 def _collection(name: str, indexes: tuple[IndexModel, ...]) -> Collection[Document]:
-    found = _client()[settings.mongo_database][name]
+    opened = _client()[settings.mongo_database][name]
     if indexes:
         with store_errors():
-            found.create_indexes(list(indexes))
-    return found
+            opened.create_indexes(list(indexes))
+    return opened

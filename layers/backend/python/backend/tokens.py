@@ -31,7 +31,7 @@ REFUSED_HEADERS = frozenset({"crit", "jku", "jwk", "x5u", "x5c"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a good token says."""
+    """The claims of a good token."""
 
     client_id: str
     tenant: str
