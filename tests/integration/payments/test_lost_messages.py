@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -37,6 +37,8 @@ class Record:
         record = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"  # whoever asks keeps the connection
+
             def do_GET(self):
                 after = int(parse_qs(urlsplit(self.path).query)["after"][0])
                 page = [each for each in record._effects if each["sequence"] > after]
@@ -49,7 +51,8 @@ class Record:
             def log_message(self, *arguments):
                 pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.block_on_close = False
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self):
