@@ -40,8 +40,8 @@ class ApiBuilder:
         kind = EVENT_KINDS[event_kind]
         if self._declared is None and not self._routes:
             self._use(kind)
-        given = event.text(_REFERENCE[kind], "")
-        if kind != self._kind or (self._declared and given != self._declared):
+        reference = event.text(_REFERENCE[kind], "")
+        if kind != self._kind or (self._declared and reference != self._declared):
             # SAM would give such an event an API of its own beside the other one.
             sentence = f"has to be !Ref {self._name}; one API is emulated"
             raise event.not_emulated(_REFERENCE[kind], sentence)

@@ -50,10 +50,10 @@ def _target(
     target.take("Type")  # the ARN says it too
     target.finish()
     for kind, name_of in names.items():
-        if (found := name_of(arn)) is not None:
-            if found.endswith(".fifo"):
+        if (target_name := name_of(arn)) is not None:
+            if target_name.endswith(".fifo"):
                 raise block.error(name, "cannot be a FIFO queue; use a standard one")
-            return Target(kind=kind, name=found)
+            return Target(kind=kind, name=target_name)
     kinds = " or ".join(names)
     block.refuse(name, f"{arn} is no {kinds} of this template, which alone are emulated")
     return None

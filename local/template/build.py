@@ -54,9 +54,11 @@ def load(
     file = Path(path).resolve()
     document, lines = documents.read(file)
     refusals = Refusals(file, allow_unsupported)
-    given = parameters or {}
+    parameter_values = parameters or {}
     try:
-        resources = Resources(document, Resolver(file, document, given, values), refusals)
+        resources = Resources(
+            document, Resolver(file, document, parameter_values, values), refusals
+        )
         template = _Builder(document, resources).build()
     except TemplateError as error:
         if error.file == file:
@@ -73,7 +75,7 @@ def load(
     return dataclasses.replace(
         template,
         warnings=_once_each(refusals.warnings),
-        parameters=given,
+        parameters=parameter_values,
         placeholders=frozenset(resources.resolver.placeholders),
         allow_unsupported=allow_unsupported,
     )
@@ -175,16 +177,18 @@ class _Builder:
             if schedule := read_schedule(properties, function, kind, name):
                 self._schedules.append(schedule)
         else:
-            given = f"the command `invoke {function} --event FILE` gives the function one"
-            events.refuse(name, f"events of type {kind} are not emulated; remove it, {given}")
+            advice = f"the command `invoke {function} --event FILE` gives the function one"
+            events.refuse(name, f"events of type {kind} are not emulated; remove it, {advice}")
 
     def _mapping_resource(self, name: str) -> None:
         block = self._resources.properties(name)
-        given = block.text("FunctionName")
+        reference = block.text("FunctionName")
         functions = {**self._resources.by_name(FUNCTION), **self._resources.by_arn(FUNCTION)}
-        function = functions.get(given)
+        function = functions.get(reference)
         if function is None:
-            raise block.error("FunctionName", f"{given} is no function of this template; add it")
+            raise block.error(
+                "FunctionName", f"{reference} is no function of this template; add it"
+            )
         source = block.text("EventSourceArn")
         if source in self._stream_arns():
             self._stream(block, source, function)

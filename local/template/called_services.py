@@ -26,8 +26,8 @@ _PLACES = {
 def called_services(resources: Iterable[Any]) -> frozenset[str]:
     """Return the names of services in the policies of functions and roles, in lower case."""
     texts = [_policies(each) for each in resources if isinstance(each, Mapping)]
-    found = {name for text in texts for name in _ACTION.findall(text) + _NAMED.findall(text)}
-    return frozenset(map(str.lower, found))
+    services = {name for text in texts for name in _ACTION.findall(text) + _NAMED.findall(text)}
+    return frozenset(map(str.lower, services))
 
 
 def _policies(resource: Mapping[str, Any]) -> str:

@@ -87,5 +87,5 @@ def _kept(digest: str, fill: Callable[[Path], object]) -> Path:
 
 
 def _cache() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME")
-    return (Path(given) if given else Path.home() / ".cache") / "spillway" / "code"
+    folder = os.environ.get("XDG_CACHE_HOME")
+    return (Path(folder) if folder else Path.home() / ".cache") / "spillway" / "code"

@@ -66,12 +66,12 @@ def _exists(local: datetime) -> bool:
 def _is_day_of_month(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
     if isinstance(wanted, tuple):
         return day.day in wanted
-    found = _OF_MONTH.fullmatch(wanted)
-    assert found is not None
+    match = _OF_MONTH.fullmatch(wanted)
+    assert match is not None
     if wanted.endswith("W"):
-        target = last if found[2] == "L" else int(found[2])
+        target = last if match[2] == "L" else int(match[2])
         return target <= last and day == _nearest_working_day(day.replace(day=target), last)
-    return day.day == last - int(found[1] or 0)
+    return day.day == last - int(match[1] or 0)
 
 
 def _nearest_working_day(target: date, last: int) -> date:
@@ -87,12 +87,12 @@ def _is_weekday(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
     weekday = day.isoweekday() % 7 + 1
     if isinstance(wanted, tuple):
         return weekday in wanted
-    found = _OF_WEEK.fullmatch(wanted)
-    assert found is not None
-    if found[1] is None:
+    match = _OF_WEEK.fullmatch(wanted)
+    assert match is not None
+    if match[1] is None:
         return weekday == 7  # L alone
-    is_nth = (day.day - 1) // 7 + 1 == int(found[2]) if found[2] else day.day + 7 > last
-    return weekday == int(found[1]) and is_nth
+    is_nth = (day.day - 1) // 7 + 1 == int(match[2]) if match[2] else day.day + 7 > last
+    return weekday == int(match[1]) and is_nth
 
 
 def read_cron(expression: str, zone: tzinfo) -> Cron | None:
@@ -132,7 +132,7 @@ def _numbered(text: str, names: tuple[str, ...]) -> str:
 
 def _numbers(text: str, lowest: int, highest: int) -> tuple[int, ...]:
     """A list of numbers, ranges and steps. Raises ValueError."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")
         first, _, last = span.partition("-")
@@ -140,5 +140,5 @@ def _numbers(text: str, lowest: int, highest: int) -> tuple[int, ...]:
         high = int(last) if last else highest if step or first == "*" else low
         if not lowest <= low <= high <= highest:
             raise ValueError(part)
-        found.update(range(low, high + 1, int(step or 1)))
-    return tuple(sorted(found))
+        numbers.update(range(low, high + 1, int(step or 1)))
+    return tuple(sorted(numbers))

@@ -103,23 +103,23 @@ class Lines:
         names = re.findall(r"[^.\[\]]+", property)
         if resource in (*SECTIONS, "Transform"):
             return self._descend((resource, *names))[-1]
-        found = [
+        places = [
             self._descend(("Resources", resource, "Properties", *names)),
             self._descend(("Resources", resource, *names)),
         ]
         inherited = self._descend(("Globals", "Function", *names))
         if inherited[0] == 0:  # near is not enough there, as anything might have been
-            found.append(inherited)
-        return max(found)[-1]
+            places.append(inherited)
+        return max(places)[-1]
 
     def _descend(self, names: tuple[str, ...]) -> tuple[int, int, int]:
         """How many of `names` do not lead on (negative), how many do, and the line of the last."""
         node, line = self.root, 0
         for depth, name in enumerate(names):
-            found = _entry(node, name)
-            if found is None:
+            entry = _entry(node, name)
+            if entry is None:
                 return depth - len(names), depth, line
-            line, node = found
+            line, node = entry
         return 0, len(names), line
 
 

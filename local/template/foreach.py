@@ -15,14 +15,14 @@ def unrolled(value: Any, collection: Collection) -> Any:
         return [unrolled(each, collection) for each in value]
     if not isinstance(value, dict):
         return value
-    found: dict[Any, Any] = {}
+    resources: dict[Any, Any] = {}
     for key, inner in value.items():
-        found |= (
+        resources |= (
             _turns(inner, collection)
             if str(key).startswith(_LOOP)
             else {key: unrolled(inner, collection)}
         )
-    return found
+    return resources
 
 
 def _turns(loop: Any, collection: Collection) -> dict[Any, Any]:
@@ -30,10 +30,10 @@ def _turns(loop: Any, collection: Collection) -> dict[Any, Any]:
     if not (isinstance(loop, list) and len(loop) == 3 and isinstance(loop[2], dict)):
         raise ValueError("a loop is a list of an identifier, its values and a block")
     identifier, values, block = loop
-    found: dict[Any, Any] = {}
+    resources: dict[Any, Any] = {}
     for each in collection(values):
-        found |= unrolled(_with(block, str(identifier), str(each)), collection)
-    return found
+        resources |= unrolled(_with(block, str(identifier), str(each)), collection)
+    return resources
 
 
 def _with(value: Any, identifier: str, turn: str) -> Any:

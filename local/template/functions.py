@@ -152,10 +152,10 @@ def _code(resources: Resources, block: Properties) -> Path:
 
 def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple[Path, ...]:
     """Folders of modules; a later layer comes first, because it is unpacked over the others."""
-    found: list[tuple[Path, ...]] = []
+    unpacked: list[tuple[Path, ...]] = []
     for layer in block.sequence("Layers"):
         if str(layer) in layers:
-            found.append(layers[str(layer)])
+            unpacked.append(layers[str(layer)])
         elif _POWERTOOLS.match(str(layer)):
             sentence = f"for {layer} stands the Powertools installed here; {_EXTRAS}"
             resources.refusals.warnings.append(block.error("Layers", sentence))
@@ -164,7 +164,7 @@ def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple
             resources.refusals.warnings.append(
                 block.error("Layers", f"{sentence} in requirements.txt and pass --install")
             )
-    return tuple(folder for folders in reversed(found) for folder in folders)
+    return tuple(folder for folders in reversed(unpacked) for folder in folders)
 
 
 def _environment(resources: Resources, name: str, block: Properties) -> dict[str, str]:

@@ -79,8 +79,8 @@ class Resolver:
         self._is_pending = values is PENDING
         self._tables: dict[str, Any] = document.get("Mappings") or {}
         self._conditions: dict[str, Any] = document.get("Conditions") or {}
-        given = read_parameters(file, document.get("Parameters") or {}, overrides, UNKNOWN)
-        self._parameters = {**PSEUDO_PARAMETERS, **given}
+        parameters = read_parameters(file, document.get("Parameters") or {}, overrides, UNKNOWN)
+        self._parameters = {**PSEUDO_PARAMETERS, **parameters}
         self._without_value = without_value(document.get("Parameters") or {}, overrides)
         self.missing: dict[str, None] = {}  # parameters without a value that were asked for
         self._open_conditions: list[str] = []
@@ -126,10 +126,10 @@ class Resolver:
             return entries
 
         try:
-            found = unrolled(document["Resources"], collection)
+            resources = unrolled(document["Resources"], collection)
         except ValueError as error:
             raise self._error(("Fn::ForEach", ""), str(error)) from error
-        return dict(found)
+        return dict(resources)
 
     def declare(self, name: str, resource: dict[str, Any]) -> None:
         """Let a resource be referred to that the document has not."""
@@ -233,8 +233,8 @@ class Resolver:
         """The physical name of a queue or function: as given, or its logical id."""
         properties = self.resources[logical_id].get("Properties") or {}
         suffix = ".fifo" if properties.get("FifoQueue") in (True, "true") else ""
-        given = properties.get("QueueName", properties.get("FunctionName", logical_id + suffix))
-        name = self.resolve(given, (logical_id, "name"))
+        declared = properties.get("QueueName", properties.get("FunctionName", logical_id + suffix))
+        name = self.resolve(declared, (logical_id, "name"))
         return name if isinstance(name, str) else logical_id + suffix
 
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
@@ -307,12 +307,12 @@ class Resolver:
         table, first, second = (self.resolve(one, where) for one in value[:3])
         if UNKNOWN in (table, first, second):
             return UNKNOWN
-        found = self._tables.get(table, {}).get(first, {}).get(second)
-        if found is None and len(value) == 4:
-            found = value[3]["DefaultValue"]
-        if found is None:
+        entry = self._tables.get(table, {}).get(first, {}).get(second)
+        if entry is None and len(value) == 4:
+            entry = value[3]["DefaultValue"]
+        if entry is None:
             raise self._error(where, f"Mappings has no {table}.{first}.{second}; add it")
-        return self.resolve(found, where)
+        return self.resolve(entry, where)
 
     def _length(self, value: Any, where: tuple[str, str]) -> Any:
         resolved = self.resolve(value, where)
@@ -335,9 +335,9 @@ class Resolver:
             if match[1]:
                 return f"${{{match[2]}}}"
             name = match[2].strip()
-            found = known[name] if name in known else self._named(name, where)
-            is_known = is_known and found is not UNKNOWN
-            return str(found)
+            entry = known[name] if name in known else self._named(name, where)
+            is_known = is_known and entry is not UNKNOWN
+            return str(entry)
 
         replaced = _PLACEHOLDER.sub(replace, text)
         return replaced if is_known else UNKNOWN

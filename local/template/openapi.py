@@ -58,40 +58,44 @@ class Definition:
         self._refusals = resources.refusals
         name = "DefinitionUri" if "DefinitionUri" in properties else "DefinitionBody"
         self.exists = name in properties
-        given = properties.left(name) if self.exists else {}
-        is_far = isinstance(given, dict) and "Bucket" in given
-        if given is UNKNOWN or is_far or str(given).startswith("s3://"):
-            is_unknown = given is UNKNOWN
+        definition = properties.left(name) if self.exists else {}
+        is_far = isinstance(definition, dict) and "Bucket" in definition
+        if definition is UNKNOWN or is_far or str(definition).startswith("s3://"):
+            is_unknown = definition is UNKNOWN
             sentence = "only AWS knows where it is; where that is a parameter's, pass --parameter"
             properties.refuse(
                 name, sentence if is_unknown else "a definition in S3 is not fetched; name a file"
             )
-            self.exists, given = False, {}
-        if isinstance(given, str):
-            given = fragment((resources.folder / given).resolve())
+            self.exists, definition = False, {}
+        if isinstance(definition, str):
+            definition = fragment((resources.folder / definition).resolve())
         # SAM has the events of such an API only give permissions, unless it is told to merge them.
         self.takes_events = properties.flag("MergeDefinitions", False) or not self.exists
-        self._block = properties.item(name, given)
+        self._block = properties.item(name, definition)
         self._schemes = self._security_schemes()
         self._keys: set[str] = set()  # schemes that ask for an API key
 
     def said_as_sam(self) -> dict[str, Any]:
         """Properties of the API that the definition has instead of the API."""
         block = self._block
-        said: dict[str, Any] = {}
+        properties: dict[str, Any] = {}
         if types := block.sequence("x-amazon-apigateway-binary-media-types"):
-            said["BinaryMediaTypes"] = types
+            properties["BinaryMediaTypes"] = types
         if "x-amazon-apigateway-api-key-source" in block:
-            said["ApiKeySourceType"] = block.text("x-amazon-apigateway-api-key-source")
+            properties["ApiKeySourceType"] = block.text("x-amazon-apigateway-api-key-source")
         responses = block.block("x-amazon-apigateway-gateway-responses")
         if kinds := responses.names():
-            said["GatewayResponses"] = {kind: _response(responses.block(kind)) for kind in kinds}
+            properties["GatewayResponses"] = {
+                kind: _response(responses.block(kind)) for kind in kinds
+            }
         if _CORS in block:
             cors = block.take(_CORS)
-            said["CorsConfiguration"] = {name[:1].upper() + name[1:]: cors[name] for name in cors}
+            properties["CorsConfiguration"] = {
+                name[:1].upper() + name[1:]: cors[name] for name in cors
+            }
         if authorizers := dict(self._authorizers()):
-            said["Auth"] = {"Authorizers": authorizers}
-        return said
+            properties["Auth"] = {"Authorizers": authorizers}
+        return properties
 
     def operations(self) -> Iterator[Operation]:
         """Every operation that runs here; the others are refused or left out by name."""
@@ -121,10 +125,10 @@ class Definition:
         integration = block.block(_INTEGRATION)
         event = {"Path": path, "Method": "ANY" if method == _ANY else method}
         event = {} if path == "$default" else event
-        said = {**event, **self._auth(block), **_renamed(integration, _SETTINGS)}
+        properties = {**event, **self._auth(block), **_renamed(integration, _SETTINGS)}
         kind = integration.text("type").lower()
         if kind == "mock" and method == "options":
-            return Operation("", block.item("", said), _preflight(integration))
+            return Operation("", block.item("", properties), _preflight(integration))
         if "integrationSubtype" in integration:
             subtype = integration.text("integrationSubtype")
             sentence = f"integrations with {subtype} are not emulated; use a function in between"
@@ -139,7 +143,7 @@ class Definition:
         if "requestParameters" in integration:
             integration.refuse("requestParameters", "is not emulated on this machine; remove it")
         _refuse_extensions(block)
-        return Operation(function[1], block.item("", said))
+        return Operation(function[1], block.item("", properties))
 
     def _auth(self, block: Properties) -> dict[str, Any]:
         """The security of an operation; one that has none gets the API's default."""
@@ -167,9 +171,9 @@ def _authorizer(scheme: Properties) -> dict[str, Any]:
         for prefix, name in _IDENTITY.items():
             if kind == "request" and source.startswith(prefix):
                 identity.setdefault(name, []).append(source.removeprefix(prefix))
-    said = {"FunctionArn": function[1] if function else "", "Identity": identity}
+    properties = {"FunctionArn": function[1] if function else "", "Identity": identity}
     of_http_api = _renamed(block, _HTTP_AUTHORIZER)
-    return {**said, **(of_http_api or {"FunctionPayloadType": kind.upper()})}
+    return {**properties, **(of_http_api or {"FunctionPayloadType": kind.upper()})}
 
 
 def _preflight(integration: Properties) -> dict[str, str]:

@@ -13,10 +13,10 @@ class Unfit(Exception):
 
 
 def read_parameters(
-    file: Path, declared: Mapping[str, Any], given: Mapping[str, str], unknown: object
+    file: Path, declared: Mapping[str, Any], overrides: Mapping[str, str], unknown: object
 ) -> dict[str, Any]:
     """Return every parameter's value by name, `unknown` for one that only AWS has."""
-    for name in given:
+    for name in overrides:
         if name not in declared:
             there = ", ".join(declared) or "none"
             raise TemplateError(file, "Parameters", name, f"is not declared; there are: {there}")
@@ -25,24 +25,24 @@ def read_parameters(
         if not isinstance(about, dict):
             raise TemplateError(file, "Parameters", str(name), "has to be a block with a Type")
         try:
-            values[name] = _value(about, given.get(name), unknown)
+            values[name] = _value(about, overrides.get(name), unknown)
         except Unfit as error:
             raise TemplateError(file, "Parameters", name, str(error)) from error
     return values
 
 
-def without_value(declared: Mapping[str, Any], given: Mapping[str, str]) -> set[str]:
+def without_value(declared: Mapping[str, Any], values: Mapping[str, str]) -> set[str]:
     """Names of the parameters that AWS would ask for."""
     return {
         name
         for name, about in declared.items()
-        if about.get("Default") is None and name not in given
+        if about.get("Default") is None and name not in values
     }
 
 
-def _value(about: Mapping[str, Any], given: str | None, unknown: object) -> Any:
+def _value(about: Mapping[str, Any], override: str | None, unknown: object) -> Any:
     kind = str(about.get("Type", "String"))
-    value = about.get("Default") if given is None else given
+    value = about.get("Default") if override is None else override
     if value is None:
         return unknown
     text = _text(value)
