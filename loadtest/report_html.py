@@ -14,7 +14,7 @@ STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 HEADLINES = {
     "passed": "Passed",
     "failed": "Failed",
-    "invalid": "Invalid: the generator was the bottleneck, so this says nothing about the system",
+    "invalid": "Invalid: this says nothing about the system, for the first reason below",
 }
 LATENCY_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max")
 

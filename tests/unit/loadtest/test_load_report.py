@@ -206,6 +206,15 @@ def test_the_page_shows_the_latency_that_was_judged():
         assert f"<b>{judged['latency_ms']['p50']:,.1f} ms</b>p50 in the {judged['name']}" in page
 
 
+def test_the_page_of_an_invalid_run_blames_what_its_reasons_blame():
+    reasons = ["the machine was disturbed in 9 of 9 slow seconds: the disk stood still"]
+    page = report_html.page({**a_report(), "verdict": "invalid", "reasons": reasons})
+    head = page.partition("<header")[2].partition("</header>")[0]
+
+    assert "generator" not in head
+    assert "the disk stood still" in head
+
+
 def test_a_report_is_written_under_its_time_and_profile(tmp_path):
     folder = report.write(tmp_path, a_report(), "<html>")
 
