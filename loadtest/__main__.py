@@ -8,11 +8,12 @@ import gevent
 from locust import events
 from locust.env import Environment
 
-from loadtest import compare, history, options
+from loadtest import options
 from loadtest.capacity import command as capacity
-from loadtest.conduct import Conduct
 from loadtest.locustfile import OpenWorkload
+from loadtest.reporting import compare, history
 from loadtest.start import start_local, trouble_of
+from loadtest.under_locust.conduct import Conduct
 from loadtest.verdict import Exit
 
 COMMANDS = {"capacity": capacity.main, "compare": compare.main, "history": history.main}

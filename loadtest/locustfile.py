@@ -18,12 +18,13 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
-from loadtest import fleet, options, worker
-from loadtest.conduct import Conduct, end_test
-from loadtest.locust_options import OPEN, add_flags, model_of, variables_of
-from loadtest.monitor import say
-from loadtest.shapes import ProfileShape, ScheduleShape
-from loadtest.users import (
+from loadtest import options
+from loadtest.recording.monitor import say
+from loadtest.under_locust import fleet, worker
+from loadtest.under_locust.conduct import Conduct, end_test
+from loadtest.under_locust.locust_options import OPEN, add_flags, model_of, variables_of
+from loadtest.under_locust.shapes import ProfileShape, ScheduleShape
+from loadtest.under_locust.users import (
     AnalyticsUser,
     HealthUser,
     NotificationsUser,

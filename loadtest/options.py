@@ -7,9 +7,9 @@ from pathlib import Path
 from ssl import SSLError
 from urllib.parse import urlsplit
 
-from loadtest import tls
-from loadtest.driver import MAX_IN_FLIGHT, Address
-from loadtest.profile import Profile, ProfileError, named, steady
+from loadtest.generator import tls
+from loadtest.generator.driver import MAX_IN_FLIGHT, Address
+from loadtest.generator.profile import Profile, ProfileError, named, steady
 
 SLO_P99_MS = 150  # the predecessor's 48 refusals, the only answers it gave, had a p99 of 153 ms
 REPORTS = Path(__file__).parent / "reports"

@@ -12,32 +12,27 @@ from typing import Any
 import gevent
 from locust.event import EventHook
 
-from loadtest import (
-    aws,
-    aws_report,
-    causes,
-    dead_letters,
-    locust_events,
-    report,
-    report_html,
-    servers,
-)
-from loadtest.api import Api, ApiError, fetch_token
-from loadtest.audit import Audit, Period, audit, payment_event_counts
-from loadtest.causes import Evidence
-from loadtest.claims import Claims, claims_of, resolve
-from loadtest.dead_letters import Letters
-from loadtest.driver import Driver
-from loadtest.fleet import Fleet, FleetCpu
-from loadtest.measure import Figures, figures, milliseconds
-from loadtest.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
+from loadtest.generator.driver import Driver
+from loadtest.generator.profile import ONE_K, schedule
+from loadtest.generator.scenarios import new_run_id, workload
+from loadtest.on_aws import aws, aws_report
 from loadtest.options import DEMO_CLIENT, LOAD_CLIENT, OTHER_CLIENT, REPORTS, Options
-from loadtest.profile import ONE_K, schedule
-from loadtest.recorder import Record, Recorder
-from loadtest.records import Sources
-from loadtest.scenarios import new_run_id, workload
+from loadtest.recording import causes
+from loadtest.recording.causes import Evidence
+from loadtest.recording.measure import Figures, figures, milliseconds
+from loadtest.recording.monitor import TICK_S, CpuMeter, Progress, QueueWatch, say
+from loadtest.recording.recorder import Record, Recorder
+from loadtest.reporting import report, report_html
 from loadtest.start import driver_of, log_in, requests_of
+from loadtest.under_locust import locust_events
+from loadtest.under_locust.fleet import Fleet, FleetCpu
 from loadtest.verdict import Facts, Verdict, judge
+from loadtest.witnesses import dead_letters, servers
+from loadtest.witnesses.api import Api, ApiError, fetch_token
+from loadtest.witnesses.audit import Audit, Period, audit, payment_event_counts
+from loadtest.witnesses.claims import Claims, claims_of, resolve
+from loadtest.witnesses.dead_letters import Letters
+from loadtest.witnesses.records import Sources
 
 TELL_S = 0.1  # Locust hears of arrivals this often: a longer burst would hold up the pump
 LAST_GOOD_1K = Path(__file__).parent / "report-1k.json"

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.api import Api, ApiError, fetch_token
-from loadtest.driver import WHOLE, Driver, Share
+from loadtest.generator.driver import WHOLE, Driver, Share
+from loadtest.generator.scenarios import Requests, Workload
 from loadtest.options import VARIABLES, Options
-from loadtest.scenarios import Requests, Workload
+from loadtest.witnesses.api import Api, ApiError, fetch_token
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_S = 2.0  # how long an address may take to show that it is there

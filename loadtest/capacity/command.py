@@ -10,13 +10,13 @@ from time import monotonic
 from typing import Any
 
 from loadtest import options
-from loadtest.api import ApiError
 from loadtest.capacity import page, record
 from loadtest.capacity.search import Plan, Result, Step, Trial, next_step, result_of, search
 from loadtest.capacity.trial import Bench, Thresholds
-from loadtest.monitor import say
+from loadtest.recording.monitor import say
 from loadtest.start import start_local, trouble_of
 from loadtest.verdict import Exit
+from loadtest.witnesses.api import ApiError
 
 OWN = {
     "FIRST_RATE": ("100", "arrivals a second of the first step; the next are twice the last"),

@@ -6,7 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-STYLE = (Path(__file__).parents[1] / "report.css").read_text(encoding="utf-8")
+STYLE = (Path(__file__).parents[1] / "reporting" / "report.css").read_text(encoding="utf-8")
 WIDTH, HEIGHT = 920, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 20, 14, 28
 PARTS = 4  # of either axis

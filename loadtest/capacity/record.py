@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from loadtest.capacity.search import Result, Trial
-from loadtest.report import machine, rfc3339, versions
+from loadtest.reporting.report import machine, rfc3339, versions
 
 NAME = "capacity.json"
 RESUMED_S = 3_600.0  # an older search says little about the system of now

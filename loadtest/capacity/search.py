@@ -8,7 +8,7 @@ where it ended.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.profile import MAX_RATE_PER_S
+from loadtest.generator.profile import MAX_RATE_PER_S
 
 PRECISION = 1.05  # the gap that is not halved any more: 5 %, about what two runs differ by
 LOWEST_PER_S = 5  # a system that does not hold this holds nothing

@@ -10,18 +10,18 @@ from typing import Any
 import gevent
 import psutil
 
-from loadtest import servers
-from loadtest.api import Api
 from loadtest.capacity.search import Step, Trial
-from loadtest.driver import Driver
-from loadtest.journal import NO_TIME, OK, UNSENT
-from loadtest.measure import LATE_S, Figures, figures, milliseconds
-from loadtest.monitor import TICK_S, CpuMeter, QueueWatch
+from loadtest.generator.driver import Driver
+from loadtest.generator.journal import NO_TIME, OK, UNSENT
+from loadtest.generator.profile import schedule, steady
+from loadtest.generator.scenarios import new_run_id, workload
 from loadtest.options import Options
-from loadtest.profile import schedule, steady
-from loadtest.scenarios import new_run_id, workload
+from loadtest.recording.measure import LATE_S, Figures, figures, milliseconds
+from loadtest.recording.monitor import TICK_S, CpuMeter, QueueWatch
 from loadtest.start import driver_of, log_in, requests_of
 from loadtest.verdict import MAX_GENERATOR_CPU, MAX_LAG_P99_MS, MIN_REACHED
+from loadtest.witnesses import servers
+from loadtest.witnesses.api import Api
 
 LOOK_S = 0.25
 MAX_FAILED = 10  # beyond it the reason is known

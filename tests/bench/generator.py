@@ -17,11 +17,11 @@ import uvloop
 from locust import events
 from locust.env import Environment
 
-from loadtest.driver import Address, Driver
-from loadtest.locust_events import tell
-from loadtest.measure import Figures, figures, milliseconds
-from loadtest.profile import schedule, steady
-from loadtest.scenarios import Requests, workload
+from loadtest.generator.driver import Address, Driver
+from loadtest.generator.profile import schedule, steady
+from loadtest.generator.scenarios import Requests, workload
+from loadtest.recording.measure import Figures, figures, milliseconds
+from loadtest.under_locust.locust_events import tell
 
 SECONDS = 8
 BODY = b'{"status":"ok","accepted":1,"rejected":[],"id":"pay_aaaaaaaaaaaaaaaaaaaaaaaaaa"}'

@@ -4,14 +4,9 @@ import time
 
 import pytest
 
-from loadtest.api import Api
-from loadtest.audit import Audit, Period, audit
-from loadtest.claims import Claims, claims_of, resolve
-from loadtest.journal import OK, Journal
-from loadtest.monitor import QueueWatch
-from loadtest.profile import schedule, steady
-from loadtest.records import Sources
-from loadtest.scenarios import (
+from loadtest.generator.journal import OK, Journal
+from loadtest.generator.profile import schedule, steady
+from loadtest.generator.scenarios import (
     ANALYTICS,
     PAYMENTS,
     SCENARIOS,
@@ -21,6 +16,11 @@ from loadtest.scenarios import (
     id_in,
     workload,
 )
+from loadtest.recording.monitor import QueueWatch
+from loadtest.witnesses.api import Api
+from loadtest.witnesses.audit import Audit, Period, audit
+from loadtest.witnesses.claims import Claims, claims_of, resolve
+from loadtest.witnesses.records import Sources
 from tests.integration.load_system import running
 
 RUN = "20261123t101500abcd"

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from loadtest.api import Api
-from loadtest.claims import claims_of, resolve
-from loadtest.driver import Address, Driver, Share
-from loadtest.journal import OK
-from loadtest.profile import schedule, steady
-from loadtest.scenarios import PAYMENTS, Requests, workload
+from loadtest.generator.driver import Address, Driver, Share
+from loadtest.generator.journal import OK
+from loadtest.generator.profile import schedule, steady
+from loadtest.generator.scenarios import PAYMENTS, Requests, workload
+from loadtest.witnesses.api import Api
+from loadtest.witnesses.claims import claims_of, resolve
 from tests.conftest import free_port, wait_until
 from tests.integration.load_system import STALL_S, running
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.api import Api
-from loadtest.scenarios import SCENARIOS
+from loadtest.generator.scenarios import SCENARIOS
+from loadtest.witnesses.api import Api
 from tests.conftest import free_port, wait_until
 from tests.integration.load_system import running
 from tests.integration.test_load_driver import (

@@ -9,11 +9,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from loadtest.api import Api
-from loadtest.driver import Address, Driver
-from loadtest.profile import schedule, steady
-from loadtest.scenarios import PAYMENTS, Requests, workload
-from loadtest.tls import context_for
+from loadtest.generator.driver import Address, Driver
+from loadtest.generator.profile import schedule, steady
+from loadtest.generator.scenarios import PAYMENTS, Requests, workload
+from loadtest.generator.tls import context_for
+from loadtest.witnesses.api import Api
 from tests.integration.load_system import running
 from tests.integration.test_load_driver import (
     EVERY_ONE,

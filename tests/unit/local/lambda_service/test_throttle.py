@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.profile import ONE_K, schedule
+from loadtest.generator.profile import ONE_K, schedule
 from local.lambda_service.throttle import TokenBucket
 from local.template.api_keys import BURST_DEFAULT, RATE_DEFAULT_PER_S
 

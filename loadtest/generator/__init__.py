@@ -1,0 +1,1 @@
+"""The open-workload generator: the schedule, its requests, and the connections that send them."""

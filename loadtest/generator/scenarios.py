@@ -1,0 +1,219 @@
+"""The four scenarios: which arrival does what, its request as bytes, and what a good answer is.
+
+Everything about an arrival follows from its index, the seed and the run's id, so the audit can
+repeat each request afterwards without a record of it.
+"""
+
+import random
+import secrets
+import time
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import permutations
+
+import orjson
+
+from loadtest.generator.profile import Schedule
+
+SEED = 127_800
+REPEAT_EVERY = 100  # 1 % of payments repeat an earlier key and body
+REPEAT_AFTER_S = 1.0  # a client repeats what it has waited for, not what it is still sending
+CURRENCIES = ("EUR", "USD", "GBP")
+DECLINES = (
+    "pm_card_chargeDeclined",
+    "pm_card_insufficientFunds",
+    "pm_card_expiredCard",
+    "pm_card_processingError",
+)
+EVENTS = ("page_view", "add_to_cart", "checkout")
+NOTIFICATION_TEMPLATE = "welcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    method: str
+    path: str
+    status: int  # what a good answer carries
+
+
+SCENARIOS = (
+    Scenario("health", "GET", "/health", 200),
+    Scenario("payments", "POST", "/v1/payments", 201),
+    Scenario("analytics", "POST", "/v1/analytics/events", 202),
+    Scenario("notifications", "POST", "/v1/notifications", 202),
+)
+HEALTH, PAYMENTS, ANALYTICS, NOTIFICATIONS = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A schedule with the scenario of each arrival and, for a repeat, the arrival it repeats."""
+
+    schedule: Schedule
+    scenario: bytes
+    origin: "array[int]"  # the arrival's own index where it repeats nothing
+
+    def __len__(self) -> int:
+        return len(self.scenario)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    amount: int
+    currency: str
+    method: str
+    receipt: bool
+
+    @property
+    def decline_code(self) -> str | None:
+        """Return the code this payment must fail with, or None if it must succeed."""
+        return _DECLINE_CODES.get(self.method)
+
+
+_DECLINE_CODES = {
+    "pm_card_chargeDeclined": "generic_decline",
+    "pm_card_insufficientFunds": "insufficient_funds",
+    "pm_card_expiredCard": "expired_card",
+    "pm_card_processingError": "processing_error",
+}
+
+
+def workload(schedule: Schedule, seed: int = SEED) -> Workload:
+    """Give each arrival its scenario, a quarter each in any four, and 1 % of payments a repeat."""
+    rng = random.Random(seed)
+    orders = [bytes(order) for order in permutations(range(len(SCENARIOS)))]
+    fours = -(-len(schedule) // len(SCENARIOS))
+    scenario = b"".join(rng.choice(orders) for _ in range(fours))[: len(schedule)]
+    return Workload(schedule, scenario, _origins(schedule, scenario, rng))
+
+
+def _origins(schedule: Schedule, scenario: bytes, rng: random.Random) -> "array[int]":
+    origin = array("l", range(len(schedule)))
+    payments = [index for index, which in enumerate(scenario) if which == PAYMENTS]
+    due_s = [schedule.due_s[index] for index in payments]
+    for block in range(0, len(payments), REPEAT_EVERY):
+        chosen = min(block + rng.randrange(REPEAT_EVERY), len(payments) - 1)
+        earlier = bisect_right(due_s, due_s[chosen] - REPEAT_AFTER_S)
+        if earlier:
+            origin[payments[chosen]] = origin[payments[rng.randrange(earlier)]]
+    return origin
+
+
+def payment_of(index: int) -> Payment:
+    """Return the payment that the arrival of this index asks for."""
+    draw = (index * 2_654_435_761 >> 7) % 100  # Knuth's multiplier: neighbours differ
+    declined = draw < len(DECLINES)
+    return Payment(
+        amount=100 + index * 7919 % 99_901,
+        currency=CURRENCIES[index % len(CURRENCIES)],
+        method=DECLINES[draw] if declined else "pm_card_visa",
+        receipt=96 <= draw < 98,
+    )
+
+
+def receipt_email(run: str, index: int) -> str:
+    return f"receipt.{run}.{index}@example.com"
+
+
+def description_of(run: str, index: int) -> str:
+    return f"load {run} {index}"
+
+
+def event_name(run: str, index: int) -> str:
+    return f"load.{run}.{EVENTS[index % len(EVENTS)]}"
+
+
+def new_run_id() -> str:
+    """Return a name for one run, by which all that it sends differs from what others send."""
+    return f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
+
+
+def body_of(which: int, run: str, index: int) -> str:
+    """Return the JSON that the arrival of this index sends; health sends none."""
+    if which == PAYMENTS:
+        return _payment_body(run, index)
+    if which == ANALYTICS:
+        return _event_body(run, index)
+    return _notification_body(run, index) if which == NOTIFICATIONS else ""
+
+
+def _payment_body(run: str, index: int) -> str:
+    payment = payment_of(index)
+    receipt = f',"receipt_email":"{receipt_email(run, index)}"' if payment.receipt else ""
+    return (
+        f'{{"amount":{payment.amount},"currency":"{payment.currency}",'
+        f'"payment_method":"{payment.method}",'
+        f'"description":"{description_of(run, index)}"{receipt}}}'
+    )
+
+
+def _event_body(run: str, index: int) -> str:
+    return (
+        f'{{"name":"{event_name(run, index)}","event_id":"{run}-{index}",'
+        f'"user_id":"user-{index % 5000}","value":{index % 500},'
+        f'"properties":{{"page":"/products/{index % 97}"}}}}'
+    )
+
+
+def _notification_body(run: str, index: int) -> str:
+    return (
+        f'{{"channel":"email","to":"{run}.{index}@example.com",'
+        f'"template":"{NOTIFICATION_TEMPLATE}","variables":{{"name":"Reader {index}"}}}}'
+    )
+
+
+class Requests:
+    """The requests of one run's arrivals, as bytes ready to send.
+
+    `stage` is the path before every route, such as /Prod of an API's own address on AWS.
+    """
+
+    def __init__(
+        self,
+        work: Workload,
+        *,
+        run: str,
+        token: str,
+        host: str,
+        keep_alive: bool,
+        stage: str = "",
+    ):
+        self.work = work
+        self.run = run
+        common = f"Host: {host}\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n"
+        common += "User-Agent: spillway-loadtest\r\n"
+        common += "" if keep_alive else "Connection: close\r\n"
+        posted = common + "Content-Type: application/json\r\n"
+        self._health = f"GET {stage}/health HTTP/1.1\r\n{common}\r\n".encode()
+        self._heads = [
+            f"POST {stage}{scenario.path} HTTP/1.1\r\n{posted}Content-Length: ".encode()
+            for scenario in SCENARIOS
+        ]
+
+    def of(self, index: int) -> bytes:
+        """Return the whole request of one arrival; a repeat gets the bytes of what it repeats."""
+        which = self.work.scenario[index]
+        if which == HEALTH:
+            return self._health
+        index = self.work.origin[index]
+        body = body_of(which, self.run, index)
+        length = f"{len(body)}"
+        if which != ANALYTICS:
+            length += f"\r\nIdempotency-Key: {self.run}-{index}"
+        return self._heads[which] + f"{length}\r\n\r\n{body}".encode()
+
+
+def id_in(which: int, body: bytes) -> str | None:
+    """Return the id in a good answer's body, "" where it has none; None for a bad body."""
+    try:
+        answer = orjson.loads(body)
+        if which == HEALTH:
+            return "" if answer["status"] == "ok" else None
+        if which == ANALYTICS:
+            return "" if answer["accepted"] == 1 else None
+        object_id = answer["id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return object_id if isinstance(object_id, str) and object_id else None

@@ -1,0 +1,1 @@
+"""The recording of a run by the second: machine, processes, queues, and causes of its faults."""
