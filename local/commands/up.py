@@ -71,6 +71,7 @@ def up(options: argparse.Namespace) -> int:
     _install(template, state, python, wanted=options.install)
     if options.foreground:
         return _supervise(system, variables)
+    started_s = time.monotonic()  # what was installed before may have taken longer than any start
     return _await_ready(state, template, _start_in_background(state), started_s)
 
 

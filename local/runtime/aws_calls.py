@@ -1,7 +1,7 @@
 """The bounds of a function's calls of AWS: they stay on this machine, whatever its SDK.
 
 A person's credentials and profiles are taken away, an SDK that does not look for endpoints in its
-environment is given them, and a name of AWS itself is not resolved.
+environment is given them, a name of AWS itself is not resolved, and every client is in one region.
 """
 
 import os
@@ -124,7 +124,11 @@ def _patch(module: Any, let_through: frozenset[str]) -> None:
         named |= zip(_ARGUMENTS, arguments[: len(_ARGUMENTS)], strict=False)
         url = named.get("endpoint_url")
         is_real = bool(url) and is_of_aws(urlsplit(str(url)).hostname or "")
-        if service_name not in let_through and (is_real or (is_old and not url)):
+        if service_name in let_through:
+            return make(self, service_name, *arguments[len(_ARGUMENTS) :], **named)
+        if region := os.environ.get("AWS_REGION"):
+            named["region_name"] = region  # the one that all of this machine is in
+        if is_real or (is_old and not url):
             service_id = self.get_service_model(service_name).service_id
             named["endpoint_url"] = _endpoint_of(service_id)
         return make(self, service_name, *arguments[len(_ARGUMENTS) :], **named)

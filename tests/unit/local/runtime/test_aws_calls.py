@@ -20,6 +20,7 @@ class Session:
 
     def create_client(self, service_name, region_name=None, api_version=None, use_ssl=True,
                       verify=None, endpoint_url=None, config=None):
+        self.region = region_name
         return endpoint_url
 """
 HERE = "http://127.0.0.1:4566"
@@ -133,3 +134,12 @@ def test_a_process_that_nobody_decided_for_is_left_as_it_is(in_function):
         in_function("os.environ['AWS_ACCESS_KEY_ID']", version=OLD, let_through=None, **key)
         == "AKIA"
     )
+
+
+@pytest.mark.parametrize(("let_through", "region"), [("", "eu-west-1"), ("dynamodb", "us-east-1")])
+def test_a_region_that_code_names_is_this_machines(in_function, let_through, region):
+    call = "s.create_client('dynamodb', region_name='us-east-1')"
+    shown = f"(lambda s: [{call}, s.region])(Session())"
+    settings = {"let_through": let_through, "AWS_REGION": "eu-west-1"}
+
+    assert in_function(shown, version=NEW, **settings)[1] == region
