@@ -23,7 +23,7 @@ _POWERTOOLS = re.compile(
     r"arn:aws[\w-]*:lambda:[\w-]+:017000801446:layer:AWSLambdaPowertoolsPython"
 )
 _EXTRAS = (
-    "Tracer, Parser and Validation want aws-lambda-powertools[all] in requirements.txt, --install"
+    "other extras than Tracer, Parser and Validation have to be in requirements.txt, --install"
 )
 
 Layers = dict[str, tuple[Path, ...]]  # folders of modules by the layer's ARN
