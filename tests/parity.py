@@ -45,7 +45,7 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of the suite on one target."""
+    """The outcome of the suite on one target."""
 
     target: str
     passed: int = 0

@@ -18,7 +18,7 @@ OVERHEAD_S = 10.0  # of a trial beside its arrivals, until one has shown it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a search goes, in arrivals a second and seconds."""
+    """The bounds and steps of a search, in arrivals a second and seconds."""
 
     first_rate: int = 100
     step_s: int = 20

@@ -25,7 +25,7 @@ class UnknownService(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherServices:
-    """What the user said of them, and what the template needs."""
+    """The other services as the user chose them and as the template needs them."""
 
     are_needed: bool = False
     elsewhere: str = ""  # the URL of services that are not ours

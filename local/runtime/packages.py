@@ -1,4 +1,4 @@
-"""What functions need to be installed: the packages of their requirements.txt, or what their
+"""The installed needs of functions: the packages of their requirements.txt, or what their
 Makefile builds; in a folder of each function's own.
 """
 

@@ -1,4 +1,4 @@
-"""How far each mapping has read each shard, in a file, so that a restart goes on from there."""
+"""The place of each mapping in each shard, in a file, so that a restart goes on from there."""
 
 import json
 import threading

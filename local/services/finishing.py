@@ -1,4 +1,4 @@
-"""What the emulator's stack passes over of a resource, set by the service's own API."""
+"""The properties that the emulator's stack passes over, set by the service's own API."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 

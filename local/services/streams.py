@@ -31,7 +31,7 @@ LONGEST_PAUSE_S = 60.0
 
 
 class Shard:
-    """What one mapping has read of one shard, and how far it has come."""
+    """The records that one mapping has read of one shard, and its place in it."""
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
-    """What an HTTP API answers to other origins."""
+    """The answers of an HTTP API to other origins."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
@@ -71,7 +71,7 @@ class JwtAuthorizer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayResponse:
-    """How the gateway words one kind of its own errors; texts may have `$context.` variables."""
+    """The wording of one kind of the gateway's own errors; texts may have `$context.` variables."""
 
     kind: str
     status: int | None  # None keeps the status of the kind
@@ -108,7 +108,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsagePlan:
-    """What each of its keys may use."""
+    """The limits of each of its keys."""
 
     name: str
     keys: tuple[ApiKey, ...]

@@ -28,7 +28,7 @@ Reader = Callable[[str, Properties, dict[str, str]], Authorizer | JwtAuthorizer]
 
 @dataclass(frozen=True, slots=True)
 class Authorizers:
-    """What stands under Auth: authorizers by name, the default one's name, and those left out."""
+    """The content of Auth: authorizers by name, the default one's name, and those left out."""
 
     found: dict[str, Authorizer | JwtAuthorizer]
     default: str | None

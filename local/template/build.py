@@ -140,7 +140,7 @@ class _Builder:
         return template
 
     def _ours(self) -> Properties:
-        """What the template's own Metadata says of this machine."""
+        """Return what the template's own Metadata says of this machine."""
         metadata = self._document.get("Metadata") or {}
         return Properties(self._refusals, "Metadata", metadata.get("Spillway") or {}, "Spillway")
 

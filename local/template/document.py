@@ -67,7 +67,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
 
 def _depth(text: str) -> int:
-    """How deep the collections of a text are nested, as far as that matters."""
+    """Return how deep the collections of a text are nested, as far as that matters."""
     depth = deepest = 0
     for event in yaml.parse(text, yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -79,7 +79,7 @@ def _depth(text: str) -> int:
 
 
 def _entries(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node stands for, each alias counted as what it repeats."""
+    """Return how many values a node stands for, each alias counted as what it repeats."""
     if id(node) not in known:
         known[id(node)] = ENTRIES_MAX + 1  # of a node inside itself
         parts: list[yaml.Node] = []
@@ -93,7 +93,7 @@ def _entries(node: yaml.Node, known: dict[int, int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Where in the file a property stands."""
+    """The lines of the file in which properties stand."""
 
     root: yaml.Node
     doubled: Mapping[int, str]  # keys that stand twice, by the line of the last
@@ -113,7 +113,7 @@ class Lines:
         return max(places)[-1]
 
     def _descend(self, names: tuple[str, ...]) -> tuple[int, int, int]:
-        """How many of `names` do not lead on (negative), how many do, and the line of the last."""
+        """Return how many `names` lead nowhere (negative), how many lead on, and the last line."""
         node, line = self.root, 0
         for depth, name in enumerate(names):
             entry = _entry(node, name)

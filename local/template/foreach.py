@@ -26,7 +26,7 @@ def unrolled(value: Any, collection: Collection) -> Any:
 
 
 def _turns(loop: Any, collection: Collection) -> dict[Any, Any]:
-    """What all turns of a loop make: an identifier, what it goes through, and a block."""
+    """Return what all turns of a loop make: an identifier, what it goes through, and a block."""
     if not (isinstance(loop, list) and len(loop) == 3 and isinstance(loop[2], dict)):
         raise ValueError("a loop is a list of an identifier, its values and a block")
     identifier, values, block = loop

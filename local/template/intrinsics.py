@@ -343,7 +343,7 @@ class Resolver:
         return replaced if is_known else UNKNOWN
 
     def _include(self, value: Any, where: tuple[str, str]) -> Any:
-        """What AWS::Include brings in from a file beside the template."""
+        """Return what AWS::Include brings in from a file beside the template."""
         location = self.resolve(value["Parameters"]["Location"], where)
         is_here = isinstance(location, str) and not location.startswith("s3://")
         if value["Name"] != "AWS::Include" or not is_here:
@@ -368,5 +368,5 @@ def is_function(value: Any) -> bool:
 
 
 def layer_arn(logical_id: str) -> str:
-    """What `!Ref` of a layer of this template gives."""
+    """Return what `!Ref` of a layer of this template gives."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:layer:{logical_id}:1"

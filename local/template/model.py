@@ -39,7 +39,7 @@ class NotEmulated(TemplateError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where the record of an event goes: a queue by its name, or a function by its logical id."""
+    """The destination of a record: a queue by its name, or a function by its logical id."""
 
     kind: str  # SQS or Lambda
     name: str
@@ -47,7 +47,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asynchronous:
-    """What becomes of a function's asynchronous events; the defaults are Lambda's."""
+    """The treatment of a function's asynchronous events; the defaults are Lambda's."""
 
     retries_max: int = 2  # after the handler failed
     age_max_s: int = 21_600  # an older event is given up
@@ -58,7 +58,7 @@ class Asynchronous:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logging:
-    """How a function's log is written."""
+    """The form and level of a function's log."""
 
     is_json: bool = False
     level: str = ""  # below which `logging` drops a line; none where it is text

@@ -13,7 +13,7 @@ from local.template.model import NotEmulated, TemplateError
 
 @dataclass(slots=True)
 class Refusals:
-    """What to do with a thing that is not emulated: raise, or note it where that is allowed."""
+    """The treatment of what is not emulated: it is raised, or noted where that is allowed."""
 
     file: Path
     allowed: bool
@@ -26,7 +26,7 @@ class Refusals:
 
     @contextmanager
     def leaving_out(self) -> Iterator[None]:
-        """Where the user allowed that, what raises NotEmulated becomes a warning."""
+        """Make a warning of what raises NotEmulated, where the user allowed that."""
         try:
             yield
         except NotEmulated as error:
@@ -71,7 +71,7 @@ class Properties:
         return Properties(self._refusals, self.resource, merged(values, self._left), self._prefix)
 
     def leaving_out(self) -> AbstractContextManager[None]:
-        """Where the user allowed that, what is not emulated inside becomes a warning."""
+        """Make a warning of what is not emulated inside, where the user allowed that."""
         return self._refusals.leaving_out()
 
     def take(self, name: str, default: Any = None) -> Any:

@@ -30,7 +30,7 @@ GLOBALS_OF_OTHERS = ("CapacityProvider", "SimpleTable", "StateMachine", "WebSock
 
 
 class Resources:
-    """What the builders ask: which resources there are, and what stands in them."""
+    """The resources as builders ask for them: which there are, and what stands in them."""
 
     def __init__(self, document: dict[str, Any], resolver: Resolver, refusals: Refusals) -> None:
         self.refusals = refusals
@@ -91,11 +91,11 @@ class Resources:
         self.resolver.declare(name, self._active[name])
 
     def metadata(self, name: str) -> Mapping[str, Any]:
-        """What stands in a resource's Metadata, unresolved."""
+        """Return what stands in a resource's Metadata, unresolved."""
         return self._active[name].get("Metadata") or {}
 
     def ours(self, name: str) -> Properties:
-        """What a resource's Metadata.Spillway says of this machine."""
+        """Return what a resource's Metadata.Spillway says of this machine."""
         return Properties(
             self.refusals, name, self.metadata(name).get("Spillway") or {}, "Metadata.Spillway"
         )
@@ -106,7 +106,7 @@ class Resources:
         return self.refusals.file.parent
 
     def physical_name(self, block: Properties, name: str) -> str:
-        """What property `name` calls a function or queue, its logical id where AWS knows only."""
+        """Return the name that property `name` gives, the logical id where AWS alone knows it."""
         if name in block and block.left(name) is UNKNOWN:
             sentence = f"has no value here, {block.resource} is taken"
             self.refusals.warnings.append(block.error(name, sentence))

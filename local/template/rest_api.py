@@ -100,7 +100,7 @@ def stage_variables(block: Properties) -> dict[str, str]:
 
 
 def log_format(block: Properties) -> str | None:
-    """How the access log words a request. Where it goes is this machine's business."""
+    """Return the format of the access log. Where it goes is this machine's business."""
     wording = block.text("Format", "") or None
     if wording and not re.search(r"\$context\.(extendedR|r)equestId\b", wording):
         raise block.error("Format", "has to name $context.requestId; add it")  # 1.39

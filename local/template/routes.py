@@ -24,7 +24,7 @@ _PATH = re.compile(r"(/([A-Za-z0-9._~:@!$&'()*,;=%-]+|\{[A-Za-z0-9._-]+\}))*(/|/
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What an API says of all its routes."""
+    """The settings of an API for all its routes."""
 
     authorizer: str | None
     left_out: frozenset[str] = frozenset()  # authorizers that let everybody in

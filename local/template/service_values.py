@@ -1,4 +1,4 @@
-"""What services said of the resources that they made, in a file for whoever reads the template."""
+"""The values of resources as the services that made them told them, in a file."""
 
 import json
 from pathlib import Path

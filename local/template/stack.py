@@ -1,4 +1,4 @@
-"""What other services of AWS make at the start: resources as CloudFormation says them, and the
+"""The resources that other services make at the start, as CloudFormation says them, and the
 notifications, subscriptions and rules that SAM makes of a function's events.
 """
 

@@ -1,4 +1,4 @@
-"""What AWS refuses of a table or bucket when it is made, said while the template is read."""
+"""The refusals of AWS when a table or bucket is made, said while the template is read."""
 
 import re
 from collections.abc import Iterator

@@ -214,12 +214,12 @@ def why_without_effect(resource_type: str) -> str | None:
 
 
 def why_elsewhere(resource_type: str) -> str | None:
-    """What a user has to know of a resource type that is on AWS only, though nothing is refused."""
+    """Return what a user has to know of a resource type that is on AWS only, though not refused."""
     return _entry(resource_type, RESOURCES_ELSEWHERE, RESOURCES_WITHOUT_EFFECT)
 
 
 def calls_functions(resource_type: str) -> bool:
-    """Whether a resource type that is not emulated would bring events to functions."""
+    """Tell whether a resource type that is not emulated would bring events to functions."""
     return why_without_effect(resource_type) is None and resource_type.startswith(CALLS_FUNCTIONS)
 
 

@@ -1,4 +1,4 @@
-"""What an event and a question cost: `python tests/bench/analytics.py`, on stores of its own.
+"""The cost of an event and of a question: `python tests/bench/analytics.py`, on stores of its own.
 
 Prints CPU in us an event of the API's handler, the worker's and the documents server, and how long
 questions over 30 days of minutes take.

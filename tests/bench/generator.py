@@ -1,4 +1,4 @@
-"""What an arrival costs the generator in CPU: `python tests/bench/generator.py`, about 30 s.
+"""The generator's CPU an arrival: `python tests/bench/generator.py`, about 30 s.
 
 The driver against a server that does nothing shows the ruler's own width; then what it costs to
 tell Locust of an arrival.

@@ -1,4 +1,4 @@
-"""What importing each function's module costs: the largest part of a cold start on Lambda.
+"""The cost of importing each function's module: the largest part of a cold start on Lambda.
 
     python tests/bench/imports.py [BUILD PYTHON]    for example .aws-sam/build python3.13
 
@@ -27,7 +27,7 @@ print((time.process_time() - before) * 1000)
 
 
 def packages(function: Function, build: Path | None) -> list[Path]:
-    """Where a function's code and layers lie."""
+    """Return where a function's code and layers lie."""
     if build is None:
         return [function.code_uri, ROOT / "layers/backend/python"]
     layers = [build / name / "python" for name in ("BackendLayer", "DependenciesLayer")]

@@ -21,7 +21,7 @@ ROUNDS = 5  # the least of them counts: other processes only ever add
 
 
 class Context:
-    """What Powertools reads of a Lambda context."""
+    """The part of a Lambda context that Powertools reads."""
 
     function_name = "bench"
 

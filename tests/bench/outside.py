@@ -1,4 +1,4 @@
-"""What a charge and a mail cost in CPU: `python -m tests.bench.outside` prints microseconds."""
+"""The CPU of a charge and of a mail: `python -m tests.bench.outside` prints microseconds."""
 
 import asyncio
 import itertools
@@ -82,7 +82,7 @@ async def mailing(port: int) -> Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """How many exchanges, in which batches, at which rate (0: without a pause)."""
+    """The number of exchanges, in which batches, at which rate (0: without a pause)."""
 
     name: str
     count: int

@@ -45,7 +45,7 @@ class Stack:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def containers(self, service: str = "") -> list[dict[str, Any]]:
-        """What Docker knows of the containers that run."""
+        """Return what Docker knows of the containers that run."""
         ids = self.compose("ps", "--quiet", *([service] if service else [])).stdout.split()
         inspected = subprocess.run(
             ["docker", "inspect", *ids], capture_output=True, text=True, check=True

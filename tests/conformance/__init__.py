@@ -1,1 +1,1 @@
-"""How much of AWS's behaviour the local AWS reproduces, in numbers: `make conformance`."""
+"""The share of AWS's behaviour that the local AWS reproduces, in numbers: `make conformance`."""

@@ -1,4 +1,4 @@
-"""Which rows of AWS behaviour the tests bear."""
+"""The rows of AWS behaviour that tests bear."""
 
 import ast
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What API Gateway, Lambda, SQS and event source mappings do: each row's ID and a title.
+"""The behaviour of API Gateway, Lambda, SQS and event source mappings: each row's ID and a title.
 
 A test bears a row's ID by `@pytest.mark.row("1.2")`; what is otherwise here than on AWS stands in
 the table of differences in docs/local-aws.md.

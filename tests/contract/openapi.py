@@ -70,7 +70,7 @@ class Problem(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What the template does not say about a route: the shapes that go in and come out."""
+    """The shapes that go into a route and come out, which the template does not say."""
 
     status: int = 200
     answer: Any = None

@@ -47,7 +47,7 @@ def _lives():
 
 
 def _bodies():
-    """What an endpoint of all events is sent of these payments."""
+    """Return what an endpoint of all events is sent of these payments."""
     for payment in _lives():
         for outgoing in payment.outbox:
             message = msgspec.json.decode(outgoing.text(), type=events.WebhookMessage)

@@ -14,7 +14,7 @@ END_GRACE_S = 10.0  # a drill under way takes 4 s to end all that it started
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended; `said` is empty where its output was shown instead."""
+    """The end of a command; `said` is empty where its output was shown instead."""
 
     status: int
     said: str

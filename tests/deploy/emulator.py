@@ -11,7 +11,7 @@ AHEAD = Path(os.environ["QUEUE_CLOCK"])  # holds the seconds that the queues are
 
 
 class Clock:
-    """What the queues take for the module `time`; they ask it for nothing else."""
+    """The stand-in for the module `time` that the queues ask; they ask it for nothing else."""
 
     @staticmethod
     def time() -> float:

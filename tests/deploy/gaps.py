@@ -1,4 +1,4 @@
-"""What the template asks for and the emulator refuses: left out by name, and asked for alone.
+"""The gaps of the emulator: what the template asks for in vain, left out by name.
 
 What it accepts and then does differently is in `tests/e2e/differences`.
 """

@@ -1,4 +1,4 @@
-"""What the drill starts on free ports: an AWS emulator, and the stores a deployed stack needs."""
+"""The servers of the drill on free ports: an AWS emulator, and the stores of a stack."""
 
 import os
 import subprocess

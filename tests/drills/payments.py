@@ -219,7 +219,7 @@ DRILLS: dict[str, Callable[[Site], tuple[str, bool]]] = {
 
 
 def _p99_ms(site: Site) -> float:
-    """What a request of another domain takes, over two hundred of them."""
+    """Return the p99 of another domain's requests, over two hundred of them."""
     times = []
     for _ in range(200):
         started_s = time.perf_counter()

@@ -183,7 +183,7 @@ DRILLS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one drill showed."""
+    """The outcome of one drill."""
 
     happened: str
     began_s: float  # epoch

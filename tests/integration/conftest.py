@@ -41,7 +41,7 @@ class Mailbox:
     http_port: int
 
     def mails_to(self, address: str) -> list[dict[str, Any]]:
-        """What it shows of the mails to `address`, oldest first."""
+        """Return what it shows of the mails to `address`, oldest first."""
         found, after = [], 0
         while after is not None:
             page = self._get(f"/messages?after={after}")

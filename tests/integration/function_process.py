@@ -76,7 +76,7 @@ class FunctionProcess:
 
 
 class HandlerError(Exception):
-    """What the handler raised, as Lambda reports it: its message."""
+    """The error that the handler raised, as Lambda reports it: its message."""
 
 
 class ProcessDied(Exception):

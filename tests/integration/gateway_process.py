@@ -115,7 +115,7 @@ class GatewayProcess:
         return self.console("/metrics").decode()
 
     def console(self, path: str) -> bytes:
-        """What the console answers."""
+        """Return what the console answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.console_port, timeout=10)
         try:
             connection.request("GET", path)
@@ -193,7 +193,7 @@ def ok(frame: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_all(client: socket.socket) -> bytes:
-    """What comes until the peer closes."""
+    """Return what comes until the peer closes."""
     chunks = []
     while chunk := client.recv(65536):
         chunks.append(chunk)

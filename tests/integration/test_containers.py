@@ -1,4 +1,4 @@
-"""What containers need, seen from outside: keys made once, honest checks, a restart on change."""
+"""The needs of containers, from outside: keys made once, honest checks, a restart on change."""
 
 import json
 import stat

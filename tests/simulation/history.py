@@ -37,7 +37,7 @@ TENANT = "t"
 
 @dataclass
 class Journal:
-    """What the clients were told, by key; nothing of it may ever be contradicted."""
+    """The answers that clients got, by key; nothing of it may ever be contradicted."""
 
     requests: dict[str, PaymentRequest | OperationRequest] = field(default_factory=dict)
     answers: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
@@ -74,7 +74,7 @@ class History:
 
     @property
     def happened(self) -> Counter[str]:
-        """What the history was made of: faults, payments and effects of the provider."""
+        """The make-up of the history: faults, payments and effects of the provider."""
         made = {"payments": len(self.store.documents), "effects": len(self.provider.record)}
         return self.world.happened + Counter(made)
 

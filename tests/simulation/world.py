@@ -25,7 +25,7 @@ class Crash(BaseException):
 
 @dataclass(frozen=True)
 class Faults:
-    """How likely each fault is at each I/O point; a seed has some of them, never always all."""
+    """The likelihood of each fault at each I/O point; a seed has some of them, never always all."""
 
     crash: float = 0.0
     refused: float = 0.0  # an error before the effect

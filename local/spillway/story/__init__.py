@@ -17,7 +17,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one source knows: moments, and further ids under which others know the object."""
+    """The knowledge of one source: moments, and further ids under which others know the object."""
 
     moments: tuple[Moment, ...] = ()
     ids: frozenset[str] = frozenset()

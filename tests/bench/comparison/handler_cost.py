@@ -1,4 +1,4 @@
-"""What the handlers themselves cost, called in a loop with the event of the comparison."""
+"""The cost of the handlers themselves, called in a loop with the event of the comparison."""
 
 import subprocess
 import sys

@@ -12,7 +12,7 @@ CONNECT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came back in the time that counted."""
+    """The answers in the time that counted."""
 
     requests: int
     failed: int

@@ -1,4 +1,4 @@
-"""What functions do to themselves harms no other: `python -m tests.drills.misbehaving [HARM ...]`.
+"""Functions that harm themselves harm no other: `python -m tests.drills.misbehaving [HARM ...]`.
 
 A function that behaves is asked at a steady rate, alone and then beside each harm that another one
 does ten times a second. Passes when its p99 beside stays within twice its p99 alone, every request
@@ -168,7 +168,7 @@ def drill(site: Site, harm: str, seconds: int) -> bool:
 
 
 def _left(site: Site, before: set[psutil.Process]) -> int:
-    """How many processes there are too many, once all environments have been replaced."""
+    """Return how many processes are too many, once all environments have been replaced."""
     deadline_s = time.monotonic() + GONE_WITHIN_S
     while time.monotonic() < deadline_s:
         ask(site, "leaves at once")

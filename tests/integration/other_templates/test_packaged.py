@@ -1,4 +1,4 @@
-"""What `chalice package` writes is run: a template in JSON, an OpenAPI document, a zip file."""
+"""The output of `chalice package` is run: a template in JSON, an OpenAPI document, a zip file."""
 
 import json
 import subprocess

@@ -58,7 +58,7 @@ def call(shop: Elsewhere, service: str, action: str, **arguments: Any) -> Any:
 
 
 def noted(shop: Elsewhere, about: str) -> list[Any]:
-    """What the functions noted under a word."""
+    """Return what the functions noted under a word."""
     items = service(shop, "dynamodb").scan(TableName="Notes")["Items"]
     return [json.loads(each["event"]["S"]) for each in items if each["about"]["S"] == about]
 

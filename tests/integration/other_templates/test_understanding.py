@@ -1,4 +1,4 @@
-"""What is said of a template before and while it is started: `explain`, refusals, warnings."""
+"""The words about a template before and while it is started: `explain`, refusals, warnings."""
 
 import json
 import sys

@@ -31,7 +31,7 @@ LOST_ALL = 0.01  # of the calls to Redis find it empty
 
 
 class Result:
-    """What a write says of itself."""
+    """The answer of a write."""
 
     def __init__(self, matched: int) -> None:
         self.matched_count = matched

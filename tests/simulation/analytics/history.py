@@ -80,7 +80,7 @@ class History:
 
     @property
     def happened(self) -> Counter[str]:
-        """What the history was made of: faults and events."""
+        """The make-up of the history: faults and events."""
         return self.world.happened + Counter(events=len(self.stored()))
 
     def _is_quiet(self) -> bool:

@@ -65,7 +65,7 @@ def an_event_counted_only_when_it_is_new() -> Iterator[None]:
 
 @_mutant
 def a_message_known_by_when_it_was_sent() -> Iterator[None]:
-    """What is redriven from the dead-letter queue then is another message."""
+    """A message that is redriven from the dead-letter queue is then another one."""
 
     def mutant(message: EventMessage, sent_at_ms: int, now_ms: int) -> Iterator[StoredEvent]:
         for event in stored(message, sent_at_ms, now_ms):

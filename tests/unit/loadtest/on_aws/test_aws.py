@@ -1,4 +1,4 @@
-"""What a run would be on AWS: one function's arrivals by hand, and the bill."""
+"""The estimate of a run on AWS: one function's arrivals by hand, and the bill."""
 
 from array import array
 from typing import Any

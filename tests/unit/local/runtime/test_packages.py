@@ -1,4 +1,4 @@
-"""What functions need to be installed: here, what their Makefile builds."""
+"""The installed needs of functions: here, what their Makefile builds."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the code of a template's functions and layers comes from."""
+"""The origin of the code of a template's functions and layers."""
 
 import inspect
 import runpy

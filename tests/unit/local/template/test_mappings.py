@@ -1,4 +1,4 @@
-"""What AWS would not create of queues and mappings is refused, with the place named."""
+"""Queues and mappings that AWS would not create are refused, with the place named."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What of a template is refused, and how it is named."""
+"""The refusals of a template, and how they name their cause."""
 
 import re
 

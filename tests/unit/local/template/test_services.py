@@ -1,4 +1,4 @@
-"""What other services make of a template: resources, names, notifications, streams."""
+"""The other services' part of a template: resources, names, notifications, streams."""
 
 import pytest
 
