@@ -1,6 +1,7 @@
 """The command `python -m loadtest capacity`: settings, lines on the terminal, exit code."""
 
 import os
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -93,7 +94,12 @@ def read(variables: Mapping[str, str]) -> Settings:
 
 
 def run(settings: Settings) -> int:
-    """Search until a rate is confirmed, the time is up or the target fails."""
+    """Search until a rate is confirmed, the time is up or the target fails.
+
+    Both signals interrupt, also in a shell's background, where SIGINT is ignored otherwise.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     reports, terms = settings.load.reports, settings.terms()
     bench = Bench(settings.load, settings.thresholds)
     log = None if settings.begins_anew else record.unfinished(reports, terms)
