@@ -26,7 +26,6 @@ FLUSH_S = 1.0  # for clients to take their last answers
 async def serve(host: str, port: int, path: Path, unix_socket: Path | None) -> None:
     """Serve until SIGTERM, or end the process where nothing can become durable any more."""
     stopped = _stop_signal()
-    os.umask(0o077)  # what functions store is nobody else's to read
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = data_file.lock(path)
     wal = WriteAheadLog(path)

@@ -74,7 +74,8 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._answer = answer
         self._transport: asyncio.Transport
-        self._is_waiting = False
+        self._is_waiting = False  # a frame is, until somebody calls `resume`
+        self._is_full = False  # with answers that the client does not read
         self.buffer = bytearray()
         self._frame_since_s = self.active_at_s = time.monotonic()
 
@@ -118,8 +119,7 @@ class Connection(asyncio.Protocol):
         """Offer the frame that waited again, and those behind it."""
         self._frame_since_s = self.active_at_s = time.monotonic()
         self._cut()
-        if not self._is_waiting:
-            self._transport.resume_reading()
+        self._read_on()
 
     def reply(self, request: wire.Request, body: wire.Body) -> None:
         if request.wants_reply and not self._transport.is_closing():
@@ -131,10 +131,15 @@ class Connection(asyncio.Protocol):
         return unfinished and now_s - self._frame_since_s > FRAME_S
 
     def pause_writing(self) -> None:
+        self._is_full = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if not self._is_waiting:
+        self._is_full = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if not (self._is_waiting or self._is_full):
             self._transport.resume_reading()
 
     def _refuse(self, error: DocumentsError) -> None:

@@ -263,7 +263,10 @@ def _make_directory(state: Path) -> None:
 
 def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
-    stores = {name: port_or_next(numbers[name]) for name in STORES}
+    named = {number for name, number in numbers.items() if name not in STORES}
+    stores: dict[str, int] = {}
+    for name in STORES:
+        stores[name] = port_or_next(numbers[name], named.union(stores.values()))
     return Ports(
         **{name: numbers[name] for name in SERVERS},
         **stores,

@@ -21,6 +21,6 @@ class Ports:
     def all(self) -> Iterator[int]:
         """Yield every port."""
         yield from (self.gateway, self.console, self.invoke, self.documents, self.valkey)
-        yield self.services
+        yield from (self.documents_metrics, self.services)
         yield from self.workers
         yield from self.others.values()

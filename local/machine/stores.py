@@ -1,6 +1,7 @@
 """The embedded Valkey, and the probes of loopback ports; documents has a package of its own."""
 
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +63,10 @@ def is_taken(port: int) -> bool:
     return False
 
 
-def port_or_next(usual: int) -> int:
-    """Return `usual`, or the next port that is free."""
+def port_or_next(usual: int, others: Collection[int] = ()) -> int:
+    """Return `usual`, or the next port that is free and none of `others`."""
     for port in range(usual, usual + PORTS_TRIED):
-        if not is_taken(port):
+        if port not in others and not is_taken(port):
             return port
     raise NoFreePort(f"the ports {usual} to {usual + PORTS_TRIED - 1} are all taken; free one")
 

@@ -88,7 +88,7 @@ def _probed(path: Path, named: str) -> Interpreter:
     if version < OLDEST:
         wanted = "functions need {}.{} or newer".format(*OLDEST)
         raise NotUsable(f"{named} is Python {major}.{minor}; {wanted}")
-    is_own = Path(prefix).resolve() == Path(sys.prefix).resolve()
+    is_own = version == OWN.version and Path(prefix).resolve() == Path(sys.prefix).resolve()
     return OWN if is_own else Interpreter(str(path), version)
 
 

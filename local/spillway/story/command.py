@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from local.machine.plan import BadInput
 from local.machine.running import running
 from local.spillway.keys import demo_clients
 from local.spillway.story import Moment, documents, lines, queues
+from local.template import Template
 from redis_sqs import QueueUnavailable
 
 DATABASE = "spillway"  # the backend's default
@@ -34,24 +36,10 @@ def run(options: argparse.Namespace) -> int:
     if not shortest <= len(options.id) <= longest:
         raise BadInput(f"{options.id!r} is no id: one has {shortest} to {longest} characters")
     last, template = running(options.state)
-    moments: list[Moment] = []
-    troubles: list[str] = []
-    ids = {options.id}
-    try:
-        clients = last.variables.get("OAUTH_CLIENTS") or demo_clients()
-        tenants = {client["tenant"] for client in json.loads(clients)}
-        database = last.variables.get("MONGO_DATABASE", DATABASE)
-        part = documents.read(last.variables["MONGO_URL"], database, options.id, tenants=tenants)
-        moments += part.moments
-        ids |= part.ids
-    except documents.DocumentsUnreadable as error:
-        troubles.append(str(error))
-    try:
-        moments += queues.read(template, last.variables, ids)
-    except QueueUnavailable as error:
-        troubles.append(str(error))
-    moments += _journals(options.state / "data", ids)
-    moments += lines.of_logs(options.state / "logs", ids)
+    variables = {**os.environ, **last.variables}
+    if "MONGO_URL" not in variables:
+        raise BadInput("this template has no document store, so there is no story to tell")
+    moments, troubles = _gathered(options.id, options.state, template, variables)
     for trouble in troubles:
         sys.stderr.write(f"a part is missing: {trouble}\n")
     if not moments:
@@ -61,6 +49,31 @@ def run(options: argparse.Namespace) -> int:
         return 1
     sys.stdout.writelines(f"{line}\n" for line in _rows(sorted(moments, key=_when)))
     return 0
+
+
+def _gathered(
+    object_id: str, state: Path, template: Template, variables: Mapping[str, str]
+) -> tuple[list[Moment], list[str]]:
+    """Return what every source knows of an object, and which source does not answer."""
+    moments: list[Moment] = []
+    troubles: list[str] = []
+    ids = {object_id}
+    clients = json.loads(variables.get("OAUTH_CLIENTS") or demo_clients())
+    tenants = {client["tenant"] for client in clients}
+    database = variables.get("MONGO_DATABASE", DATABASE)
+    try:
+        part = documents.read(variables["MONGO_URL"], database, object_id, tenants=tenants)
+        moments += part.moments
+        ids |= part.ids
+    except documents.DocumentsUnreadable as error:
+        troubles.append(str(error))
+    try:
+        moments += queues.read(template, variables, ids)
+    except QueueUnavailable as error:
+        troubles.append(str(error))
+    moments += _journals(state / "data", ids)
+    moments += lines.of_logs(state / "logs", ids)
+    return moments, troubles
 
 
 def _journals(data: Path, ids: set[str]) -> Iterator[Moment]:

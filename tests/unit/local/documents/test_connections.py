@@ -124,3 +124,19 @@ def test_a_frame_that_has_to_wait_is_kept_with_those_behind_it(connections: Conn
 
     assert peer.frames == [FRAME] * 3
     assert (len(peer.connection.buffer), peer.wire.is_paused) == (0, False)
+
+
+def test_a_client_that_reads_no_answers_is_not_read_when_its_frame_may_go_on(
+    connections: Connections,
+) -> None:
+    peer = Peer(connections, takes=0)
+    peer.connection.data_received(FRAME)
+    peer.connection.pause_writing()
+    peer.takes = 1
+    peer.connection.resume()
+
+    assert (peer.frames, peer.wire.is_paused) == ([FRAME], True)
+
+    peer.connection.resume_writing()
+
+    assert not peer.wire.is_paused
