@@ -202,7 +202,10 @@ class Outcome:
 
 def run(drill: Drill, seed: int) -> Outcome:
     """Run one drill on a system of its own."""
-    with tempfile.TemporaryDirectory() as folder, own_system(Path(folder) / "state") as system:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        own_system(Path(folder) / "state") as system,
+    ):
         load = _start_load(system, Path(folder))
         try:
             time.sleep(FAULT_AT_S)
