@@ -61,13 +61,17 @@ def _lines(reports: Sequence[tuple[str, earlier.Report]]) -> Iterator[str]:
         yield LINE.format(
             *(name, report["verdict"]),
             f"{report['totals']['ok'] / max(1e-9, report['duration_s']):,.0f}",
-            *(f"{latency['p50']:,.1f} ms", f"{latency['p99']:,.1f} ms"),
+            *(_ms(latency[each]) for each in ("p50", "p99")),
             f"{report['totals']['failed']:,}",
             f"{figures['CPU']:,.0f} µs" if figures["CPU"] else "-",
             f"{oldest_s:,.1f} s",
             _trend(figures, before),
         ).rstrip()
         before.append(figures)
+
+
+def _ms(latency_ms: float) -> str:
+    return f"{latency_ms:,.1f} ms" if latency_ms else "-"  # no arrival reached that phase
 
 
 def _figures(report: earlier.Report) -> dict[str, float]:

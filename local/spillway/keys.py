@@ -5,11 +5,8 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
-from local import PROJECT
-
-DESCRIPTION = PROJECT / "functions" / "api" / "openapi.json"
+SCOPES = Path(__file__).with_name("scopes.json")  # `make openapi` writes them
 
 
 def private_key(folder: Path) -> str:
@@ -55,18 +52,11 @@ def demo_clients() -> str:
                 "id": name,
                 "secret_sha256": hashlib.sha256(f"{name}-secret".encode()).hexdigest(),
                 "tenant": name,
-                "scopes": _scopes(),
+                "scopes": json.loads(SCOPES.read_text(encoding="utf-8")),
             }
             for name in ("demo", "other", "load")
         ]
     )
-
-
-def _scopes() -> list[str]:
-    """Return every scope that the API's description has."""
-    description: Any = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
-    flows = description["components"]["securitySchemes"]["token"]["flows"]
-    return list(flows["clientCredentials"]["scopes"])
 
 
 def _new_private_key() -> bytes:

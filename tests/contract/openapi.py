@@ -34,6 +34,7 @@ from local.template import Route, Template
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "functions" / "api" / "openapi.json"
+SCOPES = ROOT / "local" / "spillway" / "scopes.json"  # of the demo clients
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 REF = "#/components/schemas/{name}"
@@ -318,6 +319,12 @@ def view_of(route: Route, found: Template) -> Any:
     return app.routes[route.path][route.method].view_function
 
 
+def scopes() -> list[str]:
+    """Return every scope that a client may have."""
+    flows = document()["components"]["securitySchemes"]["token"]["flows"]
+    return list(flows["clientCredentials"]["scopes"])
+
+
 def text() -> str:
     """Return the document as it stands in the file."""
     return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
@@ -419,4 +426,5 @@ def _scopes(found: Template) -> dict[str, str]:
 
 if __name__ == "__main__":
     DOCUMENT.write_text(text(), encoding="utf-8")
+    SCOPES.write_text(f"{json.dumps(scopes())}\n", encoding="utf-8")
     sys.exit(0)

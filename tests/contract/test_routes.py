@@ -137,6 +137,7 @@ def test_local_knows_of_backend_the_settings_and_the_queues_only(path):
 
 def test_the_openapi_document_is_what_the_template_and_the_schemas_say():
     assert openapi.DOCUMENT.read_text() == openapi.text(), "run `make openapi`"
+    assert json.loads(openapi.SCOPES.read_text()) == openapi.scopes(), "run `make openapi`"
 
 
 def test_the_openapi_document_has_the_template_s_routes_and_no_others():

@@ -24,6 +24,7 @@ def test_a_payment_is_followed_from_its_request_to_its_receipt(system, payment: 
 
     wait_until(lambda: "took payment.succeeded to be counted" in story(), 15)
     wait_until(lambda: "to story@example.com: Your receipt" in story(), 15)
+    wait_until(lambda: "payment settled" in story(), 15)
 
     lines = story().splitlines()
     places = [line[26:].split()[0] for line in lines if not line.endswith("(UTC)")]
@@ -33,6 +34,14 @@ def test_a_payment_is_followed_from_its_request_to_its_receipt(system, payment: 
         for words in ("payment.created", "payment.succeeded 1250 EUR", "accepted: email")
     ]
     assert order == sorted(order)
+    assert any("POST /v1/payments answered 201" in line for line in lines)
+    assert any("payment accepted" in line for line in lines)
+
+
+def test_an_event_of_a_payment_is_found_by_the_id_that_the_api_gives(system, demo, payment: str):
+    events = demo.call("GET", f"/v1/payments/{payment}").body["events"]
+
+    assert "payment.created" in system.local("story", events[0]["id"]).stdout
 
 
 def test_an_id_that_nobody_knows_is_said_to_be_unknown(system):

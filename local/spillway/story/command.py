@@ -13,7 +13,7 @@ from local.daemon.logs import printable
 from local.machine.plan import BadInput
 from local.machine.running import running
 from local.spillway.keys import demo_clients
-from local.spillway.story import Moment, documents, lines, queues
+from local.spillway.story import Moment, Part, documents, lines, queues
 from local.template import Template
 from redis_sqs import QueueUnavailable
 
@@ -37,8 +37,6 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"{options.id!r} is no id: one has {shortest} to {longest} characters")
     last, template = running(options.state)
     variables = {**os.environ, **last.variables}
-    if "MONGO_URL" not in variables:
-        raise BadInput("this template has no document store, so there is no story to tell")
     moments, troubles = _gathered(options.id, options.state, template, variables)
     for trouble in troubles:
         sys.stderr.write(f"a part is missing: {trouble}\n")
@@ -58,11 +56,8 @@ def _gathered(
     moments: list[Moment] = []
     troubles: list[str] = []
     ids = {object_id}
-    clients = json.loads(variables.get("OAUTH_CLIENTS") or demo_clients())
-    tenants = {client["tenant"] for client in clients}
-    database = variables.get("MONGO_DATABASE", DATABASE)
     try:
-        part = documents.read(variables["MONGO_URL"], database, object_id, tenants=tenants)
+        part = _documents(object_id, variables)
         moments += part.moments
         ids |= part.ids
     except documents.DocumentsUnreadable as error:
@@ -74,6 +69,19 @@ def _gathered(
     moments += _journals(state / "data", ids)
     moments += lines.of_logs(state / "logs", ids)
     return moments, troubles
+
+
+def _documents(object_id: str, variables: Mapping[str, str]) -> Part:
+    """Return what the store holds; other templates than this backend's may have none."""
+    if "MONGO_URL" not in variables:
+        return Part()
+    clients = json.loads(variables.get("OAUTH_CLIENTS") or demo_clients())
+    return documents.read(
+        variables["MONGO_URL"],
+        variables.get("MONGO_DATABASE", DATABASE),
+        object_id,
+        tenants={client["tenant"] for client in clients},
+    )
 
 
 def _journals(data: Path, ids: set[str]) -> Iterator[Moment]:

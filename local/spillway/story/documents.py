@@ -1,5 +1,6 @@
 """The documents of a payment, a notification or an event, as moments."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from local.spillway.story import Moment, Part
 TIMEOUT_MS = 5_000
 NOTIFICATIONS_MAX = 200  # of one payment
 PLACE = "document"
+EVENT_OF_PAYMENT = re.compile(r"evt_([a-z0-9]{26})_[0-9]+$")
 
 
 class DocumentsUnreadable(Exception):
@@ -34,14 +36,16 @@ def read(url: str, database: str, object_id: str, *, tenants: Collection[str]) -
 
 
 def _read(store: Any, object_id: str, tenants: Collection[str]) -> Part:
-    payment = store["payments"].find_one({"_id": object_id})
+    event = EVENT_OF_PAYMENT.match(object_id)  # as the API names one
+    payment_id = f"pay_{event[1]}" if event else object_id
+    payment = store["payments"].find_one({"_id": payment_id})
     if payment is not None:
         tenant = payment["tenant"]
         made_later = {"tenant": tenant, "created_ms": {"$gte": payment["created_ms"]}}
         notifications = store["notifications"].find(
-            {**made_later, "payment_id": object_id}, limit=NOTIFICATIONS_MAX
+            {**made_later, "payment_id": payment_id}, limit=NOTIFICATIONS_MAX
         )
-        event_ids = [f"{tenant}:{object_id}.{event['n']}" for event in payment["events"]]
+        event_ids = [f"{tenant}:{payment_id}.{each['n']}" for each in payment["events"]]
         events = store["analytics_events"].find({"_id": {"$in": event_ids}})
         return _together([_payment(payment), *map(_notification, notifications), _events(events)])
     notification = store["notifications"].find_one({"_id": object_id})

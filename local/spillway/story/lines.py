@@ -15,7 +15,6 @@ LINES_MAX = 1_000  # of one file, the last ones
 PLATFORM_REQUEST = re.compile(r"^\S+ RequestId: (\S+)")
 DAEMON_LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (.*)")
 DAEMON_TIME = "%Y-%m-%d %H:%M:%S,%f"
-POWERTOOLS_TIME = "%Y-%m-%d %H:%M:%S,%f%z"
 ACCESS_TIME = "%d/%b/%Y:%H:%M:%S %z"
 SILENT = ("START RequestId: ", "END RequestId: ")  # REPORT says all that they say
 REQUEST_ID_FIELDS = ("request_id", "function_request_id")
@@ -120,7 +119,7 @@ def _of_function(place: str, entry: Entry) -> Line:
     head = " ".join(str(entry[name]) for name in SHOWN if name in entry)
     fields = ", ".join(f"{name} {value}" for name, value in entry.items() if name not in HIDDEN)
     request_id = next((str(entry[name]) for name in REQUEST_ID_FIELDS if entry.get(name)), "")
-    at_ms = _epoch_ms(entry["timestamp"], POWERTOOLS_TIME)
+    at_ms = datetime.fromisoformat(entry["timestamp"]).timestamp() * 1000
     return Line(place, f"{head}: {fields}" if fields else head, at_ms, request_id)
 
 
