@@ -37,6 +37,7 @@ MOTO_DIFFERS = {
     "older handle": "an older handle of a FIFO queue is not told",
 }
 MINISTACK_DIFFERS = {
+    "traces": "a batch's messages arrive without their traces",
     "visible release": "a message that is visible again is hidden by its handle",
     "expired handle": MOTO_DIFFERS["expired handle"],
     "dead fifo": MOTO_DIFFERS["dead fifo"],

@@ -18,4 +18,5 @@ def test_each_message_of_a_batch_arrives_in_its_own_trace(place: Place):
     while batch := place.queue.receive():
         received |= {each.body: each.system.get("AWSTraceHeader") for each in batch}
 
-    assert [received[str(number)] for number in range(12)] == [*traces[:11], None]
+    arrived = [None] * 11 if "traces" in place.differences else traces[:11]
+    assert [received[str(number)] for number in range(12)] == [*arrived, None]
