@@ -107,7 +107,11 @@ class Shard:
         """Return the records from the first that the function reports; all of a wrong report."""
         if not self._mapping.report_failures or not isinstance(answer, dict):
             return []
-        reported = answer.get("batchItemFailures") or []
+        reported = answer.get("batchItemFailures")
+        if reported is None:
+            return []
+        if not isinstance(reported, list):
+            return part
         names = [each.get("itemIdentifier") for each in reported if isinstance(each, dict)]
         if len(names) != len(reported):
             return part

@@ -138,6 +138,8 @@ def test_retries_pause_longer_each_time():
         ([{"itemIdentifier": "none of them"}], [[1, 2, 3], [1, 2, 3]]),
         ([{}], [[1, 2, 3], [1, 2, 3]]),
         (["2"], [[1, 2, 3], [1, 2, 3]]),
+        (5, [[1, 2, 3], [1, 2, 3]]),
+        (None, [[1, 2, 3]]),
     ],
 )
 def test_records_come_again_from_the_first_that_failed(reported, batches):
