@@ -58,7 +58,10 @@ class Shard:
         self._due_s = 0.0
 
     def run_once(self, now_s: float) -> bool:
-        """Read, and give the function one batch where one is due; tell whether there was one."""
+        """Read, and give the function one batch where one is due; tell whether there was one.
+
+        `now_s` is of the monotonic clock; a record's age goes by that of the wall.
+        """
         if now_s < self._due_s:
             return False
         if not self._parts:
@@ -129,7 +132,7 @@ class Shard:
             self._tries = 0
             return
         self._tries += 1
-        reason = self._reason_to_give_up(part, now_s)
+        reason = self._reason_to_give_up(part)
         if reason:
             self._give_up(self._id, part, reason, self._tries)
             self._done(sequence_of(part[-1]))
@@ -138,11 +141,11 @@ class Shard:
             pause_s = min(FIRST_PAUSE_S * 2 ** (self._tries - 1), LONGEST_PAUSE_S)
             self._due_s = now_s + pause_s
 
-    def _reason_to_give_up(self, part: list[Record], now_s: float) -> str:
+    def _reason_to_give_up(self, part: list[Record]) -> str:
         mapping = self._mapping
         if 0 <= mapping.retries_max < self._tries:
             return "RetryAttemptsExhausted"
-        if 0 < mapping.age_max_s < now_s - arrival_s(part[0]):
+        if 0 < mapping.age_max_s < time.time() - arrival_s(part[0]):
             return "RecordAgeExceeded"
         return ""
 
@@ -211,7 +214,7 @@ class Stream:
                     self._open_again()
                 if rounds % 100 == 0:  # shards are added and closed
                     self._look(is_first=False)
-                had_any = [shard.run_once(time.time()) for shard in [*self._shards.values()]]
+                had_any = [shard.run_once(time.monotonic()) for shard in [*self._shards.values()]]
             except (BotoCoreError, ClientError) as error:
                 log.warning("%s: %s", self._arn, error)
                 self._is_lost = True

@@ -1,6 +1,7 @@
 """The batches of one shard: windows, halves, retries, partial failures and what is given up."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +120,17 @@ def test_a_batch_is_given_up_when_its_first_record_is_too_old():
     world = World(lambda _numbers: False, [record(1)])
     run(world.shard(age_max_s=60))
 
-    assert world.given_up == [([1], "RecordAgeExceeded", 2)]
+    assert world.given_up == [([1], "RecordAgeExceeded", 1)]
+
+
+@pytest.mark.row("5.7")
+def test_the_age_of_a_record_does_not_go_by_the_clock_of_waits():
+    new = record(1)
+    new["dynamodb"]["ApproximateCreationDateTime"] = time.time()
+    world = World(lambda _numbers: False, [new])
+    run(world.shard(age_max_s=1800))
+
+    assert world.given_up == []
 
 
 @pytest.mark.row("5.7")
