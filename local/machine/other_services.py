@@ -38,14 +38,15 @@ class OtherServices:
     def variables(self, port: int, invoke_url: str, environ: Mapping[str, str]) -> dict[str, str]:
         """Return where functions find every service; without ours each is refused by name.
 
-        Where `environ` says it for all of them, nothing is said of one.
+        Where `environ` says it for all of them, it is said only of those on AWS.
         """
+        real = {_variable(name): _real_url(name) for name in self.on_aws}
+        real[LET_THROUGH] = ",".join(self.on_aws)
         if "AWS_ENDPOINT_URL" in environ:
-            return {LET_THROUGH: ",".join(self.on_aws)}
+            return real
         url = self.url(port) if self.are_needed else invoke_url
         named = {f"AWS_ENDPOINT_URL_{name}": url for name in NAMES} if self.are_needed else {}
-        real = {_variable(name): _real_url(name) for name in self.on_aws}
-        return {"AWS_ENDPOINT_URL": url, **named, **real, LET_THROUGH: ",".join(self.on_aws)}
+        return {"AWS_ENDPOINT_URL": url, **named, **real}
 
 
 def chosen(template: Template, wanted: str | None, on_aws: tuple[str, ...]) -> OtherServices:

@@ -27,7 +27,10 @@ OTHER_WAYS = (
     *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
     *("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
 )
-_ARGUMENTS = ("region_name", "api_version", "use_ssl", "verify", "endpoint_url")
+_ARGUMENTS = (  # of a client, in their order
+    *("region_name", "api_version", "use_ssl", "verify", "endpoint_url", "aws_access_key_id"),
+    *("aws_secret_access_key", "aws_session_token", "config", "aws_account_id"),
+)
 
 
 def confine(variables: MutableMapping[str, str]) -> None:
@@ -121,17 +124,17 @@ def _patch(module: Any, let_through: frozenset[str]) -> None:
     is_old = tuple(int(part) for part in version.split(".")[:2]) < LOOKS_FOR_ENDPOINTS
 
     def create_client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
-        named |= zip(_ARGUMENTS, arguments[: len(_ARGUMENTS)], strict=False)
+        named |= zip(_ARGUMENTS, arguments, strict=False)
         url = named.get("endpoint_url")
         is_real = bool(url) and is_of_aws(urlsplit(str(url)).hostname or "")
         if service_name in let_through:
-            return make(self, service_name, *arguments[len(_ARGUMENTS) :], **named)
+            return make(self, service_name, **named)
         if region := os.environ.get("AWS_REGION"):
             named["region_name"] = region  # the one that all of this machine is in
         if is_real or (is_old and not url):
             service_id = self.get_service_model(service_name).service_id
             named["endpoint_url"] = _endpoint_of(service_id)
-        return make(self, service_name, *arguments[len(_ARGUMENTS) :], **named)
+        return make(self, service_name, **named)
 
     module.Session.create_client = create_client
 

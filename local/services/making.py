@@ -81,7 +81,7 @@ class Stack:
     ) -> dict[str, Any]:
         body = json.dumps({"Resources": resources, "Outputs": outputs})
         put = self._api.create_stack if is_new else self._api.update_stack
-        self._put_at = time.time() - 1
+        self._put_at = time.time() - 1  # some have whole seconds in their events
         try:
             put(StackName=STACK, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
         except ClientError as error:
@@ -108,7 +108,8 @@ class Stack:
         failed = {
             event["LogicalResourceId"]: event.get("ResourceStatusReason", "no reason")
             for event in self._api.describe_stack_events(StackName=STACK)["StackEvents"]
-            if event["ResourceStatus"].endswith("_FAILED")
+            if event["Timestamp"].timestamp() >= self._put_at
+            and event["ResourceStatus"].endswith("_FAILED")
             and event["LogicalResourceId"] in resources
             and event["LogicalResourceId"] not in self.failures
             and "cancelled" not in event.get("ResourceStatusReason", "")

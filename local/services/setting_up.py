@@ -28,6 +28,20 @@ LOOKS_S = 0.05
 
 def set_up(template: Template, state: Path, endpoint: str, delivery: Delivery) -> None:
     """Make the resources of `template` behind `endpoint`; only then others read the values."""
+    try:
+        values, failures = _set_up(template, state, endpoint, delivery)
+    except Exception as error:  # who waits for the values is told why there are none
+        log.exception("the resources of %s", template.path)
+        values, failures = {}, {"Resources": f"{type(error).__name__}: {error}"}
+    for name, reason in failures.items():
+        log.warning("%s is not made: %s", name, reason)
+    service_values.write(state, values, failures)
+
+
+def _set_up(
+    template: Template, state: Path, endpoint: str, delivery: Delivery
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the values by placeholder, and the reasons for what was not made or is not read."""
     values, failures = _made(template, endpoint)
     failures = {**finish(template, endpoint), **failures}
     for reference in template.placeholders:
@@ -42,9 +56,7 @@ def set_up(template: Template, state: Path, endpoint: str, delivery: Delivery) -
             failures[mapping.function] = f"its stream {mapping.stream} cannot be read: {error}"
         else:
             threading.Thread(target=stream.run, args=(stop,), daemon=True).start()
-    for name, reason in failures.items():
-        log.warning("%s is not made: %s", name, reason)
-    service_values.write(state, values, failures)
+    return values, failures
 
 
 def _made(template: Template, endpoint: str) -> tuple[dict[str, str], dict[str, str]]:

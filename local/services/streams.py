@@ -28,6 +28,8 @@ LOOKS_S = 0.1  # how late a change may be noticed; a look costs the emulator a m
 FETCHED_MAX = 1000  # records of one call, as Kinesis and DynamoDB limit it
 FIRST_PAUSE_S = 1.0  # before a failed batch comes again; AWS does not say how long it waits
 LONGEST_PAUSE_S = 60.0
+# The errors of a sequence number that its stream has no more, of DynamoDB and of Kinesis.
+GONE = ("TrimmedDataAccessException", "ValidationException", "InvalidArgumentException")
 
 
 class Shard:
@@ -56,7 +58,10 @@ class Shard:
         self._due_s = 0.0
 
     def run_once(self, now_s: float) -> bool:
-        """Read, and give the function one batch where one is due; tell whether there was one."""
+        """Read, and give the function one batch where one is due; tell whether there was one.
+
+        `now_s` is of the monotonic clock; a record's age goes by that of the wall.
+        """
         if now_s < self._due_s:
             return False
         if not self._parts:
@@ -107,7 +112,11 @@ class Shard:
         """Return the records from the first that the function reports; all of a wrong report."""
         if not self._mapping.report_failures or not isinstance(answer, dict):
             return []
-        reported = answer.get("batchItemFailures") or []
+        reported = answer.get("batchItemFailures")
+        if reported is None:
+            return []
+        if not isinstance(reported, list):
+            return part
         names = [each.get("itemIdentifier") for each in reported if isinstance(each, dict)]
         if len(names) != len(reported):
             return part
@@ -123,7 +132,7 @@ class Shard:
             self._tries = 0
             return
         self._tries += 1
-        reason = self._reason_to_give_up(part, now_s)
+        reason = self._reason_to_give_up(part)
         if reason:
             self._give_up(self._id, part, reason, self._tries)
             self._done(sequence_of(part[-1]))
@@ -132,11 +141,11 @@ class Shard:
             pause_s = min(FIRST_PAUSE_S * 2 ** (self._tries - 1), LONGEST_PAUSE_S)
             self._due_s = now_s + pause_s
 
-    def _reason_to_give_up(self, part: list[Record], now_s: float) -> str:
+    def _reason_to_give_up(self, part: list[Record]) -> str:
         mapping = self._mapping
         if 0 <= mapping.retries_max < self._tries:
             return "RetryAttemptsExhausted"
-        if 0 < mapping.age_max_s < now_s - arrival_s(part[0]):
+        if 0 < mapping.age_max_s < time.time() - arrival_s(part[0]):
             return "RecordAgeExceeded"
         return ""
 
@@ -189,6 +198,9 @@ class Stream:
         self._fail = fail
         self._shards: dict[str, Shard] = {}
         self._iterators: dict[str, str | None] = {}
+        self._is_lost = False  # whether the iterators have to be made anew
+        self._starts: dict[str, str] = {}  # where a shard is read from first
+        self._fetched: dict[str, str] = {}  # the last sequence number that was read of a shard
         self._key = f"{mapping.function} {arn}"
         self._look(is_first=True)
 
@@ -198,18 +210,29 @@ class Stream:
         while not stop.is_set():
             try:
                 rounds += 1
+                if self._is_lost:
+                    self._open_again()
                 if rounds % 100 == 0:  # shards are added and closed
                     self._look(is_first=False)
-                had_any = [shard.run_once(time.time()) for shard in [*self._shards.values()]]
+                had_any = [shard.run_once(time.monotonic()) for shard in [*self._shards.values()]]
             except (BotoCoreError, ClientError) as error:
                 log.warning("%s: %s", self._arn, error)
+                self._is_lost = True
                 stop.wait(FIRST_PAUSE_S)
-                self._iterators = {
-                    name: self._iterator(name, "TRIM_HORIZON") for name in self._shards
-                }
+            except Exception:  # a fault of ours ends no stream: the batch in hand comes again
+                log.exception("%s", self._arn)
+                self._is_lost = True
+                stop.wait(FIRST_PAUSE_S)
             else:
                 if not any(had_any):
                     stop.wait(LOOKS_S)
+
+    def _open_again(self) -> None:
+        """Make anew the iterators of shards that are not read to their end."""
+        for name, iterator in self._iterators.items():
+            if iterator is not None:
+                self._iterators[name] = self._iterator(name)
+        self._is_lost = False
 
     def _look(self, *, is_first: bool) -> None:
         """Take up the shards that are new; those of a stream that grows from their beginning."""
@@ -221,8 +244,8 @@ class Stream:
         for each in described["StreamDescription"]["Shards"]:
             name = each["ShardId"]
             if name not in self._shards:
-                starts = self._mapping.starts if is_first else "TRIM_HORIZON"
-                self._iterators[name] = self._iterator(name, starts)
+                self._starts[name] = self._mapping.starts if is_first else "TRIM_HORIZON"
+                self._iterators[name] = self._iterator(name)
                 self._shards[name] = self._shard(name)
 
     def _shard(self, name: str) -> Shard:
@@ -238,9 +261,11 @@ class Stream:
     def _is_kinesis(self) -> bool:
         return not self._mapping.is_of_table
 
-    def _iterator(self, shard: str, starts: str) -> str | None:
+    def _iterator(self, shard: str) -> str:
+        """Return an iterator after what was read last, else where the shard starts."""
+        starts = self._starts[shard]
         named = {"StreamARN" if self._is_kinesis else "StreamArn": self._arn, "ShardId": shard}
-        if sequence := self._checkpoints.get(self._key, shard):
+        if sequence := self._fetched.get(shard) or self._checkpoints.get(self._key, shard):
             try:
                 return str(
                     self._api.get_shard_iterator(
@@ -253,7 +278,9 @@ class Stream:
                         },
                     )["ShardIterator"]
                 )
-            except ClientError:
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in GONE:
+                    raise
                 starts = "TRIM_HORIZON"  # what was read last is there no more
         at = {"Timestamp": self._mapping.starts_at_s} if starts == "AT_TIMESTAMP" else {}
         answer = self._api.get_shard_iterator(**named, ShardIteratorType=starts, **at)
@@ -264,9 +291,12 @@ class Stream:
         if iterator is None:
             return []  # closed, and read to its end
         answer = self._api.get_records(ShardIterator=iterator, Limit=FETCHED_MAX)
-        self._iterators[shard] = answer.get("NextShardIterator")
         make = self._of_kinesis if self._is_kinesis else self._of_table
-        return [make(shard, record) for record in answer["Records"]]
+        records = [make(shard, record) for record in answer["Records"]]
+        if records:
+            self._fetched[shard] = sequence_of(records[-1])
+        self._iterators[shard] = answer.get("NextShardIterator")
+        return records
 
     def _of_table(self, _shard: str, record: Any) -> Record:
         text = json.dumps(

@@ -19,8 +19,9 @@ class Session:
         return Model
 
     def create_client(self, service_name, region_name=None, api_version=None, use_ssl=True,
-                      verify=None, endpoint_url=None, config=None):
-        self.region = region_name
+                      verify=None, endpoint_url=None, aws_access_key_id=None,
+                      aws_secret_access_key=None, aws_session_token=None, config=None):
+        self.region, self.config = region_name, config
         return endpoint_url
 """
 HERE = "http://127.0.0.1:4566"
@@ -143,3 +144,10 @@ def test_a_region_that_code_names_is_this_machines(in_function, let_through, reg
     settings = {"let_through": let_through, "AWS_REGION": "eu-west-1"}
 
     assert in_function(shown, version=NEW, **settings)[1] == region
+
+
+def test_arguments_of_a_client_may_all_have_no_names(in_function):
+    call = "s.create_client('s3', 'us-east-1', None, True, None, None, 'key', 'secret', None, 'c')"
+    shown = f"(lambda s: [{call}, s.region, s.config])(Session())"
+
+    assert in_function(shown, version=OLD, AWS_REGION="eu-west-1") == [HERE, "eu-west-1", "c"]

@@ -1,13 +1,18 @@
 """The batches of one shard: windows, halves, retries, partial failures and what is given up."""
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from local.services.checkpoints import Checkpoints
 from local.services.delivery import Undelivered
-from local.services.streams import Shard, sequence_of
+from local.services.streams import Shard, Stream, sequence_of
 from local.template.model import StreamMapping
 
 NOW_S = 1_000.0
@@ -115,7 +120,17 @@ def test_a_batch_is_given_up_when_its_first_record_is_too_old():
     world = World(lambda _numbers: False, [record(1)])
     run(world.shard(age_max_s=60))
 
-    assert world.given_up == [([1], "RecordAgeExceeded", 2)]
+    assert world.given_up == [([1], "RecordAgeExceeded", 1)]
+
+
+@pytest.mark.row("5.7")
+def test_the_age_of_a_record_does_not_go_by_the_clock_of_waits():
+    new = record(1)
+    new["dynamodb"]["ApproximateCreationDateTime"] = time.time()
+    world = World(lambda _numbers: False, [new])
+    run(world.shard(age_max_s=1800))
+
+    assert world.given_up == []
 
 
 @pytest.mark.row("5.7")
@@ -138,6 +153,8 @@ def test_retries_pause_longer_each_time():
         ([{"itemIdentifier": "none of them"}], [[1, 2, 3], [1, 2, 3]]),
         ([{}], [[1, 2, 3], [1, 2, 3]]),
         (["2"], [[1, 2, 3], [1, 2, 3]]),
+        (5, [[1, 2, 3], [1, 2, 3]]),
+        (None, [[1, 2, 3]]),
     ],
 )
 def test_records_come_again_from_the_first_that_failed(reported, batches):
@@ -156,3 +173,108 @@ def test_a_batch_that_cannot_be_delivered_loses_no_try():
 
     assert world.batches == [[1]] * 3
     assert world.given_up == []
+
+
+class Rounds(threading.Event):
+    """The end of a stream, which comes after a number of pauses that take no time."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._left = count
+
+    def wait(self, _timeout: float | None = None) -> bool:
+        self._left -= 1
+        if self._left <= 0:
+            self.set()
+        return self.is_set()
+
+
+AWAY = ClientError({"Error": {"Code": "InternalFailure", "Message": "away"}}, "GetRecords")
+
+
+@dataclass
+class Service:
+    """The API of a table's stream with one shard, whose next calls fail as a test says."""
+
+    numbers: list[int]
+    failures: list[Exception] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+
+    def describe_stream(self, **_named: Any) -> Any:
+        return {"StreamDescription": {"Shards": [{"ShardId": "s"}]}}
+
+    def get_shard_iterator(self, **named: Any) -> Any:
+        self._fail()
+        kind = named["ShardIteratorType"]
+        self.opened.append(kind)
+        after = {
+            "TRIM_HORIZON": lambda: 0,
+            "LATEST": lambda: len(self.numbers),
+            "AFTER_SEQUENCE_NUMBER": lambda: self.numbers.index(int(named["SequenceNumber"])) + 1,
+        }
+        return {"ShardIterator": str(after[kind]())}
+
+    def get_records(self, *, ShardIterator: str, **_named: Any) -> Any:
+        self._fail()
+        records = [record(number) for number in self.numbers[int(ShardIterator) :]]
+        return {"Records": records, "NextShardIterator": str(len(self.numbers))}
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def stream_of(service: Service, invoke: Callable[[list[int]], None], state: Path) -> Stream:
+    mapping = StreamMapping(stream="arn", function="F", batch_size=2, window_s=0, starts="LATEST")
+
+    def answer(event: Any) -> tuple[Any, bool]:
+        invoke([int(sequence_of(each)) for each in event["Records"]])
+        return None, False
+
+    return Stream(
+        mapping, service, "arn", answer, Checkpoints(state / "places"), lambda _each: None
+    )
+
+
+def test_a_stream_goes_on_after_what_it_read_when_its_service_was_away(tmp_path):
+    service = Service([1, 2])
+    batches: list[list[int]] = []
+
+    def invoke(numbers: list[int]) -> None:
+        batches.append(numbers)
+        if len(batches) == 1:
+            service.failures += [AWAY, AWAY, AWAY]  # a read, and the opening twice
+
+    stream = stream_of(service, invoke, tmp_path)
+    service.numbers += [3, 4, 5]
+    stream.run(Rounds(6))
+
+    assert batches == [[3, 4], [5]]
+    assert service.opened == ["LATEST", "AFTER_SEQUENCE_NUMBER"]
+
+
+def test_a_stream_that_read_nothing_yet_replays_no_history_after_an_error(tmp_path):
+    service = Service([1, 2])
+    batches: list[list[int]] = []
+    stream = stream_of(service, batches.append, tmp_path)
+    service.failures.append(AWAY)
+    stream.run(Rounds(4))
+
+    assert batches == []
+    assert service.opened == ["LATEST", "LATEST"]
+
+
+def test_a_fault_that_nobody_expects_ends_no_stream(tmp_path):
+    service = Service([])
+    batches: list[list[int]] = []
+
+    def invoke(numbers: list[int]) -> None:
+        batches.append(numbers)
+        if len(batches) == 1:
+            raise ValueError("no JSON")
+
+    stream = stream_of(service, invoke, tmp_path)
+    service.numbers.append(1)
+    stream.run(Rounds(4))
+
+    assert batches == [[1], [1]]
