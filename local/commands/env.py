@@ -7,17 +7,27 @@ import sys
 
 from local.machine.running import running
 from local.runtime.handler import import_folders
-from local.spillway.keys import demo_clients, private_key
+from local.spillway.keys import (
+    demo_clients,
+    private_key,
+    unsubscribe_key,
+    webhook_secret,
+    webhook_secrets_key,
+)
 from local.template import Template
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print one `export` a line; the token key is among them, so the output is for a shell only."""
+    """Print one `export` a line; keys are among them, so the output is for a shell only."""
     last, template = running(options.state)
+    keys = options.state / "keys"
     settings = {
         **last.variables,
         "PYTHONPATH": os.pathsep.join(_code_folders(template)),
-        "TOKEN_PRIVATE_KEY": private_key(options.state / "keys"),
+        "TOKEN_PRIVATE_KEY": private_key(keys),
+        "PROVIDER_WEBHOOK_SECRET": webhook_secret(keys),
+        "UNSUBSCRIBE_KEY": unsubscribe_key(keys),
+        "WEBHOOK_SECRETS_KEY": webhook_secrets_key(keys),
         "OAUTH_CLIENTS": demo_clients(),
         # Chalice 1.34's reloader starts itself again from inside --project-dir, where a relative
         # one is no more; this tells it that it is that second process already.

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import uuid
@@ -52,6 +53,17 @@ def test_the_exports_are_for_a_shell(system: System):
 
     assert re.search(r"^export MONGO_URL='?mongodb://", exports, re.MULTILINE)
     assert os.pathsep in exports
+
+
+def test_the_exports_have_the_keys_of_the_running_system(system: System):
+    exports = shlex.split(system.local("env").stdout)
+
+    for name, file in (
+        ("PROVIDER_WEBHOOK_SECRET", "provider-webhooks"),
+        ("UNSUBSCRIBE_KEY", "unsubscribe-key"),
+        ("WEBHOOK_SECRETS_KEY", "webhook-secrets-key"),
+    ):
+        assert f"{name}={(system.state / 'keys' / file).read_text()}" in exports
 
 
 def _answers(client: Client) -> bool:

@@ -4,9 +4,10 @@ An endpoint that answers 410, or with nothing but failures for days, is disabled
 """
 
 import email.utils
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Protocol
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -45,6 +46,14 @@ class Poster(Protocol):
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> egress.Answer: ...
 
 
+class _Post(NamedTuple):
+    """One post, signed."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class WebhookChannel:
     """Implements channels.protocol.Channel; `notify` sends messages to owners."""
 
@@ -66,17 +75,18 @@ class WebhookChannel:
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Post all at once; returns one answer each, within ANSWERED_WITHIN_S."""
         endpoints = self._endpoints.find_many({each.to for each in batch})
-        pool = ThreadPoolExecutor(AT_ONCE)
-        attempts = [pool.submit(self._attempt, each, endpoints.get(each.to)) for each in batch]
-        done, _ = wait(attempts, timeout=ANSWERED_WITHIN_S)
-        pool.shutdown(wait=False, cancel_futures=True)
-        answers = [each.result() if each in done else LATE for each in attempts]
-        for endpoint in endpoints.values():
-            theirs = zip(batch, answers, strict=True)
-            self._learn(endpoint, [answer for each, answer in theirs if each.to == endpoint.id])
+        posts = [self._prepared(each, endpoints.get(each.to)) for each in batch]
+        answers = self._post_all(posts)
+        by_receiver: dict[str, list[Answer]] = defaultdict(list)
+        for each, post, answer in zip(batch, posts, answers, strict=True):
+            if isinstance(post, _Post):  # what was never posted tells nothing of a receiver
+                by_receiver[each.to].append(answer)
+        for endpoint_id, its_answers in by_receiver.items():
+            self._learn(endpoints[endpoint_id], its_answers)
         return answers
 
-    def _attempt(self, notification: Notification, endpoint: Endpoint | None) -> Answer:
+    def _prepared(self, notification: Notification, endpoint: Endpoint | None) -> _Post | Answer:
+        """Return what to post, or the answer where nothing can be."""
         if endpoint is None or endpoint.tenant != notification.tenant:
             return Permanent(reason="There is no such endpoint.")
         if endpoint.disabled_because:
@@ -90,22 +100,32 @@ class WebhookChannel:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Spillway-Webhooks/1",
-            **signing.headers(
-                notification.id,
-                body,
-                keys=secrets,
-                at_s=now_ms // 1000,
-            ),
+            **signing.headers(notification.id, body, keys=secrets, at_s=now_ms // 1000),
         }
+        return _Post(endpoint.url, body, headers)
+
+    def _post_all(self, posts: Sequence[_Post | Answer]) -> list[Answer]:
+        pool = ThreadPoolExecutor(AT_ONCE)
+        attempts = [
+            pool.submit(self._attempt, each) if isinstance(each, _Post) else each for each in posts
+        ]
+        futures = [each for each in attempts if isinstance(each, Future)]
+        done, _ = wait(futures, timeout=ANSWERED_WITHIN_S)
+        pool.shutdown(wait=False, cancel_futures=True)
+        return [
+            (each.result() if each in done else LATE) if isinstance(each, Future) else each
+            for each in attempts
+        ]
+
+    def _attempt(self, post: _Post) -> Answer:
         try:
-            return _judged(self._way_out.post(endpoint.url, body, headers), now_ms=now_ms)
+            answer = self._way_out.post(post.url, post.body, post.headers)
         except (egress.UrlRefused, egress.NoAnswer) as error:
             return RetryAfter(reason=str(error))
+        return _judged(answer, now_ms=self._now_ms())
 
     def _learn(self, endpoint: Endpoint, answers: Sequence[Answer]) -> None:
         """Remember since when an endpoint fails, and disable it where that is hopeless."""
-        if endpoint.disabled_because:
-            return
         now_ms, since_ms = self._now_ms(), endpoint.failing_since_ms
         if any(each.code == GONE for each in answers):
             self._disable(endpoint, "It answered 410 Gone.", now_ms)

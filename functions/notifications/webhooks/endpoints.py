@@ -1,6 +1,7 @@
 """Webhook endpoints of tenants: where their events are sent, with which secret, and how it goes."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Annotated, Literal, Protocol
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -87,11 +88,15 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         return self.disabled_because is None and (not self.events or event_type in self.events)
 
     def secrets(self, *, now_ms: int) -> list[str]:
-        """Return the secrets to sign with, the new one first; raises sealing.Unsealable."""
-        stored = [self.secret]
+        """Return the secrets to sign with, the new one first; raises sealing.Unsealable.
+
+        An old one that cannot be opened is left out: the new one was made to do without it.
+        """
+        secrets = [sealing.unseal(self.secret, settings.webhook_secrets_key)]
         if self.old_secret is not None and now_ms < self.old_secret_until_ms:
-            stored.append(self.old_secret)
-        return [sealing.unseal(each, settings.webhook_secrets_key) for each in stored]
+            with suppress(sealing.Unsealable):
+                secrets.append(sealing.unseal(self.old_secret, settings.webhook_secrets_key))
+        return secrets
 
 
 class EndpointView(Struct, frozen=True, kw_only=True):

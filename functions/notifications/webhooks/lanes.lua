@@ -2,7 +2,7 @@
 -- Let a batch into a lane, or give what it holds for it a later time each where the lane is full.
 --
 -- KEYS     1 the lane: a sorted set of the batches in it, by when each has left at the latest, ms
---          2 a string: when the last one that was held is due, ms
+--          2 a string: when the last one that was held is due, ms; in the same slot of a cluster
 -- ARGV     1 the batch   2 how many batches fit   3 the longest stay, ms
 --          4 how many to hold where it is full   5 ms between two of them   6 their longest wait, ms
 -- Returns  0 where the batch is in, else the ms that the first one held has to wait

@@ -26,7 +26,7 @@ ENTER = Script(Path(__file__).with_name("lanes.lua"))
 PLACES = 2  # batches of a tenant at once, of five workers: two lanes, and two workers are left
 PLACES_FAILING = 1
 PLACES_ALL_FAILING = 2  # of all tenants together: three of five workers are left
-ALL_FAILING = "webhooks:all:failing"
+ALL_FAILING = "webhooks-of-all:{failing}"  # braces: it and its `:held` share a cluster's slot
 STAY_MS = round(1000 * (ANSWERED_WITHIN_S + 3))  # a killed worker gives its places free by then
 STEP_MS = 500  # between two that are held: a batch of ten that hangs takes ten seconds and more
 HELD_MAX_MS = 600_000
@@ -65,7 +65,7 @@ class Lanes:
         self._server = ScriptServer(redis_url)
         self._endpoints = endpoints
         self._batch = ""
-        self._entered: list[str] = []  # keys
+        self._entered: list[str] = []  # keys, each from right after its entry on
 
     def holds(self, batch: Sequence[Notification], *, now_ms: int) -> dict[str, Hold]:
         """Enter the lanes of a batch; returns what to send later, because its lane is full."""
@@ -80,14 +80,16 @@ class Lanes:
     def leave(self) -> None:
         """Give the places of this batch free."""
         try:
-            self._leave(self._entered)
+            self._leave_to(0)
         except redis.RedisError:
             logger.warning("places are free only later", exc_info=True)
         self._entered.clear()
 
-    def _leave(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._server.call("ZREM", key, self._batch)
+    def _leave_to(self, count: int) -> None:
+        """Give places free until so many are left, the last that was entered first."""
+        while len(self._entered) > count:
+            self._server.call("ZREM", self._entered[-1], self._batch)
+            self._entered.pop()
 
     def _enter_all(
         self, lanes: Mapping[Lane, Sequence[Notification]], *, now_ms: int
@@ -107,15 +109,14 @@ class Lanes:
 
     def _wait_ms(self, lane: Lane, *, waiting: int = 0) -> int:
         """Enter a lane and return 0, or how long the first that is held has to wait."""
-        entered: list[str] = []
+        before = len(self._entered)
         for key, places in lane.places.items():
             arguments = (self._batch, places, STAY_MS, waiting, STEP_MS, HELD_MAX_MS)
             wait_ms = int(self._server.run(ENTER, [key, f"{key}:held"], arguments))
             if wait_ms:
-                self._leave(entered)
+                self._leave_to(before)
                 return wait_ms
-            entered.append(key)
-        self._entered += entered
+            self._entered.append(key)
         return 0
 
     def _lanes_of(self, batch: Sequence[Notification]) -> dict[Lane, list[Notification]]:

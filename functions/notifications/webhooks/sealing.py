@@ -13,7 +13,7 @@ NONCE_BYTES = 12  # as AES-GCM has it
 
 
 class Unsealable(Exception):
-    """The key is not the one that a secret was sealed under, or the text was changed."""
+    """The key is not the one that a secret was sealed under, or the text is damaged."""
 
 
 def seal(secret: str, key: str) -> str:
@@ -27,15 +27,17 @@ def seal(secret: str, key: str) -> str:
 
 def unseal(stored: str, key: str) -> str:
     """Return the secret that was stored so; raises Unsealable."""
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # slow, as below
-
     if not stored.startswith(PREFIX):
         return stored
-    sealed = base64.b64decode(stored.removeprefix(PREFIX))
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # slow, as below
+
     try:
+        sealed = base64.b64decode(stored.removeprefix(PREFIX))
         return str(_cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None), "utf-8")
-    except InvalidTag as error:
-        raise Unsealable("The secret was sealed under another key; rotate it.") from error
+    except (InvalidTag, ValueError) as error:
+        raise Unsealable(
+            "The secret was sealed under another key or is damaged; rotate it."
+        ) from error
 
 
 def _cipher(key: str):  # type: ignore[no-untyped-def]  # the type is imported within

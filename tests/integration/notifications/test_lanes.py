@@ -3,11 +3,13 @@
 from collections.abc import Collection
 
 import pytest
+import redis
+from redis.crc import key_slot
 
 from notifications.rendered import Rendered
 from notifications.schema import Notification
 from notifications.webhooks.endpoints import Endpoint
-from notifications.webhooks.lanes import PLACES, PLACES_ALL_FAILING, Lanes
+from notifications.webhooks.lanes import ALL_FAILING, PLACES, PLACES_ALL_FAILING, Lanes
 
 NOW_MS = 1_790_000_000_000
 
@@ -83,3 +85,28 @@ def test_one_tenant_without_room_among_all_takes_no_place_of_its_own(enter):
 def test_one_tenants_working_receivers_have_places_of_their_own(enter):
     assert [enter("a works")[1] for _ in range(PLACES + 1)] == [True] * PLACES + [False]
     assert enter("b works")[1]
+
+
+def test_an_error_at_the_places_of_all_leaves_a_tenant_its_own(enter, valkey):
+    with redis.Redis.from_url(valkey) as client:
+        client.set(ALL_FAILING, "no set")
+        unbounded, fits = enter("tenant failing")
+        unbounded.leave()
+        client.delete(ALL_FAILING)
+
+    assert fits
+    assert enter("tenant failing")[1]
+
+
+def test_on_a_cluster_the_keys_of_one_lane_are_in_one_slot(enter, valkey):
+    for number in range(PLACES_ALL_FAILING + 1):
+        enter(f"tenant{number} failing")
+    for _ in range(PLACES + 1):
+        enter("tenant works")
+    with redis.Redis.from_url(valkey) as client:
+        times = [each for each in client.scan_iter() if each.endswith(b":held")]
+
+    assert len(times) == 2
+    assert [key_slot(each) for each in times] == [
+        key_slot(each.removesuffix(b":held")) for each in times
+    ]

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from standardwebhooks import Webhook
 
 from tests.integration.function_process import receive_all, rest_event
 from tests.integration.notifications.bodies import SCOPES
 from tests.integration.relay import StopAt
+from tests.integration.webhook_sink import WebhookSink
 
 ROUTE = "/v1/webhook-endpoints"
 ONE = ROUTE + "/{endpoint_id}"
@@ -252,30 +254,38 @@ def test_reading_does_not_allow_writing(api):
     assert (refused.status, refused.body["code"]) == (403, "insufficient_scope")
 
 
-def test_a_secret_is_stored_sealed_and_a_changed_key_defers_what_it_signs(
-    start, tenant, database, queue
+@pytest.fixture
+def elsewhere(start, tenant):
+    """Sends a request to a process with other settings."""
+
+    def process(**settings):
+        api = start("notifications.app.app", **settings)
+        return lambda *args, **parts: api.request(*args, tenant=tenant, scope=SCOPES, **parts)
+
+    return process
+
+
+def test_a_secret_is_stored_sealed_and_a_changed_key_defers_what_it_signs_until_it_is_rotated(
+    start, elsewhere, database, queue
 ):
-    api = start("notifications.app.app", WEBHOOK_SECRETS_KEY="k")
-    made = api.request(
-        "POST",
-        "/v1/webhook-endpoints",
-        body={"url": "http://127.0.0.1:9/sealed"},
-        tenant=tenant,
-        scope=SCOPES,
-    ).body
-    document = database["webhook_endpoints"].find_one({"_id": made["id"]})
+    def deliver_test(api):
+        api("POST", ONE + "/test", path=path)
+        assert worker.consume(receive_all(queue("webhooks"))) == []
+
+    before, after = [elsewhere(WEBHOOK_SECRETS_KEY=key) for key in ("k", "other")]
+    worker = start("notifications.webhook_worker.worker", WEBHOOK_SECRETS_KEY="other")
+    with WebhookSink() as sink:
+        made = before("POST", ROUTE, body={"url": sink.url}).body
+        path = {"endpoint_id": made["id"]}
+        document = database["webhook_endpoints"].find_one({"_id": made["id"]})
+        deliver_test(before)
+        [deferred] = database["notifications"].find_one({"to": made["id"]})["attempts"]
+        rotated = after("POST", ONE + "/rotate-secret", path=path)
+        deliver_test(after)
+
     assert made["secret"].startswith("whsec_")
     assert made["secret"].removeprefix("whsec_") not in str(document)
-
-    api.request(
-        "POST",
-        "/v1/webhook-endpoints/{endpoint_id}/test",
-        path={"endpoint_id": made["id"]},
-        tenant=tenant,
-        scope=SCOPES,
-    )
-    worker = start("notifications.webhook_worker.worker", WEBHOOK_SECRETS_KEY="other")
-    assert worker.consume(receive_all(queue("webhooks"))) == []
-
-    [attempt] = database["notifications"].find_one({"to": made["id"]})["attempts"]
-    assert "rotate it" in attempt["outcome"]["reason"]
+    assert "rotate it" in deferred["outcome"]["reason"]
+    assert rotated.status == 200
+    [delivery] = sink.deliveries
+    Webhook(rotated.body["secret"]).verify(delivery.body, dict(delivery.headers))

@@ -9,9 +9,10 @@ import pytest
 from backend import egress
 from backend.queues import Depth
 from notifications import delivery, life_cycle, wakeups
+from notifications.answers import Accepted, Permanent
 from notifications.channels.webhook import SCHEDULE_S, WebhookChannel
 from notifications.schema import Attempt, NotificationMessage, view
-from notifications.webhooks import events
+from notifications.webhooks import events, sealing
 from notifications.webhooks.endpoints import Endpoint
 from notifications.webhooks.events import Event
 
@@ -245,6 +246,35 @@ def test_an_endpoint_that_has_failed_for_days_is_disabled_at_the_next_failure():
     assert world.endpoint.disabled_because == "No delivery has succeeded for 5 days."
     assert view(world.notification).failure == "The endpoint is disabled."
     assert (world.notification.status, len(world.notices)) == ("failed", 1)
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"secret": sealing.seal(ENDPOINT.secret, "a key that was changed")},
+        {"disabled_because": "It was disabled by hand."},
+        {"tenant": "another"},
+    ],
+)
+@pytest.mark.parametrize("failing_since_ms", [None, START_MS - 6 * DAY_MS])
+def test_an_attempt_that_is_not_posted_is_no_failure_of_the_receiver(difference, failing_since_ms):
+    world = World([answer(500)])
+    before = msgspec.structs.replace(ENDPOINT, failing_since_ms=failing_since_ms, **difference)
+    world.endpoint = before
+    [outcome] = world.channel.send_all([world.notification])
+
+    assert not isinstance(outcome, Accepted)
+    assert (world.endpoint, world.posts_ms, world.notices) == (before, [], [])
+
+
+def test_attempts_that_are_not_posted_leave_those_that_are_to_speak_for_the_receiver():
+    world = World([answer(204)])
+    world.endpoint = msgspec.structs.replace(ENDPOINT, failing_since_ms=START_MS - DAY_MS)
+    foreign = msgspec.structs.replace(world.notification, id="ntf_2", tenant="another")
+    outcomes = world.channel.send_all([foreign, world.notification])
+
+    assert [type(each) for each in outcomes] == [Permanent, Accepted]
+    assert world.endpoint.failing_since_ms is None
 
 
 def test_a_message_that_may_still_wait_in_a_backlog_is_not_sent_again():
