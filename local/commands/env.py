@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Callable
 
 from local.machine.running import running
 from local.runtime.handler import import_folders
@@ -21,14 +22,18 @@ def show(options: argparse.Namespace) -> int:
     """Print one `export` a line; keys are among them, so the output is for a shell only."""
     last, template = running(options.state)
     keys = options.state / "keys"
+    provided: dict[str, Callable[[], str]] = {
+        "TOKEN_PRIVATE_KEY": lambda: private_key(keys),
+        "PROVIDER_WEBHOOK_SECRET": lambda: webhook_secret(keys),
+        "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(keys),
+        "WEBHOOK_SECRETS_KEY": lambda: webhook_secrets_key(keys),
+        "WEBHOOKS_TO_LOOPBACK": lambda: "yes",
+        "OAUTH_CLIENTS": demo_clients,
+    }
     settings = {
         **last.variables,
         "PYTHONPATH": os.pathsep.join(_code_folders(template)),
-        "TOKEN_PRIVATE_KEY": private_key(keys),
-        "PROVIDER_WEBHOOK_SECRET": webhook_secret(keys),
-        "UNSUBSCRIBE_KEY": unsubscribe_key(keys),
-        "WEBHOOK_SECRETS_KEY": webhook_secrets_key(keys),
-        "OAUTH_CLIENTS": demo_clients(),
+        **{name: make() for name, make in provided.items() if name in template.provides},
         # Chalice 1.34's reloader starts itself again from inside --project-dir, where a relative
         # one is no more; this tells it that it is that second process already.
         "CHALICE_WORKER": "true",

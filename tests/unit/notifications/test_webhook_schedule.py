@@ -273,7 +273,8 @@ def test_attempts_that_are_not_posted_leave_those_that_are_to_speak_for_the_rece
     foreign = msgspec.structs.replace(world.notification, id="ntf_2", tenant="another")
     outcomes = world.channel.send_all([foreign, world.notification])
 
-    assert [type(each) for each in outcomes] == [Permanent, Accepted]
+    assert isinstance(outcomes[0], Permanent)
+    assert isinstance(outcomes[1], Accepted)
     assert world.endpoint.failing_since_ms is None
 
 
