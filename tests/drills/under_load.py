@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,7 +159,8 @@ def cut_the_power(place: Place) -> str:
     process = psutil.Process(supervisor)
     family = [process, *process.children(recursive=True)]
     for each in family:
-        each.kill()
+        with suppress(psutil.NoSuchProcess):  # it has ended with the one before it
+            each.kill()
     psutil.wait_procs(family, BACK_WITHIN_S)
     again = place.system.local("up", timeout_s=120)
     assert again.returncode == 0, again.stderr
