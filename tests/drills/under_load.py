@@ -296,6 +296,9 @@ def _page(rows: list[str], seed: int) -> str:
         f" seed {seed}: each on a system of its own, {RATE} arrivals a second for {DURATION_S} s,"
         f" the fault {FAULT_AT_S:.0f} s after the start. Accepted are payments and notifications"
         " that were answered with 201 or 202.\n\n"
+        "The other drills have commands of their own: `make drills DRILL=F07` (and F08, F09, F13,"
+        " F18: provider, redelivery, a sleeping\nworker, one key from 200 sides), `notifications`,"
+        " `misbehaving`.\n\n"
         f"{HEAD}\n|{rule}|\n" + "\n".join(rows) + "\n"
     )
 
