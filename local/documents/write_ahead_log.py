@@ -11,6 +11,7 @@ import sqlite3
 import struct
 import threading
 from asyncio import AbstractEventLoop, Future
+from contextlib import ExitStack
 from pathlib import Path
 
 from local.documents import metrics
@@ -56,15 +57,14 @@ class WriteAheadLog:
         write_log_again(path)
         self._connection = connect(path)
         self._checkpoints = threading.Lock()  # one at a time
-        try:
+        with ExitStack() as undone:
+            undone.callback(self._connection.close)
             self.restart()
             sync_folders(path)
             self._log = os.open(log_path(path), os.O_RDONLY)
             # Never closed: that would drop every lock that SQLite holds on this file.
             self._index = os.open(path.with_name(path.name + "-shm"), os.O_RDONLY)
-        except BaseException:
-            self._connection.close()
-            raise
+            undone.pop_all()  # it is open
 
     def bytes(self) -> int:
         """Return how long the log is, without what is left of an earlier, longer one."""
