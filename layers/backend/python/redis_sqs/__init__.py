@@ -53,6 +53,7 @@ class Message:
     first_received_at_ms: int  # epoch
     attributes: Attributes = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)  # MessageGroupId, SequenceNumber, ...
+    moved_from: str = ""  # its id in the dead-letter queue that it was moved from; SQS tells none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

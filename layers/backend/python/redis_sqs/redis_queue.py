@@ -315,6 +315,7 @@ def _message(
 ) -> Message:
     about, _, body = entry.partition("\n")
     attributes, system = entries.decode(about) if about else ({}, {})
+    moved_from = system.pop(entries.MOVED_FROM, "")
     return Message(
         message_id=id_.removesuffix(COPY),
         body=body,
@@ -324,6 +325,7 @@ def _message(
         first_received_at_ms=int(first_ms),
         attributes=attributes,
         system=system | {"SequenceNumber": _sequence_number(number)} if number else system,
+        moved_from=moved_from.removesuffix(COPY),
     )
 
 

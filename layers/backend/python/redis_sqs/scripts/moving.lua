@@ -11,11 +11,12 @@ local function destination_of(known)
   end
 end
 
--- The attributes without what the dead-letter queue added.
-local function as_sent(known)
+-- The attributes without what the dead-letter queue added, and with the id that the message had there.
+local function moved_entry(known, id)
   known['AWS.DeadLetterQueueSourceArn'] = nil
   known['AWS.DeadLetterReason'] = nil
-  return next(known) and cjson.encode(known) or ''
+  known['AWS.MovedFrom'] = id
+  return cjson.encode(known)
 end
 
 -- A moved message has another id, as on SQS. Nobody outside is asked for it, so that this script may
