@@ -30,6 +30,7 @@ from local.lambda_service.metrics import Metrics
 from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
 from local.runtime.frames import parse_address
+from local.server import story
 from local.server.aws import AwsApis
 from local.sqs.api import SqsApi
 from local.template import Template, TemplateError
@@ -110,6 +111,7 @@ class Gateway:
             self._console,
             Parts(template=template, state=state, pools=self._pools, metrics=metrics),
         )
+        self._console.add_view("/api/story/{id}", story.view_of(state))
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None

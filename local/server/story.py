@@ -8,15 +8,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-import orjson
-
-from local.console.pages import Page
+from local.console.answers import Page, as_json
 from local.runtime import interpreter
 
 TIMEOUT_S = 9.0  # below the time that a view has
 AT_ONCE = 2  # each takes a good part of a second of CPU
-ID = re.compile(r"[!-~]{1,200}")  # the command says what else is no id
-STATUS_OF_EXIT = {1: 404, 2: 400}
+ID = re.compile(r"[!-~]{8,200}")
+EXIT_UNKNOWN = 1  # of the command, where nobody knows the object
 
 
 def view_of(state: Path) -> Callable[[Mapping[str, str]], Awaitable[Page]]:
@@ -25,7 +23,7 @@ def view_of(state: Path) -> Callable[[Mapping[str, str]], Awaitable[Page]]:
 
     async def view(parameters: Mapping[str, str]) -> Page:
         if not ID.fullmatch(parameters["id"]):
-            return _refusal(400, "an id has 8 to 200 visible characters")
+            return _refusal(400, "an id has 8 to 200 visible characters without a space")
         async with turns, asyncio.timeout(TIMEOUT_S):
             return await _told(state, parameters["id"])
 
@@ -49,8 +47,8 @@ async def _told(state: Path, object_id: str) -> Page:
     if process.returncode == 0:
         return Page(output)
     sentence = errors.decode(errors="replace").strip().rpartition("\n")[2]
-    return _refusal(STATUS_OF_EXIT.get(process.returncode or 0, 503), sentence)
+    return _refusal(404 if process.returncode == EXIT_UNKNOWN else 503, sentence)
 
 
 def _refusal(status: int, sentence: str) -> Page:
-    return Page(orjson.dumps({"message": sentence}), status=status)
+    return as_json({"message": sentence}, status)

@@ -1,5 +1,9 @@
 """`python -m local story`: what became of one payment, from everything that knows of it."""
 
+import json
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
 import pytest
 
 from tests.conftest import wait_until
@@ -29,13 +33,28 @@ def test_a_payment_is_followed_from_its_request_to_its_receipt(system, payment: 
     lines = story().splitlines()
     places = [line[26:].split()[0] for line in lines if not line.endswith("(UTC)")]
     assert {"document", "ledger", "provider", "mailbox", "access", "analytics"} <= set(places)
-    order = [
-        next(number for number, line in enumerate(lines) if words in line)
-        for words in ("payment.created", "payment.succeeded 1250 EUR", "accepted: email")
-    ]
+    causes = (
+        *("POST /v1/payments answered", "payment.created", "charge ch_"),
+        *("payment.succeeded 1250 EUR", "accepted: email", "to story@example.com: Your receipt"),
+        *("attempt: delivered", "is delivered"),
+    )
+    order = [next(at for at, line in enumerate(lines) if words in line) for words in causes]
     assert order == sorted(order)
     assert any("POST /v1/payments answered 201" in line for line in lines)
     assert any("payment accepted" in line for line in lines)
+
+
+def test_the_console_tells_the_same_story_as_json(system, payment: str):
+    with urlopen(f"{system.console}/api/story/{payment}", timeout=20) as answer:
+        story = json.load(answer)
+
+    assert set(story) == {"id", "lines", "trace", "missing"}
+    assert (story["id"], story["missing"], len(story["trace"])) == (payment, [], 32)
+    assert {"request", "document", "ledger", "provider"} <= {x["source"] for x in story["lines"]}
+    assert [x["at"] for x in story["lines"]] == sorted(x["at"] for x in story["lines"])
+    assert min(x["gap_ms"] for x in story["lines"]) == 0
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(f"{system.console}/api/story/pay_nobodyhasthisone", timeout=20)
 
 
 def test_an_event_of_a_payment_is_found_by_the_id_that_the_api_gives(system, demo, payment: str):
