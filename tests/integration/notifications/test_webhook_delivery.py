@@ -33,7 +33,7 @@ def make(api):
 def announce(queue, tenant):
     """Sends events as another domain does."""
 
-    def send(*names, payment="pay_1", tenant=tenant):
+    def send(*names, payment="pay_1", tenant=tenant, trace=""):
         events = [
             {
                 "event_id": f"{payment}.{number}",
@@ -45,7 +45,7 @@ def announce(queue, tenant):
             }
             for number, name in enumerate(names)
         ]
-        queue("webhooks").send(json.dumps({"tenant": tenant, "events": events}))
+        queue("webhooks").send(json.dumps({"tenant": tenant, "events": events}), trace=trace)
 
     return send
 
@@ -85,6 +85,19 @@ def due(database, queue):
         queue("webhooks").send(json.dumps({"id": notification_id}))
 
     return now
+
+
+def test_a_webhook_carries_the_trace_of_its_event_on(make, announce, settle, database):
+    trace = "Root=1-67891233-abcdef012345678912345678;Parent=0102030405060708;Sampled=0"
+    with WebhookSink() as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded", trace=trace)
+        settle()
+
+    [delivery] = sink.deliveries
+    carried = "00-67891233abcdef012345678912345678-0102030405060708-00"
+    assert delivery.headers["traceparent"] == carried
+    assert database["notifications"].find_one({"to": endpoint_id})["trace"] == trace
 
 
 def test_an_event_reaches_its_tenant_s_endpoint_signed(make, announce, settle, log):

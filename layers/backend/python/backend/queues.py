@@ -32,7 +32,7 @@ def connect(url: str) -> Queue:
 
 
 class _TracedQueue:
-    """A queue that is sent to as `queue` is; a sampled trace goes on below a span of the sending."""
+    """Sends as `queue` does; a sampled trace goes on below a span of the sending."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue

@@ -5,9 +5,9 @@ of this machine goes on, so a thread sends them after it. Nobody waits for long,
 sent is dropped: a trace with a gap is better than a request that failed for it.
 """
 
-import http.client
 import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -22,9 +22,13 @@ from backend.tracing import Span
 TIMEOUT_S = 0.5  # whoever takes spans is on this machine
 RESERVED_S = 0.1  # of the event's time, which sending must leave
 WAITING_MAX = 20  # events whose spans wait for the thread
+LEFT_ALONE_S = 5.0  # after a failure, so that not every event waits for the same time-out
 TOLD_EVERY_S = 60.0
+LINE_BYTES_MAX = 1_000  # of an answer its first line is enough
 OK, ERROR = 0, 2  # a span's status; "unset" is how one that went well is left
 FREEZES = "AWS_LAMBDA_RUNTIME_API"  # whoever asks a runtime API for its events is frozen in between
+_told_s = -TOLD_EVERY_S  # monotonic
+_asked_again_s = 0.0  # monotonic
 
 
 def send(spans: Sequence[Span], *, url: str, context: Any) -> None:
@@ -34,62 +38,72 @@ def send(spans: Sequence[Span], *, url: str, context: Any) -> None:
         return
     left_s = context.get_remaining_time_in_millis() / 1000 - RESERVED_S
     if left_s > 0:
-        _SENDER.post(url, _encoded(spans), timeout_s=min(TIMEOUT_S, left_s))
+        _post(url, _encoded(spans), timeout_s=min(TIMEOUT_S, left_s))
 
 
-class _Sender:
-    """One kept connection to the receiver."""
+def _post(url: str, body: bytes, *, timeout_s: float) -> None:
+    """Post spans, unless the receiver failed just now; what fails is logged, but not each time."""
+    global _asked_again_s  # noqa: PLW0603
+    if time.monotonic() < _asked_again_s:
+        return
+    try:
+        status = _answered(url, body, time.monotonic() + timeout_s)
+    except (OSError, ValueError) as error:
+        _asked_again_s = time.monotonic() + LEFT_ALONE_S
+        _tell(f"{type(error).__name__}: {error}")
+    else:
+        if not 200 <= status < 300:
+            _tell(f"HTTP {status}")
 
-    def __init__(self) -> None:
-        self._connection: http.client.HTTPConnection | None = None
-        self._place = ""
-        self._told_s = -TOLD_EVERY_S
 
-    def post(self, url: str, body: bytes, *, timeout_s: float) -> None:
-        parts = urlsplit(url)
-        try:
-            status = self._status(parts.scheme, parts.netloc, parts.path, body, timeout_s)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self._close()
-            self._tell(f"{type(error).__name__}: {error}")
-        else:
-            if not 200 <= status < 300:
-                self._tell(f"HTTP {status}")
+def _answered(url: str, body: bytes, until_s: float) -> int:
+    """Return the status of the answer; raises OSError, or ValueError where it is no HTTP."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    head = (
+        f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((host, port), timeout=_left_s(until_s)) as plain:
+        stream = _encrypted(plain, host) if parts.scheme == "https" else plain
+        stream.sendall(head.encode("ascii") + body)
+        line = b""
+        # Each read has what is left of the time: a receiver that trickles is not waited for.
+        while b"\n" not in line and len(line) < LINE_BYTES_MAX:
+            stream.settimeout(_left_s(until_s))
+            more = stream.recv(LINE_BYTES_MAX)
+            if not more:
+                raise ConnectionResetError("the connection was closed without an answer")
+            line += more
+    return int(line.split(None, 2)[1])
 
-    def _status(  # noqa: PLR0913  # a request
-        self, scheme: str, place: str, path: str, body: bytes, timeout_s: float
-    ) -> int:
-        if self._connection is None or self._place != f"{scheme}://{place}":
-            self._close()
-            is_tls = scheme == "https"
-            kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-            self._connection, self._place = kind(place, timeout=timeout_s), f"{scheme}://{place}"
-        connection = self._connection
-        connection.timeout = timeout_s
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout_s)
-        connection.request("POST", path or "/", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        response.read()
-        return response.status
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+def _encrypted(plain: socket.socket, host: str) -> socket.socket:
+    import ssl  # noqa: PLC0415  # a receiver on this machine needs none
 
-    def _tell(self, why: str) -> None:
-        now_s = time.monotonic()
-        if now_s - self._told_s >= TOLD_EVERY_S:
-            self._told_s = now_s
-            logger.warning("spans are dropped", extra={"why": why})
+    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+
+
+def _left_s(until_s: float) -> float:
+    left_s = until_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("no answer in time")
+    return left_s
+
+
+def _tell(why: str) -> None:
+    global _told_s  # noqa: PLW0603
+    now_s = time.monotonic()
+    if now_s - _told_s >= TOLD_EVERY_S:
+        _told_s = now_s
+        logger.warning("spans are dropped", extra={"why": why})
 
 
 class _Thread:
     """Sends in the background, one event's spans after another's."""
 
-    def __init__(self, sender: _Sender) -> None:
-        self._sender = sender
+    def __init__(self) -> None:
         self._waiting: queue.Queue[tuple[str, bytes]] = queue.Queue(WAITING_MAX)
         self._thread: threading.Thread | None = None
 
@@ -100,16 +114,15 @@ class _Thread:
         try:
             self._waiting.put_nowait((url, body))
         except queue.Full:
-            logger.warning("spans are dropped", extra={"why": "their receiver is slow"})
+            _tell("their receiver is slow")
 
     def _run(self) -> None:
         while True:
             url, body = self._waiting.get()
-            self._sender.post(url, body, timeout_s=TIMEOUT_S)
+            _post(url, body, timeout_s=TIMEOUT_S)
 
 
-_SENDER = _Sender()
-_THREAD = _Thread(_Sender())
+_THREAD = _Thread()
 
 
 def _encoded(spans: Sequence[Span]) -> bytes:

@@ -70,18 +70,21 @@ def begin(
 
 
 def traces() -> list[str]:
-    """Return the trace of the event in hand, and those that its messages carry, as AWS writes them."""
+    """Return the traces of the event in hand and of its messages, as AWS writes them."""
     return [_invocation.trace, *(each.trace for each in _invocation.origins.values())]
 
 
-def trace_of(object_id: str) -> str:
+def trace_of(object_id: str, kept: str = "") -> str:
     """Return the trace that messages about an object carry on; empty where there is none.
 
-    It is the one that the object's message carried. Where the event in hand is in the same, the
-    trace goes on below the event.
+    It is the one that the object's message carried; where the event in hand is in the same, the
+    trace goes on below the event. Without a message it is the one that the object's document has
+    `kept`, or else that of the event.
     """
     origin = _invocation.origins.get(object_id)
-    if origin is None or _root(origin.trace) == _root(_invocation.trace):
+    if origin is None:
+        return kept or _invocation.trace
+    if _root(origin.trace) == _root(_invocation.trace):
         return _invocation.trace
     return origin.trace
 

@@ -51,7 +51,7 @@ class Span:
         "trace_id",
     )
 
-    def __init__(  # noqa: PLR0913  # the fields of a span
+    def __init__(  # the fields of a span
         self,
         name: str,
         kind: Kind,
@@ -104,7 +104,7 @@ _recording: Recording | None = None
 
 
 def begin() -> None:
-    """Record the spans of the event in hand, which `telemetry.begin` has named, if it is sampled."""
+    """Record the spans of the event that `telemetry.begin` has named, if it is sampled."""
     global _recording  # noqa: PLW0603  # an environment has one event at a time
     _recording = None
     traces = telemetry.traces()
@@ -115,7 +115,7 @@ def begin() -> None:
 
 def end(context: Any) -> None:
     """Send the spans of the event in hand; whatever fails there fails nobody's request."""
-    global _recording  # noqa: PLW0603
+    global _recording
     recording, _recording = _recording, None
     if recording is None:
         return
@@ -157,6 +157,17 @@ def start(
     return Span(name, kind, trace_id, parent_id, attributes, start_ns or time.time_ns())
 
 
+def end_http(span: Span | None, outcome: int | Exception) -> None:
+    """Record the span of an HTTP request with its answer's status, or with what came instead."""
+    if span is None:
+        return
+    if isinstance(outcome, Exception):
+        span.end(type(outcome).__name__)
+        return
+    span.attributes["http.response.status_code"] = outcome
+    span.end(str(outcome) if outcome >= 400 else "")
+
+
 def traceparent_of(trace: str) -> str:
     """Return a header of X-Ray as W3C writes it, or nothing where it names no span."""
     match = HEADER.match(trace)
@@ -172,7 +183,7 @@ def headers(span: Span | None, trace: str) -> dict[str, str]:
 
 
 def _of_script(name: str, server: tuple[str, int], start_ns: int, error: str) -> None:
-    attributes = {
+    attributes: dict[str, str | int] = {
         "db.system.name": "redis",
         "db.operation.name": "EVALSHA",
         "db.stored_procedure.name": name,

@@ -161,9 +161,7 @@ class SqsQueue:
             oldest_age_s=math.nan,
         )
 
-    def _send_ten(
-        self, messages: Sequence[Outgoing], delay_s: int | None, group: str
-    ) -> list[str]:
+    def _send_ten(self, messages: Sequence[Outgoing], delay_s: int | None, group: str) -> list[str]:
         names = [uuid.uuid4().hex for _ in messages]
         entries: Any = [
             {"Id": name, "MessageBody": body, **_about(delay_s, group, trace, attributes)}
@@ -232,9 +230,7 @@ def _sendable(messages: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
         yield batch
 
 
-def _about(
-    delay_s: int | None, group: str, trace: str, attributes: Attributes
-) -> dict[str, Any]:
+def _about(delay_s: int | None, group: str, trace: str, attributes: Attributes) -> dict[str, Any]:
     """Return the parameters that a message is sent with, alone or in a batch."""
     about: dict[str, Any] = {}
     if delay_s is not None:
