@@ -5,7 +5,6 @@ them, and are sent when the event is handled. Otherwise a span costs a look at o
 nothing is imported for it. Traces are carried on in any case: see `headers`.
 """
 
-import os
 import re
 import secrets
 import time
@@ -14,14 +13,12 @@ from enum import IntEnum
 from typing import Any
 
 from backend import telemetry
+from backend.settings import settings
 from redis_sqs import redis_scripts
 
-ENDPOINTS = (  # OpenTelemetry's own variables, with what each needs behind it
-    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""),
-    ("OTEL_EXPORTER_OTLP_ENDPOINT", "/v1/traces"),
-)
 SPANS_MAX = 200  # of one event; a scan of all payments would else fill the memory
 SAMPLED = "Sampled=1"
+ENDPOINT = settings.otel_exporter_otlp_endpoint
 HEADER = re.compile(
     r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})(?:;Parent=([0-9a-f]{16}))?(?:;Sampled=([01]))?"
 )
@@ -106,9 +103,9 @@ _recording: Recording | None = None
 def begin() -> None:
     """Record the spans of the event that `telemetry.begin` has named, if it is sampled."""
     global _recording  # noqa: PLW0603  # an environment has one event at a time
-    _recording = None
     traces = telemetry.traces()
-    if any(SAMPLED in each for each in traces) and endpoint():
+    _recording = None
+    if ENDPOINT and any(SAMPLED in each for each in traces):
         _recording = Recording(traces[0])
         redis_scripts.observe(_of_script)
 
@@ -123,15 +120,7 @@ def end(context: Any) -> None:
     if recording.spans:
         from backend import span_export  # noqa: PLC0415  # only where there is something to send
 
-        span_export.send(recording.spans, url=endpoint(), context=context)
-
-
-def endpoint() -> str:
-    """Return the URL that spans are posted to, or nothing."""
-    for name, path in ENDPOINTS:
-        if url := os.environ.get(name, ""):
-            return url.rstrip("/") + path
-    return ""
+        span_export.send(recording.spans, url=f"{ENDPOINT}/v1/traces", context=context)
 
 
 def is_recording() -> bool:
