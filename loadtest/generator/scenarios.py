@@ -14,6 +14,7 @@ from itertools import permutations
 
 import orjson
 
+from loadtest.generator import tracing
 from loadtest.generator.profile import Schedule
 
 SEED = 127_800
@@ -193,11 +194,21 @@ class Requests:
         ]
 
     def of(self, index: int) -> bytes:
-        """Return the whole request of one arrival; a repeat gets the bytes of what it repeats."""
+        """Return the whole request of one arrival; a repeat gets the bytes of what it repeats.
+
+        One that is traced has a header more.
+        """
+        index = self.work.origin[index]
+        if not tracing.is_traced(index):
+            return self._of(index)
+        head, _, body = self._of(index).partition(b"\r\n\r\n")
+        traceparent = tracing.traceparent(self.run, index).encode()
+        return head + b"\r\ntraceparent: " + traceparent + b"\r\n\r\n" + body
+
+    def _of(self, index: int) -> bytes:
         which = self.work.scenario[index]
         if which == HEALTH:
             return self._health
-        index = self.work.origin[index]
         body = body_of(which, self.run, index)
         length = f"{len(body)}"
         if which != ANALYTICS:
