@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 from prometheus_client import CollectorRegistry, generate_latest
@@ -29,7 +30,8 @@ class Page:
     status: int = 200
 
 
-View = Callable[[], Awaitable[Page]]
+Parameters = Mapping[str, str]  # of the path and the query
+View = Callable[[Parameters], Awaitable[Page]]
 
 
 class Console:
@@ -42,11 +44,16 @@ class Console:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add_view(self, path: str, view: View) -> None:
-        """Serve `view` at `path`; it runs on the gateway's loop, so it must not block."""
+        """Serve `view` at `path`, which may end in a parameter: `/api/traces/{id}`.
+
+        It runs on the gateway's loop, so it must not block.
+        """
         self._views[path] = view
 
     def handle(self, request: Request) -> None:
-        view = self._views.get(request.target.partition("?")[0])
+        path, _, query = request.target.partition("?")
+        folder, _, last = path.rpartition("/")
+        view = self._views.get(path) or self._views.get(f"{folder}/{{id}}")
         if is_foreign(request):
             _reply(request, 403, Page(orjson.dumps({"message": FOREIGN})))
         elif view is None:
@@ -56,22 +63,23 @@ class Console:
         elif len(self._tasks) >= VIEWS_MAX:
             _reply(request, 503, Page(orjson.dumps({"message": "Service Unavailable"})))
         else:
-            task = asyncio.get_running_loop().create_task(self._show(request, view))
+            parameters = {**dict(parse_qsl(query)), "id": unquote(last)}
+            task = asyncio.get_running_loop().create_task(self._show(request, view(parameters)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def refuse(self, request: Request, status: int) -> None:
         _reply(request, status, Page(orjson.dumps({"message": "Bad Request"})))
 
-    async def _page(self) -> Page:
+    async def _page(self, parameters: Parameters) -> Page:
         return Page(self._html, "text/html; charset=utf-8")
 
-    async def _metrics(self) -> Page:
+    async def _metrics(self, parameters: Parameters) -> Page:
         return Page(generate_latest(self._registry), CONTENT_TYPE_LATEST)
 
-    async def _show(self, request: Request, view: View) -> None:
+    async def _show(self, request: Request, view: Awaitable[Page]) -> None:
         try:
-            page = await asyncio.wait_for(view(), VIEW_TIMEOUT_S)
+            page = await asyncio.wait_for(view, VIEW_TIMEOUT_S)
         except (TimeoutError, OSError) as error:
             log.warning("the view %s failed: %s", request.target, error)
             _reply(request, 503, Page(orjson.dumps({"message": "Service Unavailable"})))

@@ -30,15 +30,15 @@ def add_views(
 ) -> None:
     """Serve everything below `/api/`; what has to be read from elsewhere is read in a thread."""
 
-    async def functions_view() -> Page:
+    async def functions_view(parameters: Mapping[str, str]) -> Page:
         failing = await asyncio.to_thread(import_failures.noted, state)
         return Page(orjson.dumps(functions(template, pools, metrics, failing)))
 
-    async def ready_view() -> Page:
+    async def ready_view(parameters: Mapping[str, str]) -> Page:
         missing = [name for name in template.hosted if not pools[name].environments]
         return Page(orjson.dumps({"without_environment": missing}), status=503 if missing else 200)
 
-    async def environments_view() -> Page:
+    async def environments_view(parameters: Mapping[str, str]) -> Page:
         machines = {
             name: Counter(each.machine for each in pool.environments)
             for name, pool in pools.items()
@@ -56,7 +56,7 @@ def add_views(
 
 
 def _in_thread(read: Callable[[], object]) -> View:
-    async def view() -> Page:
+    async def view(parameters: Mapping[str, str]) -> Page:
         return Page(orjson.dumps(await asyncio.to_thread(read)))
 
     return view

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from local.console.pages import Console
+from local.console.trace_views import add_trace_views
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
 from local.http.limits import Limits
@@ -32,6 +33,7 @@ from local.runtime.frames import parse_address
 from local.server.aws import AwsApis
 from local.sqs.api import SqsApi
 from local.template import Template, TemplateError
+from local.traces.store import TraceStore
 from redis_sqs.carrier import Carrier
 
 log = logging.getLogger(__name__)
@@ -97,6 +99,7 @@ class Gateway:
             for name, function in template.functions.items()
         }
         embedded = EmbeddedMetrics(metrics.registry)
+        self._traces = TraceStore()
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
         self._api = ApiGateway(
@@ -105,6 +108,7 @@ class Gateway:
         metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
+        add_trace_views(self._console, self._traces)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
