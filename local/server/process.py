@@ -31,9 +31,9 @@ from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
 from local.runtime.frames import parse_address
 from local.server.aws import AwsApis
+from local.server.tracing import PORT, Tracing
 from local.sqs.api import SqsApi
 from local.template import Template, TemplateError
-from local.traces.store import TraceStore
 from redis_sqs.carrier import Carrier
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Addresses:
     port: int
     console_port: int
     invoke_port: int
+    otlp_port: int | None  # the usual one, or the next that is free
     runtime: str  # unix:/path or tcp:host:port, where environments dial in
 
     @property
@@ -99,26 +100,37 @@ class Gateway:
             for name, function in template.functions.items()
         }
         embedded = EmbeddedMetrics(metrics.registry)
-        self._traces = TraceStore()
+        self._tracing = Tracing()
+        metrics.registry.register(self._tracing)
+        recorder = self._tracing.recorder
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
         self._api = ApiGateway(
-            template, self._pools, metrics, self._access_log, self._output, port=addresses.port
+            template,
+            self._pools,
+            metrics,
+            self._access_log,
+            self._output,
+            recorder,
+            port=addresses.port,
         )
         metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
-        add_trace_views(self._console, self._traces)
+        add_trace_views(self._console, self._tracing.store)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
-            Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
+            Background(self._pools, self._hosts, Store(carrier), retry_s, recorder)
+            if carrier
+            else None
         )
-        invoke_api = InvokeApi(self._pools, self._hosts, self._background)
+        invoke_api = InvokeApi(self._pools, self._hosts, self._background, recorder)
         self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
         self._servers = (
             Server(self._api, replace(limits, connections_max=_connections_max())),
             Server(self._console, Limits(connections_max=CONSOLE_CONNECTIONS_MAX)),
             Server(AwsApis(invoke_api, self._sqs), Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
+            self._tracing.server,
         )
         for warning in template.warnings:
             log.warning("%s", warning)
@@ -146,6 +158,7 @@ class Gateway:
         self._hosts.stop()
         if self._sqs:
             self._sqs.stop()
+        self._tracing.stop()
         log.info("stopped")
 
     async def _listen(
@@ -157,8 +170,11 @@ class Gateway:
             await _bound(
                 loop.create_server(server.connection, host, port, backlog=BACKLOG), f"{host}:{port}"
             )
-            for server, port in zip(self._servers, ports, strict=True)
+            for server, port in zip(self._servers[:-1], ports, strict=True)
         ]
+        otlp_port = self._addresses.otlp_port
+        otlp = self._tracing.listen(host, otlp_port)
+        listeners.append(await _bound(otlp, f"{host}:{otlp_port or PORT}"))
         runtime = self._runtime
         if isinstance(runtime, str):
             Path(runtime).parent.mkdir(parents=True, exist_ok=True)

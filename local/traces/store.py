@@ -3,8 +3,10 @@
 A span is kept as its JSON: its size is known, and the garbage collector has nothing to walk.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -148,7 +150,7 @@ class TraceStore:
         return filter(fits, reversed(self._traces.values()))
 
     def _add(self, span: Span) -> bool:
-        encoded = orjson.dumps(span)
+        encoded = _encoded(span)
         trace = self._traces.get(span.trace_id)
         if trace is not None and span.span_id in trace.spans:
             return True  # sent again after an answer that was lost
@@ -176,6 +178,13 @@ class TraceStore:
         self.evicted += 1
         for request_id in trace.request_ids:
             self._by_request.pop(request_id, None)
+
+
+def _encoded(span: Span) -> bytes:
+    try:
+        return orjson.dumps(span)
+    except orjson.JSONEncodeError:  # a lone surrogate, or a whole number beyond 64 bits
+        return json.dumps(asdict(span), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _is_full(trace: Trace, encoded: bytes) -> bool:

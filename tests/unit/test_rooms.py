@@ -26,7 +26,7 @@ ARROWS = {
     "sqs": {"aws_models", "http", "template"},
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template", "traces"},
     "traces": {"http"},
-    "machine": {"daemon", "runtime", "template"},
+    "machine": {"daemon", "runtime", "template", "traces"},
     "runtime": {"daemon", "template"},
     "services": {"daemon", "template"},
     "simulators": {"daemon", "http"},
