@@ -55,7 +55,13 @@ class Background:
         self._running: set[asyncio.Task[None]] = set()
 
     async def accept(
-        self, function: str, event: str, *, request_id: str, client_context: object = None
+        self,
+        function: str,
+        event: str,
+        *,
+        request_id: str,
+        client_context: object = None,
+        trace: str = "",
     ) -> None:
         """Keep an event, so that it runs even if this process ends.
 
@@ -67,6 +73,7 @@ class Background:
             accepted_s=time.time(),
             event=event,
             client_context=client_context,
+            trace=trace,
         )
         await asyncio.to_thread(self._store.put, stored)
         self._has_accepted.set()
@@ -134,7 +141,7 @@ class Background:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
         event = stored.event.encode()
-        traced = TracedEvent(self._recorder, time.time())
+        traced = TracedEvent(self._recorder, time.time(), stored.trace)
         invocation = Invocation(
             stored.request_id, traced.header, event, ended.set_result, FOREVER_S
         )

@@ -109,6 +109,7 @@ class InvokeApi:
                 parameters.event.decode(),
                 request_id=request_id,
                 client_context=parameters.client_context,
+                trace=request.fields.get("x-amzn-trace-id", ""),
             )
         except Unavailable as error:
             refused = Refused(500, "ServiceException", str(error))

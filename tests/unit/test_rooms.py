@@ -23,7 +23,7 @@ ARROWS = {
     },
     "console": {"daemon", "http", "lambda_service", "machine", "runtime", "template", "traces"},
     "gateway": {"http", "lambda_service", "runtime", "template", "traces"},
-    "sqs": {"aws_models", "http", "template"},
+    "sqs": {"aws_models", "http", "template", "traces"},
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template", "traces"},
     "traces": {"http"},
     "machine": {"daemon", "runtime", "template", "traces"},
