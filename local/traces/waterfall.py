@@ -22,14 +22,15 @@ def lines(trace: Row, width: int) -> Iterator[str]:
     """Yield the lines of a trace as the console's API tells it."""
     width = max(width, WIDTH_MIN)
     names = int(width * NAME_SHARE)
-    yield f"{trace['name']}  {_duration(trace['duration_ms'])}  {_summary(trace)}"
+    yield f"{_printable(trace['name'])}  {_duration(trace['duration_ms'])}  {_summary(trace)}"
     yield f"trace {trace['id']} ({trace['xray_id']})"
     yield ""
     bars = width - names - 12
     for span in trace["trace_spans"]:
         yield _line(span, trace["duration_ms"], names, bars)
         if span["error"] and span["message"]:
-            yield f"{'  ' * min(span['depth'] + 1, DEPTH_MAX)}! {_printable(span['message'])}"
+            indent = "  " * min(span["depth"] + 1, DEPTH_MAX)
+            yield f"{indent}! {_printable(span['message'])}"[:width]
     for linked in trace["linked"]:
         yield f"linked with trace {linked}"
 
