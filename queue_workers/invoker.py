@@ -11,6 +11,7 @@ from typing import Any
 from local.lambda_service.output import FunctionOutput
 from local.runtime import frames
 from local.template import Function
+from queue_workers.batch_trace import Handling
 
 BACKLOG = 8  # one environment and those of its predecessors that nobody has accepted yet
 HELLO_S = 1.0  # an environment says hello as soon as it is connected
@@ -36,7 +37,7 @@ class Invoker:
 
     def __init__(self, function: Function, path: Path, output: FunctionOutput) -> None:
         frames.parse_address(f"unix:{path}")  # refuses a path that no socket can have
-        self._function = function
+        self.function = function
         self._path = path
         self._output = output
         self._init_ms: float | None = None  # until the first event has been told
@@ -55,31 +56,46 @@ class Invoker:
             self._accept(wait_s)
         return self._stream is not None
 
-    def invoke(self, event: object) -> object:
-        """Return what the handler returned. Raises NotTaken, EventTooLarge or InvocationFailed."""
+    def invoke(self, event: object, handling: Handling) -> object:
+        """Return what the handler returned, and note its times in `handling`.
+
+        Raises NotTaken, EventTooLarge or InvocationFailed.
+        """
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
         started_s = time.monotonic()
-        deadline_ms = int(time.time() * 1000) + self._function.timeout_s * 1000
-        invocation = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
-        frame = _frame(invocation)
+        now_ns = time.time_ns()
+        deadline_ms = now_ns // 1_000_000 + self.function.timeout_s * 1000
+        frame = _frame(
+            {
+                "id": request_id,
+                "deadline_ms": deadline_ms,
+                "event": event,
+                "trace": handling.header,
+            }
+        )
         try:
-            self._stream.settimeout(self._function.timeout_s + OVERDUE_S)
+            self._stream.settimeout(self.function.timeout_s + OVERDUE_S)
             self._stream.sendall(frame)
         except OSError as error:
             self._drop()
             raise NotTaken(str(error)) from error
+        handling.request_id, handling.start_ns = request_id, now_ns
+        handling.is_cold = self._init_ms is not None
         answer = _answer(self._stream)
+        handling.end_ns = now_ns + int((time.monotonic() - started_s) * 1e9)
         if answer is None or answer.get("id") != request_id:
             self._drop()
             end = self._how_it_died(request_id, started_s)
-            self._output.died(self._function, request_id, end, time.monotonic() - started_s)
+            self._output.died(self.function, request_id, end, time.monotonic() - started_s)
             self._output.flush()
+            handling.error = end
             raise InvocationFailed(f"{end['errorType']}: {end['errorMessage']}")
-        self._output.ended(self._function, request_id, answer, self._init_ms)
+        self._output.ended(self.function, request_id, answer, self._init_ms)
         self._output.flush()
         self._init_ms = None
         if fault := answer.get("error"):
+            handling.error = fault
             raise InvocationFailed(f"{fault['errorType']}: {fault['errorMessage']}")
         return frames.result_of(answer)
 
@@ -104,16 +120,16 @@ class Invoker:
             return
         stream.settimeout(HELLO_S)
         hello = _answer(stream)
-        if hello is None or hello.get("function") != self._function.logical_id:
+        if hello is None or hello.get("function") != self.function.logical_id:
             stream.close()
             return
         self._stream = stream
         self._init_ms = hello.get("init_ms")
 
     def _how_it_died(self, request_id: str, started_s: float) -> dict[str, str]:
-        if time.monotonic() - started_s >= self._function.timeout_s - CLOCK_S:
+        if time.monotonic() - started_s >= self.function.timeout_s - CLOCK_S:
             kind = "Sandbox.Timedout"
-            what = f"Task timed out after {self._function.timeout_s:.2f} seconds"
+            what = f"Task timed out after {self.function.timeout_s:.2f} seconds"
         else:
             kind, what = "Runtime.ExitError", "Runtime exited without providing a reason"
         return {"errorType": kind, "errorMessage": f"RequestId: {request_id} Error: {what}"}

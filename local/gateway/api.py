@@ -6,6 +6,7 @@ from time import monotonic
 from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
+from local.gateway.request_spans import RequestTracer
 from local.gateway.router import MethodRouter, Router
 from local.gateway.usage import Keys
 from local.gateway.variables import compile_template
@@ -16,6 +17,7 @@ from local.lambda_service.metrics import Metrics
 from local.lambda_service.output import FunctionOutput
 from local.lambda_service.throttle import TokenBucket, bucket_for
 from local.template import Api, Authorizer, JwtAuthorizer, Route, Template
+from local.traces.sampling import Recorder
 
 
 class ApiGateway:
@@ -28,6 +30,7 @@ class ApiGateway:
         metrics: Metrics,
         access_log: BufferedLog,
         output: FunctionOutput,
+        recorder: Recorder,
         *,
         port: int,
     ) -> None:
@@ -43,6 +46,7 @@ class ApiGateway:
             access_log=access_log,
             log_line=compile_template(api.log_format) if api.log_format else None,
             output=output,
+            tracer=RequestTracer(recorder),
         )
 
     @property

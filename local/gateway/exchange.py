@@ -26,7 +26,8 @@ from local.lambda_service.metrics import RouteMeter
 from local.lambda_service.output import FunctionOutput
 from local.lambda_service.throttle import TokenBucket
 from local.runtime.frames import dumps
-from local.template import ApiKey
+from local.template import ApiKey, Function
+from local.traces.context import header
 
 # Row 1.38, payload sizes: Lambda's limit on an event; a body, escaped, reaches it before 10 MB.
 EVENT_MAX_BYTES = 6 * 1024 * 1024
@@ -107,6 +108,16 @@ class Router(Protocol):
         """Return the target of `method` on `path` with its path parameters (None without any)."""
 
 
+class Tracer(Protocol):
+    """The choice of the requests that are traced, and the place of their spans."""
+
+    def decide(self, wish: bool | None, epoch_s: float) -> bool:
+        """Return whether a request is traced that begins now; `wish` is the client's."""
+
+    def ended(self, exchange: "Exchange", status: int, ended_s: float) -> None:
+        """Take a request that is answered, or whose client has gone."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Shared:
     """The parts that all exchanges of an API share."""
@@ -118,6 +129,7 @@ class Shared:
     access_log: BufferedLog
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
+    tracer: Tracer
     in_flight: int = 0
 
 
@@ -125,16 +137,20 @@ class Exchange:
     """A request and what has become known of it."""
 
     __slots__ = (
-        "_invocation",
         "_shared",
         "_slot",
         "_started_s",
+        "asked_s",
+        "authorized_s",
         "context",
         "grant",
+        "invocation",
+        "is_traced",
         "key",
         "method_arn",
         "parameters",
         "path",
+        "question",
         "refusal",
         "request",
         "target",
@@ -142,11 +158,15 @@ class Exchange:
 
     def __init__(self, shared: Shared, request: Request) -> None:
         self._shared = shared
-        self._invocation: Invocation | None = None
         self._slot: Slot | None = None
         self._started_s = 0.0
         self.request = request
-        self.context = Context(request.fields, time.time())
+        self.context = context = Context(request.fields, time.time())
+        self.is_traced = shared.tracer.decide(context.incoming.is_sampled, context.epoch_s)
+        self.invocation: Invocation | None = None
+        self.question: tuple[Invocation, Function] | None = None  # to the authorizer
+        self.asked_s = 0.0  # when the authorizer was; the monotonic clock, as the next
+        self.authorized_s = 0.0
         self.path = ""
         self.target: Target | None = None
         self.parameters: dict[str, str] | None = None
@@ -154,6 +174,11 @@ class Exchange:
         self.grant: Grant | None = None  # the authorizer's
         self.key: ApiKey | None = None
         self.refusal: Refusal | None = None  # what is answered instead
+
+    @property
+    def meter(self) -> RouteMeter:
+        """Return the meter of the route."""
+        return self.target.meter if self.target else self._shared.unrouted
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -186,10 +211,10 @@ class Exchange:
     def drop(self) -> None:
         """Note that the client has gone: an event that has not started never will."""
         self._note(CLIENT_GONE, 0)
-        if self._invocation is not None:
+        if self.invocation is not None:
             assert self.target is not None
             assert self.target.pool is not None
-            self.target.pool.abandon(self._invocation)
+            self.target.pool.abandon(self.invocation)
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer in the gateway's own words."""
@@ -239,11 +264,13 @@ class Exchange:
             self.refuse(responses.ARN_TOO_LONG)
             return
         self.method_arn = arn
+        self.asked_s = monotonic()
         authorizer.authorize(self, self._authorized)
 
     def _authorized(self, answer: Grant | Refusal) -> None:
         target = self.target
         assert target is not None
+        self.authorized_s = monotonic()
         if isinstance(answer, Refusal):
             self.refuse(answer)
             return
@@ -269,14 +296,17 @@ class Exchange:
             return
         context = self.context
         self._started_s = monotonic()
-        self._invocation = Invocation(
-            context.invocation_id, context.trace, event, self._ended, target.patience_s
+        span_id = context.handler_span_id
+        trace = header(context.incoming.trace_id, span_id, is_sampled=self.is_traced)
+        self.invocation = Invocation(
+            context.invocation_id, trace, event, self._ended, target.patience_s
         )
+        self.invocation.span_id = span_id
         slot = target.slot
         if slot is not None and not slot.is_taken:
-            slot.is_taken = self._invocation.has_slot = True
+            slot.is_taken = self.invocation.has_slot = True
             self._slot = slot
-        target.pool.invoke(self._invocation, self._started_s)
+        target.pool.invoke(self.invocation, self._started_s)
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.end is not End.RESULT:
@@ -314,8 +344,8 @@ class Exchange:
         now_s = monotonic()
         latency_s = now_s - self.request.received_s
         integration_s = now_s - self._started_s if self._started_s else 0.0
-        meter = target.meter if target else shared.unrouted
-        meter.answered(status, latency_s)
+        self.meter.answered(status, latency_s)
+        shared.tracer.ended(self, status, now_s)
         if shared.log_line is None:
             line = access_line(
                 self.request,

@@ -32,6 +32,7 @@ from local.runtime.interpreter import Interpreter
 from local.template import NotEmulated, Template, TemplateError, service_values
 from local.template.options import chosen
 from local.template.service_kinds import PENDING
+from local.traces.export import collector_url
 
 NEXT_FREE = "; the next free one where it is taken"
 SENTENCES = {
@@ -42,6 +43,7 @@ SENTENCES = {
     "documents_metrics": f"port of the document store's metrics{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
     "services": f"port of AWS's other services{NEXT_FREE}",
+    "otlp": f"port that takes OpenTelemetry's spans{NEXT_FREE}",
 }
 
 
@@ -126,6 +128,7 @@ def make(
         readiness.check(template)
         _check_ports(system)
         _check_inherited(environ, template, options.state, system.ports)
+        collector_url(environ)
         _make_directory(options.state)
         service_values.path_of(options.state).unlink(missing_ok=True)  # of the services before
         import_failures.forget_all(options.state)

@@ -139,10 +139,11 @@ class System:
             command=python(
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
-                *("--invoke-port", ports.invoke, "--python", self.python.path),
+                *("--invoke-port", ports.invoke, "--otlp-port", ports.otlp),
+                *("--python", self.python.path),
             ),
             address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
-            f" http://127.0.0.1:{ports.invoke}",
+            f" http://127.0.0.1:{ports.invoke} http://127.0.0.1:{ports.otlp}/v1/traces",
             answers=lambda: all(map(listens, (ports.gateway, ports.console, ports.invoke))),
             port_settings=(
                 (ports.gateway, "--port"),

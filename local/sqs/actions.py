@@ -25,6 +25,7 @@ from local.sqs.move_tasks import MoveTasks, arn_of
 from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, parsed, worded
 from local.template import Queue, Template
 from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL
+from local.traces.context import of_header
 from redis_sqs import Typed, name_of
 from redis_sqs.carrier import Carrier
 from redis_sqs.redis_queue import Release
@@ -64,13 +65,17 @@ class Actions:
             "StartMessageMoveTask": self._move_tasks.start,
         }
 
-    def run(self, action: str, body: bytes, gone: threading.Event) -> Json:
-        """Do one action, unless its caller is `gone`. Raises Refused."""
+    def run(self, action: str, body: bytes, gone: threading.Event, trace: str = "") -> Json:
+        """Do one action, unless its caller is `gone`. Raises Refused.
+
+        `trace` is the header by which SDKs in a function tell of their trace, as on AWS.
+        """
         if action not in self._actions:
             reason = "is not emulated" if action in self._shapes else "is no action of SQS"
             known = ", ".join(self._actions)
             raise Refused("InvalidAction", f"{action} {reason}; there are {known}")
         self._mine.gone = gone
+        self._mine.trace = trace if of_header(trace) else ""
         request = parsed(body, action, self._shapes[action])
         with worded():
             return {} if gone.is_set() else self._actions[action](request)
@@ -99,7 +104,7 @@ class Actions:
             attributes={name: Typed(*value) for name, value in attributes.items()},
             group=request.get("MessageGroupId", ""),
             deduplication_id=request.get("MessageDeduplicationId", ""),
-            trace=trace_of(system),
+            trace=trace_of(system) or self._mine.trace,
         )
         digests = {
             "MD5OfMessageBody": md5(request["MessageBody"]),

@@ -68,9 +68,10 @@ class SqsApi:
         gone = threading.Event()
         request.dropped = lambda: _leave(request, gone)
         loop = asyncio.get_running_loop()
+        trace = request.fields.get("x-amzn-trace-id", "")
         try:
             answer = await loop.run_in_executor(
-                lane.threads, self._actions.run, action, request.body, gone
+                lane.threads, self._actions.run, action, request.body, gone, trace
             )
         except Refused as refused:
             _refuse(request, refused)
