@@ -73,7 +73,10 @@ def of_logs(folder: Path, ids: Collection[str]) -> Logs:
     request_ids = {line.request_id for line in lines if line.request_id} - known
     if request_ids:
         lines += [line for line in _lines(folder, request_ids) if line.is_of_request]
-    times = {line.request_id: line.at_ms for line in lines if line.at_ms is not None}
+    times: dict[str, float] = {}
+    for line in lines:
+        if line.at_ms is not None:
+            times[line.request_id] = max(line.at_ms, times.get(line.request_id, 0.0))
     moments = [_moment(folder, line, times) for line in dict.fromkeys(lines)]
     traced = [line for line in lines if line.trace]
     first = min(
@@ -82,7 +85,7 @@ def of_logs(folder: Path, ids: Collection[str]) -> Logs:
     return Logs(tuple(moments), frozenset(known), first.trace if first else None)
 
 
-def _moment(folder: Path, line: Line, times: Mapping[str, float | None]) -> Moment:
+def _moment(folder: Path, line: Line, times: Mapping[str, float]) -> Moment:
     source: Source = "request" if line.is_request else "log"
     at_ms, text = line.at_ms or times.get(line.request_id), line.text
     if at_ms is None:

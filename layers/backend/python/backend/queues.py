@@ -63,7 +63,8 @@ class _TracedQueue:
         marks = [_mark(*each) for each in zip(bodies, continued, strict=True)]
         error = ""
         try:
-            return self._queue.send_batch(bodies, traces=continued, attributes=marks, **options)
+            with tracing.below(next(filter(None, spans.values()), None)):
+                return self._queue.send_batch(bodies, traces=continued, attributes=marks, **options)
         except QueueUnavailable as failure:
             error = type(failure).__name__
             raise

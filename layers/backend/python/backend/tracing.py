@@ -8,7 +8,8 @@ nothing is imported for it. Traces are carried on in any case: see `headers`.
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
@@ -144,6 +145,20 @@ def start(
         return None
     trace_id, parent_id = match[1] + match[2], match[3] or ""
     return Span(name, kind, trace_id, parent_id, attributes, start_ns or time.time_ns())
+
+
+@contextmanager
+def below(span: Span | None) -> Iterator[None]:
+    """Have what is recorded meanwhile stand below `span`, where there is one."""
+    recording = _recording
+    if span is None or recording is None:
+        yield
+        return
+    before, recording.parent = recording.parent, span.trace
+    try:
+        yield
+    finally:
+        recording.parent = before
 
 
 def end_http(span: Span | None, outcome: int | Exception) -> None:
