@@ -10,7 +10,7 @@ WIDTH, ROW, NAMES = 920, 18, 380  # pixels: of all, of a span's height, of the n
 BAR_MIN = 1.5  # what is over at once can still be seen
 INDENT = 10
 COLOURS = 6  # of report.css, by service
-NAME_CHARS = 56
+NAME_CHARS = 44
 
 Row = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def waterfalls(traces: Row) -> str:
 
 def _note(traces: Row) -> str:
     note = f" {traces['note'][0].upper()}{traces['note'][1:]}." if traces["note"] else ""
-    return f"One arrival in {EVERY:,} asked for its trace: {traces['asked']:,} in all.{note}"
+    return f"One arrival in {EVERY:,} asked for its trace: {traces['traced']:,} in all.{note}"
 
 
 def _waterfall(arrival: Row) -> str:
@@ -58,6 +58,7 @@ def _row(at: int, span: list[Any], end_ms: float, colour: str) -> str:
         f'<g><title>{escape(times)}</title><rect class="hover" x="0" y="{at * ROW}"'
         f' width="{WIDTH}" height="{ROW}"/>'
         f'<text x="{depth * INDENT}" y="{at * ROW + 13}">{escape(label)}</text>'
+        f'<text x="{NAMES - 8}" y="{at * ROW + 13}" text-anchor="end">{duration_ms:,.1f} ms</text>'
         f'<rect class="{css}" x="{x:.1f}" y="{at * ROW + 4}" width="{width:.1f}"'
         f' height="{ROW - 8}"/></g>'
     )

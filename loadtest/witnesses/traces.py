@@ -36,7 +36,7 @@ def slowest(console: Api | None, work: Workload, journal: Journal, *, run: str) 
                 "spans": spans,
             }
         )
-    return {"asked": len(latency_s), "note": note, "slowest": shown}
+    return {"traced": len(latency_s), "note": note, "slowest": shown}
 
 
 def _spans(console: Api | None, trace: str) -> tuple[list[list[Any]] | None, str]:

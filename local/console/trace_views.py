@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import orjson
 
-from local.console.pages import Console, Page
+from local.console.answers import Page
+from local.console.pages import Console
 from local.traces.reading import BadQuery, detail, rows
 from local.traces.store import TraceStore
 

@@ -25,12 +25,12 @@ def view_of(state: Path) -> Callable[[Mapping[str, str]], Awaitable[Page]]:
         if not ID.fullmatch(parameters["id"]):
             return _refusal(400, "an id has 8 to 200 visible characters without a space")
         async with turns, asyncio.timeout(TIMEOUT_S):
-            return await _told(state, parameters["id"])
+            return await _answer_of_command(state, parameters["id"])
 
     return view
 
 
-async def _told(state: Path, object_id: str) -> Page:
+async def _answer_of_command(state: Path, object_id: str) -> Page:
     command = interpreter.command(interpreter.OWN.path, "local")
     process = await asyncio.create_subprocess_exec(
         *(*command, "story", "--json", "--state", str(state), "--", object_id),

@@ -1,6 +1,7 @@
 """`python -m local story`: what became of one payment, from everything that knows of it."""
 
 import json
+import os
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -55,6 +56,26 @@ def test_the_console_tells_the_same_story_as_json(system, payment: str):
     assert min(x["gap_ms"] for x in story["lines"]) == 0
     with pytest.raises(HTTPError, match="404"):
         urlopen(f"{system.console}/api/story/pay_nobodyhasthisone", timeout=20)
+
+
+def test_the_trace_of_a_story_has_the_functions_own_spans(system, demo: Client):
+    trace = "".join(f"{each:02x}" for each in os.urandom(16))
+    sent = {**key(), "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    payment = demo.call("POST", "/v1/payments", PAYMENT, sent).body["id"]
+
+    def spans() -> dict[str, str]:
+        with urlopen(f"{system.console}/api/traces/{trace}", timeout=20) as answer:
+            return {each["name"]: each["service"] for each in json.load(answer)["trace_spans"]}
+
+    wait_until(lambda: "POST /charges" in spans(), 15)
+    assert spans().items() >= {
+        ("POST /v1/payments", "gateway"),
+        ("insert payments", "PaymentsFunction"),
+        ("EVALSHA claim", "PaymentsFunction"),
+        ("send payments", "PaymentsFunction"),
+        ("POST /charges", "PaymentsWorker"),
+    }
+    assert f"trace {trace}" in system.local("story", payment).stdout
 
 
 def test_an_event_of_a_payment_is_found_by_the_id_that_the_api_gives(system, demo, payment: str):

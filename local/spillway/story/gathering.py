@@ -18,18 +18,18 @@ DATABASE = "spillway"  # the backend's default
 def gather(object_id: str, state: Path, template: Template, variables: Mapping[str, str]) -> Story:
     """Return what every source knows of an object, and which source does not answer."""
     troubles: list[str] = []
-    document = _asked(lambda: _documents(object_id, variables), troubles)
+    document = _part_of(lambda: _documents(object_id, variables), troubles)
     ids = {object_id, *document.ids}
-    messages = _asked(lambda: queues.read(template, variables, ids), troubles)
+    messages = _part_of(lambda: queues.read(template, variables, ids), troubles)
     known = lines.of_logs(state / "logs", ids | messages.ids)
     if known.ids > ids | messages.ids and not troubles:  # messages that only the logs named
-        messages = _asked(lambda: queues.read(template, variables, known.ids), troubles)
+        messages = _part_of(lambda: queues.read(template, variables, known.ids), troubles)
     journals = _journals(state / "data", ids)
     every = (*document.moments, *messages.moments, *journals, *known.moments)
     return Story(object_id, tuple(in_order(every)), known.trace, tuple(troubles))
 
 
-def _asked(read: Callable[[], Part], troubles: list[str]) -> Part:
+def _part_of(read: Callable[[], Part], troubles: list[str]) -> Part:
     try:
         return read()
     except (documents.DocumentsUnreadable, QueueUnavailable) as error:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,16 +73,22 @@ def of_logs(folder: Path, ids: Collection[str]) -> Logs:
     request_ids = {line.request_id for line in lines if line.request_id} - known
     if request_ids:
         lines += [line for line in _lines(folder, request_ids) if line.is_of_request]
-    times: dict[str, float] = {}
-    for line in lines:
-        if line.at_ms is not None:
-            times[line.request_id] = max(line.at_ms, times.get(line.request_id, 0.0))
+    times = _last_times(lines)
     moments = [_moment(folder, line, times) for line in dict.fromkeys(lines)]
     traced = [line for line in lines if line.trace]
     first = min(
         traced, key=lambda line: line.at_ms or times.get(line.request_id) or math.inf, default=None
     )
     return Logs(tuple(moments), frozenset(known), first.trace if first else None)
+
+
+def _last_times(lines: Iterable[Line]) -> dict[str, float]:
+    """Return when the last line of each request that has a time was written."""
+    times: dict[str, float] = {}
+    for line in lines:
+        if line.request_id and line.at_ms is not None:
+            times[line.request_id] = max(line.at_ms, times.get(line.request_id, 0.0))
+    return times
 
 
 def _moment(folder: Path, line: Line, times: Mapping[str, float]) -> Moment:

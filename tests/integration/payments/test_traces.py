@@ -105,12 +105,12 @@ def test_the_provider_is_asked_in_the_trace_of_the_payment_not_of_the_batch(
         assert len(worker.consume(messages())) == 1
         recorded = spans("POST /charges")
 
-    asked = recorded["POST /charges"]
-    assert (asked["traceId"], asked["parentSpanId"]) == (TRACE_ID, sent["spanId"])
-    assert attributes(asked)["http.response.status_code"] == "503"
-    assert asked["status"]["code"] == 2
+    charge = recorded["POST /charges"]
+    assert (charge["traceId"], charge["parentSpanId"]) == (TRACE_ID, sent["spanId"])
+    assert attributes(charge)["http.response.status_code"] == "503"
+    assert charge["status"]["code"] == 2
     [order] = provider.deliveries
-    assert order.headers["traceparent"] == f"00-{TRACE_ID}-{asked['spanId']}-01"
+    assert order.headers["traceparent"] == f"00-{TRACE_ID}-{charge['spanId']}-01"
     assert recorded["find payments"]["traceId"] == "00000001000000000000000000000001"
 
 
@@ -155,8 +155,8 @@ def test_an_environment_that_freezes_has_sent_its_spans_when_it_answers(
 def test_a_receiver_that_is_not_there_or_never_answers_fails_nothing(
     started_in_trace, asking, freezes
 ):
-    with WebhookSink(answers=[Drip(0.05)]) as silent:
-        for port in (free_port(), silent.port):
+    with WebhookSink([Drip(0.05)]) as silent, WebhookSink([b"garbage\n"]) as other:
+        for port in (free_port(), silent.port, other.port):
             url = f"http://127.0.0.1:{port}"
             api = started_in_trace("app", SAMPLED, OTEL_EXPORTER_OTLP_ENDPOINT=url, **freezes)
             asking(api)("GET", body=None)  # the first event of a process takes its time

@@ -7,6 +7,7 @@ sent is dropped: a trace with a gap is better than a request that failed for it.
 
 import os
 import queue
+import re
 import socket
 import threading
 import time
@@ -23,12 +24,13 @@ TIMEOUT_S = 0.5  # whoever takes spans is on this machine
 RESERVED_S = 0.1  # of the event's time, which sending must leave
 WAITING_MAX = 20  # events whose spans wait for the thread
 LEFT_ALONE_S = 5.0  # after a failure, so that not every event waits for the same time-out
-TOLD_EVERY_S = 60.0
+WARNED_EVERY_S = 60.0
 LINE_BYTES_MAX = 1_000  # of an answer its first line is enough
-OK, ERROR = 0, 2  # a span's status; "unset" is how one that went well is left
+STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r\n]")
+ERROR = 2  # a span's status; that of one that went well is left unset
 FREEZES = "AWS_LAMBDA_RUNTIME_API"  # whoever asks a runtime API for its events is frozen in between
-_told_s = -TOLD_EVERY_S  # monotonic
-_asked_again_s = 0.0  # monotonic
+_warned_s = -WARNED_EVERY_S  # monotonic
+_next_try_s = 0.0  # monotonic
 
 
 def send(spans: Sequence[Span], *, url: str, context: Any) -> None:
@@ -43,17 +45,17 @@ def send(spans: Sequence[Span], *, url: str, context: Any) -> None:
 
 def _post(url: str, body: bytes, *, timeout_s: float) -> None:
     """Post spans, unless the receiver failed just now; what fails is logged, but not each time."""
-    global _asked_again_s  # noqa: PLW0603
-    if time.monotonic() < _asked_again_s:
+    global _next_try_s  # noqa: PLW0603
+    if time.monotonic() < _next_try_s:
         return
     try:
         status = _answered(url, body, time.monotonic() + timeout_s)
     except (OSError, ValueError) as error:
-        _asked_again_s = time.monotonic() + LEFT_ALONE_S
-        _tell(f"{type(error).__name__}: {error}")
+        _next_try_s = time.monotonic() + LEFT_ALONE_S
+        _warn(f"{type(error).__name__}: {error}")
     else:
         if not 200 <= status < 300:
-            _tell(f"HTTP {status}")
+            _warn(f"HTTP {status}")
 
 
 def _answered(url: str, body: bytes, until_s: float) -> int:
@@ -76,7 +78,10 @@ def _answered(url: str, body: bytes, until_s: float) -> int:
             if not more:
                 raise ConnectionResetError("the connection was closed without an answer")
             line += more
-    return int(line.split(None, 2)[1])
+    match = STATUS_LINE.match(line)
+    if match is None:
+        raise ValueError("what came back is not an HTTP response")
+    return int(match[1])
 
 
 def _encrypted(plain: socket.socket, host: str) -> socket.socket:
@@ -92,11 +97,11 @@ def _left_s(until_s: float) -> float:
     return left_s
 
 
-def _tell(why: str) -> None:
-    global _told_s  # noqa: PLW0603
+def _warn(why: str) -> None:
+    global _warned_s  # noqa: PLW0603
     now_s = time.monotonic()
-    if now_s - _told_s >= TOLD_EVERY_S:
-        _told_s = now_s
+    if now_s - _warned_s >= WARNED_EVERY_S:
+        _warned_s = now_s
         logger.warning("spans are dropped", extra={"why": why})
 
 
@@ -114,7 +119,7 @@ class _Thread:
         try:
             self._waiting.put_nowait((url, body))
         except queue.Full:
-            _tell("their receiver is slow")
+            _warn("their receiver is slow")
 
     def _run(self) -> None:
         while True:

@@ -89,7 +89,7 @@ def test_the_slowest_are_told_with_their_spans_within_bounds(
 ):
     traced = slowest(console, work, journal, run=RUN)
 
-    assert (traced["asked"], traced["note"]) == (2, "the console has no trace of some of them")
+    assert (traced["traced"], traced["note"]) == (2, "the console has no trace of some of them")
     assert [each["latency_ms"] for each in traced["slowest"]] == [500.0, 10.0]
     assert len(traced["slowest"][0]["spans"]) == 60
     assert traced["slowest"][0]["spans"][0] == [

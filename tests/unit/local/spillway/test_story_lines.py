@@ -71,6 +71,13 @@ def redriven(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_line_without_a_request_takes_the_time_of_none(redriven: Path):
+    (redriven / "PaymentsFunction.log").write_text(f"a print about {OLD}\n")
+
+    texts = [each.text for each in of_logs(redriven, {OLD}).moments]
+    assert f"a print about {OLD} (its time is not known)" in texts
+
+
 @pytest.mark.parametrize("looked_for", [OLD, NEW, "pay_1"])
 def test_a_message_is_followed_through_its_redrive_from_either_id(redriven: Path, looked_for: str):
     known = of_logs(redriven, {looked_for})
