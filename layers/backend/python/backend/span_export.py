@@ -139,11 +139,12 @@ def _encoded(spans: Sequence[Span]) -> bytes:
 
 def _resource() -> dict[str, str | int]:
     function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
-    return {
+    resource: dict[str, str | int] = {
         "service.name": os.environ.get("OTEL_SERVICE_NAME") or function or "spillway",
         "faas.name": function,
         "faas.instance": os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", ""),
     }
+    return {name: value for name, value in resource.items() if value}
 
 
 def _span(span: Span) -> dict[str, Any]:
