@@ -124,11 +124,11 @@ def make(
     What can be refused without a directory is refused before one is made.
     """
     try:
+        collector_url(environ)  # raises where it cannot be used
         system = _system(options, template, environ, extension, python)
         readiness.check(template)
         _check_ports(system)
         _check_inherited(environ, template, options.state, system.ports)
-        collector_url(environ)
         _make_directory(options.state)
         service_values.path_of(options.state).unlink(missing_ok=True)  # of the services before
         import_failures.forget_all(options.state)
