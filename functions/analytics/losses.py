@@ -51,12 +51,12 @@ def watch(*, counts: Counts, redis: Redis, queue: Queue, now_ms: int) -> int:
     lost = before.messages if before.filled not in ("", filled) else 0
     after = replace(before, filled=filled, messages=depth.visible + depth.delayed + depth.in_flight)
     if lost:
-        after = replace(after, lost=known(before, now_ms=now_ms) + lost, lost_at_ms=now_ms)
+        after = replace(after, lost=messages_lost(before, now_ms=now_ms) + lost, lost_at_ms=now_ms)
     if after != before:
         counts.set_watched(after)
     return lost
 
 
-def known(watched: Watched, *, now_ms: int) -> int:
+def messages_lost(watched: Watched, *, now_ms: int) -> int:
     """Return how many messages were lost, as long as that is told."""
     return watched.lost if watched.lost_at_ms >= now_ms - TOLD_FOR_MS else 0

@@ -71,7 +71,7 @@ class Users(Protocol):
 
 
 def count(
-    messages: Iterable[Sent], *, counts: Counts, users: Users, known: Groups, now_ms: int
+    messages: Iterable[Sent], *, counts: Counts, users: Users, groups: Groups, now_ms: int
 ) -> int:
     """Count the events of messages, given with when they were sent; returns how many they own.
 
@@ -87,13 +87,13 @@ def count(
                     logger.warning("event too old to be counted", extra={"event_id": event_id})
                     continue
                 events.setdefault((event.id, event.own), event)
-        counted += _count(list(events.values()), counts, users, known)
+        counted += _count(list(events.values()), counts, users, groups)
     return counted
 
 
-def _count(events: Sequence[StoredEvent], counts: Counts, users: Users, known: Groups) -> int:
-    owned = counts.insert(known.admit(events, counts))
-    users_by_span = users_of(event for event in owned if known.has_name(event))
+def _count(events: Sequence[StoredEvent], counts: Counts, users: Users, groups: Groups) -> int:
+    owned = counts.insert(groups.admit(events, counts))
+    users_by_span = users_of(event for event in owned if groups.has_name(event))
     if users_by_span and not users.add(users_by_span):
         counts.miss_users()
     counts.add(_shares(owned))
