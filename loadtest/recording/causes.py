@@ -197,10 +197,10 @@ def _waits(span: Sequence[Moment]) -> Iterator[tuple[float, str]]:
 
 
 def _load(span: Iterable[Moment]) -> str:
-    known = [moment for moment in span if moment.cpu is not None]
-    if not known:
+    moments = [moment for moment in span if moment.cpu is not None]
+    if not moments:
         return "how busy the CPU was is not known"
-    busiest = max(known, key=lambda moment: (moment.cpu or 0.0) + (moment.stolen or 0.0))
+    busiest = max(moments, key=lambda moment: (moment.cpu or 0.0) + (moment.stolen or 0.0))
     stolen = f", {_percent(busiest.stolen)} stolen" if (busiest.stolen or 0.0) >= 0.01 else ""
     return f"CPU was {_percent(busiest.cpu or 0.0)} busy{stolen}"
 

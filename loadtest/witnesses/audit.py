@@ -111,9 +111,9 @@ def _audit_payments(result: Audit, claims: Claims, sources: Sources, since_s: fl
         return
     charges = list(records.journal(sources.provider, "/charges", "charges"))
     compare_charges(result, claims, stored, charges)
-    known = {payment["id"] for payment in stored}
+    stored_ids = {payment["id"] for payment in stored}
     recent = [charge["reference"] for charge in charges if charge["created_ms"] >= since_s * 1000]
-    _audit_orphans(result, [each for each in recent if each not in known], sources, since_s)
+    _audit_orphans(result, [each for each in recent if each not in stored_ids], sources, since_s)
 
 
 def _audit_orphans(
@@ -176,8 +176,8 @@ def _compare_payment(result: Audit, index: int, payment: Record) -> None:
         got = payment["status"] if code is None else f"{payment['status']} {code}"
         result.differs("payment in the wrong state", f"{payment['id']} is {got}, not {state}")
     captured = 0 if order.decline_code else order.amount
-    wanted = (order.amount, order.currency, captured)
-    if (payment["amount"], payment["currency"], payment["amount_captured"]) != wanted:
+    expected = (order.amount, order.currency, captured)
+    if (payment["amount"], payment["currency"], payment["amount_captured"]) != expected:
         result.differs("payment of another amount", payment["id"])
 
 
@@ -244,10 +244,12 @@ def compare_notifications(
     result: Audit, claims: Claims, status: Mapping[str, str], mails: Iterable[Record] | None
 ) -> None:
     """Check that every accepted notification is delivered and in the mailbox once."""
-    seen = None if mails is None else Counter(mail["message_id"].strip("<>") for mail in mails)
+    copies_by_id = (
+        None if mails is None else Counter(mail["message_id"].strip("<>") for mail in mails)
+    )
     result.notifications_accepted = len(claims.notifications)
     for index, notification_id in claims.notifications.items():
-        copies = 1 if seen is None else seen[f"{notification_id}@spillway.example"]
+        copies = 1 if copies_by_id is None else copies_by_id[f"{notification_id}@spillway.example"]
         if status.get(notification_id) != "delivered":
             got = status.get(notification_id, "not stored")
             result.differs("notification not delivered", f"{notification_id} is {got}")
