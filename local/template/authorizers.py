@@ -30,7 +30,7 @@ Reader = Callable[[str, Properties, dict[str, str]], Authorizer | JwtAuthorizer]
 class Authorizers:
     """The content of Auth: authorizers by name, the default one's name, and those left out."""
 
-    found: dict[str, Authorizer | JwtAuthorizer]
+    by_name: dict[str, Authorizer | JwtAuthorizer]
     default: str | None
     left_out: frozenset[str]  # where the user allowed that; their routes are open
 
@@ -42,15 +42,15 @@ def read_authorizers(
     default = auth.text("DefaultAuthorizer", "") or None
     block = auth.block("Authorizers")
     names = block.names()
-    found = {}
+    authorizers = {}
     for name in names:
         with auth.leaving_out():
-            found[name] = read(name, block.block(name), functions_by_arn)
+            authorizers[name] = read(name, block.block(name), functions_by_arn)
     if default == IAM:
         auth.refuse("DefaultAuthorizer", NOT_ASKED)
     elif default and default not in names:
         raise auth.error("DefaultAuthorizer", f"{default!r} is not in Authorizers; add it there")
-    return Authorizers(found, default, frozenset({IAM, *names} - found.keys()))
+    return Authorizers(authorizers, default, frozenset({IAM, *names} - authorizers.keys()))
 
 
 def read_rest_authorizer(

@@ -149,13 +149,13 @@ class _Builder:
         for transform in transforms if isinstance(transforms, list) else [transforms]:
             if transform not in (SERVERLESS, LANGUAGE_EXTENSIONS):
                 self._refusals.refuse("Transform", "", f"{transform} is not emulated; remove it")
-        known = (*GLOBALS, *GLOBALS_OF_OTHERS)
+        sections = (*GLOBALS, *GLOBALS_OF_OTHERS)
         for section, shared in (self._document.get("Globals") or {}).items():
             if not isinstance(shared or {}, dict):
                 sentence = "has to be a block of names and values"
                 raise self._resources.error("Globals", str(section), sentence)
-            if section not in known:
-                sentence = f"there are no such Globals; SAM has {', '.join(known)}"
+            if section not in sections:
+                sentence = f"there are no such Globals; SAM has {', '.join(sections)}"
                 raise self._resources.error("Globals", str(section), sentence)
 
     def _event(self, events: Properties, name: str, function: str, api: ApiBuilder) -> None:

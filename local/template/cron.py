@@ -63,12 +63,12 @@ def _exists(local: datetime) -> bool:
     return local.astimezone(UTC).astimezone(local.tzinfo).replace(fold=0) == local
 
 
-def _is_day_of_month(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
-    if isinstance(wanted, tuple):
-        return day.day in wanted
-    match = _OF_MONTH.fullmatch(wanted)
+def _is_day_of_month(day: date, last: int, field: tuple[int, ...] | str) -> bool:
+    if isinstance(field, tuple):
+        return day.day in field
+    match = _OF_MONTH.fullmatch(field)
     assert match is not None
-    if wanted.endswith("W"):
+    if field.endswith("W"):
         target = last if match[2] == "L" else int(match[2])
         return target <= last and day == _nearest_working_day(day.replace(day=target), last)
     return day.day == last - int(match[1] or 0)
@@ -83,11 +83,11 @@ def _nearest_working_day(target: date, last: int) -> date:
     return target
 
 
-def _is_weekday(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
+def _is_weekday(day: date, last: int, field: tuple[int, ...] | str) -> bool:
     weekday = day.isoweekday() % 7 + 1
-    if isinstance(wanted, tuple):
-        return weekday in wanted
-    match = _OF_WEEK.fullmatch(wanted)
+    if isinstance(field, tuple):
+        return weekday in field
+    match = _OF_WEEK.fullmatch(field)
     assert match is not None
     if match[1] is None:
         return weekday == 7  # L alone

@@ -34,12 +34,12 @@ class _Loader(yaml.CSafeLoader):
         self.doubled: dict[int, str] = {}  # keys that stand twice, by the line of the last
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key.value, str) and key.value in seen:
+            if isinstance(key.value, str) and key.value in keys:
                 self.doubled[key.start_mark.line + 1] = key.value
             if isinstance(key.value, str):
-                seen.add(key.value)
+                keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -78,17 +78,17 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _entries(node: yaml.Node, known: dict[int, int]) -> int:
+def _entries(node: yaml.Node, counts: dict[int, int]) -> int:
     """Return how many values a node stands for, each alias counted as what it repeats."""
-    if id(node) not in known:
-        known[id(node)] = ENTRIES_MAX + 1  # of a node inside itself
+    if id(node) not in counts:
+        counts[id(node)] = ENTRIES_MAX + 1  # of a node inside itself
         parts: list[yaml.Node] = []
         if isinstance(node, yaml.SequenceNode):
             parts = node.value
         elif isinstance(node, yaml.MappingNode):
             parts = [part for pair in node.value for part in pair]
-        known[id(node)] = 1 + sum(_entries(part, known) for part in parts)
-    return known[id(node)]
+        counts[id(node)] = 1 + sum(_entries(part, counts) for part in parts)
+    return counts[id(node)]
 
 
 @dataclass(frozen=True, slots=True)

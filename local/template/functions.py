@@ -95,10 +95,10 @@ def _logging(block: Properties) -> Logging:
     return Logging(is_json=is_json, level=level if is_json else "", says_all=of_lambda != "WARN")
 
 
-def _one_of(known: Sequence[str], block: Properties, name: str, default: str) -> str:
+def _one_of(choices: Sequence[str], block: Properties, name: str, default: str) -> str:
     value = block.text(name, default)
-    if value not in known:
-        raise block.error(name, f"{value!r} is none of {', '.join(known)}; correct it")
+    if value not in choices:
+        raise block.error(name, f"{value!r} is none of {', '.join(choices)}; correct it")
     return value
 
 
@@ -171,7 +171,7 @@ def _environment(resources: Resources, name: str, block: Properties) -> dict[str
     environment = block.block("Environment")
     variables = environment.block("Variables")
     environment.finish()
-    known = {}
+    values = {}
     for variable in variables.names():
         value = variables.left(variable)
         if value is UNKNOWN:
@@ -180,8 +180,8 @@ def _environment(resources: Resources, name: str, block: Properties) -> dict[str
         elif isinstance(value, dict | list) or value is None:
             raise variables.error(variable, "has to be text")
         else:
-            known[variable] = _text(value)
-    return known
+            values[variable] = _text(value)
+    return values
 
 
 def _text(value: object) -> str:

@@ -25,7 +25,7 @@ def read_http_api(
         kind="HTTP",
         stage=stage_name(properties, "$default"),
         routes=(),
-        authorizers=authorizers.found,
+        authorizers=authorizers.by_name,
         gateway_responses={},
         throttles=throttles,
         binary_types=(),

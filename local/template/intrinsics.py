@@ -218,8 +218,8 @@ class Resolver:
     def _of_service(self, name: str, text: str, attribute: str) -> str:
         """Return what `text` says of a resource that a service makes, or its placeholder."""
         at = f"{REGION}:{ACCOUNT_ID}"
-        known = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
-        return known or placeholder(name, attribute)
+        service_value = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
+        return service_value or placeholder(name, attribute)
 
     def service_name(self, logical_id: str) -> str:
         """Return the name of a resource that a service makes: as given, or of its logical id."""
@@ -327,7 +327,7 @@ class Resolver:
 
     def _sub(self, value: Any, where: tuple[str, str]) -> Any:
         text, variables = value if isinstance(value, list) else (value, {})
-        known = {name: self.resolve(one, where) for name, one in variables.items()}
+        values = {name: self.resolve(one, where) for name, one in variables.items()}
         is_known = True
 
         def replace(match: re.Match[str]) -> str:
@@ -335,7 +335,7 @@ class Resolver:
             if match[1]:
                 return f"${{{match[2]}}}"
             name = match[2].strip()
-            entry = known[name] if name in known else self._named(name, where)
+            entry = values[name] if name in values else self._named(name, where)
             is_known = is_known and entry is not UNKNOWN
             return str(entry)
 

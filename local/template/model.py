@@ -179,9 +179,9 @@ class Template:
     @property
     def options(self) -> tuple[str, ...]:
         """The command line options with which another process reads the same template."""
-        given = (f"--parameter={name}={value}" for name, value in self.parameters.items())
+        parameters = (f"--parameter={name}={value}" for name, value in self.parameters.items())
         allowing = ("--allow-unsupported",) if self.allow_unsupported else ()
-        return ("--template", str(self.path), *given, *allowing)
+        return ("--template", str(self.path), *parameters, *allowing)
 
     @property
     def hosted(self) -> list[str]:

@@ -88,21 +88,25 @@ def _parsed(body: str) -> Any:
 
 
 def _fields(pattern: Mapping[str, Any]) -> Condition:
-    tests = [_field(name, wanted) for name, wanted in pattern.items()]
+    tests = [_field(name, expected) for name, expected in pattern.items()]
     return lambda value: all(test(value) for test in tests)
 
 
-def _field(name: str, wanted: Any) -> Condition:
+def _field(name: str, alternatives: Any) -> Condition:
     if name == "$or":
-        if not isinstance(wanted, list) or len(wanted) < 2 or not _are(dict, wanted):
+        if (
+            not isinstance(alternatives, list)
+            or len(alternatives) < 2
+            or not _are(dict, alternatives)
+        ):
             raise PatternError("$or needs a list of two patterns or more")
-        choices = [_fields(each) for each in wanted]
+        choices = [_fields(each) for each in alternatives]
         return lambda value: any(choice(value) for choice in choices)
-    if isinstance(wanted, dict):
-        return _of_each(name, _fields(wanted))
-    if not isinstance(wanted, list) or not wanted:
+    if isinstance(alternatives, dict):
+        return _of_each(name, _fields(alternatives))
+    if not isinstance(alternatives, list) or not alternatives:
         raise PatternError(f"{name} needs a list of values or conditions")
-    conditions = [_condition(each) for each in wanted]
+    conditions = [_condition(each) for each in alternatives]
     return _of_each(name, lambda value: any(holds(value) for holds in conditions))
 
 
@@ -116,14 +120,14 @@ def _of_each(name: str, holds: Condition) -> Condition:
     return test
 
 
-def _condition(wanted: Any) -> Condition:
-    if isinstance(wanted, list):
-        raise PatternError(f"{wanted!r} is a list in a list; take one of them away")
-    if not isinstance(wanted, dict):
-        return lambda value: _equal(value, wanted)
-    if len(wanted) != 1:
-        raise PatternError(f"{wanted!r} has to name one operator")
-    ((operator, operand),) = wanted.items()
+def _condition(expected: Any) -> Condition:
+    if isinstance(expected, list):
+        raise PatternError(f"{expected!r} is a list in a list; take one of them away")
+    if not isinstance(expected, dict):
+        return lambda value: _equal(value, expected)
+    if len(expected) != 1:
+        raise PatternError(f"{expected!r} has to name one operator")
+    ((operator, operand),) = expected.items()
     holds = _condition_of(operator, operand)
     if holds is None:
         raise PatternNotEmulated(f"{operator} of {operand!r} is not emulated; leave it out")
@@ -170,11 +174,11 @@ def _numeric(parts: Sequence[Any]) -> Condition:
     return lambda value: _is_number(value) and all(holds(value, b) for holds, b in comparisons)
 
 
-def _equal(value: Any, wanted: Any) -> bool:
+def _equal(value: Any, expected: Any) -> bool:
     """Compare numbers as they are written, as Lambda does: 300 is not 300.0, nor 3.0e2."""
-    if isinstance(value, Written) or isinstance(wanted, Written):
-        return _written(value) == _written(wanted)
-    return type(value) is type(wanted) and bool(value == wanted)
+    if isinstance(value, Written) or isinstance(expected, Written):
+        return _written(value) == _written(expected)
+    return type(value) is type(expected) and bool(value == expected)
 
 
 def _written(value: Any) -> str | None:

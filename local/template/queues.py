@@ -121,12 +121,12 @@ def refused_mapping(
     queues: ReadOnlyDict[str, Queue],
 ) -> tuple[str, str] | None:
     """Return the function and a sentence about the first mapping that AWS would not create."""
-    seen: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     for mapping in mappings:
         queue, function = queues[mapping.queue], functions[mapping.function]
-        if (mapping.queue, mapping.function) in seen:
+        if (mapping.queue, mapping.function) in pairs:
             return mapping.function, f"two mappings from {mapping.queue}; remove one"
-        seen.add((mapping.queue, mapping.function))
+        pairs.add((mapping.queue, mapping.function))
         if queue.visibility_timeout_s < function.timeout_s:
             return mapping.function, (
                 f"its Timeout of {function.timeout_s} s is longer than the VisibilityTimeout of"

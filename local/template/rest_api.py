@@ -59,7 +59,7 @@ def read_api(
         kind="REST",
         stage=stage_name(properties),
         routes=(),
-        authorizers=authorizers.found,
+        authorizers=authorizers.by_name,
         gateway_responses=_gateway_responses(properties.block("GatewayResponses")),
         throttles=_throttles(properties),
         # SAM writes image~1png where OpenAPI needs the slash escaped.
@@ -127,8 +127,8 @@ def _gateway_responses(block: Properties) -> dict[str, GatewayResponse]:
 def _gateway_response(kind: str, block: Properties) -> GatewayResponse:
     status = block.optional_integer("StatusCode", lowest=400, highest=599)
     parameters = block.block("ResponseParameters")
-    given = parameters.block("Headers")
-    headers = {name: _header_template(given, name) for name in given.names()}
+    header_block = parameters.block("Headers")
+    headers = {name: _header_template(header_block, name) for name in header_block.names()}
     parameters.finish({})
     templates = block.block("ResponseTemplates")
     body = None

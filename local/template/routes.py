@@ -72,9 +72,9 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
     scopes = auth.texts("AuthorizationScopes")
-    asked = api.authorizers.get(authorizer or "")
-    if isinstance(asked, JwtAuthorizer) and not scopes:
-        scopes = asked.scopes
+    reader = api.authorizers.get(authorizer or "")
+    if isinstance(reader, JwtAuthorizer) and not scopes:
+        scopes = reader.scopes
     auth.finish()
     payload = event.text("PayloadFormatVersion", "2.0")
     if payload not in ("1.0", "2.0"):
@@ -97,12 +97,12 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
 
 def repeated(routes: Iterable[Route]) -> tuple[Route, Route] | None:
     """Two routes for the same method and path, whatever their parameters are called."""
-    seen: dict[tuple[str, str], Route] = {}
+    routes_by_key: dict[tuple[str, str], Route] = {}
     for route in routes:
         key = (route.method, _shape(route.path))
-        if key in seen:
-            return seen[key], route
-        seen[key] = route
+        if key in routes_by_key:
+            return routes_by_key[key], route
+        routes_by_key[key] = route
     return None
 
 
