@@ -257,17 +257,17 @@ def _indexes_to_drop(collection: Collection, chosen: Any) -> list[Index]:
 
 def _index(collection: Collection, definition: Document) -> Index | None:
     """Return the index to make, None if it is there already."""
-    wanted = _parsed_index(max(index.id for index in collection.indexes) + 1, definition)
+    requested = _parsed_index(max(index.id for index in collection.indexes) + 1, definition)
     for index in collection.indexes:
-        if index.as_document() == wanted.as_document():
+        if index.as_document() == requested.as_document():
             return None
-        if index.spec == wanted.spec:
+        if index.spec == requested.spec:
             raise DocumentsError(85, f"an index with these keys exists already: {index.name}")
-        if index.name == wanted.name:
+        if index.name == requested.name:
             raise DocumentsError(86, f"an index with other keys has the name {index.name}")
     if len(collection.indexes) >= INDEXES_MAX:
         raise DocumentsError(67, f"a collection has at most {INDEXES_MAX} indexes")
-    return wanted
+    return requested
 
 
 def _parsed_index(number: int, definition: Document) -> Index:

@@ -160,9 +160,9 @@ def _conditions(path: str, operand: Any) -> Iterator[tuple[Predicate, list[Inter
             yield _condition(parts, name, value)
 
 
-def _exists(parts: list[str], wanted: bool) -> Predicate:
+def _exists(parts: list[str], exists: bool) -> Predicate:
     return lambda document: (
-        wanted == any(value is not MISSING for value in values_at(document, parts))
+        exists == any(value is not MISSING for value in values_at(document, parts))
     )
 
 

@@ -44,13 +44,13 @@ def updated(document: Document, update: Document, *, inserting: bool = False) ->
 def upserted(filter_: Document, update: Document) -> Document:
     """Return the document that an upsert inserts where nothing matched `filter_`."""
     operators = not is_replacement(update)
-    known = [(parse(path), value) for path, value in equalities(filter_)]
-    known = [(parts, value) for parts, value in known if operators or parts == ["_id"]]
-    conflict = _conflict([parts for parts, _ in known])
+    pairs = [(parse(path), value) for path, value in equalities(filter_)]
+    pairs = [(parts, value) for parts, value in pairs if operators or parts == ["_id"]]
+    conflict = _conflict([parts for parts, _ in pairs])
     if conflict:
         raise DocumentsError(54, f"cannot infer query fields to set, {conflict} is matched twice")
     seed: Document = {}
-    for parts, value in known:
+    for parts, value in pairs:
         set_at(seed, parts, value)
     document = updated(seed, update, inserting=True)
     identity = document.pop("_id", MISSING)
@@ -151,10 +151,10 @@ def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:
     if get_at(document, parts) is MISSING:
         set_at(document, parts, [])
     array = _array_at(document, parts, "$addToSet")
-    known = {encode(item) for item in array}
+    encoded = {encode(item) for item in array}
     for item in modifiers["$each"]:
-        if encode(item) not in known:
-            known.add(encode(item))
+        if encode(item) not in encoded:
+            encoded.add(encode(item))
             array.append(item)
 
 
