@@ -68,7 +68,7 @@ def up(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{warning}\n")
     if lacking := other_services.lacking(template, system.services, options.services):
         sys.stderr.write(f"{lacking}\n")
-    _install(template, state, python, wanted=options.install)
+    _install(template, state, python, allowed=options.install)
     if options.foreground:
         return _supervise(system, variables)
     started_s = time.monotonic()  # what was installed before may have taken longer than any start
@@ -133,10 +133,10 @@ def _named(parameters: Mapping[str, str]) -> str:
     return f"the parameters {values}" if values else "no parameters given"
 
 
-def _install(template: Template, state: Path, python: Interpreter, *, wanted: bool) -> None:
+def _install(template: Template, state: Path, python: Interpreter, *, allowed: bool) -> None:
     lacking = packages.without_packages(template, state, python)
     names = ", ".join(function.logical_id for function in lacking)
-    if lacking and not wanted:
+    if lacking and not allowed:
         sys.stderr.write(f"the requirements of {names} are not installed; --install does it\n")
         return
     for function in lacking:

@@ -209,8 +209,12 @@ def is_set(environ: Mapping[str, str], name: str) -> bool:
 
 def _check_ports(system: System) -> None:
     """Refuse ports that are taken, all at once: another checkout's system takes most of them."""
-    wanted = [(*each, process) for process in system.processes() for each in process.port_settings]
-    conflicts = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
+    port_settings = [
+        (*each, process) for process in system.processes() for each in process.port_settings
+    ]
+    conflicts = [
+        (port, setting, process) for port, setting, process in port_settings if is_taken(port)
+    ]
     if len(conflicts) == 1:
         port, setting, process = conflicts[0]
         raise BadInput(
@@ -224,7 +228,7 @@ def _check_ports(system: System) -> None:
             " stop what listens there or choose others by what stands in brackets"
         )
     settings_of: dict[int, str] = {}
-    for port, setting, _ in wanted:
+    for port, setting, _ in port_settings:
         if port in settings_of:
             raise BadInput(f"{settings_of[port]} and {setting} are both {port}; choose two ports")
         settings_of[port] = setting

@@ -60,9 +60,9 @@ class CapturedOutput(io.TextIOWrapper):
     """Stands in for standard output and error."""
 
     def __init__(self) -> None:
-        self.kept = KeptBytes()
+        self.captured = KeptBytes()
         super().__init__(
-            self.kept,
+            self.captured,
             encoding="utf-8",
             errors="backslashreplace",
             newline="\n",
@@ -71,4 +71,4 @@ class CapturedOutput(io.TextIOWrapper):
 
     def take(self) -> str:
         """Return what was printed since the last call."""
-        return self.kept.take()
+        return self.captured.take()

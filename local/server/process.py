@@ -231,7 +231,7 @@ async def _bound(
 def _connections_max() -> int:
     """Raise the limit of open files as far as it goes; return the connections that fit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS_MAX + FILES_RESERVED
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    files = CONNECTIONS_MAX + FILES_RESERVED
+    allowed = files if hard == resource.RLIM_INFINITY else min(hard, files)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return max(allowed - FILES_RESERVED, 1)

@@ -20,7 +20,7 @@ from local.sqs.checks import (
 )
 from local.sqs.connections import Connections
 from local.sqs.digest import md5, md5_of_attributes
-from local.sqs.messages import Json, flat, message, size_of, typed, wanted
+from local.sqs.messages import Json, flat, message, requested, size_of, typed
 from local.sqs.move_tasks import MoveTasks, arn_of
 from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, parsed, worded
 from local.template import Queue, Template
@@ -68,8 +68,8 @@ class Actions:
         """Do one action, unless its caller is `gone`. Raises Refused."""
         if action not in self._actions:
             reason = "is not emulated" if action in self._shapes else "is no action of SQS"
-            known = ", ".join(self._actions)
-            raise Refused("InvalidAction", f"{action} {reason}; there are {known}")
+            names = ", ".join(self._actions)
+            raise Refused("InvalidAction", f"{action} {reason}; there are {names}")
         self._mine.gone = gone
         request = parsed(body, action, self._shapes[action])
         with worded():
@@ -125,8 +125,8 @@ class Actions:
         members = self._shapes["ReceiveMessage"]["members"]
         check_names(system, members["MessageSystemAttributeNames"])
         received = self._wait_for(self._connections.to(queue, visibility_s), most, wait_s)
-        shown = wanted(request.get("MessageAttributeNames"))
-        messages = [message(each, shown, wanted(system)) for each in received]
+        shown = requested(request.get("MessageAttributeNames"))
+        messages = [message(each, shown, requested(system)) for each in received]
         return {"Messages": messages} if messages else {}
 
     def _wait_for(self, queue: Any, most: int, wait_s: int) -> list[Any]:
@@ -195,7 +195,7 @@ class Actions:
         queue = self._queue(request)
         names = request.get("AttributeNames", [])
         check_names(names, self._shapes["GetQueueAttributes"]["members"]["AttributeNames"])
-        is_shown = wanted(names)
+        is_shown = requested(names)
         values = {name: each for name, each in self._values(queue).items() if is_shown(name)}
         return {"Attributes": values} if values else {}
 
