@@ -113,8 +113,8 @@ def _here(folder: Path) -> Iterator[Result]:
 
 
 def _contained(folder: Path) -> Iterator[Result]:
-    with compose() as told:
-        yield _suite(folder, COMPOSE, told)
+    with compose() as addresses:
+        yield _suite(folder, COMPOSE, addresses)
 
 
 @contextmanager

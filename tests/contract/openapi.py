@@ -266,7 +266,7 @@ IDEMPOTENCY_KEY = {
 
 def document() -> dict[str, Any]:
     """Return the document of the template as it is now."""
-    found = template.load(ROOT / "template.yaml")
+    definition = template.load(ROOT / "template.yaml")
     shapes = [
         shape
         for each in OPERATIONS.values()
@@ -280,8 +280,8 @@ def document() -> dict[str, Any]:
     schema_of = dict(zip((repr(shape) for shape in (*shapes, Problem)), schemas, strict=True))
     content = {"application/problem+json": {"schema": schema_of[repr(Problem)]}}
     paths: dict[str, dict[str, Any]] = {}
-    for route in found.api.routes:
-        described = _operation(route, found, schema_of, components)
+    for route in definition.api.routes:
+        described = _operation(route, definition, schema_of, components)
         paths.setdefault(route.path, {})[route.method.lower()] = described
     for each in OPERATIONS.values():
         if each.query is not None:  # its fields stand as parameters
@@ -304,7 +304,10 @@ def document() -> dict[str, Any]:
                 "token": {
                     "type": "oauth2",
                     "flows": {
-                        "clientCredentials": {"tokenUrl": "oauth2/token", "scopes": _scopes(found)}
+                        "clientCredentials": {
+                            "tokenUrl": "oauth2/token",
+                            "scopes": _scopes(definition),
+                        }
                     },
                 }
             },
@@ -312,9 +315,9 @@ def document() -> dict[str, Any]:
     }
 
 
-def view_of(route: Route, found: Template) -> Any:
+def view_of(route: Route, definition: Template) -> Any:
     """Return the view that serves a route, from the Chalice app that its handler names."""
-    module, _, attribute = found.functions[route.function].handler.rpartition(".")
+    module, _, attribute = definition.functions[route.function].handler.rpartition(".")
     app = getattr(importlib.import_module(module), attribute)
     return app.routes[route.path][route.method].view_function
 
@@ -331,10 +334,10 @@ def text() -> str:
 
 
 def _operation(
-    route: Route, found: Template, schema_of: Mapping[str, Any], components: Mapping[str, Any]
+    route: Route, definition: Template, schema_of: Mapping[str, Any], components: Mapping[str, Any]
 ) -> dict[str, Any]:
     operation = OPERATIONS[f"{route.method} {route.path}"]
-    view = view_of(route, found)
+    view = view_of(route, definition)
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", route.path)
@@ -344,7 +347,7 @@ def _operation(
     if operation.needs_key:
         parameters.append(IDEMPOTENCY_KEY)
     summary = view.__doc__.partition("\n")[0]
-    domain = found.functions[route.function].handler.partition(".")[0]
+    domain = definition.functions[route.function].handler.partition(".")[0]
     described: dict[str, Any] = {
         "tags": [domain],
         "summary": summary,
@@ -419,8 +422,12 @@ def _problems(route: Route, operation: Operation) -> dict[str, Any]:
     }
 
 
-def _scopes(found: Template) -> dict[str, str]:
-    views = [view_of(route, found) for route in found.api.routes if route.authorizer is not None]
+def _scopes(definition: Template) -> dict[str, str]:
+    views = [
+        view_of(route, definition)
+        for route in definition.api.routes
+        if route.authorizer is not None
+    ]
     return dict.fromkeys(sorted({view.scope for view in views}), "")
 
 

@@ -72,8 +72,8 @@ def test_each_life_in_the_table_is_that_of_its_index():
     for name, indexes in INDEXES.items():
         lives_s = [
             int(days[1]) * DAY_S
-            for row, kept, field in ROWS
-            if row == name and field and (days := re.match(r"(\d+) days", kept))
+            for row, life, field in ROWS
+            if row == name and field and (days := re.match(r"(\d+) days", life))
         ]
         assert lives_s == LIVES_S.get(name, [*_expiring(indexes).values()]), name
     assert EXPIRY.document["expireAfterSeconds"] == 0

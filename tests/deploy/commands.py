@@ -14,10 +14,10 @@ END_GRACE_S = 10.0  # a drill under way takes 4 s to end all that it started
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of a command; `said` is empty where its output was shown instead."""
+    """The end of a command; `output` is empty where its output was shown instead."""
 
     status: int
-    said: str
+    output: str
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
         command, env=dict(environment), cwd=folder, stdout=output, stderr=output, text=True
     )
     try:
-        said = process.communicate(timeout=timeout_s)
+        streams = process.communicate(timeout=timeout_s)
     finally:
         end([process], END_GRACE_S)
-    return Done(process.returncode, "".join(each or "" for each in said))
+    return Done(process.returncode, "".join(each or "" for each in streams))

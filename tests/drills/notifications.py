@@ -71,7 +71,7 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def accept(demo: Client, wanted: int, *, rate: int) -> dict[str, str]:
+def accept(demo: Client, count: int, *, rate: int) -> dict[str, str]:
     """Ask for so many notifications at this rate; returns their ids by recipient."""
     accepted: dict[str, str] = {}
     began_s = time.monotonic()
@@ -85,7 +85,7 @@ def accept(demo: Client, wanted: int, *, rate: int) -> dict[str, str]:
             accepted[to] = answer.body["id"]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(one, range(wanted)))
+        list(pool.map(one, range(count)))
     return accepted
 
 

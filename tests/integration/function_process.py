@@ -163,10 +163,10 @@ def sqs_event(messages: Sequence[Message]) -> dict[str, Any]:
 
 def receive_all(queue: Queue) -> list[Message]:
     """Everything that is visible on `queue`."""
-    found: list[Message] = []
+    messages: list[Message] = []
     while batch := queue.receive(10):
-        found += batch
-    return found
+        messages += batch
+    return messages
 
 
 class Context:

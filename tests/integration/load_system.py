@@ -87,8 +87,8 @@ class System:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         route = f"{method} {parts.path.removeprefix(STAGE)}"
         if route.startswith("GET /v1/payments/"):
-            wanted = parts.path.rpartition("/")[2]
-            payments = [each for each in self.payments.values() if each["id"] == wanted]
+            payment_id = parts.path.rpartition("/")[2]
+            payments = [each for each in self.payments.values() if each["id"] == payment_id]
             return (200, payments[0]) if payments else (404, {"code": "not_found"})
         answers = {
             "GET /health": lambda: (200, {"status": "ok"}),

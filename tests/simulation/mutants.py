@@ -98,7 +98,7 @@ def a_new_operation_for_each_attempt() -> Iterator[None]:
 
 @_mutant
 def a_key_taken_with_any_body() -> Iterator[None]:
-    with patch.object(service, "_check_fingerprint", lambda stored, given: None):
+    with patch.object(service, "_check_fingerprint", lambda stored, request: None):
         yield
 
 

@@ -35,17 +35,17 @@ OTHERS = (
 def measure(contender: Contender, seconds: float) -> dict[int, Seen]:
     """Print the line of one server; return what was seen by number of connections."""
     _ask(contender, 16, WARM_UP_S)
-    seen = {}
+    results = {}
     before_s = contender.cpu_s()
     for connections in CONNECTIONS:
-        seen[connections] = _ask(contender, connections, seconds)
-    requests = sum(each.requests for each in seen.values())
+        results[connections] = _ask(contender, connections, seconds)
+    requests = sum(each.requests for each in results.values())
     used_us = (contender.cpu_s() - before_s) * 1e6 / max(requests, 1)
-    figures = "".join(f"{each.per_s:>9.0f} {each.p99_ms:>8.1f}" for each in seen.values())
-    failed = sum(each.failed for each in seen.values())
+    figures = "".join(f"{each.per_s:>9.0f} {each.p99_ms:>8.1f}" for each in results.values())
+    failed = sum(each.failed for each in results.values())
     name = f"{contender.server} ({contender.handler})"
     print(f"{name:<32}{figures}{used_us:>9.0f}" + (f"  {failed} failed" if failed else ""))
-    return seen
+    return results
 
 
 def layers(contender: Contender, seconds: float) -> str:

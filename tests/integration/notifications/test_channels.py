@@ -171,7 +171,7 @@ def test_text_messages_go_to_the_whole_url_by_a_new_connection_when_the_server_h
         poster.close()
 
     assert [type(each) for each in answers] == [Accepted] * 2
-    assert server.asked == ["/sms?key=a"] * 2
+    assert server.paths == ["/sms?key=a"] * 2
 
 
 def test_a_text_message_that_nobody_answers_for_is_tried_again():

@@ -27,12 +27,12 @@ def test_only_what_the_template_needs_is_started_beside_it(orders: Elsewhere):
 
 
 def test_what_a_function_sends_with_boto3_reaches_the_function_behind_the_queue(orders: Elsewhere):
-    taken = [
+    answers = [
         orders.request("POST", "/orders", order)
         for order in ({"id": "a", "step": 1}, {"broken": True}, {"id": "b", "step": 1})
     ]
 
-    assert [status for status, _ in taken] == [202, 202, 202]
+    assert [status for status, _ in answers] == [202, 202, 202]
     wait_until(lambda: orders.request("GET", "/orders/a")[0] == 200)
     wait_until(lambda: orders.request("GET", "/orders/b")[0] == 200)
     assert orders.request("GET", "/orders/a")[1] == {"steps": ["1"], "stage": "dev-box"}

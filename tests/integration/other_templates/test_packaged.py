@@ -49,8 +49,8 @@ def test_its_routes_answer_with_its_code_in_the_region_of_the_shell(packaged: El
 
 def test_its_authorizer_is_asked(packaged: Elsewhere):
     url = f"http://127.0.0.1:{packaged.ports['GATEWAY']}/closed"
-    asked = urllib.request.Request(url, headers={"Authorization": "open"})
-    with urllib.request.urlopen(asked, timeout=10) as answer:
+    request = urllib.request.Request(url, headers={"Authorization": "open"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
         assert json.load(answer) == {"who": "me"}
 
     assert packaged.request("GET", "/closed") == (401, {"message": "Unauthorized"})
@@ -58,8 +58,8 @@ def test_its_authorizer_is_asked(packaged: Elsewhere):
 
 def test_its_preflights_answer(packaged: Elsewhere):
     url = f"http://127.0.0.1:{packaged.ports['GATEWAY']}/items/7"
-    asked = urllib.request.Request(url, method="OPTIONS")
-    with urllib.request.urlopen(asked, timeout=10) as answer:
+    request = urllib.request.Request(url, method="OPTIONS")
+    with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 

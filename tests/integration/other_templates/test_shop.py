@@ -187,8 +187,8 @@ def test_records_of_kinesis_come_again_from_the_first_that_is_reported(shop: Els
 
 def test_a_state_machine_runs_the_function(shop: Elsewhere):
     machine = f"arn:aws:states:{AT}:stateMachine:Machine"
-    given = {"stateMachineArn": machine, "input": '{"triggerSource": "sfn"}'}
-    started = call(shop, "stepfunctions", "start_execution", **given)
+    arguments = {"stateMachineArn": machine, "input": '{"triggerSource": "sfn"}'}
+    started = call(shop, "stepfunctions", "start_execution", **arguments)
     run = service(shop, "stepfunctions")
 
     def ended() -> Any:

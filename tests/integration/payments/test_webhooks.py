@@ -52,7 +52,7 @@ def work(worker, messages):
 
 
 @pytest.fixture
-def told(api, provider):
+def notify(api, provider):
     """Send the webhook of a line of the provider's record, as often as it is asked for."""
 
     def tell(effect):
@@ -131,12 +131,12 @@ def effects_of(provider, payment_id):
     ],
 )
 def test_a_customer_s_confirmation_drives_the_payment_on(
-    api, asking, work, provider, told, waiting, *, outcome, capture_method, status
+    api, asking, work, provider, notify, waiting, *, outcome, capture_method, status
 ):
     payment_id = waiting(capture_method=capture_method)
     confirmation = confirm(provider, payment_id, outcome)
 
-    answers = [told(confirmation) for _ in range(3)]
+    answers = [notify(confirmation) for _ in range(3)]
     assert work() == []
 
     assert {each.status for each in answers} == {202}
@@ -152,7 +152,7 @@ def test_a_customer_s_confirmation_drives_the_payment_on(
 
 
 def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
-    api, asking, worker, messages, provider, told
+    api, asking, worker, messages, provider, notify
 ):
     ask = asking(api)
     payment_id = ask("POST", key="k", body=WAITS).body["id"]
@@ -168,9 +168,9 @@ def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
     late = effects_of(provider, payment_id)[0]
 
     unsettled = messages()
-    told(early)
+    notify(early)
     worker.consume(messages())
-    told(late)
+    notify(late)
     worker.consume(messages() + unsettled)
 
     payment = ask("GET", PAYMENT, payment_id=payment_id).body
@@ -179,13 +179,13 @@ def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
 
 
 def test_a_customer_who_is_faster_than_the_cancel_has_paid(
-    api, asking, worker, messages, provider, told, waiting
+    api, asking, worker, messages, provider, notify, waiting
 ):
     ask, payment_id = asking(api), waiting()
     assert ask("POST", f"{PAYMENT}/cancel", "k", payment_id).status == 202
     cancel = messages()
 
-    told(confirm(provider, payment_id))
+    notify(confirm(provider, payment_id))
     worker.consume(messages() + cancel)
 
     payment = ask("GET", PAYMENT, payment_id=payment_id).body
@@ -221,12 +221,12 @@ def test_a_dropped_webhook_is_made_good_from_the_provider_s_record(
     ],
 )
 def test_an_answer_that_speaks_of_other_money_changes_nothing(
-    api, asking, work, provider, told, waiting, forged
+    api, asking, work, provider, notify, waiting, forged
 ):
     payment_id = waiting()
     effect = effects_of(provider, payment_id)[0] | {"status": "succeeded", "captured": True}
 
-    assert told(effect | forged).status == 202
+    assert notify(effect | forged).status == 202
     work()
 
     payment = asking(api)("GET", PAYMENT, payment_id=payment_id).body

@@ -143,10 +143,10 @@ class History:
 
     def _worker(self) -> None:
         while True:
-            known = Groups(GROUP_BY)  # of a new process
-            self._again_after_crash(partial(self._consume, known))
+            groups = Groups(GROUP_BY)  # of a new process
+            self._again_after_crash(partial(self._consume, groups))
 
-    def _consume(self, known: Groups) -> None:
+    def _consume(self, groups: Groups) -> None:
         while True:
             bodies = self.queue.receive_sent()
             decode = partial(msgspec.json.decode, type=EventMessage)
@@ -156,7 +156,7 @@ class History:
                     messages,
                     counts=store,
                     users=self.redis,
-                    known=known,
+                    groups=groups,
                     now_ms=self.world.now_ms,
                 )
             except (Unavailable, QueueUnavailable):

@@ -55,8 +55,8 @@ def an_event_counted_only_when_it_is_new() -> Iterator[None]:
     def mutant(events: Sequence[StoredEvent]) -> list[StoredEvent]:
         with store_errors():
             there = store._events().find({"_id": {"$in": [event.id for event in events]}})
-            known = {document["_id"] for document in there}
-        return [event for event in insert(events) if event.id not in known]
+            stored_ids = {document["_id"] for document in there}
+        return [event for event in insert(events) if event.id not in stored_ids]
 
     insert = store.insert
     with patch.object(store, "insert", mutant):
@@ -172,8 +172,8 @@ def users_of_a_lost_redis_not_put_in_again() -> Iterator[None]:
 
 @_mutant
 def groups_of_what_each_process_has_seen() -> Iterator[None]:
-    def mutant(wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
-        return {scope: frozenset(sorted(values)[:2]) for scope, values in wanted.items()}
+    def mutant(values_by_scope: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
+        return {scope: frozenset(sorted(values)[:2]) for scope, values in values_by_scope.items()}
 
     with patch.object(store, "admit", mutant):
         yield

@@ -248,8 +248,8 @@ def test_what_was_promised_to_others_survives_the_next_change():
 
 
 def test_the_answer_to_a_request_can_be_given_again_after_everything_else():
-    held = payment_of()
-    captured = ask(held, CaptureRequest(amount=400), "k1")
+    payment = payment_of()
+    captured = ask(payment, CaptureRequest(amount=400), "k1")
     first_answer = view(as_asked(captured, captured.operations[0]))
     paid = answer(captured)
     refund = ask(paid, RefundRequest(amount=100), "k2")

@@ -84,10 +84,10 @@ def test_numbers_are_equal_where_they_are_written_alike():
     ("address", "exists"), [("here", True), ({"street": "x"}, False), ([{"street": "x"}], False)]
 )
 def test_only_a_leaf_exists(address: object, exists: bool):
-    for wanted in (True, False):
-        pattern = {"body": {"person": {"address": [{"exists": wanted}]}}}
+    for expected in (True, False):
+        pattern = {"body": {"person": {"address": [{"exists": expected}]}}}
         passes = compile_filters([json.dumps(pattern)])
-        assert passes(record({"person": {"address": address}})) is (wanted is exists)
+        assert passes(record({"person": {"address": address}})) is (expected is exists)
 
 
 @pytest.mark.row("4.16")

@@ -63,12 +63,12 @@ def test_a_cron_expression_is_due_when_eventbridge_says(fields, due):
     cron = read_cron(f"cron({fields})", UTC)
     assert cron is not None
 
-    found: list[str | None] = []
+    times: list[str | None] = []
     now: datetime | None = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-    while now and len(found) < len(due):
+    while now and len(times) < len(due):
         now = cron.after(now)
-        found.append(f"{now:%m-%d %H:%M}" if now else None)
-    assert found == due
+        times.append(f"{now:%m-%d %H:%M}" if now else None)
+    assert times == due
 
 
 @pytest.mark.parametrize(
