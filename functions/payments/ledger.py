@@ -13,7 +13,7 @@ CHARGE = "charge"
 
 
 def charge(state: EntryState, amount: int, event: int) -> Entry:
-    """The provider owes us `amount`, and we owe it to the tenant."""
+    """Book a charge: the provider owes us `amount`, and we owe it to the tenant."""
     return Entry(
         transfer=CHARGE,
         state=state,
@@ -25,7 +25,7 @@ def charge(state: EntryState, amount: int, event: int) -> Entry:
 
 
 def refund(state: EntryState, operation: Operation, event: int) -> Entry:
-    """The amount of a refund goes back through the provider."""
+    """Book a refund: its amount goes back through the provider."""
     return Entry(
         transfer=operation.id,
         state=state,

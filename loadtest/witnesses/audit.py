@@ -58,7 +58,7 @@ class Audit:
         self.differing.setdefault(kind, []).append(str(where))
 
     def differences(self) -> tuple[str, ...]:
-        """One line per kind of difference: how many, and the first few."""
+        """Return one line per kind of difference: how many, and the first few."""
         return tuple(
             f"{kind}: {len(where):,}, such as {', '.join(where[:EXAMPLES])}"
             for kind, where in self.differing.items()

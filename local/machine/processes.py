@@ -99,7 +99,7 @@ class System:
             yield self._services()
 
     def _services(self) -> Process:
-        """AWS's other services; they are ready once the template's resources are made."""
+        """Return AWS's other services; they are ready once the template's resources are made."""
         port, made = self.ports.services, service_values.path_of(self.state)
         url = self.services.elsewhere
         elsewhere: tuple[str, ...] = ("--endpoint", url) if url else ()

@@ -53,7 +53,7 @@ class ApiBuilder:
         self._urls.append((url, function))
 
     def build(self) -> Api:
-        """The whole API. Raises TemplateError where two routes are the same."""
+        """Return the whole API. Raises TemplateError where two routes are the same."""
         for url, function in self._urls:
             with self._resources.refusals.leaving_out():
                 self._serve_url(url, function)
@@ -72,7 +72,7 @@ class ApiBuilder:
         )
 
     def _preflights(self) -> tuple[Preflight, ...]:
-        """Those of the definition, and those that Cors adds to the other paths."""
+        """Return the preflights of the definition, and those that Cors adds to the other paths."""
         defined, defaults = self._api.preflights, self._defaults
         paths = {each.path for each in defined}
         added = preflights(

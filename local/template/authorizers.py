@@ -38,7 +38,7 @@ class Authorizers:
 def read_authorizers(
     auth: Properties, functions_by_arn: dict[str, str], read: Reader
 ) -> Authorizers:
-    """The authorizers of an API, each by `read`."""
+    """Return the authorizers of an API, each by `read`."""
     default = auth.text("DefaultAuthorizer", "") or None
     block = auth.block("Authorizers")
     names = block.names()
@@ -56,7 +56,7 @@ def read_authorizers(
 def read_rest_authorizer(
     name: str, block: Properties, functions_by_arn: dict[str, str]
 ) -> Authorizer:
-    """A Lambda authorizer of a REST API."""
+    """Return a Lambda authorizer of a REST API."""
     function = _function(block, functions_by_arn)
     kind = block.text("FunctionPayloadType", "TOKEN")
     if kind not in ("TOKEN", "REQUEST"):
@@ -86,7 +86,7 @@ def read_rest_authorizer(
 def read_http_authorizer(
     name: str, block: Properties, functions_by_arn: dict[str, str]
 ) -> Authorizer | JwtAuthorizer:
-    """An authorizer of an HTTP API."""
+    """Return an authorizer of an HTTP API."""
     if "JwtConfiguration" in block:
         return _jwt(name, block)
     function = _function(block, functions_by_arn)

@@ -82,7 +82,7 @@ def load(
 
 
 def _once_each(warnings: list[TemplateError]) -> tuple[str, ...]:
-    """The warnings as sentences; what stands once in the Globals is said once."""
+    """Return the warnings as sentences; what stands once in the Globals is said once."""
     places = {(each.line, each.property, each.sentence): str(each) for each in reversed(warnings)}
     return tuple(reversed(places.values()))
 

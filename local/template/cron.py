@@ -75,7 +75,7 @@ def _is_day_of_month(day: date, last: int, field: tuple[int, ...] | str) -> bool
 
 
 def _nearest_working_day(target: date, last: int) -> date:
-    """The day from Monday to Friday that is nearest, without leaving the month."""
+    """Return the day from Monday to Friday that is nearest, without leaving the month."""
     if target.weekday() == calendar.SATURDAY:
         return target + timedelta(days=-1 if target.day > 1 else 2)
     if target.weekday() == calendar.SUNDAY:
@@ -96,7 +96,7 @@ def _is_weekday(day: date, last: int, field: tuple[int, ...] | str) -> bool:
 
 
 def read_cron(expression: str, zone: tzinfo) -> Cron | None:
-    """The expression, or None where EventBridge would not take it."""
+    """Return the expression, or None where EventBridge would not take it."""
     match = _EXPRESSION.fullmatch(expression.strip())
     if match is None:
         return None
@@ -131,7 +131,7 @@ def _numbered(text: str, names: tuple[str, ...]) -> str:
 
 
 def _numbers(text: str, lowest: int, highest: int) -> tuple[int, ...]:
-    """A list of numbers, ranges and steps. Raises ValueError."""
+    """Return a list of numbers, ranges and steps. Raises ValueError."""
     numbers: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")

@@ -99,7 +99,7 @@ class Lines:
     doubled: Mapping[int, str]  # keys that stand twice, by the line of the last
 
     def of(self, resource: str, property: str) -> int:
-        """The line of `property`, or of what is nearest around it; 0 where nothing is found."""
+        """Return the line of `property`, or of what is nearest around it; 0 for none."""
         names = re.findall(r"[^.\[\]]+", property)
         if resource in (*SECTIONS, "Transform"):
             return self._descend((resource, *names))[-1]
@@ -135,7 +135,7 @@ def _entry(node: yaml.Node, name: str) -> tuple[int, yaml.Node] | None:
 
 
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
-    """The document at `path`. Raises TemplateError where it cannot be read, naming the line."""
+    """Return the document at `path`, or raise TemplateError that names the line."""
     text = _text(path, "the template", "pass an existing SAM template")
     document, root, doubled = _parse(path, text)
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
@@ -146,7 +146,7 @@ def read(path: Path) -> tuple[dict[str, Any], Lines]:
 
 
 def fragment(path: Path) -> Any:
-    """A file that a template names, such as the OpenAPI definition of an API."""
+    """Return a file that a template names, such as the OpenAPI definition of an API."""
     return _parse(path, _text(path, "the definition", "paths start at the template"))[0]
 
 
@@ -180,7 +180,7 @@ def _parse(path: Path, text: str) -> tuple[Any, yaml.Node, Mapping[int, str]]:
 
 
 def _check(path: Path, document: dict[str, Any], lines: Lines) -> None:
-    """Sections, resources and their properties are blocks wherever they stand."""
+    """Refuse sections, resources and properties that are no blocks."""
     for section in SECTIONS:
         if not isinstance(document.get(section) or {}, dict):
             line = lines.of(section, "")

@@ -111,7 +111,7 @@ class Resolver:
         }
 
     def _unrolled(self, document: dict[str, Any]) -> dict[str, Any]:
-        """The resources, with the loops among and inside them where the template may have any."""
+        """Return the resources, with loops unrolled where the template may have any."""
         transforms = document.get("Transform")
         if LANGUAGE_EXTENSIONS not in (
             transforms if isinstance(transforms, list) else [transforms]
@@ -136,7 +136,7 @@ class Resolver:
         self.resources[name] = resource
 
     def resolve(self, value: Any, where: tuple[str, str]) -> Any:
-        """`value` with every function in it replaced, and NO_VALUE entries left out."""
+        """Return `value` with every function in it replaced, and NO_VALUE entries left out."""
         if isinstance(value, dict):
             if len(value) == 1 and (name := next(iter(value))) in self._functions:
                 return self._filled(self._call(name, value[name], where))
@@ -157,7 +157,7 @@ class Resolver:
         return UNKNOWN if PLACEHOLDER.search(text) and not self._is_pending else text
 
     def truth(self, value: Any, where: tuple[str, str]) -> bool:
-        """A condition as a boolean; one that rests on what only AWS knows is false."""
+        """Return a condition as a boolean; one that rests on what only AWS knows is false."""
         return self.resolve(value, where) is True
 
     def holds(self, condition: str, where: tuple[str, str]) -> bool:
@@ -230,7 +230,7 @@ class Resolver:
         return name if isinstance(name, str) else name_by_default(resource["Type"], logical_id)
 
     def name_of(self, logical_id: str) -> str:
-        """The physical name of a queue or function: as given, or its logical id."""
+        """Return the physical name of a queue or function: as given, or its logical id."""
         properties = self.resources[logical_id].get("Properties") or {}
         suffix = ".fifo" if properties.get("FifoQueue") in (True, "true") else ""
         declared = properties.get("QueueName", properties.get("FunctionName", logical_id + suffix))

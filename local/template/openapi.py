@@ -76,7 +76,7 @@ class Definition:
         self._keys: set[str] = set()  # schemes that ask for an API key
 
     def said_as_sam(self) -> dict[str, Any]:
-        """Properties of the API that the definition has instead of the API."""
+        """Return properties of the API that the definition has instead of the API."""
         block = self._block
         properties: dict[str, Any] = {}
         if types := block.sequence("x-amazon-apigateway-binary-media-types"):
@@ -98,7 +98,7 @@ class Definition:
         return properties
 
     def operations(self) -> Iterator[Operation]:
-        """Every operation that runs here; the others are refused or left out by name."""
+        """Yield every operation that runs here; the others are refused or left out by name."""
         paths = self._block.block("paths")
         for path in paths.names():
             methods = paths.block(path)
@@ -146,7 +146,7 @@ class Definition:
         return Operation(function[1], block.item("", properties))
 
     def _auth(self, block: Properties) -> dict[str, Any]:
-        """The security of an operation; one that has none gets the API's default."""
+        """Return the security of an operation; one that has none gets the API's default."""
         if "security" not in block:
             return {}
         names = {name for entry in block.sequence("security") for name in entry}
@@ -200,7 +200,7 @@ def _response(block: Properties) -> dict[str, Any]:
 
 
 def _renamed(block: Properties, names: Mapping[str, str]) -> dict[str, Any]:
-    """Properties of `block` under the names that SAM has for them."""
+    """Return the properties of `block` under the names that SAM has for them."""
     return {ours: block.take(theirs) for theirs, ours in names.items() if theirs in block}
 
 

@@ -42,26 +42,26 @@ class Resources:
         self._active = self._existing(resolver.resources)
 
     def of_type(self, kind: str) -> list[str]:
-        """Logical ids, in the template's order."""
+        """Return logical ids, in the template's order."""
         return [name for name, resource in self._active.items() if resource["Type"] == kind]
 
     def every(self) -> list[dict[str, Any]]:
-        """All resources of the document, also those that are not here, as they stand."""
+        """Return all resources of the document, also those that are not here, as they stand."""
         return list(self.resolver.resources.values())
 
     def by_arn(self, kind: str) -> dict[str, str]:
-        """Logical ids by what `!GetAtt NAME.Arn` gives."""
+        """Return logical ids by what `!GetAtt NAME.Arn` gives."""
         return {
             self.resolver.resolve({"Fn::GetAtt": [name, "Arn"]}, (name, "Arn")): name
             for name in self.of_type(kind)
         }
 
     def by_name(self, kind: str) -> dict[str, str]:
-        """Logical ids by physical names."""
+        """Return logical ids by physical names."""
         return {self.resolver.name_of(name): name for name in self.of_type(kind)}
 
     def properties(self, name: str) -> Properties:
-        """The properties of a resource, with the Globals of its type."""
+        """Return the properties of a resource, with the Globals of its type."""
         resource = self._active[name]
         kind = resource["Type"]
         shared: dict[str, Any] = {}
@@ -81,7 +81,7 @@ class Resources:
 
     @staticmethod
     def _without_ignored(shared: dict[str, Any], ignored: object) -> dict[str, Any]:
-        """Globals without those that the resource wants nothing of: `*` for all, or a list."""
+        """Return Globals without those that the resource ignores: `*` for all, or a list."""
         names = ignored if isinstance(ignored, list) else shared if ignored == "*" else ()
         return {key: value for key, value in shared.items() if key not in names}
 

@@ -48,7 +48,7 @@ _STAGE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 def read_api(
     name: str, properties: Properties, functions_by_arn: dict[str, str]
 ) -> tuple[Api, Defaults]:
-    """The API without its routes, and what its routes have unless they say otherwise."""
+    """Return the API without its routes, and what its routes have unless they say otherwise."""
     auth = properties.block("Auth")
     authorizers = read_authorizers(auth, functions_by_arn, read_rest_authorizer)
     cors = read_rest_cors(properties)
@@ -87,7 +87,7 @@ def read_api(
 
 
 def stage_name(properties: Properties, default: str | None = None) -> str:
-    """The name of the stage, which is a part of many addresses."""
+    """Return the name of the stage, which is a part of many addresses."""
     stage = properties.text("StageName", default)
     if stage != default and not _STAGE.fullmatch(stage):
         raise properties.error("StageName", "has to be letters, digits, - and _; rename it")
@@ -95,7 +95,7 @@ def stage_name(properties: Properties, default: str | None = None) -> str:
 
 
 def stage_variables(block: Properties) -> dict[str, str]:
-    """The variables of a stage, all of them text."""
+    """Return the variables of a stage, all of them text."""
     return {name: block.text(name) for name in block.names()}
 
 
@@ -152,7 +152,7 @@ def _with_content_type(headers: dict[str, str], content_type: str) -> dict[str, 
 
 
 def _header_template(block: Properties, name: str) -> str:
-    """AWS writes a fixed value in single quotes and a variable without its dollar."""
+    """Return the template of a header: AWS writes a fixed value in single quotes."""
     value = block.text(name)
     if len(value) >= 2 and value[0] == value[-1] == "'":
         return value[1:-1]

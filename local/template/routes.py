@@ -35,7 +35,7 @@ class Defaults:
 
 
 def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:
-    """The route of an event of type Api."""
+    """Return the route of an event of type Api."""
     path, method = _path(event), _method(event)
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
@@ -65,7 +65,7 @@ def _refuse_validation(model: Properties) -> None:
 
 
 def read_http_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:
-    """The route of an event of type HttpApi; without a path it is the default one."""
+    """Return the route of an event of type HttpApi; without a path it is the default one."""
     is_default = "Path" not in event
     path = DEFAULT if is_default else _path(event)
     method = _method(event) if "Method" in event else "ANY"
@@ -96,7 +96,7 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
 
 
 def repeated(routes: Iterable[Route]) -> tuple[Route, Route] | None:
-    """Two routes for the same method and path, whatever their parameters are called."""
+    """Return two routes for the same method and path, whatever their parameters are called."""
     routes_by_key: dict[tuple[str, str], Route] = {}
     for route in routes:
         key = (route.method, _shape(route.path))
@@ -107,7 +107,7 @@ def repeated(routes: Iterable[Route]) -> tuple[Route, Route] | None:
 
 
 def spelled_out(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """Each route of ANY as one for every method that its path has not by name."""
+    """Return each route of ANY as one for every method that its path has not by name."""
     routes = tuple(routes)
     named = {(route.method, _shape(route.path)) for route in routes}
     single: list[Route] = []
@@ -150,6 +150,6 @@ def _authorizer(auth: Properties, api: Api, defaults: Defaults) -> str | None:
 
 
 def _shape(path: str) -> str:
-    """A path without the names of its parameters and its last slash."""
+    """Return a path without the names of its parameters and its last slash."""
     shape = re.sub(r"\{[^}+]+\}", "{}", re.sub(r"\{[^}]+\+\}", "{+}", path))
     return shape.rstrip("/")

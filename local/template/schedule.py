@@ -91,7 +91,7 @@ def _as_event(properties: dict[str, Any], target: dict[str, Any], is_rule: bool)
 
 
 def _when(block: Properties, name: str) -> int | Cron:
-    """The seconds between two runs, or the expression that says when they are."""
+    """Return the seconds between two runs, or the expression that says when they are."""
     expression = block.text(name)
     zone = _zone(block)
     if rate := _RATE.fullmatch(expression):

@@ -209,7 +209,7 @@ PROPERTIES_WITHOUT_EFFECT = {
 
 
 def why_without_effect(resource_type: str) -> str | None:
-    """Why a resource type may stand in a template without doing anything here."""
+    """Return why a resource type may stand in a template without doing anything here."""
     return _entry(resource_type, RESOURCES_WITHOUT_EFFECT, RESOURCES_ELSEWHERE)
 
 
@@ -224,7 +224,7 @@ def calls_functions(resource_type: str) -> bool:
 
 
 def _entry(resource_type: str, table: Mapping[str, str], other: Mapping[str, str]) -> str | None:
-    """The entry of a type in `table`, or of its family where `other` has not the type itself."""
+    """Return the entry of a type, or of its family where `other` has not the type itself."""
     if resource_type in table or resource_type in other:
         return table.get(resource_type)
     return table.get(resource_type.rsplit("::", 1)[0] + "::*")

@@ -91,7 +91,7 @@ def show(title: str, cost_us: float, figures: Figures) -> None:
 
 
 def telling_locust(driver: Driver) -> None:
-    """The cost of an arrival in Locust's statistics, by its request event as its clients do."""
+    """Return the cost of an arrival in Locust's statistics, by its clients' request event."""
     environment = Environment(events=events)
     environment.create_local_runner()
     work, journal = driver.work, driver.journal

@@ -37,7 +37,7 @@ NOT_FOR_A_SERVICE = {"chalice", "aws_lambda_powertools", "boto3", "redis", "pymo
 
 
 def imports_of(path):
-    """The modules that a file names in its imports, dotted."""
+    """Return the modules that a file names in its imports, dotted."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -31,7 +31,7 @@ ENDPOINT = Endpoint(
 
 
 def _lives():
-    """Payments that together have had an event of every type."""
+    """Return payments that together have had an event of every type."""
     manual, paid = payment_of(), payment_of("automatic")
     captured = answer(ask(manual, CaptureRequest(amount=400)))
     return [

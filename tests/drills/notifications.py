@@ -90,7 +90,7 @@ def accept(demo: Client, count: int, *, rate: int) -> dict[str, str]:
 
 
 def stored(demo: Client) -> Iterator[dict[str, Any]]:
-    """Every notification as its tenant sees it."""
+    """Return every notification as its tenant sees it."""
     after = ""
     while True:
         page = demo.call("GET", f"/v1/notifications?limit={PAGE}{after}").body
@@ -101,7 +101,7 @@ def stored(demo: Client) -> Iterator[dict[str, Any]]:
 
 
 def mailed(mailbox: Client) -> dict[str, list[str]]:
-    """The Message-IDs that each recipient has got."""
+    """Return the Message-IDs that each recipient has got."""
     message_ids: dict[str, list[str]] = defaultdict(list)
     after: int | None = 0
     while after is not None:

@@ -17,7 +17,7 @@ def _key():
 
 
 def _until(client, payment_id, **members):
-    """The payment, once it has these `members`."""
+    """Return the payment, once it has these `members`."""
 
     def get():
         body = client.call("GET", f"/v1/payments/{payment_id}").body

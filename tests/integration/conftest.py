@@ -50,7 +50,7 @@ class Mailbox:
         return mails
 
     def raw(self, sequence: int) -> bytes:
-        """The bytes of one mail."""
+        """Return the bytes of one mail."""
         mail = self._get(f"/messages/{sequence}")
         raw: str = mail["raw"]
         return raw.encode(mail["charset"])

@@ -47,4 +47,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Keeps the tests' output clean."""
+        """Log nothing, which keeps the tests' output clean."""

@@ -53,7 +53,7 @@ class ScriptedSmtp:
         self._server.server_close()
 
     def message_ids(self) -> list[str]:
-        """Of the mails taken."""
+        """Return the ids of the mails taken."""
         return [
             header[1].decode()
             for mail in self.mails

@@ -110,7 +110,7 @@ class Certificate:
         return context
 
     def client_tls(self) -> ssl.SSLContext:
-        """A client that trusts this certificate alone."""
+        """Return a client that trusts this certificate alone."""
         return ssl.create_default_context(cafile=self._path)
 
 

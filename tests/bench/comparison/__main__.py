@@ -49,7 +49,7 @@ def measure(contender: Contender, seconds: float) -> dict[int, Seen]:
 
 
 def layers(contender: Contender, seconds: float) -> str:
-    """CPU microseconds of a request in front, dispatch, environment and handler.
+    """Return CPU microseconds of a request in front, dispatch, environment and handler.
 
     The front is what a request costs that the gateway answers itself; dispatch is what the gateway
     uses more for one that goes to a function.
@@ -120,7 +120,7 @@ def main() -> int:
 
 
 def _wait_for_environments(contender: Contender) -> None:
-    """The port listens before an environment has dialled in."""
+    """Wait for the environments: the port listens before one has dialled in."""
     deadline_s = time.monotonic() + 30
     while time.monotonic() < deadline_s:
         if listens(contender.port) and not _ask(contender, 1, 0.05).failed:

@@ -68,7 +68,7 @@ def test_the_mailbox_does_with_a_mail_what_its_address_asks_for(sent, name, stat
 
 @pytest.fixture
 def send_mail():
-    """Sends a mail to each of these numbers by the server that a URL names."""
+    """Send a mail to each of these numbers by the server that a URL names."""
     senders = []
 
     def send(url, numbers=(0,)):

@@ -14,13 +14,13 @@ NEWS = {"template": "newsletter", "variables": {"headline": "New <shop>", "text"
 
 @pytest.fixture
 def suppress(api):
-    """Tells an address not to write to."""
+    """Tell an address not to write to."""
     return lambda to, **parts: api("POST", "/v1/suppressions", body={"to": to, **parts})
 
 
 @pytest.fixture
 def unsubscribe(api):
-    """Opens or posts to a link."""
+    """Open or post to a link."""
 
     def follow(method, link):
         query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
@@ -47,7 +47,7 @@ def read_mail(mailbox):
 
 @pytest.fixture
 def bounce(function):
-    """Has SES tell of a mail."""
+    """Have SES tell of a mail."""
 
     def tell(notification_id, kind="Bounce", **details):
         mail = {"tags": {"notification": [notification_id]}}

@@ -20,7 +20,7 @@ def worker(function):
 
 @pytest.fixture
 def make(api):
-    """Makes an endpoint and gives its id and secret."""
+    """Make an endpoint and give its id and secret."""
 
     def post(url, **changes):
         made = api("POST", ROUTE, body={"url": url, **changes}).body
@@ -31,7 +31,7 @@ def make(api):
 
 @pytest.fixture
 def announce(queue, tenant):
-    """Sends events as another domain does."""
+    """Send events as another domain does."""
 
     def send(*names, payment="pay_1", tenant=tenant):
         events = [
@@ -52,7 +52,7 @@ def announce(queue, tenant):
 
 @pytest.fixture
 def settle(queue, worker):
-    """Lets the worker have what is on the queue until it is empty."""
+    """Let the worker have what is on the queue until it is empty."""
 
     def consume():
         while batch := receive_all(queue("webhooks")):
@@ -63,20 +63,20 @@ def settle(queue, worker):
 
 @pytest.fixture
 def settle_mails(queue, function):
-    """Lets the other channels' worker have what is for it."""
+    """Let the other channels' worker have what is for it."""
     mails = function("notifications.app.worker")
     return lambda: mails.consume(receive_all(queue("notifications")))
 
 
 @pytest.fixture
 def log(api):
-    """Shows an endpoint's deliveries."""
+    """Show an endpoint's deliveries."""
     return lambda each, **query: api("GET", DELIVERIES, path={"endpoint_id": each}, query=query)
 
 
 @pytest.fixture
 def due(database, queue):
-    """Has the time of a delivery come, with its message."""
+    """Have the time of a delivery come, with its message."""
 
     def now(notification_id):
         database["notifications"].update_one(
@@ -369,7 +369,7 @@ def test_a_delivery_is_sent_again_by_hand(make, api, announce, settle, log):
 
 @pytest.fixture
 def resend(api):
-    """Sends a delivery again by hand."""
+    """Send a delivery again by hand."""
 
     def post(endpoint_id, notification_id):
         path = {"endpoint_id": endpoint_id, "notification_id": notification_id}

@@ -42,7 +42,7 @@ class Elsewhere:
         return self.folder / ".local"
 
     def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """`python -m local COMMAND --template ITS`, in a folder that is not its own."""
+        """Run `python -m local COMMAND --template ITS`, in a folder that is not its own."""
         variables = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         inherited = {
             name: value
@@ -61,7 +61,7 @@ class Elsewhere:
         )
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and JSON (or text) of one answer."""
+        """Return status and JSON (or text) of one answer."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.ports['GATEWAY']}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -75,13 +75,13 @@ class Elsewhere:
             return error.code, _content(error.read())
 
     def processes(self) -> set[str]:
-        """Names of what `up` started, the workers' without their number."""
+        """Return the names of what `up` started, the workers' without their number."""
         last = status.read(self.state)
         assert last is not None
         return {each.name.split("-")[0] for each in last.processes}
 
     def sqs(self) -> Any:
-        """A client of boto3 for the queues."""
+        """Return a client of boto3 for the queues."""
         return boto3.client(
             "sqs",
             region_name="eu-west-1",

@@ -20,7 +20,7 @@ def reports(copied: Callable[[str], Elsewhere]) -> Elsewhere:
 
 
 def build_wheel(folder: Path) -> None:
-    """A package that no index has."""
+    """Build a package that no index has."""
     with zipfile.ZipFile(folder / "greeting-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("greeting.py", "WORD = 'installed'\n")
         about = "greeting-1.0.dist-info"

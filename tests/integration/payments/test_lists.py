@@ -38,7 +38,7 @@ def _ids(page):
 
 
 def _walk(listed, between=lambda: None, **query):
-    """All pages from the newest on; `between` happens after each."""
+    """Return all pages from the newest on; `between` happens after each."""
     ids: list[str] = []
     after: dict[str, str] = {}
     while True:

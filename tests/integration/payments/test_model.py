@@ -96,7 +96,7 @@ class Api(RuleBasedStateMachine):
 
     @initialize()
     def some_are_settled(self) -> None:
-        """Every kind of payment, as histories are short."""
+        """Settle payments of every kind at once, as histories are short."""
         for number, method in enumerate(("visa", "visa", "authenticationRequired")):
             self.create(str(number), method, bool(number % 2))
         self.work()

@@ -47,7 +47,7 @@ def empty(valkey):
 
 @pytest.fixture
 def work(worker, messages):
-    """Has the worker handle what is on the queue; returns what is to come again."""
+    """Have the worker handle what is on the queue; returns what is to come again."""
     return lambda: worker.consume(messages())
 
 

@@ -15,7 +15,7 @@ NOW_MS = 1_000
 
 
 def answer(payment, *, status="succeeded"):
-    """`payment` after the provider has answered whatever is due."""
+    """Return `payment` after the provider has answered whatever is due."""
     outcomes = {
         ask.key: Outcome(
             id="x_1",
@@ -52,7 +52,7 @@ def ask(payment, request, key="k"):
 
 
 def announced(payment):
-    """The events that others hear of, as they are on their way."""
+    """Return the events that others hear of, as they are on their way."""
     bodies = [json.loads(each.body) for each in payment.outbox if each.queue == "analytics"]
     return [event for body in bodies for event in body["events"]]
 

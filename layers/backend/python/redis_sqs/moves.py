@@ -54,7 +54,7 @@ class Moves:
     def __init__(
         self, source: str, origins: Sequence[str], *, redis_url: str, region: str = REGION
     ) -> None:
-        """`origins` are the queues whose dead-letter queue `source` is."""
+        """Keep the queues: `origins` are those whose dead-letter queue `source` is."""
         self._source = source
         self._origins = origins
         self._arns = [arn_of(origin, region) for origin in origins]

@@ -33,7 +33,7 @@ PLAN = """
 
 
 def events(*routes: str, kind: str = "Api", reference: str = "RestApiId: !Ref Api, ") -> str:
-    """The function with a route for each of `routes`."""
+    """Return the function with a route for each of `routes`."""
     lines = [
         f"        E{number}: {{Type: {kind}, Properties: {{{reference}{route}}}}}\n"
         for number, route in enumerate(routes)

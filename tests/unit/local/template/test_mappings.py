@@ -7,7 +7,7 @@ from tests.unit.local.template.template_texts import FUNCTION
 
 
 def mapping(properties: str, queue: str = "", timeout_s: int = 3) -> str:
-    """A queue `Work` with `queue` as its properties, and a function on it."""
+    """Return a queue `Work` with `queue` as its properties, and a function on it."""
     return f"""{FUNCTION}      Timeout: {timeout_s}
       Events:
         Messages:
