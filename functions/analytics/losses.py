@@ -34,7 +34,7 @@ class Counts(Protocol):
 
 
 class Redis(Protocol):
-    """Tells whether Redis was emptied; see `analytics.uniques`."""
+    """The port that tells whether Redis was emptied; see `analytics.uniques`."""
 
     def filled(self) -> str: ...
 

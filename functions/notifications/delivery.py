@@ -42,7 +42,7 @@ class Notifications(Protocol):
 
 
 class Holding(Protocol):
-    """Says what holds some of a batch back, by id; see `notifications.holds`."""
+    """The reasons that hold some of a batch back, by id; see `notifications.holds`."""
 
     def __call__(self, batch: Sequence[Notification], *, now_ms: int) -> Mapping[str, Hold]: ...
 

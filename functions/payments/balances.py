@@ -41,7 +41,7 @@ class Period(Struct, frozen=True, kw_only=True):
 
 
 class Pointer(Struct, frozen=True, kw_only=True):
-    """Up to which time all periods of a tenant are folded, or touched."""
+    """The time up to which all periods of a tenant are folded, or touched."""
 
     tenant: str
     up_to_ms: int

@@ -41,7 +41,7 @@ class Payments(service.Payments, Protocol):
 
 
 class Provider(Protocol):
-    """Whoever moved the money; see `payments.provider`."""
+    """The provider that moved the money; see `payments.provider`."""
 
     def effects(self, after: int) -> list[Effect]: ...
 

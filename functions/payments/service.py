@@ -68,7 +68,7 @@ class Payments(Protocol):
 
 
 class Provider(Protocol):
-    """Whoever moves the money; see `payments.provider`."""
+    """The provider that moves the money; see `payments.provider`."""
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]: ...
 

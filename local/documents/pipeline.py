@@ -1,4 +1,4 @@
-"""Sorts and the stages of `aggregate`, on streams of documents."""
+"""The sorts and stages of `aggregate`, on streams of documents."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator

@@ -27,7 +27,7 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in a queue,
 
 
 class Unavailable(Exception):
-    """Nothing can be kept, or nobody answers; the message says what to do."""
+    """A store that can keep nothing, or does not answer; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ def _guard_names(real: tuple[str, ...]) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds the module that makes clients, to change it once it is imported."""
+    """The import hook for the module that makes clients, to change it once it is imported."""
 
     def __init__(self, let_through: frozenset[str]) -> None:
         self._let_through = let_through

@@ -10,7 +10,7 @@ _Counts = c_size_t * 2  # bytes kept, bytes cut
 
 
 class KeptBytes(io.BufferedIOBase):
-    """Keeps the first STDOUT_MAX_BYTES written and counts the rest.
+    """A buffer of the first STDOUT_MAX_BYTES written, and a count of the rest.
 
     Processes that are forked from this one keep what they write in the same memory.
     """
@@ -57,7 +57,7 @@ class KeptBytes(io.BufferedIOBase):
 
 
 class CapturedOutput(io.TextIOWrapper):
-    """Stands in for standard output and error."""
+    """The stand-in for standard output and error."""
 
     def __init__(self) -> None:
         self.captured = KeptBytes()

@@ -64,7 +64,7 @@ class Slot:
 
 @dataclass(slots=True)
 class Host:
-    """Keeps `environments` processes of one function alive until SIGTERM."""
+    """The parent that keeps `environments` processes of one function alive until SIGTERM."""
 
     function: Function
     address: str

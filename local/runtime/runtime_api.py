@@ -27,7 +27,7 @@ class Ended(NamedTuple):
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """Listens on loopback for the client of one environment; `said` gets what it says."""
+    """The server on loopback for the client of one environment; `said` gets what it says."""
 
     daemon_threads = True
 

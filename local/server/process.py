@@ -49,7 +49,7 @@ GC_THRESHOLD = 50_000  # allocations between two collections: a request leaves n
 
 
 class PortTaken(Exception):
-    """Somebody else listens where the gateway should."""
+    """A port on which somebody else listens where the gateway should."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ class JournalError(Exception):
 
 
 class Journal:
-    """Lines are acknowledged only after they are written, all lines of one loop turn together.
+    """A file of lines, acknowledged once they are written, all lines of one loop turn together.
 
     With `sync` a line survives a power failure (one fdatasync a turn), without it the death of the
     process. Only the offsets of the lines stay in memory, 8 bytes a line.

@@ -55,7 +55,7 @@ STORED = msgspec.json.Decoder(Stored)
 
 
 class Mailbox:
-    """Takes mails into the journal and finds them there."""
+    """The mailbox: it takes mails into the journal and finds them there."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

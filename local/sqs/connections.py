@@ -11,7 +11,7 @@ INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that re
 
 
 class Connections:
-    """To Redis whatever QUEUE_BACKEND says: with sqs that could be this API itself."""
+    """Connections to Redis whatever QUEUE_BACKEND says: with sqs that could be this API itself."""
 
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier

@@ -22,7 +22,7 @@ _REFERENCE = {API: "RestApiId", HTTP_API: "ApiId"}
 
 
 class ApiBuilder:
-    """Takes the events of all functions, and then makes the API of them."""
+    """The builder that takes the events of all functions, then makes the API of them."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources

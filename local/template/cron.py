@@ -19,7 +19,7 @@ _OF_WEEK = re.compile(r"([1-7])(?:L|#([1-5]))|L")
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """When a schedule is due, in the time of `zone`. A field of None is `?`."""
+    """The times at which a schedule is due, in the time of `zone`. A field of None is `?`."""
 
     text: str
     zone: tzinfo

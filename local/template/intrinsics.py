@@ -64,7 +64,7 @@ _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class Resolver:
-    """Resolves values of one document; `where` in every call is (resource, property) for errors."""
+    """The resolver of one document's values; `where` in each call is (resource, property)."""
 
     def __init__(
         self,

@@ -146,7 +146,7 @@ class StreamMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a function is invoked by the clock, at a rate or by an expression, and with what."""
+    """The times at which the clock invokes a function, and the event that it gets."""
 
     function: str  # logical id
     every_s: int | None = None

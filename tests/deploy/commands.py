@@ -1,4 +1,4 @@
-"""Runs one command to its end; if we are ended first, it and all below it end too."""
+"""Commands that run to their end; if we are ended first, it and all below it end too."""
 
 import subprocess
 from collections.abc import Mapping, Sequence

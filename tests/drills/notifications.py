@@ -33,7 +33,7 @@ PAGE = 100
 
 
 class Killer(threading.Thread):
-    """Kills a worker and its environments every so often, until it is told to stop."""
+    """The killer of a worker and its environments every so often, until it is told to stop."""
 
     def __init__(self, state: Path, *, every_s: float, chance: random.Random) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class ScriptedSmtp:
-    """Listens on a port of its own; use as a context manager."""
+    """A server on a port of its own; use as a context manager."""
 
     def __init__(
         self,

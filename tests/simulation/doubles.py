@@ -133,7 +133,7 @@ Receipt = tuple[int, int]  # number of the message, of the receive
 
 
 class Queue:
-    """At least once, in no order, and a message that is not deleted comes back."""
+    """A queue: at least once, in no order, and a message that is not deleted comes back."""
 
     def __init__(self, world: World, name: str) -> None:
         self.name = name
@@ -201,7 +201,7 @@ class Queue:
 
 
 class Provider:
-    """Has each effect once a key; an answer that is lost leaves its effect behind.
+    """A provider: each effect happens once a key; an answer that is lost leaves its effect behind.
 
     A charge that requires action waits until its customer confirms it, or a void gives it up.
     """

@@ -25,7 +25,7 @@ class Seen:
 
 
 class Connection(asyncio.Protocol):
-    """Asks again as soon as it is answered, until it is told to stop."""
+    """A client that asks again as soon as it is answered, until it is told to stop."""
 
     def __init__(self, request: bytes, status: int) -> None:
         self._request = request

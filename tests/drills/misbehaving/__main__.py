@@ -71,7 +71,7 @@ class Site:
 
 
 class Misbehaviour:
-    """Has the other function do a harm again and again, until it is told to stop."""
+    """A harm that the other function does again and again, until it is told to stop."""
 
     def __init__(self, site: Site, harm: str) -> None:
         # Processes of their own: what they do must not slow the one that measures.

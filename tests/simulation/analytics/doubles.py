@@ -138,7 +138,7 @@ class Collection:
 
 
 class Database(dict[str, Collection]):
-    """Takes the place of `backend.store.collection`."""
+    """The double of `backend.store.collection`."""
 
     def __init__(self, world: World) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ ARN = "arn:aws:events:eu-west-1:000000000000:rule/PagesOften"
 
 
 class Soon(Cron):
-    """Due a moment after the last time, instead of at the next minute."""
+    """A schedule that is due a moment after the last time, instead of at the next minute."""
 
     def after(self, now: datetime) -> datetime | None:
         return now + timedelta(seconds=0.02)

@@ -17,7 +17,7 @@ OPEN_LONGEST_S = 30.0  # how late a recovery may be noticed
 
 
 class Breaker:
-    """Closed until half of the last calls failed; then open, longer each time a probe fails."""
+    """A circuit, closed until half of the last calls failed; then open, longer after each probe."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -30,7 +30,7 @@ _NUMBERS = ("rate_per_s", "moved", "to_move", "started_ms")
 
 
 class TaskRunning(Exception):
-    """Another task moves messages of the same queue."""
+    """The refusal while another task moves messages of the same queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

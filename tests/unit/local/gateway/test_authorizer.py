@@ -41,7 +41,7 @@ class Question:
 
 
 class Answering:
-    """Stands for the pool of the authorizer's function: answers at once, or not at all."""
+    """The double of the pool of the authorizer's function: it answers at once, or not at all."""
 
     in_flight = 0
     concurrency = 1000
