@@ -217,7 +217,7 @@ class LoadRun:
             rate_per_s=readings.phase(judged).scheduled / len(profile.seconds_of(judged)),
         )
 
-    def _run(self, used: servers.Used, record: Record, notes: list[str]) -> report.Run:
+    def _run(self, used: servers.ServerUsage, record: Record, notes: list[str]) -> report.Run:
         return report.Run(
             id=self._id,
             profile=self._options.profile.name,

@@ -10,7 +10,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from analytics.groups import limit_of
-from analytics.losses import Watched
+from analytics.losses import WatchedQueue
 from analytics.tallies import (
     DAYS,
     HOURS,
@@ -159,14 +159,14 @@ def users_made_good(missed: int) -> None:
         _state().delete_one({"_id": "users", "missed": missed})
 
 
-def watched() -> Watched:
+def watched() -> WatchedQueue:
     """Return the queue as it was when it was last looked at."""
     with store_errors():
         document = _state().find_one({"_id": "queue"}, {"_id": 0})
-    return msgspec.convert(document or {}, Watched)
+    return msgspec.convert(document or {}, WatchedQueue)
 
 
-def set_watched(watched: Watched) -> None:
+def set_watched(watched: WatchedQueue) -> None:
     """Remember the queue as it is now."""
     with store_errors():
         _state().replace_one({"_id": "queue"}, msgspec.to_builtins(watched), upsert=True)

@@ -38,7 +38,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Measures:
     """The measures of one trial that are judged."""
 
     sent: int
@@ -144,7 +144,7 @@ class Bench:
         return max(ages.items(), key=lambda each: each[1], default=None)
 
 
-def judge(measures: Seen, thresholds: Thresholds) -> tuple[tuple[str, ...], bool]:
+def judge(measures: Measures, thresholds: Thresholds) -> tuple[tuple[str, ...], bool]:
     """Return every reason why a rate did not hold, and whether the generator alone was it."""
     faults, lateness = _faults(measures, thresholds), _lateness(measures)
     if lateness and measures.p99_ms > thresholds.p99_ms >= measures.service_p99_ms:
@@ -152,7 +152,7 @@ def judge(measures: Seen, thresholds: Thresholds) -> tuple[tuple[str, ...], bool
     return (*faults, *lateness), bool(lateness) and not faults
 
 
-def _faults(measures: Seen, thresholds: Thresholds) -> list[str]:
+def _faults(measures: Measures, thresholds: Thresholds) -> list[str]:
     faults = []
     if measures.failed:
         kinds = ", ".join(f"{name} {count:,}" for name, count in measures.errors.items())
@@ -167,7 +167,7 @@ def _faults(measures: Seen, thresholds: Thresholds) -> list[str]:
     return faults
 
 
-def _lateness(measures: Seen) -> list[str]:
+def _lateness(measures: Measures) -> list[str]:
     late = []
     if measures.lag_p99_ms > MAX_LAG_P99_MS:
         late.append(_over("p99 of the generator's lag", measures.lag_p99_ms, MAX_LAG_P99_MS, "ms"))
@@ -187,9 +187,9 @@ def _over(what: str, value: float, limit: float, unit: str) -> str:
 
 def _seen(
     driver: Driver, measured: Figures, cpu: CpuMeter, oldest: tuple[str, float] | None
-) -> Seen:
+) -> Measures:
     times = measured.total.times
-    return Seen(
+    return Measures(
         sent=measured.sent,
         failed=measured.failed,
         skipped=measured.skipped,

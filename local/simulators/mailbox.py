@@ -23,7 +23,7 @@ from local.simulators.exchange import (
     server_of,
 )
 from local.simulators.journal import Journal
-from local.simulators.messages import Stored, Summary, TextMessage
+from local.simulators.messages import StoredMessage, Summary, TextMessage
 from local.simulators.reading import read
 from local.simulators.smtp import Mail, SmtpConnection
 
@@ -51,7 +51,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SUMMARY = msgspec.json.Decoder(Summary)
-STORED = msgspec.json.Decoder(Stored)
+STORED = msgspec.json.Decoder(StoredMessage)
 
 
 class Mailbox:

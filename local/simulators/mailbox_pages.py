@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from local.simulators.messages import Summary
-from local.simulators.reading import Readable
+from local.simulators.reading import ReadableMail
 
 HEADERS = {
     "content-type": "text/html; charset=utf-8",
@@ -35,7 +35,7 @@ def inbox(messages: Sequence[Summary], *, total: int) -> bytes:
     return _page(f"{total:,} messages", f"<table>{head}{rows}</table>{more}")
 
 
-def mail(message: Summary, readable: Readable) -> bytes:
+def mail(message: Summary, readable: ReadableMail) -> bytes:
     """Return the page of one mail."""
     parts = [f"<table>{_rows(readable.headers)}</table>", _text(readable.text)]
     if readable.html:

@@ -21,10 +21,10 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
-class Written(float):
+class WrittenNumber(float):
     """A number that keeps how it is written, which `float` loses: 3.0e2."""
 
-    def __new__(cls, text: str) -> "Written":
+    def __new__(cls, text: str) -> "WrittenNumber":
         """Return the number that `text` is."""
         number = super().__new__(cls, text)
         number.text = text
@@ -77,7 +77,7 @@ def _of_record(text: str) -> Condition:
 
 
 def _load(text: str) -> Any:
-    return json.loads(text, parse_float=Written)
+    return json.loads(text, parse_float=WrittenNumber)
 
 
 def _parsed(body: str) -> Any:
@@ -176,7 +176,7 @@ def _numeric(parts: Sequence[Any]) -> Condition:
 
 def _equal(value: Any, expected: Any) -> bool:
     """Compare numbers as they are written, as Lambda does: 300 is not 300.0, nor 3.0e2."""
-    if isinstance(value, Written) or isinstance(expected, Written):
+    if isinstance(value, WrittenNumber) or isinstance(expected, WrittenNumber):
         return _written(value) == _written(expected)
     return type(value) is type(expected) and bool(value == expected)
 

@@ -28,7 +28,7 @@ BODY = b'{"status":"ok","accepted":1,"rejected":[],"id":"pay_aaaaaaaaaaaaaaaaaaa
 STATUS = {b"/hea": 200, b"/v1/p": 201, b"/v1/a": 202, b"/v1/n": 202}
 
 
-class Nothing(asyncio.Protocol):
+class NullServer(asyncio.Protocol):
     """Answers every request at once with what its scenario expects, and does nothing."""
 
     def connection_made(self, transport: Any) -> None:
@@ -47,7 +47,9 @@ class Nothing(asyncio.Protocol):
 
 
 async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Nothing, "127.0.0.1", 0, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(
+        NullServer, "127.0.0.1", 0, backlog=4096
+    )
     say(str(server.sockets[0].getsockname()[1]))
     await server.serve_forever()
 

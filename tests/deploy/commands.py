@@ -13,7 +13,7 @@ END_GRACE_S = 10.0  # a drill under way takes 4 s to end all that it started
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandEnd:
     """The end of a command; `output` is empty where its output was shown instead."""
 
     status: int
@@ -27,7 +27,7 @@ def run(
     *,
     timeout_s: float,
     shown: bool = False,
-) -> Done:
+) -> CommandEnd:
     """Run `command` in `folder`; raises subprocess.TimeoutExpired."""
     output = None if shown else subprocess.PIPE
     process = psutil.Popen(
@@ -37,4 +37,4 @@ def run(
         streams = process.communicate(timeout=timeout_s)
     finally:
         end([process], END_GRACE_S)
-    return Done(process.returncode, "".join(each or "" for each in streams))
+    return CommandEnd(process.returncode, "".join(each or "" for each in streams))

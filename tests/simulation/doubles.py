@@ -120,7 +120,7 @@ class Store:
 
 
 @dataclass
-class Held:
+class HeldMessage:
     """A message on a queue."""
 
     body: str
@@ -139,7 +139,7 @@ class Queue:
         self.name = name
         self.sent: list[str] = []
         self._world = world
-        self._messages: dict[int, Held] = {}
+        self._messages: dict[int, HeldMessage] = {}
         self._numbers = 0
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ class Queue:
                 for _ in range(2 if self._world.strikes("duplicated") else 1):
                     self._numbers += 1
                     now_ms = self._world.now_ms
-                    self._messages[self._numbers] = Held(body, now_ms, now_ms)
+                    self._messages[self._numbers] = HeldMessage(body, now_ms, now_ms)
                 self.sent.append(body)
             return []
 

@@ -18,7 +18,7 @@ import uvloop
 from local.machine.stores import listens
 from tests.bench.comparison.contenders import Contender, cpu_s, family, other, ours
 from tests.bench.comparison.handler_cost import handler_us
-from tests.bench.comparison.load import Seen, closed_loop
+from tests.bench.comparison.load import Answers, closed_loop
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_S = 1.0
@@ -32,7 +32,7 @@ OTHERS = (
 )
 
 
-def measure(contender: Contender, seconds: float) -> dict[int, Seen]:
+def measure(contender: Contender, seconds: float) -> dict[int, Answers]:
     """Print the line of one server; return what was seen by number of connections."""
     _ask(contender, 16, WARM_UP_S)
     results = {}
@@ -80,7 +80,7 @@ def ratios(ours: Contender, theirs: Contender, seconds: float) -> list[float]:
     return each_round
 
 
-def _ask(contender: Contender, connections: int, seconds: float) -> Seen:
+def _ask(contender: Contender, connections: int, seconds: float) -> Answers:
     return asyncio.run(
         closed_loop(contender.port, contender.path, connections=connections, seconds=seconds)
     )

@@ -2,16 +2,16 @@
 
 import re
 
-Seen = tuple[bytes, bytes, bytes]  # method, path, body
+RequestParts = tuple[bytes, bytes, bytes]  # method, path, body
 
 _LINE = re.compile(rb"([A-Z-]+) +([!-~]+) +HTTP/1\.([01])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(;[^\r\n\x00]*)?\r\n")
 
 
-def strict(stream: bytes) -> list[Seen]:
+def strict(stream: bytes) -> list[RequestParts]:
     """Return the requests of a connection, up to the last or to the first that is not whole."""
-    requests: list[Seen] = []
+    requests: list[RequestParts] = []
     while True:
         head, end, rest = stream.lstrip(b"\r\n").partition(b"\r\n\r\n")
         first, *lines = head.split(b"\r\n")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import wait_until
-from tests.integration.gateway.strict_http import Seen, strict
+from tests.integration.gateway.strict_http import RequestParts, strict
 from tests.integration.gateway_process import GatewayProcess, ok, read_all
 
 TEMPLATE = """
@@ -100,10 +100,10 @@ def send(gateway: GatewayProcess, sent: bytes, cut: int) -> socket.socket:
     return client
 
 
-def understood(answer: bytes) -> tuple[list[int], list[Seen]]:
+def understood(answer: bytes) -> tuple[list[int], list[RequestParts]]:
     """Return the statuses of all responses, and the requests that the function answered."""
     statuses: list[int] = []
-    requests: list[Seen] = []
+    requests: list[RequestParts] = []
     while answer:
         head, end, answer = answer.partition(b"\r\n\r\n")
         match = re.match(rb"HTTP/1.1 (\d+) [^\r]*(?:\r\n.*)*\r\nContent-Length: (\d+)", head)

@@ -31,7 +31,7 @@ PORTS = (
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class CopiedProject:
     """A copy of one of the folders here, and the environment that its commands are run with."""
 
     folder: Path
@@ -92,14 +92,14 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Elsewhere]]:
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], CopiedProject]]:
     """A copy of one of the folders here; what runs of it is stopped at the end."""
-    copies: list[Elsewhere] = []
+    copies: list[CopiedProject] = []
 
-    def copy(name: str) -> Elsewhere:
+    def copy(name: str) -> CopiedProject:
         folder = tmp_path_factory.mktemp(name) / name
         shutil.copytree(HERE / name, folder)
-        copies.append(Elsewhere(folder, {port: free_port() for port in PORTS}))
+        copies.append(CopiedProject(folder, {port: free_port() for port in PORTS}))
         return copies[-1]
 
     yield copy

@@ -30,7 +30,7 @@ _tenants = itertools.count()
 
 
 @dataclass
-class Made:
+class ModelPayment:
     """A payment as the model knows it."""
 
     id: str
@@ -91,7 +91,7 @@ class Api(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.tenant = f"model-{next(_tenants)}"
-        self.made: list[Made] = []
+        self.made: list[ModelPayment] = []
         self.keys: dict[str, tuple[object, HttpAnswer]] = {}
 
     @initialize()
@@ -116,7 +116,7 @@ class Api(RuleBasedStateMachine):
         answer = self._post("/v1/payments", key, body)
         if self._is_new(self.keys, key, body, answer):
             assert (answer.status, answer.body["status"]) == (201, "processing")
-            self.made.append(Made(id=answer.body["id"], method=method, manual=manual))
+            self.made.append(ModelPayment(id=answer.body["id"], method=method, manual=manual))
 
     @rule(key=KEYS, which=ANY, kind=st.sampled_from(sorted(ROUTES)), amount=AMOUNTS)
     def operate(self, key: str, which: int, kind: str, amount: int | None) -> None:

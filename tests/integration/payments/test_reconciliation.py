@@ -129,7 +129,7 @@ def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_you
     assert [each.effects for each in reports] == [1, 1, 0]
 
 
-class Waiting:
+class WaitingQueue:
     """A queue whose oldest message has waited for so long."""
 
     def __init__(self, age_s: float) -> None:
@@ -145,7 +145,7 @@ def test_what_may_still_wait_on_a_queue_is_not_looked_at_yet():
     record = Record(_effect(created_ms=now_ms - 60_000))
 
     def looked_at(age_s):
-        queues: Any = {"payments": Waiting(1_000), "analytics": Waiting(age_s)}
+        queues: Any = {"payments": WaitingQueue(1_000), "analytics": WaitingQueue(age_s)}
         documents.sequence = 0
         return reconciliation.reconcile_new(
             payments=documents, provider=record, queues=queues, now_ms=now_ms

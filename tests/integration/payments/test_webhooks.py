@@ -86,7 +86,7 @@ class Record(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Shown(BaseHTTPRequestHandler):
+class _RecordHandler(BaseHTTPRequestHandler):
     server: Record
 
     def do_GET(self) -> None:
@@ -102,7 +102,7 @@ class _Shown(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def record():
-    with Record(("127.0.0.1", 0), _Shown) as record:
+    with Record(("127.0.0.1", 0), _RecordHandler) as record:
         thread = threading.Thread(target=record.serve_forever, args=(0.01,))
         thread.start()
         yield record
