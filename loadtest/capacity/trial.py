@@ -22,6 +22,7 @@ from loadtest.start import driver_of, log_in, requests_of
 from loadtest.verdict import MAX_GENERATOR_CPU, MAX_LAG_P99_MS, MIN_REACHED
 from loadtest.witnesses import servers
 from loadtest.witnesses.api import Api
+from loadtest.wording import counted
 
 LOOK_S = 0.25
 MAX_FAILED = 10  # beyond it the reason is known
@@ -158,7 +159,7 @@ def _faults(measures: Measures, thresholds: Thresholds) -> list[str]:
         kinds = ", ".join(f"{name} {count:,}" for name, count in measures.errors.items())
         faults.append(f"{measures.failed:,} of {measures.sent:,} failed ({kinds})")
     if measures.skipped:
-        faults.append(f"{measures.skipped:,} arrivals skipped, too many were in flight")
+        faults.append(f"{counted(measures.skipped, 'arrival')} skipped, too many were in flight")
     if measures.service_p99_ms > thresholds.p99_ms:
         faults.append(_over("p99", measures.p99_ms, thresholds.p99_ms, "ms"))
     if measures.oldest and measures.oldest[1] > thresholds.age_max_s:

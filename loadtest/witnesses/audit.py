@@ -20,6 +20,7 @@ from loadtest.witnesses import records
 from loadtest.witnesses.api import Api, ApiError
 from loadtest.witnesses.claims import Claims
 from loadtest.witnesses.records import Sources
+from loadtest.wording import counted
 
 EXAMPLES = 5  # named per kind of difference; the count tells the rest
 MAX_ORPHANS_ASKED = 50  # charges without a payment that are looked up one by one
@@ -133,7 +134,7 @@ def _audit_orphans(
             result.differs("charged by the provider without a payment", reference)
     count = len(of_others & set(references))
     if count:
-        result.notes.append(f"other tenants had {count:,} payments charged meanwhile")
+        result.notes.append(f"other tenants had {counted(count, 'payment')} charged meanwhile")
 
 
 def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) -> None:
@@ -146,7 +147,7 @@ def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) ->
     )
     if result.payments_of_others:
         result.notes.append(
-            f"others created {result.payments_of_others:,} payments meanwhile: "
+            f"others created {counted(result.payments_of_others, 'payment')} meanwhile: "
             "payment events cannot be told apart, so more of them than expected is no difference"
         )
     for index, payment_id in claims.payments.items():

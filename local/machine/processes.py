@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
+from local.daemon.wording import counted
 from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.machine.stores import Valkey, listens
@@ -131,7 +132,7 @@ class System:
                         *(*of_template, "--function", function, "--connect", connect),
                     )
                 ),
-                address=f"{self.template.functions[function].environments} environments",
+                address=counted(self.template.functions[function].environments, "environment"),
             )
         yield Process(
             name="gateway",

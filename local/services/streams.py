@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.daemon.wording import counted
 from local.services.checkpoints import Checkpoints
 from local.services.delivery import Undelivered
 from local.template.intrinsics import ACCOUNT_ID, REGION
@@ -326,9 +327,8 @@ class Stream:
         }
 
     def _give_up(self, shard: str, part: list[Record], condition: str, tries: int) -> None:
-        log.warning(
-            "%s: %d records of %s given up: %s", self._mapping.function, len(part), shard, condition
-        )
+        records = counted(len(part), "record")
+        log.warning("%s: %s of %s given up: %s", self._mapping.function, records, shard, condition)
         kind = "KinesisBatchInfo" if self._is_kinesis else "DDBStreamBatchInfo"
         self._fail(
             {

@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from local.daemon.wording import counted
 from local.simulators.messages import Summary
 from local.simulators.reading import ReadableMail
 
@@ -32,7 +33,7 @@ def inbox(messages: Sequence[Summary], *, total: int) -> bytes:
     older = messages[-1].sequence - 1 if messages else 0
     more = f'<p><a href="/?before={older + 1}">older</a></p>' if older > 0 else ""
     head = "<tr><th>No.</th><th>received (UTC)</th><th>channel</th><th>to</th><th>subject</th></tr>"
-    return _page(f"{total:,} messages", f"<table>{head}{rows}</table>{more}")
+    return _page(counted(total, "message"), f"<table>{head}{rows}</table>{more}")
 
 
 def mail(message: Summary, readable: ReadableMail) -> bytes:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+from local.daemon.wording import counted
 from local.machine.plan import BadInput
 from local.machine.running import running
 
@@ -41,10 +42,12 @@ def _show(report: dict[str, Any]) -> int:
     differences = [f"{each['payment_id']}: {each['kind']}" for each in report["mismatches"]]
     differences += report["wrong_sums"]
     sys.stdout.write(
-        f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
+        f"{counted(report['payments'], 'payment')},"
+        f" {counted(report['effects'], 'effect')} of the provider,"
         f" {report['too_young']:,} too young to be compared in full,"
         f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
-        f" {report['dead_letters']:,} dead letters, {len(differences):,} differences\n"
+        f" {counted(report['dead_letters'], 'dead letter')},"
+        f" {counted(len(differences), 'difference')}\n"
     )
     for each in differences[:SHOWN]:
         sys.stdout.write(f"{each}\n")

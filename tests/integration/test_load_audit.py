@@ -178,7 +178,7 @@ def test_a_message_in_a_dead_letter_queue_is_named():
         watch.drain(lambda _: None)
         console.close()
 
-    assert watch.died({}) == ("1 messages of payments are in its dead-letter queue",)
+    assert watch.died({}) == ("1 message of payments is in its dead-letter queue",)
 
 
 def test_a_queue_that_does_not_empty_is_waited_for_no_longer_than_the_bound_and_named():

@@ -178,7 +178,7 @@ def test_a_dead_letter_of_somebody_else_is_noted_and_does_not_fail_the_run(tmp_p
         report = report_in(tmp_path)
 
     assert (code, report["reasons"]) == (0, [])
-    assert report["notes"] == ["1 messages of payments that somebody else sent died meanwhile"]
+    assert report["notes"] == ["1 message of payments that somebody else sent died meanwhile"]
 
 
 def test_a_charge_of_another_tenants_payment_is_noted_and_not_blamed(tmp_path: Path):
@@ -187,7 +187,7 @@ def test_a_charge_of_another_tenants_payment_is_noted_and_not_blamed(tmp_path: P
         report = report_in(tmp_path)
 
     assert (code, report["reasons"], report["client"]) == (0, [], "load")
-    assert report["audit"]["notes"] == ["other tenants had 1 payments charged meanwhile"]
+    assert report["audit"]["notes"] == ["other tenants had 1 payment charged meanwhile"]
 
 
 def test_a_system_without_the_client_of_load_runs_is_tested_as_the_demo_client(tmp_path: Path):
