@@ -19,7 +19,8 @@ local function bury(id, group, state, reason)
   local metadata = cjson.decode(attributes)
   local count, first = string.match(state, '^(%d+)|%d+|(%d+)|')
   metadata['AWS.DeadLetterQueueSourceArn'] = arn
-  metadata['AWS.DeadLetterReason'] = 'received ' .. count .. (tonumber(count) == 1 and ' time' or ' times') .. (reason == '' and '' or ', last: ' .. reason)
+  local times = tonumber(count) == 1 and ' time' or ' times'
+  metadata['AWS.DeadLetterReason'] = 'received ' .. count .. times .. (reason == '' and '' or ', last: ' .. reason)
   metadata['AWS.MessageDeduplicationId'] = id
   redis.call('HSET', KEYS[10], id, cjson.encode(metadata) .. '\n' .. body)
   redis.call('HSET', KEYS[11], id, string.format('%s|%.0f|%s|', count, now, first))

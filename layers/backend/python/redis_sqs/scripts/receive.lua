@@ -42,7 +42,8 @@ local function bury(id, entry, state, count, reason)
   local attributes, body = string.match(entry, '^([^\n]*)\n(.*)$')
   local metadata = attributes == '' and {} or cjson.decode(attributes)
   metadata['AWS.DeadLetterQueueSourceArn'] = arn
-  metadata['AWS.DeadLetterReason'] = 'received ' .. count .. (tonumber(count) == 1 and ' time' or ' times') .. (reason == '' and '' or ', last: ' .. reason)
+  local times = tonumber(count) == 1 and ' time' or ' times'
+  metadata['AWS.DeadLetterReason'] = 'received ' .. count .. times .. (reason == '' and '' or ', last: ' .. reason)
   redis.call('HSET', KEYS[9], id, cjson.encode(metadata) .. '\n' .. body)
   redis.call('HSET', KEYS[10], id, state)
   redis.call('ZADD', KEYS[8], now, id)
