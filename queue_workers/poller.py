@@ -64,7 +64,7 @@ class Poller:
                 self.run_once()
             except QueueUnavailable as error:
                 log.warning("%s (next look in %.1f s)", error, retry_s)
-            except Exception:
+            except Exception:  # edge: one round of a poller
                 log.exception("queue %s: the batch comes back", self._queue.name)
             else:
                 retry_s = RETRY_FIRST_S

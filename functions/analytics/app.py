@@ -122,7 +122,7 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
                 groups=groups,
                 now_ms=now_ms(),
             )
-        except Exception as error:
+        except Exception as error:  # edge: the records of one tenant; others go on
             logger.exception("events were not counted", extra={"tenant": part[0].body.tenant})
             failed |= {record.message_id: str(error) for record in part}
         else:

@@ -220,7 +220,7 @@ class Stream:
                 log.warning("%s: %s", self._arn, error)
                 self._is_lost = True
                 stop.wait(FIRST_PAUSE_S)
-            except Exception:  # a fault of ours ends no stream: the batch in hand comes again
+            except Exception:  # edge: one round of a poller; the batch in hand comes again
                 log.exception("%s", self._arn)
                 self._is_lost = True
                 stop.wait(FIRST_PAUSE_S)

@@ -74,7 +74,7 @@ class SqsApi:
             )
         except Refused as refused:
             _refuse(request, refused)
-        except Exception:
+        except Exception:  # edge: a request; its client is answered in any case
             log.exception("the SQS action %s failed", action)
             _refuse(request, Refused("InternalFailure", "see the gateway's log", status=500))
         else:

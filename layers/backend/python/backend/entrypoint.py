@@ -220,7 +220,7 @@ def consumer(
             _begin_batch(records, objects, context)
             try:
                 reasons |= _reasons(handle(records)) if records else {}
-            except Exception as error:
+            except Exception as error:  # edge: an invocation; its records come again
                 logger.exception("the batch failed", extra={"records": len(records)})
                 reasons |= dict.fromkeys((each.message_id for each in records), _text(error))
             metrics.finish(context)
