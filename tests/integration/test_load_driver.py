@@ -1,14 +1,9 @@
 """The open-workload driver, and `python -m loadtest` as a process, against systems with faults."""
 
 import csv
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,72 +17,20 @@ from loadtest.generator.scenarios import PAYMENTS, Requests, workload
 from loadtest.witnesses.api import Api
 from loadtest.witnesses.claims import claims_of, resolve
 from tests.conftest import free_port, wait_until
+from tests.integration.load_runs import (
+    EVERY_ONE,
+    RUN,
+    end,
+    has_charges,
+    report_in,
+    run_valid,
+    run_valid_on,
+    settings,
+    start,
+)
 from tests.integration.load_system import STALL_S, running
 
-ROOT = Path(__file__).parents[2]
-RUN = "20261123t101500abcd"
 PAUSE_S = 0.4
-ATTEMPTS = 5
-EVERY_ONE = {"scheduled": 200, "sent": 200, "ok": 200, "failed": 0, "skipped": 0}
-
-
-def settings(base: str, folder: Path, rate_per_s: int = 100, duration_s: int = 2) -> dict[str, str]:
-    witnesses = dict.fromkeys(("TARGET", "CONSOLE", "PROVIDER", "MAILBOX"), base)
-    return witnesses | {
-        "RATE": str(rate_per_s),
-        "DURATION": str(duration_s),
-        "REPORTS": str(folder),
-    }
-
-
-def start(environment: Mapping[str, str], *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *(command or ("loadtest",))],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, errors
-
-
-def run_valid(environment: Mapping[str, str], *command: str) -> tuple[int, str]:
-    """Run the load, again where the machine was too busy for a generator that can be trusted."""
-    for attempt in range(ATTEMPTS):
-        folder = str(Path(environment["REPORTS"]) / str(attempt))
-        code, errors = end(start({**environment, "REPORTS": folder}, *command))
-        if code != 3:
-            break
-    return code, errors
-
-
-def run_valid_on(fault: str, reports: Path, **changes: Any) -> tuple[int, str]:
-    """Run the load on a system with this fault; where the machine was too busy, on a new one."""
-    for attempt in range(ATTEMPTS):
-        with running(fault) as (base, _):
-            code, errors = end(start(settings(base, reports / str(attempt), **changes)))
-        if code != 3:
-            break
-    return code, errors
-
-
-def report_in(folder: Path) -> dict[str, Any]:
-    path = max(folder.rglob("report.json"))
-    report: dict[str, Any] = json.loads(path.read_bytes())
-    return report
-
-
-def has_charges(base: str) -> bool:
-    api = Api(base)
-    try:
-        return bool(api.get("/charges", after=0, limit=1)["charges"])
-    finally:
-        api.close()
 
 
 def drive(base: str, count: int, **options: Any) -> tuple[Driver, Requests]:

@@ -11,8 +11,7 @@ import pytest
 from loadtest.generator.scenarios import SCENARIOS
 from loadtest.witnesses.api import Api
 from tests.conftest import free_port, wait_until
-from tests.integration.load_system import running
-from tests.integration.test_load_driver import (
+from tests.integration.load_runs import (
     EVERY_ONE,
     end,
     has_charges,
@@ -20,6 +19,7 @@ from tests.integration.test_load_driver import (
     settings,
     start,
 )
+from tests.integration.load_system import running
 
 LOCUST = ("locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary")
 

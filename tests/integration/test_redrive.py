@@ -12,7 +12,7 @@ import redis
 from redis_sqs import Typed
 from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import free_port
-from tests.integration.test_supervisor import PROJECT, System
+from tests.integration.counter_system import PROJECT, System
 
 PATHS = f"{PROJECT}:{PROJECT / 'layers/backend/python'}"
 
