@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
-    *("functions", "layers", "local", "loadtest", "queue_workers", "tests"),
-    *("README.md", "pyproject.toml"),
+    *("docs", "functions", "layers", "local", "loadtest", "queue_workers", "tests"),
+    "pyproject.toml",
     *("template.yaml", "docker-compose.yml", "docker-compose.override.yml"),
 )
 CHECKS = ("tests/contract/test_what_covers_a_function.py",)

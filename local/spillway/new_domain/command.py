@@ -35,7 +35,7 @@ ENTRIES = (
     ("template.yaml", "\nResources:\n", "        ORDERS_QUEUE_URL: !Ref OrdersQueue\n"),
     ("template.yaml", "  BackendLayer:\n", "template"),
     ("layers/backend/python/backend/settings.py", "    provider_url: str = ", "setting"),
-    ("README.md", "| `PROVIDER_URL` |", QUEUE_ROW),
+    ("docs/settings.md", "| `PROVIDER_URL` |", QUEUE_ROW),
     ("docker-compose.yml", "  worker:\n    <<: *spillway\n", "compose"),
     (
         "docker-compose.yml",
