@@ -14,12 +14,6 @@ from loadtest.generator.scenarios import SCENARIOS, Workload
 from loadtest.recording.recorder import Record
 from loadtest.recording.timeline import Moment
 
-FUNCTIONS = {
-    "health": "ApiFunction",
-    "payments": "PaymentsFunction",
-    "analytics": "AnalyticsFunction",
-    "notifications": "NotificationsFunction",
-}
 COLD_START_S = 0.5  # import of the code, and Lambda's own work before it
 KEPT_WARM_S = 300.0  # AWS does not say how long; some minutes without work are seen
 MEMORY_MB = 512
@@ -108,7 +102,7 @@ def estimates(
     """
     listed = []
     for which, scenario in enumerate(SCENARIOS):
-        name = FUNCTIONS[scenario.name]
+        name = scenario.function
         arrivals = _arrivals(work, journal, which)
         if arrivals:
             memory_mb = record.memory_mb.get(name, MEMORY_MB)
