@@ -13,7 +13,7 @@ import pytest
 from loadtest.generator.driver import Address, Driver, Share
 from loadtest.generator.journal import OK
 from loadtest.generator.profile import schedule, steady
-from loadtest.generator.scenarios import PAYMENTS, Requests, workload
+from loadtest.generator.scenarios import PAYMENTS, SCENARIOS, Requests, workload
 from loadtest.witnesses.api import Api
 from loadtest.witnesses.claims import claims_of, resolve
 from tests.conftest import free_port, wait_until
@@ -88,7 +88,9 @@ def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(
     assert sum(second["syncs"] for second in seconds) > 40
     assert 0 < seconds[0]["cpu"] <= 1
     assert "<h3>Processors</h3>" in page
-    assert [each["requests"] for each in report["aws"]["functions"]] == [50] * 4
+    assert [each["requests"] for each in report["aws"]["functions"]] == [
+        200 // len(SCENARIOS)
+    ] * len(SCENARIOS)
     assert "What it would be on AWS" in page
     assert len({axis.count('class="hover"') for axis in axes}) == 1
 
@@ -225,10 +227,7 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
 
     assert (code, report["verdict"]) == (0, "passed"), errors
     assert {row["Name"]: int(row["Request Count"]) for row in rows} == {
-        "/health": 50,
-        "/v1/payments": 50,
-        "/v1/analytics/events": 50,
-        "/v1/notifications": 50,
+        **{each.path: 200 // len(SCENARIOS) for each in SCENARIOS},
         "Aggregated": 200,
     }
     assert all(float(row["Average Content Size"]) > 10 for row in rows)
