@@ -64,7 +64,7 @@ def test_a_healthy_system_passes_with_exit_code_0_and_a_whole_report(
 
     assert (code, report["verdict"], report["reasons"]) == (0, "passed", [])
     assert report["totals"] == EVERY_ONE
-    assert report["audit"]["payments_accepted"] == report["audit"]["provider_effects"] > 40
+    assert report["audit"]["payments_accepted"] == report["audit"]["provider_effects"] > 30
     assert report["servers"][0]["process"] == "documents"
     assert report["queues"][0]["dlq"] == 0
     assert "PASSED  200 of 200 answered" in errors
@@ -85,7 +85,7 @@ def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(
     assert {"documents", "generator"} <= seconds[1]["processes"].keys()
     assert seconds[0]["queues"]["payments"]["depth"] == 0
     assert seconds[0]["pools"]["PaymentsFunction"]["busy"] == 8
-    assert sum(second["syncs"] for second in seconds) > 40
+    assert sum(second["syncs"] for second in seconds) > 30
     assert 0 < seconds[0]["cpu"] <= 1
     assert "<h3>Processors</h3>" in page
     assert [each["requests"] for each in report["aws"]["functions"]] == [
