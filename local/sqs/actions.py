@@ -66,14 +66,19 @@ class Actions:
 
     def run(self, action: str, body: bytes, gone: threading.Event) -> Json:
         """Do one action, unless its caller is `gone`. Raises Refused."""
+        self._mine.gone = gone
+        request = parsed(body, action, self.shape_of(action))
+        with worded():
+            return {} if gone.is_set() else self._actions[action](request)
+
+    def shape_of(self, action: str) -> Json:
+        """Return the parameters of an action. Raises Refused where it is not emulated, or none."""
         if action not in self._actions:
             reason = "is not emulated" if action in self._shapes else "is no action of SQS"
             known = ", ".join(self._actions)
             raise Refused("InvalidAction", f"{action} {reason}; there are {known}")
-        self._mine.gone = gone
-        request = parsed(body, action, self._shapes[action])
-        with worded():
-            return {} if gone.is_set() else self._actions[action](request)
+        shape: Json = self._shapes[action]
+        return shape
 
     def stop(self) -> None:
         """Have long polls and move tasks end soon."""

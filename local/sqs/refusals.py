@@ -26,14 +26,15 @@ class Refused(Exception):
         return orjson.dumps({"__type": f"com.amazonaws.sqs#{self.kind}", "message": str(self)})
 
     def header(self) -> str:
-        return f"x-amzn-query-error: {self.code};{self._fault()}\r\n"
+        return f"x-amzn-query-error: {self.code};{self.fault()}\r\n"
 
     def entry(self, id_: str) -> dict[str, Any]:
         """Return the error as that of one entry of a batch."""
         body = {"Code": self.code, "Message": str(self)}
-        return {"Id": id_, "SenderFault": self._fault() == "Sender", **body}
+        return {"Id": id_, "SenderFault": self.fault() == "Sender", **body}
 
-    def _fault(self) -> str:
+    def fault(self) -> str:
+        """Return who is to blame, as SQS calls it."""
         return "Sender" if self.status < 500 else "Receiver"
 
 
