@@ -172,8 +172,8 @@ class Provider:
 
     def _resend(self, sequence: int, exchange: Exchange) -> None:
         if not self._is_kept(sequence):
-            kept = f"{self._journal.first} to {len(self._journal)}"
-            raise Refusal(404, "not_found", f"the journal has the lines {kept}")
+            numbers = f"{self._journal.first} to {len(self._journal)}"
+            raise Refusal(404, "not_found", f"the journal has the lines {numbers}")
         if self._webhooks is None:
             raise Refusal(409, "no_webhooks", "the provider was started without --webhook-url")
         entry = _entry(self._journal.line(sequence), sequence, self._journal)

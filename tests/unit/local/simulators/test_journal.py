@@ -20,19 +20,19 @@ def write(path: Path, count: int, retention: Retention = SHORT) -> tuple[int, in
 
     async def run() -> tuple[int, int]:
         journal = Journal(path, retention, sync=False)
-        assert [each.rstrip() for each in journal.replay()] == kept(journal)
+        assert [each.rstrip() for each in journal.replay()] == pages(journal)
         for _ in range(count):
             written = asyncio.Event()
             journal.append(line(journal.next_number), written.set)
             await written.wait()
-        assert kept(journal) == [line(n) for n in range(journal.first, len(journal) + 1)]
+        assert pages(journal) == [line(n) for n in range(journal.first, len(journal) + 1)]
         journal.close()
         return journal.first, len(journal)
 
     return asyncio.run(run())
 
 
-def kept(journal: Journal) -> list[bytes]:
+def pages(journal: Journal) -> list[bytes]:
     """Read all pages, as a client does."""
     lines: list[bytes] = []
     after = 0
