@@ -218,7 +218,7 @@ class Actions:
             "MessageRetentionPeriod": queue.retention_s,
             "QueueArn": arn_of(queue.name),
             "ReceiveMessageWaitTimeSeconds": queue.wait_s,
-            "SqsManagedSseEnabled": "true",  # AWS's default
+            "SqsManagedSseEnabled": str(queue.is_encrypted_by_sqs).lower(),
             "VisibilityTimeout": queue.visibility_timeout_s,
         }
         if queue.is_fifo:
@@ -227,7 +227,7 @@ class Actions:
                 "ContentBasedDeduplication": str(queue.deduplicates_content).lower(),
                 "DeduplicationScope": "messageGroup" if by_group else "queue",
                 "FifoQueue": "true",
-                "FifoThroughputLimit": "perMessageGroupId" if by_group else "perQueue",
+                "FifoThroughputLimit": queue.throughput_limit,
             }
         if queue.dead_letter:
             redrive = {
