@@ -38,10 +38,6 @@ class Refused(Exception):
         return "Sender" if self.status < 500 else "Receiver"
 
 
-# Parameters that no code here reads, by action: to pass them over would change what they promise.
-UNREAD = {"ReceiveMessage": ("ReceiveRequestAttemptId",)}
-
-
 def parsed(body: bytes, action: str, shape: parameters.Shape) -> dict[str, Any]:
     """Return the parameters of a call of `action`, or raise Refused."""
     try:
@@ -52,10 +48,6 @@ def parsed(body: bytes, action: str, shape: parameters.Shape) -> dict[str, Any]:
         raise Refused("MissingParameter", str(error)) from error
     except parameters.UnknownParameter as error:
         raise Refused("InvalidParameterValue", f"{action}: {error}") from error
-    for name in UNREAD.get(action, ()):
-        if name in request:
-            sentence = f"The parameter {name} of {action} is not emulated."
-            raise Refused(f"{PREFIX}UnsupportedOperation", sentence)
     return request
 
 
