@@ -268,8 +268,8 @@ def _parsed_index(number: int, definition: Document) -> Index:
     check("createIndexes.indexes", definition, _INDEX)
     if not definition["key"]:
         raise DocumentsError(67, "Index keys cannot be an empty object.")
-    if not definition["name"]:
-        raise DocumentsError(67, "index names cannot be empty")
+    if not definition["name"] or "\0" in definition["name"]:
+        raise DocumentsError(67, "index names cannot be empty, nor hold a NUL")
     for path in definition["key"]:
         parse(path)
     _check_partial(definition)
