@@ -134,13 +134,21 @@ def _push(document: Document, parts: list[str], operand: Any) -> None:
     for name in modifiers:
         if name not in ("$each", "$slice"):
             raise refused("$push modifier", name)
+    if not isinstance(modifiers["$each"], list):
+        raise DocumentsError(2, "The argument to $each in $push must be an array")
+    size = _size(modifiers["$slice"]) if "$slice" in modifiers else None
     if get_at(document, parts) is MISSING:
         set_at(document, parts, [])
     array = _array_at(document, parts, "$push")
     array.extend(modifiers["$each"])
-    size = modifiers.get("$slice")
     if size is not None:
         set_at(document, parts, array[:size] if size >= 0 else array[size:])
+
+
+def _size(operand: Any) -> int:
+    if type(operand) not in NUMBERS or not abs(operand) < 2**63 or operand != int(operand):
+        raise DocumentsError(2, f"The value for $slice must be an integer value: {operand!r}")
+    return int(operand)
 
 
 def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:

@@ -41,9 +41,10 @@ def whole_report(options: argparse.Namespace, function: str) -> Any:
 def _show(report: dict[str, Any]) -> int:
     differences = [f"{each['payment_id']}: {each['kind']}" for each in report["mismatches"]]
     differences += report["wrong_sums"]
+    older = f" {report['too_old']:,} older than these," if report["too_old"] else ""
     sys.stdout.write(
         f"{counted(report['payments'], 'payment')},"
-        f" {counted(report['effects'], 'effect')} of the provider,"
+        f" {counted(report['effects'], 'effect')} of the provider,{older}"
         f" {report['too_young']:,} too young to be compared in full,"
         f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
         f" {counted(report['dead_letters'], 'dead letter')},"

@@ -13,8 +13,10 @@ DAYS_AHEAD_MAX = 8 * 366  # 29 February comes at least every eight years
 _EXPRESSION = re.compile(r"cron\(\s*(\S+(?:\s+\S+){5})\s*\)")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_OF_MONTH = re.compile(r"L(?:-(\d\d?))?|(\d\d?|L)W")
+_DAY = r"0?[1-9]|[12][0-9]|3[01]"
+_OF_MONTH = re.compile(rf"L(?:-(?!31)({_DAY}))?|({_DAY}|L)W")
 _OF_WEEK = re.compile(r"([1-7])(?:L|#([1-5]))|L")
+_PART = re.compile(r"(?:(\*)|([0-9]+)(?:-([0-9]+))?)(?:/([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +136,12 @@ def _numbers(text: str, lowest: int, highest: int) -> tuple[int, ...]:
     """Return a list of numbers, ranges and steps. Raises ValueError."""
     numbers: set[int] = set()
     for part in text.split(","):
-        span, _, step = part.partition("/")
-        first, _, last = span.partition("-")
-        low = lowest if first == "*" else int(first)
-        high = int(last) if last else highest if step or first == "*" else low
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError(part)
+        is_any, first, last, step = match.groups()
+        low = lowest if is_any else int(first)
+        high = int(last) if last else highest if step or is_any else low
         if not lowest <= low <= high <= highest:
             raise ValueError(part)
         numbers.update(range(low, high + 1, int(step or 1)))

@@ -40,8 +40,8 @@ _API_SUFFIXES = (
     r"|\w*AuthorizerPermission|UsagePlan|ApiKey|UsagePlanKey"
 )
 _SUFFIXES = {
-    "AWS::Serverless::Function": rf"Role|Version({_HASH})?|Alias\w*|UrlPublicPermissions"
-    rf"|URLInvokeAllowPublicAccess|EventInvokeConfig\w*|On(Success|Failure)\w*",
+    "AWS::Serverless::Function": rf"Role|Version({_HASH})?|Alias\w*|DeploymentGroup"
+    rf"|UrlPublicPermissions|URLInvokeAllowPublicAccess|EventInvokeConfig\w*|On(Success|Failure)\w*",
     "AWS::Serverless::Api": _API_SUFFIXES,
     "AWS::Serverless::HttpApi": _API_SUFFIXES,
     "AWS::Serverless::WebSocketApi": _API_SUFFIXES,

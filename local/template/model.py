@@ -103,6 +103,8 @@ class Queue:
     wait_s: int = 0  # of a receive by the SQS API that names none
     deduplicates_content: bool = False  # FIFO: the body's digest is its deduplication id
     deduplicates_by_group: bool = False  # FIFO: the same id in another group is another message
+    throughput_limit: str = "perQueue"  # FIFO; of AWS, without an effect here
+    is_encrypted_by_sqs: bool = True  # of AWS, without an effect here
 
     @property
     def is_fifo(self) -> bool:

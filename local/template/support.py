@@ -163,11 +163,9 @@ LAYER_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 QUEUE_PROPERTIES_WITHOUT_EFFECT = {
-    "FifoThroughputLimit": "a queue here is as fast as the machine",
     "KmsDataKeyReusePeriodSeconds": "nothing is encrypted at rest here",
     "KmsMasterKeyId": "nothing is encrypted at rest here",
     "RedriveAllowPolicy": _PERMISSIONS,
-    "SqsManagedSseEnabled": "nothing is encrypted at rest here",
     "Tags": _TEXT,
 }
 

@@ -200,6 +200,7 @@ def test_a_condition_that_depends_on_itself_is_refused(read):
         "!Ref Pages.DestinationQueue",
         "!Sub '${Pages.Alias}'",
         "!Ref PagesAliaslive",
+        "!Ref PagesDeploymentGroup",
         "!GetAtt PagesRole.Arn",
         "!Ref PagesVersion0123456789",
         "!Ref PagesOftenPermission",
