@@ -1,4 +1,4 @@
-"""The API of a template: its routes with all that is known before a request comes."""
+"""An API of a template: its routes with all that is known before a request comes."""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -15,15 +15,15 @@ from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import Metrics
 from local.lambda_service.output import FunctionOutput
 from local.lambda_service.throttle import TokenBucket, bucket_for
-from local.template import Api, Authorizer, JwtAuthorizer, Route, Template
+from local.template import Api, Authorizer, JwtAuthorizer, Route
 
 
 class ApiGateway:
-    """Answers requests by the functions of a template."""
+    """Answers requests to one API by the functions of a template."""
 
     def __init__(
         self,
-        template: Template,
+        api: Api,
         pools: Mapping[str, Pool],
         metrics: Metrics,
         access_log: BufferedLog,
@@ -31,7 +31,6 @@ class ApiGateway:
         *,
         port: int,
     ) -> None:
-        api = template.api
         is_rest = api.kind == "REST"
         dialect: Dialect = (rest.RestDialect if is_rest else http_api.HttpDialect)(api, port=port)
         targets = _Targets(api, pools, metrics).all()

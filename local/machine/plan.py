@@ -159,7 +159,7 @@ def _system(
     longest = max(map(len, template.functions), default=0)
     parse_address(f"unix:{state}/run/worker-0-00-{'x' * longest}.sock")
     numbers = {**default_ports(extension), **requested_ports(options, environ, extension)}
-    ports = _ports(numbers, extension)
+    ports = _ports(numbers, extension, len(template.apis))
     is_reloading = is_set(environ, "RELOAD")
     return System(
         template=template,
@@ -261,13 +261,18 @@ def _make_directory(state: Path) -> None:
         raise BadInput(f"{sentence}; choose another directory with --state") from error
 
 
-def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
+def _ports(numbers: Mapping[str, int], extension: Extension, apis: int) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
     named = {number for name, number in numbers.items() if name not in STORES}
     stores: dict[str, int] = {}
     for name in STORES:
         stores[name] = port_or_next(numbers[name], named.union(stores.values()))
+    further: list[int] = []
+    for _ in range(1, apis):
+        taken = named.union(stores.values(), further)
+        further.append(port_or_next(max(numbers["gateway"], *further, 0) + 1, taken))
     return Ports(
+        apis=tuple(further),
         **{name: numbers[name] for name in SERVERS},
         **stores,
         workers=tuple(numbers[f"worker_{index}"] for index in range(WORKERS)),

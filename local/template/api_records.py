@@ -118,8 +118,9 @@ class UsagePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """The one API of the template, of kind REST or HTTP."""
+    """An API of the template, of kind REST or HTTP."""
 
+    name: str  # logical id
     kind: str
     stage: str
     routes: tuple[Route, ...]

@@ -86,7 +86,6 @@ def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, prop
         (FUNCTION + "    Metadata: {Spillway: {Env: 1}}", "Pages: Metadata.Spillway.Env", "not em"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a b}}", "Q: QueueName", "1 to 80"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a.fifo}}", "Q: Fifo", "FIFO"),
-        (API + API.replace("Api:", "Two:", 1), "Two: Type", "one API a template is emulated"),
         (API.replace("prod", "a b"), "Api: StageName", "letters"),
         (API + "      GatewayResponses: {NOPE: {}}", "Api: GatewayResponses.NOPE", "no kind"),
         (API + "      Auth: {DefaultAuthorizer: X}", "Api: Auth.DefaultAuthorizer", "not in Auth"),
