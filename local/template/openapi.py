@@ -18,7 +18,9 @@ _ANY = "x-amazon-apigateway-any-method"
 _CORS = "x-amazon-apigateway-cors"
 _INTEGRATION = "x-amazon-apigateway-integration"
 _VERBS = ("delete", "get", "head", "options", "patch", "post", "put", _ANY)
-_FUNCTION = re.compile(r"functions/arn:aws[\w-]*:lambda:[\w-]*:\d*:function:([\w-]+)[:\w$-]*/invoc")
+_FUNCTION = re.compile(
+    r"(?:^|functions/)arn:aws[\w-]*:lambda:[\w-]*:\d*:function:([\w-]+)[:\w$-]*(?:/invoc|$)"
+)
 _HEADER = "method.response.header."
 _ERROR_HEADER = "gatewayresponse.header."
 _SETTINGS = {"timeoutInMillis": "TimeoutInMillis", "payloadFormatVersion": "PayloadFormatVersion"}
@@ -149,10 +151,14 @@ class Definition:
         """The security of an operation; one that has none gets the API's default."""
         if "security" not in block:
             return {}
-        names = {name for entry in block.sequence("security") for name in entry}
+        entries = block.sequence("security")
+        names = {name for entry in entries for name in entry}
+        scopes = [scope for entry in entries for scopes in entry.values() for scope in scopes]
         auth: dict[str, Any] = {"Authorizer": next(iter(sorted(names - self._keys)), "NONE")}
         if names & self._keys:
             auth["ApiKeyRequired"] = True
+        if scopes:
+            auth["AuthorizationScopes"] = scopes
         return {"Auth": auth}
 
 
