@@ -7,7 +7,8 @@ import dataclasses
 from typing import Any
 
 from local.template.api_keys import read_usage_plans
-from local.template.api_records import Api, Preflight, Route
+from local.template.api_records import Api, Preflight, Route, SignatureAuthorizer
+from local.template.authorizers import IAM
 from local.template.cors import preflights
 from local.template.generated import url_api
 from local.template.http_api import read_http_api, read_route_throttle
@@ -70,14 +71,15 @@ class ApiBuilders:
         self._apis[name] = ApiBuilder(self._resources, name, kind)
 
     def _serve_url(self, url: Properties, function: str) -> None:
-        if url.text("AuthType") != "NONE":
-            raise url.not_emulated("AuthType", "nobody is asked for permission here; use NONE")
+        kind = url.text("AuthType")
+        if kind not in ("NONE", "AWS_IAM"):
+            raise url.error("AuthType", f"{kind} is neither NONE nor AWS_IAM")
         if url.text("InvokeMode", "BUFFERED") != "BUFFERED":
             raise url.not_emulated("InvokeMode", "responses are not streamed; use BUFFERED")
         name = url_api(function)
         self._declare(name, HTTP_API, {"CorsConfiguration": url.take("Cors", False)})
         url.finish()
-        self._apis[name].add(url.item("", {}), function)
+        self._apis[name].add(url.item("", {"Auth": {"Authorizer": kind}}), function)
 
 
 class ApiBuilder:
@@ -90,7 +92,7 @@ class ApiBuilder:
         self._routes: list[Route] = []
         read = read_api if kind == API else read_http_api
         block = resources.properties(name)
-        self._definition = Definition(resources, block)
+        self._definition = Definition(resources, block, is_http=kind == HTTP_API)
         block = block.beside(self._definition.said_as_sam())
         self._api, self._defaults = read(name, block, resources.by_arn(FUNCTION))
         if self._definition.exists:
@@ -110,8 +112,11 @@ class ApiBuilder:
         plans = read_usage_plans(
             self._resources, self._name, self._api.stage, self._api.usage_plans
         )
+        needs_signature = any(route.authorizer == IAM for route in self._routes)
+        signed = {IAM: SignatureAuthorizer()} if needs_signature else {}
         return dataclasses.replace(
             self._api,
+            authorizers={**self._api.authorizers, **signed},
             routes=spelled_out(self._routes),
             preflights=self._preflights(),
             usage_plans=plans,

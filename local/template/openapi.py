@@ -14,6 +14,8 @@ from local.template.reader import Properties
 from local.template.resources import Resources
 
 _AMAZON = "x-amazon-"
+# Nothing on one machine is asked for permission, and networks are not here.
+_WITHOUT_EFFECT = ("-importexport-version", "-policy", "-endpoint-configuration")
 _ANY = "x-amazon-apigateway-any-method"
 _CORS = "x-amazon-apigateway-cors"
 _INTEGRATION = "x-amazon-apigateway-integration"
@@ -56,7 +58,8 @@ class Operation:
 class Definition:
     """An API's DefinitionBody or DefinitionUri, if it has one."""
 
-    def __init__(self, resources: Resources, properties: Properties) -> None:
+    def __init__(self, resources: Resources, properties: Properties, *, is_http: bool) -> None:
+        self._is_http = is_http
         self._refusals = resources.refusals
         name = "DefinitionUri" if "DefinitionUri" in properties else "DefinitionBody"
         self.exists = name in properties
@@ -90,8 +93,8 @@ class Definition:
             properties["GatewayResponses"] = {
                 kind: _response(responses.block(kind)) for kind in kinds
             }
-        if _CORS in block:
-            cors = block.take(_CORS)
+        cors = block.take(_CORS, {})
+        if cors and self._is_http:  # a REST API passes over it
             properties["CorsConfiguration"] = {
                 name[:1].upper() + name[1:]: cors[name] for name in cors
             }
@@ -167,8 +170,9 @@ def _authorizer(scheme: Properties) -> dict[str, Any]:
     kind = block.text("type").lower()
     if kind == "jwt":
         return _renamed(block, _JWT)
-    if kind not in ("token", "request"):
-        return {"UserPoolArn": ""}  # which SAM calls an authorizer of that kind by
+    if kind == "cognito_user_pools":
+        arns = block.sequence("providerARNs")
+        return {"UserPoolArn": arns, "Identity": {"Header": scheme.text("name", "Authorization")}}
     function = re.search(r"functions/(arn:[^/]+)/invocations", block.text("authorizerUri"))
     identity = _renamed(block, _IDENTITY_SETTINGS)
     if kind == "token":
@@ -212,5 +216,5 @@ def _renamed(block: Properties, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _refuse_extensions(block: Properties) -> None:
     for name in block.names():
-        if name.startswith(_AMAZON) and not name.endswith("-importexport-version"):
+        if name.startswith(_AMAZON) and not name.endswith(_WITHOUT_EFFECT):
             block.refuse(name, "is not emulated on this machine; remove it")

@@ -15,6 +15,11 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::ApiGateway::DomainName": "a domain name",
     "AWS::ApiGateway::Model": "a method that asks for validation is refused",
     "AWS::ApiGateway::RequestValidator": "a method that asks for it is refused",
+    "AWS::ApiGateway::BasePathMappingV2": "a domain name",
+    "AWS::ApiGateway::DomainNameAccessAssociation": "a domain name",
+    "AWS::ApiGateway::DomainNameV2": "a domain name",
+    "AWS::ApiGateway::VpcLink": "networks",
+    "AWS::ApiGatewayV2::VpcLink": "networks",
     "AWS::ApiGatewayV2::ApiMapping": "a domain name",
     "AWS::ApiGatewayV2::DomainName": "a domain name",
     "AWS::ApiGatewayV2::Model": "only WebSocket APIs have some",
@@ -185,6 +190,7 @@ MAPPING_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 AUTH_PROPERTIES_WITHOUT_EFFECT = {
+    "ResourcePolicy": _PERMISSIONS,
     "InvokeRole": _PERMISSIONS,
 }
 

@@ -164,7 +164,6 @@ def test_a_deployment_may_name_the_stage(read):
     ("resources", "sentence"),
     [
         (REST.replace("Type: AWS_PROXY", "Type: HTTP", 1), "integrations of type http are not"),
-        (REST.replace("CUSTOM", "AWS_IAM"), "AWS_IAM is not emulated"),
         (
             REST.replace("RestApiId: !Ref Api, ParentId: !Ref", "RestApiId: far, ParentId: !Ref"),
             "Pet",

@@ -39,7 +39,6 @@ REFUSED = [
     (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),
     (property_of_function("DurableConfig: {}"), "Pages", "DurableConfig", "durable functions are"),
     (API + "      CacheClusterEnabled: true", "Api", "CacheClusterEnabled", "not emulated"),
-    (API + "      Auth: {ResourcePolicy: {}}", "Api", "Auth.ResourcePolicy", "is not emulated"),
 ]
 
 
