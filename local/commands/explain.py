@@ -17,6 +17,7 @@ HTTP_API_ROW = re.compile(r"1\.7\d")
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
+    plan.add_config_env(parser)
     plan.add_python(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 

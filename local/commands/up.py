@@ -35,6 +35,7 @@ TAIL_LINES = 20
 def add(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     plan.add_options(parser, EXTENSION)
+    plan.add_config_env(parser)
     plan.add_python(parser)
     parser.add_argument(
         "--install",

@@ -29,7 +29,7 @@ from local.machine.wiring import INVOKE_URL, SQS_URL, redis_url_file, variables
 from local.runtime import import_failures, interpreter
 from local.runtime.frames import AddressError, parse_address
 from local.runtime.interpreter import Interpreter
-from local.template import NotEmulated, Template, TemplateError, service_values
+from local.template import NotEmulated, Template, TemplateError, samconfig, service_values
 from local.template.options import chosen
 from local.template.service_kinds import PENDING
 
@@ -89,6 +89,17 @@ def add_python(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_config_env(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option of the environment in `samconfig.toml`."""
+    parser.add_argument(
+        "--config-env",
+        default="default",
+        metavar="NAME",
+        help="environment of samconfig.toml whose parameter_overrides are taken; --parameter goes"
+        " before them (default: %(default)s)",
+    )
+
+
 def python_of(options: argparse.Namespace) -> Interpreter:
     """Return the Python that functions run on; raises BadInput."""
     try:
@@ -100,6 +111,8 @@ def python_of(options: argparse.Namespace) -> Interpreter:
 def read(options: argparse.Namespace) -> Template:
     """Return the template that the options name; raises BadInput."""
     try:
+        values = samconfig.overrides(options.template, options.config_env)
+        options.parameters = [*(values | dict(options.parameters)).items()]
         return chosen(options, PENDING)
     except NotEmulated as error:
         if options.allow_unsupported:

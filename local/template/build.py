@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from local.template import document as documents
+from local.template import nested
 from local.template.api_builder import EVENT_KINDS, ApiBuilders
 from local.template.called_services import called_services
 from local.template.functions import read_function, read_layers
@@ -53,6 +54,7 @@ def load(
     """
     file = Path(path).resolve()
     document, lines = documents.read(file)
+    document = nested.inlined(file, document)
     refusals = Refusals(file, allow_unsupported)
     parameter_values = parameters or {}
     try:
