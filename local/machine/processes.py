@@ -141,10 +141,15 @@ class System:
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
                 *("--invoke-port", ports.invoke, "--python", self.python.path),
+                *(part for port in ports.apis for part in ("--api-port", port)),
             ),
-            address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
-            f" http://127.0.0.1:{ports.invoke}",
-            answers=lambda: all(map(listens, (ports.gateway, ports.console, ports.invoke))),
+            address=" ".join(
+                f"http://127.0.0.1:{port}"
+                for port in (ports.gateway, *ports.apis, ports.console, ports.invoke)
+            ),
+            answers=lambda: all(
+                map(listens, (ports.gateway, *ports.apis, ports.console, ports.invoke))
+            ),
             port_settings=(
                 (ports.gateway, "--port"),
                 (ports.console, "--console-port"),

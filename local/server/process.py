@@ -57,14 +57,14 @@ class Addresses:
     """The addresses at which the gateway listens."""
 
     host: str
-    port: int
+    ports: tuple[int, ...]  # of the APIs
     console_port: int
     invoke_port: int
     runtime: str  # unix:/path or tcp:host:port, where environments dial in
 
     @property
-    def ports(self) -> tuple[int, int, int]:
-        return self.port, self.console_port, self.invoke_port
+    def all_ports(self) -> tuple[int, ...]:
+        return (*self.ports, self.console_port, self.invoke_port)
 
 
 class Gateway:
@@ -99,10 +99,15 @@ class Gateway:
         embedded = EmbeddedMetrics(metrics.registry)
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
-        self._api = ApiGateway(
-            template, self._pools, metrics, self._access_log, self._output, port=addresses.port
+        if len(template.apis) != len(addresses.ports):
+            raise TemplateError(template.path, "", "", _ports_missing(template, addresses))
+        self._apis = [
+            ApiGateway(api, self._pools, metrics, self._access_log, self._output, port=port)
+            for api, port in zip(template.apis, addresses.ports, strict=True)
+        ]
+        metrics.watch(
+            self._pools, template.hosted, lambda: sum(each.in_flight for each in self._apis)
         )
-        metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         add_views(self._console, template, state, self._pools, metrics)
         self._hosts = Hosts(template, state, addresses.runtime, python)
@@ -111,8 +116,9 @@ class Gateway:
         )
         invoke_api = InvokeApi(self._pools, self._hosts, self._background)
         self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
+        of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
         self._servers = (
-            Server(self._api, replace(limits, connections_max=_connections_max())),
+            *(Server(api, of_each) for api in self._apis),
             Server(self._console, Limits(connections_max=CONSOLE_CONNECTIONS_MAX)),
             Server(AwsApis(invoke_api, self._sqs), Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
         )
@@ -129,8 +135,14 @@ class Gateway:
         gc.collect()
         gc.freeze()  # what stands now is never garbage
         gc.set_threshold(GC_THRESHOLD)
-        host, ports = self._addresses.host, self._addresses.ports
-        log.info("listening on %s: API %d, console %d, Invoke API %d", host, *ports)
+        apis = ", ".join(map(str, self._addresses.ports))
+        log.info(
+            "listening on %s: API %s, console %d, Invoke API %d",
+            self._addresses.host,
+            apis,
+            self._addresses.console_port,
+            self._addresses.invoke_port,
+        )
         background = self._background and loop.create_task(self._background.run())
         await self._tick_until(stop)
         if background:
@@ -147,7 +159,7 @@ class Gateway:
     async def _listen(
         self, loop: asyncio.AbstractEventLoop
     ) -> tuple[list[asyncio.AbstractServer], asyncio.AbstractServer]:
-        host, ports = self._addresses.host, self._addresses.ports
+        host, ports = self._addresses.host, self._addresses.all_ports
         # The ports first: whoever finds one taken must not touch the other's runtime socket.
         listeners = [
             await _bound(
@@ -200,6 +212,15 @@ class Gateway:
         for server in self._servers:
             server.connections.abort()
         self._tick(0)
+
+
+def _ports_missing(template: Template, addresses: Addresses) -> str:
+    """Return the sentence that refuses a number of ports that is not the number of APIs."""
+    names = ", ".join(api.name for api in template.apis)
+    return (
+        f"there are {len(addresses.ports)} ports for the APIs {names};"
+        " give --api-port for each API behind the first"
+    )
 
 
 def _account(template: Template, concurrency: int) -> Account:

@@ -22,6 +22,7 @@ def read_http_api(
         method, _, path = key.rpartition(" ")
         throttles += read_route_throttle(settings.block(key), path, method or "ANY")
     api = Api(
+        name=name,
         kind="HTTP",
         stage=stage_name(properties, "$default"),
         routes=(),

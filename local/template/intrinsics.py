@@ -15,7 +15,13 @@ from typing import Any
 from local.template.cfn_functions import said_as_sam
 from local.template.document import fragment
 from local.template.foreach import unrolled
-from local.template.generated import IMPLICIT_APIS, gateway_url, is_generated, url_owner
+from local.template.generated import (
+    IMPLICIT_APIS,
+    api_url,
+    is_generated,
+    url_api,
+    url_owner,
+)
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 from local.template.service_kinds import (
@@ -260,7 +266,8 @@ class Resolver:
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""
         if function := url_owner(name, self.resources):
-            addresses = {"FunctionUrl": f"{gateway_url()}/", "FunctionArn": self._arn_of(function)}
+            url = f"{api_url(url_api(function))}/"
+            addresses = {"FunctionUrl": url, "FunctionArn": self._arn_of(function)}
             return addresses.get(attribute, UNKNOWN)
         if name in (*self.resources, *IMPLICIT_APIS) or is_generated(name, self.resources):
             return UNKNOWN

@@ -162,7 +162,7 @@ class Template:
     """A whole template; `functions` and `queues` are keyed by logical id."""
 
     path: Path
-    api: Api
+    apis: tuple[Api, ...]  # at least one; the first has the main address
     functions: ReadOnlyDict[str, Function]
     queues: ReadOnlyDict[str, Queue]
     mappings: tuple[Mapping, ...]
@@ -186,11 +186,18 @@ class Template:
         return ("--template", str(self.path), *parameters, *allowing)
 
     @property
+    def api(self) -> Api:
+        """The API at the main address."""
+        return self.apis[0]
+
+    @property
     def hosted(self) -> list[str]:
         """Functions that the gateway invokes, by logical id."""
         authorizers = [
             authorizer.function
-            for authorizer in self.api.authorizers.values()
+            for api in self.apis
+            for authorizer in api.authorizers.values()
             if isinstance(authorizer, Authorizer)
         ]
-        return sorted({*(route.function for route in self.api.routes), *authorizers})
+        routes = [route for api in self.apis for route in api.routes]
+        return sorted({*(route.function for route in routes), *authorizers})

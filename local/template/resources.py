@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.template import support
+from local.template import raw_apis, support
 from local.template.intrinsics import UNKNOWN, Resolver
 from local.template.model import TemplateError
 from local.template.reader import Properties, Refusals, merged
@@ -22,6 +22,7 @@ MAPPING = "AWS::Lambda::EventSourceMapping"
 EMULATED = (
     *(FUNCTION, LAYER, QUEUE, MAPPING),
     *(API, HTTP_API, API_KEY, USAGE_PLAN, USAGE_PLAN_KEY),
+    *raw_apis.KINDS,
 )
 
 GLOBALS = {"Function": FUNCTION, "Api": API, "HttpApi": HTTP_API, "LayerVersion": LAYER}
@@ -39,7 +40,7 @@ class Resources:
         ours = (document.get("Metadata") or {}).get("Spillway")
         # What it takes from this machine it says itself: nothing is guessed, built or installed.
         self.says_what_it_takes = isinstance(ours, dict) and bool(ours.get("Provides"))
-        self._active = self._existing(resolver.resources)
+        self._active = self._with_apis(self._existing(resolver.resources))
 
     def of_type(self, kind: str) -> list[str]:
         """Return logical ids, in the template's order."""
@@ -128,6 +129,20 @@ class Resources:
             if self._is_here(name, resource["Type"]):
                 existing[name] = resource
         return existing
+
+    def _with_apis(self, resources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return the resources, APIs that are written part by part as SAM's."""
+        for name, property in raw_apis.parts_of_no_api(resources):
+            self.refusals.refuse(name, property, "is no API of this template; use !Ref of one")
+        said = raw_apis.said_as_sam(resources)
+        for name, resource in list(said.items()):
+            if resource["Type"] in raw_apis.KINDS:
+                sentence = "only HTTP is emulated on this machine; remove the API"
+                self.refusals.refuse(name, "ProtocolType", sentence)
+                del said[name]
+            elif resource is not resources[name]:
+                self.resolver.declare(name, resource)
+        return said
 
     def _is_here(self, name: str, kind: str) -> bool:
         """Tell whether a resource of that type exists here; of others say what follows."""

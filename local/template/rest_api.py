@@ -56,6 +56,7 @@ def read_api(
     with_key = auth.flag("AddApiKeyRequiredToCorsPreflight", True)
     with_authorizer = auth.flag("AddDefaultAuthorizerToCorsPreflight", True)
     api = Api(
+        name=name,
         kind="REST",
         stage=stage_name(properties),
         routes=(),

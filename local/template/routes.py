@@ -13,7 +13,7 @@ from local.template.api_records import (
     JwtAuthorizer,
     Route,
 )
-from local.template.authorizers import IAM, NOT_ASKED
+from local.template.authorizers import IAM
 from local.template.reader import Properties
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # what ANY stands for
@@ -140,11 +140,9 @@ def _method(event: Properties) -> str:
 
 def _authorizer(auth: Properties, api: Api, defaults: Defaults) -> str | None:
     authorizer = auth.text("Authorizer", defaults.authorizer or "NONE")
-    if authorizer == IAM and authorizer != defaults.authorizer:
-        auth.refuse("Authorizer", NOT_ASKED)
     if authorizer == "NONE" or authorizer in defaults.left_out:
         return None
-    if authorizer not in api.authorizers:
+    if authorizer not in (IAM, *api.authorizers):
         raise auth.error("Authorizer", f"{authorizer!r} is not an authorizer of the API; add it")
     return authorizer
 

@@ -9,7 +9,20 @@ from collections.abc import Mapping
 RESOURCES_WITHOUT_EFFECT = {
     "AWS::ApiGateway::Account": "the role for CloudWatch logs",
     "AWS::ApiGateway::BasePathMapping": "a domain name",
+    "AWS::ApiGateway::ClientCertificate": "what the gateway calls is on this machine",
+    "AWS::ApiGateway::DocumentationPart": "text for people",
+    "AWS::ApiGateway::DocumentationVersion": "text for people",
     "AWS::ApiGateway::DomainName": "a domain name",
+    "AWS::ApiGateway::Model": "a method that asks for validation is refused",
+    "AWS::ApiGateway::RequestValidator": "a method that asks for it is refused",
+    "AWS::ApiGateway::BasePathMappingV2": "a domain name",
+    "AWS::ApiGateway::DomainNameAccessAssociation": "a domain name",
+    "AWS::ApiGateway::DomainNameV2": "a domain name",
+    "AWS::ApiGateway::VpcLink": "networks",
+    "AWS::ApiGatewayV2::VpcLink": "networks",
+    "AWS::ApiGatewayV2::ApiMapping": "a domain name",
+    "AWS::ApiGatewayV2::DomainName": "a domain name",
+    "AWS::ApiGatewayV2::Model": "only WebSocket APIs have some",
     "AWS::ApplicationAutoScaling::*": "scaling on AWS",
     "AWS::ApplicationInsights::*": "alarms on AWS",
     "AWS::Backup::*": "backups on AWS",
@@ -175,6 +188,7 @@ MAPPING_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 AUTH_PROPERTIES_WITHOUT_EFFECT = {
+    "ResourcePolicy": _PERMISSIONS,
     "InvokeRole": _PERMISSIONS,
 }
 
