@@ -9,13 +9,12 @@ from typing import Any
 from local.gateway.events import split_target
 from local.gateway.exchange import Exchange
 from local.gateway.responses import THROTTLED
-from local.lambda_service.invocation_spans import invocation_spans, throttled_span
+from local.lambda_service.invocation_spans import SLOW_S, invocation_spans, throttled_span
 from local.traces.context import TraceContext, new_span_id
 from local.traces.sampling import Clock, Recorder
 from local.traces.span import SLOW, Span
 
 SERVICE = "gateway"
-SLOW_S = 1.0  # on any route
 # A route's usual time is the mean of its last requests, each weighted by this much.
 NEWEST_WEIGHT = 0.02
 SLOW_FACTOR = 3

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import os
 import re
 import secrets
 import time
@@ -13,7 +14,9 @@ import pytest
 from local.traces import otlp_protobuf
 from local.traces.span import Span
 from tests.conftest import wait_until
-from tests.integration.gateway_process import GatewayProcess, returns
+from tests.integration.gateway.pages import PAGES
+from tests.integration.gateway_process import GatewayProcess, ok, returns
+from tests.integration.webhook_sink import WebhookSink
 
 CLIENT_SPAN = "00f067aa0ba902b7"
 INVOKE = "/2015-03-31/functions/Pages/invocations"
@@ -239,3 +242,17 @@ def test_a_request_that_takes_longer_than_its_route_usually_does_is_kept(gateway
     assert [row["id"] for row in json.loads(gateway.console("/api/traces"))["traces"]][:1] == [
         trace_ids[-1]
     ]
+
+
+def test_a_collector_that_the_shell_names_gets_the_spans_of_the_gateway(tmp_path):
+    with WebhookSink(answers=[200]) as sink:
+        variables = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
+        with GatewayProcess(tmp_path, PAGES, variables=variables) as gateway:
+            gateway.environment("Pages", ok)
+            answer = gateway.request("GET", "/pages/one")
+            wait_until(lambda: sink.deliveries)
+            trace = trace_of(gateway, answer.headers["x-amzn-RequestId"])
+
+    spans = [raw for raw, _, _ in otlp_protobuf.decode(sink.deliveries[0].body) if raw is not None]
+    assert [span.name for span in spans] == ["GET /pages/{name}", "Pages"]
+    assert {span.trace_id for span in spans} == {trace["id"]}
