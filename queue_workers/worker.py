@@ -220,7 +220,7 @@ class Worker:
 
 
 def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -> int:
-    """For how long a message is hidden: longer where a batch may take longer to gather and handle.
+    """Return how long a message is hidden: longer where a batch takes long to gather and handle.
 
     That is Lambda's rule (services-sqs-configure).
     """

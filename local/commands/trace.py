@@ -103,7 +103,7 @@ def _ask(state: Path, path: str) -> tuple[int, Any]:
     """Return the status and the JSON that the running system's console answers."""
     last, _ = running(state)
     gateway = next(each for each in last.processes if each.name == "gateway")
-    console = urlsplit(gateway.address.split()[1])
+    console = urlsplit(gateway.address.split()[-3])  # before those of Lambda and of spans
     connection = http.client.HTTPConnection(
         console.hostname or "", console.port or 80, timeout=ANSWER_S
     )

@@ -101,7 +101,9 @@ class Context:
         self.epoch_s = epoch_s
         self.span_id, self.handler_span_id = digits[:16], digits[16:]
         header, traceparent = fields.get("x-amzn-trace-id"), fields.get("traceparent")
-        incoming = of_traceparent(traceparent) or of_header(header)
+        incoming = None
+        if header or traceparent:
+            incoming = of_traceparent(traceparent) or of_header(header)
         self.incoming = incoming or TraceContext(f"{int(epoch_s):08x}{digits[8:]}")
         self.trace = header or f"Root={self.incoming.root}"
 

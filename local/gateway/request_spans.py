@@ -8,14 +8,13 @@ from typing import Any
 
 from local.gateway.events import split_target
 from local.gateway.exchange import Exchange
-from local.gateway.responses import THROTTLED
-from local.lambda_service.invocation_spans import invocation_spans, throttled_span
+from local.gateway.responses import QUOTA_EXCEEDED, THROTTLED
+from local.lambda_service.invocation_spans import SLOW_S, invocation_spans, throttled_span
 from local.traces.context import TraceContext, new_span_id
 from local.traces.sampling import Clock, Recorder
 from local.traces.span import SLOW, Span
 
 SERVICE = "gateway"
-SLOW_S = 1.0  # on any route
 # A route's usual time is the mean of its last requests, each weighted by this much.
 NEWEST_WEIGHT = 0.02
 SLOW_FACTOR = 3
@@ -65,8 +64,8 @@ def request_spans(
     inner = TraceContext(span.trace_id, span.span_id)
     if exchange.asked_s:
         yield from _authorizer_spans(exchange, inner, ended_s, clock)
-    if exchange.refusal is THROTTLED:
-        yield throttled_span(inner, SERVICE, span.end_ns, "the route's limit is used up")
+    if exchange.refusal in (THROTTLED, QUOTA_EXCEEDED):
+        yield throttled_span(inner, SERVICE, span.end_ns, exchange.refusal.kind)
     invocation, target = exchange.invocation, exchange.target
     if invocation is not None and target is not None and target.pool is not None:
         yield from invocation_spans(invocation, target.pool.function, inner, "http", clock)

@@ -18,7 +18,7 @@ from local.lambda_service.destination_record import (
     destination_record,
 )
 from local.lambda_service.dispatch import DEADLINE_GRACE_S, End, Invocation, Outcome, Pool
-from local.lambda_service.event_store import ReceivedEvent, Store, Stored, Unavailable
+from local.lambda_service.event_store import ReceivedEvent, Store, StoredEvent, Unavailable
 from local.lambda_service.hosts import Hosts
 from local.lambda_service.invocation_spans import TracedEvent
 from local.template import Function
@@ -67,7 +67,7 @@ class Background:
 
         Raises Unavailable, and ValueError where the event is too large to be kept.
         """
-        stored = Stored(
+        stored = StoredEvent(
             request_id=request_id,
             function=function,
             accepted_s=time.time(),
@@ -137,7 +137,7 @@ class Background:
         else:
             await self._end(function, stored, Condition.RETRIES_EXHAUSTED, outcome)
 
-    async def _invoke(self, pool: Pool, stored: Stored) -> Outcome:
+    async def _invoke(self, pool: Pool, stored: StoredEvent) -> Outcome:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
         event = stored.event.encode()
@@ -153,11 +153,11 @@ class Background:
         traced.ended(invocation, pool.function, "other")
         return outcome
 
-    async def _again(self, stored: Stored, wait_s: int) -> None:
+    async def _again(self, stored: StoredEvent, wait_s: int) -> None:
         await asyncio.to_thread(self._store.put, stored, wait_s)
 
     async def _end(
-        self, function: Function, stored: Stored, condition: Condition, outcome: Outcome | None
+        self, function: Function, stored: StoredEvent, condition: Condition, outcome: Outcome | None
     ) -> None:
         """Tell whoever is to know that the event will not run any more."""
         settings = function.asynchronous

@@ -15,6 +15,7 @@ from local.traces.sampling import Clock, Recorder
 from local.traces.span import Event, Span
 
 WAITED_MIN_S = 0.000_5  # a shorter wait is none: an environment was idle
+SLOW_S = 1.0  # an invocation that takes longer is recorded in any case
 TEXT_MAX_CHARS = 4_000  # of an error's message, and of its stack
 
 
@@ -140,8 +141,10 @@ class TracedEvent:
         self.header = header(context.trace_id, self.span_id, is_sampled=is_sampled)
 
     def ended(self, invocation: Invocation, function: Function, trigger: str) -> None:
-        """Record the invocation if it is traced, or has not ended well."""
+        """Record the invocation if it is traced, was slow or has not ended well."""
         outcome = invocation.outcome
-        if self._context.is_sampled or outcome is None or outcome.end is not End.RESULT:
+        is_slow = invocation.ended_s - invocation.queued_s > SLOW_S
+        has_failed = outcome is None or outcome.end is not End.RESULT
+        if self._context.is_sampled or is_slow or has_failed:
             context, clock = self._context, Clock()
             self._recorder.keep([*invocation_spans(invocation, function, context, trigger, clock)])

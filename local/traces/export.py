@@ -53,7 +53,6 @@ class Exporter:
         self._queue: deque[Span] = deque()
         self._has_spans = threading.Event()
         self._is_stopping = threading.Event()
-        self._url = url
         self.sent = 0
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
@@ -96,7 +95,8 @@ class Exporter:
             self._is_stopping.wait(pause_s * random.uniform(0.5, 1))
             pause_s = min(2 * pause_s, PAUSE_LONGEST_S)
         self.dropped += len(batch)
-        log.warning("%d spans are dropped: %s %s", len(batch), self._url, fault)
+        host, port = self._address
+        log.warning("%d spans are dropped: the collector %s:%d %s", len(batch), host, port, fault)
 
     def _post(self, body: bytes) -> tuple[str, bool]:
         """Return what is wrong, or nothing, and whether to try again."""

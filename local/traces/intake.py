@@ -21,6 +21,7 @@ from local.traces.wire import Malformed
 PATH = "/v1/traces"
 BODY_MAX_BYTES = 4 * 1024 * 1024  # also unpacked; an exporter's batch of 512 spans has a tenth
 WAITING_MAX_BYTES = 16 * 1024 * 1024  # bodies in hand, over which exporters are told to come again
+SMALL_MAX_BYTES = 64 * 1024  # what a function sends of one event, which waits for the answer
 SPANS_MAX = 10_000  # of one request
 TURN_S = 0.002  # a request of a client waits so long at most
 REST = 4  # turns of rest after each: a flood takes a fifth of the process
@@ -37,8 +38,8 @@ class Intake:
 
     def __init__(self, keep: Callable[[list[Span]], int]) -> None:
         self._keep = keep
-        self._waiting: deque[Request] = deque()
-        self._waiting_bytes = 0
+        # Small bodies go first, and large ones take none of their room.
+        self._small, self._large = _Lane(), _Lane()
         self._task: asyncio.Task[None] | None = None
 
     def handle(self, request: Request) -> None:
@@ -52,26 +53,26 @@ class Intake:
             _refuse(request, 405, "send spans by POST")
         elif _format_of(request) is None:
             _refuse(request, 415, f"Content-Type must be one of {', '.join(_FORMATS)}")
-        elif self._waiting_bytes + len(request.body) > WAITING_MAX_BYTES:
+        elif not self._lane_of(request).take(request):
             _refuse(request, 503, "too many spans wait; send them later")
-        else:
-            self._waiting.append(request)
-            self._waiting_bytes += len(request.body)
-            if self._task is None or self._task.done():
-                self._task = asyncio.get_running_loop().create_task(self._take_all())
+        elif self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._take_all())
 
     def refuse(self, request: Request, status: int) -> None:
         """Answer what is not HTTP as it should be, or too large."""
         _refuse(request, status, "the body is too large" if status == 413 else "no HTTP request")
 
+    def _lane_of(self, request: Request) -> "_Lane":
+        return self._small if len(request.body) <= SMALL_MAX_BYTES else self._large
+
     async def _take_all(self) -> None:
-        while self._waiting:
-            request = self._waiting.popleft()
+        while lane := next((each for each in (self._small, self._large) if each.requests), None):
+            request = lane.requests.popleft()
             try:
                 if request.reply is not no_reply:
                     await self._take(request)
             finally:
-                self._waiting_bytes -= len(request.body)
+                lane.size -= len(request.body)
 
     async def _take(self, request: Request) -> None:
         format_ = _format_of(request)
@@ -93,6 +94,22 @@ class Intake:
             lines = f"Content-Type: {format_.CONTENT_TYPE}\r\n"
             request.reply(200, lines, format_.answer(faults.total(), _sentence(faults)))
         await turn.rest()
+
+
+class _Lane:
+    """The requests of one kind that wait, and the bytes of their bodies."""
+
+    def __init__(self) -> None:
+        self.requests: deque[Request] = deque()
+        self.size = 0  # with the request in hand
+
+    def take(self, request: Request) -> bool:
+        """Have a request wait, if there is room."""
+        if self.size + len(request.body) > WAITING_MAX_BYTES:
+            return False
+        self.requests.append(request)
+        self.size += len(request.body)
+        return True
 
 
 class _Turn:

@@ -121,9 +121,9 @@ class TraceStore:
         self._traces_max = traces_max
         self._bytes_max = bytes_max
         self._traces: dict[str, Trace] = {}
-        # The same, the oldest first: what is forgotten first, and errors and slow ones.
+        # The same, the oldest first: what is forgotten first, and errors and slow ones after it.
         self._ordinary: OrderedDict[str, None] = OrderedDict()
-        self._kept: OrderedDict[str, None] = OrderedDict()
+        self._notable: OrderedDict[str, None] = OrderedDict()
         self._by_request: dict[str, str] = {}
         self.size = 0
         self.evicted = 0
@@ -167,12 +167,14 @@ class TraceStore:
             self._by_request[request_id] = trace.id
         if (trace.is_error or trace.is_slow) and trace.id in self._ordinary:
             del self._ordinary[trace.id]
-            self._kept[trace.id] = None
+            self._notable[trace.id] = None
         return True
 
     def _evict(self) -> None:
         kept_max = KEPT_SHARE * len(self._traces)
-        of = self._kept if not self._ordinary or len(self._kept) > kept_max else self._ordinary
+        of = (
+            self._notable if not self._ordinary or len(self._notable) > kept_max else self._ordinary
+        )
         trace = self._traces.pop(of.popitem(last=False)[0])
         self.size -= trace.size
         self.evicted += 1

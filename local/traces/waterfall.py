@@ -8,7 +8,7 @@ WIDTH_MIN = 60
 BAR, ERROR_BAR, POINT = "█", "▓", "▏"
 DEPTH_MAX = 12  # deeper spans stand below one another
 # Attributes that say what a name leaves out, shown in this order.
-TOLD = (
+SHOWN = (
     "http.response.status_code",
     "error.type",
     "faas.coldstart",
@@ -47,11 +47,11 @@ def _line(span: Row, total_ms: float, names: int, bars: int) -> str:
 
 def _label(span: Row) -> str:
     attributes = span["attributes"]
-    told = [
-        f"{name.rpartition('.')[2]}={attributes[name]}" for name in TOLD if attributes.get(name)
+    facts = [
+        f"{name.rpartition('.')[2]}={attributes[name]}" for name in SHOWN if attributes.get(name)
     ]
     name = span["name"] if span["name"] == span["service"] else f"{span['service']}: {span['name']}"
-    return " ".join((name, *told))
+    return " ".join((name, *facts))
 
 
 def _summary(trace: Row) -> str:

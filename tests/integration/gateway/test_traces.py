@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import os
 import re
 import secrets
 import time
@@ -12,7 +13,10 @@ import pytest
 
 from local.traces import otlp_protobuf
 from local.traces.span import Span
-from tests.integration.gateway_process import GatewayProcess, returns
+from tests.conftest import wait_until
+from tests.integration.gateway.pages import PAGES
+from tests.integration.gateway_process import GatewayProcess, ok, returns
+from tests.integration.webhook_sink import WebhookSink
 
 CLIENT_SPAN = "00f067aa0ba902b7"
 INVOKE = "/2015-03-31/functions/Pages/invocations"
@@ -218,3 +222,37 @@ def test_what_a_function_exports_stands_in_the_waterfall_of_its_request(shared):
     spans = spans_of(shared, answer.headers["x-amzn-RequestId"])
     assert spans["query"]["parent_id"] == spans["Pages"]["id"]
     assert spans["query"]["depth"] == 2
+
+
+def test_a_request_that_takes_longer_than_its_route_usually_does_is_kept(gateway):
+    naps_s = iter([0.0] * 20 + [0.3])
+
+    def handle(frame: dict[str, Any]) -> dict[str, Any]:
+        ends_s = time.monotonic() + next(naps_s)
+        wait_until(lambda: time.monotonic() >= ends_s)
+        return {"result": {"statusCode": 200}}
+
+    gateway.environment("Pages", handle)
+    trace_ids = [secrets.token_hex(16) for _ in range(21)]
+    for each in trace_ids:
+        headers = {"traceparent": f"00-{each}-{CLIENT_SPAN}-00"}
+        gateway.request("GET", "/pages/one", headers=headers)
+
+    assert trace_of(gateway, trace_ids[-1])["slow"] is True
+    assert [row["id"] for row in json.loads(gateway.console("/api/traces"))["traces"]][:1] == [
+        trace_ids[-1]
+    ]
+
+
+def test_a_collector_that_the_shell_names_gets_the_spans_of_the_gateway(tmp_path):
+    with WebhookSink(answers=[200]) as sink:
+        variables = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
+        with GatewayProcess(tmp_path, PAGES, variables=variables) as gateway:
+            gateway.environment("Pages", ok)
+            answer = gateway.request("GET", "/pages/one")
+            wait_until(lambda: sink.deliveries)
+            trace = trace_of(gateway, answer.headers["x-amzn-RequestId"])
+
+    spans = [raw for raw, _, _ in otlp_protobuf.decode(sink.deliveries[0].body) if raw is not None]
+    assert [span.name for span in spans] == ["GET /pages/{name}", "Pages"]
+    assert {span.trace_id for span in spans} == {trace["id"]}

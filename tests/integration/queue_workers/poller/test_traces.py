@@ -74,10 +74,10 @@ def test_a_batch_of_several_traces_links_to_each_and_each_message_to_it(site: Po
     messages = [span for span in site.spans if span.name == "process orders"]
     assert batch.trace_id not in {SENDER.trace_id, OTHER.trace_id}
     assert {link.trace_id for link in batch.links} == {SENDER.trace_id, OTHER.trace_id}
-    assert [(each.trace_id, each.parent_id) for each in messages] == [
+    assert {(each.trace_id, each.parent_id) for each in messages} == {
         (SENDER.trace_id, SENDER.parent_id),
         (OTHER.trace_id, OTHER.parent_id),
-    ]
+    }
     assert all(
         each.links == (Link(trace_id=batch.trace_id, span_id=batch.span_id),) for each in messages
     )

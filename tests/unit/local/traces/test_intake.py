@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -131,6 +131,21 @@ def test_a_flood_is_told_to_come_again():
     refused = [lines for status, lines, _ in answered if status == 503]
     assert len(refused) == 3
     assert all("Retry-After: 1" in lines for lines in refused)
+
+
+def test_what_a_function_sends_goes_before_what_is_large():
+    order: list[int] = []
+    store = TraceStore()
+
+    class Ordered(TraceStore):
+        def add(self, spans: Iterable[Span]) -> int:
+            order.append(len(spans := [*spans]))
+            return store.add(spans)
+
+    large, small = otlp_json.encode(batch(900)), otlp_json.encode([now(2)])
+    answers(Ordered(), *(post(body) for body in (large, large, small, small)))
+
+    assert order == [1, 1, 900, 900]
 
 
 def test_work_on_spans_leaves_the_loop_to_requests():
