@@ -105,6 +105,8 @@ class Target:
 class Integrated(Protocol):
     """An integration with something else than a function's proxy."""
 
+    place: str  # what is called, for people
+
     def serve(self, exchange: "Exchange") -> None:
         """Answer or refuse the request, now or later."""
 
@@ -147,7 +149,6 @@ class Exchange:
     __slots__ = (
         "_shared",
         "_slot",
-        "_started_s",
         "asked_s",
         "authorized_s",
         "context",
@@ -155,23 +156,26 @@ class Exchange:
         "invocation",
         "is_traced",
         "key",
+        "mapped",
         "method_arn",
         "parameters",
         "path",
         "question",
         "refusal",
         "request",
+        "started_s",
         "target",
     )
 
     def __init__(self, shared: Shared, request: Request) -> None:
         self._shared = shared
         self._slot: Slot | None = None
-        self._started_s = 0.0
+        self.started_s = 0.0
         self.request = request
         self.context = context = Context(request.fields, time.time())
         self.is_traced = shared.tracer.decide(context.incoming.is_sampled, context.epoch_s)
         self.invocation: Invocation | None = None
+        self.mapped: tuple[Invocation, Function] | None = None  # of an integration by mapped events
         self.question: tuple[Invocation, Function] | None = None  # to the authorizer
         self.asked_s = 0.0  # when the authorizer was; the monotonic clock, as the next
         self.authorized_s = 0.0
@@ -187,6 +191,12 @@ class Exchange:
     def meter(self) -> RouteMeter:
         """Return the meter of the route."""
         return self.target.meter if self.target else self._shared.unrouted
+
+    @property
+    def inner_trace(self) -> str:
+        """Return the trace as what the route calls gets it, with its own span for a parent."""
+        trace_id, span_id = self.context.incoming.trace_id, self.context.handler_span_id
+        return header(trace_id, span_id, is_sampled=self.is_traced)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -298,7 +308,7 @@ class Exchange:
 
     def _admit(self, target: Target) -> None:
         if target.caller is not None:
-            self._started_s = monotonic()
+            self.started_s = monotonic()
             target.caller.serve(self)
             return
         if target.pool is None:
@@ -310,18 +320,16 @@ class Exchange:
             self.refuse(responses.TOO_LARGE)
             return
         context = self.context
-        self._started_s = monotonic()
-        span_id = context.handler_span_id
-        trace = header(context.incoming.trace_id, span_id, is_sampled=self.is_traced)
+        self.started_s = monotonic()
         self.invocation = Invocation(
-            context.invocation_id, trace, event, self._ended, target.patience_s
+            context.invocation_id, self.inner_trace, event, self._ended, target.patience_s
         )
-        self.invocation.span_id = span_id
+        self.invocation.span_id = context.handler_span_id
         slot = target.slot
         if slot is not None and not slot.is_taken:
             slot.is_taken = self.invocation.has_slot = True
             self._slot = slot
-        target.pool.invoke(self.invocation, self._started_s)
+        target.pool.invoke(self.invocation, self.started_s)
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.end is not End.RESULT:
@@ -358,7 +366,7 @@ class Exchange:
             self._slot.is_taken = False
         now_s = monotonic()
         latency_s = now_s - self.request.received_s
-        integration_s = now_s - self._started_s if self._started_s else 0.0
+        integration_s = now_s - self.started_s if self.started_s else 0.0
         self.meter.answered(status, latency_s)
         shared.tracer.ended(self, status, now_s)
         if shared.log_line is None:

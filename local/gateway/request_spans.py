@@ -67,8 +67,12 @@ def request_spans(
     if exchange.refusal in (THROTTLED, QUOTA_EXCEEDED):
         yield throttled_span(inner, SERVICE, span.end_ns, exchange.refusal.kind)
     invocation, target = exchange.invocation, exchange.target
-    if invocation is not None and target is not None and target.pool is not None:
+    if exchange.mapped is not None:
+        yield from invocation_spans(*exchange.mapped, inner, "http", clock)
+    elif invocation is not None and target is not None and target.pool is not None:
         yield from invocation_spans(invocation, target.pool.function, inner, "http", clock)
+    elif target is not None and target.caller is not None and exchange.started_s:
+        yield _integration_span(exchange, target.caller.place, span, clock)
 
 
 def _request_span(
@@ -106,6 +110,22 @@ def _request_span(
         is_error=status >= 500,
         message=(exchange.refusal.message or "") if exchange.refusal and status >= 500 else "",
         attributes=attributes,
+    )
+
+
+def _integration_span(exchange: Exchange, place: str, request: Span, clock: Clock) -> Span:
+    """Return the span of a call of a service, or of what else is no function."""
+    return Span(
+        trace_id=request.trace_id,
+        span_id=exchange.context.handler_span_id,
+        parent_id=request.span_id,
+        name=place,
+        service=SERVICE,
+        kind="client",
+        start_ns=clock.ns(exchange.started_s),
+        end_ns=request.end_ns,
+        is_error=request.is_error,
+        message=request.message,
     )
 
 
