@@ -14,14 +14,16 @@ from pathlib import Path
 
 import psutil
 
-from local.daemon import logs
+from local.daemon import arguments, logs
 from local.daemon.arguments import PROGRAM
+from local.daemon.parent_death import signal_on_parent_death
 from local.daemon.terminate import end
 from local.machine import other_services, plan, status
 from local.machine.processes import GRACE_S, System
 from local.machine.status import AlreadyRunning, Status
 from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
 from local.runtime import import_failures, packages
+from local.runtime.host_options import PID_MAX
 from local.runtime.interpreter import Interpreter
 from local.spillway.extension import EXTENSION
 from local.template import Template, service_values
@@ -48,6 +50,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="import a function again when a file of it has changed (or RELOAD=1)",
     )
     parser.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
+    parser.add_argument(
+        "--end-with",
+        type=arguments.number(1, PID_MAX),
+        metavar="PID",
+        help="with --foreground: stop when this process, which started the command, has gone",
+    )
 
 
 def up(options: argparse.Namespace) -> int:
@@ -70,6 +78,8 @@ def up(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{lacking}\n")
     _install(template, state, python, allowed=options.install)
     if options.foreground:
+        if options.end_with:
+            signal_on_parent_death(options.end_with)
         return _supervise(system, variables)
     started_s = time.monotonic()  # what was installed before may have taken longer than any start
     return _await_ready(state, template, _start_in_background(state), started_s)

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -63,6 +63,13 @@ def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
             metavar="PORT",
             help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})",
         )
+    parser.add_argument(
+        "--workers",
+        type=arguments.number(1, WORKERS),
+        metavar="NUMBER",
+        help="worker processes, each with an environment for every queue and schedule"
+        f" (default: {WORKERS})",
+    )
     parser.add_argument(
         "--services",
         nargs="?",
@@ -174,8 +181,10 @@ def _system(
     state: Path = options.state
     longest = max(map(len, template.functions), default=0)
     parse_address(f"unix:{state}/run/worker-0-00-{'x' * longest}.sock")
-    numbers = {**default_ports(extension), **requested_ports(options, environ, extension)}
-    ports = _ports(numbers, extension, len(template.apis))
+    requested = requested_ports(options, environ, extension)
+    numbers = {**default_ports(extension), **requested}
+    workers = options.workers or WORKERS
+    ports = _ports(numbers, requested, extension, workers=workers, apis=len(template.apis))
     is_reloading = is_set(environ, "RELOAD")
     return System(
         template=template,
@@ -184,7 +193,7 @@ def _system(
         valkey=None if _redis_of_shell(environ, state) else _valkey(state, ports),
         embedded_documents="MONGO_URL" not in environ,
         python=python,
-        settings=settings(numbers, python=python.path, reload=is_reloading),
+        settings=settings(numbers, options, python=python.path, reload=is_reloading),
         services=other_services.chosen(template, options.services, tuple(options.on_aws)),
         simulators=tuple(extension.processes(template, state, ports)),
     )
@@ -209,7 +218,10 @@ def differing(
     except NoPort as error:
         raise BadInput(str(error)) from error
     requested = settings(
-        ports, python=python.path if options.python else "", reload=is_set(environ, "RELOAD")
+        ports,
+        options,
+        python=python.path if options.python else "",
+        reload=is_set(environ, "RELOAD"),
     )
     return [
         f"{name} {running[name]}" if name in running else f"no {name}"
@@ -281,20 +293,29 @@ def _make_directory(state: Path) -> None:
         raise BadInput(f"{sentence}; choose another directory with --state") from error
 
 
-def _ports(numbers: Mapping[str, int], extension: Extension, apis: int) -> Ports:
-    # The usual port of a store is often another project's; nobody types these addresses.
-    named = {number for name, number in numbers.items() if name not in STORES}
-    stores: dict[str, int] = {}
-    for name in STORES:
-        stores[name] = port_or_next(numbers[name], named.union(stores.values()))
+def _ports(
+    numbers: Mapping[str, int],
+    requested: Collection[str],
+    extension: Extension,
+    *,
+    workers: int,
+    apis: int,
+) -> Ports:
+    """Return the ports; where nobody types an address, the next free one for one that is taken."""
+    names_of_workers = [f"worker_{index}" for index in range(workers)]
+    movable = [*STORES, *(name for name in names_of_workers if name not in requested)]
+    named = {number for name, number in numbers.items() if name not in movable}
+    moved: dict[str, int] = {}
+    for name in movable:
+        moved[name] = port_or_next(numbers[name], named.union(moved.values()))
+    numbers = {**numbers, **moved}
     further: list[int] = []
     for _ in range(1, apis):
-        used_ports = named.union(stores.values(), further)
+        used_ports = named.union(moved.values(), further)
         further.append(port_or_next(max(numbers["gateway"], *further, 0) + 1, used_ports))
     return Ports(
         apis=tuple(further),
-        **{name: numbers[name] for name in SERVERS},
-        **stores,
-        workers=tuple(numbers[f"worker_{index}"] for index in range(WORKERS)),
+        **{name: numbers[name] for name in (*SERVERS, *STORES)},
+        workers=tuple(numbers[name] for name in names_of_workers),
         others={name: numbers[name] for name in extension.ports},
     )

@@ -50,10 +50,17 @@ def requested_ports(
     return ports
 
 
-def settings(ports: Mapping[str, int], *, python: str = "", reload: bool) -> dict[str, str]:
+def settings(
+    ports: Mapping[str, int], options: argparse.Namespace, *, python: str = "", reload: bool
+) -> dict[str, str]:
     """Return what was requested, by option or variable."""
     named = {_name_of(name): str(port) for name, port in ports.items()}
-    switches = {"--python": python, "--reload": "yes" if reload else ""}
+    switches = {
+        "--python": python,
+        "--reload": "yes" if reload else "",
+        "--workers": str(options.workers or ""),
+        "--debug": options.debug or "",
+    }
     return named | {name: value for name, value in switches.items() if value}
 
 

@@ -12,7 +12,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from local.console.pages import Console
+from local.console.answers import Page, as_json
+from local.console.pages import Console, Parameters
 from local.console.parts import Parts
 from local.console.trace_views import add_trace_views
 from local.console.views import add_views
@@ -126,6 +127,7 @@ class Gateway:
         )
         add_trace_views(self._console, self._tracing.store)
         self._console.add_view("/api/story/{id}", story.view_of(state))
+        self._console.add_view("/api/flush", self._flushed)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s, recorder)
@@ -205,6 +207,11 @@ class Gateway:
         if isinstance(runtime, str):
             Path(runtime).chmod(0o600)  # whoever may connect may answer for a function
         return listeners, server
+
+    async def _flushed(self, _parameters: Parameters) -> Page:
+        """Write what functions have printed so far, for who reads their logs next."""
+        self._output.flush()
+        return as_json({})
 
     def _environment(self) -> EnvironmentConnection:
         return EnvironmentConnection(self._pools, self._meters, self._output)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from local.daemon import arguments
 from local.services import emulator
+from local.services.contents import Contents
 from local.services.delivery import Delivery
 from local.services.setting_up import set_up
 from local.template import TemplateError, service_values
@@ -39,12 +40,20 @@ def main() -> int:
     service_values.path_of(state).unlink(missing_ok=True)
     endpoint = options.endpoint or f"http://127.0.0.1:{options.port}"
     delivery = Delivery(options.gateway)
-    threading.Thread(target=set_up, args=(template, state, endpoint, delivery), daemon=True).start()
+    contents = Contents(emulator.objects_of(state))
+    remember = _do_nothing if options.endpoint else contents.remember
+    threading.Thread(
+        target=set_up, args=(template, state, endpoint, delivery, remember), daemon=True
+    ).start()
     if options.endpoint:
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
     else:
-        emulator.run(state, options.port, delivery)
+        emulator.run(state, options.port, delivery, contents)
     return 0
+
+
+def _do_nothing() -> None:
+    """Remember nothing of services that are not ours."""
 
 
 def _options() -> argparse.Namespace:

@@ -5,15 +5,26 @@ import os
 import sys
 from pathlib import Path
 
+from local.services.contents import Contents, install
 from local.services.delivery import Delivery, forwarder
 from local.template.intrinsics import ACCOUNT_ID, REGION
 
 PACKAGE = "ministack"
 
 
-def run(state: Path, port: int, delivery: Delivery) -> None:
+def folder_of(state: Path) -> Path:
+    """Return the folder of what the services keep."""
+    return state / "data" / "services"
+
+
+def objects_of(state: Path) -> Path:
+    """Return the folder of S3's objects, by account and bucket."""
+    return folder_of(state) / "s3"
+
+
+def run(state: Path, port: int, delivery: Delivery, contents: Contents) -> None:
     """Serve on the loopback port until SIGTERM, then write what is to be kept."""
-    folder = state / "data" / "services"
+    folder = folder_of(state)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ |= {
         "BIND_HOST": "127.0.0.1",
@@ -24,7 +35,7 @@ def run(state: Path, port: int, delivery: Delivery) -> None:
         "PERSIST_STATE": "1",
         "STATE_DIR": str(folder / "state"),
         "S3_PERSIST": "1",
-        "S3_DATA_DIR": str(folder / "s3"),
+        "S3_DATA_DIR": str(objects_of(state)),
         "TMPDIR": str(folder),  # of its file with the process's id
         "IOT_MTLS_ENABLED": "0",  # ports that nobody asked for
         "SFTP_ENABLED": "0",
@@ -38,5 +49,6 @@ def run(state: Path, port: int, delivery: Delivery) -> None:
     # Who runs a function is its variable's to say; the call by HTTP that it would make loses the
     # name of an error, which state machines catch by.
     lambda_svc._execute_function_proxy = forwarder(delivery)
+    install(contents)
     sys.argv[1:] = []
     main()

@@ -26,10 +26,20 @@ LISTENS_WITHIN_S = 30.0
 LOOKS_S = 0.05
 
 
-def set_up(template: Template, state: Path, endpoint: str, delivery: Delivery) -> None:
-    """Make the resources of `template` behind `endpoint`; only then others read the values."""
+def set_up(
+    template: Template,
+    state: Path,
+    endpoint: str,
+    delivery: Delivery,
+    remember: Callable[[], None] = lambda: None,
+) -> None:
+    """Make the resources of `template` behind `endpoint`; only then others read the values.
+
+    `remember` is called once all is made.
+    """
     try:
         values, failures = _set_up(template, state, endpoint, delivery)
+        remember()
     except Exception as error:  # edge: the thread ends here; `up` reads why there is nothing
         log.exception("the resources of %s", template.path)
         values, failures = {}, {"Resources": f"{type(error).__name__}: {error}"}

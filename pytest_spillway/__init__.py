@@ -1,0 +1,64 @@
+"""The pytest plugin: the fixture `aws` runs the system of a test's SAM template.
+
+Nothing of the tool is imported before a test asks for it: pytest loads this in every project of its
+environment, also beside a package `local` of the project's own.
+"""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_spillway.aws import Aws
+    from pytest_spillway.systems import Systems
+
+MARK = "spillway"
+MARKER = (
+    f"{MARK}(template=None, parameters=None, services=None): the SAM template that the fixture"
+    " `aws` runs, by default the nearest template.yaml at or above the test's folder; values of"
+    " its Parameters; True starts AWS's other services also where the template has none"
+)
+SYSTEMS = pytest.StashKey["Systems"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.fixture
+def aws(request: pytest.FixtureRequest) -> "Aws":
+    """The system of the test's template: started once a session, emptied before each test."""
+    try:
+        from pytest_spillway.systems import NotStarted, wanted_by  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("local."):
+            raise
+        pytest.fail("a package `local` of this project hides Spillway's; rename it", pytrace=False)
+    try:
+        running = _systems(request.config).running(wanted_by(request))
+    except NotStarted as error:
+        pytest.fail(str(error), pytrace=False)
+    for title, text in running.remarks():
+        request.node.add_report_section("setup", title, text)
+    running.aws.reset()
+    return running.aws
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Show what the functions printed in a test that has failed."""
+    system: Aws | None = getattr(item, "funcargs", {}).get("aws")
+    if call.when == "call" and call.excinfo and type(system).__module__.startswith(__name__):
+        assert system
+        item.add_report_section("call", "logs of the functions", system.logs())
+
+
+def _systems(config: pytest.Config) -> "Systems":
+    """Return the systems of this session, which end with it."""
+    from pytest_spillway.systems import Systems  # noqa: PLC0415 - as above
+
+    if SYSTEMS not in config.stash:
+        config.stash[SYSTEMS] = systems = Systems()
+        config.add_cleanup(systems.stop)
+    return config.stash[SYSTEMS]
