@@ -47,6 +47,7 @@ def _options() -> argparse.Namespace:
         epilog="example: python -m queue_workers --template template.yaml --index 0",
     )
     arguments.add_template(parser)
+    arguments.add_debug(parser)
     arguments.add_state(parser, "sockets")
     arguments.add_python(parser)
     arguments.add_number(

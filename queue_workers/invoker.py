@@ -6,7 +6,7 @@ import socket
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from local.lambda_service.output import FunctionOutput
 from local.runtime import frames
@@ -30,6 +30,16 @@ class EventTooLarge(InvocationFailed):
 
 class NotTaken(Exception):
     """The environment was gone before it had the event; nothing has run."""
+
+
+class Way(Protocol):
+    """The way to one function, for one poller."""
+
+    function: Function
+
+    def ready(self, wait_s: float, /) -> bool: ...
+    def invoke(self, event: object, handling: Handling) -> object: ...
+    def close(self) -> None: ...
 
 
 class Invoker:

@@ -14,7 +14,7 @@ from local.traces.sampling import Recorder
 from queue_workers import metrics
 from queue_workers.batch_trace import BatchTrace, Handling
 from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, reason_of, sqs_event
-from queue_workers.invoker import EventTooLarge, InvocationFailed, Invoker, NotTaken
+from queue_workers.invoker import EventTooLarge, InvocationFailed, NotTaken, Way
 from queue_workers.reserved_concurrency import ReservedConcurrency, Throttled
 from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs import REGION, Message, Queue, QueueUnavailable
@@ -37,7 +37,7 @@ class Poller:
     def __init__(  # noqa: PLR0913  # the options of a mapping
         self,
         queue: Queue,
-        invoker: Invoker,
+        invoker: Way,
         mapping: Mapping,
         *,
         visibility_timeout_s: int,

@@ -13,7 +13,7 @@ from local.template.cron import Cron
 from local.template.intrinsics import ACCOUNT_ID, REGION
 from local.traces.sampling import Recorder
 from queue_workers.batch_trace import begin_run
-from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
+from queue_workers.invoker import InvocationFailed, NotTaken, Way
 from queue_workers.yield_to_requests import RequestPriority
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Ticker:
 
     def __init__(
         self,
-        invoker: Invoker,
+        invoker: Way,
         schedule: Schedule,
         *,
         every_s: int | None,

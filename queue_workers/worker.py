@@ -15,6 +15,7 @@ import redis
 
 from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
+from local.machine.wiring import INVOKE_URL
 from local.runtime import interpreter
 from local.template import Function, Mapping, Schedule, Template
 from local.template import Queue as QueueOfTemplate
@@ -23,8 +24,9 @@ from local.traces import export
 from local.traces.export import Exporter
 from local.traces.sampling import Recorder
 from queue_workers import metrics, slots
+from queue_workers.debugged import DebuggedFunction
 from queue_workers.function_host import FunctionHost
-from queue_workers.invoker import Invoker
+from queue_workers.invoker import Invoker, Way
 from queue_workers.poller import FILL_S, Poller
 from queue_workers.queue_attributes import QueueAttributes
 from queue_workers.reserved_concurrency import ReservedConcurrency
@@ -32,6 +34,7 @@ from queue_workers.ticker import Ticker
 from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs import Queue, QueueUnavailable, redis_scripts
 from redis_sqs.carrier import Carrier
+from redis_sqs.limits import VISIBILITY_MAX_S
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +141,7 @@ class Worker:
             source,
             self._host(function),
             mapping,
-            visibility_timeout_s=hidden_s,
+            visibility_timeout_s=queue.visibility_timeout_s if function.is_debugged else hidden_s,
             stop=self.stop,
             request_priority=self.request_priority,
             recorder=self.recorder,
@@ -166,19 +169,22 @@ class Worker:
         )
         self._run(ticker, f"the clock for {function.logical_id}")
 
-    def _host(self, function: Function) -> Invoker:
+    def _host(self, function: Function) -> Way:
         """Have a host for `function`; returns the way to its environment.
 
         A function of several mappings has one for each.
         """
+        if function.is_debugged:
+            return DebuggedFunction(function, os.environ[INVOKE_URL])
         name = f"worker-{self.index}-{len(self.hosts)}-{function.logical_id}.sock"
         path = (self.state / "run" / name).resolve()
         folder = self.state / "logs" / "functions"
         # One for each invoker, because each has a thread.
         output = FunctionOutput(folder, {function.logical_id: function}, metrics.of_functions)
-        self.invokers.append(Invoker(function, path, output))
+        invoker = Invoker(function, path, output)
+        self.invokers.append(invoker)
         self.hosts.append(FunctionHost(self._host_command(function, path)))
-        return self.invokers[-1]
+        return invoker
 
     def _run(self, poller: Poller | Ticker, name: str) -> None:
         self.pollers.append(poller)
@@ -224,6 +230,8 @@ def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -
 
     That is Lambda's rule (services-sqs-configure).
     """
+    if function.is_debugged:
+        return VISIBILITY_MAX_S
     longest_s = mapping.window_s + function.timeout_s
     if mapping.window_s and longest_s > queue.visibility_timeout_s:
         return longest_s + WINDOW_MARGIN_S

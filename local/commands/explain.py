@@ -19,6 +19,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     plan.add_config_env(parser)
     plan.add_python(parser)
+    parser.add_argument(
+        "--all", action="store_true", help="also each documented difference from AWS"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -30,6 +33,8 @@ def show(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(understood, indent=1) + "\n")
         return 0
+    if not options.all:
+        understood["otherwise than on AWS"] = _shortened(understood["otherwise than on AWS"])
     sys.stdout.write(f"{template.path}\n")
     for section, rows in understood.items():
         if rows:
@@ -210,6 +215,14 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
         here = f"functions of {', '.join(others)} run on {python}"
         rows.insert(0, {"row": None, "kind": "differs", "here": here})
     return rows
+
+
+def _shortened(rows: list[Row]) -> list[Row]:
+    """Return the rows of this template alone, and how many documented ones there are."""
+    own = [row for row in rows if row["row"] is None]
+    count = len(rows) - len(own)
+    here = f"{count} documented differences are about what it has; --all lists them"
+    return [*own, {"row": None, "kind": None, "here": here}] if count else own
 
 
 def _table(rows: list[Row]) -> list[str]:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from local.commands import debugged_invoke
+from local.daemon import arguments
 from local.daemon.arguments import PROGRAM
 from local.lambda_service.invoke_request import LONGEST_S
 from local.machine import status
@@ -20,7 +22,10 @@ def run(options: argparse.Namespace) -> int:
     last = status.read(options.state)
     if last is None or not status.supervisor_pid(options.state):
         raise BadInput(f"the system is not running; start it with `{PROGRAM} up`")
-    answer, body = _ask(last.variables[INVOKE_URL], options, _event(options.event))
+    event = _event(options.event)
+    if options.debug:
+        return debugged_invoke.run(options, event)
+    answer, body = _ask(last.variables[INVOKE_URL], options, event)
     if answer.status == 404:
         raise BadInput(f"{json.loads(body)['message']}; `{PROGRAM} explain` lists functions")
     if answer.status >= 300:
@@ -65,9 +70,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--event", default="/dev/null", metavar="FILE", help="JSON file, or - (default: {})"
     )
-    parser.add_argument(
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
         "--async", dest="asynchronous", action="store_true", help="do not wait for the answer"
     )
-    parser.add_argument(
+    ways.add_argument(
         "--tail", action="store_true", help="print the end of the function's log, too"
+    )
+    ways.add_argument(
+        "--debug",
+        action="store_true",
+        help="run it in an environment of its own, where debugpy waits for an editor to attach",
+    )
+    parser.add_argument(
+        "--debug-port",
+        type=arguments.port,
+        metavar="PORT",
+        help="where (default: 5678, or the next free one)",
     )

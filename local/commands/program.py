@@ -6,17 +6,30 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 
-from local.commands import env, explain, invoke, logs, queues, redrive, send, status, trace
+from local.commands import (
+    env,
+    event,
+    explain,
+    invoke,
+    logs,
+    queues,
+    redrive,
+    send,
+    state,
+    status,
+    trace,
+)
 from local.commands.up import add as add_up
 from local.commands.up import down, up
 from local.daemon import arguments
 from local.daemon.arguments import PROGRAM
 from local.machine.plan import BadInput
 from local.spillway import mailbox, reconcile, recount
+from local.spillway.extension import EXTENSION
 from local.spillway.new_domain import command as new_domain
 from local.spillway.story import command as story
 
@@ -68,7 +81,7 @@ def _state(options: argparse.Namespace) -> Path:
         return Path(options.state).resolve()
     template: Path = options.template
     state = template.parent / ".local"
-    if not options.reads_template and not template.exists() and not state.is_dir():
+    if options.needs_project and not template.exists() and not state.is_dir():
         raise BadInput(
             f"{template.parent.resolve()} has no {template.name}, and nothing was started there;"
             f" use `{PROGRAM}` in a project's folder, or give --state"
@@ -89,7 +102,13 @@ class Command:
     sentence: str
     examples: tuple[str, ...]
     add_options: Callable[[argparse.ArgumentParser], None] = _no_options
-    template: Literal["read", "located", "none"] = "located"  # where the state is beside it
+    is_of_backend: bool = False  # and of no use in other projects
+    # Where the state is beside it; unneeded where there may be neither.
+    template: Literal["read", "located", "none", "unneeded"] = "located"
+
+    @property
+    def needs_project(self) -> bool:
+        return self.template not in ("read", "unneeded")
 
 
 COMMANDS = (
@@ -171,20 +190,38 @@ COMMANDS = (
         (
             f"{PROGRAM} invoke ApiFunction --event event.json --tail",
             f"echo '{{}}' | {PROGRAM} invoke PaymentsReconciler --event - --async",
+            f"{PROGRAM} invoke ApiFunction --event event.json --debug   # an editor attaches",
         ),
         invoke.add,
+    ),
+    Command(
+        "event",
+        event.show,
+        "a sample event of a source, for `invoke`; without a name the list of them",
+        (f"{PROGRAM} event sqs > event.json", f"{PROGRAM} event"),
+        event.add,
+        template="unneeded",
+    ),
+    Command(
+        "state",
+        state.run,
+        "save the data of the system under a name, load, list, delete or reset it",
+        (f"{PROGRAM} state save before", f"{PROGRAM} state load before"),
+        state.add,
     ),
     Command(
         "reconcile",
         reconcile.run,
         "compare payments with the provider's record and balances; exits 1 when they differ",
         (f"{PROGRAM} reconcile",),
+        is_of_backend=True,
     ),
     Command(
         "recount",
         recount.run,
         "count all events again from what is kept of them; exits 1 when another number was counted",
         (f"{PROGRAM} recount",),
+        is_of_backend=True,
     ),
     Command(
         "story",
@@ -192,6 +229,7 @@ COMMANDS = (
         "all that is known of one payment, notification, event, request or message, by time",
         (f"{PROGRAM} story pay_ye2jzhvrs6dw426cewyadrpubu",),
         story.add,
+        is_of_backend=True,
     ),
     Command(
         "trace",
@@ -217,6 +255,7 @@ COMMANDS = (
         (f"{PROGRAM} mailbox --to ada@example.com", f"{PROGRAM} mailbox 7"),
         mailbox.add,
         template="none",
+        is_of_backend=True,
     ),
     Command(
         "new-domain",
@@ -224,6 +263,7 @@ COMMANDS = (
         "write the folder, entries and tests of a new domain into this checkout",
         (f"{PROGRAM} new-domain orders",),
         new_domain.add,
+        is_of_backend=True,
     ),
     Command(
         "env",
@@ -239,10 +279,14 @@ def _parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description="Start, show and stop the system on this machine."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    is_at_home = EXTENSION.is_at_home(arguments.default_template().parent)
     for command in COMMANDS:
+        # Without the sentence a command is not listed.
+        is_listed = is_at_home or not command.is_of_backend
+        listed: dict[str, Any] = {"help": command.sentence} if is_listed else {}
         one = commands.add_parser(
             command.name,
-            help=command.sentence,
+            **listed,
             description=f"{command.sentence[0].upper()}{command.sentence[1:]}.",
             epilog="\n  ".join(("examples:", *command.examples)),
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -252,7 +296,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         _add_template(one, command)
         command.add_options(one)
-        one.set_defaults(command=command.run, reads_template=command.template == "read")
+        one.set_defaults(command=command.run, needs_project=command.needs_project)
     return parser
 
 

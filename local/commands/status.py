@@ -1,8 +1,12 @@
 """The command `status`: one line a process."""
 
 import argparse
+import contextlib
 import sys
+from collections import Counter
 from dataclasses import replace
+
+import psutil
 
 from local.daemon.arguments import PROGRAM
 from local.machine import status
@@ -22,6 +26,7 @@ def show(options: argparse.Namespace) -> int:
         return EXIT_NOT_RUNNING
     processes = [_checked(each) for each in last.processes]
     lines = [ROW.format("process", "pid", "state", "restarts", "address"), *map(_row, processes)]
+    lines += _rows_of_workers(processes)
     failing = import_failures.noted(options.state)
     lines += [f"{name} cannot be imported: {sentence}" for name, sentence in failing.items()]
     sys.stdout.writelines(f"{line}\n" for line in lines)
@@ -36,6 +41,21 @@ def _checked(process: ProcessStatus) -> ProcessStatus:
     if process.pid and not status.living(process):
         return replace(process, pid=0, state="ended")
     return process
+
+
+def _rows_of_workers(processes: list[ProcessStatus]) -> list[str]:
+    """Return a line for each function whose environments are the workers' children."""
+    counts: Counter[str] = Counter()
+    for worker in (each for each in processes if each.name.startswith("worker-")):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = status.living(worker)
+            for words in [child.cmdline() for child in process.children()] if process else ():
+                if "--function" in words:
+                    counts[words[words.index("--function") + 1]] += 1
+    return [
+        ROW.format(name, "-", "running", "-", f"{count} environments in workers")
+        for name, count in sorted(counts.items())
+    ]
 
 
 def _row(process: ProcessStatus) -> str:

@@ -18,7 +18,7 @@ from local.daemon import arguments, logs
 from local.daemon.arguments import PROGRAM
 from local.daemon.parent_death import signal_on_parent_death
 from local.daemon.terminate import end
-from local.machine import other_services, plan, status
+from local.machine import other_services, plan, saved_states, status
 from local.machine.processes import GRACE_S, System
 from local.machine.status import AlreadyRunning, Status
 from local.machine.supervisor import EXIT_FAILED, START_TIMEOUT_S, Supervisor
@@ -49,6 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="import a function again when a file of it has changed (or RELOAD=1)",
     )
+    arguments.add_debug(parser)
     parser.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops it")
     parser.add_argument(
         "--end-with",
@@ -89,6 +90,7 @@ def _supervise(system: System, variables: Mapping[str, str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         with status.lock(system.state):
+            saved_states.finish(system.state)
             return Supervisor(system, variables).run(partial(_show_addresses, system.template))
     except AlreadyRunning as other:
         _say(str(other))
@@ -145,9 +147,10 @@ def _named(parameters: Mapping[str, str]) -> str:
 
 def _install(template: Template, state: Path, python: Interpreter, *, allowed: bool) -> None:
     lacking = packages.without_packages(template, state, python)
-    names = ", ".join(function.logical_id for function in lacking)
     if lacking and not allowed:
-        sys.stderr.write(f"the requirements of {names} are not installed; --install does it\n")
+        missing = [each.logical_id for each in packages.lacked_by(python, lacking)]
+        if names := ", ".join(missing):
+            sys.stderr.write(f"the requirements of {names} are not installed; --install does it\n")
         return
     for function in lacking:
         _say(f"installing the requirements of {function.logical_id}")

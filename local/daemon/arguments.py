@@ -98,6 +98,15 @@ def add_template(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Add the option that has one function debugged; `local.template.options` reads it."""
+    parser.add_argument(
+        "--debug",
+        metavar="FUNCTION",
+        help="have an editor attach to this function by debugpy; nothing of it is timed",
+    )
+
+
 def default_template() -> Path:
     """Return the template of this folder, as SAM looks for it."""
     return next(filter(Path.is_file, map(Path, TEMPLATES)), Path(TEMPLATES[0]))

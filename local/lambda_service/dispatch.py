@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from local.lambda_service.throttle import TokenBucket
 from local.template import Function
+from local.template.debugging import UNHURRIED_S
 
 CONCURRENCY_DEFAULT = 1000  # AWS's account default
 UNRESERVED_MIN = 100  # what AWS lets no reservation take from the functions without one
@@ -170,7 +171,7 @@ class Pool:
         self._slots: deque[Invocation] = deque()  # a queue that goes first: one event a route
         self._waiting = 0  # of the queue, without the abandoned
         self._meter = meter
-        self.queue_deadline_s = queue_deadline_s
+        self.queue_deadline_s = UNHURRIED_S if function.is_debugged else queue_deadline_s
         self._reserved = function.reserved_concurrency
         self._account = account or Account([], CONCURRENCY_DEFAULT)
         if self._reserved is None:
@@ -249,9 +250,9 @@ class Pool:
             invocation = environment.invocation
             if invocation is None:
                 continue
-            if invocation.ended is not None and (
-                now_s - invocation.started_s > invocation.patience_s
-            ):
+            lasted_s = now_s - invocation.started_s
+            is_impatient = lasted_s > invocation.patience_s and not self.function.is_debugged
+            if invocation.ended is not None and is_impatient:
                 self._meter.timed_out()
                 invocation.end(TIMED_OUT)
             if now_s > invocation.deadline_s + DEADLINE_GRACE_S:

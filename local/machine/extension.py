@@ -13,6 +13,7 @@ from local.template import Template
 class Extension:
     """All that a command adds for one backend; each part does nothing for other templates."""
 
+    is_at_home: Callable[[Path], bool]  # whether a folder has the backend
     ports: Mapping[str, tuple[int, str]]  # default and help of each port, by name
     # The settings that a template may list in Metadata.Spillway.Provides, each made when asked.
     settings: Callable[[Path, Ports], Mapping[str, Callable[[], str]]]

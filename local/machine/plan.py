@@ -26,7 +26,7 @@ from local.machine.requested import (
 )
 from local.machine.stores import NoFreePort, Valkey, is_taken, port_or_next
 from local.machine.wiring import INVOKE_URL, SQS_URL, redis_url_file, variables
-from local.runtime import import_failures, interpreter
+from local.runtime import debugger, import_failures, interpreter
 from local.runtime.frames import AddressError, parse_address
 from local.runtime.interpreter import Interpreter
 from local.template import NotEmulated, Template, TemplateError, samconfig, service_values
@@ -44,6 +44,7 @@ SENTENCES = {
     "valkey": f"port of Valkey{NEXT_FREE}",
     "services": f"port of AWS's other services{NEXT_FREE}",
     "otlp": f"port that takes OpenTelemetry's spans{NEXT_FREE}",
+    "debug": f"port where a debugger attaches to the function of --debug{NEXT_FREE}",
 }
 
 
@@ -55,13 +56,17 @@ def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
     """Give a command an option for each port."""
     sentences = {**SENTENCES, **{name: what for name, (_, what) in extension.ports.items()}}
     defaults = default_ports(extension)
+    is_at_home = extension.is_at_home(arguments.default_template().parent)
     for name, what in sentences.items():
+        is_shown = is_at_home or name in SENTENCES
         parser.add_argument(
             flag(name),
             dest=f"{name}_port",
             type=arguments.port,
             metavar="PORT",
-            help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})",
+            help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})"
+            if is_shown
+            else argparse.SUPPRESS,
         )
     parser.add_argument(
         "--workers",
@@ -145,6 +150,8 @@ def make(
     """
     try:
         collector_url(environ)  # raises where it cannot be used
+        if template.debugged and not debugger.is_installed():
+            raise BadInput("--debug needs debugpy; `pip install 'spillway[debug]'`")
         system = _system(options, template, environ, extension, python)
         readiness.check(template)
         _check_ports(system)

@@ -122,6 +122,8 @@ class System:
         of_template = (*self.template.options, "--state", self.state)
         for function in self.template.hosted:
             connect = f"unix:{self.state / 'run' / 'gateway.sock'}"
+            is_debugged = function == self.template.debugged
+            environments = self.template.functions[function].environments
             yield Process(
                 name=function,
                 stage=Stage.HOST,
@@ -130,9 +132,12 @@ class System:
                         self.python.path,
                         "local.runtime.host",
                         *(*of_template, "--function", function, "--connect", connect),
+                        *(("--debug-port", ports.debug) if is_debugged else ()),
                     )
                 ),
-                address=counted(self.template.functions[function].environments, "environment"),
+                address=f"debugpy://127.0.0.1:{ports.debug}"
+                if is_debugged
+                else counted(environments, "environment"),
             )
         yield Process(
             name="gateway",

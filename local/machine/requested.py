@@ -9,13 +9,8 @@ from local.machine.ports import Ports
 WORKERS = 5
 FIRST_METRICS_PORT = 9100
 SERVERS = ("gateway", "console", "invoke")
-STORES = (
-    "documents",
-    "documents_metrics",
-    "valkey",
-    "services",
-    "otlp",
-)  # or the next port that is free
+# Those that take the next port where theirs is taken.
+STORES = ("documents", "documents_metrics", "valkey", "services", "otlp", "debug")
 DEFAULTS = Ports()
 
 

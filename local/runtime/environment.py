@@ -182,8 +182,8 @@ class Environment:
 
     def _stop_descendants(self) -> None:
         """Stop what the handler has started: between events Lambda freezes it all."""
-        if self._function.runtime_client:
-            return  # it is what the handler has started, and waits
+        if self._function.runtime_client or self._function.is_debugged:
+            return  # it is what the handler has started, and waits; or the debugger's
         self._has_stopped = limits.has_children()
         if self._has_stopped:
             limits.signal_descendants(os.getpid(), signal.SIGSTOP)

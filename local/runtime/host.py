@@ -18,10 +18,10 @@ from ctypes import c_double, sizeof
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from local.daemon.parent_death import adopt_orphans, signal_on_parent_death
-from local.runtime import frames, function_logging, handler, import_failures, limits
+from local.runtime import debugger, frames, function_logging, handler, import_failures, limits
 from local.runtime.captured_output import CapturedOutput, KeptBytes
 from local.runtime.code_changes import ImportedFiles
 from local.runtime.environment import Environment, Fault, Handler, become, log, own_stderr
@@ -74,6 +74,8 @@ class Host:
     import_retry_s: float
     must_import: bool = False
     reload: bool = False
+    debug_port: int = 0  # where a debugger attaches, where one may
+    debug_waits: bool = False  # for one, before the first event
     output: CapturedOutput = field(default_factory=CapturedOutput)
     slots: list[Slot] = field(default_factory=list)
     predecessors: set[int] = field(default_factory=set)  # pids of what the last import has left
@@ -84,6 +86,7 @@ class Host:
     looked_s: float = 0.0  # monotonic; at code and memory
     init_ms: float = 0.0
     client: "type[RuntimeClient] | None" = None
+    debugger: Any = None
 
     def run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
@@ -107,6 +110,8 @@ class Host:
                 self._drain()
                 return
         log(f"{self.function.logical_id}: importing the handler again")
+        if self.debugger:
+            self._drain()  # its port is for the next one
         environments = {slot.pid for slot in self.slots if slot.pid}
         left = self.predecessors | self.companions | environments
         os.chdir(started_in)
@@ -119,8 +124,16 @@ class Host:
         if now_s < self.looked_s + TICK_S:
             return False
         self.looked_s = now_s
+        if self.debugger:
+            return self._is_idle() and self._has_changed(now_s)
         self._kill_overgrown()
+        return self._has_changed(now_s)
+
+    def _has_changed(self, now_s: float) -> bool:
         return now_s >= self.retry_at_s or (self.code is not None and self.code.have_changed())
+
+    def _is_idle(self) -> bool:
+        return all(not slot.deadline_s.value for slot in self.slots)
 
     def _initialise(self) -> Handler:
         """Import the handler, or stand in for one that cannot be imported."""
@@ -131,6 +144,9 @@ class Host:
             from local.runtime.runtime_client import RuntimeClient  # noqa: PLC0415
 
             self.client = RuntimeClient
+        if self.debug_port:
+            self.debugger = debugger.load()
+            self.output.kept.passes_through = True
         handler.prepare(self.function, self.state)
         since_ns, started = time.time_ns(), time.perf_counter()
         if self.function.runtime_client:
@@ -193,6 +209,9 @@ class Host:
             folders = handler.import_folders(self.function, self.state)
             serve = self.client(self.function, folders).start()
             self.init_ms = (time.perf_counter() - started) * 1000
+        if self.debugger:
+            log(f"{self.function.logical_id}: a debugger can attach at port {self.debug_port}")
+            debugger.listen(self.debugger, self.debug_port, waits=self.debug_waits)
         handler.restore()
         Environment(
             self.function,
@@ -350,6 +369,8 @@ def main(arguments: list[str] | None = None) -> int:
         options.import_retry_s,
         must_import=options.must_import and predecessors is None,
         reload=options.reload,
+        debug_port=(options.debug_port or 0) if function.is_debugged else 0,
+        debug_waits=options.debug_waits,
         predecessors={int(pid) for pid in (predecessors or "").split()},
     ).run()
     return 0

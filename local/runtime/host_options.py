@@ -19,6 +19,7 @@ def parse_options(words: list[str] | None) -> argparse.Namespace:
         " --function PaymentsFunction --connect unix:.local/run/gateway.sock --environments 2",
     )
     arguments.add_template(parser)
+    arguments.add_debug(parser)
     parser.add_argument("--function", required=True, help="logical id of the function")
     parser.add_argument(
         "--connect",
@@ -62,6 +63,15 @@ def parse_options(words: list[str] | None) -> argparse.Namespace:
         action="store_true",
         default=os.environ.get("RELOAD", "") not in ("", "0"),
         help="import the handler again when a file of it has changed (or RELOAD=1)",
+    )
+    parser.add_argument(
+        "--debug-port",
+        type=arguments.port,
+        metavar="PORT",
+        help="where a debugger attaches to the function of --debug",
+    )
+    parser.add_argument(
+        "--debug-waits", action="store_true", help="take no event before a debugger is attached"
     )
     parser.add_argument(
         "--end-with",

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local import PROJECT
-from local.runtime.launch import TOOL_PACKAGES
+from local.runtime.launch import DEBUGGER, TOOL_PACKAGES
 
 OLDEST = (3, 11)
 LAUNCH = Path(__file__).with_name("launch.py")
@@ -96,6 +96,6 @@ def _probed(path: Path, named: str) -> Interpreter:
 @cache
 def _tool_folders() -> list[str]:
     """Return the folders that have the packages of ours that a host imports."""
-    specs = [find_spec(name) for name in sorted(TOOL_PACKAGES - {"local"})]
+    specs = [find_spec(name) for name in sorted({*TOOL_PACKAGES, DEBUGGER} - {"local"})]
     places = [Path(spec.origin).parents[1] for spec in specs if spec and spec.origin]
     return list(dict.fromkeys(map(str, [PROJECT, *places])))

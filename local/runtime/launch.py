@@ -14,6 +14,7 @@ from types import ModuleType
 
 # What a host itself imports; `handler.prepare` hides it from functions.
 TOOL_PACKAGES = frozenset({"local", "yaml", "orjson", "tzdata"})
+DEBUGGER = "debugpy"  # found behind the project's own, and not hidden: it goes on importing
 
 
 class ToolFinder:
@@ -26,7 +27,7 @@ class ToolFinder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a package of ours; what is below one is found by its own path."""
-        if name not in TOOL_PACKAGES:
+        if name not in TOOL_PACKAGES and name != DEBUGGER:
             return None
         return PathFinder.find_spec(name, self._folders, target)
 

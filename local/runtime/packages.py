@@ -2,16 +2,18 @@
 Makefile builds; in a folder of each function's own.
 """
 
+import json
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from local.runtime.interpreter import Interpreter
+from local.runtime.interpreter import PROBE_TIMEOUT_S, Interpreter
 from local.template import Function, Template
 
 INSTALL_TIMEOUT_S = 600  # of one function; a slow mirror and some large wheels
+PROBE = Path(__file__).with_name("requirement_probe.py")
 LISTED = "requirements.txt"
 MAKEFILE = "Makefile"
 
@@ -32,6 +34,28 @@ def without_packages(template: Template, state: Path, python: Interpreter) -> li
         for function in template.functions.values()
         if (packages := _wanted(function, python))
         and packages != _installed(folder(state, function.logical_id))
+    ]
+
+
+def lacked_by(python: Interpreter, functions: list[Function]) -> list[Function]:
+    """Return the functions whose requirements the packages of `python` itself do not fulfil."""
+    lists = ["\n".join(path.read_text() for path in _lists(function)) for function in functions]
+    try:
+        probe = subprocess.run(
+            [python.path, PROBE],
+            input=json.dumps(lists),
+            capture_output=True,
+            text=True,
+            timeout=PROBE_TIMEOUT_S,
+            check=True,
+        )
+        lacking = set(json.loads(probe.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return functions  # nobody can tell
+    return [
+        function
+        for number, function in enumerate(functions)
+        if number in lacking or function.is_built_by_make
     ]
 
 

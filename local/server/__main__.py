@@ -80,6 +80,7 @@ def _options() -> argparse.Namespace:
         epilog="example: python -m local.server --template template.yaml --port 5002",
     )
     arguments.add_template(parser)
+    arguments.add_debug(parser)
     arguments.add_state(parser, "sockets and logs")
     arguments.add_python(parser)
     arguments.add_host(parser)

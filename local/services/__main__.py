@@ -63,6 +63,7 @@ def _options() -> argparse.Namespace:
         epilog="example: python -m local.services --template template.yaml --port 4566",
     )
     arguments.add_template(parser)
+    arguments.add_debug(parser)
     arguments.add_state(parser, "what the services keep")
     arguments.add_port(parser, "--port", 4566, "port of the services")
     parser.add_argument(

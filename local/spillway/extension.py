@@ -108,7 +108,12 @@ def _first_request(template: Template, url: str) -> str:
     return FIRST_REQUEST.format(url=url) if PAYMENTS in template.functions else ""
 
 
+def _is_at_home(folder: Path) -> bool:
+    return (folder / "functions" / "payments" / "app.py").is_file()
+
+
 EXTENSION = Extension(
+    is_at_home=_is_at_home,
     ports={
         "provider": (5090, "port of the payment provider"),
         "smtp": (1025, "port of the mailbox that takes mails"),

@@ -85,6 +85,7 @@ class Function:
     asynchronous: Asynchronous = Asynchronous()
     logging: Logging = Logging()
     is_built_by_make: bool = False  # its Makefile has a target build-LOGICALID
+    is_debugged: bool = False  # a person steps through it: nothing is timed
     runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours
 
 
@@ -176,6 +177,7 @@ class Template:
     parameters: ReadOnlyDict[str, str] = field(default_factory=dict)  # as given, without defaults
     allow_unsupported: bool = False
     provides: frozenset[str] = frozenset()  # settings whose value is this machine's, by name
+    debugged: str = ""  # the function that a debugger may attach to, by logical id
     ready_path: str | None = None  # a GET route that answers 200 once all is ready
 
     @property
@@ -183,7 +185,8 @@ class Template:
         """The command line options with which another process reads the same template."""
         parameters = (f"--parameter={name}={value}" for name, value in self.parameters.items())
         allowing = ("--allow-unsupported",) if self.allow_unsupported else ()
-        return ("--template", str(self.path), *parameters, *allowing)
+        debugging = ("--debug", self.debugged) if self.debugged else ()
+        return ("--template", str(self.path), *parameters, *allowing, *debugging)
 
     @property
     def api(self) -> Api:
@@ -192,7 +195,7 @@ class Template:
 
     @property
     def hosted(self) -> list[str]:
-        """Functions that the gateway invokes, by logical id."""
+        """Functions that the gateway invokes, by logical id, with the one that is debugged."""
         authorizers = [
             authorizer.function
             for api in self.apis
@@ -200,4 +203,5 @@ class Template:
             if isinstance(authorizer, Authorizer)
         ]
         routes = [route for api in self.apis for route in api.routes if route.function]
-        return sorted({*(route.function for route in routes), *authorizers})
+        debugged = [self.debugged] if self.debugged else []
+        return sorted({*(route.function for route in routes), *authorizers, *debugged})

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from local.template import service_values
 from local.template.build import load
+from local.template.debugging import debugged
 from local.template.model import Template
 
 
@@ -13,9 +14,11 @@ def chosen(options: argparse.Namespace, values: Mapping[str, str] | None = None)
 
     Without `values` of placeholders, those of the services of the state directory are taken.
     """
-    return load(
+    template = load(
         options.template,
         dict(options.parameters),
         allow_unsupported=options.allow_unsupported,
         values=service_values.read(getattr(options, "state", None)) if values is None else values,
     )
+    name = getattr(options, "debug", None)
+    return debugged(template, name) if name else template

@@ -74,7 +74,8 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     source = folder / "source"  # a build leaves its folders where it builds
     python = folder / "venv" / "bin" / "python"
-    names = ("pyproject.toml", "local", "queue_workers", "layers", "docs", "redis.conf")
+    names = ("pyproject.toml", "local", "pytest_spillway", "queue_workers", "layers", "docs")
+    names += ("redis.conf",)
     source.mkdir()
     _run("cp", "-a", *(ROOT / name for name in names), source)
     build = ("wheel", "--no-deps", "--no-build-isolation")

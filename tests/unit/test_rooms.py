@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 ARROWS = {
     "__main__": {"commands"},
     "commands": {
-        *("daemon", "lambda_service", "machine", "runtime", "spillway", "sqs", "template"),
-        "traces",
+        *("daemon", "lambda_service", "machine", "runtime", "sample_events", "spillway", "sqs"),
+        *("template", "traces"),
     },
     "compose": {"spillway"},
     "spillway": {"daemon", "machine", "runtime", "simulators", "template"},
@@ -32,6 +32,7 @@ ARROWS = {
     "simulators": {"daemon", "http"},
     "documents": {"daemon"},
     "aws_models": set(),
+    "sample_events": set(),
     "http": set(),
     "template": set(),
     "daemon": set(),

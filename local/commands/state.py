@@ -1,0 +1,70 @@
+"""The command `state`: the data of the system, saved under a name, loaded again, or reset."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from local.daemon.arguments import PROGRAM
+from local.machine import saved_states, status
+from local.machine.plan import BadInput
+from local.machine.status import AlreadyRunning
+
+FOREIGN = ("REDIS_URL", "REDIS_URL_FILE", "MONGO_URL")
+ROW = "{:<24}{:<28}{:>12}  {}"
+MB = 1_000_000
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Give the command its own commands."""
+    ways = parser.add_subparsers(dest="way", required=True, metavar="WAY")
+    for way, sentence in (
+        ("save", "keep the data under a name"),
+        ("load", "put what was saved in the place of the data"),
+        ("delete", "delete what was saved"),
+    ):
+        ways.add_parser(way, help=sentence).add_argument("name")
+    ways.add_parser("list", help="what was saved, when and how large it is")
+    ways.add_parser("reset", help="delete the data, and nothing that was saved")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it while nothing runs. What is loaded is whole, or nothing has changed."""
+    state: Path = options.state
+    try:
+        if options.way == "list":
+            return _list(state)
+        with status.lock(state):
+            saved_states.finish(state)
+            _do(options, state)
+    except AlreadyRunning as error:
+        sentence = "its data changes while it runs; stop it with"
+        raise BadInput(f"{error}: {sentence} `{PROGRAM} down` first") from error
+    except saved_states.Refused as error:
+        raise BadInput(str(error)) from error
+    return 0
+
+
+def _do(options: argparse.Namespace, state: Path) -> None:
+    last = status.read(state)
+    template = last.template if last else ""
+    if options.way == "delete":
+        saved_states.delete(state, options.name)
+        return
+    for name in FOREIGN:
+        if name in os.environ:
+            sentence = "names a server of your own, whose data is no part of this"
+            sys.stderr.write(f"{name} in your shell {sentence}\n")
+    if options.way == "save":
+        saved_states.save(state, options.name, template)
+    elif options.way == "load":
+        saved_states.load(state, options.name)
+    else:
+        saved_states.reset(state)
+
+
+def _list(state: Path) -> int:
+    for each in saved_states.listed(state):
+        size = f"{each.size_bytes / MB:.1f} MB"
+        sys.stdout.write(ROW.format(each.name, each.at, size, each.template).rstrip() + "\n")
+    return 0
