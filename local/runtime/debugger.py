@@ -1,5 +1,6 @@
 """The debugger in an environment: debugpy, which an editor attaches to by its protocol."""
 
+import os
 import sys
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +17,7 @@ def is_installed() -> bool:
 
 def load() -> Any:
     """Import the debugger, before the handler's surroundings hide what is the tool's."""
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # warnings in each log
     import debugpy  # noqa: PLC0415 - for one function at most
 
     return debugpy

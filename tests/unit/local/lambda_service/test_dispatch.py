@@ -1,5 +1,6 @@
 """The dispatch of events to environments, or to nobody; time is passed in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,19 @@ def test_the_environment_that_was_busy_last_is_taken_first(outcomes):
 
     assert last.invocation is not None
     assert first.invocation is None
+
+
+def test_nothing_of_a_function_is_timed_that_a_person_debugs(outcomes):
+    function = replace(pool(timeout_s=21_000).function, is_debugged=True)
+    stepped = Pool(function, FunctionMeter(), queue_deadline_s=DEADLINE_S)
+    environment = FakeEnvironment()
+    stepped.free(environment, 0.0)
+    for name in ("in hand", "waiting"):
+        stepped.invoke(invocation(name, outcomes), 1.0)
+    stepped.sweep(1_000.0)
+
+    assert outcomes == {}
+    assert not environment.is_cut
 
 
 def test_events_that_wait_are_started_in_order(outcomes):
