@@ -10,7 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_spillway.aws import Aws
-    from pytest_spillway.systems import Systems
+    from pytest_spillway.systems import System, Systems
 
 MARK = "spillway"
 MARKER = (
@@ -18,7 +18,7 @@ MARKER = (
     " `aws` runs, by default the nearest template.yaml at or above the test's folder; values of"
     " its Parameters; True starts AWS's other services also where the template has none"
 )
-SYSTEMS = pytest.StashKey["Systems"]()
+SYSTEMS: "pytest.StashKey[Systems]" = pytest.StashKey()  # of this session
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,20 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def aws(request: pytest.FixtureRequest) -> "Aws":
     """The system of the test's template: started once a session, emptied before each test."""
-    try:
-        from pytest_spillway.systems import NotStarted, wanted_by  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("local."):
-            raise
-        pytest.fail("a package `local` of this project hides Spillway's; rename it", pytrace=False)
-    try:
-        running = _systems(request.config).running(wanted_by(request))
-    except NotStarted as error:
-        pytest.fail(str(error), pytrace=False)
-    for title, text in running.remarks():
+    system = _running(request)
+    if isinstance(system, str):
+        pytest.fail(system, pytrace=False)
+    for title, text in system.remarks():
         request.node.add_report_section("setup", title, text)
-    running.aws.reset()
-    return running.aws
+    system.aws.reset()
+    return system.aws
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,11 +47,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         item.add_report_section("call", "logs of the functions", system.logs())
 
 
-def _systems(config: pytest.Config) -> "Systems":
-    """Return the systems of this session, which end with it."""
-    from pytest_spillway.systems import Systems  # noqa: PLC0415 - as above
-
-    if SYSTEMS not in config.stash:
-        config.stash[SYSTEMS] = systems = Systems()
-        config.add_cleanup(systems.stop)
-    return config.stash[SYSTEMS]
+def _running(request: pytest.FixtureRequest) -> "System | str":
+    """Return the system, or a sentence about why there is none."""
+    try:
+        from pytest_spillway.systems import NotStarted, Systems, wanted_by  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("local."):
+            raise
+        return "a package `local` of this project hides Spillway's; rename it"
+    stash = request.config.stash
+    if SYSTEMS not in stash:
+        stash[SYSTEMS] = Systems()
+        request.config.add_cleanup(stash[SYSTEMS].stop)
+    try:
+        return stash[SYSTEMS].running(wanted_by(request))
+    except NotStarted as error:
+        return str(error)

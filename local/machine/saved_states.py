@@ -55,7 +55,10 @@ def load(state: Path, name: str) -> None:
 
 def reset(state: Path) -> None:
     """Delete the data, not what is saved."""
-    _emptied(state / ".loading.new").rename(state / ".loading")
+    unfinished = _emptied(state / ".loading.new")
+    for part in PARTS:
+        (unfinished / part).mkdir()
+    unfinished.rename(state / ".loading")
     finish(state)
 
 
@@ -71,12 +74,9 @@ def finish(state: Path) -> None:
     if not loading.is_dir():
         return
     for part in PARTS:
-        if (loading / f"{part}.done").exists():
-            continue
-        shutil.rmtree(state / part, ignore_errors=True)
-        if (loading / part).exists():
+        if (loading / part).is_dir():  # else it is in place already
+            shutil.rmtree(state / part, ignore_errors=True)
             (loading / part).rename(state / part)
-        (loading / f"{part}.done").touch()
     shutil.rmtree(loading)
 
 
@@ -94,6 +94,8 @@ def _copy(source: Path, target: Path) -> None:
     for part in PARTS:
         if (source / part).is_dir():
             shutil.copytree(source / part, target / part, symlinks=True)
+        else:
+            (target / part).mkdir()
 
 
 def _place(state: Path, name: str) -> Path:

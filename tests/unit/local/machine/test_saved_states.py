@@ -1,5 +1,6 @@
 """Saved states: whole copies of the data, put back whole."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ def test_a_load_that_is_interrupted_afterwards_is_finished_by_whoever_comes_next
     (state / "keys" / "secret").write_text("of the second")
     saved = state / "saved" / "before"
     saved.rename(state / ".loading")
-    (state / "data" / "services" / "s3").unlink()
+    shutil.rmtree(state / "data")
+    (state / ".loading" / "data").rename(state / "data")
     saved_states.finish(state)
 
     assert contents(state) == {"s3": "first", "secret": "of the first"}
