@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 TICK_S = 1.0  # how often a host that has ended is looked for
 DRAIN_S = 10.0  # what is in hand may take at the end; twice the time-out of the template's workers
+DEBUGGED_DRAIN_S = 0.5  # a person who steps through an event is not waited for
 HOSTS_END_S = 3.0  # their environments are idle by then
 WINDOW_MARGIN_S = 30  # Lambda's own
 
@@ -207,7 +208,7 @@ class Worker:
         A second signal ends the wait.
         """
         self.stop.set()
-        give_up_s = time.monotonic() + DRAIN_S
+        give_up_s = time.monotonic() + (DEBUGGED_DRAIN_S if self.template.debugged else DRAIN_S)
         while any(thread.is_alive() for thread in self.threads) and time.monotonic() < give_up_s:
             if signal.sigtimedwait(STOPPING, 0.05) is not None:
                 break

@@ -5,6 +5,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import wait_until
+
 ANSWER_S = 20.0
 
 
@@ -12,7 +14,10 @@ class Editor:
     """An editor that is attached to one port."""
 
     def __init__(self, port: int) -> None:
-        self._stream = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S)
+        # Not after a probe of the port: the debugger takes one client at a time.
+        stream = wait_until(lambda: _connected(port), timeout_s=30)
+        assert stream
+        self._stream = stream
         self._file = self._stream.makefile("rb")
         self._sent = 0
         self._events: list[dict[str, Any]] = []
@@ -21,7 +26,7 @@ class Editor:
         """Attach with one breakpoint, at a line of a file."""
         path, line = breakpoint_at
         self.request("initialize", adapterID="debugpy", clientID="test", pathFormat="path")
-        attaching = self._send("attach", {"justMyCode": True})
+        attaching = self.send("attach", justMyCode=True)
         self.event("initialized")
         where = {"path": str(path)}
         answer = self.request("setBreakpoints", source=where, breakpoints=[{"line": line}])
@@ -48,14 +53,15 @@ class Editor:
 
     def request(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Return the body of the answer to a request."""
-        return self._answer_to(self._send(command, arguments))
+        return self._answer_to(self.send(command, **arguments))
 
     def close(self) -> None:
         """Go away without a word."""
         self._file.close()
         self._stream.close()
 
-    def _send(self, command: str, arguments: dict[str, Any]) -> int:
+    def send(self, command: str, **arguments: Any) -> int:
+        """Send a request and return its number."""
         self._sent += 1
         message = {"seq": self._sent, "type": "request", "command": command}
         body = json.dumps({**message, "arguments": arguments}).encode()
@@ -83,3 +89,10 @@ class Editor:
         assert head, "the debugger has closed the connection"
         length = int(head.lower().partition(b"content-length:")[2].split()[0])
         return dict(json.loads(self._file.read(length)))
+
+
+def _connected(port: int) -> socket.socket | None:
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S)
+    except ConnectionRefusedError:
+        return None
