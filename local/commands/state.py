@@ -11,26 +11,25 @@ from local.machine.plan import BadInput
 from local.machine.status import AlreadyRunning
 
 FOREIGN = ("REDIS_URL", "REDIS_URL_FILE", "MONGO_URL")
+NAMED = ("save", "load", "delete")
+UNNAMED = {"list": "it shows all that was saved", "reset": "it deletes the data, nothing saved"}
 ROW = "{:<24}{:<28}{:>12}  {}"
 MB = 1_000_000
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Give the command its own commands."""
-    ways = parser.add_subparsers(dest="way", required=True, metavar="WAY")
-    for way, sentence in (
-        ("save", "keep the data under a name"),
-        ("load", "put what was saved in the place of the data"),
-        ("delete", "delete what was saved"),
-    ):
-        ways.add_parser(way, help=sentence).add_argument("name")
-    ways.add_parser("list", help="what was saved, when and how large it is")
-    ways.add_parser("reset", help="delete the data, and nothing that was saved")
+    """Give the command its options."""
+    parser.add_argument("way", choices=[*NAMED, *UNNAMED], help="what to do")
+    parser.add_argument("name", nargs="?", help=f"of the state, for {', '.join(NAMED)}")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it while nothing runs. What is loaded is whole, or nothing has changed."""
     state: Path = options.state
+    if options.way in NAMED and options.name is None:
+        raise BadInput(f"`state {options.way}` needs a name")
+    if options.way in UNNAMED and options.name is not None:
+        raise BadInput(f"`state {options.way}` takes no name: {UNNAMED[options.way]}")
     try:
         if options.way == "list":
             return _list(state)
