@@ -1,5 +1,6 @@
 """Every program says what it cannot use in one sentence and ends with status 2."""
 
+import json
 import os
 import subprocess
 import sys
@@ -22,11 +23,11 @@ PROGRAMS = [
 ]
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     path = f"{ROOT}:{ROOT / 'functions'}:{ROOT / 'layers/backend/python'}"
     return subprocess.run(
         [sys.executable, "-m", *arguments],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": path, **variables},
         capture_output=True,
         text=True,
@@ -44,6 +45,24 @@ def test_every_program_explains_itself(program: str) -> None:
     assert shown.stderr == ""
 
 
+def test_in_another_project_no_command_is_listed_that_only_this_one_has(tmp_path: Path) -> None:
+    here, elsewhere = run("local", "--help").stdout, run("local", "--help", cwd=tmp_path).stdout
+    up_elsewhere = run("local", "up", "--help", cwd=tmp_path).stdout
+
+    assert "reconcile" in here
+    assert "invoke" in elsewhere
+    assert not [name for name in ("reconcile", "story", "mailbox") if name in elsewhere]
+    assert "--smtp-port" not in up_elsewhere
+
+
+def test_a_sample_event_is_printed_outside_of_any_project(tmp_path: Path) -> None:
+    shown, unknown = run("local", "event", "sqs", cwd=tmp_path), run("local", "event", "tea")
+
+    assert json.loads(shown.stdout)["Records"][0]["eventSource"] == "aws:sqs"
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("there is no event 'tea'; there are: api, http-api, ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -56,6 +75,8 @@ def test_every_program_explains_itself(program: str) -> None:
         (["local", "invoke", "ApiFunction", "--state", "/nowhere"], "the system is not running"),
         (["local", "mailbox", "--state", "/nowhere"], "the system is not running"),
         (["local", "mailbox", "--template=x"], "unrecognized arguments: --template=x"),
+        (["local", "state", "load"], "`state load` needs a name"),
+        (["local", "up", "--debug", "Other"], "there is no function Other; there are: "),
         (["local", "mailbox", "0"], "'0' is no whole number from 1"),
         (["local.server", "--port", "many"], "'many' is no whole number from 1 to 65535"),
         (["local.server", "--state", "/dev/null/x"], "/dev/null/x cannot be made"),

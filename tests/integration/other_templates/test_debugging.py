@@ -1,13 +1,15 @@
 """A function that somebody steps through, while the others go on."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from local.machine.requested import FIRST_METRICS_PORT
 from local.machine.stores import listens
 from tests.conftest import free_port, wait_until
 from tests.integration.debug_adapter import Editor
@@ -23,8 +25,13 @@ def orders(
     orders = copied("orders")
     folder: Path = tmp_path_factory.mktemp("kept")
     debugging = ("--debug", "Keeper", "--debug-port", str(PORT))
-    up = orders.run("up", "--parameter", f"Folder={folder}", "--workers", "1", *debugging)
+    del orders.ports["WORKER_0"]
+    with socket.socket() as other:
+        with suppress(OSError):  # it is another's already
+            other.bind(("127.0.0.1", FIRST_METRICS_PORT))
+        up = orders.run("up", "--parameter", f"Folder={folder}", "--workers", "1", *debugging)
     assert up.returncode == 0, up.stderr
+    assert f"http://127.0.0.1:{FIRST_METRICS_PORT}/metrics" not in up.stdout
     assert f"Keeper      debugpy://127.0.0.1:{PORT}" in up.stdout
     return orders
 

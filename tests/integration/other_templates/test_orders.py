@@ -29,6 +29,10 @@ def test_only_what_the_template_needs_is_started_beside_it(orders: CopiedProject
     assert (orders.state / ".gitignore").read_text() == "*\n"
 
 
+def test_the_status_has_a_row_for_a_function_behind_queues(orders: CopiedProject):
+    wait_until(lambda: "10 environments in workers" in orders.run("status").stdout)
+
+
 def test_what_a_function_sends_with_boto3_reaches_the_function_behind_the_queue(
     orders: CopiedProject,
 ):

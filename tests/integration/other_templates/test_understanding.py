@@ -69,6 +69,8 @@ def test_explain_shows_tables_of_what_there_is(orders: CopiedProject):
     assert lines[0] == str(orders.folder / "template.yaml")
     assert "  POST    /orders       Taker" in lines
     assert "schedules" not in lines
+    assert lines[-1].endswith(" documented differences are about what it has; --all lists them")
+    assert not [line for line in lines if line.startswith("  3.23")]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,25 @@ def test_a_build_that_fails_says_why_and_leaves_what_was_there(read: Any, tmp_pa
     assert (packages.folder(state, "Pages") / "word.py").is_file()
 
 
+@pytest.mark.parametrize(
+    ("requirements", "is_lacking"),
+    [
+        ("pytest\nboto3>=1.26 # with a comment\n", False),
+        ("pytest ; python_version < '3'\nnone-such ; python_version < '3'\n", False),
+        ("pytest==0.1", True),
+        ("none-such-package", True),
+        ("-r others.txt", True),
+    ],
+)
+def test_requirements_that_the_python_of_functions_fulfils_are_not_lacking(
+    read: Any, tmp_path: Path, requirements: str, is_lacking: bool
+):
+    (tmp_path / "requirements.txt").write_text(requirements)
+    functions = [read(FUNCTION).functions["Pages"]]
+
+    assert packages.lacked_by(OWN, functions) == (functions if is_lacking else [])
+
+
 def test_a_template_that_says_what_it_takes_has_nothing_built(read: Any, tmp_path: Path):
     (tmp_path / "Makefile").write_text(MAKEFILE)
     template = read(BUILT, before="Metadata: {Spillway: {Provides: [REDIS_URL]}}")
