@@ -34,7 +34,6 @@ def aws(request: pytest.FixtureRequest) -> "Aws":
         pytest.fail(system, pytrace=False)
     for title, text in system.remarks():
         request.node.add_report_section("setup", title, text)
-    system.aws.reset()
     return system.aws
 
 
@@ -48,8 +47,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _running(request: pytest.FixtureRequest) -> "System | str":
-    """Return the system, or a sentence about why there is none."""
+    """Return the system, emptied, or a sentence about why there is none."""
     try:
+        from pytest_spillway.aws import NotIdle  # noqa: PLC0415
         from pytest_spillway.systems import NotStarted, Systems, wanted_by  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("local."):
@@ -60,6 +60,8 @@ def _running(request: pytest.FixtureRequest) -> "System | str":
         stash[SYSTEMS] = Systems()
         request.config.add_cleanup(stash[SYSTEMS].stop)
     try:
-        return stash[SYSTEMS].running(wanted_by(request))
-    except NotStarted as error:
+        system = stash[SYSTEMS].running(wanted_by(request))
+        system.aws.reset()
+    except (NotStarted, NotIdle) as error:
         return str(error)
+    return system

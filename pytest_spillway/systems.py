@@ -149,6 +149,10 @@ class System:
     def _said(self) -> list[str]:
         return (self.folder / "up.log").read_text(errors="replace").splitlines()
 
+    @property
+    def is_running(self) -> bool:
+        return self._supervisor.poll() is None
+
     def remarks(self) -> Iterator[tuple[str, str]]:
         """Yield titles and texts: what the template has and nothing serves, what fails."""
         for name, sentence in import_failures.noted(self._state).items():
@@ -158,7 +162,7 @@ class System:
 
     def stop(self) -> None:
         """Stop the system, and delete what it kept."""
-        if self._supervisor.poll() is None:
+        if self.is_running:
             end([psutil.Process(self._supervisor.pid)], STOP_S)
         self._supervisor.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -181,7 +185,10 @@ class Systems:
             except NotStarted as error:
                 self._refused[wanted] = str(error)
                 raise
-        return self._running[wanted]
+        system = self._running[wanted]
+        if not system.is_running:
+            raise NotStarted(f"the system of {wanted.template} has ended during the tests")
+        return system
 
     def stop(self) -> None:
         """Stop them all."""
