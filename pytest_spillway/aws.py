@@ -1,14 +1,13 @@
 """The fixture's object: what a test does with the running system of its template."""
 
 import base64
-import http.client
 import json
 import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from local.daemon.logs import path_of
 from local.lambda_service.event_store import QUEUE as ASYNCHRONOUS
@@ -17,10 +16,10 @@ from local.machine.queue_carrier import carrier_of
 from local.machine.running import running
 from local.template.intrinsics import QUEUE_URL, REGION
 from pytest_spillway.contents import Contents
+from pytest_spillway.exchange import exchange
 from pytest_spillway.queues import Queue
 from redis_sqs import Depth
 
-ANSWER_MAX_S = 930.0  # a function may take 15 minutes
 LOOK_S = 0.01
 IN_HAND_S = 10.0  # how long a reset waits for handlers that still run
 # What services have to tell is under way for so long before anybody can see it; without them a
@@ -82,7 +81,7 @@ class Aws:
     def invoke(self, name: str, event: Any = None) -> Answer:
         """Give a function, by its name or logical id, an event and wait for the end."""
         path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
-        answer, body = _request(
+        answer, body = exchange(
             *(self._invoke, "POST", path),
             json.dumps({} if event is None else event).encode(),
             {"X-Amz-Log-Type": "Tail"},
@@ -107,6 +106,7 @@ class Aws:
 
     def _new_client(self, service: str) -> Any:
         import boto3  # noqa: PLC0415 - 200 ms, for tests that want it
+        from botocore.config import Config  # noqa: PLC0415 - as above
 
         url = self._invoke if service in ("lambda", "sqs") else self.services_url
         if not url:
@@ -122,6 +122,7 @@ class Aws:
             region_name=REGION,
             aws_access_key_id="local",
             aws_secret_access_key="local",
+            config=Config(proxies={}),  # a proxy of the shell is not for this machine
         )
 
     def queue(self, name: str) -> Queue:
@@ -136,7 +137,7 @@ class Aws:
         """Return what a function, or all of them, printed since the last reset."""
         if function and function not in self._functions:
             raise LookupError(f"no function {function!r}; there are: {', '.join(self._functions)}")
-        _request(self._console, "GET", "/api/flush")
+        exchange(self._console, "GET", "/api/flush")
         names = [self._functions[function]] if function else sorted({*self._functions.values()})
         return "".join(self._since_mark(self._log_of(name)) for name in names)
 
@@ -147,9 +148,9 @@ class Aws:
         """
         self._wait_until_none(self._in_hand, IN_HAND_S, 0.0)
         self._contents.empty()
-        _request(self._console, "GET", "/api/flush")
-        logs = [self._log_of(name) for name in self.template.functions]
-        self._marks = {path: path.stat().st_size for path in logs if path.exists()}
+        exchange(self._console, "GET", "/api/flush")
+        paths = [self._log_of(name) for name in self.template.functions]
+        self._marks = {path: path.stat().st_size for path in paths if path.exists()}
 
     def wait_idle(self, timeout_s: float = 10.0) -> None:
         """Wait until no queue that a function reads has a message, and no event is in hand.
@@ -180,7 +181,7 @@ class Aws:
 
     def _in_hand(self) -> Iterator[str]:
         """Yield a sentence for each function that has an event in hand."""
-        _, body = _request(self._console, "GET", "/api/functions")
+        _, body = exchange(self._console, "GET", "/api/functions")
         for each in json.loads(body)["functions"]:
             if count := each["busy"] + each["queued"]:
                 yield f"{each['name']} has {_counted(count, 'event')} in hand"
@@ -221,15 +222,3 @@ class Aws:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _request(
-    url: str, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
-) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_MAX_S)
-    try:
-        connection.request(method, path, body or None, headers or {})
-        answer = connection.getresponse()
-        return answer, answer.read()
-    finally:
-        connection.close()

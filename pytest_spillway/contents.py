@@ -1,14 +1,13 @@
 """All that a test system keeps: queues, documents and the contents of AWS's other services."""
 
-import urllib.request
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from local.machine.queue_carrier import redis_url_of
+from pytest_spillway.exchange import exchange
 from redis_sqs import redis_scripts
 
-ANSWER_S = 10.0
 TRAITS = ":traits"  # of a queue, which the template says and not its messages
 
 
@@ -30,8 +29,7 @@ class Contents:
                 for name in self._mongo[database].list_collection_names():
                     self._mongo[database][name].delete_many({})
         if self._services_url:
-            url = f"{self._services_url}/_ministack/reset"
-            urllib.request.urlopen(url, b"", timeout=ANSWER_S).close()
+            exchange(self._services_url, "POST", "/_ministack/reset")
 
     @cached_property
     def _mongo(self) -> Any:

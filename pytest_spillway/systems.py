@@ -32,6 +32,7 @@ from local.spillway.extension import EXTENSION
 from pytest_spillway import MARK
 from pytest_spillway.aws import Aws
 
+PREFIX = "spillway-tests-"
 STARTS_MAX = 3  # another process may take a port between its choice and its use
 READY_S = START_TIMEOUT_S + STOP_S + 10.0  # the supervisor gives up before
 POLL_S = 0.02
@@ -101,9 +102,9 @@ class System:
 
     def __init__(self, wanted: Wanted) -> None:
         """Start it and wait until it is ready. Raises NotStarted."""
+        _delete_left_folders()
         # Not a folder of pytest's: the sockets in it may have a hundred characters in all.
-        self.folder = Path(tempfile.mkdtemp(prefix="spillway-"))
-        self._state = self.folder / "state"
+        self._state = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         for number in range(1, STARTS_MAX + 1):
             self._supervisor = self._start(wanted)
             reason = self._refusal()
@@ -119,7 +120,7 @@ class System:
             *(sys.executable, "-P", "-m", "local", "up", "--foreground", *wanted.options),
             *("--state", str(self._state), "--workers", "1", "--end-with", str(os.getpid())),
         ]
-        with (self.folder / "up.log").open("wb") as errors:
+        with (self._state / "up.log").open("wb") as errors:
             return subprocess.Popen(
                 command,
                 env=_environment(),
@@ -138,7 +139,7 @@ class System:
             if last and last.phase == "ready" and not has_ended:
                 return ""
             if has_ended:
-                lines = self._said()
+                lines = self._lines_of_up()
                 if not last or last.phase != "failed":
                     return lines[-1] if lines else "its supervisor ended without a word"
                 blamed = logs.tail(logs.path_of(self._state, last.blamed), 1)
@@ -146,8 +147,8 @@ class System:
             time.sleep(POLL_S)
         return f"it is not ready after {READY_S:.0f} s"
 
-    def _said(self) -> list[str]:
-        return (self.folder / "up.log").read_text(errors="replace").splitlines()
+    def _lines_of_up(self) -> list[str]:
+        return (self._state / "up.log").read_text(errors="replace").splitlines()
 
     @property
     def is_running(self) -> bool:
@@ -157,19 +158,19 @@ class System:
         """Yield titles and texts: what the template has and nothing serves, what fails."""
         for name, sentence in import_failures.noted(self._state).items():
             yield "spillway", f"{name} cannot be imported: {sentence}"
-        if said := [line for line in self._said() if " INFO " not in line]:
-            yield "spillway up", "\n".join(said)
+        if warnings := [line for line in self._lines_of_up() if " INFO " not in line]:
+            yield "spillway up", "\n".join(warnings)
 
     def stop(self) -> None:
         """Stop the system, and delete what it kept."""
         if self.is_running:
             end([psutil.Process(self._supervisor.pid)], STOP_S)
         self._supervisor.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._state, ignore_errors=True)
 
 
 class Systems:
-    """The systems that the tests of one process have asked for."""
+    """The systems of one process's tests."""
 
     def __init__(self) -> None:
         self._running: dict[Wanted, System] = {}
@@ -196,6 +197,14 @@ class Systems:
             system.stop()
 
 
+def _delete_left_folders() -> None:
+    """Delete the folders of sessions that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _environment() -> dict[str, str]:
     """Return the shell's environment without its own servers and Python, with free ports."""
     own = {
@@ -204,9 +213,9 @@ def _environment() -> dict[str, str]:
         if name not in (*ADDRESS_SETTINGS, "VIRTUAL_ENV")
         and not name.startswith("AWS_ENDPOINT_URL")
     }
-    with ExitStack() as held:  # all at a time, so that no two are the same
+    with ExitStack() as probes:  # all at a time, so that no two are the same
         for name in default_ports(EXTENSION):
-            probe = held.enter_context(socket.socket())
+            probe = probes.enter_context(socket.socket())
             probe.bind(("127.0.0.1", 0))
             own[f"{name.upper()}_PORT"] = str(probe.getsockname()[1])
     return {"ASYNC_RETRY_S": str(RETRY_S), **own}

@@ -19,7 +19,7 @@ ABOUT = "about.json"
 
 
 class Refused(ValueError):
-    """What was asked for cannot be done; the message says what to do."""
+    """A save, load or deletion that is not possible; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What the emulated services hold, put back to what it was when the template's resources were made.
 
-Tests begin with that. Places in streams go on, because whoever reads one remembers its own.
+Tests begin with that. Places in streams go on, because whoever reads one remembers its own. Of S3
+all objects go, also those that were there at the start.
 """
 
 import copy

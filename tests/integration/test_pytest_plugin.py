@@ -108,11 +108,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(project: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "pytest_spillway", "-q", *arguments],
         cwd=project,
-        env={**kept, "PYTHONPATH": PATHS, **variables},
+        env={**inherited, "PYTHONPATH": PATHS, **variables},
         capture_output=True,
         text=True,
         timeout=90,

@@ -72,7 +72,10 @@ def test_the_arrows_run_one_way():
     assert list(TopologicalSorter(ARROWS).static_order())
 
 
-@pytest.mark.parametrize("package", ["local", "queue_workers", "layers/backend/python/redis_sqs"])
+@pytest.mark.parametrize(
+    "package",
+    ["local", "pytest_spillway", "queue_workers", "layers/backend/python/redis_sqs"],
+)
 def test_the_tool_and_the_queue_engine_import_nothing_of_the_backend(package: str):
     names = {name for path in (ROOT / package).rglob("*.py") for name in imported_modules(path)}
 

@@ -58,6 +58,7 @@ def test_a_message_stops_in_the_one_environment_of_its_function_and_others_go_on
         saved = orders.run("state", "save", "now")
         editor.request("continue", threadId=thread)
         editor.request("disconnect")
+    orders.run("send", "orders-dev", "{}")
     orders.run("send", "steps-dev.fifo", '{"id": "b", "step": 2}', "--group", "all")
 
     assert variables["order"] == "{'id': 'a', 'step': 1}"
@@ -65,6 +66,7 @@ def test_a_message_stops_in_the_one_environment_of_its_function_and_others_go_on
     assert (saved.returncode, saved.stderr.count("stop it with")) == (2, 1)
     wait_until(lambda: orders.request("GET", "/orders/a")[0] == 200)
     wait_until(lambda: orders.request("GET", "/orders/b")[0] == 200)
+    wait_until(lambda: "KeyError: 'id'" in orders.run("queues", "orders-dev").stdout)
 
 
 def test_an_event_waits_for_an_editor_in_an_environment_of_its_own(orders: Elsewhere):

@@ -1,6 +1,7 @@
 """A template that needs other services: they run here, and tell its functions."""
 
 import json
+import urllib.request
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -200,6 +201,26 @@ def test_a_state_machine_runs_the_function(shop: CopiedProject):
         *("SUCCEEDED", {"triggerSource": "sfn"}),
     )
     assert noted(shop, "sfn") == [{"triggerSource": "sfn"}]
+
+
+def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_on(shop: CopiedProject):
+    before = invoke(shop, {"show": ["POOL", "SECRET"]})
+    call(shop, "ssm", "put_parameter", Name="mine", Value="1", Type="String")
+    address = f"http://127.0.0.1:{shop.ports['SERVICES']}/_ministack/reset"
+    urllib.request.urlopen(address, b"", timeout=10).close()
+    left = [service(shop, "dynamodb").scan(TableName=name)["Count"] for name in ("Orders", "Notes")]
+    records = [{"Data": "fresh", "PartitionKey": "1"}]
+    call(shop, "dynamodb", "put_item", TableName="Orders", Item={"id": {"S": "fresh"}})
+    call(shop, "kinesis", "put_records", StreamName="Clicks", Records=records)
+
+    assert left == [0, 0]
+    assert invoke(shop, {"show": ["POOL", "SECRET"]}) == before
+    assert "Contents" not in service(shop, "s3").list_objects_v2(Bucket="uploads")
+    names = [each["Name"] for each in service(shop, "ssm").describe_parameters()["Parameters"]]
+    assert names
+    assert "mine" not in names
+    wait_until(lambda: noted(shop, "aws:dynamodb batch") == [["fresh"]])
+    wait_until(lambda: noted(shop, "aws:kinesis batch") == [["fresh"]])
 
 
 def test_a_restart_finds_what_the_services_had(shop: CopiedProject):
