@@ -83,11 +83,21 @@ def test_of_a_template_that_is_not_there(aws):
 def test_with_a_wrong_mark(aws):
     pass
 """
+PLAIN = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Plain:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: index.handler, InlineCode: "def handler(e, c): pass"}
+"""
 KILLED = """
 import os
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.spillway(template="plain.yaml")
 def test_that_is_killed(aws):
     Path(os.environ["STARTED"]).write_text(str(aws._status.processes[0].pid))
     os.kill(os.getpid(), 9)
@@ -103,6 +113,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(exist_ok=True)
         path.write_text(re.sub("^    ", "", block, flags=re.MULTILINE))
     (folder / "broken.yaml").write_text("Resources:\n  F: {Type: AWS::Serverless::Function}\n")
+    (folder / "plain.yaml").write_text(PLAIN)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     return folder
 
