@@ -70,7 +70,9 @@ class Aws:
         self._state = state
         self._status, self.template = running(state)
         addresses = {each.name: each.address.split() for each in self._status.processes}
-        self.url, self._console, self._invoke = addresses["gateway"]
+        *urls, self._console, self._invoke = addresses["gateway"]
+        self.url = urls[0]  # of the API, or the first of several
+        self.urls = {api.name: url for api, url in zip(self.template.apis, urls, strict=True)}
         self.services_url = "".join(addresses.get("services", []))
         self._carrier = carrier_of(self._status.variables)
         emptied = self.services_url if are_services_own else ""

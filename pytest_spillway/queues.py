@@ -6,7 +6,7 @@ from typing import Any
 from local.template.intrinsics import QUEUE_URL
 from redis_sqs import NO_ATTRIBUTES, Attributes
 from redis_sqs.carrier import Carrier
-from redis_sqs.peek import Waiting
+from redis_sqs.peek import WaitingMessage
 
 
 class Queue:
@@ -18,7 +18,7 @@ class Queue:
         self._queue = carrier.connect(f"{QUEUE_URL}{name}")
 
     @property
-    def messages(self) -> list[Waiting]:
+    def messages(self) -> list[WaitingMessage]:
         """All messages, also those delayed or in flight; nothing is received."""
         return list(self._carrier.peek(f"{QUEUE_URL}{self.name}"))
 

@@ -146,7 +146,7 @@ class Host:
             self.client = RuntimeClient
         if self.debug_port:
             self.debugger = debugger.load()
-            self.output.kept.passes_through = True
+            self.output.captured.passes_through = True
         handler.prepare(self.function, self.state)
         since_ns, started = time.time_ns(), time.perf_counter()
         if self.function.runtime_client:

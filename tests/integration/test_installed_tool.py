@@ -74,10 +74,9 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     source = folder / "source"  # a build leaves its folders where it builds
     python = folder / "venv" / "bin" / "python"
-    names = ("pyproject.toml", "local", "pytest_spillway", "queue_workers", "layers", "docs")
-    names += ("redis.conf",)
+    folders = ("local", "pytest_spillway", "queue_workers", "layers", "docs")
     source.mkdir()
-    _run("cp", "-a", *(ROOT / name for name in names), source)
+    _run("cp", "-a", *(ROOT / name for name in (*folders, "pyproject.toml", "redis.conf")), source)
     build = ("wheel", "--no-deps", "--no-build-isolation")
     _run(*pip, *build, "--wheel-dir", folder / "wheels", source)
     _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")

@@ -13,15 +13,15 @@ from local.machine.requested import FIRST_METRICS_PORT
 from local.machine.stores import listens
 from tests.conftest import free_port, wait_until
 from tests.integration.debug_adapter import Editor
-from tests.integration.other_templates.conftest import Elsewhere
+from tests.integration.other_templates.conftest import CopiedProject
 
 PORT = free_port()
 
 
 @pytest.fixture(scope="module")
 def orders(
-    copied: Callable[[str], Elsewhere], tmp_path_factory: pytest.TempPathFactory
-) -> Elsewhere:
+    copied: Callable[[str], CopiedProject], tmp_path_factory: pytest.TempPathFactory
+) -> CopiedProject:
     orders = copied("orders")
     folder: Path = tmp_path_factory.mktemp("kept")
     debugging = ("--debug", "Keeper", "--debug-port", str(PORT))
@@ -37,7 +37,7 @@ def orders(
 
 
 @contextmanager
-def editor_at(orders: Elsewhere, text: str, port: int) -> Iterator[Editor]:
+def editor_at(orders: CopiedProject, text: str, port: int) -> Iterator[Editor]:
     """An editor that is attached, with a breakpoint at a line of the orders' code."""
     path = orders.folder / "src" / "orders.py"
     line = next(n for n, each in enumerate(path.read_text().splitlines(), 1) if text in each)
@@ -48,7 +48,7 @@ def editor_at(orders: Elsewhere, text: str, port: int) -> Iterator[Editor]:
 
 
 def test_a_message_stops_in_the_one_environment_of_its_function_and_others_go_on(
-    orders: Elsewhere,
+    orders: CopiedProject,
 ):
     with editor_at(orders, "order.get", PORT) as editor:
         orders.request("POST", "/orders", {"id": "a", "step": 1})
@@ -69,7 +69,7 @@ def test_a_message_stops_in_the_one_environment_of_its_function_and_others_go_on
     wait_until(lambda: "KeyError: 'id'" in orders.run("queues", "orders-dev").stdout)
 
 
-def test_an_event_waits_for_an_editor_in_an_environment_of_its_own(orders: Elsewhere):
+def test_an_event_waits_for_an_editor_in_an_environment_of_its_own(orders: CopiedProject):
     event, port = orders.folder / "event.json", free_port()
     event.write_text('{"pathParameters": {"id": "nobody"}}')
     options = ("Shower", "--event", str(event), "--debug", "--debug-port", str(port))
@@ -86,7 +86,7 @@ def test_an_event_waits_for_an_editor_in_an_environment_of_its_own(orders: Elsew
     assert json.loads(invoked.stdout)["statusCode"] == 404
 
 
-def test_a_debugger_that_never_detaches_does_not_stop_the_end(orders: Elsewhere):
+def test_a_debugger_that_never_detaches_does_not_stop_the_end(orders: CopiedProject):
     with editor_at(orders, "order.get", PORT) as editor:
         orders.request("POST", "/orders", {"id": "c", "step": 1})
         editor.event("stopped")

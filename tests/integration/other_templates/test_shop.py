@@ -203,7 +203,9 @@ def test_a_state_machine_runs_the_function(shop: CopiedProject):
     assert noted(shop, "sfn") == [{"triggerSource": "sfn"}]
 
 
-def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_on(shop: CopiedProject):
+def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_on(
+    shop: CopiedProject,
+):
     before = invoke(shop, {"show": ["POOL", "SECRET"]})
     call(shop, "ssm", "put_parameter", Name="mine", Value="1", Type="String")
     address = f"http://127.0.0.1:{shop.ports['SERVICES']}/_ministack/reset"
