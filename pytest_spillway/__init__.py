@@ -57,7 +57,7 @@ def _running(request: pytest.FixtureRequest) -> "System | str":
         return "a package `local` of this project hides Spillway's; rename it"
     stash = request.config.stash
     if SYSTEMS not in stash:
-        stash[SYSTEMS] = Systems()
+        stash[SYSTEMS] = Systems(ends_with_parent=hasattr(request.config, "workerinput"))
         request.config.add_cleanup(stash[SYSTEMS].stop)
     try:
         system = stash[SYSTEMS].running(wanted_by(request))

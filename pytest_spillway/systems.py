@@ -22,6 +22,7 @@ import pytest
 from local.commands.up import STOP_S
 from local.daemon import logs
 from local.daemon.arguments import TEMPLATES
+from local.daemon.parent_death import signal_on_parent_death
 from local.daemon.terminate import end
 from local.machine import other_services, status
 from local.machine.requested import default_ports
@@ -172,7 +173,9 @@ class System:
 class Systems:
     """The systems of one process's tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_with_parent: bool) -> None:
+        if ends_with_parent:  # a worker of pytest-xdist ends its test first, which may take long
+            signal_on_parent_death(os.getppid())
         self._running: dict[Wanted, System] = {}
         self._refused: dict[Wanted, str] = {}
 

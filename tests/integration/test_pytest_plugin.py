@@ -92,6 +92,7 @@ Resources:
 """
 KILLED = """
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,8 @@ import pytest
 @pytest.mark.spillway(template="plain.yaml")
 def test_that_is_killed(aws):
     Path(os.environ["STARTED"]).write_text(str(aws._status.processes[0].pid))
-    os.kill(os.getpid(), 9)
+    os.kill(os.getppid(), 9)
+    signal.pause()
 """
 
 
@@ -148,10 +150,12 @@ def test_the_documented_example_passes_and_what_is_wrong_is_said_in_a_sentence(
     assert float(took.read_text()) < 0.5  # 0.1 on a machine that does nothing else
 
 
-def test_a_system_ends_with_tests_that_are_killed(project: Path, tmp_path: Path):
+def test_a_system_ends_with_tests_that_are_killed_also_while_one_runs(
+    project: Path, tmp_path: Path
+):
     (project / "test_killed.py").write_text(KILLED)
     started = tmp_path / "started"
-    ended = run(project, "test_killed.py", STARTED=str(started))
+    ended = run(project, "test_killed.py", "-n", "1", STARTED=str(started))
 
     assert ended.returncode == -signal.SIGKILL
     wait_until(lambda: not psutil.pid_exists(int(started.read_text())))
