@@ -50,7 +50,7 @@ class Answer:
 
     @property
     def result(self) -> Any:
-        """What the handler returned. Raises FunctionError where it failed."""
+        """The handler's result. Raises FunctionError where it failed."""
         if self.error:
             raise self.error
         return self._result

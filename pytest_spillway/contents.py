@@ -1,4 +1,4 @@
-"""All that a test system keeps: queues, documents and the contents of AWS's other services."""
+"""The contents of a test system: queues, documents, and AWS's other services."""
 
 from collections.abc import Mapping
 from functools import cached_property

@@ -19,7 +19,7 @@ class Queue:
 
     @property
     def messages(self) -> list[WaitingMessage]:
-        """All messages, also those delayed or in flight; nothing is received."""
+        """The messages, also those delayed or in flight; nothing is received."""
         return list(self._carrier.peek(f"{QUEUE_URL}{self.name}"))
 
     def send(

@@ -53,21 +53,8 @@ class BadInput(Exception):
 
 
 def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
-    """Give a command an option for each port."""
-    sentences = {**SENTENCES, **{name: what for name, (_, what) in extension.ports.items()}}
-    defaults = default_ports(extension)
-    is_at_home = extension.is_at_home(arguments.default_template().parent)
-    for name, what in sentences.items():
-        is_shown = is_at_home or name in SENTENCES
-        parser.add_argument(
-            flag(name),
-            dest=f"{name}_port",
-            type=arguments.port,
-            metavar="PORT",
-            help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})"
-            if is_shown
-            else argparse.SUPPRESS,
-        )
+    """Give a command the options of a system."""
+    _add_ports(parser, extension)
     parser.add_argument(
         "--workers",
         type=arguments.number(1, WORKERS),
@@ -91,6 +78,24 @@ def add_options(parser: argparse.ArgumentParser, extension: Extension) -> None:
         metavar="SERVICE",
         help="let functions call this service on AWS, with your credentials; may be given again",
     )
+
+
+def _add_ports(parser: argparse.ArgumentParser, extension: Extension) -> None:
+    """Add an option for each port; those of a backend are shown where it is."""
+    sentences = {**SENTENCES, **{name: what for name, (_, what) in extension.ports.items()}}
+    defaults = default_ports(extension)
+    is_at_home = extension.is_at_home(arguments.default_template().parent)
+    for name, what in sentences.items():
+        is_shown = is_at_home or name in SENTENCES
+        parser.add_argument(
+            flag(name),
+            dest=f"{name}_port",
+            type=arguments.port,
+            metavar="PORT",
+            help=f"{what} (or {name.upper()}_PORT; default: {defaults[name]})"
+            if is_shown
+            else argparse.SUPPRESS,
+        )
 
 
 def add_python(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What the emulated services hold, put back to what it was when the template's resources were made.
+"""The contents of the emulated services, put back as the making of the template left them.
 
 Tests begin with that. Places in streams go on, because whoever reads one remembers its own. Of S3
 all objects go, also those that were there at the start.
@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# What no reader has a place in. A state machine's runs and a topic's subscriptions are among it.
+# Those in which no reader has a place. A state machine's runs and a topic's subscriptions are among it.
 PUT_BACK = ("dynamodb", "s3", "secretsmanager", "ses", "sns", "ssm", "stepfunctions")
 
 
