@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# Those in which no reader has a place. A state machine's runs and a topic's subscriptions are among it.
+# Those in which no reader has a place.
 PUT_BACK = ("dynamodb", "s3", "secretsmanager", "ses", "sns", "ssm", "stepfunctions")
 
 
