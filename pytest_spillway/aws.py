@@ -70,9 +70,11 @@ class Aws:
         self._state = state
         self._status, self.template = running(state)
         addresses = {each.name: each.address.split() for each in self._status.processes}
-        *urls, self._console, self._invoke = addresses["gateway"]
-        self.url = urls[0]  # of the API, or the first of several
-        self.urls = {api.name: url for api, url in zip(self.template.apis, urls, strict=True)}
+        names = [api.name for api in self.template.apis]
+        urls = addresses["gateway"]  # of the APIs, then of the console and of AWS's APIs
+        self.url = urls[0]
+        self.urls = dict(zip(names, urls, strict=False))
+        self._console, self._invoke = urls[len(names) : len(names) + 2]
         self.services_url = "".join(addresses.get("services", []))
         self._carrier = carrier_of(self._status.variables)
         emptied = self.services_url if are_services_own else ""
