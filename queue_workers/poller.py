@@ -79,10 +79,14 @@ class Poller:
     def run_once(self) -> int:
         """Handle one batch, waiting up to POLL_S for it; returns how many messages it had.
 
-        Requests come first. Nothing is received while no environment is there to take it: a
-        receive counts.
+        Requests come first: while they wait, one poller of a queue has its turn.
         """
-        self._request_priority.wait(self._stop, lambda: self._queue.depth().oldest_age_s)
+        priority, name = self._request_priority, self._queue.name
+        with priority.turn(self._stop, name, lambda: self._queue.depth().oldest_age_s):
+            return self._run_batch()
+
+    def _run_batch(self) -> int:
+        """Nothing is received while no environment is there to take it: a receive counts."""
         if self._stop.is_set() or not self._invoker.ready(POLL_S):
             return 0
         # Also what came while stopping: to give it back costs a receive, and five workers that stop

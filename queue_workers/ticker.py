@@ -75,7 +75,7 @@ class Ticker:
 
     def run_once(self) -> None:
         """Invoke once, when no request waits; not while stopping or without an environment."""
-        self._request_priority.wait(self._stop)
+        self._request_priority.turn(self._stop)
         if self._stop.is_set() or not self._invoker.ready(READY_S):
             return
         event = self._schedule.event

@@ -76,7 +76,8 @@ class Worker:
     def __post_init__(self) -> None:
         self.queue_attributes = QueueAttributes(self.template, self.carrier)
         self.request_priority = RequestPriority(
-            partial(requests_waiting.ago_s, requests_waiting.path_of(self.state))
+            partial(requests_waiting.ago_s, requests_waiting.path_of(self.state)),
+            requests_waiting.shared(self.state),
         )
         url = os.environ.get(export.URL)
         self.exporter = Exporter(f"{url}/v1/traces") if url else None

@@ -32,20 +32,27 @@ class Notifications(Protocol):
     def woken(self, notifications: Sequence[Notification]) -> None: ...
 
 
-def send(notifications: Iterable[Notification], *, queues: Queues, now_ms: int) -> None:
+def send(
+    notifications: Iterable[Notification],
+    *,
+    queues: Queues,
+    now_ms: int,
+    is_promised: bool = False,
+) -> None:
     """Send the messages of those that are due now or soon."""
     for each in notifications:
         delay_ms = max(0, each.claimable_at_ms - now_ms)
         if delay_ms <= life_cycle.DELAY_MAX_MS:
             body = msgspec.json.encode({"id": each.id}).decode()
             queue, trace = queues[each.channel], trace_of(each.id, each.trace or "")
-            queue.send(body, delay_s=-(-delay_ms // 1000), trace=trace)
+            delay_s = -(-delay_ms // 1000)
+            queue.send(body, delay_s=delay_s, trace=trace, is_promised=is_promised)
 
 
 def try_to_send(notifications: Iterable[Notification], *, queues: Queues, now_ms: int) -> None:
     """Send the messages as `send` does, or leave that to the relay where a queue takes none."""
     try:
-        send(notifications, queues=queues, now_ms=now_ms)
+        send(notifications, queues=queues, now_ms=now_ms, is_promised=True)
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"reason": str(error)})
 

@@ -282,7 +282,7 @@ def _try_to_send(payment: Payment, queues: Queues) -> None:
     bodies = [each.text() for each in promised]
     traces = [trace_of(payment.id, each.trace) for each in promised]
     try:
-        queues["payments"].send_batch(bodies, traces=traces)
+        queues["payments"].send_batch(bodies, traces=traces, is_promised=True)
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
 

@@ -150,9 +150,16 @@ class Queue:
         return ""
 
     def send_batch(
-        self, bodies: Sequence[str], *, delay_s: int = 0, traces: Sequence[str] = ()
+        self,
+        bodies: Sequence[str],
+        *,
+        delay_s: int = 0,
+        traces: Sequence[str] = (),
+        is_promised: bool = False,
     ) -> list[str]:
         def effect() -> list[str]:
+            if is_promised and self._world.strikes("lost"):
+                return []  # nobody waits for an answer
             for body in bodies:
                 for _ in range(2 if self._world.strikes("duplicated") else 1):
                     self._numbers += 1

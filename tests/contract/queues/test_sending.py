@@ -22,6 +22,16 @@ def test_a_message_arrives_with_its_body_attributes_and_times(place: Place):
     assert 0 < message.sent_at_ms <= message.first_received_at_ms
 
 
+def test_a_promised_message_arrives_as_any_other(place: Place):
+    message_id = place.queue.send("settle pay_1", is_promised=True)
+    (batched_id,) = place.queue.send_batch(["settle pay_2"], is_promised=True)
+    received: dict[str, str] = {}
+    while batch := place.queue.receive():
+        received |= {message.message_id: message.body for message in batch}
+
+    assert received == {message_id: "settle pay_1", batched_id: "settle pay_2"}
+
+
 def test_a_body_may_hold_newlines_and_separators(place: Place):
     place.queue.send("a\nb|c:d\n")
 

@@ -18,7 +18,7 @@ class Sent:
     def send(self, body):
         return self.send_batch([body])[0]
 
-    def send_batch(self, bodies, *, traces=()):
+    def send_batch(self, bodies, *, traces=(), is_promised=False):
         self.bodies += bodies
         self.traces += traces
         return [str(each) for each in range(len(bodies))]

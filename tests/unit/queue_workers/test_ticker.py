@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def run(schedule: Schedule) -> list[Any]:
         schedule,
         every_s=None,
         stop=stop,
-        request_priority=RequestPriority(lambda: NEVER_S),
+        request_priority=RequestPriority(lambda: NEVER_S, Path("/nowhere")),
         recorder=Recorder(lambda spans: None),
     )
     thread = threading.Thread(target=ticker.run)
@@ -92,7 +93,7 @@ def test_a_clock_that_is_set_moves_a_cron_with_it_and_never_stalls_it(jump_s: in
         Schedule(function="Pages", cron=read_cron("cron(* * * * ? *)", UTC), event={}),
         every_s=None,
         stop=stop,
-        request_priority=RequestPriority(lambda: NEVER_S),
+        request_priority=RequestPriority(lambda: NEVER_S, Path("/nowhere")),
         recorder=Recorder(lambda spans: None),
         now_s=lambda: clock.pop(0),
     )
@@ -109,7 +110,7 @@ def test_a_rate_does_not_look_at_the_time_of_day():
         Schedule(function="Pages", every_s=60, event={}),
         every_s=60,
         stop=stop,
-        request_priority=RequestPriority(lambda: NEVER_S),
+        request_priority=RequestPriority(lambda: NEVER_S, Path("/nowhere")),
         recorder=Recorder(lambda spans: None),
         now_s=lambda: pytest.fail("the time of day"),
     )

@@ -28,7 +28,9 @@ class Sender(Protocol):
 
     def send(self, body: str) -> str: ...
 
-    def send_batch(self, bodies: Sequence[str], *, traces: Sequence[str] = ()) -> list[str]: ...
+    def send_batch(
+        self, bodies: Sequence[str], *, traces: Sequence[str] = (), is_promised: bool = False
+    ) -> list[str]: ...
 
     def depth(self) -> Depth: ...
 
@@ -52,14 +54,17 @@ class Announcer:
     def send(self, body: str) -> str:
         return self.send_batch([body])[0]
 
-    def send_batch(self, bodies: Sequence[str], *, traces: Sequence[str] = ()) -> list[str]:
+    def send_batch(
+        self, bodies: Sequence[str], *, traces: Sequence[str] = (), is_promised: bool = False
+    ) -> list[str]:
         announcements = [_decode(each) for each in bodies]
         awaited = [at for at, each in enumerate(announcements) if self._listens(each.tenant)]
         if awaited:
             own = [traces[at] for at in awaited] if traces else ()
-            self._webhooks.send_batch([bodies[at] for at in awaited], traces=own)
+            own_bodies = [bodies[at] for at in awaited]
+            self._webhooks.send_batch(own_bodies, traces=own, is_promised=is_promised)
         counted = [_without_data(each) for each in announcements]
-        return self._events.send_batch(counted, traces=traces)
+        return self._events.send_batch(counted, traces=traces, is_promised=is_promised)
 
     def depth(self) -> Depth:
         """Return the depth of the queue whose oldest message has waited for longer."""

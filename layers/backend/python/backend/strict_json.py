@@ -46,13 +46,7 @@ def loads(raw: bytes) -> Any:
     try:
         text = raw.decode()
         _refuse_depth(text)
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_number,
-            parse_int=_integer,
-        )
+        value = _decode(text)
         if "\\u" in text:
             _refuse_text(value)
         return value
@@ -137,6 +131,14 @@ def _refuse_text(value: Any) -> None:
     elif isinstance(value, list):
         for each in value:
             _refuse_text(each)
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_constant=_refuse_constant,
+    parse_float=_number,
+    parse_int=_integer,
+).decode
 
 
 def _malformed(detail: str) -> InvalidRequest:

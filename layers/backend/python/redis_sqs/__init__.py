@@ -86,12 +86,16 @@ class Queue(Protocol):
         group: str = "",
         deduplication_id: str = "",
         trace: str = "",
+        is_promised: bool = False,
     ) -> str:
         """Send one message and return its id. Raises QueueFull when the queue takes no more.
 
         Without `delay_s` the queue's own delay counts. A FIFO queue needs a `group`, and a
         `deduplication_id` unless it takes the body's digest for one; the same within five minutes
         sends nothing and returns the earlier message's id. `trace` arrives as its AWSTraceHeader.
+
+        Whether a promised message has come its sender finds out by itself, and sends it again:
+        where the server allows it nobody waits for an answer then, and what fails is logged.
         """
 
     def send_batch(
@@ -102,6 +106,7 @@ class Queue(Protocol):
         group: str = "",
         traces: Sequence[str] = (),
         attributes: Sequence[Attributes] = (),
+        is_promised: bool = False,
     ) -> list[str]:
         """Send any number of messages in few calls and return their ids.
 

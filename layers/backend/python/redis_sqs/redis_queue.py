@@ -116,8 +116,12 @@ class RedisQueue:
         group: str = "",
         deduplication_id: str = "",
         trace: str = "",
+        is_promised: bool = False,
     ) -> str:
-        """Send one message and return its id; `trace` arrives as its AWSTraceHeader."""
+        """Send one message and return its id; `trace` arrives as its AWSTraceHeader.
+
+        Nobody waits for the answer of a promised one, but on a FIFO queue.
+        """
         if self._is_fifo:
             return self.send_in_order(
                 body,
@@ -131,7 +135,8 @@ class RedisQueue:
         limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
         system = {"MessageGroupId": group} if group else {}
         entry = entries.encode(body, attributes, _traced(system, trace))
-        return self._send([entry], traits.delay_s if delay_s is None else delay_s)[0]
+        wait_s = traits.delay_s if delay_s is None else delay_s
+        return self._send([entry], wait_s, is_promised=is_promised)[0]
 
     def send_in_order(
         self,
@@ -162,6 +167,7 @@ class RedisQueue:
         group: str = "",
         traces: Sequence[str] = (),
         attributes: Sequence[Attributes] = (),
+        is_promised: bool = False,
     ) -> list[str]:
         """Send all of `bodies`, each in its trace and with its attributes if there are some."""
         traits = self._known_traits()
@@ -179,7 +185,8 @@ class RedisQueue:
                 entries.encode(body, about or NO_ATTRIBUTES, _traced(system, trace))
                 for body, about, trace in zip_longest(part, its_attributes, its_traces)
             ]
-            ids += self._send(sent, traits.delay_s if delay_s is None else delay_s)
+            wait_s = traits.delay_s if delay_s is None else delay_s
+            ids += self._send(sent, wait_s, is_promised=is_promised)
         return ids
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
@@ -251,13 +258,15 @@ class RedisQueue:
             self._traits_until_s = time.monotonic() + known_s
         return self._traits
 
-    def _send(self, sent: list[str], delay_s: int) -> list[str]:
+    def _send(self, sent: list[str], delay_s: int, *, is_promised: bool) -> list[str]:
         # The ids are made here, so that a call repeated after a lost answer sends nothing twice.
         ids = [str(uuid.uuid4()) for _ in sent]
         flat = [part for pair in zip(ids, sent, strict=True) for part in pair]
         if self._disorder:
             for late_ms, part in scattered(flat, self._disorder):
                 self._run_send(delay_s * 1000 + late_ms, *part)
+        elif is_promised:
+            self._post_send(delay_s * 1000, *flat)
         else:
             self._run_send(delay_s * 1000, *flat)
         return ids
@@ -267,6 +276,12 @@ class RedisQueue:
         if not sent:
             raise QueueFull(f"Queue {self.name} holds {self._depth_max} messages; retry later.")
         return sent
+
+    def _post_send(self, *arguments: str | int) -> None:
+        try:
+            self._server.post(self._kind.send, self._keys, (self._depth_max, *arguments))
+        except redis.RedisError as error:
+            raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
 
     def _send_fifo(
         self,

@@ -66,8 +66,12 @@ class SqsQueue:
         group: str = "",
         deduplication_id: str = "",
         trace: str = "",
+        is_promised: bool = False,
     ) -> str:
-        """Send one message and return its id; `trace` arrives as its AWSTraceHeader."""
+        """Send one message and return its id; `trace` arrives as its AWSTraceHeader.
+
+        SQS answers in any case, so that it makes no difference what is promised.
+        """
         limits.check_messages([body], attributes, delay_s)
         about = _about(delay_s, group, trace, attributes)
         if deduplication_id:
@@ -84,6 +88,7 @@ class SqsQueue:
         group: str = "",
         traces: Sequence[str] = (),
         attributes: Sequence[Attributes] = (),
+        is_promised: bool = False,
     ) -> list[str]:
         """Send `bodies` in calls of up to ten, each in its trace and with its attributes.
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import redis
 from prometheus_client import CollectorRegistry
@@ -17,6 +17,7 @@ from local.runtime import frames
 from local.template import Function, Mapping
 from local.traces.sampling import Recorder
 from local.traces.span import Span
+from queue_workers import slots
 from queue_workers.invoker import Invoker
 from queue_workers.poller import Poller
 from queue_workers.yield_to_requests import RequestPriority
@@ -73,6 +74,7 @@ class Environment:
 class PollerSite:
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
+        self.folder = folder
         self.path = folder / "s"
         self.queue = RedisQueue("orders", redis_url=url)
         metrics = EmbeddedMetrics(CollectorRegistry())
@@ -95,10 +97,16 @@ class PollerSite:
             mapping,
             visibility_timeout_s=30,
             stop=self.stop,
-            request_priority=RequestPriority(waited_s, longest_s, CALM_S),
+            request_priority=RequestPriority(waited_s, self.folder, longest_s, CALM_S),
             recorder=Recorder(self.spans.extend),
         )
         return self.pool.submit(poller.run_once)
+
+    def turn_of_another(self) -> IO[str]:
+        """Take the turn that one poller of the queue has while requests wait."""
+        turn = slots.take(self.folder, "turn-orders", 1)
+        assert turn is not None
+        return turn
 
     def environment(self, function: str = "OrdersWorker") -> Environment:
         return Environment(self.path, function)
