@@ -10,8 +10,9 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
   const head = h("tr", {}, columns.map(each =>
     h("th", {scope: "col", class: each.left ? "left" : null}, each.name)));
   const body = h("tbody");
-  const made = h("table", {"aria-label": label}, h("thead", {}, head), body);
-  const empty = h("p", {class: "none"}, none);
+  // Before the first update neither is true: there is something, there is nothing.
+  const made = h("table", {"aria-label": label, hidden: true}, h("thead", {}, head), body);
+  const empty = h("p", {class: "none", hidden: true}, none);
   const element = h("div", {class: "wide"}, made, empty);
   const rows = new Map();
 
