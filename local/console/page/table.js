@@ -19,12 +19,12 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
   function update(list) {
     made.hidden = !list.length;
     empty.hidden = Boolean(list.length);
-    const kept = new Set();
+    const ids = new Set();
     let before = null;
     for (const row of list) {
       const id = String(key(row));
-      if (kept.has(id)) continue;
-      kept.add(id);
+      if (ids.has(id)) continue;
+      ids.add(id);
       const line = rows.get(id) ?? newLine(id);
       line.row = row;
       columns.forEach((column, index) => write(line.cells[index], column, row));
@@ -33,7 +33,7 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
       before = line.element;
     }
     for (const [id, line] of rows) {
-      if (kept.has(id)) continue;
+      if (ids.has(id)) continue;
       line.element.remove();
       rows.delete(id);
     }

@@ -154,15 +154,15 @@ def test_a_function_is_invoked_with_an_event_and_its_log_is_shown(shared):
 
 
 def test_an_event_is_kept_under_a_name_that_cannot_leave_its_folder(shared):
-    kept = "/api/functions/Pages/events"
+    events = "/api/functions/Pages/events"
 
-    assert post(shared, kept, {"name": "my order", "event": {"a": 1}}).status == 201
-    assert get(shared, kept)["kept"] == {"my order": {"a": 1}}
-    assert list(get(shared, kept)["samples"]) == ["API", "SQS", "Schedule", "S3", "SNS"]
+    assert post(shared, events, {"name": "my order", "event": {"a": 1}}).status == 201
+    assert get(shared, events)["kept"] == {"my order": {"a": 1}}
+    assert list(get(shared, events)["samples"]) == ["API", "SQS", "Schedule", "S3", "SNS"]
     for name in ("../../out", "/etc/x", "", ".", "a" * 61):
-        assert post(shared, kept, {"name": name, "event": {}}).status == 400
-    assert post(shared, f"{kept}/remove", {"name": "my order"}).status == 200
-    assert post(shared, f"{kept}/remove", {"name": "my order"}).status == 404
+        assert post(shared, events, {"name": name, "event": {}}).status == 400
+    assert post(shared, f"{events}/remove", {"name": "my order"}).status == 200
+    assert post(shared, f"{events}/remove", {"name": "my order"}).status == 404
 
 
 def test_a_function_is_described_with_its_code_and_triggers(shared):

@@ -21,7 +21,7 @@ function showAll(root, query, context) {
   const route = h("input", {type: "search", placeholder: "Route", "aria-label": "Route", value: query.get("route") ?? "", oninput: later});
   const text = h("input", {type: "search", placeholder: "Name, id or service", "aria-label": "Name, id or service",
     "data-filter": true, value: query.get("text") ?? "", oninput: later});
-  const kept = h("p", {class: "faint"});
+  const counts = h("p", {class: "faint"});
   let timer = null, round = 0;
   const list = table({
     label: "Traces",
@@ -38,7 +38,7 @@ function showAll(root, query, context) {
     ],
   });
   replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), status, slow, route, text),
-    h("section", {class: "card"}, list.element), kept);
+    h("section", {class: "card"}, list.element), counts);
 
   function choice(label, options, chosen) {
     return h("select", {"aria-label": label, onchange: changed},
@@ -63,7 +63,7 @@ function showAll(root, query, context) {
     const answer = await context.get(`/api/traces?${filters}`);
     if (ours !== round) return;
     list.update(answer.traces);
-    replace(kept, `${number(answer.kept.traces)} traces are kept in ${bytes(answer.kept.bytes)}.`,
+    replace(counts, `${number(answer.kept.traces)} traces are kept in ${bytes(answer.kept.bytes)}.`,
       answer.kept.refused_spans ? ` ${number(answer.kept.refused_spans)} spans were refused.` : "");
   }
   context.every(EVERY_MS, read);
