@@ -64,7 +64,8 @@ class Invoker:
 
     @property
     def has_environment(self) -> bool:
-        return self._stream is not None
+        """Return whether one has dialled in; before the first event it is not accepted yet."""
+        return self._stream is not None or bool(select.select([self._listener], [], [], 0)[0])
 
     @property
     def tally(self) -> Tally:
