@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from local.console.worker_tallies import KINDS, WorkerTallies
-from local.gateway.recording import Recorder
+from local.gateway.recording import RecentRequests
 from local.http.request import Application
 from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import Metrics
@@ -24,7 +24,7 @@ class Parts:
     pools: Mapping[str, Pool]
     metrics: Metrics
     output: FunctionOutput
-    recorder: Recorder
+    recent: RecentRequests
     api: Application  # API Gateway's
     aws: Application  # the Invoke API and SQS's
     has_queues: bool  # with a carrier that is known

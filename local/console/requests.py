@@ -66,7 +66,7 @@ def _listed(parts: Parts, parameters: Parameters) -> list[dict[str, Any]]:
     status, route = parameters.get("status", ""), parameters.get("route", "")
     text = parameters.get("text", "").lower()
     listed = []
-    for each in parts.recorder.newest_first():
+    for each in parts.recent.newest_first():
         row = _row(each)
         if (
             row["ms"] >= slow_ms
@@ -190,7 +190,7 @@ def _answer_headers(recorded: Recorded) -> list[tuple[str, str]]:
 
 
 def _recorded(parts: Parts, request_id: str) -> Recorded:
-    recorded = parts.recorder.find(request_id)
+    recorded = parts.recent.find(request_id)
     if recorded is None:
         sentence = f"the request {request_id[:60]} is not kept any more: the last {KEPT_MAX} are"
         raise Refused(404, sentence)
@@ -212,12 +212,12 @@ async def _again(parts: Parts, recorded: Recorded) -> dict[str, Any]:
     request.headers = [each for each in recorded.headers if each[1] not in DROPPED]
     request.fields = {name: value for _, name, value in request.headers}
     request.body, request.reply = recorded.body, reply
-    parts.recorder.want(request)
+    parts.recent.want(request)
     parts.api.handle(request)
     status = await answered
     again = (
         each.context.request_id
-        for each in parts.recorder.newest_first()
+        for each in parts.recent.newest_first()
         if each.received_s == request.received_s
     )
     return {"status": status, "id": next(again, "")}

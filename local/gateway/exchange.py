@@ -15,7 +15,7 @@ from local.gateway.access_log import access_line
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.events import Context, Stage, method_arn
 from local.gateway.policy import Grant
-from local.gateway.recording import BODY_MAX_BYTES, Recorded, Recorder
+from local.gateway.recording import BODY_MAX_BYTES, RecentRequests, Recorded
 from local.gateway.recording import EVENT_MAX_BYTES as RECORDED_EVENT_MAX_BYTES
 from local.gateway.responses import Refusal
 from local.gateway.results import MalformedResponse
@@ -120,7 +120,7 @@ class Shared:
     access_log: BufferedLog
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
-    recorder: Recorder
+    recent: RecentRequests
     in_flight: int = 0
 
 
@@ -338,8 +338,8 @@ class Exchange:
             )
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
-        if shared.recorder.wants(self.request, status, latency_s, now_s):
-            shared.recorder.keep(self._recorded(status, lines, body, now_s))
+        if shared.recent.wants(self.request, status, latency_s, now_s):
+            shared.recent.keep(self._recorded(status, lines, body, now_s))
 
     def _recorded(self, status: int, lines: str, body: bytes, now_s: float) -> Recorded:
         """Return the request as the console shows it."""

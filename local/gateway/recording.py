@@ -52,7 +52,7 @@ class Recorded:
     ended_s: float
 
 
-class Recorder:
+class RecentRequests:
     """The ring, and the rule by which a request comes into it."""
 
     def __init__(self) -> None:
