@@ -31,12 +31,12 @@ class ApiGateway:
         output: FunctionOutput,
         *,
         port: int,
-        recent: RecentRequests,
     ) -> None:
         api = template.api
         is_rest = api.kind == "REST"
         dialect: Dialect = (rest.RestDialect if is_rest else http_api.HttpDialect)(api, port=port)
         targets = _Targets(api, pools, metrics).all()
+        self.recent = RecentRequests()
         self._shared = Shared(
             dialect=dialect,
             router=Router(targets) if is_rest else MethodRouter(targets),
@@ -45,7 +45,7 @@ class ApiGateway:
             access_log=access_log,
             log_line=compile_template(api.log_format) if api.log_format else None,
             output=output,
-            recent=recent,
+            recent=self.recent,
         )
 
     @property

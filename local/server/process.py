@@ -18,7 +18,6 @@ from local.console.parts import Parts
 from local.console.sampler import Sampler
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
-from local.gateway.recording import RecentRequests
 from local.http.limits import Limits
 from local.http.server import Server
 from local.lambda_service.asynchronous import Background
@@ -104,7 +103,6 @@ class Gateway:
         embedded = EmbeddedMetrics(metrics.registry)
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
-        recent = RecentRequests()
         self._api = ApiGateway(
             template,
             self._pools,
@@ -112,7 +110,6 @@ class Gateway:
             self._access_log,
             self._output,
             port=addresses.port,
-            recent=recent,
         )
         metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
@@ -129,7 +126,7 @@ class Gateway:
             pools=self._pools,
             metrics=metrics,
             output=self._output,
-            recent=recent,
+            recent=self._api.recent,
             api=self._api,
             aws=aws,
             has_queues=self._sqs is not None,
