@@ -158,8 +158,12 @@ function reopenWhenBack(life) {
 
 function markNavigation(name) {
   for (const link of document.querySelectorAll("#navigation a")) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({block: "nearest", inline: "nearest"});
+    } else {
+      link.removeAttribute("aria-current");
+    }
   }
 }
 
