@@ -4,6 +4,7 @@ What the gateway's process knows itself is read on its loop; the rest is read in
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from local.console.history import EVERY_S, History
 from local.console.parts import Parts
 from local.console.processes import processes
 from local.console.queues import queues
+
+log = logging.getLogger(__name__)
 
 STATUSES = (429, 500, 502, 503, 504)  # that have a column each
 
@@ -33,7 +36,11 @@ class Sampler:
         while True:
             await asyncio.sleep(EVERY_S)
             now = time.monotonic()
-            outside = await asyncio.to_thread(self._outside, now - last)
+            try:
+                outside = await asyncio.to_thread(self._outside, now - last)
+            except OSError as error:
+                log.warning("this machine cannot be sampled: %s", error)
+                outside = {}
             values = {**self._inside(now - last), **outside}
             # By the monotonic clock: a moment goes on when somebody sets the time of day.
             self._history.add(began_s + now - began, values)
