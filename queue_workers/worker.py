@@ -228,7 +228,7 @@ def by_function(invokers: Sequence[Invoker]) -> dict[str, dict[str, Any]]:
 
 
 def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -> int:
-    """For how long a message is hidden: longer where a batch may take longer to gather and handle.
+    """Return how long a message is hidden: longer where a batch takes long to gather and handle.
 
     That is Lambda's rule (services-sqs-configure).
     """

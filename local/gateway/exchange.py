@@ -101,7 +101,7 @@ class Target:
 
 
 class Router(Protocol):
-    """Finds the route of a request."""
+    """The finder of the route of a request."""
 
     def match(self, method: str, path: str) -> tuple[Target, dict[str, str] | None] | None:
         """Return the target of `method` on `path` with its path parameters (None without any)."""

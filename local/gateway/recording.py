@@ -76,11 +76,6 @@ class RecentRequests:
         """Yield what is kept."""
         return iter(tuple(reversed(self._ring)))
 
-    def find(self, request_id: str) -> Recorded | None:
-        """Return the newest request of that id."""
-        ids = (each for each in self.newest_first() if each.context.request_id == request_id)
-        return next(ids, None)
-
     def _wants(self, request: Request, status: int, latency_s: float, now_s: float) -> bool:
         self._count += 1
         if self._wanted and request in self._wanted:

@@ -26,6 +26,7 @@ Resources:
       Runtime: python3.13
       Handler: app.handler
       CodeUri: src
+      FunctionUrlConfig: {AuthType: NONE}
       Events:
         Get: {Type: Api, Properties: {Path: /hello, Method: get}}
         Sent: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn}}
@@ -142,6 +143,10 @@ def test_a_strangers_project_runs_by_the_installed_command(
     assert answer.returncode == 0, answer.stderr
     names = json.loads(json.loads(answer.stdout)["body"])
     assert names == ["their local", "their backend", "their yaml"]
+    addresses = dict(line.split() for line in started.stdout.splitlines() if "http://" in line)
+    for address in (f"{addresses['API']}/hello", f"{addresses['HelloUrlApi']}/any"):
+        with urlopen(address, timeout=5) as page:
+            assert json.load(page) == names
     console = f"http://127.0.0.1:{environment['CONSOLE_PORT']}"
     with urlopen(f"{console}/api/queues", timeout=5) as page:
         assert [each["visible"] for each in json.load(page)["queues"]] == [0]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis_sqs.moves import Moves
-    from redis_sqs.peek import Waiting
+    from redis_sqs.peek import WaitingMessage
     from redis_sqs.redis_queue import Traits
 
 DEPTH_MAX = 200_000
@@ -75,7 +75,7 @@ class Carrier:
 
         RedisQueue(name_of(url), redis_url=self.redis_url).declare(traits)
 
-    def peek(self, url: str) -> "Iterator[Waiting]":
+    def peek(self, url: str) -> "Iterator[WaitingMessage]":
         """Yield the messages of a Redis queue without receiving them; raises QueueUnavailable."""
         if self.kind == "sqs":
             raise QueueUnavailable("Amazon SQS shows no message that is not received.")

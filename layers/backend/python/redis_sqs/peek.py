@@ -21,7 +21,7 @@ REASON = "DeadLetterReason"  # the system attribute that receive.lua gives a dea
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class WaitingMessage:
     """One message on a queue."""
 
     message_id: str
@@ -35,7 +35,7 @@ class Waiting:
     attributes: Attributes
 
 
-def peek(queue: str, *, redis_url: str) -> Iterator[Waiting]:
+def peek(queue: str, *, redis_url: str) -> Iterator[WaitingMessage]:
     """Yield every message of a queue, at most PEEKED_MAX; raises QueueUnavailable.
 
     They come in the order in which they become visible. One that moves in it meanwhile may be
@@ -56,12 +56,12 @@ def peek(queue: str, *, redis_url: str) -> Iterator[Waiting]:
 
 def _waiting(
     now_ms: int, message_id: str, visible_at_ms: str, entry: str, progress: str, waits: str
-) -> Waiting:
+) -> WaitingMessage:
     about, _, body = entry.partition("\n")
     attributes, system = entries.decode(about) if about else ({}, {})
     count, sent_ms, first_ms, reason = progress.split("|", 3)
     visible_ms = int(float(visible_at_ms))
-    return Waiting(
+    return WaitingMessage(
         message_id=message_id.removesuffix(COPY),
         body=body,
         state=HIDDEN.get(waits, "in flight") if visible_ms > now_ms else "visible",
