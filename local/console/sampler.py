@@ -22,9 +22,9 @@ STATUSES = (429, 500, 502, 503, 504)  # that have a column each
 class Sampler:
     """Fills a history from the parts of the gateway's process."""
 
-    def __init__(self, parts: Parts, history: History) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._history = history
+        self.history = History()
         self._counts: Mapping[str, float] = {}  # that only grow, at the last sample
         self._cpu_s: dict[str, float] = {}
         self._restarts: dict[str, int] = {}
@@ -43,7 +43,7 @@ class Sampler:
                 outside = {}
             values = {**self._inside(now - last), **outside}
             # By the monotonic clock: a moment goes on when somebody sets the time of day.
-            self._history.add(began_s + now - began, values)
+            self.history.add(began_s + now - began, values)
             last = now
 
     def _inside(self, seconds: float) -> dict[str, float]:
@@ -99,7 +99,7 @@ class Sampler:
             values[f"cpu:{name}"] = max(0.0, used_s - before_s) / seconds * 100
             values[f"rss_mb:{name}"] = each["rss_mb"]
             if each["restarts"] > self._restarts.get(name, each["restarts"]):
-                self._history.mark(f"{name} was restarted")
+                self.history.mark(f"{name} was restarted")
         self._cpu_s = {each["name"]: each["cpu_s"] for each in listed}
         self._restarts = {each["name"]: each["restarts"] for each in listed}
         if listed:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from local.console.history import History
 from local.console.pages import Console
 from local.console.parts import Parts
 from local.console.sampler import Sampler
@@ -41,8 +40,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 4096  # the kernel's somaxconn: a stall of a second at 1,000 connections a second fits
 CONNECTIONS_MAX = 10_000
-CONSOLE_CONNECTIONS_MAX = 100
-CONSOLE_BODY_MAX_BYTES = 2 * 1024 * 1024  # a message of 1 MiB, escaped
+# A message of 1 MiB is longer in JSON.
+CONSOLE_LIMITS = Limits(connections_max=100, body_max_bytes=2 * 1024 * 1024)
 INVOKE_CONNECTIONS_MAX = 1_000  # as many as the account runs at a time
 FILES_RESERVED = 512  # for environments, refused clients, logs and libraries
 POOL_SWEEP_S = 0.1  # how late the deadline of an event may be noticed
@@ -130,16 +129,12 @@ class Gateway:
             aws=aws,
             has_queues=self._sqs is not None,
         )
-        history = History()
-        self._sampler = Sampler(parts, history)
-        add_views(self._console, parts, history)
+        self._sampler = Sampler(parts)
+        add_views(self._console, parts, self._sampler.history)
         of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
-        of_console = Limits(
-            connections_max=CONSOLE_CONNECTIONS_MAX, body_max_bytes=CONSOLE_BODY_MAX_BYTES
-        )
         self._servers = (
             *(Server(api, of_each) for api in self._apis),
-            Server(self._console, of_console),
+            Server(self._console, CONSOLE_LIMITS),
             Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
         )
         for warning in template.warnings:
