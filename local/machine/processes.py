@@ -65,6 +65,7 @@ class System:
     settings: Mapping[str, str]  # what it is started with, by option or variable
     services: OtherServices = field(default_factory=OtherServices)
     simulators: tuple[Process, ...] = ()  # the outside world of an extension
+    console_views: str = ""  # the module with those of an extension
 
     def processes(self) -> list[Process]:
         return [*self._stores(), *self.simulators, *self._serving()]
@@ -133,13 +134,14 @@ class System:
                 ),
                 address=f"{self.template.functions[function].environments} environments",
             )
+        views = ("--console-views", self.console_views) if self.console_views else ()
         yield Process(
             name="gateway",
             stage=Stage.GATEWAY,
             command=python(
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
-                *("--invoke-port", ports.invoke, "--python", self.python.path),
+                *("--invoke-port", ports.invoke, "--python", self.python.path, *views),
             ),
             address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
             f" http://127.0.0.1:{ports.invoke}",

@@ -10,9 +10,12 @@ import signal
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
+from local.console.load_runs import add_load_runs
 from local.console.pages import Console
+from local.console.queues import add_queues
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
 from local.http.limits import Limits
@@ -82,6 +85,7 @@ class Gateway:
         limits: Limits,
         carrier: Carrier | None,
         python: str,
+        console_views: str = "",
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -111,6 +115,11 @@ class Gateway:
         )
         invoke_api = InvokeApi(self._pools, self._hosts, self._background)
         self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
+        if console_views:
+            import_module(console_views).add_views(self._console, template, state)
+        self._loads = add_load_runs(self._console, template, state)
+        if self._sqs and carrier:
+            add_queues(self._console, template, carrier, self._sqs.actions)
         self._servers = (
             Server(self._api, replace(limits, connections_max=_connections_max())),
             Server(self._console, Limits(connections_max=CONSOLE_CONNECTIONS_MAX)),
@@ -137,6 +146,8 @@ class Gateway:
             background.cancel()
         for listener in listeners:
             listener.close()
+        if self._loads:
+            self._loads.end()
         await self._drain()
         runtime.close()
         self._hosts.stop()

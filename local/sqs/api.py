@@ -41,7 +41,7 @@ class SqsApi:
     """Answers the actions of SQS on a template's queues."""
 
     def __init__(self, template: Template, carrier: Carrier) -> None:
-        self._actions = Actions(template, carrier)
+        self.actions = Actions(template, carrier)
         self._receives = _Lane(ThreadPoolExecutor(RECEIVES_MAX, thread_name_prefix="sqs-receive"))
         self._others = _Lane(ThreadPoolExecutor(OTHERS_MAX, thread_name_prefix="sqs"))
 
@@ -60,7 +60,7 @@ class SqsApi:
 
     def stop(self) -> None:
         """Start no more actions; those in hand end within a second."""
-        self._actions.stop()
+        self.actions.stop()
         for lane in (self._receives, self._others):
             lane.threads.shutdown(wait=False, cancel_futures=True)
 
@@ -70,7 +70,7 @@ class SqsApi:
         loop = asyncio.get_running_loop()
         try:
             answer = await loop.run_in_executor(
-                lane.threads, self._actions.run, action, request.body, gone
+                lane.threads, self.actions.run, action, request.body, gone
             )
         except Refused as refused:
             _refuse(request, refused)
