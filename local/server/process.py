@@ -15,7 +15,8 @@ from pathlib import Path
 
 from local.console.load_runs import add_load_runs
 from local.console.pages import Console
-from local.console.queues import add_queues
+from local.console.parts import Parts
+from local.console.queue_work import add_queue_work
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
 from local.http.limits import Limits
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 4096  # the kernel's somaxconn: a stall of a second at 1,000 connections a second fits
 CONNECTIONS_MAX = 10_000
 CONSOLE_CONNECTIONS_MAX = 100
+CONSOLE_BODY_MAX_BYTES = 2 * 1024 * 1024  # a message of 1 MiB, escaped
 INVOKE_CONNECTIONS_MAX = 1_000  # as many as the account runs at a time
 FILES_RESERVED = 512  # for environments, refused clients, logs and libraries
 POOL_SWEEP_S = 0.1  # how late the deadline of an event may be noticed
@@ -108,7 +110,10 @@ class Gateway:
         )
         metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
-        add_views(self._console, template, state, self._pools, metrics)
+        add_views(
+            self._console,
+            Parts(template=template, state=state, pools=self._pools, metrics=metrics),
+        )
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
@@ -119,10 +124,15 @@ class Gateway:
             import_module(console_views).add_views(self._console, template, state)
         self._loads = add_load_runs(self._console, template, state)
         if self._sqs and carrier:
-            add_queues(self._console, template, carrier, self._sqs.actions)
+            add_queue_work(self._console, template, carrier, self._sqs.actions)
         self._servers = (
             Server(self._api, replace(limits, connections_max=_connections_max())),
-            Server(self._console, Limits(connections_max=CONSOLE_CONNECTIONS_MAX)),
+            Server(
+                self._console,
+                Limits(
+                    connections_max=CONSOLE_CONNECTIONS_MAX, body_max_bytes=CONSOLE_BODY_MAX_BYTES
+                ),
+            ),
             Server(AwsApis(invoke_api, self._sqs), Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
         )
         for warning in template.warnings:

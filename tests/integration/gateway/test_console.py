@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.console.pages import PAGE
+from local.console.static import FOLDER
 from tests.conftest import wait_until
 from tests.integration.gateway_process import GatewayProcess, returns
 
@@ -18,6 +18,15 @@ def view(gateway: GatewayProcess, path: str) -> tuple[int, str, bytes]:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.headers["Content-Type"], answer.read()
+    finally:
+        connection.close()
+
+
+def head(gateway: GatewayProcess, path: str) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.console_port, timeout=10)
+    try:
+        connection.request("HEAD", path)
+        return connection.getresponse().headers
     finally:
         connection.close()
 
@@ -33,29 +42,28 @@ def function(gateway: GatewayProcess) -> dict[str, Any]:
     return next(each for each in functions if each["name"] == "Pages")
 
 
-def test_the_page_is_html(gateway):
-    status, content_type, body = view(gateway, "/")
+def test_the_page_its_style_and_its_modules_are_served_under_a_strict_policy(gateway):
+    answers = {path: view(gateway, path) for path in ("/", "/style.css", "/views/overview.js")}
+    policy = head(gateway, "/")["Content-Security-Policy"]
 
-    assert (status, content_type) == (200, "text/html; charset=utf-8")
-    assert body == PAGE.read_bytes()
-
-
-def test_the_page_loads_nothing_from_elsewhere_and_only_views_that_are_served(gateway):
-    page = PAGE.read_text()
-    named = re.search(r"const VIEWS = \{(.*)\}", page)
-    assert named
-    views = re.findall(r"(\w+):", named[1])
-
-    assert not re.search(r"https?://|@import|\bsrc=", page)
-    assert views == ["functions", "queues", "requests", "processes"]
-    assert {view(gateway, f"/api/{name}")[0] for name in views if name != "queues"} == {200}
+    assert {path: answer[:2] for path, answer in answers.items()} == {
+        "/": (200, "text/html; charset=utf-8"),
+        "/style.css": (200, "text/css; charset=utf-8"),
+        "/views/overview.js": (200, "text/javascript; charset=utf-8"),
+    }
+    assert answers["/"][2] == (FOLDER / "index.html").read_bytes()
+    assert policy.startswith("default-src 'self'")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
 
 
-def test_what_the_page_shows_is_text_never_markup():
-    page = PAGE.read_text()
+def test_the_page_loads_nothing_from_elsewhere_and_writes_text_never_markup():
+    sources = [path.read_text() for path in FOLDER.rglob("*.*")]
 
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", page)
-    assert "default-src 'none'" in page
+    assert len(sources) > 10
+    for source in sources:
+        assert not re.search(r"(@import|src=|from|href=)\s*\"https?://", source)
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", source)
 
 
 def test_functions_are_listed_with_their_environments_requests_and_durations(gateway):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.console.views import requests
+from local.console.requests import requests
 from local.lambda_service import buffered_log
 from local.lambda_service.buffered_log import BufferedLog
 

@@ -1,0 +1,75 @@
+// A table that is brought up to date in place: focus, selection and scrolling stay where they are.
+
+import {h} from "/dom.js";
+
+/**
+ * Make a table. A column is {name, of(row), left?, bad?(row), title?(row)}; `of` returns a text or
+ * a node. `key(row)` tells rows apart; `open(row)` makes them links that Enter opens, too.
+ */
+export function table({label, columns, key, open, none = "Nothing here."}) {
+  const head = h("tr", {}, columns.map(each =>
+    h("th", {scope: "col", class: each.left ? "left" : null}, each.name)));
+  const body = h("tbody");
+  const made = h("table", {"aria-label": label}, h("thead", {}, head), body);
+  const empty = h("p", {class: "none"}, none);
+  const element = h("div", {class: "wide"}, made, empty);
+  const rows = new Map();
+
+  function update(list) {
+    made.hidden = !list.length;
+    empty.hidden = Boolean(list.length);
+    const kept = new Set();
+    let before = null;
+    for (const row of list) {
+      const id = String(key(row));
+      if (kept.has(id)) continue;
+      kept.add(id);
+      const line = rows.get(id) ?? newLine(id);
+      line.row = row;
+      columns.forEach((column, index) => write(line.cells[index], column, row));
+      const place = before ? before.nextSibling : body.firstChild;
+      if (place !== line.element) body.insertBefore(line.element, place);
+      before = line.element;
+    }
+    for (const [id, line] of rows) {
+      if (kept.has(id)) continue;
+      line.element.remove();
+      rows.delete(id);
+    }
+  }
+
+  function newLine(id) {
+    const cells = columns.map(each => h("td", {class: each.left ? "left" : null}));
+    const line = {element: h("tr", {}, cells), cells, row: null};
+    if (open) {
+      line.element.className = "opens";
+      line.element.tabIndex = 0;
+      line.element.addEventListener("click", event => {
+        if (!event.target.closest("a, button, input") && !String(getSelection())) open(line.row);
+      });
+      line.element.addEventListener("keydown", event => {
+        if (event.key === "Enter" && event.target === line.element) open(line.row);
+        const step = {ArrowDown: "nextSibling", ArrowUp: "previousSibling"}[event.key];
+        if (step && event.target === line.element) {
+          line.element[step]?.focus();
+          event.preventDefault();
+        }
+      });
+    }
+    rows.set(id, line);
+    return line;
+  }
+
+  return {element, update};
+}
+
+function write(cell, column, row) {
+  const value = column.of(row) ?? "";
+  if (value instanceof Node) {
+    if (!cell.firstChild?.isEqualNode(value)) cell.replaceChildren(value);
+  } else if (cell.textContent !== String(value) || cell.firstElementChild) {
+    cell.textContent = String(value);
+  }
+  cell.classList.toggle("bad", Boolean(column.bad?.(row)));
+  if (column.title) cell.title = column.title(row) ?? "";
+}

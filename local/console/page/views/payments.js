@@ -1,0 +1,7 @@
+import {h, replace} from "/dom.js";
+
+export const title = "Payments";
+
+export async function show(root) {
+  replace(root, h("h1", {}, title), h("p", {class: "none"}, "Not here yet."));
+}
