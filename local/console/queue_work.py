@@ -80,6 +80,11 @@ class Queues:
             "delay_s": queue.delay_s,
             "dead_letter": queue.dead_letter,
             "origins": self._origins.get(queue.name, []),
+            "destinations": [
+                name
+                for name, each in self._by_name.items()
+                if each.is_fifo == queue.is_fifo and name != queue.name
+            ],
             "visible": depth.visible,
             "delayed": depth.delayed,
             "in_flight": depth.in_flight,
