@@ -80,7 +80,7 @@ def one(parameters: Parameters) -> dict[str, Any]:
         payment = store["payments"].find_one({"_id": payment_id})
         if payment is None:
             raise Refused(404, f"there is no payment {payment_id[:60]}")
-        receipt_id = _derived("ntf_", payment["tenant"], "request", f"{payment_id}.receipt")
+        receipt_id = derived("ntf_", payment["tenant"], "request", f"{payment_id}.receipt")
         notifications = store["notifications"]
         receipts = notifications.find({"_id": receipt_id})
         # Only deliveries to endpoints have a log, and the index has only those.
@@ -153,10 +153,10 @@ def _ids(store: "Database[Document]", text: str, tenants: Sequence[str]) -> list
     if text.startswith("ntf_"):
         notification = store["notifications"].find_one({"_id": text}, {"payment_id": 1}) or {}
         return [notification["payment_id"]] if "payment_id" in notification else []
-    return [text, *(_derived("pay_", tenant, "POST /v1/payments", text) for tenant in tenants)]
+    return [text, *(derived("pay_", tenant, "POST /v1/payments", text) for tenant in tenants)]
 
 
-def _derived(prefix: str, *parts: str) -> str:
+def derived(prefix: str, *parts: str) -> str:
     """Return the id that the backend derives from these parts."""
     digest = hashlib.sha256("|".join(parts).encode()).digest()
     return prefix + base64.b32encode(digest[:20]).decode().lower()[:26]

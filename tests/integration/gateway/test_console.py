@@ -63,7 +63,9 @@ def test_the_page_loads_nothing_from_elsewhere_and_writes_text_never_markup():
     assert len(sources) > 10
     for source in sources:
         assert not re.search(r"(@import|src=|from|href=)\s*\"https?://", source)
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", source)
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", source
+        )
 
 
 def test_functions_are_listed_with_their_environments_requests_and_durations(gateway):
