@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from local.lambda_service.output import FunctionOutput
+from local.lambda_service.tallies import Tally
 from local.runtime import frames
 from local.template import Function
 
@@ -40,6 +41,7 @@ class Invoker:
         self._path = path
         self._output = output
         self._init_ms: float | None = None  # until the first event has been told
+        self.is_busy = False
         self._stream: socket.socket | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # a killed predecessor leaves its file
@@ -55,8 +57,29 @@ class Invoker:
             self._accept(wait_s)
         return self._stream is not None
 
+    @property
+    def function(self) -> str:
+        """Return the logical id of the function."""
+        return self._function.logical_id
+
+    @property
+    def has_environment(self) -> bool:
+        return self._stream is not None
+
+    @property
+    def tally(self) -> Tally:
+        """Return the counts of what was invoked this way."""
+        return self._output.tallies[self._function.logical_id]
+
     def invoke(self, event: object) -> object:
         """Return what the handler returned. Raises NotTaken, EventTooLarge or InvocationFailed."""
+        self.is_busy = True
+        try:
+            return self._invoke(event)
+        finally:
+            self.is_busy = False
+
+    def _invoke(self, event: object) -> object:
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
         started_s = time.monotonic()

@@ -6,6 +6,7 @@ from time import monotonic
 from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
+from local.gateway.recording import Recorder
 from local.gateway.router import MethodRouter, Router
 from local.gateway.usage import Keys
 from local.gateway.variables import compile_template
@@ -30,6 +31,7 @@ class ApiGateway:
         output: FunctionOutput,
         *,
         port: int,
+        recorder: Recorder,
     ) -> None:
         api = template.api
         is_rest = api.kind == "REST"
@@ -43,6 +45,7 @@ class ApiGateway:
             access_log=access_log,
             log_line=compile_template(api.log_format) if api.log_format else None,
             output=output,
+            recorder=recorder,
         )
 
     @property

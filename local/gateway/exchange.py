@@ -15,6 +15,8 @@ from local.gateway.access_log import access_line
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.events import Context, Stage, method_arn
 from local.gateway.policy import Grant
+from local.gateway.recording import BODY_MAX_BYTES, Recorded, Recorder
+from local.gateway.recording import EVENT_MAX_BYTES as RECORDED_EVENT_MAX_BYTES
 from local.gateway.responses import Refusal
 from local.gateway.results import MalformedResponse
 from local.gateway.usage import Keys
@@ -118,6 +120,7 @@ class Shared:
     access_log: BufferedLog
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
+    recorder: Recorder
     in_flight: int = 0
 
 
@@ -185,7 +188,7 @@ class Exchange:
 
     def drop(self) -> None:
         """Note that the client has gone: an event that has not started never will."""
-        self._note(CLIENT_GONE, 0)
+        self._note(CLIENT_GONE, "", b"")
         if self._invocation is not None:
             assert self.target is not None
             assert self.target.pool is not None
@@ -303,9 +306,9 @@ class Exchange:
             return
         request.reply(status, lines, body)
         request.dropped = None
-        self._note(status, len(body))
+        self._note(status, lines, body)
 
-    def _note(self, status: int, length: int) -> None:
+    def _note(self, status: int, lines: str, body: bytes) -> None:
         """Count the request and log it, once."""
         shared, target = self._shared, self.target
         shared.in_flight -= 1
@@ -322,19 +325,51 @@ class Exchange:
                 self.context,
                 resource=target.path if target else "-",
                 status=status,
-                length=length,
+                length=len(body),
                 latency_s=latency_s,
                 integration_s=integration_s,
             )
         else:
             situation = self.situation(
                 status=status,
-                length=length,
+                length=len(body),
                 latency_ms=int(latency_s * 1000),
                 integration_ms=int(integration_s * 1000),
             )
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
+        if shared.recorder.wants(self.request, status, latency_s, now_s):
+            shared.recorder.keep(self._recorded(status, lines, body, now_s))
+
+    def _recorded(self, status: int, lines: str, body: bytes, now_s: float) -> Recorded:
+        """Return the request as the console shows it."""
+        request, target, invocation = self.request, self.target, self._invocation
+        event = invocation.event if invocation else b""
+        return Recorded(
+            context=self.context,
+            method=request.method,
+            target=request.target,
+            headers=request.headers,
+            body=request.body[:BODY_MAX_BYTES],
+            body_bytes=len(request.body),
+            peer=request.peer,
+            route=target.key if target else "",
+            function=self._function() if invocation else "",
+            has_authorizer=target is not None and target.authorizer is not None,
+            grant=self.grant,
+            refusal=self.refusal,
+            status=status,
+            answer_lines=lines,
+            answer=body[:BODY_MAX_BYTES],
+            answer_bytes=len(body),
+            event=event[:RECORDED_EVENT_MAX_BYTES],
+            event_bytes=len(event),
+            log=invocation.log[-BODY_MAX_BYTES:] if invocation else b"",
+            received_s=request.received_s,
+            invoked_s=self._started_s,
+            taken_s=invocation.started_s if invocation else 0.0,
+            ended_s=now_s,
+        )
 
 
 def _json(event: object) -> bytes:

@@ -5,7 +5,7 @@ few additions, which is a tenth of what prometheus_client's own objects cost.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -17,6 +17,8 @@ from local.lambda_service.dispatch import Pool
 
 # OpenTelemetry's buckets for the duration of HTTP requests.
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+# What is kept of durations until somebody takes them: four seconds of 5,000 requests each.
+RECENT_MAX = 20_000
 # Exported as zero from the start: a rate misses what comes with a new series.
 KNOWN_STATUSES = (200, 429, 500, 502, 503, 504)
 _BUCKET_NAMES = (*map(str, DURATION_BUCKETS_S), "+Inf")
@@ -58,9 +60,10 @@ class Timings:
 class RouteMeter:
     """The counts and times of one route's requests."""
 
-    __slots__ = ("by_status", "durations", "labels")
+    __slots__ = ("_recent", "by_status", "durations", "labels")
 
-    def __init__(self, function: str, route: str, method: str) -> None:
+    def __init__(self, function: str, route: str, method: str, recent: deque[float]) -> None:
+        self._recent = recent  # durations of all routes
         self.labels = (function, route, method)
         self.by_status: dict[int, int] = dict.fromkeys(KNOWN_STATUSES, 0)
         self.durations = Timings()
@@ -69,6 +72,7 @@ class RouteMeter:
         """Count one request that was answered."""
         self.by_status[status] = self.by_status.get(status, 0) + 1
         self.durations.observe(seconds)
+        self._recent.append(seconds)
 
 
 class FunctionMeter:
@@ -114,6 +118,7 @@ class Metrics(Collector):
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
         self._routes: list[RouteMeter] = []
+        self._recent: deque[float] = deque(maxlen=RECENT_MAX)
         self._functions: dict[str, FunctionMeter] = {}
         self._pools: Mapping[str, Pool] = {}
         self._hosted: Collection[str] = ()
@@ -121,9 +126,22 @@ class Metrics(Collector):
 
     def route(self, function: str, route: str, method: str) -> RouteMeter:
         """Make the meter of one method of one resource."""
-        meter = RouteMeter(function, route, method)
+        meter = RouteMeter(function, route, method, self._recent)
         self._routes.append(meter)
         return meter
+
+    def statuses(self) -> Counter[int]:
+        """Return how often each status was answered, by all routes and to what has none."""
+        counts: Counter[int] = Counter()
+        for meter in self._routes:
+            counts.update(meter.by_status)
+        return counts
+
+    def take_recent(self) -> list[float]:
+        """Return how long the requests took that were answered since the last call, in seconds."""
+        recent = list(self._recent)
+        self._recent.clear()
+        return recent
 
     def function(self, function: str) -> FunctionMeter:
         """Return the meter of one function's pool."""

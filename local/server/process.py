@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from local.console.history import History
 from local.console.load_runs import add_load_runs
 from local.console.pages import Console
 from local.console.parts import Parts
 from local.console.queue_work import add_queue_work
+from local.console.sampler import Sampler
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
+from local.gateway.recording import Recorder
 from local.http.limits import Limits
 from local.http.server import Server
 from local.lambda_service.asynchronous import Background
@@ -105,21 +108,39 @@ class Gateway:
         embedded = EmbeddedMetrics(metrics.registry)
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
+        recorder = Recorder()
         self._api = ApiGateway(
-            template, self._pools, metrics, self._access_log, self._output, port=addresses.port
+            template,
+            self._pools,
+            metrics,
+            self._access_log,
+            self._output,
+            port=addresses.port,
+            recorder=recorder,
         )
         metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
-        add_views(
-            self._console,
-            Parts(template=template, state=state, pools=self._pools, metrics=metrics),
-        )
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
         )
         invoke_api = InvokeApi(self._pools, self._hosts, self._background)
         self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
+        aws = AwsApis(invoke_api, self._sqs)
+        parts = Parts(
+            template=template,
+            state=state,
+            pools=self._pools,
+            metrics=metrics,
+            output=self._output,
+            recorder=recorder,
+            api=self._api,
+            aws=aws,
+            has_queues=self._sqs is not None,
+        )
+        history = History()
+        self._sampler = Sampler(parts, history)
+        add_views(self._console, parts, history)
         if console_views:
             import_module(console_views).add_views(self._console, template, state)
         self._loads = add_load_runs(self._console, template, state)
@@ -133,7 +154,7 @@ class Gateway:
                     connections_max=CONSOLE_CONNECTIONS_MAX, body_max_bytes=CONSOLE_BODY_MAX_BYTES
                 ),
             ),
-            Server(AwsApis(invoke_api, self._sqs), Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
+            Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
         )
         for warning in template.warnings:
             log.warning("%s", warning)
@@ -150,10 +171,12 @@ class Gateway:
         gc.set_threshold(GC_THRESHOLD)
         host, ports = self._addresses.host, self._addresses.ports
         log.info("listening on %s: API %d, console %d, Invoke API %d", host, *ports)
-        background = self._background and loop.create_task(self._background.run())
+        background = [loop.create_task(self._sampler.run())]
+        if self._background:
+            background.append(loop.create_task(self._background.run()))
         await self._tick_until(stop)
-        if background:
-            background.cancel()
+        for task in background:
+            task.cancel()
         for listener in listeners:
             listener.close()
         if self._loads:

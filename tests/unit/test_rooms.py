@@ -18,7 +18,9 @@ ARROWS = {
         *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
         "template",
     },
-    "console": {"daemon", "http", "lambda_service", "machine", "runtime", "sqs", "template"},
+    "console": {
+        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs", "template"),
+    },
     "gateway": {"http", "lambda_service", "runtime", "template"},
     "sqs": {"aws_models", "http", "template"},
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template"},

@@ -5,7 +5,7 @@ import {h, replace, say} from "/dom.js";
 
 // A view is shown where the server has what it reads; `needs` is a path of its API.
 const VIEWS = [
-  {name: "overview", title: "Overview", needs: "/api/processes"},
+  {name: "overview", title: "Overview", needs: "/api/history"},
   {name: "functions", title: "Functions", needs: "/api/functions"},
   {name: "requests", title: "Requests", needs: "/api/recorded"},
   {name: "trace", title: "Traces", needs: "/api/traces"},
