@@ -40,7 +40,8 @@ NOT_SUPERVISED = "load runs need a system that `up` has started"
 def add_load_runs(console: Console, template: Template, state: Path) -> "LoadRuns | None":
     """Serve what is below `/api/loads`, where the project has a load test."""
     folder = template.path.resolve().parent
-    if not (folder / "loadtest" / "__main__.py").is_file():
+    # A folder that is no package would be another's `loadtest`, where one is installed.
+    if not all((folder / "loadtest" / f"__{name}__.py").is_file() for name in ("init", "main")):
         return None
     reports = LoadReports(Path(os.environ.get("REPORTS") or folder / "loadtest" / "reports"))
     runs = LoadRuns(folder, state, reports)

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def gateway(tmp_path: Path, valkey: str) -> Iterator[GatewayProcess]:
     (tmp_path / "loadtest" / "reports").mkdir(parents=True)
-    (tmp_path / "loadtest" / "__main__.py").write_text("")
+    for name in ("init", "main"):
+        (tmp_path / "loadtest" / f"__{name}__.py").touch()
     with GatewayProcess(
         tmp_path, TEMPLATE, variables={**os.environ, "REDIS_URL": valkey}
     ) as running:

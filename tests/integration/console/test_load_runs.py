@@ -41,12 +41,18 @@ sys.exit(1)
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder: Path = tmp_path_factory.mktemp("loads")
-    (folder / "loadtest" / "reports").mkdir(parents=True)
-    (folder / "loadtest" / "__main__.py").write_text(PROGRAM)
+    made(folder)
     gateway = GatewayProcess(folder, TEMPLATE, variables=without(os.environ, "REPORTS"))
     with gateway:
         supervised(gateway)
         yield gateway
+
+
+def made(folder: Path) -> None:
+    """Give a project a load test."""
+    (folder / "loadtest" / "reports").mkdir(parents=True)
+    (folder / "loadtest" / "__init__.py").touch()
+    (folder / "loadtest" / "__main__.py").write_text(PROGRAM)
 
 
 def without(variables: os._Environ[str], name: str) -> dict[str, str]:
@@ -190,8 +196,7 @@ def test_no_page_of_another_site_starts_or_stops_a_run(gateway, action):
 
 
 def test_a_run_ends_with_a_gateway_that_is_killed(tmp_path):
-    (tmp_path / "loadtest").mkdir()
-    (tmp_path / "loadtest" / "__main__.py").write_text(PROGRAM)
+    made(tmp_path)
     with GatewayProcess(tmp_path, TEMPLATE) as gateway:
         unsupervised = ask(gateway, "/api/loads/start", {})
         supervised(gateway)
