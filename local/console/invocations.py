@@ -107,11 +107,11 @@ def invocations(text: str) -> Iterator[Invocation]:
 
 
 def matching(
-    found: Iterator[Invocation], *, level: str, text: str, request_id: str
+    pieces: Iterator[Invocation], *, level: str, text: str, request_id: str
 ) -> Iterator[dict[str, Any]]:
     """Yield those with a line of at least that level and a line with that text, as dictionaries."""
     least = LEVELS.index(level) if level in LEVELS else 0
-    for each in found:
+    for each in pieces:
         invocation = each.as_dict()
         is_bad = invocation["status"] in ("error", "timeout")
         levels = [LEVELS.index(line["level"]) for line in each.lines if line["level"] in LEVELS]

@@ -30,8 +30,8 @@ def add(console: Console, parts: Parts) -> None:
 
     def events(parameters: Parameters) -> object:
         name = named(parts, parameters)
-        kept = samples.kept(parts.state, name)
-        return {"samples": samples.samples(parts.template, name), "kept": kept}
+        own = samples.own_events(parts.state, name)
+        return {"samples": samples.samples(parts.template, name), "kept": own}
 
     async def invoke(parameters: Parameters, body: Any) -> Page:
         name = named(parts, parameters)

@@ -145,25 +145,25 @@ async def _answer(
     try:
         page = await asyncio.wait_for(make(), timeout_s)
     except Refused as refused:
-        page = said(refused.status, str(refused))
+        page = sentence_page(refused.status, str(refused))
     except (TimeoutError, OSError) as error:
         log.warning("%s failed: %s", target, error)
-        page = said(503, "Service Unavailable")
+        page = sentence_page(503, "Service Unavailable")
     except Exception:
         # The process's edge for what the console does: the client is answered in any case, and the
         # error goes on to the loop, which logs it.
-        _reply(client, said(500, "Internal Server Error"))
+        _reply(client, sentence_page(500, "Internal Server Error"))
         raise
     _reply(client, page)
 
 
-def said(status: int, sentence: str) -> Page:
+def sentence_page(status: int, sentence: str) -> Page:
     """Return the answer that only says a sentence."""
     return Page(orjson.dumps({"message": sentence}), status=status)
 
 
 def _say(request: Request, status: int, sentence: str) -> None:
-    _reply([request], said(status, sentence))
+    _reply([request], sentence_page(status, sentence))
 
 
 def _reply(client: list[Request], page: Page) -> None:

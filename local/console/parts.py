@@ -53,5 +53,7 @@ class Parts:
 
     def worker_totals(self) -> dict[str, float]:
         """Return how many environments workers have, and how many of them are busy."""
-        told = [counts for name in self.template.functions if (counts := self.workers.of(name))]
-        return {f"worker_{kind}": sum(each[kind] for each in told) for kind in KINDS}
+        counts_of_all = [
+            counts for name in self.template.functions if (counts := self.workers.of(name))
+        ]
+        return {f"worker_{kind}": sum(each[kind] for each in counts_of_all) for kind in KINDS}

@@ -34,7 +34,7 @@ def samples(template: Template, function: str) -> dict[str, Any]:
     return {name: events[name] for name in names}
 
 
-def kept(state: Path, function: str) -> dict[str, Any]:
+def own_events(state: Path, function: str) -> dict[str, Any]:
     """Return the events that somebody has kept for a function, by their names."""
     events = {}
     for path in sorted(_folder(state, function).glob("*.json"))[:KEPT_MAX]:

@@ -21,29 +21,29 @@ class WorkerTallies:
 
     def read(self) -> None:
         """Read what the workers say now; blocks for the reading of their files."""
-        for name, said in worker_functions.read(self._state).items():
+        for name, statement in worker_functions.read(self._state).items():
             before = self._last.get(name)
-            if said["at_s"] < self._began_s and before is None:
+            if statement["at_s"] < self._began_s and before is None:
                 continue  # it was said to another gateway
-            if before is not None and before["pid"] != said["pid"]:
+            if before is not None and before["pid"] != statement["pid"]:
                 for function, counts in before["functions"].items():
                     self._ended.setdefault(function, Tally()).merge(counts)
-            self._last[name] = said
+            self._last[name] = statement
 
     def of(self, function: str) -> dict[str, Any] | None:
         """Return environments, busy ones and counts of a function; None where no worker has it."""
         now_s = time.time()
-        said = [
+        statements = [
             (each["functions"][function], now_s - each["at_s"] < worker_functions.FRESH_S)
             for each in tuple(self._last.values())
             if function in each["functions"]
         ]
-        if not said:
+        if not statements:
             return None
         tally = Tally()
         if function in self._ended:
             tally.merge(self._ended[function].as_dict())
-        for counts, _ in said:
+        for counts, _ in statements:
             tally.merge(counts)
-        living = [counts for counts, is_fresh in said if is_fresh]
+        living = [counts for counts, is_fresh in statements if is_fresh]
         return {kind: sum(each[kind] for each in living) for kind in KINDS} | tally.as_dict()

@@ -35,8 +35,8 @@ def say(path: Path, functions: Mapping[str, Mapping[str, Any]]) -> None:
 
 def read(state: Path) -> dict[str, dict[str, Any]]:
     """Return what each worker said last, by the name of its file."""
-    said = {}
+    statements = {}
     for path in sorted((shared(state) / "workers").glob("*.json"))[:FILES_MAX]:
         with contextlib.suppress(OSError, ValueError):  # it ended, or its disk was full
-            said[path.stem] = json.loads(path.read_text())
-    return said
+            statements[path.stem] = json.loads(path.read_text())
+    return statements

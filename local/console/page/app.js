@@ -176,8 +176,8 @@ function applyTheme(theme) {
 }
 
 function keptTheme() {
-  const kept = localStorage.getItem("theme");
-  return THEMES.includes(kept) ? kept : "auto";
+  const theme = localStorage.getItem("theme");
+  return THEMES.includes(theme) ? theme : "auto";
 }
 
 function nextTheme() {

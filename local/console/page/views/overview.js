@@ -7,14 +7,14 @@ import {table} from "/table.js";
 
 export const title = "Overview";
 
-const EVERY_MS = 2000, HOUR_S = 3600, POINTS_MAX = 600;
+const EVERY_MS = 2000, HOUR_S = 3600, GAP_S = 10, POINTS_MAX = 600;
 const RANGES = [["5 min", 300], ["15 min", 900], ["1 h", HOUR_S]];
 const STATUSES = [["status:4xx", "4xx"], ["status:429", "429"], ["status:500", "500"],
   ["status:502", "502"], ["status:503", "503"], ["status:504", "504"]];
 const SHOWN_MAX = 6;  // lines of one chart
 
 export async function show(root, parameters, context) {
-  const kept = {times: [], columns: new Map(), marks: []};
+  const history = {times: [], columns: new Map(), marks: []};
   let rangeS = Number(sessionStorage.getItem("range")) || RANGES[1][1];
   const charts = makeCharts();
   const tiles = makeTiles();
@@ -32,8 +32,8 @@ export async function show(root, parameters, context) {
     h("section", {class: "card"}, h("h2", {}, "Processes"), processes.element));
 
   context.every(EVERY_MS, async () => {
-    const since = kept.times.at(-1) ?? 0;
-    take(kept, await context.get(`/api/history?since=${since}`));
+    const since = history.times.at(-1) ?? 0;
+    take(history, await context.get(`/api/history?since=${since}`));
     draw();
   });
   context.every(EVERY_MS, async () => processes.update(withCpu(await context.get("/api/processes"))));
@@ -46,7 +46,7 @@ export async function show(root, parameters, context) {
   }
 
   function draw() {
-    const part = lastPart(kept, rangeS);
+    const part = lastPart(history, rangeS);
     for (const each of charts) {
       const lines = each.lines(part);
       each.chart.update({
@@ -54,8 +54,8 @@ export async function show(root, parameters, context) {
       });
     }
     tiles.update(part);
-    marksCard.hidden = !kept.marks.length;
-    replace(marks, kept.marks.slice(-8).reverse().map(each =>
+    marksCard.hidden = !history.marks.length;
+    replace(marks, history.marks.slice(-8).reverse().map(each =>
       h("li", {}, h("span", {class: "faint"}, new Date(each.at * 1000).toLocaleTimeString("en-GB")), " ", each.text)));
   }
 
@@ -74,29 +74,34 @@ export async function show(root, parameters, context) {
 }
 
 /** Add what came since the last time; another server's history replaces this one's. */
-function take(kept, answer) {
-  if (answer.times.length && kept.times.length && answer.times[0] <= kept.times.at(-1)) return;
-  const before = kept.times.length;
-  kept.times.push(...answer.times);
-  for (const [name, values] of Object.entries(answer.columns)) {
-    if (!kept.columns.has(name)) kept.columns.set(name, new Array(before).fill(null));
-    kept.columns.get(name).push(...values);
+function take(history, answer) {
+  if (answer.times.length && history.times.length && answer.times[0] <= history.times.at(-1)) return;
+  const last = history.times.at(-1);
+  if (answer.times.length && last && answer.times[0] - last > GAP_S) {
+    history.times.push(last + 1);  // without a value: nothing was sampled meanwhile
+    for (const values of history.columns.values()) values.push(null);
   }
-  for (const values of kept.columns.values()) while (values.length < kept.times.length) values.push(null);
-  kept.marks = answer.marks;
-  const first = kept.times.findIndex(time => time > kept.times.at(-1) - HOUR_S);
+  const before = history.times.length;
+  history.times.push(...answer.times);
+  for (const [name, values] of Object.entries(answer.columns)) {
+    if (!history.columns.has(name)) history.columns.set(name, new Array(before).fill(null));
+    history.columns.get(name).push(...values);
+  }
+  for (const values of history.columns.values()) while (values.length < history.times.length) values.push(null);
+  history.marks = answer.marks;
+  const first = history.times.findIndex(time => time > history.times.at(-1) - HOUR_S);
   if (first > 60) {
-    kept.times.splice(0, first);
-    for (const values of kept.columns.values()) values.splice(0, first);
+    history.times.splice(0, first);
+    for (const values of history.columns.values()) values.splice(0, first);
   }
 }
 
 /** The last seconds, thinned to what a chart can show: of each group the largest value. */
-function lastPart(kept, rangeS) {
-  const last = kept.times.at(-1) ?? 0;
-  let first = kept.times.findIndex(time => time > last - rangeS);
-  if (first < 0) first = kept.times.length;
-  const step = Math.max(1, Math.ceil((kept.times.length - first) / POINTS_MAX));
+function lastPart(history, rangeS) {
+  const last = history.times.at(-1) ?? 0;
+  let first = history.times.findIndex(time => time > last - rangeS);
+  if (first < 0) first = history.times.length;
+  const step = Math.max(1, Math.ceil((history.times.length - first) / POINTS_MAX));
   const thin = values => {
     const thinned = [];
     for (let index = first; index < values.length; index += step) {
@@ -105,8 +110,8 @@ function lastPart(kept, rangeS) {
     return thinned;
   };
   const columns = new Map();
-  for (const [name, values] of kept.columns) columns.set(name, thin(values));
-  return {times: thin(kept.times), columns, marks: kept.marks};
+  for (const [name, values] of history.columns) columns.set(name, thin(values));
+  return {times: thin(history.times), columns, marks: history.marks};
 }
 
 function larger(most, value) {
@@ -124,9 +129,9 @@ function lines(...names) {
 /** The lines of all columns that begin so; of many those that had the most. */
 function linesOf(prefix) {
   return part => {
-    const found = [...part.columns].filter(([name]) => name.startsWith(prefix))
+    const columns = [...part.columns].filter(([name]) => name.startsWith(prefix))
       .map(([name, values]) => ({name: name.slice(prefix.length), values, most: values.reduce(larger, null) ?? 0}));
-    const largest = found.sort((one, other) => other.most - one.most).slice(0, SHOWN_MAX);
+    const largest = columns.sort((one, other) => other.most - one.most).slice(0, SHOWN_MAX);
     return largest.sort((one, other) => one.name.localeCompare(other.name));
   };
 }

@@ -76,7 +76,7 @@ function showAll(root, query, context) {
 
 async function showOne(root, id, context) {
   const one = await context.get(`/api/recorded/${encodeURIComponent(id)}`);
-  const said = h("span", {role: "status", class: "faint"});
+  const outcome = h("span", {role: "status", class: "faint"});
   const again = h("button", {type: "button", disabled: !one.is_whole, onclick: sendAgain}, "Send again");
   replace(root,
     h("div", {class: "row"}, h("a", {href: "#/requests", "data-back": true}, "Requests"),
@@ -86,7 +86,7 @@ async function showOne(root, id, context) {
       h("span", {class: "faint"}, `${clock(one.at_s, {millis: true})} from ${one.peer || "nowhere"}`),
       one.trace_id ? h("a", {href: `#/trace/${one.trace_id}`}, "trace") : null,
       one.function ? h("a", {href: `#/functions/${encodeURIComponent(one.function)}?text=${one.invocation_id}`}, "its function's log") : null,
-      again, h("button", {type: "button", onclick: copy}, "Copy as curl"), said),
+      again, h("button", {type: "button", onclick: copy}, "Copy as curl"), outcome),
     timesCard(one),
     h("div", {class: "two"},
       part("Request", headersOf(one.headers), bodyOf(one.body, one.body_bytes)),
@@ -98,12 +98,12 @@ async function showOne(root, id, context) {
 
   async function sendAgain() {
     again.disabled = true;
-    replace(said, "It is sent …");
+    replace(outcome, "It is sent …");
     try {
       const answer = await context.post(`/api/recorded/${encodeURIComponent(id)}/again`, {}, {timeoutMs: 60_000});
-      replace(said, `It was answered with ${answer.status}. `, answer.id ? h("a", {href: `#/requests/${answer.id}`}, "Open it") : null);
+      replace(outcome, `It was answered with ${answer.status}. `, answer.id ? h("a", {href: `#/requests/${answer.id}`}, "Open it") : null);
     } catch (error) {
-      replace(said, `${error.message}.`);
+      replace(outcome, `${error.message}.`);
     }
     again.disabled = false;
   }
@@ -112,9 +112,9 @@ async function showOne(root, id, context) {
     const command = curlOf(one);
     try {
       await navigator.clipboard.writeText(command);
-      replace(said, one.is_whole ? "Copied. Put in what is hidden." : "Copied, without the body: it was not kept whole.");
+      replace(outcome, one.is_whole ? "Copied. Put in what is hidden." : "Copied, without the body: it was not kept whole.");
     } catch {
-      replace(said, "The browser does not let the page copy: ", h("pre", {}, command));
+      replace(outcome, "The browser does not let the page copy: ", h("pre", {}, command));
     }
   }
 }
