@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from redis_sqs.redis_queue import RedisQueue
-from tests.browser.conftest import shown
+from tests.browser.chromium import Browser
+from tests.browser.conftest import shows
 from tests.integration.gateway_process import GatewayProcess
 
 TEMPLATE = """
@@ -21,7 +22,6 @@ Resources:
   Dead: {Type: AWS::SQS::Queue, Properties: {QueueName: dead}}
 """
 MARKUP = '<img src=x onerror="document.title=1"><b>bold</b>'
-AS_TEXT = '&lt;img src=x onerror="document.title=1"&gt;&lt;b&gt;bold&lt;/b&gt;'
 pytestmark = pytest.mark.browser
 
 
@@ -36,23 +36,60 @@ def gateway(tmp_path: Path, valkey: str) -> Iterator[GatewayProcess]:
         yield running
 
 
-def test_queues_and_their_messages_are_shown_and_markup_stays_text(gateway, valkey):
+def address(gateway: GatewayProcess, view: str) -> str:
+    return f"http://127.0.0.1:{gateway.console_port}/#/{view}"
+
+
+def press(page: Browser, label: str) -> None:
+    """Click the button that begins with these words."""
+    buttons = "[...document.querySelectorAll('main button')]"
+    page.evaluate(f"{buttons}.find(each => each.textContent.startsWith('{label}')).click()")
+
+
+def test_dead_letters_are_read_as_text_and_moved_back(gateway, page: Browser, valkey):
     jobs = RedisQueue("jobs", max_receive_count=1, dead_letter="dead", redis_url=valkey)
     jobs.send(MARKUP)
     jobs.release(jobs.receive()[0].receipt_handle, after_s=0, reason=MARKUP)
     jobs.receive()
-    page = f"http://127.0.0.1:{gateway.console_port}/"
-    queues, dead = shown(f"{page}#/queues"), shown(f"{page}#/queues/dead")
+    page.open(address(gateway, "queues"))
+    shows(page, "jobs")
+    page.evaluate("document.querySelector('a[href=\"#/queues/dead\"]').click()")
+    never = shows(page, "received 1\u00d7")
+    page.evaluate("document.querySelector('.message details').open = true")
+    opened = shows(page, f"received 1 times, last: {MARKUP}")
+    elements = page.evaluate("document.querySelectorAll('main img, main b b').length")
+    press(page, "Move all back")
+    moved = shows(page, "is done: 1 of 1 moved.")
 
-    assert '<a href="#/queues/dead">1</a>' in queues
-    assert "Move all back" in dead
-    assert AS_TEXT in dead
-    assert "<b>bold" not in dead
-    assert "No task has moved messages of this queue yet." in dead
+    assert "No task has moved messages of this queue yet." in never
+    assert opened.count(MARKUP) >= 2
+    assert elements == 0
+    assert "What was moved is moved" not in moved
+    assert shows(page, "No message is here now.")
+    assert [message.body for message in jobs.receive()] == [MARKUP]
+    assert page.errors == []
 
 
-def test_load_runs_are_offered_where_the_project_has_a_load_test(gateway):
-    page = shown(f"http://127.0.0.1:{gateway.console_port}/#/loads")
+def test_a_purge_waits_for_the_queues_name(gateway, page: Browser, valkey):
+    jobs = RedisQueue("jobs", redis_url=valkey)
+    jobs.send("one")
+    page.open(address(gateway, "queues/jobs"))
+    shows(page, "one")
+    page.evaluate("document.querySelectorAll('details.card').forEach(each => each.open = true)")
+    press(page, "Delete every message")
+    refused = shows(page, "confirm with its name")
+    before = jobs.depth().total
+    page.evaluate("document.querySelector('input[aria-label^=Type]').value = 'jobs'")
+    press(page, "Delete every message")
 
-    assert "Start a smoke run" in page
-    assert "No run has been kept yet." in page
+    assert "Not done: to delete every message of jobs" in refused
+    assert before == 1
+    assert shows(page, "Every message is deleted.")
+    assert jobs.depth().total == 0
+
+
+def test_load_runs_are_offered_where_the_project_has_a_load_test(gateway, page: Browser):
+    page.open(address(gateway, "loads"))
+
+    assert "Start a smoke run" in shows(page, "No run has been kept yet.")
+    assert page.errors == []

@@ -9,6 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
+from loadtest.witnesses import console
+from loadtest.witnesses.api import Api
 from local.machine import status
 from local.machine.status import ProcessStatus, Status
 from tests.conftest import wait_until
@@ -209,6 +211,16 @@ def test_a_run_ends_with_a_gateway_that_is_killed(tmp_path):
 
     assert (unsupervised.status, "`up`" in unsupervised.json["message"]) == (409, True)
     assert (len(gone), alive) == (1, [])
+
+
+def test_a_run_marks_its_begin_where_a_console_answers(gateway):
+    here = Api(f"http://127.0.0.1:{gateway.console_port}")
+    console.mark(here, "load 1k begins")
+    console.mark(Api("http://127.0.0.1:9"), "nobody hears")
+    console.mark(None, "nobody is there")
+    here.close()
+
+    assert [each["text"] for each in read(gateway, "/api/history")["marks"]] == ["load 1k begins"]
 
 
 def test_a_project_without_a_load_test_has_no_such_view(tmp_path):
