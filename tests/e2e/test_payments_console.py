@@ -84,7 +84,7 @@ def test_what_cannot_be_searched_for_is_refused_in_a_sentence(system):
 def test_a_payment_is_shown_with_its_ledger_and_its_receipt(system, payment):
     def receipts() -> list[Any]:
         _, answer = ask(system, f"/api/payments/{payment}")
-        return [each for each in answer["notifications"] if each["status"] == "sent"]
+        return [each for each in answer["notifications"] if each["status"] == "delivered"]
 
     (receipt,) = wait_until(receipts, 15)
     _, answer = ask(system, f"/api/payments/{payment}")
