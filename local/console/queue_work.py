@@ -33,6 +33,7 @@ from redis_sqs.redis_queue import Drop, RedisQueue
 SHOWN = 20  # messages of one look
 SHOWN_MAX = 50  # each may have a megabyte
 BODY_SHOWN = 4_096  # characters of a body in the list
+STATES = ("visible", "delayed", "in_flight", "retrying")
 Parameters = Mapping[str, str]
 ELSEWHERE = "these queues are Amazon SQS's, which shows no message that is not received"
 
@@ -85,10 +86,7 @@ class Queues:
                 for name, each in self._by_name.items()
                 if each.is_fifo == queue.is_fifo and name != queue.name
             ],
-            "visible": depth.visible,
-            "delayed": depth.delayed,
-            "in_flight": depth.in_flight,
-            "retrying": depth.retrying,
+            **{name: getattr(depth, name) for name in STATES},
             "rate_max_per_s": RATE_MAX_PER_S,
             "chosen_max": CHOSEN_MAX,
             "is_shown": self._carrier.kind == "redis",

@@ -46,26 +46,18 @@ def search(parameters: Parameters) -> dict[str, Any]:
     text = parameters.get("q", "").strip()
     filters = _filters(parameters)
     before_ms = number(parameters, "before_ms", TIME_MAX_MS, TIME_MAX_MS)
+    documents: list[Document] = []
+    edges: list[int] = []
     with _store() as store:
         tenants = _tenants(store)
-        edges: list[int] = []
-        if text and "@" not in text:
+        if text:
             query = {"_id": {"$in": _ids(store, text, tenants)}, **filters}
-            documents = list(store["payments"].find(query, LINE, limit=SHOWN))
-        else:
-            if text:
-                filters["receipt_email"] = text
-            documents = []
-            for tenant in tenants:
-                newest, edge_ms = _newest(store, tenant, filters, before_ms)
-                documents += newest
-                edges += [edge_ms] if edge_ms is not None else []
-    documents.sort(key=lambda each: (each["created_ms"], each["_id"]), reverse=True)
-    shown = documents[:SHOWN]
-    if len(documents) > SHOWN:
-        edges.append(shown[-1]["created_ms"])
+            documents += store["payments"].find(query, LINE, limit=SHOWN)
+        if not text or ("@" in text and not documents):
+            by_mail = {"receipt_email": text} if text else {}
+            documents, edges = _by_time(store, tenants, {**filters, **by_mail}, before_ms)
     return {
-        "payments": [_line(each) for each in shown],
+        "payments": [_line(each) for each in documents],
         "before_ms": max(edges, default=None),
         "searched": SEARCHED,
         "tenants": tenants,
@@ -125,6 +117,19 @@ def _tenants(store: "Database[Document]") -> list[str]:
             break
         names.append(document["tenant"])
     return names
+
+
+def _by_time(
+    store: "Database[Document]", tenants: Sequence[str], filters: Document, before_ms: int
+) -> tuple[list[Document], list[int]]:
+    """Return the newest that match, and the times from which on there is more to look at."""
+    parts = [_newest(store, tenant, filters, before_ms) for tenant in tenants]
+    documents = [each for part, _ in parts for each in part]
+    documents.sort(key=lambda each: (each["created_ms"], each["_id"]), reverse=True)
+    edges = [edge_ms for _, edge_ms in parts if edge_ms is not None]
+    if len(documents) > SHOWN:
+        edges.append(documents[SHOWN - 1]["created_ms"])
+    return documents[:SHOWN], edges
 
 
 def _newest(

@@ -50,7 +50,7 @@ def ask(system: System, path: str, body: object = None, **headers: str) -> tuple
         connection.close()
 
 
-def found(system: System, **query: object) -> list[str]:
+def ids_of(system: System, **query: object) -> list[str]:
     status, answer = ask(system, f"/api/payments?{urlencode(query)}")
     assert status == 200, answer
     return [each["id"] for each in answer["payments"]]
@@ -61,14 +61,14 @@ def test_a_payment_is_found_by_what_one_knows_of_it(system, payment, idempotency
     _, event = ask(system, f"/api/payments/{payment}")
     number = event["payment"]["events"][0]["n"]
 
-    assert found(system, q=payment) == [payment]
-    assert found(system, q=its_key) == [payment]
-    assert found(system, q=f"evt_{payment.removeprefix('pay_')}_{number}") == [payment]
-    assert found(system, q=MAIL) == found(system, mail=MAIL) == [payment]
-    assert found(system, amount=AMOUNT, status="succeeded") == [payment]
-    assert payment in found(system)
-    assert found(system, q=payment, status="failed") == []
-    assert found(system, q="nobody's key") == found(system, amount=AMOUNT + 1) == []
+    assert ids_of(system, q=payment) == [payment]
+    assert ids_of(system, q=its_key) == [payment]
+    assert ids_of(system, q=f"evt_{payment.removeprefix('pay_')}_{number}") == [payment]
+    assert ids_of(system, q=MAIL) == ids_of(system, mail=MAIL) == [payment]
+    assert ids_of(system, amount=AMOUNT, status="succeeded") == [payment]
+    assert payment in ids_of(system)
+    assert ids_of(system, q=payment, status="failed") == []
+    assert ids_of(system, q="nobody's key") == ids_of(system, amount=AMOUNT + 1) == []
 
 
 def test_what_cannot_be_searched_for_is_refused_in_a_sentence(system):

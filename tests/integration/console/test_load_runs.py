@@ -83,7 +83,7 @@ def reports(gateway: GatewayProcess) -> Path:
     return gateway.folder / "loadtest" / "reports"
 
 
-def kept(gateway: GatewayProcess, name: str) -> Path:
+def keep(gateway: GatewayProcess, name: str) -> Path:
     folder = reports(gateway) / name
     folder.mkdir(exist_ok=True)
     shutil.copy(ROOT / "loadtest" / "report-1k.json", folder / "report.json")
@@ -97,10 +97,10 @@ def run(gateway: GatewayProcess) -> dict[str, Any]:
 
 
 def test_kept_reports_are_listed_the_newest_first_and_a_broken_one_is_named(gateway):
-    kept(gateway, "20261130T100000Z-1k")
-    kept(gateway, "20261130T110000Z-1k")
-    (kept(gateway, "20261130T120000Z-cut") / "report.json").write_text('{"verdict": "pas')
-    (kept(gateway, "20261130T130000Z-other") / "report.json").write_text('{"verdict": []}')
+    keep(gateway, "20261130T100000Z-1k")
+    keep(gateway, "20261130T110000Z-1k")
+    (keep(gateway, "20261130T120000Z-cut") / "report.json").write_text('{"verdict": "pas')
+    (keep(gateway, "20261130T130000Z-other") / "report.json").write_text('{"verdict": []}')
     listed = read(gateway, "/api/loads")["reports"]
     one = read(gateway, "/api/loads/reports/20261130T110000Z-1k")
 
@@ -118,7 +118,7 @@ def test_kept_reports_are_listed_the_newest_first_and_a_broken_one_is_named(gate
 
 
 def test_the_page_of_a_report_is_served_and_may_run_nothing(gateway):
-    kept(gateway, "20261130T100000Z-1k")
+    keep(gateway, "20261130T100000Z-1k")
     page = ask(gateway, "/loads/20261130T100000Z-1k/report.html")
 
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -180,7 +180,7 @@ def test_a_run_without_bounds_is_refused(gateway, body):
 def test_two_reports_are_compared_by_the_load_test_itself(gateway):
     names = ["20261130T100000Z-1k", "20261130T110000Z-1k"]
     for name in names:
-        kept(gateway, name)
+        keep(gateway, name)
     compared = ask(gateway, "/api/loads/compare", dict(zip("ab", names, strict=True)))
     unknown = ask(gateway, "/api/loads/compare", {"a": names[0], "b": "--page=x"})
 

@@ -15,10 +15,10 @@ export async function show(root, {path}, context) {
 }
 
 async function showAll(root, context) {
-  const chosen = [], said = outcome(), compared = h("div");
-  const compare = actButton("Compare", said, async () => {
+  const chosen = [], remark = outcome(), result = h("div");
+  const compare = actButton("Compare", remark, async () => {
     const [a, b] = [...chosen].sort();
-    replace(compared, comparison(a, b, await context.post("/api/loads/compare", {a, b})));
+    replace(result, comparison(a, b, await context.post("/api/loads/compare", {a, b})));
     return "";
   });
   const reports = table({
@@ -53,15 +53,15 @@ async function showAll(root, context) {
     else chosen.splice(chosen.indexOf(name), 1);
     if (chosen.length > 2) boxes.get(chosen.shift()).checked = false;
     compare.disabled = chosen.length !== 2;
-    say(said, chosen.length === 1 ? "Choose one more." : "");
+    say(remark, chosen.length === 1 ? "Choose one more." : "");
   }
 
   const bounds = await context.get("/api/loads");
   compare.disabled = true;
   replace(root, h("h1", {}, title), running(bounds, context),
     h("section", {class: "card"}, h("h2", {}, "Kept reports"), reports.element,
-      h("div", {class: "row"}, compare, h("span", {class: "faint"}, "Choose two reports.")), said),
-    compared);
+      h("div", {class: "row"}, compare, h("span", {class: "faint"}, "Choose two reports.")), remark),
+    result);
   context.every(EVERY_MS, async () => reports.update((await context.get("/api/loads")).reports));
 }
 

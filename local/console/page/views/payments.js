@@ -21,7 +21,7 @@ export function when(ms) {
 }
 
 async function showAll(root, query, context) {
-  const said = outcome(), more = h("button", {type: "button", hidden: true}, "Search further back");
+  const remark = outcome(), more = h("button", {type: "button", hidden: true}, "Search further back");
   const inputs = {
     q: h("input", {type: "search", placeholder: "pay_…, evt_…, ntf_…, Idempotency-Key or mail", size: 34, "data-filter": true}),
     status: h("select", {}, h("option", {value: ""}, "any")),
@@ -47,18 +47,18 @@ async function showAll(root, query, context) {
   });
 
   async function search(beforeMs) {
-    const asked = new URLSearchParams();
-    for (const [name, input] of Object.entries(inputs)) if (input.value.trim()) asked.set(name, input.value.trim());
+    const filters = new URLSearchParams();
+    for (const [name, input] of Object.entries(inputs)) if (input.value.trim()) filters.set(name, input.value.trim());
     if (!beforeMs) {
       rows.clear();
-      history.replaceState(null, "", asked.size ? `#/payments?${asked}` : "#/payments");
-    } else asked.set("before_ms", beforeMs);
+      history.replaceState(null, "", filters.size ? `#/payments?${filters}` : "#/payments");
+    } else filters.set("before_ms", beforeMs);
     try {
-      showFound(await context.get(`/api/payments?${asked}`), asked.size);
+      showFound(await context.get(`/api/payments?${filters}`), filters.size);
     } catch (error) {
       if (error.status === undefined) throw error;
-      said.className = "outcome bad";
-      say(said, `Not searched: ${error.message}.`);
+      remark.className = "outcome bad";
+      say(remark, `Not searched: ${error.message}.`);
     }
   }
 
@@ -69,10 +69,10 @@ async function showAll(root, query, context) {
     }
     answer.payments.forEach(each => rows.set(each.id, each));
     payments.update([...rows.values()]);
-    said.className = "outcome faint";
+    remark.className = "outcome faint";
     const limit = isFiltered && answer.before_ms
       ? ` The newest ${number(answer.searched)} of each tenant were searched, back to ${when(answer.before_ms)}.` : "";
-    say(said, `${number(rows.size)} shown.${limit}`);
+    say(remark, `${number(rows.size)} shown.${limit}`);
     more.hidden = !answer.before_ms;
     more.onclick = () => search(answer.before_ms);
   }
@@ -83,7 +83,7 @@ async function showAll(root, query, context) {
     search();
   }}, field("id, key or mail", inputs.q), field("status", inputs.status), field("amount", inputs.amount),
   field("mail", inputs.mail), h("button", {}, "Search"));
-  replace(root, h("h1", {}, title), h("section", {class: "card"}, form, payments.element, h("div", {class: "row"}, more), said),
+  replace(root, h("h1", {}, title), h("section", {class: "card"}, form, payments.element, h("div", {class: "row"}, more), remark),
     h("div", {class: "two"}, balances(context), comparing(context)));
   await search();
 }

@@ -11,14 +11,14 @@ const ENDS = {0: "passed", 1: "failed", 2: "could not begin", 3: "is invalid: ge
 
 /** Make the form that starts a run, and the place where it is watched. */
 export function running(bounds, context) {
-  const said = outcome(), status = h("p", {role: "status"}, "No run has been started here.");
+  const remark = outcome(), status = h("p", {role: "status"}, "No run has been started here.");
   const output = h("pre", {tabindex: 0, hidden: true, "aria-label": "What the run prints"});
   const link = h("a", {hidden: true, target: "_blank", rel: "noopener"}, "Open its report");
   const rate = h("input", {type: "number", min: 1, max: bounds.rate_max_per_s, value: 50});
   const length = h("input", {type: "number", min: 1, max: bounds.duration_max_s, value: 30});
-  const smoke = actButton("Start a smoke run", said, () => start({}));
-  const steady = actButton("Start a steady run", said, () => start({rate: rate.valueAsNumber, duration_s: length.valueAsNumber}));
-  const stop = actButton("Stop", said, async () => {
+  const smoke = actButton("Start a smoke run", remark, () => start({}));
+  const steady = actButton("Start a steady run", remark, () => start({rate: rate.valueAsNumber, duration_s: length.valueAsNumber}));
+  const stop = actButton("Stop", remark, async () => {
     showRun((await context.post("/api/loads/stop")).run);
     return "";
   });
@@ -62,7 +62,7 @@ export function running(bounds, context) {
   return h("section", {class: "card"}, h("h2", {}, "Run one"),
     h("p", {class: "faint"}, "The generator runs on this machine, ends with the system, and audits every payment afterwards."),
     h("div", {class: "row"}, smoke, h("span", {class: "faint"}, "or"), field("arrivals a second", rate), field("for, s", length), steady, stop),
-    said, status, output, link);
+    remark, status, output, link);
 }
 
 function sentence(run) {

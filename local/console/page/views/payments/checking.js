@@ -9,7 +9,7 @@ const EVERY_MS = 2000;
 
 /** Make the table of balances, read when it is asked for: the function adds them up. */
 export function balances(context) {
-  const said = outcome();
+  const remark = outcome();
   const rows = table({
     label: "Balances",
     none: "Not read yet.",
@@ -22,19 +22,19 @@ export function balances(context) {
       {name: "pending", of: each => each.trouble ? "" : number(each.pending)},
     ],
   });
-  const read = actButton("Read the balances", said, async () => {
+  const read = actButton("Read the balances", remark, async () => {
     const {tenants} = await context.get("/api/payments/balances");
     rows.update(tenants.flatMap(({tenant, balances: list, trouble}) =>
       trouble ? [{tenant, trouble}] : list.map(each => ({tenant, ...each}))));
     return `As of ${new Date().toLocaleTimeString("en-GB")}, in minor units.`;
   });
-  return h("section", {class: "card"}, h("h2", {}, "Balances"), rows.element, h("div", {class: "row"}, read), said);
+  return h("section", {class: "card"}, h("h2", {}, "Balances"), rows.element, h("div", {class: "row"}, read), remark);
 }
 
 /** Make the comparison of all payments with the provider's record, and its last result. */
 export function comparing(context) {
-  const said = outcome(), result = h("div", {}, h("p", {class: "none"}, "Nothing has been compared since the console began."));
-  const start = actButton("Compare now", said, async () => {
+  const remark = outcome(), result = h("div", {}, h("p", {class: "none"}, "Nothing has been compared since the console began."));
+  const start = actButton("Compare now", remark, async () => {
     await context.post("/api/payments/compare");
     start.disabled = true;
     return "Every payment is compared with the provider's record …";
@@ -45,11 +45,11 @@ export function comparing(context) {
     start.disabled = isRunning;
     if (last && last.ended_s !== shownAt) {
       shownAt = last.ended_s;
-      say(said, "");
+      say(remark, "");
       replace(result, shown(last));
     }
   });
-  return h("section", {class: "card"}, h("h2", {}, "Mismatches"), result, h("div", {class: "row"}, start), said);
+  return h("section", {class: "card"}, h("h2", {}, "Mismatches"), result, h("div", {class: "row"}, start), remark);
 }
 
 function shown(last) {

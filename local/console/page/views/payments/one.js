@@ -11,7 +11,7 @@ export async function paymentView(root, id, context) {
   const story = h("section", {class: "card"}, h("h2", {}, "Story"), h("p", {class: "none"}, "Reading …"));
   replace(root, h("div", {class: "row"}, h("a", {href: "#/payments", "data-back": true}, "← Payments"), h("h1", {class: "mono"}, id),
     h("span", {class: payment.status === "failed" ? "badge bad" : "badge"}, payment.status)),
-  h("div", {class: "tiles"}, tiles(payment)), facts(payment), story, ledger(payment), told(notifications));
+  h("div", {class: "tiles"}, tiles(payment)), facts(payment), story, ledger(payment), notices(notifications));
   try {
     replace(story, h("h2", {}, "Story"), storyOf(await context.get(`/api/story/${encodeURIComponent(id)}`)));
   } catch (error) {
@@ -79,7 +79,7 @@ function ledger(payment) {
   return h("section", {class: "card"}, h("h2", {}, "Ledger"), entries.element);
 }
 
-function told(notifications) {
+function notices(notifications) {
   const rows = table({
     label: "Notifications and webhooks",
     none: "Nobody has been told of it.",

@@ -11,7 +11,7 @@ const LINE_CHARS = 160;
 export function messageList(about, context) {
   const path = `/api/queues/${encodeURIComponent(about.name)}`;
   const isDead = about.origins.length > 0, mayChoose = isDead && !about.is_fifo;
-  const place = h("div"), pages = h("div", {class: "row"}), said = outcome();
+  const place = h("div"), pages = h("div", {class: "row"}), remark = outcome();
   const list = {chosen: new Set(), onchoose: () => {}, look};
   let first = 0;
 
@@ -26,9 +26,9 @@ export function messageList(about, context) {
     list.onchoose();
     replace(place, messages.length ? messages.map(item) : h("p", {class: "none"}, "No message is here now."));
     replace(pages,
-      actButton("Look again", said, look),
-      first ? actButton("← Before", said, () => turn(-COUNT)) : null,
-      hasMore ? actButton("More →", said, () => turn(COUNT)) : null,
+      actButton("Look again", remark, look),
+      first ? actButton("← Before", remark, () => turn(-COUNT)) : null,
+      hasMore ? actButton("More →", remark, () => turn(COUNT)) : null,
       messages.length ? h("span", {class: "faint"},
         `${number(first + 1)} to ${number(first + messages.length)}, as of ${new Date().toLocaleTimeString("en-GB")}`) : null);
   }
@@ -67,7 +67,7 @@ export function messageList(about, context) {
       const answer = await context.post(`${path}/delete`, {id: message.id, receive_count: message.receive_count});
       details.open = false;
       await look();
-      say(said, answer.deleted ? "The message is deleted." : "The message was not there any more.");
+      say(remark, answer.deleted ? "The message is deleted." : "The message was not there any more.");
     }, {danger: true});
     const traceId = traceOf(message);
     return h("div", {},
@@ -77,7 +77,7 @@ export function messageList(about, context) {
   }
 
   list.element = h("section", {class: "card"}, h("h2", {}, "Messages"),
-    h("p", {class: "faint"}, "Shown without being received: their receive count stays as it is."), place, pages, said);
+    h("p", {class: "faint"}, "Shown without being received: their receive count stays as it is."), place, pages, remark);
   return list;
 }
 

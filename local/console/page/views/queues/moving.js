@@ -9,7 +9,7 @@ const EVERY_MS = 1000;
 /** Make the form that moves the dead letters of a queue back, and shows its last task. */
 export function moving(about, list, context) {
   const path = `/api/queues/${encodeURIComponent(about.name)}`;
-  const said = outcome(), status = h("p", {role: "status"}), bar = h("progress", {max: 1, value: 0, hidden: true});
+  const remark = outcome(), status = h("p", {role: "status"}), bar = h("progress", {max: 1, value: 0, hidden: true});
   const rate = h("input", {type: "number", min: 1, max: about.rate_max_per_s, value: about.rate_max_per_s, required: true});
   const to = h("select", {}, h("option", {value: ""}, "where each came from"),
     about.destinations.map(each => h("option", {value: each}, each)));
@@ -18,9 +18,9 @@ export function moving(about, list, context) {
     showTask((await context.post(`${path}/redrive`, body)).move_task);
     return "It has begun.";
   };
-  const all = actButton("Move all back", said, begin(null));
-  const some = actButton("Move the chosen back", said, begin(() => [...list.chosen]));
-  const cancel = actButton("Stop", said, async () => {
+  const all = actButton("Move all back", remark, begin(null));
+  const some = actButton("Move the chosen back", remark, begin(() => [...list.chosen]));
+  const cancel = actButton("Stop", remark, async () => {
     showTask((await context.post(`${path}/cancel`)).move_task);
     return "";
   });
@@ -50,7 +50,7 @@ export function moving(about, list, context) {
   });
   const choice = about.is_fifo ? h("p", {class: "faint"}, "Messages of a FIFO queue go back all together, in their order.") : some;
   return h("section", {class: "card"}, h("h2", {}, "Move back"),
-    h("div", {class: "row"}, field("messages a second", rate), field("to", to), all, choice, cancel), bar, status, said);
+    h("div", {class: "row"}, field("messages a second", rate), field("to", to), all, choice, cancel), bar, status, remark);
 }
 
 /** Say how a task stands, or how it ended: what was moved is moved, and the rest stayed. */
