@@ -16,7 +16,9 @@ CONTENT_SECURITY_POLICY = (
     " form-action 'none'; frame-ancestors 'none'"
 )
 # The page of a load run's report has its style and its charts in itself, and runs nothing.
-REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+)
 _HEADER_LINES = (
     "X-Content-Type-Options: nosniff\r\n"
     "Cross-Origin-Resource-Policy: same-origin\r\n"

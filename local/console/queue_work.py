@@ -26,7 +26,7 @@ from local.template import Queue, Template
 from local.template.intrinsics import QUEUE_URL
 from redis_sqs import QueueUnavailable, Typed
 from redis_sqs.carrier import Carrier
-from redis_sqs.moves import CHOSEN_MAX, Task
+from redis_sqs.moves import CHOSEN_MAX
 from redis_sqs.peek import PEEKED_MAX, Waiting
 from redis_sqs.redis_queue import Drop, RedisQueue
 
@@ -66,6 +66,7 @@ class Queues:
         self._actions = actions
         self._by_name = {queue.name: queue for queue in template.queues.values()}
         self._origins = origins_of(template)
+        self._moves = {name: carrier.moves(name, []) for name in self._origins}
 
     def about(self, parameters: Parameters) -> dict[str, Any]:
         """Return what a queue is like, how full it is, and its last move task."""
@@ -173,16 +174,16 @@ class Queues:
         """Stop the move task that runs; what it moved is moved, the rest stays."""
         queue = self._on_redis(parameters)
         with _refusing():
-            is_canceled = self._carrier.moves(queue.name, []).cancel()
+            is_canceled = queue.name in self._moves and self._moves[queue.name].cancel()
         if not is_canceled:
             raise Refused(409, f"no task moves messages of {queue.name}")
         return {"move_task": self._last_task(queue.name)}
 
     def _last_task(self, name: str) -> dict[str, Any] | None:
-        if name not in self._origins or self._carrier.kind != "redis":
+        if name not in self._moves or self._carrier.kind != "redis":
             return None
         with _refusing():
-            task: Task | None = self._carrier.moves(name, []).last()
+            task = self._moves[name].last()
         return asdict(task) if task else None
 
     def _run(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:

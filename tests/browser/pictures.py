@@ -32,6 +32,7 @@ def main() -> int:
         _load(system, reports)
         with browser(Path(scratch) / "browser") as page:
             page.resize(*SIZE)
+            page.call("Emulation.setScrollbarsHidden", hidden=True)
             sizes = {}
             for name, url in _pages(system, reports):
                 path = folder / f"{name}.png"

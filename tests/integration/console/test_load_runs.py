@@ -221,8 +221,3 @@ def test_a_run_marks_its_begin_where_a_console_answers(gateway):
     here.close()
 
     assert [each["text"] for each in read(gateway, "/api/history")["marks"]] == ["load 1k begins"]
-
-
-def test_a_project_without_a_load_test_has_no_such_view(tmp_path):
-    with GatewayProcess(tmp_path, TEMPLATE) as gateway:
-        assert ask(gateway, "/api/loads").status == 404

@@ -72,6 +72,10 @@ def listed(gateway: GatewayProcess, queue: str, query: str = "") -> Any:
     return read(gateway, f"/api/queues/{queue}/messages{query}")
 
 
+def test_a_project_without_a_load_test_has_no_view_of_load_runs(gateway):
+    assert ask(gateway, "/api/loads").status == 404
+
+
 def test_messages_are_shown_as_they_are_and_none_is_received(gateway, valkey):
     dead_letters(valkey, 1, MARKUP)
     for _ in range(2):

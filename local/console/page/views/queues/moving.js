@@ -34,7 +34,7 @@ export function moving(about, list, context) {
       bar.value = task.moved;
     }
     say(status, task ? sentence(task, about.name) : "No task has moved messages of this queue yet.");
-    if (wasRunning && !isRunning) list.look();
+    if (wasRunning && !isRunning) list.look().catch(() => {});  // the next poll says what is wrong
     wasRunning = isRunning;
   }
 
