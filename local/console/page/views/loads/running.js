@@ -7,7 +7,7 @@ import {pageOf} from "/views/loads.js";
 
 const EVERY_MS = 1000;
 const LINES_MAX = 1000;
-const ENDS = {0: "passed", 1: "failed", 2: "could not begin", 3: "is invalid: generator or machine was the bottleneck"};
+const ENDS = {0: "passed", 1: "failed", 3: "is invalid: generator or machine was the bottleneck"};
 
 /** Make the form that starts a run, and the place where it is watched. */
 export function running(bounds, context) {
@@ -69,5 +69,6 @@ function sentence(run) {
   const began = `${run.title}, since ${clock(run.started_s)}`;
   if (run.is_running) return run.is_stopped ? `${began}: no more arrivals; what was sent is audited …` : `${began} …`;
   if (run.exit_code < 0) return `${run.title}: it was ended before its audit.`;
+  if (!run.report) return `${run.title}: it ended with ${number(run.exit_code)}, without a report; it says why below.`;
   return `${run.title}: it ${ENDS[run.exit_code] ?? `ended with ${number(run.exit_code)}`}.`;
 }
