@@ -25,13 +25,13 @@ def either(request: pytest.FixtureRequest, valkey: str) -> RedisQueue:
     return make(valkey)
 
 
-def group_of(queue: RedisQueue) -> dict[str, str]:
-    return {"group": "a"} if queue.name.endswith(".fifo") else {}
+def group_of(queue: RedisQueue) -> str:
+    return "a" if queue.name.endswith(".fifo") else ""
 
 
 def test_a_visible_message_is_deleted_and_the_next_one_is_received(either: RedisQueue, valkey: str):
-    first = either.send("first", **group_of(either))
-    either.send("second", **group_of(either))
+    first = either.send("first", group=group_of(either))
+    either.send("second", group=group_of(either))
     dropped = either.drop(first, 0)
 
     assert dropped is Drop.DONE
@@ -41,7 +41,7 @@ def test_a_visible_message_is_deleted_and_the_next_one_is_received(either: Redis
 
 
 def test_a_message_in_flight_stays_and_so_does_one_received_since_the_look(either: RedisQueue):
-    sent = either.send("one", **group_of(either))
+    sent = either.send("one", group=group_of(either))
     (message,) = either.receive()
     in_flight = either.drop(sent, 1)
     either.change_visibility(message.receipt_handle, 0)
@@ -52,7 +52,7 @@ def test_a_message_in_flight_stays_and_so_does_one_received_since_the_look(eithe
 
 
 def test_a_message_that_waits_for_its_next_try_is_deleted_whole(either: RedisQueue):
-    sent = either.send("one", **group_of(either))
+    sent = either.send("one", group=group_of(either))
     either.release(either.receive()[0].receipt_handle, after_s=60, reason="no answer")
 
     assert either.drop(sent, 1) is Drop.DONE
