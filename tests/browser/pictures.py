@@ -59,10 +59,10 @@ def _pages(system: System, reports: Path) -> Iterator[tuple[str, str]]:
     """Yield name and address of what is pictured; a page that the console lacks is left out."""
     views = _read(f"{system.console}/api/system")["paths"]
     yield "console", f"{system.console}/#/overview"
-    yield "queues", f"{system.console}/#/queues"
     if "/api/traces" in views:
-        traces = _read(f"{system.console}/api/traces")["traces"]
-        widest = max(traces, key=lambda each: each["spans"], default=None)
+        traces = _read(f"{system.console}/api/traces?route=/v1/payments&limit=500")["traces"]
+        # From the request to receipt and webhook, where it has been traced so far.
+        widest = max(traces, key=lambda each: (len(each["services"]), each["spans"]), default=None)
         if widest:
             yield "trace", f"{system.console}/#/trace/{widest['id']}"
     for page in sorted(reports.glob("*/report.html"))[-1:]:
