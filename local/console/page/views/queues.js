@@ -67,6 +67,8 @@ function seconds(value) {
 }
 
 async function showOne(root, name, context) {
+  const way = [h("a", {href: "#/queues", "data-back": true}, "← Queues"), h("h1", {}, name)];
+  replace(root, h("div", {class: "row"}, way), h("p", {class: "none"}, "Reading …"));
   const about = await context.get(`/api/queues/${encodeURIComponent(name)}`);
   const isDead = about.origins.length > 0;
   const counts = h("div", {class: "tiles"});
@@ -84,7 +86,7 @@ async function showOne(root, name, context) {
     purging(about, list, context),
   ] : [h("p", {class: "none"}, "These queues are Amazon SQS's, which shows no message that is not received.")];
   replace(root, h("div", {class: "row"},
-    h("a", {href: "#/queues", "data-back": true}, "← Queues"), h("h1", {}, name),
+    way,
     about.is_fifo ? h("span", {class: "badge"}, "FIFO") : null,
     isDead ? h("span", {class: "badge bad"}, "dead letters") : null),
   counts, facts(about), h("div", {class: "charts"}, charts.map(([chart]) => chart.element)), parts);

@@ -8,6 +8,8 @@ import {pageOf} from "/views/loads.js";
 
 /** Show a report. */
 export async function reportView(root, name, context) {
+  const way = [h("a", {href: "#/loads", "data-back": true}, "← Load runs"), h("h1", {}, name)];
+  replace(root, h("div", {class: "row"}, way), h("p", {class: "none"}, "Reading …"));
   const report = await context.get(`/api/loads/reports/${encodeURIComponent(name)}`);
   const began = Date.parse(report.started_at) / 1000;
   const times = report.seconds.map(each => began + each.at_s);
@@ -27,7 +29,7 @@ export async function reportView(root, name, context) {
       {name: "p99", of: each => duration(each.latency_ms.p99)},
     ],
   });
-  replace(root, h("div", {class: "row"}, h("a", {href: "#/loads", "data-back": true}, "← Load runs"), h("h1", {}, name),
+  replace(root, h("div", {class: "row"}, way,
     h("span", {class: report.verdict === "passed" ? "badge" : "badge bad"}, report.verdict),
     h("a", {href: pageOf(name), target: "_blank", rel: "noopener"}, "whole report")),
   report.reasons.length ? h("ul", {}, report.reasons.map(each => h("li", {}, each))) : null,

@@ -7,9 +7,11 @@ import {money, when} from "/views/payments.js";
 
 /** Show a payment with its story, ledger, notifications and webhooks. */
 export async function paymentView(root, id, context) {
+  const way = [h("a", {href: "#/payments", "data-back": true}, "← Payments"), h("h1", {class: "mono"}, id)];
+  replace(root, h("div", {class: "row"}, way), h("p", {class: "none"}, "Reading …"));
   const {payment, notifications} = await context.get(`/api/payments/${encodeURIComponent(id)}`);
   const story = h("section", {class: "card"}, h("h2", {}, "Story"), h("p", {class: "none"}, "Reading …"));
-  replace(root, h("div", {class: "row"}, h("a", {href: "#/payments", "data-back": true}, "← Payments"), h("h1", {class: "mono"}, id),
+  replace(root, h("div", {class: "row"}, way,
     h("span", {class: payment.status === "failed" ? "badge bad" : "badge"}, payment.status)),
   h("div", {class: "tiles"}, tiles(payment)), facts(payment), story, ledger(payment), notices(notifications));
   try {
