@@ -24,16 +24,10 @@ from loadtest.under_locust import fleet, worker
 from loadtest.under_locust.conduct import Conduct, end_test
 from loadtest.under_locust.locust_options import OPEN, add_flags, model_of, variables_of
 from loadtest.under_locust.shapes import ProfileShape, ScheduleShape
-from loadtest.under_locust.users import (
-    AnalyticsUser,
-    HealthUser,
-    NotificationsUser,
-    PaymentsUser,
-    check_log_in,
-)
+from loadtest.under_locust.users import USERS, check_log_in
 from loadtest.verdict import Exit
 
-__all__ = ["AnalyticsUser", "HealthUser", "NotificationsUser", "OpenWorkload", "PaymentsUser"]
+globals().update(USERS)  # Locust takes the users that it finds in this file
 
 
 class OpenWorkload(User):

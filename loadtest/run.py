@@ -33,6 +33,7 @@ from loadtest.witnesses.audit import Audit, Period, audit, payment_event_counts
 from loadtest.witnesses.claims import Claims, claims_of, resolve
 from loadtest.witnesses.dead_letters import Letters
 from loadtest.witnesses.records import Sources
+from loadtest.wording import counted
 
 TELL_S = 0.1  # Locust hears of arrivals this often: a longer burst would hold up the pump
 LAST_GOOD_1K = Path(__file__).parent / "report-1k.json"
@@ -151,7 +152,9 @@ class LoadRun:
 
     def _audit(self, claims: Claims) -> Audit:
         if claims.unresolved:
-            say(f"asking again about {len(claims.unresolved):,} arrivals without an answer")
+            say(
+                f"asking again about {counted(len(claims.unresolved), 'arrival')} without an answer"
+            )
             resolve(claims, self._work, self._requests, self._sources.system)
             self._queues.drain(say)
         say("comparing every accepted key with what was recorded")
@@ -219,7 +222,7 @@ class LoadRun:
             rate_per_s=readings.phase(judged).scheduled / len(profile.seconds_of(judged)),
         )
 
-    def _run(self, used: servers.Used, record: Record, notes: list[str]) -> report.Run:
+    def _run(self, used: servers.ServerUsage, record: Record, notes: list[str]) -> report.Run:
         return report.Run(
             id=self._id,
             profile=self._options.profile.name,
@@ -280,7 +283,7 @@ def summary(outcome: Outcome) -> str:
         f"{totals['failed']:,} failed, {totals['skipped']:,} skipped",
         f"  {judged['name']}: p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms, "
         f"p99.9 {latency['p99_9']:.1f} ms, max {latency['max']:.1f} ms from the scheduled start",
-        f"  audit: {audited['payments_accepted']:,} payments accepted, "
+        f"  audit: {counted(audited['payments_accepted'], 'payment')} accepted, "
         f"{audited['payments_stored']:,} stored, {audited['provider_effects']:,} charged, "
         f"{audited['lost']:,} lost, {audited['doubled']:,} doubled; "
         f"{audited['events_counted']:,} of {audited['events_accepted']:,} events counted; "

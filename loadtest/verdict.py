@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from loadtest.wording import counted
+
 MIN_REACHED = 0.999  # of the scheduled rate, in every 5 s
 MAX_LAG_P99_MS = 10.0
 MAX_GENERATOR_CPU = 0.80  # of a core; k6's and Artillery's own limit for trusting a run
@@ -97,7 +99,9 @@ def _faults(facts: Facts) -> Iterator[_Fault]:
         kind = "late" if facts.errors.keys() <= LATE_ERRORS else "failed"
         yield _Fault(kind, f"{facts.failed:,} of {facts.sent:,} failed: {kinds}")
     if facts.skipped:
-        yield _Fault("skipped", f"{facts.skipped:,} arrivals skipped: too many were in flight")
+        yield _Fault(
+            "skipped", f"{counted(facts.skipped, 'arrival')} skipped: too many were in flight"
+        )
     unsent = facts.scheduled - facts.sent - facts.skipped
     if unsent:
         yield _Fault(

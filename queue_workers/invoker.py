@@ -37,7 +37,7 @@ class Invoker:
 
     def __init__(self, function: Function, path: Path, output: FunctionOutput) -> None:
         frames.parse_address(f"unix:{path}")  # refuses a path that no socket can have
-        self._function = function
+        self.function = function
         self._path = path
         self._output = output
         self._init_ms: float | None = None  # until the first event has been told
@@ -58,18 +58,14 @@ class Invoker:
         return self._stream is not None
 
     @property
-    def function(self) -> str:
-        """Return the logical id of the function."""
-        return self._function.logical_id
-
-    @property
     def has_environment(self) -> bool:
-        return self._stream is not None
+        """Return whether one has dialled in; before the first event it is not accepted yet."""
+        return self._stream is not None or bool(select.select([self._listener], [], [], 0)[0])
 
     @property
     def tally(self) -> Tally:
         """Return the counts of what was invoked this way."""
-        return self._output.tallies[self._function.logical_id]
+        return self._output.tallies[self.function.logical_id]
 
     def invoke(self, event: object) -> object:
         """Return what the handler returned. Raises NotTaken, EventTooLarge or InvocationFailed."""
@@ -83,11 +79,11 @@ class Invoker:
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
         started_s = time.monotonic()
-        deadline_ms = int(time.time() * 1000) + self._function.timeout_s * 1000
+        deadline_ms = int(time.time() * 1000) + self.function.timeout_s * 1000
         invocation = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
         frame = _frame(invocation)
         try:
-            self._stream.settimeout(self._function.timeout_s + OVERDUE_S)
+            self._stream.settimeout(self.function.timeout_s + OVERDUE_S)
             self._stream.sendall(frame)
         except OSError as error:
             self._drop()
@@ -96,10 +92,10 @@ class Invoker:
         if answer is None or answer.get("id") != request_id:
             self._drop()
             end = self._how_it_died(request_id, started_s)
-            self._output.died(self._function, request_id, end, time.monotonic() - started_s)
+            self._output.died(self.function, request_id, end, time.monotonic() - started_s)
             self._output.flush()
             raise InvocationFailed(f"{end['errorType']}: {end['errorMessage']}")
-        self._output.ended(self._function, request_id, answer, self._init_ms)
+        self._output.ended(self.function, request_id, answer, self._init_ms)
         self._output.flush()
         self._init_ms = None
         if fault := answer.get("error"):
@@ -127,16 +123,16 @@ class Invoker:
             return
         stream.settimeout(HELLO_S)
         hello = _answer(stream)
-        if hello is None or hello.get("function") != self._function.logical_id:
+        if hello is None or hello.get("function") != self.function.logical_id:
             stream.close()
             return
         self._stream = stream
         self._init_ms = hello.get("init_ms")
 
     def _how_it_died(self, request_id: str, started_s: float) -> dict[str, str]:
-        if time.monotonic() - started_s >= self._function.timeout_s - CLOCK_S:
+        if time.monotonic() - started_s >= self.function.timeout_s - CLOCK_S:
             kind = "Sandbox.Timedout"
-            what = f"Task timed out after {self._function.timeout_s:.2f} seconds"
+            what = f"Task timed out after {self.function.timeout_s:.2f} seconds"
         else:
             kind, what = "Runtime.ExitError", "Runtime exited without providing a reason"
         return {"errorType": kind, "errorMessage": f"RequestId: {request_id} Error: {what}"}

@@ -90,7 +90,7 @@ class QueueDepths(Collector):
 
 
 class PortTaken(Exception):
-    """Somebody else listens where the metrics should be read."""
+    """A port on which somebody else listens where the metrics should be read."""
 
 
 def serve(host: str, port: int, queues: Sequence[tuple[Queue, Queue | None]]) -> None:

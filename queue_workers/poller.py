@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from local.daemon.wording import counted
 from local.template import Mapping
 from local.template.patterns import compile_filters
 from queue_workers import metrics
@@ -63,7 +64,7 @@ class Poller:
                 self.run_once()
             except QueueUnavailable as error:
                 log.warning("%s (next look in %.1f s)", error, retry_s)
-            except Exception:
+            except Exception:  # edge: one round of a poller
                 log.exception("queue %s: the batch comes back", self._queue.name)
             else:
                 retry_s = RETRY_FIRST_S
@@ -176,7 +177,7 @@ class Poller:
         expired = self._queue.delete([message.receipt_handle for message in done])
         if expired:
             late = "had become visible before they were handled and come again"
-            log.warning("queue %s: %d messages %s", name, len(expired), late)
+            log.warning("queue %s: %s %s", name, counted(len(expired), "message"), late)
         metrics.messages.labels(name, "succeeded").inc(len(done))
         now_ms, age = time.time() * 1000, metrics.message_age.labels(name)
         for message in done:

@@ -96,7 +96,7 @@ class Ticker:
         }
 
     def give_back(self) -> None:
-        """There is nothing to give back: the next run does what this one leaves undone."""
+        """Give back nothing: the next run does what this one leaves undone."""
 
 
 def _due_s(cron: Cron, last_s: float) -> float:

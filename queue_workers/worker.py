@@ -215,8 +215,8 @@ class Worker:
 def by_function(invokers: Sequence[Invoker]) -> dict[str, dict[str, Any]]:
     """Return what the console shows of each function that this worker invokes."""
     functions: dict[str, dict[str, Any]] = {}
-    for name in {each.function for each in invokers}:
-        tally, ways = Tally(), [each for each in invokers if each.function == name]
+    for name in {each.function.logical_id for each in invokers}:
+        tally, ways = Tally(), [each for each in invokers if each.function.logical_id == name]
         for way in ways:
             tally.merge(way.tally.as_dict())
         functions[name] = {
@@ -228,7 +228,7 @@ def by_function(invokers: Sequence[Invoker]) -> dict[str, dict[str, Any]]:
 
 
 def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -> int:
-    """For how long a message is hidden: longer where a batch may take longer to gather and handle.
+    """Return how long a message is hidden: longer where a batch takes long to gather and handle.
 
     That is Lambda's rule (services-sqs-configure).
     """

@@ -34,28 +34,28 @@ def main(arguments: Sequence[str]) -> int:
     url = os.environ.get("OSV_URL", OSV_URL)
     try:
         pins = sorted({pin for name in arguments for pin in _pins(Path(name))})
-        known = vulnerabilities(pins, url)
+        vulnerable = vulnerabilities(pins, url)
     except Unanswered as error:
         sys.stderr.write(f"not audited: {error}\n")
         return EXIT_UNANSWERED
-    for (name, version), ids in known.items():
+    for (name, version), ids in vulnerable.items():
         sys.stdout.write(f"{name} {version}: {', '.join(ids)}\n")
-    affected = f"{len(known)} of {len(pins)} pinned packages have known vulnerabilities"
+    affected = f"{len(vulnerable)} of {len(pins)} pinned packages have known vulnerabilities"
     sys.stdout.write(f"{affected}; {url} looked all of them up\n")
-    return EXIT_VULNERABLE if known else 0
+    return EXIT_VULNERABLE if vulnerable else 0
 
 
 def vulnerabilities(pins: Sequence[Pin], url: str) -> dict[Pin, list[str]]:
     """Return the ids of vulnerabilities by package; raises Unanswered."""
-    asked = [CANARY, *(pin for pin in pins if pin != CANARY)]
-    known: dict[Pin, list[str]] = {}
-    for start in range(0, len(asked), QUERIES_MAX):
-        part = asked[start : start + QUERIES_MAX]
+    questions = [CANARY, *(pin for pin in pins if pin != CANARY)]
+    vulnerable: dict[Pin, list[str]] = {}
+    for start in range(0, len(questions), QUERIES_MAX):
+        part = questions[start : start + QUERIES_MAX]
         answers = zip(part, _ask(part, url), strict=True)
-        known |= {pin: ids for pin, ids in answers if ids}
-    if CANARY not in known:
+        vulnerable |= {pin: ids for pin, ids in answers if ids}
+    if CANARY not in vulnerable:
         raise Unanswered(f"{url} knows nothing against {' '.join(CANARY)}, which is vulnerable")
-    return {pin: ids for pin, ids in known.items() if pin in pins}
+    return {pin: ids for pin, ids in vulnerable.items() if pin in pins}
 
 
 def _pins(path: Path) -> Iterator[Pin]:

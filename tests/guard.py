@@ -41,14 +41,14 @@ def watch() -> None:
 
 def marked(mark: str) -> list[int]:
     """Return the processes whose environment has this mark, but for this one."""
-    wanted = f"{MARK}={mark}".encode()
+    variable = f"{MARK}={mark}".encode()
     pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # it has ended, or is another user's
-        if wanted in variables and int(folder.name) != os.getpid():
+        if variable in variables and int(folder.name) != os.getpid():
             pids.append(int(folder.name))
     return pids
 

@@ -113,13 +113,13 @@ def _here(folder: Path) -> Iterator[Result]:
 
 
 def _contained(folder: Path) -> Iterator[Result]:
-    with compose() as told:
-        yield _suite(folder, COMPOSE, told)
+    with compose() as addresses:
+        yield _suite(folder, COMPOSE, addresses)
 
 
 @contextmanager
 def chalice(system: System, folder: Path) -> Iterator[str]:
-    """One server of Chalice's own for each domain, on the stores of `system`; gives TARGET."""
+    """Start a server of Chalice's own for each domain, on the stores of `system`; gives TARGET."""
     exports = _must(system.local("env"))
     program = Path(sys.executable).with_name("chalice")
     bases: dict[str, str] = {}
@@ -141,7 +141,7 @@ def chalice(system: System, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def compose() -> Iterator[dict[str, str]]:
-    """The system in containers of a project of its own, with its mailbox published; what to ask."""
+    """Start the system in containers, its mailbox published; give the addresses to ask."""
     files = os.environ.get("COMPOSE_FILE", "docker-compose.yml")
     names = ("GATEWAY", "CONSOLE", "PROVIDER", "MAILBOX")
     stack = Stack(

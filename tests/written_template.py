@@ -7,7 +7,7 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows tags of any name."""
+    """A loader that knows tags of any name."""
 
 
 _Loader.add_multi_constructor("!", lambda loader, suffix, node: None)

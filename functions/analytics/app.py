@@ -90,8 +90,8 @@ def get_metric(call: Call) -> Response:
         return reply(body.decode())
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}  # late events may change it
-    known = call.request.headers.get("if-none-match", "")
-    if tag in known or known.strip() == "*":
+    cached_tags = call.request.headers.get("if-none-match", "")
+    if tag in cached_tags or cached_tags.strip() == "*":
         return Response(body="", status_code=304, headers={**headers})
     return reply(body.decode(), headers=headers)
 
@@ -119,10 +119,10 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
                 [(record.body, record.sent_at_ms) for record in part],
                 counts=store,
                 users=uniques,
-                known=groups,
+                groups=groups,
                 now_ms=now_ms(),
             )
-        except Exception as error:
+        except Exception as error:  # edge: the records of one tenant; others go on
             logger.exception("events were not counted", extra={"tenant": part[0].body.tenant})
             failed |= {record.message_id: str(error) for record in part}
         else:
@@ -147,7 +147,7 @@ def recounter(event: dict[str, Any]) -> Any:
     """Count minutes again from raw events: some, chosen at random, or with `all` every one."""
     again = recount.recount_all if event.get("all") else recount.recount_some
     report = again(counts=store, now_ms=now_ms())
-    report.unknown = losses.known(store.watched(), now_ms=now_ms())
+    report.unknown = losses.messages_lost(store.watched(), now_ms=now_ms())
     metrics.count("EventsRecounted", report.events)
     metrics.count("EventCountDifferences", len(report.differences))
     for each in report.differences:

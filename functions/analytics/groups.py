@@ -25,7 +25,7 @@ NONE_SHOWN = "(none)"  # the group of events without the property
 class Store(Protocol):
     """The store of the sets."""
 
-    def admit(self, wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
+    def admit(self, values_by_scope: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
         """Add values to sets as long as there is room; returns what the sets then hold."""
 
 
@@ -74,13 +74,17 @@ class Groups:
 
     def _learn(self, values: Iterable[tuple[str, str]], store: Store) -> None:
         """Have values admitted to their sets, unless it is known what becomes of them."""
-        wanted: dict[str, set[str]] = defaultdict(set)
+        new_values: dict[str, set[str]] = defaultdict(set)
         for scope, value in values:
-            known = self._sets.get(scope, frozenset())
-            if value not in known and len(known) < limit_of(scope) and len(value) <= LABEL_MAX:
-                wanted[scope].add(value)
-        if wanted:
-            self._sets.update(store.admit(wanted))
+            admitted = self._sets.get(scope, frozenset())
+            if (
+                value not in admitted
+                and len(admitted) < limit_of(scope)
+                and len(value) <= LABEL_MAX
+            ):
+                new_values[scope].add(value)
+        if new_values:
+            self._sets.update(store.admit(new_values))
 
     def _labels(self, event: StoredEvent) -> Sequence[tuple[str, str]]:
         if self._properties.isdisjoint(event.properties):

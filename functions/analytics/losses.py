@@ -16,7 +16,7 @@ from backend.queues import Depth
 TOLD_FOR_MS = 21 * DAY_MS  # as long as events are counted again
 
 
-class Watched(Struct, frozen=True, kw_only=True):
+class WatchedQueue(Struct, frozen=True, kw_only=True):
     """The queue as it was when it was last looked at, and what was lost of it until then."""
 
     filled: str = ""  # Redis's word: another one means that it was emptied
@@ -28,13 +28,13 @@ class Watched(Struct, frozen=True, kw_only=True):
 class Counts(Protocol):
     """The store of events and buckets; `analytics.store` says what each function guarantees."""
 
-    def watched(self) -> Watched: ...
+    def watched(self) -> WatchedQueue: ...
 
-    def set_watched(self, watched: Watched) -> None: ...
+    def set_watched(self, watched: WatchedQueue) -> None: ...
 
 
 class Redis(Protocol):
-    """Tells whether Redis was emptied; see `analytics.uniques`."""
+    """The port that tells whether Redis was emptied; see `analytics.uniques`."""
 
     def filled(self) -> str: ...
 
@@ -51,12 +51,12 @@ def watch(*, counts: Counts, redis: Redis, queue: Queue, now_ms: int) -> int:
     lost = before.messages if before.filled not in ("", filled) else 0
     after = replace(before, filled=filled, messages=depth.visible + depth.delayed + depth.in_flight)
     if lost:
-        after = replace(after, lost=known(before, now_ms=now_ms) + lost, lost_at_ms=now_ms)
+        after = replace(after, lost=messages_lost(before, now_ms=now_ms) + lost, lost_at_ms=now_ms)
     if after != before:
         counts.set_watched(after)
     return lost
 
 
-def known(watched: Watched, *, now_ms: int) -> int:
+def messages_lost(watched: WatchedQueue, *, now_ms: int) -> int:
     """Return how many messages were lost, as long as that is told."""
     return watched.lost if watched.lost_at_ms >= now_ms - TOLD_FOR_MS else 0

@@ -51,7 +51,7 @@ SLOT_MS = 4_000
 SLOTS = 16  # a minute has 15; events that come late are spread over as many buckets and no more
 EVENTS_MAX = 500  # in one write: requests of clients wait behind it, some 20 ms
 
-Sent = tuple[EventMessage, int]  # with when, ms since the epoch
+SentMessage = tuple[EventMessage, int]  # with when, ms since the epoch
 
 
 class Counts(groups.Store, Protocol):
@@ -71,7 +71,7 @@ class Users(Protocol):
 
 
 def count(
-    messages: Iterable[Sent], *, counts: Counts, users: Users, known: Groups, now_ms: int
+    messages: Iterable[SentMessage], *, counts: Counts, users: Users, groups: Groups, now_ms: int
 ) -> int:
     """Count the events of messages, given with when they were sent; returns how many they own.
 
@@ -87,22 +87,22 @@ def count(
                     logger.warning("event too old to be counted", extra={"event_id": event_id})
                     continue
                 events.setdefault((event.id, event.own), event)
-        counted += _count(list(events.values()), counts, users, known)
+        counted += _count(list(events.values()), counts, users, groups)
     return counted
 
 
-def _count(events: Sequence[StoredEvent], counts: Counts, users: Users, known: Groups) -> int:
-    owned = counts.insert(known.admit(events, counts))
-    users_by_span = users_of(event for event in owned if known.has_name(event))
+def _count(events: Sequence[StoredEvent], counts: Counts, users: Users, groups: Groups) -> int:
+    owned = counts.insert(groups.admit(events, counts))
+    users_by_span = users_of(event for event in owned if groups.has_name(event))
     if users_by_span and not users.add(users_by_span):
         counts.miss_users()
     counts.add(_shares(owned))
     return len(owned)
 
 
-def _in_parts(messages: Iterable[Sent]) -> Iterator[list[Sent]]:
+def _in_parts(messages: Iterable[SentMessage]) -> Iterator[list[SentMessage]]:
     """Split messages where they have so many events; one message is never split."""
-    part: list[Sent] = []
+    part: list[SentMessage] = []
     events = 0
     for message, sent_at_ms in messages:
         if part and events + len(message.events) > EVENTS_MAX:

@@ -10,7 +10,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from analytics.groups import limit_of
-from analytics.losses import Watched
+from analytics.losses import WatchedQueue
 from analytics.tallies import (
     DAYS,
     HOURS,
@@ -53,14 +53,14 @@ PERIOD_INDEXES = {
 }
 
 
-def admit(wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
+def admit(values_by_scope: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
     """Add values to bounded sets as long as there is room; returns what the sets then hold."""
     made_at = moment(now_ms())
     contents: dict[str, frozenset[str]] = {}
     for _ in range(ADMIT_ATTEMPTS):
         missing = [
             (scope, value)
-            for scope, values in wanted.items()
+            for scope, values in values_by_scope.items()
             for value in values - contents.get(scope, frozenset())
             if len(contents.get(scope, ())) < limit_of(scope)
         ]
@@ -71,7 +71,7 @@ def admit(wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
                 _sets().bulk_write([_admission(*each, made_at) for each in missing], ordered=False)
             except BulkWriteError as error:
                 duplicates(error)  # the set is there, and full or has the value
-            sets = _sets().find({"_id": {"$in": list(wanted)}})
+            sets = _sets().find({"_id": {"$in": list(values_by_scope)}})
             contents = {each["_id"]: frozenset(each["values"]) for each in sets}
     return contents
 
@@ -159,14 +159,14 @@ def users_made_good(missed: int) -> None:
         _state().delete_one({"_id": "users", "missed": missed})
 
 
-def watched() -> Watched:
+def watched() -> WatchedQueue:
     """Return the queue as it was when it was last looked at."""
     with store_errors():
         document = _state().find_one({"_id": "queue"}, {"_id": 0})
-    return msgspec.convert(document or {}, Watched)
+    return msgspec.convert(document or {}, WatchedQueue)
 
 
-def set_watched(watched: Watched) -> None:
+def set_watched(watched: WatchedQueue) -> None:
     """Remember the queue as it is now."""
     with store_errors():
         _state().replace_one({"_id": "queue"}, msgspec.to_builtins(watched), upsert=True)

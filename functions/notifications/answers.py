@@ -17,20 +17,20 @@ class Accepted(_Answer, frozen=True, kw_only=True, tag="delivered"):
 
 
 class RetryAfter(_Answer, frozen=True, kw_only=True, tag="deferred"):
-    """Not taken for now, or nobody knows; `seconds` where the other side asked for a wait."""
+    """A send to repeat later, after `seconds` where the other side asked for a wait."""
 
     reason: str
     seconds: int | None = None
 
 
 class Permanent(_Answer, frozen=True, kw_only=True, tag="refused"):
-    """Never to be tried again."""
+    """A failure that is never to be tried again."""
 
     reason: str
 
 
 class Suppressed(_Answer, frozen=True, kw_only=True, tag="suppressed"):
-    """Not sent, because its recipient is not to be written to; no channel answers this."""
+    """A notification whose recipient is not to be written to; no channel answers this."""
 
     reason: str
 

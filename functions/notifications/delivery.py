@@ -41,8 +41,8 @@ class Notifications(Protocol):
     def finish(self, changed: Sequence[Notification]) -> None: ...
 
 
-class Holding(Protocol):
-    """Says what holds some of a batch back, by id; see `notifications.holds`."""
+class HoldReasons(Protocol):
+    """The reasons that hold some of a batch back, by id; see `notifications.holds`."""
 
     def __call__(self, batch: Sequence[Notification], *, now_ms: int) -> Mapping[str, Hold]: ...
 
@@ -61,7 +61,7 @@ def deliver(
     channels: Mapping[str, Channel],
     queues: Queues,
     now_ms: int,
-    holding: Holding = lambda batch, now_ms: {},
+    holding: HoldReasons = lambda batch, now_ms: {},
     claim_ms: int = CLAIM_MS,
 ) -> Delivery:
     """Deliver a batch.

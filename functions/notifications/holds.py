@@ -13,7 +13,7 @@ from notifications.suppressions.service import Suppressions
 
 
 class Later(NamedTuple):
-    """It is to be sent, but not before."""
+    """The moment before which a notification is not sent."""
 
     due_ms: int
     has_turn: bool = False  # among the limits, so that it is not counted again
@@ -23,7 +23,7 @@ Hold = Suppressed | Permanent | Later
 
 
 class Limits(Protocol):
-    """Gives notifications their turns; see `notifications.limits`."""
+    """The giver of notifications' turns; see `notifications.limits`."""
 
     def waits_ms(self, batch: Sequence[Notification]) -> dict[str, int]: ...
 

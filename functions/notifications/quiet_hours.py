@@ -19,7 +19,7 @@ Clock = Annotated[
 
 
 class QuietHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From `start` to `end`, also over midnight, by the clocks of an IANA time zone."""
+    """The hours from `start` to `end`, also over midnight, by the clocks of an IANA time zone."""
 
     start: Clock
     end: Clock

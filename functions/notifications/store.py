@@ -104,14 +104,14 @@ def deliveries(
 
 def replace(before: Notification, after: Notification) -> bool:
     """Store `after` unless somebody has sent or changed the notification since `before`."""
-    seen = {
+    unchanged = {
         "_id": before.id,
         "status": before.status,
         "claim": before.claim,
         "claimable_at_ms": before.claimable_at_ms,
     }
     with store_errors():
-        return _notifications().replace_one(seen, _document(after)).matched_count == 1
+        return _notifications().replace_one(unchanged, _document(after)).matched_count == 1
 
 
 def cancel(tenant: str, notification_id: str) -> Notification | None:

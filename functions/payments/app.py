@@ -206,10 +206,10 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     for payment_id in done:
         report("payment settled", payment_id=payment_id)
     open_ids = {each: id_ for each, id_ in payment_ids.items() if id_ not in done}
-    known = store.find_many(set(open_ids.values())) if open_ids else {}
+    payments = store.find_many(set(open_ids.values())) if open_ids else {}
     return {
         message_id: f"NotSettled: Payment {payment_id} is not settled yet."
-        if payment_id in known
+        if payment_id in payments
         else f"NotFound: There is no payment {payment_id}."
         for message_id, payment_id in open_ids.items()
     }

@@ -41,7 +41,7 @@ class Period(Struct, frozen=True, kw_only=True):
 
 
 class Pointer(Struct, frozen=True, kw_only=True):
-    """Up to which time all periods of a tenant are folded, or touched."""
+    """The time up to which all periods of a tenant are folded, or touched."""
 
     tenant: str
     up_to_ms: int
@@ -172,11 +172,11 @@ def _fold_next(pointer: Pointer, closed_ms: int, balances: Balances, payments: P
         balances.advance(pointer, closed_ms)
         return 0
     start_ms = _start(made_ms)
-    known = {each.currency: each for each in balances.periods(pointer.tenant, start_ms)}
+    periods = {each.currency: each for each in balances.periods(pointer.tenant, start_ms)}
     sums = _added_up(pointer.tenant, start_ms, payments)
     for currency, each in sums.items():
         new = Period(tenant=pointer.tenant, currency=currency, start_ms=start_ms)
-        period = known.get(currency, new)
+        period = periods.get(currency, new)
         if period.touched_ms is None:  # else its change may not be stored yet
             balances.put(period, each)
     balances.advance(pointer, start_ms + PERIOD_MS)
@@ -192,9 +192,9 @@ def _together(parts: Iterable[Sums]) -> Sums:
     whole: dict[str, dict[str, int]] = {}
     for part in parts:
         for currency, sums in part.items():
-            known = whole.setdefault(currency, dict.fromkeys(sums, 0))
+            totals = whole.setdefault(currency, dict.fromkeys(sums, 0))
             for name, value in sums.items():
-                known[name] += value
+                totals[name] += value
     return whole
 
 

@@ -13,7 +13,7 @@ CHARGE = "charge"
 
 
 def charge(state: EntryState, amount: int, event: int) -> Entry:
-    """The provider owes us `amount`, and we owe it to the tenant."""
+    """Book a charge: the provider owes us `amount`, and we owe it to the tenant."""
     return Entry(
         transfer=CHARGE,
         state=state,
@@ -25,7 +25,7 @@ def charge(state: EntryState, amount: int, event: int) -> Entry:
 
 
 def refund(state: EntryState, operation: Operation, event: int) -> Entry:
-    """The amount of a refund goes back through the provider."""
+    """Book a refund: its amount goes back through the provider."""
     return Entry(
         transfer=operation.id,
         state=state,
@@ -52,7 +52,7 @@ def refundable(payment: Payment) -> int:
 def violations(payment: Payment) -> list[str]:
     """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
     posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds")}
-    wanted = {each.id for each in payment.operations if each.kind == "refund"}
+    refund_ids = {each.id for each in payment.operations if each.kind == "refund"}
     authorized_amount = sum(
         each.amount for each in payment.ledger if each.state == "pending" and _is_charge(each)
     )
@@ -72,7 +72,7 @@ def violations(payment: Payment) -> list[str]:
         == payment.amount_refunding
         >= 0,
         "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
-        == wanted,
+        == refund_ids,
         "money and status agree": _status_agrees(payment),
         "the last event tells what the payment is": _told(payment.events[-1])
         in (_told(payment), (None, 0, 0)),  # older versions told nothing
@@ -86,8 +86,8 @@ def _told(each: Payment | Event) -> tuple[Status | None, int, int]:
 
 
 def _status_agrees(payment: Payment) -> bool:
-    wanted = [each.status for each in payment.operations if each.kind != "refund"]
-    if "pending" in wanted and (payment.status != "processing" or wanted.count("pending") > 1):
+    statuses = [each.status for each in payment.operations if each.kind != "refund"]
+    if "pending" in statuses and (payment.status != "processing" or statuses.count("pending") > 1):
         return False
     match payment.status:
         case "succeeded":

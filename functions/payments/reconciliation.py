@@ -41,7 +41,7 @@ class Payments(service.Payments, Protocol):
 
 
 class Provider(Protocol):
-    """Whoever moved the money; see `payments.provider`."""
+    """The provider that moved the money; see `payments.provider`."""
 
     def effects(self, after: int) -> list[Effect]: ...
 
@@ -59,6 +59,7 @@ class Report(Struct, kw_only=True):
     effects: int
     payments: int = 0
     too_young: int = 0  # payments changed within SETTLED_MS, in a whole run: not compared in full
+    too_old: int = 0  # payments before the oldest effect that is kept: some of theirs may be gone
     unsettled: int = 0  # the provider has answered, the document does not say so yet
     stuck: int = 0  # asked for STUCK_MS ago and not settled; no more are counted than DOCUMENTS
     dead_letters: int = 0
@@ -94,6 +95,9 @@ def reconcile_new(
     effects = _old_effects(provider, start, before_ms=before_ms, pages=PAGES_MAX)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects), payments=len(by_payment))
+    if effects and effects[0].sequence > start + 1:
+        gone = {"first": start + 1, "last": effects[0].sequence - 1}
+        logger.error("effects were dropped before they were compared", extra=gone)
     missed: list[Answer] = []
     lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
@@ -159,6 +163,7 @@ def reconcile_all(
     effects = _old_effects(provider, 0, before_ms=now_ms - SETTLED_MS, pages=None)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects))
+    kept_since_ms = effects[0].created_ms if effects and effects[0].sequence > 1 else 0
     last_id = ""
     while page := payments.all_after(last_id, limit=DOCUMENTS):
         last_id = page[-1].id
@@ -167,7 +172,10 @@ def reconcile_all(
             report.too_young += payment.events[-1].at_ms >= now_ms - SETTLED_MS
             mine = by_payment.pop(payment.id, [])
             report.compare(payment.id, payment, mine)
-            if _answers_before(payment, now_ms - SETTLED_MS) - {e.idempotency_key for e in mine}:
+            known = {each.idempotency_key for each in mine}
+            if payment.created_ms < kept_since_ms:
+                report.too_old += 1
+            elif _answers_before(payment, now_ms - SETTLED_MS) - known:
                 report.mismatches.append(Mismatch(payment.id, "the provider knows nothing of it"))
         if documents:
             compared = promises.broken(page, documents=documents, before_ms=told_before_ms)

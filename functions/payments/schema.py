@@ -94,7 +94,7 @@ class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """Why a payment failed: the provider's decline code and a sentence for people."""
+    """The reason why a payment failed: the provider's decline code and a sentence for people."""
 
     code: str
     message: str

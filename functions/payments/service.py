@@ -68,7 +68,7 @@ class Payments(Protocol):
 
 
 class Provider(Protocol):
-    """Whoever moves the money; see `payments.provider`."""
+    """The provider that moves the money; see `payments.provider`."""
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]: ...
 
@@ -119,11 +119,11 @@ def operate(
     operation_id = life_cycle.operation_id(request, payment_id, key)
     for _ in range(OPERATE_ATTEMPTS):
         payment = find(payment_id, tenant=tenant, payments=payments)
-        known = _operation(payment, operation_id)
-        if known:
-            _check_fingerprint(known.fingerprint, life_cycle.fingerprint(request))
+        earlier = _operation(payment, operation_id)
+        if earlier:
+            _check_fingerprint(earlier.fingerprint, life_cycle.fingerprint(request))
             _try_to_send(payment, queues)
-            return payment, known, True
+            return payment, earlier, True
         changed = life_cycle.requested(payment, request, key=key, now_ms=now_ms)
         if payments.replace_all([changed], now_ms=now_ms):
             _try_to_send(changed, queues)

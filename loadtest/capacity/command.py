@@ -18,6 +18,7 @@ from loadtest.recording.monitor import say
 from loadtest.start import start_local, trouble_of
 from loadtest.verdict import Exit
 from loadtest.witnesses.api import ApiError
+from loadtest.wording import counted
 
 OWN = {
     "FIRST_RATE": ("100", "arrivals a second of the first step; the next are twice the last"),
@@ -104,7 +105,8 @@ def run(settings: Settings) -> int:
     bench = Bench(settings.load, settings.thresholds)
     log = None if settings.begins_anew else record.unfinished(reports, terms)
     if log:
-        say(f"going on after {len(log.trials)} trials of {log.folder}; ANEW=1 begins anew")
+        trials = counted(len(log.trials), "trial")
+        say(f"going on after {trials} of {log.folder}; ANEW=1 begins anew")
     log = log or record.begin(reports, terms)
 
     def try_rate(step: Step) -> Trial:

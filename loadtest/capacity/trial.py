@@ -22,6 +22,7 @@ from loadtest.start import driver_of, log_in, requests_of
 from loadtest.verdict import MAX_GENERATOR_CPU, MAX_LAG_P99_MS, MIN_REACHED
 from loadtest.witnesses import servers
 from loadtest.witnesses.api import Api
+from loadtest.wording import counted
 
 LOOK_S = 0.25
 MAX_FAILED = 10  # beyond it the reason is known
@@ -38,7 +39,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Measures:
     """The measures of one trial that are judged."""
 
     sent: int
@@ -74,8 +75,8 @@ class Bench:
         oldest = self._oldest(queues)
         queues.drain(_say_nothing)
         measured = figures(driver.work, driver.journal)
-        seen = _seen(driver, measured, cpu, oldest)
-        reasons, by_generator = judge(seen, self._thresholds)
+        measures = _seen(driver, measured, cpu, oldest)
+        reasons, by_generator = judge(measures, self._thresholds)
         rows = [float(row["cpu_us_per_arrival"]) for row in used.rows]
         return Trial(
             rate_per_s=step.rate_per_s,
@@ -87,9 +88,9 @@ class Bench:
             ok=measured.ok,
             failed=measured.failed,
             p50_ms=milliseconds(measured.total.times.latency)["p50"],
-            p99_ms=seen.p99_ms,
-            lag_p99_ms=seen.lag_p99_ms,
-            generator_cpu=round(seen.generator_cpu, 3),
+            p99_ms=measures.p99_ms,
+            lag_p99_ms=measures.lag_p99_ms,
+            generator_cpu=round(measures.generator_cpu, 3),
             age_max_s=round(oldest[1], 1) if oldest else None,
             cpu_us_per_arrival=round(sum(rows), 1) if rows else None,
             machine_busy=round(busy, 3),
@@ -144,38 +145,40 @@ class Bench:
         return max(ages.items(), key=lambda each: each[1], default=None)
 
 
-def judge(seen: Seen, thresholds: Thresholds) -> tuple[tuple[str, ...], bool]:
+def judge(measures: Measures, thresholds: Thresholds) -> tuple[tuple[str, ...], bool]:
     """Return every reason why a rate did not hold, and whether the generator alone was it."""
-    faults, lateness = _faults(seen, thresholds), _lateness(seen)
-    if lateness and seen.p99_ms > thresholds.p99_ms >= seen.service_p99_ms:
-        lateness.append(_over("p99", seen.p99_ms, thresholds.p99_ms, "ms"))
+    faults, lateness = _faults(measures, thresholds), _lateness(measures)
+    if lateness and measures.p99_ms > thresholds.p99_ms >= measures.service_p99_ms:
+        lateness.append(_over("p99", measures.p99_ms, thresholds.p99_ms, "ms"))
     return (*faults, *lateness), bool(lateness) and not faults
 
 
-def _faults(seen: Seen, thresholds: Thresholds) -> list[str]:
+def _faults(measures: Measures, thresholds: Thresholds) -> list[str]:
     faults = []
-    if seen.failed:
-        kinds = ", ".join(f"{name} {count:,}" for name, count in seen.errors.items())
-        faults.append(f"{seen.failed:,} of {seen.sent:,} failed ({kinds})")
-    if seen.skipped:
-        faults.append(f"{seen.skipped:,} arrivals skipped, too many were in flight")
-    if seen.service_p99_ms > thresholds.p99_ms:
-        faults.append(_over("p99", seen.p99_ms, thresholds.p99_ms, "ms"))
-    if seen.oldest and seen.oldest[1] > thresholds.age_max_s:
-        queue, age_s = seen.oldest
+    if measures.failed:
+        kinds = ", ".join(f"{name} {count:,}" for name, count in measures.errors.items())
+        faults.append(f"{measures.failed:,} of {measures.sent:,} failed ({kinds})")
+    if measures.skipped:
+        faults.append(f"{counted(measures.skipped, 'arrival')} skipped, too many were in flight")
+    if measures.service_p99_ms > thresholds.p99_ms:
+        faults.append(_over("p99", measures.p99_ms, thresholds.p99_ms, "ms"))
+    if measures.oldest and measures.oldest[1] > thresholds.age_max_s:
+        queue, age_s = measures.oldest
         faults.append(_over(f"oldest message of {queue}", age_s, thresholds.age_max_s, "s"))
     return faults
 
 
-def _lateness(seen: Seen) -> list[str]:
+def _lateness(measures: Measures) -> list[str]:
     late = []
-    if seen.lag_p99_ms > MAX_LAG_P99_MS:
-        late.append(_over("p99 of the generator's lag", seen.lag_p99_ms, MAX_LAG_P99_MS, "ms"))
-    if seen.generator_cpu > MAX_GENERATOR_CPU:
-        share, limit = seen.generator_cpu * 100, MAX_GENERATOR_CPU * 100
+    if measures.lag_p99_ms > MAX_LAG_P99_MS:
+        late.append(_over("p99 of the generator's lag", measures.lag_p99_ms, MAX_LAG_P99_MS, "ms"))
+    if measures.generator_cpu > MAX_GENERATOR_CPU:
+        share, limit = measures.generator_cpu * 100, MAX_GENERATOR_CPU * 100
         late.append(_over("the generator's CPU", share, limit, "% of a core"))
-    if seen.reached < MIN_REACHED:
-        late.append(f"{seen.reached:.2%} of the rate sent in time, {MIN_REACHED:.1%} is required")
+    if measures.reached < MIN_REACHED:
+        late.append(
+            f"{measures.reached:.2%} of the rate sent in time, {MIN_REACHED:.1%} is required"
+        )
     return late
 
 
@@ -185,9 +188,9 @@ def _over(what: str, value: float, limit: float, unit: str) -> str:
 
 def _seen(
     driver: Driver, measured: Figures, cpu: CpuMeter, oldest: tuple[str, float] | None
-) -> Seen:
+) -> Measures:
     times = measured.total.times
-    return Seen(
+    return Measures(
         sent=measured.sent,
         failed=measured.failed,
         skipped=measured.skipped,

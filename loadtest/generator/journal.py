@@ -14,7 +14,7 @@ Part = dict[str, list[Any]]  # some arrivals of a journal, a list for each of it
 
 
 class Journal:
-    """Times are seconds from the run's start, on the same clock as the schedule."""
+    """Arrivals; their times are seconds from the run's start, on the clock of the schedule."""
 
     def __init__(self, size: int):
         self.sent_s = array("d", [NO_TIME]) * size

@@ -1,4 +1,4 @@
-"""The four scenarios: which arrival does what, its request as bytes, and what a good answer is.
+"""The scenarios: which arrival does what, its request as bytes, and what a good answer is.
 
 Everything about an arrival follows from its index, the seed and the run's id, so the audit can
 repeat each request afterwards without a record of it.
@@ -9,6 +9,7 @@ import secrets
 import time
 from array import array
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -30,21 +31,7 @@ EVENTS = ("page_view", "add_to_cart", "checkout")
 NOTIFICATION_TEMPLATE = "welcome"
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    name: str
-    method: str
-    path: str
-    status: int  # what a good answer carries
-
-
-SCENARIOS = (
-    Scenario("health", "GET", "/health", 200),
-    Scenario("payments", "POST", "/v1/payments", 201),
-    Scenario("analytics", "POST", "/v1/analytics/events", 202),
-    Scenario("notifications", "POST", "/v1/notifications", 202),
-)
-HEALTH, PAYMENTS, ANALYTICS, NOTIFICATIONS = range(4)
+HEALTH, PAYMENTS, ANALYTICS, NOTIFICATIONS = range(4)  # their numbers in SCENARIOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +68,11 @@ _DECLINE_CODES = {
 
 
 def workload(schedule: Schedule, seed: int = SEED) -> Workload:
-    """Give each arrival its scenario, a quarter each in any four, and 1 % of payments a repeat."""
+    """Give each arrival its scenario, an equal share of any few, and 1 % of payments a repeat."""
     rng = random.Random(seed)
     orders = [bytes(order) for order in permutations(range(len(SCENARIOS)))]
-    fours = -(-len(schedule) // len(SCENARIOS))
-    scenario = b"".join(rng.choice(orders) for _ in range(fours))[: len(schedule)]
+    rounds = -(-len(schedule) // len(SCENARIOS))
+    scenario = b"".join(rng.choice(orders) for _ in range(rounds))[: len(schedule)]
     return Workload(schedule, scenario, _origins(schedule, scenario, rng))
 
 
@@ -130,15 +117,6 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}{secrets.token_hex(2)}"
 
 
-def body_of(which: int, run: str, index: int) -> str:
-    """Return the JSON that the arrival of this index sends; health sends none."""
-    if which == PAYMENTS:
-        return _payment_body(run, index)
-    if which == ANALYTICS:
-        return _event_body(run, index)
-    return _notification_body(run, index) if which == NOTIFICATIONS else ""
-
-
 def _payment_body(run: str, index: int) -> str:
     payment = payment_of(index)
     receipt = f',"receipt_email":"{receipt_email(run, index)}"' if payment.receipt else ""
@@ -164,6 +142,47 @@ def _notification_body(run: str, index: int) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One route under load; each scenario gets the same share of the arrivals."""
+
+    name: str
+    method: str
+    path: str
+    status: int  # what a good answer carries
+    function: str  # of the template, which answers it
+    body: Callable[[str, int], str] | None = None  # the JSON of a run's arrival, by its index
+    has_key: bool = False  # whether it needs an Idempotency-Key
+    sign: tuple[str, object] | None = None  # a member of a good answer; None: it has an id
+
+
+# A new domain is loaded by an entry here, with a function that makes its bodies.
+SCENARIOS = (
+    Scenario("health", "GET", "/health", 200, "ApiFunction", sign=("status", "ok")),
+    Scenario(
+        "payments", "POST", "/v1/payments", 201, "PaymentsFunction", _payment_body, has_key=True
+    ),
+    Scenario(
+        "analytics",
+        "POST",
+        "/v1/analytics/events",
+        202,
+        "AnalyticsFunction",
+        _event_body,
+        sign=("accepted", 1),
+    ),
+    Scenario(
+        "notifications",
+        "POST",
+        "/v1/notifications",
+        202,
+        "NotificationsFunction",
+        _notification_body,
+        has_key=True,
+    ),
+)
+
+
 class Requests:
     """The requests of one run's arrivals, as bytes ready to send.
 
@@ -186,21 +205,20 @@ class Requests:
         common += "User-Agent: spillway-loadtest\r\n"
         common += "" if keep_alive else "Connection: close\r\n"
         posted = common + "Content-Type: application/json\r\n"
-        self._health = f"GET {stage}/health HTTP/1.1\r\n{common}\r\n".encode()
-        self._heads = [
-            f"POST {stage}{scenario.path} HTTP/1.1\r\n{posted}Content-Length: ".encode()
-            for scenario in SCENARIOS
-        ]
+        lines = [f"{each.method} {stage}{each.path} HTTP/1.1\r\n" for each in SCENARIOS]
+        self._bare = [f"{line}{common}\r\n".encode() for line in lines]
+        self._heads = [f"{line}{posted}Content-Length: ".encode() for line in lines]
 
     def of(self, index: int) -> bytes:
         """Return the whole request of one arrival; a repeat gets the bytes of what it repeats."""
         which = self.work.scenario[index]
-        if which == HEALTH:
-            return self._health
+        scenario = SCENARIOS[which]
+        if scenario.body is None:
+            return self._bare[which]
         index = self.work.origin[index]
-        body = body_of(which, self.run, index)
+        body = scenario.body(self.run, index)
         length = f"{len(body)}"
-        if which != ANALYTICS:
+        if scenario.has_key:
             length += f"\r\nIdempotency-Key: {self.run}-{index}"
         return self._heads[which] + f"{length}\r\n\r\n{body}".encode()
 
@@ -209,10 +227,9 @@ def id_in(which: int, body: bytes) -> str | None:
     """Return the id in a good answer's body, "" where it has none; None for a bad body."""
     try:
         answer = orjson.loads(body)
-        if which == HEALTH:
-            return "" if answer["status"] == "ok" else None
-        if which == ANALYTICS:
-            return "" if answer["accepted"] == 1 else None
+        sign = SCENARIOS[which].sign
+        if sign:
+            return "" if answer[sign[0]] == sign[1] else None
         object_id = answer["id"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None

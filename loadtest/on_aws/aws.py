@@ -14,12 +14,6 @@ from loadtest.generator.scenarios import SCENARIOS, Workload
 from loadtest.recording.recorder import Record
 from loadtest.recording.timeline import Moment
 
-FUNCTIONS = {
-    "health": "ApiFunction",
-    "payments": "PaymentsFunction",
-    "analytics": "AnalyticsFunction",
-    "notifications": "NotificationsFunction",
-}
 COLD_START_S = 0.5  # import of the code, and Lambda's own work before it
 KEPT_WARM_S = 300.0  # AWS does not say how long; some minutes without work are seen
 MEMORY_MB = 512
@@ -29,7 +23,7 @@ Arrivals = Sequence[tuple[float, float]]  # when, and for how long its handler w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulated:
+class Simulation:
     """The run of one function's arrivals through Lambda's rules."""
 
     cold_starts: int
@@ -47,8 +41,8 @@ class Estimate:
     requests: int
     memory_mb: int
     duration_ms: float  # on average, with the processor's share that the memory gives
-    plain: Simulated
-    provisioned: Simulated
+    plain: Simulation
+    provisioned: Simulation
     throttled: dict[int, int]  # by the limit
 
 
@@ -58,7 +52,7 @@ def simulate(
     cold_start_s: float = COLD_START_S,
     provisioned: int = 0,
     limit: int | None = None,
-) -> Simulated:
+) -> Simulation:
     """Send the arrivals, in order of time, through one function's environments."""
     working: list[tuple[float, bool]] = []  # heap: when each is free, and whether provisioned
     ready = provisioned
@@ -90,7 +84,7 @@ def simulate(
         last_s = max(last_s, at_s + takes_s)
         most = max(most, len(working))
     span_s = last_s - arrivals[0][0] if arrivals else 0.0
-    return Simulated(
+    return Simulation(
         cold_starts=cold_starts,
         throttled=throttled,
         concurrency_max=most,
@@ -108,7 +102,7 @@ def estimates(
     """
     listed = []
     for which, scenario in enumerate(SCENARIOS):
-        name = FUNCTIONS[scenario.name]
+        name = scenario.function
         arrivals = _arrivals(work, journal, which)
         if arrivals:
             memory_mb = record.memory_mb.get(name, MEMORY_MB)

@@ -11,6 +11,7 @@ from math import ceil
 
 from loadtest.recording.measure import Second, Window
 from loadtest.recording.timeline import Moment
+from loadtest.wording import counted
 
 EXPLAINS = 0.25  # of a second's p99: from here on a wait counts as its cause
 MIN_WAIT_MS = 10.0
@@ -175,10 +176,10 @@ def _waits(span: Sequence[Moment]) -> Iterator[tuple[float, str]]:
     synced = max(span, key=lambda moment: moment.longest_sync_ms or 0.0)
     if synced.syncs:
         name = f"{synced.syncs_of} waited" if synced.syncs_of else "the disk took"
-        what = f"for the disk, in {synced.syncs:,}" if synced.syncs_of else f"for {synced.syncs:,}"
-        plural = "sync" if synced.syncs == 1 else "syncs"
+        syncs = counted(synced.syncs, "sync")
+        what = f"for the disk, in {syncs}" if synced.syncs_of else f"for {syncs}"
         wait_ms = synced.longest_sync_ms or 0.0
-        yield wait_ms, f"{name} {synced.sync_ms or 0:.0f} ms {what} {plural}"
+        yield wait_ms, f"{name} {synced.sync_ms or 0:.0f} ms {what}"
     else:
         stopped_ms = max(moment.disk_stop_ms or 0.0 for moment in span)
         yield stopped_ms, f"whatever wanted to run waited {stopped_ms:.0f} ms for the disk"
@@ -193,14 +194,15 @@ def _waits(span: Sequence[Moment]) -> Iterator[tuple[float, str]]:
     ]
     if pools:
         ms, name, environments = max(pools)
-        yield ms, f"events waited up to {ms:.0f} ms for one of {environments} {name} environments"
+        one = f"one of {environments}" if environments > 1 else "the only one of the"
+        yield ms, f"events waited up to {ms:.0f} ms for {one} {name} environments"
 
 
 def _load(span: Iterable[Moment]) -> str:
-    known = [moment for moment in span if moment.cpu is not None]
-    if not known:
+    moments = [moment for moment in span if moment.cpu is not None]
+    if not moments:
         return "how busy the CPU was is not known"
-    busiest = max(known, key=lambda moment: (moment.cpu or 0.0) + (moment.stolen or 0.0))
+    busiest = max(moments, key=lambda moment: (moment.cpu or 0.0) + (moment.stolen or 0.0))
     stolen = f", {_percent(busiest.stolen)} stolen" if (busiest.stolen or 0.0) >= 0.01 else ""
     return f"CPU was {_percent(busiest.cpu or 0.0)} busy{stolen}"
 

@@ -15,6 +15,7 @@ from loadtest.generator.scenarios import Workload
 from loadtest.recording.measure import exact
 from loadtest.witnesses import records
 from loadtest.witnesses.api import Api, ApiError
+from loadtest.wording import counted
 
 TICK_S = 1.0
 CPU_WINDOW_S = 10  # as Locust's own CPU warning looks
@@ -166,7 +167,8 @@ class QueueWatch:
         if self.trouble:
             return ()
         return tuple(
-            f"queue {name} still had {count:,} messages {DRAIN_S:.0f} s after the last arrival"
+            f"queue {name} still had {counted(count, 'message')}"
+            f" {DRAIN_S:.0f} s after the last arrival"
             for name, count in self._surplus().items()
             if count and not (accounted and self.visible[name] == 0)
         )
@@ -176,7 +178,8 @@ class QueueWatch:
         if self.trouble:
             return (f"queues could not be seen: {self.trouble}",) if self.console else ()
         return tuple(
-            f"{count:,} messages of {name} are in its dead-letter queue"
+            counted(count, f"message of {name} is", f"messages of {name} are")
+            + " in its dead-letter queue"
             for name, count in self._new_dead(of_others).items()
             if count > 0
         )
@@ -190,17 +193,18 @@ class QueueWatch:
     def leftovers(self, of_others: Mapping[str, int]) -> list[str]:
         """Return a sentence per queue with messages that are not the run's."""
         waiting = [
-            f"queue {name} held {count:,} messages before the run; they are not judged"
+            f"queue {name} held {counted(count, 'message')} before the run; they are not judged"
             for name, count in self.left_before.items()
             if count
         ]
         dead = [
-            f"{count:,} messages of {name} were in its dead-letter queue before the run"
+            counted(count, f"message of {name} was", f"messages of {name} were")
+            + " in its dead-letter queue before the run"
             for name, count in self.dead_before.items()
             if count
         ]
         new = [
-            f"{count:,} messages of {name} that somebody else sent died meanwhile"
+            f"{counted(count, 'message')} of {name} that somebody else sent died meanwhile"
             for name, count in of_others.items()
         ]
         late = [

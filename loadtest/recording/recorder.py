@@ -174,7 +174,7 @@ def _are_here(used_s: dict[str, float], listed: list[dict[str, Any]]) -> bool:
     They are not where it speaks from a container or from behind a forwarded port. The CPU time
     tells: another process has used another.
     """
-    known = [each for each in listed if each["name"] in used_s]
-    return bool(known) and all(
-        abs(used_s[each["name"]] - each["cpu_s"]) <= CPU_TOLERANCE_S for each in known
+    processes = [each for each in listed if each["name"] in used_s]
+    return bool(processes) and all(
+        abs(used_s[each["name"]] - each["cpu_s"]) <= CPU_TOLERANCE_S for each in processes
     )

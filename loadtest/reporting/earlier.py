@@ -108,8 +108,8 @@ def _faults(shape: Any, value: Any, where: str) -> Iterator[str]:
     if not _is(kind, value):
         yield f"{where or 'the whole'} is no {NAMES[kind]}"
     elif isinstance(shape, dict):
-        known = dict.fromkeys(value, shape[EACH]) if EACH in shape else shape
-        for name, inner in known.items():
+        members = dict.fromkeys(value, shape[EACH]) if EACH in shape else shape
+        for name, inner in members.items():
             path = f"{where}.{name}" if where else name
             if name in value:
                 yield from _faults(inner, value[name], path)

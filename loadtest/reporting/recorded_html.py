@@ -82,8 +82,8 @@ def _processors(rows: Iterable[Row], count: int, processors: int) -> Series:
 def _others(row: Row, processors: int) -> float | None:
     if row["cpu"] is None or len(row["processes"]) < 2:
         return None
-    known = sum(row["processes"].values()) / processors
-    return max(0.0, float(row["cpu"] - known))
+    ours = sum(row["processes"].values()) / processors
+    return max(0.0, float(row["cpu"] - ours))
 
 
 def _disk(rows: Iterable[Row], count: int) -> Series:

@@ -41,7 +41,7 @@ class ScheduleShape(LoadTestShape):
 
 
 class ProfileShape(LoadTestShape):
-    """As many users as the profile has arrivals a second, each of whom asks once a second."""
+    """A shape with as many users as the profile has arrivals a second; each asks once a second."""
 
     abstract = True
 

@@ -1,4 +1,4 @@
-"""Locust users of the four scenarios: each makes one request a second while the last is answered.
+"""Locust users, a class for each scenario: each makes one request a second, one at a time.
 
 They answer the question of how many users the system bears (a closed workload). Their requests are
 the schedule's, byte for byte, and so is what a good answer is; they are not audited.
@@ -19,13 +19,10 @@ from loadtest import options
 from loadtest.generator import tls
 from loadtest.generator.driver import TIMEOUT_S
 from loadtest.generator.scenarios import (
-    ANALYTICS,
     HEALTH,
-    NOTIFICATIONS,
     PAYMENTS,
     REPEAT_EVERY,
     SCENARIOS,
-    body_of,
     id_in,
     new_run_id,
 )
@@ -63,9 +60,9 @@ class ScenarioUser(FastHttpUser):
         """Send the request of this index and judge the answer as the schedule's driver does."""
         scenario = SCENARIOS[self.scenario]
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
-        if self.scenario in (PAYMENTS, NOTIFICATIONS):
+        if scenario.has_key:
             headers["Idempotency-Key"] = f"{self._run}-{index}"
-        body = body_of(self.scenario, self._run, index) or None
+        body = scenario.body(self._run, index) if scenario.body else None
         with self.client.request(
             scenario.method, scenario.path, data=body, headers=headers, catch_response=True
         ) as response:
@@ -87,12 +84,6 @@ class ScenarioUser(FastHttpUser):
         return token
 
 
-class HealthUser(ScenarioUser):
-    """A client that asks GET /health."""
-
-    scenario = HEALTH
-
-
 class PaymentsUser(ScenarioUser):
     """A client that creates payments; one request in a hundred repeats the one before it."""
 
@@ -107,19 +98,14 @@ class PaymentsUser(ScenarioUser):
             self.send(index)
 
 
-class AnalyticsUser(ScenarioUser):
-    """A client that reports one event at a time."""
-
-    scenario = ANALYTICS
-
-
-class NotificationsUser(ScenarioUser):
-    """A client that sends e-mails."""
-
-    scenario = NOTIFICATIONS
+def _user_of(which: int) -> type[ScenarioUser]:
+    if which == PAYMENTS:
+        return PaymentsUser
+    name = f"{SCENARIOS[which].name.capitalize()}User"
+    return type(name, (ScenarioUser,), {"scenario": which})
 
 
-USERS: tuple[type[ScenarioUser], ...] = (HealthUser, PaymentsUser, AnalyticsUser, NotificationsUser)
+USERS = {user.__name__: user for user in map(_user_of, range(len(SCENARIOS)))}
 
 
 def check_log_in(environment: Environment) -> None:

@@ -20,6 +20,7 @@ from loadtest.witnesses import records
 from loadtest.witnesses.api import Api, ApiError
 from loadtest.witnesses.claims import Claims
 from loadtest.witnesses.records import Sources
+from loadtest.wording import counted
 
 EXAMPLES = 5  # named per kind of difference; the count tells the rest
 MAX_ORPHANS_ASKED = 50  # charges without a payment that are looked up one by one
@@ -58,7 +59,7 @@ class Audit:
         self.differing.setdefault(kind, []).append(str(where))
 
     def differences(self) -> tuple[str, ...]:
-        """One line per kind of difference: how many, and the first few."""
+        """Return one line per kind of difference: how many, and the first few."""
         return tuple(
             f"{kind}: {len(where):,}, such as {', '.join(where[:EXAMPLES])}"
             for kind, where in self.differing.items()
@@ -111,9 +112,9 @@ def _audit_payments(result: Audit, claims: Claims, sources: Sources, since_s: fl
         return
     charges = list(records.journal(sources.provider, "/charges", "charges"))
     compare_charges(result, claims, stored, charges)
-    known = {payment["id"] for payment in stored}
+    stored_ids = {payment["id"] for payment in stored}
     recent = [charge["reference"] for charge in charges if charge["created_ms"] >= since_s * 1000]
-    _audit_orphans(result, [each for each in recent if each not in known], sources, since_s)
+    _audit_orphans(result, [each for each in recent if each not in stored_ids], sources, since_s)
 
 
 def _audit_orphans(
@@ -133,7 +134,7 @@ def _audit_orphans(
             result.differs("charged by the provider without a payment", reference)
     count = len(of_others & set(references))
     if count:
-        result.notes.append(f"other tenants had {count:,} payments charged meanwhile")
+        result.notes.append(f"other tenants had {counted(count, 'payment')} charged meanwhile")
 
 
 def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) -> None:
@@ -146,7 +147,7 @@ def compare_payments(result: Audit, claims: Claims, stored: Iterable[Record]) ->
     )
     if result.payments_of_others:
         result.notes.append(
-            f"others created {result.payments_of_others:,} payments meanwhile: "
+            f"others created {counted(result.payments_of_others, 'payment')} meanwhile: "
             "payment events cannot be told apart, so more of them than expected is no difference"
         )
     for index, payment_id in claims.payments.items():
@@ -176,8 +177,8 @@ def _compare_payment(result: Audit, index: int, payment: Record) -> None:
         got = payment["status"] if code is None else f"{payment['status']} {code}"
         result.differs("payment in the wrong state", f"{payment['id']} is {got}, not {state}")
     captured = 0 if order.decline_code else order.amount
-    wanted = (order.amount, order.currency, captured)
-    if (payment["amount"], payment["currency"], payment["amount_captured"]) != wanted:
+    expected = (order.amount, order.currency, captured)
+    if (payment["amount"], payment["currency"], payment["amount_captured"]) != expected:
         result.differs("payment of another amount", payment["id"])
 
 
@@ -244,10 +245,12 @@ def compare_notifications(
     result: Audit, claims: Claims, status: Mapping[str, str], mails: Iterable[Record] | None
 ) -> None:
     """Check that every accepted notification is delivered and in the mailbox once."""
-    seen = None if mails is None else Counter(mail["message_id"].strip("<>") for mail in mails)
+    copies_by_id = (
+        None if mails is None else Counter(mail["message_id"].strip("<>") for mail in mails)
+    )
     result.notifications_accepted = len(claims.notifications)
     for index, notification_id in claims.notifications.items():
-        copies = 1 if seen is None else seen[f"{notification_id}@spillway.example"]
+        copies = 1 if copies_by_id is None else copies_by_id[f"{notification_id}@spillway.example"]
         if status.get(notification_id) != "delivered":
             got = status.get(notification_id, "not stored")
             result.differs("notification not delivered", f"{notification_id} is {got}")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from loadtest.generator.journal import OK, SKIPPED, UNSENT, Journal
 from loadtest.generator.scenarios import (
     ANALYTICS,
-    HEALTH,
     NOTIFICATIONS,
     PAYMENTS,
     SCENARIOS,
@@ -32,6 +31,7 @@ class Claims:
     run: str
     payments: dict[int, str] = field(default_factory=dict)  # arrival that was first -> payment id
     notifications: dict[int, str] = field(default_factory=dict)
+    others: dict[int, str] = field(default_factory=dict)  # of scenarios that have no audit
     events: Counter[str] = field(default_factory=Counter)  # by event name
     contradictions: list[str] = field(default_factory=list)  # one key, two ids
     unresolved: set[int] = field(default_factory=set)
@@ -42,8 +42,9 @@ class Claims:
         self.unresolved.discard(index)
         if which == ANALYTICS:
             self.events[event_name(self.run, index)] += 1
-        elif which in (PAYMENTS, NOTIFICATIONS):
-            ids = self.payments if which == PAYMENTS else self.notifications
+        elif SCENARIOS[which].has_key:
+            audited = {PAYMENTS: self.payments, NOTIFICATIONS: self.notifications}
+            ids = audited.get(which, self.others)
             if ids.setdefault(index, object_id) != object_id:
                 self.contradictions.append(f"{self.run}-{index}: {ids[index]} and {object_id}")
 
@@ -80,7 +81,7 @@ def resolve(claims: Claims, work: Workload, requests: Requests, api: Api) -> Non
 
 def _without_an_answer(work: Workload, journal: Journal) -> Iterator[int]:
     for index, outcome in enumerate(journal.outcome):
-        if outcome in (UNSENT, OK, SKIPPED) or work.scenario[index] == HEALTH:
+        if outcome in (UNSENT, OK, SKIPPED) or not SCENARIOS[work.scenario[index]].body:
             continue
         answered = journal.status[index] >= http.HTTPStatus.MULTIPLE_CHOICES
         if not answered and journal.outcome_of(index) not in NEVER_ARRIVED:

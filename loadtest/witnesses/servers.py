@@ -8,27 +8,27 @@ from loadtest.witnesses.api import Api, ApiError
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class ServerUsage:
     """One row per process, or why there are none."""
 
     rows: list[dict[str, Any]]
     trouble: str = ""
 
 
-def look(console: Api | None) -> Used:
+def look(console: Api | None) -> ServerUsage:
     """Return what every process has used since its start."""
     if console is None:
-        return Used([], "CONSOLE is empty")
+        return ServerUsage([], "CONSOLE is empty")
     try:
-        return Used(records.processes(console))
+        return ServerUsage(records.processes(console))
     except (ApiError, KeyError, TypeError) as error:
-        return Used([], str(error))
+        return ServerUsage([], str(error))
 
 
-def between(before: Used, after: Used, arrivals: int) -> Used:
+def between(before: ServerUsage, after: ServerUsage, arrivals: int) -> ServerUsage:
     """Return what was used from one look to the other, also per arrival."""
     trouble = before.trouble or after.trouble
-    return Used([] if trouble else used(before.rows, after.rows, arrivals), trouble)
+    return ServerUsage([] if trouble else used(before.rows, after.rows, arrivals), trouble)
 
 
 def used(

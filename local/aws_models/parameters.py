@@ -75,8 +75,8 @@ def _structure(value: dict[str, Any], shape: Shape, name: str) -> dict[str, Any]
     prefix = f"{name}." if name else ""
     present = {key: each for key, each in value.items() if each is not None}
     if unknown := sorted(present.keys() - members.keys()):
-        known = ", ".join(members)
-        raise UnknownParameter(f"{prefix}{unknown[0]} is no parameter; there are {known}.")
+        names = ", ".join(members)
+        raise UnknownParameter(f"{prefix}{unknown[0]} is no parameter; there are {names}.")
     for key in shape["required"]:
         if key not in present:
             raise MissingParameter(f"The request must contain the parameter {prefix}{key}.")

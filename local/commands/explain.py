@@ -17,6 +17,7 @@ HTTP_API_ROW = re.compile(r"1\.7\d")
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
+    plan.add_config_env(parser)
     plan.add_python(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -58,22 +59,26 @@ def explained(template: Template, python: Interpreter = OWN) -> dict[str, list[R
 
 
 def _routes(template: Template) -> list[Row]:
+    has_several = len(template.apis) > 1
     return [
         {
+            "API": api.name if has_several else None,
             "method": route.method,
             "path": route.path,
             "function": route.function,
             "authorizer": route.authorizer,
             "API key": "needed" if route.needs_key else None,
         }
-        for route in template.api.routes
+        for api in template.apis
+        for route in api.routes
     ]
 
 
 def _authorizers(template: Template) -> list[Row]:
     return [
         {"name": name, "kind": type(each).__name__, "function": getattr(each, "function", None)}
-        for name, each in template.api.authorizers.items()
+        for api in template.apis
+        for name, each in api.authorizers.items()
     ]
 
 
@@ -85,7 +90,8 @@ def _keys(template: Template) -> list[Row]:
             "x-api-key": key.value,
             "quota": f"{plan.quota.limit} a {plan.quota.period.lower()}" if plan.quota else None,
         }
-        for plan in template.api.usage_plans
+        for api in template.apis
+        for plan in api.usage_plans
         for key in plan.keys
         if key.is_enabled
     ]
@@ -163,7 +169,10 @@ def _streams(template: Template) -> list[Row]:
 
 
 def _limits(template: Template) -> list[Row]:
-    plans = [("plan " + plan.name, plan.throttles) for plan in template.api.usage_plans]
+    sets = [("stage " + api.stage, api.throttles) for api in template.apis]
+    sets += [
+        ("plan " + plan.name, plan.throttles) for api in template.apis for plan in api.usage_plans
+    ]
     return [
         {
             "of": name,
@@ -172,7 +181,7 @@ def _limits(template: Template) -> list[Row]:
             "rate": f"{throttle.rate_per_s:g}/s",
             "burst": throttle.burst,
         }
-        for name, throttles in [("stage", template.api.throttles), *plans]
+        for name, throttles in sets
         for throttle in throttles
     ]
 
@@ -188,11 +197,12 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
         sections.append("4.")
     if template.made or template.streams:
         sections.append("5.")
+    has_http_api = any(api.kind == "HTTP" for api in template.apis)
     rows: list[Row] = [
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()
         if each.row.startswith(tuple(sections))
-        and (template.api.kind == "HTTP" or not HTTP_API_ROW.fullmatch(each.row))
+        and (has_http_api or not HTTP_API_ROW.fullmatch(each.row))
     ]
     runtimes = {each.runtime for each in template.functions.values()}
     others = sorted(each for each in runtimes - {str(python)} if each.startswith("python"))

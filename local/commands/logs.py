@@ -30,11 +30,13 @@ def show(options: argparse.Namespace) -> int:
     folder = options.state / "logs"
     if not folder.is_dir():
         raise BadInput(f"there is no {folder}; `{PROGRAM} up` starts what writes logs")
-    known = sorted(str(path.relative_to(folder))[: -len(".log")] for path in folder.rglob("*.log"))
-    names = [options.name] if options.name else [name for name in known if name != "access"]
-    if options.name and options.name not in known:
+    log_names = sorted(
+        str(path.relative_to(folder))[: -len(".log")] for path in folder.rglob("*.log")
+    )
+    names = [options.name] if options.name else [name for name in log_names if name != "access"]
+    if options.name and options.name not in log_names:
         sentence = f"there is no log {options.name!r}; a function's comes with its first event"
-        raise BadInput(f"{sentence}; there are: {', '.join(known)}")
+        raise BadInput(f"{sentence}; there are: {', '.join(log_names)}")
     paths = {logs.path_of(options.state, name): name for name in names}
     heads = {path: f"{name:<20} " if len(paths) > 1 else "" for path, name in paths.items()}
     appended = logs.follow(list(paths))

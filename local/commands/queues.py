@@ -15,7 +15,7 @@ from local.machine.queue_depths import QueueDepth, QueuesUnreadable, depths
 from local.machine.running import running
 from local.template.intrinsics import QUEUE_URL
 from redis_sqs import QueueUnavailable
-from redis_sqs.peek import Waiting
+from redis_sqs.peek import WaitingMessage
 
 ROW = "{:<28}{:>9}{:>11}{:>9}{:>14}{:>12}{:>11}"
 HEAD = ROW.format("queue", "visible", "in flight", "delayed", "dead letters", "oldest", "retrying")
@@ -68,7 +68,7 @@ def _line(queue: QueueDepth, totals: dict[str, int]) -> str:
     return ROW.format(queue.name, *counts, dead_letters, oldest, queue.retrying)
 
 
-def _messages(queue: str, messages: Iterator[Waiting], most: int) -> Iterator[str]:
+def _messages(queue: str, messages: Iterator[WaitingMessage], most: int) -> Iterator[str]:
     count = 0
     for message in islice(messages, most):
         count += 1
@@ -85,7 +85,7 @@ def _messages(queue: str, messages: Iterator[Waiting], most: int) -> Iterator[st
         yield f"queue {queue} is empty"
 
 
-def _received(message: Waiting) -> str:
+def _received(message: WaitingMessage) -> str:
     return "never received" if not message.receive_count else f"received {message.receive_count}x"
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local.daemon import arguments
+from local.daemon.wording import counted
 from local.machine.plan import BadInput
 from local.machine.queue_carrier import carrier_of
 from local.machine.running import running
@@ -75,7 +76,7 @@ def _move(options: argparse.Namespace, moves: "Moves", template: Template) -> in
         task = moves.run(rate_per_s=options.rate, destination=options.to or "")
     except TaskRunning as error:
         raise BadInput(f"{error}; `--list` shows it and `--cancel` stops it") from error
-    sys.stdout.write(f"{task.status.lower()}: {task.moved} messages moved\n")
+    sys.stdout.write(f"{task.status.lower()}: {counted(task.moved, 'message')} moved\n")
     if task.failure:
         sys.stderr.write(f"{task.failure} (--to QUEUE)\n")
     return 0 if task.status == COMPLETED else EXIT_INCOMPLETE

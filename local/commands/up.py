@@ -30,12 +30,12 @@ POLL_S = 0.05
 PRIVATE = 0o077  # no file for others: data, logs and state hold secrets and people's addresses
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
-GATEWAY_NAMES = ("API", "console", "Lambda")  # in the order of its addresses
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     plan.add_options(parser, EXTENSION)
+    plan.add_config_env(parser)
     plan.add_python(parser)
     parser.add_argument(
         "--install",
@@ -68,7 +68,7 @@ def up(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{warning}\n")
     if lacking := other_services.lacking(template, system.services, options.services):
         sys.stderr.write(f"{lacking}\n")
-    _install(template, state, python, wanted=options.install)
+    _install(template, state, python, allowed=options.install)
     if options.foreground:
         return _supervise(system, variables)
     started_s = time.monotonic()  # what was installed before may have taken longer than any start
@@ -133,10 +133,10 @@ def _named(parameters: Mapping[str, str]) -> str:
     return f"the parameters {values}" if values else "no parameters given"
 
 
-def _install(template: Template, state: Path, python: Interpreter, *, wanted: bool) -> None:
+def _install(template: Template, state: Path, python: Interpreter, *, allowed: bool) -> None:
     lacking = packages.without_packages(template, state, python)
     names = ", ".join(function.logical_id for function in lacking)
-    if lacking and not wanted:
+    if lacking and not allowed:
         sys.stderr.write(f"the requirements of {names} are not installed; --install does it\n")
         return
     for function in lacking:
@@ -223,7 +223,9 @@ def _tell_failures(state: Path) -> int:
 def _show_addresses(template: Template, running: Status) -> None:
     for each in running.processes:
         if each.name == "gateway":
-            for name, address in zip(GATEWAY_NAMES, each.address.split(), strict=False):
+            further = [api.name for api in template.apis[1:]]
+            names = ("API", *further, "console", "Lambda")
+            for name, address in zip(names, each.address.split(), strict=False):
                 _say(f"{name:<12}{address}")
         elif "://" in each.address:
             _say(f"{each.name:<12}{each.address}")

@@ -24,9 +24,9 @@ def main() -> int:
         return 2
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     while True:
-        seen = _times(folder)
+        times = _times(folder)
         running = subprocess.Popen(command, preexec_fn=_unblock)  # noqa: PLW1509 - no threads here
-        while _times(folder) == seen:
+        while _times(folder) == times:
             received = signal.sigtimedwait(WATCHED, LOOK_S)
             if received:
                 running.send_signal(received.si_signo)

@@ -145,12 +145,14 @@ def described(template: Template, function: Function) -> dict[str, Any]:
 def triggers(template: Template, function: Function) -> list[dict[str, str]]:
     """Return what has the function invoked: kind and name of each."""
     name = function.logical_id
-    listed = [("route", each.key) for each in template.api.routes if each.function == name]
-    listed += [
-        ("authorizer", each.name)
-        for each in template.api.authorizers.values()
-        if isinstance(each, Authorizer) and each.function == name
-    ]
+    listed = []
+    for api in template.apis:
+        listed += [("route", each.key) for each in api.routes if each.function == name]
+        listed += [
+            ("authorizer", each.name)
+            for each in api.authorizers.values()
+            if isinstance(each, Authorizer) and each.function == name
+        ]
     for mapping in template.mappings:
         if mapping.function == name:
             queue = template.queues[mapping.queue].name

@@ -41,6 +41,10 @@ class History:
         """Note what began or happened at a moment, now by default."""
         self._marks.append((time.time() if at_s is None else at_s, text[:MARK_MAX_CHARS]))
 
+    def last(self, seconds: float) -> dict[str, Any]:
+        """Return the samples of the last seconds before the newest one."""
+        return self.since(self._times[-1] - seconds if self._times else 0.0)
+
     def since(self, at_s: float) -> dict[str, Any]:
         """Return what came after a moment: times, columns of as many values, and all marks."""
         first = len(self._times)

@@ -22,7 +22,8 @@ _REPORT = re.compile(
     r"(?:\tInit Duration: (?P<init_ms>[\d.]+) ms)?"
 )
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b")
-_FAILED = re.compile(r"^\[ERROR\]|Task timed out after|Runtime exited|Traceback \(most recent call")
+# Lambda's words for what a handler did not catch; those of `logging` have a tab after the level.
+_FAILED = re.compile(r"^\[ERROR\] |RequestId: \S+ Error: (Task timed out after|Runtime exited)")
 _SAME = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 
 

@@ -37,14 +37,19 @@ REPORT = "report: "  # before the path of the report, in the run's last lines
 NOT_SUPERVISED = "load runs need a system that `up` has started"
 
 
-def add_load_runs(console: Console, template: Template, state: Path) -> "LoadRuns | None":
-    """Serve what is below `/api/loads`, where the project has a load test."""
+def add_load_runs(
+    console: Console, template: Template, state: Path, ports: Mapping[str, int]
+) -> "LoadRuns | None":
+    """Serve what is below `/api/loads`, where the project has a load test.
+
+    `ports` has the gateway's own by the variables that a run reads.
+    """
     folder = template.path.resolve().parent
     # A folder that is no package would be another's `loadtest`, where one is installed.
     if not all((folder / "loadtest" / f"__{name}__.py").is_file() for name in ("init", "main")):
         return None
     reports = LoadReports(Path(os.environ.get("REPORTS") or folder / "loadtest" / "reports"))
-    runs = LoadRuns(folder, state, reports)
+    runs = LoadRuns(folder, state, reports, ports)
 
     async def report_page(parameters: Mapping[str, str]) -> Page:
         return await asyncio.to_thread(reports.page, parameters)
@@ -62,10 +67,13 @@ def add_load_runs(console: Console, template: Template, state: Path) -> "LoadRun
 class LoadRuns:
     """The run that was started here, at most one at a time; it lives on the gateway's loop."""
 
-    def __init__(self, folder: Path, state: Path, reports: LoadReports) -> None:
+    def __init__(
+        self, folder: Path, state: Path, reports: LoadReports, ports: Mapping[str, int]
+    ) -> None:
         self._folder = folder
         self._state = state
         self._reports = reports
+        self._own = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self._process: Process | None = None
         self._following: asyncio.Task[None] | None = None
         self._title = ""
@@ -196,15 +204,11 @@ class LoadRuns:
         running = status.read(self._state)
         if running is None or not running.url:
             raise Refused(409, NOT_SUPERVISED)
-        addresses: dict[str, str] = {}
+        addresses = {}
         for each in running.processes:
-            urls = [word for word in each.address.split() if word.startswith("http://")]
-            if each.name == "gateway":
-                addresses |= {"TARGET": urls[0], "CONSOLE": urls[1]}
-            elif urls:
-                parts = urlsplit(urls[0])
-                addresses[each.name.upper()] = f"{parts.scheme}://{parts.netloc}"
-        return addresses
+            for url in [word for word in each.address.split() if word.startswith("http://")][:1]:
+                addresses[each.name.upper()] = f"http://{urlsplit(url).netloc}"
+        return {**addresses, **self._own}
 
 
 def _chosen(body: Any) -> tuple[str, dict[str, str], int]:

@@ -11,11 +11,10 @@ def add(console: Console, history: History) -> None:
     """Serve the history, and take marks: what begins now, such as a load run or a fault."""
 
     async def view(parameters: Parameters) -> Page:
-        try:
-            since_s = float(parameters.get("since", "0"))
-        except ValueError:
-            raise Refused(400, "since must be a number of seconds since 1970") from None
-        return as_json(history.since(since_s))
+        """Return what came after `since`, or in the last seconds of the history."""
+        if "last" in parameters:
+            return as_json(history.last(_seconds(parameters, "last")))
+        return as_json(history.since(_seconds(parameters, "since")))
 
     async def mark(parameters: Parameters, body: Any) -> Page:
         text = body.get("text") if isinstance(body, dict) else None
@@ -26,3 +25,10 @@ def add(console: Console, history: History) -> None:
 
     console.add_view("/api/history", view)
     console.add_action("/api/marks", mark)
+
+
+def _seconds(parameters: Parameters, name: str) -> float:
+    try:
+        return float(parameters.get(name, "0"))
+    except ValueError:
+        raise Refused(400, f"{name} must be a number of seconds") from None

@@ -1,12 +1,12 @@
 """The parts of the gateway's process that the console's views read, and that its actions use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local.console.worker_tallies import KINDS, WorkerTallies
-from local.gateway.recording import Recorder
+from local.gateway.api import ApiGateway
 from local.http.request import Application
 from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import Metrics
@@ -24,8 +24,7 @@ class Parts:
     pools: Mapping[str, Pool]
     metrics: Metrics
     output: FunctionOutput
-    recorder: Recorder
-    api: Application  # API Gateway's
+    apis: Sequence[ApiGateway]
     aws: Application  # the Invoke API and SQS's
     has_queues: bool  # with a carrier that is known
     workers: WorkerTallies = field(init=False)

@@ -14,6 +14,7 @@ from local.console.parts import Parts
 from local.machine import status
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+STAT_MAX_BYTES = 2048  # 52 numbers and a name of 64 bytes at most
 PAGES_PER_MB = 2**20 / os.sysconf("SC_PAGE_SIZE")
 
 
@@ -65,11 +66,12 @@ def _usages() -> list[_Usage]:
         if not name.isdigit():
             continue
         try:
-            text = Path("/proc", name, "stat").read_text(errors="replace")
+            with open(f"/proc/{name}/stat", "rb", buffering=0) as file:
+                line = file.read(STAT_MAX_BYTES)
         except OSError:
             continue  # it has ended
         # The name of the program stands in parentheses, and may hold any characters.
-        fields = text[text.rindex(")") + 2 :].split()
+        fields = line[line.rindex(b")") + 2 :].split()
         ticks = sum(map(int, fields[11:15]))
         rss_mb = int(fields[21]) / PAGES_PER_MB
         listed.append(_Usage(int(name), int(fields[1]), ticks / TICKS_PER_S, rss_mb))

@@ -27,7 +27,7 @@ from local.template.intrinsics import QUEUE_URL
 from redis_sqs import QueueUnavailable, Typed
 from redis_sqs.carrier import Carrier
 from redis_sqs.moves import CHOSEN_MAX
-from redis_sqs.peek import PEEKED_MAX, Waiting
+from redis_sqs.peek import PEEKED_MAX, WaitingMessage
 from redis_sqs.redis_queue import Drop, RedisQueue
 
 SHOWN = 20  # messages of one look
@@ -238,7 +238,7 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return attributes
 
 
-def _shown(message: Waiting, body_max: int) -> dict[str, Any]:
+def _shown(message: WaitingMessage, body_max: int) -> dict[str, Any]:
     return {
         "id": message.message_id,
         "state": message.state,

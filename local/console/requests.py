@@ -15,6 +15,7 @@ from local.console.answers import Page, Refused, as_json, in_thread, number
 from local.console.pages import Console, Parameters
 from local.console.parts import Parts
 from local.daemon import logs
+from local.gateway.api import ApiGateway
 from local.gateway.recording import KEPT_MAX, Recorded
 from local.http.request import Request
 
@@ -31,10 +32,12 @@ def add(console: Console, parts: Parts) -> None:
         return {"requests": _listed(parts, parameters)}
 
     async def opened(parameters: Parameters) -> Page:
-        return as_json(detail(_recorded(parts, parameters["id"])))
+        _, recorded = _recorded(parts, parameters["id"])
+        return as_json(detail(recorded))
 
     async def again(parameters: Parameters, body: Any) -> Page:
-        return as_json(await _again(parts, _recorded(parts, parameters["id"])))
+        api, recorded = _recorded(parts, parameters["id"])
+        return as_json(await _again(api, recorded))
 
     console.add_view("/api/requests", in_thread(lambda _: requests(parts.state)))
     console.add_view("/api/recorded", in_thread(listed))
@@ -66,7 +69,7 @@ def _listed(parts: Parts, parameters: Parameters) -> list[dict[str, Any]]:
     status, route = parameters.get("status", ""), parameters.get("route", "")
     text = parameters.get("text", "").lower()
     listed = []
-    for each in parts.recorder.newest_first():
+    for _, each in _newest_first(parts):
         row = _row(each)
         if (
             row["ms"] >= slow_ms
@@ -189,15 +192,22 @@ def _answer_headers(recorded: Recorded) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in lines]
 
 
-def _recorded(parts: Parts, request_id: str) -> Recorded:
-    recorded = parts.recorder.find(request_id)
-    if recorded is None:
+def _newest_first(parts: Parts) -> list[tuple[ApiGateway, Recorded]]:
+    """Return what is kept of all APIs' requests, each with its API."""
+    pairs = [(api, each) for api in parts.apis for each in api.recent.newest_first()]
+    return sorted(pairs, key=lambda pair: pair[1].ended_s, reverse=True)
+
+
+def _recorded(parts: Parts, request_id: str) -> tuple[ApiGateway, Recorded]:
+    pairs = (pair for pair in _newest_first(parts) if pair[1].context.request_id == request_id)
+    pair = next(pairs, None)
+    if pair is None:
         sentence = f"the request {request_id[:60]} is not kept any more: the last {KEPT_MAX} are"
         raise Refused(404, sentence)
-    return recorded
+    return pair
 
 
-async def _again(parts: Parts, recorded: Recorded) -> dict[str, Any]:
+async def _again(api: ApiGateway, recorded: Recorded) -> dict[str, Any]:
     """Send a request again, and return the status and id of its answer."""
     if len(recorded.body) < recorded.body_bytes:
         raise Refused(409, f"its body of {recorded.body_bytes} bytes was not kept whole")
@@ -212,12 +222,12 @@ async def _again(parts: Parts, recorded: Recorded) -> dict[str, Any]:
     request.headers = [each for each in recorded.headers if each[1] not in DROPPED]
     request.fields = {name: value for _, name, value in request.headers}
     request.body, request.reply = recorded.body, reply
-    parts.recorder.want(request)
-    parts.api.handle(request)
+    api.recent.want(request)
+    api.handle(request)
     status = await answered
     again = (
         each.context.request_id
-        for each in parts.recorder.newest_first()
+        for each in api.recent.newest_first()
         if each.received_s == request.received_s
     )
     return {"status": status, "id": next(again, "")}

@@ -4,6 +4,7 @@ What the gateway's process knows itself is read on its loop; the rest is read in
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,17 @@ from local.console.parts import Parts
 from local.console.processes import processes
 from local.console.queues import queues
 
+log = logging.getLogger(__name__)
+
 STATUSES = (429, 500, 502, 503, 504)  # that have a column each
 
 
 class Sampler:
     """Fills a history from the parts of the gateway's process."""
 
-    def __init__(self, parts: Parts, history: History) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._history = history
+        self.history = History()
         self._counts: Mapping[str, float] = {}  # that only grow, at the last sample
         self._cpu_s: dict[str, float] = {}
         self._restarts: dict[str, int] = {}
@@ -33,10 +36,14 @@ class Sampler:
         while True:
             await asyncio.sleep(EVERY_S)
             now = time.monotonic()
-            outside = await asyncio.to_thread(self._outside, now - last)
+            try:
+                outside = await asyncio.to_thread(self._outside, now - last)
+            except OSError as error:
+                log.warning("this machine cannot be sampled: %s", error)
+                outside = {}
             values = {**self._inside(now - last), **outside}
             # By the monotonic clock: a moment goes on when somebody sets the time of day.
-            self._history.add(began_s + now - began, values)
+            self.history.add(began_s + now - began, values)
             last = now
 
     def _inside(self, seconds: float) -> dict[str, float]:
@@ -92,7 +99,7 @@ class Sampler:
             values[f"cpu:{name}"] = max(0.0, used_s - before_s) / seconds * 100
             values[f"rss_mb:{name}"] = each["rss_mb"]
             if each["restarts"] > self._restarts.get(name, each["restarts"]):
-                self._history.mark(f"{name} was restarted")
+                self.history.mark(f"{name} was restarted")
         self._cpu_s = {each["name"]: each["cpu_s"] for each in listed}
         self._restarts = {each["name"]: each["restarts"] for each in listed}
         if listed:

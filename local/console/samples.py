@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from local.console.answers import Refused
-from local.template import Template
+from local.template import Route, Template
 from local.template.intrinsics import ACCOUNT_ID, REGION
 
 KEPT_MAX = 50  # of one function
@@ -26,7 +26,7 @@ def samples(template: Template, function: str) -> dict[str, Any]:
     if _payload(template, function) == "2.0":
         events["API"] = _api_of_http(template, function)
     first = [
-        *(["API"] if any(each.function == function for each in template.api.routes) else []),
+        *(["API"] if _route(template, function) else []),
         *(["SQS"] if any(each.function == function for each in template.mappings) else []),
         *(["Schedule"] if any(each.function == function for each in template.schedules) else []),
     ]
@@ -65,9 +65,15 @@ def remove(state: Path, function: str, name: str) -> None:
         raise Refused(404, f"there is no kept event {name}") from None
 
 
+def _route(template: Template, function: str) -> Route | None:
+    """Return the first route of a function."""
+    routes = (route for api in template.apis for route in api.routes)
+    return next((route for route in routes if route.function == function), None)
+
+
 def _payload(template: Template, function: str) -> str:
-    routes = (each.payload for each in template.api.routes if each.function == function)
-    return next(routes, "2.0" if template.api.kind == "HTTP" else "1.0")
+    route = _route(template, function)
+    return route.payload if route else "1.0"
 
 
 def _folder(state: Path, function: str) -> Path:
@@ -111,7 +117,7 @@ def _api_of_http(template: Template, function: str) -> dict[str, Any]:
 
 
 def _api(template: Template, function: str) -> dict[str, Any]:
-    route = next((each for each in template.api.routes if each.function == function), None)
+    route = _route(template, function)
     path, method = (route.path, route.method) if route else ("/hello", "GET")
     method = "GET" if method == "ANY" else method
     names = re.findall(r"\{(\w+)\+?\}", path)

@@ -54,13 +54,13 @@ def add_number(
     variable: str | None = None,
 ) -> None:
     """Add an option, or the environment's `variable`, for a whole number within `bounds`."""
-    known = f"or {variable}; " if variable else ""
+    source = f"or {variable}; " if variable else ""
     parser.add_argument(
         *flags,
         type=number(*bounds),
         default=os.environ.get(variable, str(default)) if variable else str(default),
         metavar=unit,
-        help=f"{what} ({known}default: %(default)s)",
+        help=f"{what} ({source}default: %(default)s)",
     )
 
 

@@ -54,9 +54,9 @@ def follow(paths: list[Path]) -> Iterator[tuple[Path, str]]:
 
 def _appended(read_bytes: dict[Path, int]) -> Iterator[tuple[Path, str]]:
     while True:
-        for path, known in read_bytes.items():
+        for path, position in read_bytes.items():
             size = _size(path)
-            start = known if size >= known else 0  # it was emptied by `bound`
+            start = position if size >= position else 0  # it was emptied by `bound`
             if size == start:
                 continue
             with path.open("rb") as file:

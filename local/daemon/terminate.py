@@ -1,4 +1,4 @@
-"""Ends processes: asks, waits, kills, and leaves no descendant behind."""
+"""The end of processes: asked, awaited, killed, with no descendant left behind."""
 
 import contextlib
 import time

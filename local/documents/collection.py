@@ -184,17 +184,17 @@ class Collection:
             f"SELECT {columns} FROM {source} WHERE (entry.key, entry.id) {onwards} (?, ?)"
             f" AND {bound} ORDER BY entry.key {order}, entry.id {order} LIMIT ?"
         )
-        seen: set[int] = set()
+        numbers: set[int] = set()
         for low, high in plan.ranges:
             start, end = (high, low) if plan.reverse else (low, high)
             position: tuple[bytes, int] = (start, -1)
             size = CHUNK_ROWS[0]
             while rows := self._execute(sql, (*position, end, size)).fetchall():
                 for _, number, raw in rows:
-                    if number not in seen:
+                    if number not in numbers:
                         yield Row(number, raw)
                     if plan.index.multikey:
-                        seen.add(number)
+                        numbers.add(number)
                 position = rows[-1][:2]
                 size = min(size * 4, CHUNK_ROWS[1])
 

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import bson.errors
 from bson.int64 import Int64
 
 from local.documents import reads, server_info, writes
 from local.documents.collection import Collection
-from local.documents.errors import DocumentsError
+from local.documents.errors import MALFORMED, DocumentsError, malformed
 from local.documents.filters import compile_filter
 from local.documents.options import Options, check, check_batch, check_longs, options
 from local.documents.paths import Document, parse
@@ -22,14 +21,6 @@ from local.documents.updates import NUMBERS
 INDEXES_MAX = 64  # MongoDB's own limit
 
 Reply = dict[str, Any] | bytes
-
-
-# What a field of a wrong type or a missing one leads to: the fields are used as they are meant,
-# not checked one by one before. Every statement is worked out before anything of it is stored.
-MALFORMED = (
-    *(LookupError, TypeError, AttributeError, ValueError, ArithmeticError),
-    bson.errors.BSONError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +70,7 @@ class Commands:
                 self.store.begin()
             return command.run(self, body.get("$db", "admin"), body)
         except MALFORMED as error:
-            raise DocumentsError(9, f"malformed command {name}: {error!r}") from error
+            raise malformed(name, error) from error
 
     def find(self, database: str, body: Document) -> bytes:
         namespace, documents = reads.find(self.store, database, body)
@@ -154,13 +145,14 @@ class Commands:
         if not body["indexes"]:
             raise DocumentsError(2, "Must specify at least one index to create")
         check_batch("createIndexes.indexes", body["indexes"])
-        collection = self.store.find_or_create(database, body["createIndexes"])
-        before = len(collection.indexes)
-        for definition in body["indexes"]:
-            index = _index(collection, definition)
-            if index is not None:
-                self.store.create_index(collection, index)
-        after = len(collection.indexes)
+        with self.store.all_or_nothing():
+            collection = self.store.find_or_create(database, body["createIndexes"])
+            before = len(collection.indexes)
+            for definition in body["indexes"]:
+                index = _index(collection, definition)
+                if index is not None:
+                    self.store.create_index(collection, index)
+            after = len(collection.indexes)
         return {"numIndexesBefore": before, "numIndexesAfter": after, "ok": 1.0}
 
     def list_indexes(self, database: str, body: Document) -> Reply:
@@ -257,23 +249,27 @@ def _indexes_to_drop(collection: Collection, chosen: Any) -> list[Index]:
 
 def _index(collection: Collection, definition: Document) -> Index | None:
     """Return the index to make, None if it is there already."""
-    wanted = _parsed_index(max(index.id for index in collection.indexes) + 1, definition)
+    requested = _parsed_index(max(index.id for index in collection.indexes) + 1, definition)
     for index in collection.indexes:
-        if index.as_document() == wanted.as_document():
+        if index.as_document() == requested.as_document():
             return None
-        if index.spec == wanted.spec:
+        if index.spec == requested.spec:
             raise DocumentsError(85, f"an index with these keys exists already: {index.name}")
-        if index.name == wanted.name:
+        if index.name == requested.name:
             raise DocumentsError(86, f"an index with other keys has the name {index.name}")
     if len(collection.indexes) >= INDEXES_MAX:
         raise DocumentsError(67, f"a collection has at most {INDEXES_MAX} indexes")
-    return wanted
+    return requested
 
 
 def _parsed_index(number: int, definition: Document) -> Index:
     for option in definition.keys() - _INDEX.kinds.keys():
         raise DocumentsError(67, f"index option '{option}' is not implemented")
     check("createIndexes.indexes", definition, _INDEX)
+    if not definition["key"]:
+        raise DocumentsError(67, "Index keys cannot be an empty object.")
+    if not definition["name"] or "\0" in definition["name"]:
+        raise DocumentsError(67, "index names cannot be empty, nor hold a NUL")
     for path in definition["key"]:
         parse(path)
     _check_partial(definition)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from bson.errors import BSONError
+
 NAMES = {
     2: "BadValue",
     8: "UnknownError",
@@ -38,6 +40,10 @@ NAMES = {
     40415: "IDLUnknownField",
 }
 
+# What a field of a wrong type or a missing one leads to: the fields are used as they are meant,
+# not checked one by one before. Every statement is worked out before anything of it is stored.
+MALFORMED = (*(LookupError, TypeError, AttributeError, ValueError, ArithmeticError), BSONError)
+
 
 class DocumentsError(Exception):
     """A refusal as MongoDB words it; `details` are further fields of the answer."""
@@ -53,6 +59,11 @@ class DocumentsError(Exception):
         return {"ok": 0.0, "errmsg": self.message, "code": self.code, "codeName": name} | (
             self.details
         )
+
+
+def malformed(name: str, error: Exception) -> DocumentsError:
+    """Return the refusal of a command or statement that has not the form it should have."""
+    return DocumentsError(9, f"malformed command {name}: {error!r}")
 
 
 def refused(what: str, name: str) -> DocumentsError:

@@ -160,9 +160,9 @@ def _conditions(path: str, operand: Any) -> Iterator[tuple[Predicate, list[Inter
             yield _condition(parts, name, value)
 
 
-def _exists(parts: list[str], wanted: bool) -> Predicate:
+def _exists(parts: list[str], exists: bool) -> Predicate:
     return lambda document: (
-        wanted == any(value is not MISSING for value in values_at(document, parts))
+        exists == any(value is not MISSING for value in values_at(document, parts))
     )
 
 
@@ -174,6 +174,8 @@ def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list
     operands = value if name == "$in" else [value]
     if not isinstance(operands, list):
         raise DocumentsError(2, "$in needs an array")
+    if name == "$in" and any(map(_is_operators, operands)):
+        raise DocumentsError(2, "cannot nest $ under $in")
     test, intervals = _points(operands) if name in ("$eq", "$in") else _range(name, value)
     arrays = any(isinstance(operand, list) for operand in operands)
 

@@ -1,4 +1,4 @@
-"""Sorts and the stages of `aggregate`, on streams of documents."""
+"""The sorts and stages of `aggregate`, on streams of documents."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -216,7 +216,9 @@ class Accumulator:
 
     def result(self) -> Any:
         if self.name == "$sum":
-            return self.total
+            # MongoDB goes on in floating point where 64 bits do not hold a sum.
+            is_wide = isinstance(self.total, int) and not -(2**63) <= self.total < 2**63
+            return float(self.total) if is_wide else self.total
         if self.name == "$avg":
             return self.total / self.count if self.count else None
         return _or_null(self.value)

@@ -118,8 +118,8 @@ def _plan(index: Index, filter_: Filter, sort: Spec) -> Plan | None:
     used = [path for path, _ in index.spec[: equal + narrowed]]
     if _may_lack(index, bounds, used):
         return None
-    wanted = tuple(part for part in sort if part[0] not in fixed)
-    order = 0 if len(prefixes) > 1 or index.multikey else _order(rest, wanted)
+    order_by = tuple(part for part in sort if part[0] not in fixed)
+    order = 0 if len(prefixes) > 1 or index.multikey else _order(rest, order_by)
     # One document at most: no other index can be better.
     rank = RANGES_MAX if index.unique and not rest else equal
     exact = not index.multikey and _says_all(filter_, used)
@@ -174,12 +174,12 @@ def _has(document: Document, path: str) -> bool:
     return any(value is not MISSING for value in values_at(document, path.split(".")))
 
 
-def _order(rest: Spec, wanted: Spec) -> int:
-    """Return 1 if the index runs in the wanted order, -1 if backwards, 0 if neither."""
-    if rest[: len(wanted)] == wanted:
+def _order(rest: Spec, sort: Spec) -> int:
+    """Return 1 if the index runs in this order, -1 if backwards, 0 if neither."""
+    if rest[: len(sort)] == sort:
         return 1
-    backwards = tuple((path, -direction) for path, direction in wanted)
-    return -1 if rest[: len(wanted)] == backwards else 0
+    backwards = tuple((path, -direction) for path, direction in sort)
+    return -1 if rest[: len(sort)] == backwards else 0
 
 
 def _first(document: Document, path: str) -> Any:

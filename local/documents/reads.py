@@ -170,9 +170,10 @@ def aggregate(store: Store, database: str, body: Document) -> tuple[str, Iterato
 def count(store: Store, database: str, body: Document) -> dict[str, Any]:
     collection = store.find(database, body["count"])
     filter_, skip, limit = body.get("query", {}), body.get("skip", 0), abs(body.get("limit", 0))
-    if collection is None:
-        return {"n": 0, "ok": 1.0}
-    total = sum(1 for _ in rows_of(collection, filter_, ())) if filter_ else collection.count()
+    if filter_ or collection is None:
+        total = sum(1 for _ in rows_of(collection, filter_, ()))
+    else:
+        total = collection.count()
     left = max(total - skip, 0)
     return {"n": min(left, limit) if limit else left, "ok": 1.0}
 

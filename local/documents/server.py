@@ -161,7 +161,7 @@ class Server:
                 raise
             except sqlite3.Error as error:
                 self._abandon(error)
-            except Exception:  # one bad duty must not end the others for good
+            except Exception:  # edge: one round of the process; a bad duty must not end the rest
                 log.exception("housekeeping failed, it goes on in %d s", HOUSE_S)
 
     async def _copy_log(self) -> None:

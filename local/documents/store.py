@@ -1,16 +1,19 @@
 """The contents of the data file: catalogue of collections, transactions, expiry."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bson
 
 from local.documents import data_file
 from local.documents.collection import Collection, Row
-from local.documents.errors import DocumentsError
+from local.documents.errors import MALFORMED, DocumentsError
 from local.documents.filters import Interval
 from local.documents.keys import DATE, encode
 from local.documents.plan import Index, Plan
 
+NAME_BYTES_MAX = 255  # of database and collection, MongoDB's own limit
 EXPIRED_MAX = 1_000  # documents that one sweep step deletes before others get their turn
 
 _SCHEMA = """
@@ -51,11 +54,27 @@ class Store:
             self._connection.execute("ROLLBACK")
         self._load()
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Keep nothing of a command that is refused or malformed halfway."""
+        self._connection.execute("SAVEPOINT command")
+        try:
+            yield
+        except (DocumentsError, *MALFORMED):
+            self._connection.execute("ROLLBACK TO command")
+            self._load()
+            raise
+        finally:
+            self._connection.execute("RELEASE command")
+
     def close(self) -> None:
         self._connection.close()
 
     def find(self, database: str, name: str) -> Collection | None:
-        return self.collections.get((database, name))
+        collection = self.collections.get((database, name))
+        if collection is None:
+            _check_name(database, name)
+        return collection
 
     def find_or_create(self, database: str, name: str) -> Collection:
         collection = self.collections.get((database, name))
@@ -147,5 +166,7 @@ class Store:
 
 
 def _check_name(database: str, name: str) -> None:
-    if not database or not name or set(database) & set('/\\. "$*<>:|?') or "$" in name:
+    is_database = 0 < len(database.encode()) < 64 and not set(database) & set('/\\. "$*<>:|?\0')
+    is_collection = name and not name.startswith(".") and not set(name) & set("$\0")
+    if not is_database or not is_collection or len(f"{database}.{name}".encode()) > NAME_BYTES_MAX:
         raise DocumentsError(73, f"Invalid namespace specified '{database}.{name}'")

@@ -44,13 +44,13 @@ def updated(document: Document, update: Document, *, inserting: bool = False) ->
 def upserted(filter_: Document, update: Document) -> Document:
     """Return the document that an upsert inserts where nothing matched `filter_`."""
     operators = not is_replacement(update)
-    known = [(parse(path), value) for path, value in equalities(filter_)]
-    known = [(parts, value) for parts, value in known if operators or parts == ["_id"]]
-    conflict = _conflict([parts for parts, _ in known])
+    pairs = [(parse(path), value) for path, value in equalities(filter_)]
+    pairs = [(parts, value) for parts, value in pairs if operators or parts == ["_id"]]
+    conflict = _conflict([parts for parts, _ in pairs])
     if conflict:
         raise DocumentsError(54, f"cannot infer query fields to set, {conflict} is matched twice")
     seed: Document = {}
-    for parts, value in known:
+    for parts, value in pairs:
         set_at(seed, parts, value)
     document = updated(seed, update, inserting=True)
     identity = document.pop("_id", MISSING)
@@ -134,13 +134,21 @@ def _push(document: Document, parts: list[str], operand: Any) -> None:
     for name in modifiers:
         if name not in ("$each", "$slice"):
             raise refused("$push modifier", name)
+    if not isinstance(modifiers["$each"], list):
+        raise DocumentsError(2, "The argument to $each in $push must be an array")
+    size = _size(modifiers["$slice"]) if "$slice" in modifiers else None
     if get_at(document, parts) is MISSING:
         set_at(document, parts, [])
     array = _array_at(document, parts, "$push")
     array.extend(modifiers["$each"])
-    size = modifiers.get("$slice")
     if size is not None:
         set_at(document, parts, array[:size] if size >= 0 else array[size:])
+
+
+def _size(operand: Any) -> int:
+    if type(operand) not in NUMBERS or not abs(operand) < 2**63 or operand != int(operand):
+        raise DocumentsError(2, f"The value for $slice must be an integer value: {operand!r}")
+    return int(operand)
 
 
 def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:
@@ -151,10 +159,10 @@ def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:
     if get_at(document, parts) is MISSING:
         set_at(document, parts, [])
     array = _array_at(document, parts, "$addToSet")
-    known = {encode(item) for item in array}
+    encoded = {encode(item) for item in array}
     for item in modifiers["$each"]:
-        if encode(item) not in known:
-            known.add(encode(item))
+        if encode(item) not in encoded:
+            encoded.add(encode(item))
             array.append(item)
 
 

@@ -13,6 +13,7 @@ from local.documents.paths import Document
 
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 CHECKSUM_PRESENT, MORE_TO_COME = 1, 2
+REQUIRED_FLAGS = 0xFFFF  # whoever does not know one of these must not go on
 MESSAGE_BYTES_MAX = 48_000_000  # MongoDB's maxMessageSizeBytes
 Body = dict[str, Any] | bytes  # of an answer; bytes are BSON already
 
@@ -43,6 +44,8 @@ def parse(frame: bytes) -> Request:
     try:
         if operation == OP_MSG:
             (flags,) = struct.unpack_from("<I", frame, 16)
+            if flags & REQUIRED_FLAGS & ~(CHECKSUM_PRESENT | MORE_TO_COME):
+                raise ValueError(f"a flag of {flags:#x} is not known")
             end = len(frame) - 4 if flags & CHECKSUM_PRESENT else len(frame)
             return Request(request_id, _sections(frame, end), operation, not flags & MORE_TO_COME)
         if operation == OP_QUERY:
@@ -56,7 +59,7 @@ def parse(frame: bytes) -> Request:
 
 
 def _sections(frame: bytes, end: int) -> Document:
-    body: Document = {}
+    body: Document | None = None
     sequences: Document = {}
     position = 20
     while position < end:
@@ -67,11 +70,18 @@ def _sections(frame: bytes, end: int) -> Document:
         section = frame[position + 1 : position + 1 + size]
         position += 1 + size
         if kind == 0:
+            if body is not None:
+                raise ValueError("two bodies")
             body = decode(section)
         else:
             name_end = section.index(b"\x00", 4)
             name = section[4:name_end].decode()
+            if name in sequences:
+                raise ValueError(f"two sequences are called {name!r}")
             sequences[name] = _sequence(section, name_end + 1)
+    body = body or {}
+    if twice := body.keys() & sequences.keys():
+        raise ValueError(f"body and sequence are both called {min(twice)!r}")
     return body | sequences
 
 

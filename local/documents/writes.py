@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.documents.collection import Collection, Row, decode, encode_document
-from local.documents.errors import DocumentsError, refused
+from local.documents.errors import MALFORMED, DocumentsError, malformed, refused
 from local.documents.options import Options, check, options
 from local.documents.paths import Document
 from local.documents.pipeline import find_sort
@@ -59,10 +59,9 @@ def delete(store: Store, database: str, body: Document) -> Reply:
             raise DocumentsError(
                 9, f"The limit field in delete objects must be 0 or 1. Got {limit}"
             )
-        if collection is None:
-            return 0
         rows = _rows(collection, statement["q"], multi=not statement["limit"])
         for row in rows:
+            assert collection is not None
             collection.delete(row)
         return len(rows)
 
@@ -72,24 +71,26 @@ def delete(store: Store, database: str, body: Document) -> Reply:
 def find_and_modify(store: Store, database: str, body: Document) -> Reply:
     name, filter_ = body.get("findAndModify") or body["findandmodify"], body.get("query") or {}
     _check_modification(body)
-    collection = store.find_or_create(database, name)
+    keep = project(body["fields"]) if body.get("fields") else None
+    collection = store.find(database, name)
     row = next(rows_of(collection, filter_, find_sort(body.get("sort") or {}), keep=1), None)
     before = decode(row.raw) if row else None
     after: Document | None = None
     outcome: Document = {"n": 1 if row else 0}
     if body.get("remove"):
-        if row:
+        if row and collection:
             collection.delete(row)
     else:
         outcome["updatedExisting"] = row is not None
-        if row:
+        if row and collection:
             after = collection.change(row, lambda old: updated(old, body["update"])) or before
         elif body.get("upsert"):
+            collection = store.find_or_create(database, name)
             after = _insert_upserted(collection, filter_, body["update"])
             outcome |= {"n": 1, "upserted": after["_id"]}
     value = after if body.get("new") else before
-    if value is not None and body.get("fields"):
-        value = project(body["fields"])(value)
+    if value is not None and keep is not None:
+        value = keep(value)
     return {"lastErrorObject": outcome, "value": value, "ok": 1.0}
 
 
@@ -110,13 +111,20 @@ def _each(body: Document, field: str, apply: Callable[[int, Any], int]) -> Reply
     errors: list[Document] = []
     for position, item in enumerate(body[field]):
         try:
-            total += apply(position, item)
+            total += _applied(apply, position, item)
         except DocumentsError as error:
             shown = {"index": position, "code": error.code, "errmsg": error.message}
             errors.append(shown | error.details)
             if body.get("ordered", True):
                 break
     return {"n": total, "ok": 1.0} | ({"writeErrors": errors} if errors else {})
+
+
+def _applied(apply: Callable[[int, Any], int], position: int, item: Any) -> int:
+    try:
+        return apply(position, item)
+    except MALFORMED as error:
+        raise malformed(f"statement {position}", error) from error
 
 
 def _statement(command: str, item: bytes | Document, allowed: Options) -> Document:
@@ -134,13 +142,15 @@ def _update(
     filter_, change, multi = statement["q"], statement["u"], bool(statement.get("multi"))
     if is_replacement(change) and multi:
         raise DocumentsError(9, "multi update is not supported for replacement-style update")
-    collection = store.find_or_create(database, name)
+    collection = store.find(database, name)
     rows = _rows(collection, filter_, multi=multi)
     changed = 0
     for row in rows:
+        assert collection is not None
         changed += collection.change(row, lambda old: updated(old, change)) is not None
     if rows or not statement.get("upsert"):
         return len(rows), changed, None
+    collection = store.find_or_create(database, name)
     return 0, 0, [_insert_upserted(collection, filter_, change)["_id"]]
 
 
@@ -148,7 +158,7 @@ def _insert_upserted(collection: Collection, filter_: Document, change: Document
     return collection.insert(encode_document(upserted(filter_, change)))
 
 
-def _rows(collection: Collection, filter_: Document, *, multi: bool) -> list[Row]:
+def _rows(collection: Collection | None, filter_: Document, *, multi: bool) -> list[Row]:
     rows = rows_of(collection, filter_, ())
     if multi:
         return [row.bare() for row in rows]

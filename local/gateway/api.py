@@ -1,4 +1,4 @@
-"""The API of a template: its routes with all that is known before a request comes."""
+"""An API of a template: its routes with all that is known before a request comes."""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -6,8 +6,9 @@ from time import monotonic
 from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
-from local.gateway.recording import Recorder
+from local.gateway.recording import RecentRequests
 from local.gateway.router import MethodRouter, Router
+from local.gateway.signature_authorizer import SignatureChecker
 from local.gateway.usage import Keys
 from local.gateway.variables import compile_template
 from local.http.request import Request
@@ -16,27 +17,33 @@ from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import Metrics
 from local.lambda_service.output import FunctionOutput
 from local.lambda_service.throttle import TokenBucket, bucket_for
-from local.template import Api, Authorizer, JwtAuthorizer, Route, Template
+from local.template import (
+    AnyAuthorizer,
+    Api,
+    Authorizer,
+    PoolAuthorizer,
+    Route,
+    SignatureAuthorizer,
+)
 
 
 class ApiGateway:
-    """Answers requests by the functions of a template."""
+    """Answers requests to one API by the functions of a template."""
 
     def __init__(
         self,
-        template: Template,
+        api: Api,
         pools: Mapping[str, Pool],
         metrics: Metrics,
         access_log: BufferedLog,
         output: FunctionOutput,
         *,
         port: int,
-        recorder: Recorder,
     ) -> None:
-        api = template.api
         is_rest = api.kind == "REST"
         dialect: Dialect = (rest.RestDialect if is_rest else http_api.HttpDialect)(api, port=port)
         targets = _Targets(api, pools, metrics).all()
+        self.recent = RecentRequests()
         self._shared = Shared(
             dialect=dialect,
             router=Router(targets) if is_rest else MethodRouter(targets),
@@ -45,7 +52,7 @@ class ApiGateway:
             access_log=access_log,
             log_line=compile_template(api.log_format) if api.log_format else None,
             output=output,
-            recorder=recorder,
+            recent=self.recent,
         )
 
     @property
@@ -128,13 +135,17 @@ class _Targets:
             self._buckets[path, method] = bucket_for(throttles, path, method, monotonic())
         return self._buckets[path, method]
 
-    def _authorizer(self, authorizer: Authorizer | JwtAuthorizer) -> RequestAuthorizer:
-        if isinstance(authorizer, JwtAuthorizer):
-            # PyJWT and what it needs are 8 MB that only such an API pays for.
-            from local.gateway.jwt_authorizer import TokenChecker  # noqa: PLC0415
-
-            return TokenChecker(authorizer)
+    def _authorizer(self, authorizer: AnyAuthorizer) -> RequestAuthorizer:
         is_rest = self._api.kind == "REST"
+        if isinstance(authorizer, SignatureAuthorizer):
+            return SignatureChecker(responses.NO_ROUTE if is_rest else responses.IMPLICIT_DENY)
+        if not isinstance(authorizer, Authorizer):
+            # PyJWT and what it needs are 8 MB that only such an API pays for.
+            from local.gateway.jwt_authorizer import JwtChecker, PoolChecker  # noqa: PLC0415
+
+            if isinstance(authorizer, PoolAuthorizer):
+                return PoolChecker(authorizer)
+            return JwtChecker(authorizer)
         make = rest.authorizer if is_rest else http_api.authorizer
         return make(authorizer, self._pools[authorizer.function], self._api.variables)
 

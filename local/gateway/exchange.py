@@ -15,8 +15,6 @@ from local.gateway.access_log import access_line
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.events import Context, Stage, method_arn
 from local.gateway.policy import Grant
-from local.gateway.recording import BODY_MAX_BYTES, Recorded, Recorder
-from local.gateway.recording import EVENT_MAX_BYTES as RECORDED_EVENT_MAX_BYTES
 from local.gateway.responses import Refusal
 from local.gateway.results import MalformedResponse
 from local.gateway.usage import Keys
@@ -103,10 +101,17 @@ class Target:
 
 
 class Router(Protocol):
-    """Finds the route of a request."""
+    """The finder of the route of a request."""
 
     def match(self, method: str, path: str) -> tuple[Target, dict[str, str] | None] | None:
         """Return the target of `method` on `path` with its path parameters (None without any)."""
+
+
+class Recent(Protocol):
+    """The place of the requests that the console shows whole."""
+
+    def ended(self, exchange: "Exchange", answer: Answer, ended_s: float) -> None:
+        """Take a request that is answered, or whose client has gone."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +125,7 @@ class Shared:
     access_log: BufferedLog
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
-    recorder: Recorder
+    recent: Recent
     in_flight: int = 0
 
 
@@ -128,12 +133,12 @@ class Exchange:
     """A request and what has become known of it."""
 
     __slots__ = (
-        "_invocation",
         "_shared",
         "_slot",
         "_started_s",
         "context",
         "grant",
+        "invocation",
         "key",
         "method_arn",
         "parameters",
@@ -145,7 +150,7 @@ class Exchange:
 
     def __init__(self, shared: Shared, request: Request) -> None:
         self._shared = shared
-        self._invocation: Invocation | None = None
+        self.invocation: Invocation | None = None
         self._slot: Slot | None = None
         self._started_s = 0.0
         self.request = request
@@ -189,10 +194,10 @@ class Exchange:
     def drop(self) -> None:
         """Note that the client has gone: an event that has not started never will."""
         self._note(CLIENT_GONE, "", b"")
-        if self._invocation is not None:
+        if self.invocation is not None:
             assert self.target is not None
             assert self.target.pool is not None
-            self.target.pool.abandon(self._invocation)
+            self.target.pool.abandon(self.invocation)
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer in the gateway's own words."""
@@ -272,14 +277,14 @@ class Exchange:
             return
         context = self.context
         self._started_s = monotonic()
-        self._invocation = Invocation(
+        self.invocation = Invocation(
             context.invocation_id, context.trace, event, self._ended, target.patience_s
         )
         slot = target.slot
         if slot is not None and not slot.is_taken:
-            slot.is_taken = self._invocation.has_slot = True
+            slot.is_taken = self.invocation.has_slot = True
             self._slot = slot
-        target.pool.invoke(self._invocation, self._started_s)
+        target.pool.invoke(self.invocation, self._started_s)
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.end is not End.RESULT:
@@ -338,38 +343,7 @@ class Exchange:
             )
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
-        if shared.recorder.wants(self.request, status, latency_s, now_s):
-            shared.recorder.keep(self._recorded(status, lines, body, now_s))
-
-    def _recorded(self, status: int, lines: str, body: bytes, now_s: float) -> Recorded:
-        """Return the request as the console shows it."""
-        request, target, invocation = self.request, self.target, self._invocation
-        event = invocation.event if invocation else b""
-        return Recorded(
-            context=self.context,
-            method=request.method,
-            target=request.target,
-            headers=request.headers,
-            body=request.body[:BODY_MAX_BYTES],
-            body_bytes=len(request.body),
-            peer=request.peer,
-            route=target.key if target else "",
-            function=self._function() if invocation else "",
-            has_authorizer=target is not None and target.authorizer is not None,
-            grant=self.grant,
-            refusal=self.refusal,
-            status=status,
-            answer_lines=lines,
-            answer=body[:BODY_MAX_BYTES],
-            answer_bytes=len(body),
-            event=event[:RECORDED_EVENT_MAX_BYTES],
-            event_bytes=len(event),
-            log=invocation.log[-BODY_MAX_BYTES:] if invocation else b"",
-            received_s=request.received_s,
-            invoked_s=self._started_s,
-            taken_s=invocation.started_s if invocation else 0.0,
-            ended_s=now_s,
-        )
+        shared.recent.ended(self, (status, lines, body), now_s)
 
 
 def _json(event: object) -> bytes:

@@ -126,7 +126,7 @@ def _request_context(exchange: Exchange, stage: Stage) -> dict[str, Any]:
     assert target is not None
     context = exchange.context
     domain = domain_of(request)
-    known = {
+    request_context = {
         "accountId": ACCOUNT_ID,
         "apiId": API_ID,
         "domainName": domain,
@@ -145,8 +145,8 @@ def _request_context(exchange: Exchange, stage: Stage) -> dict[str, Any]:
         "timeEpoch": int(context.epoch_s * 1000),
     }
     if grant is not None:
-        known["authorizer"] = grant.nested
-    return known
+        request_context["authorizer"] = grant.nested
+    return request_context
 
 
 def _headers(exchange: Exchange, stage: Stage) -> dict[str, str]:

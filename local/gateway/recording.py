@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from local.gateway.events import Context
+from local.gateway.exchange import Answer, Exchange
 from local.gateway.policy import Grant
 from local.gateway.responses import Refusal
 from local.http.request import Request
@@ -47,12 +48,12 @@ class Recorded:
     event_bytes: int  # of the whole event
     log: bytes  # of the function's invocation
     received_s: float
-    invoked_s: float  # 0 where no function was invoked
+    invoked_s: float  # 0 where no function was, or it was throttled
     taken_s: float  # by an environment; 0 where none took it
     ended_s: float
 
 
-class Recorder:
+class RecentRequests:
     """The ring, and the rule by which a request comes into it."""
 
     def __init__(self) -> None:
@@ -65,8 +66,17 @@ class Recorder:
         """Have a request kept that is about to come."""
         self._wanted.append(request)
 
-    def wants(self, request: Request, status: int, latency_s: float, now_s: float) -> bool:
-        """Return whether a request is to be kept that was answered now."""
+    def ended(self, exchange: Exchange, answer: Answer, ended_s: float) -> None:
+        """Keep a request that is answered in place of the oldest one, if the rule says so."""
+        latency_s = ended_s - exchange.request.received_s
+        if self._wants(exchange.request, answer[0], latency_s, ended_s):
+            self._ring.append(_recorded(exchange, answer, ended_s))
+
+    def newest_first(self) -> Iterator[Recorded]:
+        """Yield what is kept."""
+        return iter(tuple(reversed(self._ring)))
+
+    def _wants(self, request: Request, status: int, latency_s: float, now_s: float) -> bool:
         self._count += 1
         if self._wanted and request in self._wanted:
             self._wanted.remove(request)
@@ -78,15 +88,34 @@ class Recorder:
             or self._count % ONE_OF == 0
         )
 
-    def keep(self, recorded: Recorded) -> None:
-        """Keep a request in place of the oldest one."""
-        self._ring.append(recorded)
 
-    def newest_first(self) -> Iterator[Recorded]:
-        """Yield what is kept."""
-        return iter(tuple(reversed(self._ring)))
-
-    def find(self, request_id: str) -> Recorded | None:
-        """Return the newest request of that id."""
-        ids = (each for each in self.newest_first() if each.context.request_id == request_id)
-        return next(ids, None)
+def _recorded(exchange: Exchange, answer: Answer, ended_s: float) -> Recorded:
+    request, target, invocation = exchange.request, exchange.target, exchange.invocation
+    status, lines, body = answer
+    event = invocation.event if invocation else b""
+    pool = target.pool if target else None
+    return Recorded(
+        context=exchange.context,
+        method=request.method,
+        target=request.target,
+        headers=request.headers,
+        body=request.body[:BODY_MAX_BYTES],
+        body_bytes=len(request.body),
+        peer=request.peer,
+        route=target.key if target else "",
+        function=pool.function.logical_id if pool and invocation else "",
+        has_authorizer=target is not None and target.authorizer is not None,
+        grant=exchange.grant,
+        refusal=exchange.refusal,
+        status=status,
+        answer_lines=lines,
+        answer=body[:BODY_MAX_BYTES],
+        answer_bytes=len(body),
+        event=event[:EVENT_MAX_BYTES],
+        event_bytes=len(event),
+        log=invocation.log[-BODY_MAX_BYTES:] if invocation else b"",
+        received_s=request.received_s,
+        invoked_s=invocation.queued_s if invocation else 0.0,
+        taken_s=invocation.started_s if invocation else 0.0,
+        ended_s=ended_s,
+    )

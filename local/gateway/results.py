@@ -83,10 +83,10 @@ def merged(headers: Any, multi: Any) -> list[tuple[str, str]]:
             raise MalformedResponse("a value in multiValueHeaders is no list")
         casing[name.lower()] = name
         pairs += [(name_of(name), value_of(value)) for value in values]
-    known = {(name.lower(), value) for name, value in pairs}
+    present = {(name.lower(), value) for name, value in pairs}
     for name, value in _object(headers, "headers").items():
         pair = (casing.get(name.lower()) or name_of(name), value_of(value))
-        if (pair[0].lower(), pair[1]) not in known:
+        if (pair[0].lower(), pair[1]) not in present:
             pairs.append(pair)
     return pairs
 

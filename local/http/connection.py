@@ -26,7 +26,7 @@ _NEVER_S = float("inf")
 
 
 class _Refused(Exception):
-    """Ends the parsing of a request that is answered with `Connection._refused`."""
+    """The end of the parsing of a request that is answered with `Connection._refused`."""
 
 
 class Connection(asyncio.Protocol):

@@ -25,7 +25,7 @@ class Member(Protocol):
 
 
 class Connections:
-    """At most `limit` connections, fewer from one address, and the bytes that all of them hold."""
+    """Connections, at most `limit`, fewer from one address, and the bytes that all of them hold."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

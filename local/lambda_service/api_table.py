@@ -29,7 +29,7 @@ def _operations() -> list[tuple[str, re.Pattern[str], str]]:
 
 def operation(method: str, path: str) -> str | None:
     """Return the name of the operation of Lambda at a path, or None."""
-    for known, pattern, name in _operations():
-        if known == method and pattern.fullmatch(path):
+    for verb, pattern, name in _operations():
+        if verb == method and pattern.fullmatch(path):
             return name
     return None

@@ -18,7 +18,7 @@ from local.lambda_service.destination_record import (
     destination_record,
 )
 from local.lambda_service.dispatch import DEADLINE_GRACE_S, End, Invocation, Outcome, Pool
-from local.lambda_service.event_store import ReceivedEvent, Store, Stored, Unavailable
+from local.lambda_service.event_store import ReceivedEvent, Store, StoredEvent, Unavailable
 from local.lambda_service.hosts import Hosts
 from local.template import Function
 from local.template.model import Target
@@ -51,7 +51,7 @@ class Background:
 
         Raises Unavailable, and ValueError where the event is too large to be kept.
         """
-        stored = Stored(
+        stored = StoredEvent(
             request_id=request_id,
             function=function,
             accepted_s=time.time(),
@@ -120,7 +120,7 @@ class Background:
         else:
             await self._end(function, stored, Condition.RETRIES_EXHAUSTED, outcome)
 
-    async def _invoke(self, pool: Pool, stored: Stored) -> Outcome:
+    async def _invoke(self, pool: Pool, stored: StoredEvent) -> Outcome:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
         event = stored.event.encode()
@@ -130,11 +130,11 @@ class Background:
         pool.invoke(invocation, time.monotonic())
         return await ended
 
-    async def _again(self, stored: Stored, wait_s: int) -> None:
+    async def _again(self, stored: StoredEvent, wait_s: int) -> None:
         await asyncio.to_thread(self._store.put, stored, wait_s)
 
     async def _end(
-        self, function: Function, stored: Stored, condition: Condition, outcome: Outcome | None
+        self, function: Function, stored: StoredEvent, condition: Condition, outcome: Outcome | None
     ) -> None:
         """Tell whoever is to know that the event will not run any more."""
         settings = function.asynchronous

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from local.lambda_service.dispatch import End, Outcome
-from local.lambda_service.event_store import Stored
+from local.lambda_service.event_store import StoredEvent
 from local.runtime.environment import function_arn
 from local.runtime.frames import dumps
 from local.template import Function
@@ -24,7 +24,11 @@ class Condition(Enum):
 
 
 def destination_record(
-    function: Function, stored: Stored, condition: Condition, outcome: Outcome | None, now_s: float
+    function: Function,
+    stored: StoredEvent,
+    condition: Condition,
+    outcome: Outcome | None,
+    now_s: float,
 ) -> str:
     """Return the record as JSON; `outcome` is None where the event did not run at all."""
     now = datetime.fromtimestamp(now_s, UTC)
@@ -51,7 +55,7 @@ def destination_record(
 
 
 def dead_letter_attributes(
-    stored: Stored, condition: Condition, outcome: Outcome | None
+    stored: StoredEvent, condition: Condition, outcome: Outcome | None
 ) -> dict[str, str | int]:
     """Return the attributes of the message whose body is the bare event."""
     error = (outcome.error if outcome else None) or {}

@@ -206,7 +206,7 @@ class Pool:
             self._waiting += 1
 
     def abandon(self, invocation: Invocation) -> None:
-        """Nobody waits for the answer any more; an event that waits is never started."""
+        """Give up an event whose answer nobody awaits; one that still waits is never started."""
         if invocation.ended is not None and not invocation.started_s:
             self._waiting -= 1
         invocation.ended = None

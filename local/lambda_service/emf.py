@@ -147,5 +147,5 @@ def _observe_of(child: Counter | Gauge | Histogram, unit: str) -> _Observe:
 
 
 def _snake(name: str) -> str:
-    """`Spillway_PaymentAccepted` as `spillway_payment_accepted`."""
+    """Return `Spillway_PaymentAccepted` as `spillway_payment_accepted`."""
     return "_".join(word.lower() for word in _WORD.findall(name)) or OTHER

@@ -115,7 +115,7 @@ class EnvironmentConnection(asyncio.Protocol):
         self._replace(pool)
 
     def _replace(self, pool: Pool) -> None:
-        """Of one host's environments only those of the newest code stay."""
+        """Keep of one host's environments only those of the newest code."""
         ours = [each for each in pool.environments if each.host == self.host]
         newest = max(each.generation for each in ours)
         for environment in ours:

@@ -27,11 +27,11 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in a queue,
 
 
 class Unavailable(Exception):
-    """Nothing can be kept, or nobody answers; the message says what to do."""
+    """A store that can keep nothing, or does not answer; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredEvent:
     """One asynchronous event and what became of it so far."""
 
     request_id: str  # the same in every run
@@ -47,7 +47,7 @@ class Stored:
 class ReceivedEvent:
     """A stored event in hand."""
 
-    stored: Stored
+    stored: StoredEvent
     receipt_handle: str
 
 
@@ -65,7 +65,7 @@ class Store:
             redis_url=carrier.redis_url,
         )
 
-    def put(self, stored: Stored, delay_s: int = 0) -> None:
+    def put(self, stored: StoredEvent, delay_s: int = 0) -> None:
         """Keep an event until `delay_s` from now. Raises ValueError where it is too large."""
         about = asdict(stored)
         event = about.pop("event")
@@ -118,11 +118,11 @@ class Store:
             raise Unavailable(str(error)) from error
 
 
-def _read(body: str) -> Stored | None:
+def _read(body: str) -> StoredEvent | None:
     """Return the event of a message; None where it is none, or one of another version of us."""
     about, _, event = body.partition("\n")
     try:
-        return Stored(**json.loads(about), event=event)
+        return StoredEvent(**json.loads(about), event=event)
     except (ValueError, TypeError):
         return None
 

@@ -53,7 +53,7 @@ class FunctionOutput:
             report.duration_ms,
             memory_mb=report.max_memory_mb,
             is_cold=init_ms is not None,
-            error_type=None if error is None else str(error.get("errorType", "Error")),
+            error_type=None if error is None else _type_of(error),
         )
         return self._append(function, text, report)
 
@@ -105,3 +105,8 @@ class FunctionOutput:
         pieces.append(printed[start:])
         text = "".join(pieces)
         return text if text.endswith("\n") or not text else f"{text}\n"
+
+
+def _type_of(error: object) -> str:
+    """Return the type of an error as a runtime tells it, which may be anything."""
+    return str(error.get("errorType", "Error") if isinstance(error, dict) else "Error")

@@ -8,6 +8,7 @@ from local.lambda_service.metrics import DURATION_BUCKETS_S
 
 # Names of errors are those of classes, but a function may make up as many as it likes.
 ERROR_KINDS_MAX = 50
+ERROR_KIND_MAX_CHARS = 100
 OTHER = "other"
 
 
@@ -65,6 +66,7 @@ class Tally:
         }
 
     def _add_errors(self, error_type: str, count: int) -> None:
+        error_type = error_type[:ERROR_KIND_MAX_CHARS]
         is_new = error_type not in self.errors
         name = OTHER if is_new and len(self.errors) >= ERROR_KINDS_MAX else error_type
         self.errors[name] = self.errors.get(name, 0) + count

@@ -49,12 +49,12 @@ class OtherServices:
         return {"AWS_ENDPOINT_URL": url, **named, **real}
 
 
-def chosen(template: Template, wanted: str | None, on_aws: tuple[str, ...]) -> OtherServices:
+def chosen(template: Template, option: str | None, on_aws: tuple[str, ...]) -> OtherServices:
     """Return what `--services` and `--aws` come to for a template. Raises UnknownService."""
     for name in on_aws:
         _real_url(name)
-    elsewhere = wanted if wanted not in (None, ON, OFF) else ""
-    needed = wanted != OFF and bool(wanted or template.made or template.calls)
+    elsewhere = option if option not in (None, ON, OFF) else ""
+    needed = option != OFF and bool(option or template.made or template.calls)
     return OtherServices(
         are_needed=needed and bool(elsewhere or is_installed()),
         elsewhere=(elsewhere or "").rstrip("/"),
@@ -67,14 +67,14 @@ def is_installed() -> bool:
     return importlib.util.find_spec(PACKAGE) is not None
 
 
-def lacking(template: Template, services: OtherServices, wanted: str | None) -> str:
+def lacking(template: Template, services: OtherServices, option: str | None) -> str:
     """Return a sentence about resources that nobody makes; empty where all is well."""
     kinds = {str(each["Type"]).split("::")[1].lower() for each in template.made.values()}
     names = ", ".join(sorted(kinds | template.calls)) or "other services"
-    if services.are_needed or not (template.made or template.calls or wanted == ON):
+    if services.are_needed or not (template.made or template.calls or option == ON):
         return ""
     about = f"{names} of AWS do not run here, and calls of them fail"
-    if wanted == OFF:
+    if option == OFF:
         return f"{about}: --services {OFF}"
     return f"{about}; `pip install 'spillway[services]'`, or --services URL names some that run"
 

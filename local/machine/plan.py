@@ -29,7 +29,7 @@ from local.machine.wiring import INVOKE_URL, SQS_URL, redis_url_file, variables
 from local.runtime import import_failures, interpreter
 from local.runtime.frames import AddressError, parse_address
 from local.runtime.interpreter import Interpreter
-from local.template import NotEmulated, Template, TemplateError, service_values
+from local.template import NotEmulated, Template, TemplateError, samconfig, service_values
 from local.template.options import chosen
 from local.template.service_kinds import PENDING
 
@@ -89,6 +89,17 @@ def add_python(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_config_env(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option of the environment in `samconfig.toml`."""
+    parser.add_argument(
+        "--config-env",
+        default="default",
+        metavar="NAME",
+        help="environment of samconfig.toml whose parameter_overrides are taken; --parameter goes"
+        " before them (default: %(default)s)",
+    )
+
+
 def python_of(options: argparse.Namespace) -> Interpreter:
     """Return the Python that functions run on; raises BadInput."""
     try:
@@ -100,6 +111,8 @@ def python_of(options: argparse.Namespace) -> Interpreter:
 def read(options: argparse.Namespace) -> Template:
     """Return the template that the options name; raises BadInput."""
     try:
+        values = samconfig.overrides(options.template, options.config_env)
+        options.parameters = [*(values | dict(options.parameters)).items()]
         return chosen(options, PENDING)
     except NotEmulated as error:
         if options.allow_unsupported:
@@ -159,7 +172,7 @@ def _system(
     longest = max(map(len, template.functions), default=0)
     parse_address(f"unix:{state}/run/worker-0-00-{'x' * longest}.sock")
     numbers = {**default_ports(extension), **requested_ports(options, environ, extension)}
-    ports = _ports(numbers, extension)
+    ports = _ports(numbers, extension, len(template.apis))
     is_reloading = is_set(environ, "RELOAD")
     return System(
         template=template,
@@ -210,8 +223,12 @@ def is_set(environ: Mapping[str, str], name: str) -> bool:
 
 def _check_ports(system: System) -> None:
     """Refuse ports that are taken, all at once: another checkout's system takes most of them."""
-    wanted = [(*each, process) for process in system.processes() for each in process.port_settings]
-    conflicts = [(port, setting, process) for port, setting, process in wanted if is_taken(port)]
+    port_settings = [
+        (*each, process) for process in system.processes() for each in process.port_settings
+    ]
+    conflicts = [
+        (port, setting, process) for port, setting, process in port_settings if is_taken(port)
+    ]
     if len(conflicts) == 1:
         port, setting, process = conflicts[0]
         raise BadInput(
@@ -225,7 +242,7 @@ def _check_ports(system: System) -> None:
             " stop what listens there or choose others by what stands in brackets"
         )
     settings_of: dict[int, str] = {}
-    for port, setting, _ in wanted:
+    for port, setting, _ in port_settings:
         if port in settings_of:
             raise BadInput(f"{settings_of[port]} and {setting} are both {port}; choose two ports")
         settings_of[port] = setting
@@ -262,13 +279,18 @@ def _make_directory(state: Path) -> None:
         raise BadInput(f"{sentence}; choose another directory with --state") from error
 
 
-def _ports(numbers: Mapping[str, int], extension: Extension) -> Ports:
+def _ports(numbers: Mapping[str, int], extension: Extension, apis: int) -> Ports:
     # The usual port of a store is often another project's; nobody types these addresses.
     named = {number for name, number in numbers.items() if name not in STORES}
     stores: dict[str, int] = {}
     for name in STORES:
         stores[name] = port_or_next(numbers[name], named.union(stores.values()))
+    further: list[int] = []
+    for _ in range(1, apis):
+        taken = named.union(stores.values(), further)
+        further.append(port_or_next(max(numbers["gateway"], *further, 0) + 1, taken))
     return Ports(
+        apis=tuple(further),
         **{name: numbers[name] for name in SERVERS},
         **stores,
         workers=tuple(numbers[f"worker_{index}"] for index in range(WORKERS)),

@@ -9,6 +9,7 @@ class Ports:
     """The port of each server; `others` are those of an extension, by name."""
 
     gateway: int = 5002
+    apis: tuple[int, ...] = ()  # of the second API and those behind it; free ones after the first's
     console: int = 5080
     invoke: int = 3001  # the Lambda Invoke API
     workers: tuple[int, ...] = tuple(range(9100, 9105))  # their metrics
@@ -22,5 +23,6 @@ class Ports:
         """Yield every port."""
         yield from (self.gateway, self.console, self.invoke, self.documents, self.valkey)
         yield from (self.documents_metrics, self.services)
+        yield from self.apis
         yield from self.workers
         yield from self.others.values()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
+from local.daemon.wording import counted
 from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.machine.stores import Valkey, listens
@@ -100,7 +101,7 @@ class System:
             yield self._services()
 
     def _services(self) -> Process:
-        """AWS's other services; they are ready once the template's resources are made."""
+        """Return AWS's other services; they are ready once the template's resources are made."""
         port, made = self.ports.services, service_values.path_of(self.state)
         url = self.services.elsewhere
         elsewhere: tuple[str, ...] = ("--endpoint", url) if url else ()
@@ -132,7 +133,7 @@ class System:
                         *(*of_template, "--function", function, "--connect", connect),
                     )
                 ),
-                address=f"{self.template.functions[function].environments} environments",
+                address=counted(self.template.functions[function].environments, "environment"),
             )
         views = ("--console-views", self.console_views) if self.console_views else ()
         yield Process(
@@ -142,10 +143,15 @@ class System:
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
                 *("--invoke-port", ports.invoke, "--python", self.python.path, *views),
+                *(part for port in ports.apis for part in ("--api-port", port)),
             ),
-            address=f"http://127.0.0.1:{ports.gateway} http://127.0.0.1:{ports.console}"
-            f" http://127.0.0.1:{ports.invoke}",
-            answers=lambda: all(map(listens, (ports.gateway, ports.console, ports.invoke))),
+            address=" ".join(
+                f"http://127.0.0.1:{port}"
+                for port in (ports.gateway, *ports.apis, ports.console, ports.invoke)
+            ),
+            answers=lambda: all(
+                map(listens, (ports.gateway, *ports.apis, ports.console, ports.invoke))
+            ),
             port_settings=(
                 (ports.gateway, "--port"),
                 (ports.console, "--console-port"),

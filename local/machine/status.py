@@ -53,7 +53,7 @@ class Status:
 
 
 class AlreadyRunning(Exception):
-    """Another supervisor holds the state directory."""
+    """The refusal while another supervisor holds the state directory."""
 
 
 def write(state: Path, status: Status) -> None:

@@ -1,4 +1,4 @@
-"""Starts the processes of a system, restarts those that die, and stops them in order.
+"""The supervisor: it starts a system's processes, restarts the dead, stops them in order.
 
 Which processes there are is in `processes`; what others read of them in `status`.
 """

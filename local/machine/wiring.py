@@ -1,5 +1,6 @@
 """The environment of the processes of one machine: addresses of stores and of AWS's APIs."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -7,7 +8,7 @@ from urllib.parse import quote
 from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.template import Template, TemplateError
-from local.template.generated import GATEWAY_URL_VARIABLE
+from local.template.generated import API_URLS_VARIABLE
 
 INVOKE_URL = "AWS_ENDPOINT_URL_LAMBDA"  # where AWS's SDKs and its command line look for Lambda
 SQS_URL = "AWS_ENDPOINT_URL_SQS"
@@ -48,7 +49,7 @@ def variables(
         raise TemplateError(template.path, "Metadata", "Spillway.Provides", sentence)
     missing = template.provides - environ.keys()
     settings = {name: offer() for name, offer in offers.items() if name in missing}
-    settings[GATEWAY_URL_VARIABLE] = f"http://127.0.0.1:{ports.gateway}"
+    settings[API_URLS_VARIABLE] = json.dumps(_api_urls(template, ports))
     settings[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
     if template.queues:
         settings[SQS_URL] = settings[INVOKE_URL]
@@ -61,6 +62,13 @@ def variables(
         settings["REDIS_URL_FILE"] = _kept(redis_url_file(state), redis_url)
     always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     return {**settings, **environ, **always}
+
+
+def _api_urls(template: Template, ports: Ports) -> dict[str, str]:
+    """Return the address of each API by its logical id, and of the first by no name."""
+    names = ["", *(api.name for api in template.apis[1:])]
+    numbers = (ports.gateway, *ports.apis)
+    return {name: f"http://127.0.0.1:{port}" for name, port in zip(names, numbers, strict=True)}
 
 
 def _offers(state: Path, redis_url: str) -> dict[str, Callable[[], str]]:

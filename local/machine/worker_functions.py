@@ -15,6 +15,7 @@ from typing import Any
 from local.machine.requests_waiting import shared
 
 FRESH_S = 10.0  # a worker that says nothing for so long has no environments any more
+VERSION = 1  # of what is said; what an older worker left behind says something else
 FILES_MAX = 1_000  # of workers that have been; mappings poll with as many at most
 
 
@@ -25,7 +26,9 @@ def path_of(state: Path, index: int) -> Path:
 
 def say(path: Path, functions: Mapping[str, Mapping[str, Any]]) -> None:
     """Replace what was said before: for each function environments, busy ones and its counts."""
-    text = json.dumps({"pid": os.getpid(), "at_s": time.time(), "functions": functions})
+    text = json.dumps(
+        {"version": VERSION, "pid": os.getpid(), "at_s": time.time(), "functions": functions}
+    )
     unfinished = path.with_suffix(".new")
     with contextlib.suppress(OSError):  # a full disk is no reason to stop working
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,5 +41,7 @@ def read(state: Path) -> dict[str, dict[str, Any]]:
     statements = {}
     for path in sorted((shared(state) / "workers").glob("*.json"))[:FILES_MAX]:
         with contextlib.suppress(OSError, ValueError):  # it ended, or its disk was full
-            statements[path.stem] = json.loads(path.read_text())
+            statement = json.loads(path.read_text())
+            if isinstance(statement, dict) and statement.get("version") == VERSION:
+                statements[path.stem] = statement
     return statements

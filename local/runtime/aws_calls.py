@@ -83,7 +83,7 @@ def _guard_names(real: tuple[str, ...]) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds the module that makes clients, to change it once it is imported."""
+    """The import hook for the module that makes clients, to change it once it is imported."""
 
     def __init__(self, let_through: frozenset[str]) -> None:
         self._let_through = let_through
@@ -96,11 +96,11 @@ class _Finder(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = find_spec(name)
         if spec and spec.loader:
-            spec.loader = _Patching(spec.loader, self._let_through)
+            spec.loader = _PatchingLoader(spec.loader, self._let_through)
         return spec
 
 
-class _Patching(Loader):
+class _PatchingLoader(Loader):
     """A loader that changes the module which another one loads."""
 
     def __init__(self, loader: Loader, let_through: frozenset[str]) -> None:

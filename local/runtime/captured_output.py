@@ -10,7 +10,7 @@ _Counts = c_size_t * 2  # bytes kept, bytes cut
 
 
 class KeptBytes(io.BufferedIOBase):
-    """Keeps the first STDOUT_MAX_BYTES written and counts the rest.
+    """A buffer of the first STDOUT_MAX_BYTES written, and a count of the rest.
 
     Processes that are forked from this one keep what they write in the same memory.
     """
@@ -57,12 +57,12 @@ class KeptBytes(io.BufferedIOBase):
 
 
 class CapturedOutput(io.TextIOWrapper):
-    """Stands in for standard output and error."""
+    """The stand-in for standard output and error."""
 
     def __init__(self) -> None:
-        self.kept = KeptBytes()
+        self.captured = KeptBytes()
         super().__init__(
-            self.kept,
+            self.captured,
             encoding="utf-8",
             errors="backslashreplace",
             newline="\n",
@@ -71,4 +71,4 @@ class CapturedOutput(io.TextIOWrapper):
 
     def take(self) -> str:
         """Return what was printed since the last call."""
-        return self.kept.take()
+        return self.captured.take()

@@ -202,7 +202,7 @@ class Environment:
             if "client_context" in invocation:
                 context.client_context = ClientContext(invocation["client_context"])
             answer |= marshal(self._handler(invocation["event"], context))
-        except Exception as error:
+        except Exception as error:  # edge: an invocation; a handler may raise anything
             answer["error"] = describe(error, request_id)
             if not (isinstance(error, Fault) and error.is_logged):
                 is_json = self._function.logging.is_json
@@ -322,7 +322,7 @@ def become(run: Callable[[], None]) -> NoReturn:
         status = 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except BaseException:
+    except Exception:  # edge: the process ends here, and says why
         traceback.print_exc(file=own_stderr())
     finally:
         own_stderr().flush()

@@ -88,7 +88,7 @@ _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encod
 
 
 class FrameReader:
-    """Cuts a byte stream into the payloads of its frames."""
+    """A cutter of a byte stream into the payloads of its frames."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []  # of a frame that is not complete

@@ -33,20 +33,20 @@ class JsonLines(logging.Formatter):
             **_of_exception(record),
             "requestId": request_id or None,
         }
-        known = {name: value for name, value in line.items() if value is not None}
-        return json.dumps(known, ensure_ascii=False, default=str)
+        members = {name: value for name, value in line.items() if value is not None}
+        return json.dumps(members, ensure_ascii=False, default=str)
 
 
-def set_up(output: TextIO, wanted: Logging) -> None:
+def set_up(output: TextIO, settings: Logging) -> None:
     """Let the root logger, which starts at WARNING where no level is set, write to `output`."""
     handler = logging.StreamHandler(output)
     text = logging.Formatter(FORMAT, TIME_FORMAT)
-    handler.setFormatter(JsonLines() if wanted.is_json else text)
+    handler.setFormatter(JsonLines() if settings.is_json else text)
     handler.addFilter(_name_request)
     root = logging.getLogger()
     root.addHandler(handler)
-    if wanted.level:
-        root.setLevel("DEBUG" if wanted.level == "TRACE" else wanted.level)
+    if settings.level:
+        root.setLevel("DEBUG" if settings.level == "TRACE" else settings.level)
 
 
 def of_error(error: Mapping[str, Any], *, is_json: bool) -> str:

@@ -187,7 +187,7 @@ def restore() -> None:
     for hook, arguments, named in hooks.get_after_restore():
         try:
             hook(*arguments, **named)
-        except Exception as error:
+        except Exception as error:  # edge: the user's hook may raise anything
             name = getattr(hook, "__qualname__", repr(hook))  # a partial has none
             log(f"{name} failed after the fork: {error}")
     signal.setitimer(signal.ITIMER_REAL, 0)

@@ -64,7 +64,7 @@ class Slot:
 
 @dataclass(slots=True)
 class Host:
-    """Keeps `environments` processes of one function alive until SIGTERM."""
+    """The parent that keeps `environments` processes of one function alive until SIGTERM."""
 
     function: Function
     address: str
@@ -184,7 +184,7 @@ class Host:
         # What the handler starts ends with it, see `_reap`; also what leaves the group.
         os.setpgid(0, 0)
         adopt_orphans()
-        self.output.kept.share(slot.printed)
+        self.output.captured.share(slot.printed)
         limits.limit(self.function.storage_mb)
         if slot.directory:
             handler.use_temporary_directory(slot.directory, self.function)
@@ -233,8 +233,8 @@ class Host:
 
     def _end_adopted(self) -> None:
         """End children of what has ended, which are the host's now; theirs will be after that."""
-        known = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
-        for pid in {*limits.children(os.getpid())} - known:
+        children = {*self.companions, *self.predecessors, *(slot.pid for slot in self.slots)}
+        for pid in {*limits.children(os.getpid())} - children:
             os.kill(pid, signal.SIGKILL)
 
     def _schedule(self, slot: Slot, pid: int, status: int) -> None:

@@ -86,8 +86,8 @@ def _probed(path: Path, named: str) -> Interpreter:
         raise NotUsable(f"{named} is no Python: it does not tell its version")
     version = (int(major), int(minor))
     if version < OLDEST:
-        wanted = "functions need {}.{} or newer".format(*OLDEST)
-        raise NotUsable(f"{named} is Python {major}.{minor}; {wanted}")
+        requirement = "functions need {}.{} or newer".format(*OLDEST)
+        raise NotUsable(f"{named} is Python {major}.{minor}; {requirement}")
     is_own = version == OWN.version and Path(prefix).resolve() == Path(sys.prefix).resolve()
     return OWN if is_own else Interpreter(str(path), version)
 

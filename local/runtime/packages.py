@@ -30,8 +30,8 @@ def without_packages(template: Template, state: Path, python: Interpreter) -> li
     return [
         function
         for function in template.functions.values()
-        if (wanted := _wanted(function, python))
-        and wanted != _installed(folder(state, function.logical_id))
+        if (packages := _wanted(function, python))
+        and packages != _installed(folder(state, function.logical_id))
     ]
 
 

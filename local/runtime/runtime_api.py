@@ -18,7 +18,7 @@ BODY_MAX_BYTES = RESULT_MAX_BYTES + STDOUT_MAX_BYTES  # an error's trace may be 
 _ENDED = re.compile(rf"{ROOT}/invocation/([^/]+)/(response|error)")
 
 
-class Ended(NamedTuple):
+class ClientStep(NamedTuple):
     """The step that a client has ended: it is "ready" for the next event, has a "response" or an
     "error" for the one in hand, or an "init-error"; or it has "exited"."""
 
@@ -27,13 +27,13 @@ class Ended(NamedTuple):
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """Listens on loopback for the client of one environment; `said` gets what it says."""
+    """The server on loopback for the client of one environment; `said` gets what it says."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
-        self.endings: Queue[Ended] = Queue()
+        self.endings: Queue[ClientStep] = Queue()
         self._events: Queue[tuple[bytes, Mapping[str, str]]] = Queue()
         self._request_id = ""  # of the event in hand
 
@@ -49,7 +49,7 @@ class RuntimeApi(ThreadingHTTPServer):
 
     def next(self) -> tuple[bytes, Mapping[str, str]]:
         """Wait for the next event, for ever as AWS does."""
-        self.endings.put(Ended("ready", b""))
+        self.endings.put(ClientStep("ready", b""))
         return self._events.get()
 
     def take(self, request_id: str, how: str, body: bytes) -> bool:
@@ -57,7 +57,7 @@ class RuntimeApi(ThreadingHTTPServer):
         if request_id != self._request_id:
             return False
         self._request_id = ""
-        self.endings.put(Ended(how, body))
+        self.endings.put(ClientStep(how, body))
         return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -92,7 +92,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self.close_connection = int(length) > BODY_MAX_BYTES
         match = _ENDED.fullmatch(self.path)
         if self.path == f"{ROOT}/init/error":
-            self.server.endings.put(Ended("init-error", body))
+            self.server.endings.put(ClientStep("init-error", body))
         elif match is None or not self.server.take(match[1], match[2], body):
             self._reply(
                 400, {"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"}

@@ -23,7 +23,7 @@ from local.runtime.captured_output import STDOUT_MAX_BYTES
 from local.runtime.environment import Context, Fault, Handler, log, own_stderr
 from local.runtime.frames import dumps
 from local.runtime.handler import failing_handler
-from local.runtime.runtime_api import Ended, RuntimeApi
+from local.runtime.runtime_api import ClientStep, RuntimeApi
 from local.template import Function
 
 INIT_S = 10.0  # Lambda's limit
@@ -65,7 +65,7 @@ class RuntimeClient:
         except OSError as error:
             return self._failing(Fault("Runtime.InvalidEntrypoint", str(error)))
         assert self._client.stdout is not None
-        self._printed = Printed(self._client.stdout.fileno())
+        self._printed = ProcessOutput(self._client.stdout.fileno())
         threading.Thread(target=self._watch, daemon=True).start()
         try:
             how, body = self._api.endings.get(timeout=INIT_S)
@@ -107,7 +107,7 @@ class RuntimeClient:
         """Tell whoever waits for an answer that none will come; else end the environment."""
         status = self._client.wait()
         log(f"{self._function.logical_id}: the runtime client ended with status {status}")
-        self._api.endings.put(Ended("exited", b""))
+        self._api.endings.put(ClientStep("exited", b""))
         time.sleep(LAST_WORDS_S)
         if self._is_idle:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -121,7 +121,7 @@ class RuntimeClient:
         return failing_handler(fault)
 
 
-class Printed:
+class ProcessOutput:
     """The output of a process, standard and error, up to a bound for each event."""
 
     def __init__(self, descriptor: int) -> None:

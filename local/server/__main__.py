@@ -43,7 +43,7 @@ def main() -> int:
             state,
             Addresses(
                 host=options.host,
-                port=options.port,
+                ports=(options.port, *options.api_port),
                 console_port=options.console_port,
                 invoke_port=options.invoke_port,
                 runtime=runtime,
@@ -81,6 +81,14 @@ def _options() -> argparse.Namespace:
     arguments.add_python(parser)
     arguments.add_host(parser)
     arguments.add_port(parser, "--port", 5002, "port of the API")
+    parser.add_argument(
+        "--api-port",
+        type=arguments.port,
+        action="append",
+        default=[],
+        metavar="PORT",
+        help="port of the second API of the template; given again, of the third",
+    )
     arguments.add_port(parser, "--console-port", 5080, "port of the console and /metrics")
     arguments.add_port(parser, "--invoke-port", 3001, "port of the Lambda Invoke API")
     arguments.add_number(

@@ -7,7 +7,8 @@ from local.http.request import Request
 from local.http.same_origin import is_foreign
 from local.lambda_service.invoke_api import InvokeApi
 from local.server import absent_services
-from local.sqs.api import QUERY, TARGET, SqsApi
+from local.sqs.api import TARGET, SqsApi
+from local.sqs.query import TYPE
 
 _SERVICE = re.compile(r"Credential=[^,/]*/\d{8}/[^,/]*/([a-z0-9-]+)/aws4_request")
 
@@ -40,7 +41,7 @@ class AwsApis:
 def _named(request: Request) -> tuple[str, str]:
     """Return the service and the action that a request names, each empty where it names none.
 
-    An unsigned request of the query protocol is for SQS, as those of old SDKs are, unless its
+    An unsigned request of the query protocol is for SQS, as those of older SDKs are, unless its
     action is one that STS alone has.
     """
     target = request.fields.get("x-amz-target", "")
@@ -49,7 +50,7 @@ def _named(request: Request) -> tuple[str, str]:
     if target:
         prefix, _, action = target.rpartition(".")
         return ("sqs" if target.startswith(TARGET) else service or prefix), action
-    if request.fields.get("content-type", "").startswith(QUERY):
+    if request.fields.get("content-type", "").startswith(TYPE):
         action = parse_qs(request.body.decode("latin-1")).get("Action", [""])[0]
         return service or ("sts" if action == "GetCallerIdentity" else "sqs"), action
     return service, f"{request.method} {request.target.partition('?')[0]}"

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from local.console.history import History
 from local.console.load_runs import add_load_runs
 from local.console.pages import Console
 from local.console.parts import Parts
@@ -21,7 +20,6 @@ from local.console.queue_work import add_queue_work
 from local.console.sampler import Sampler
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
-from local.gateway.recording import Recorder
 from local.http.limits import Limits
 from local.http.server import Server
 from local.lambda_service.asynchronous import Background
@@ -45,8 +43,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 4096  # the kernel's somaxconn: a stall of a second at 1,000 connections a second fits
 CONNECTIONS_MAX = 10_000
-CONSOLE_CONNECTIONS_MAX = 100
-CONSOLE_BODY_MAX_BYTES = 2 * 1024 * 1024  # a message of 1 MiB, escaped
+# A message of 1 MiB is longer in JSON.
+CONSOLE_LIMITS = Limits(connections_max=100, body_max_bytes=2 * 1024 * 1024)
 INVOKE_CONNECTIONS_MAX = 1_000  # as many as the account runs at a time
 FILES_RESERVED = 512  # for environments, refused clients, logs and libraries
 POOL_SWEEP_S = 0.1  # how late the deadline of an event may be noticed
@@ -57,7 +55,7 @@ GC_THRESHOLD = 50_000  # allocations between two collections: a request leaves n
 
 
 class PortTaken(Exception):
-    """Somebody else listens where the gateway should."""
+    """A port on which somebody else listens where the gateway should."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +63,14 @@ class Addresses:
     """The addresses at which the gateway listens."""
 
     host: str
-    port: int
+    ports: tuple[int, ...]  # of the APIs
     console_port: int
     invoke_port: int
     runtime: str  # unix:/path or tcp:host:port, where environments dial in
 
     @property
-    def ports(self) -> tuple[int, int, int]:
-        return self.port, self.console_port, self.invoke_port
+    def all_ports(self) -> tuple[int, ...]:
+        return (*self.ports, self.console_port, self.invoke_port)
 
 
 class Gateway:
@@ -108,17 +106,15 @@ class Gateway:
         embedded = EmbeddedMetrics(metrics.registry)
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
-        recorder = Recorder()
-        self._api = ApiGateway(
-            template,
-            self._pools,
-            metrics,
-            self._access_log,
-            self._output,
-            port=addresses.port,
-            recorder=recorder,
+        if len(template.apis) != len(addresses.ports):
+            raise TemplateError(template.path, "", "", _ports_missing(template, addresses))
+        self._apis = [
+            ApiGateway(api, self._pools, metrics, self._access_log, self._output, port=port)
+            for api, port in zip(template.apis, addresses.ports, strict=True)
+        ]
+        metrics.watch(
+            self._pools, template.hosted, lambda: sum(each.in_flight for each in self._apis)
         )
-        metrics.watch(self._pools, template.hosted, lambda: self._api.in_flight)
         self._console = Console(metrics.registry)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
@@ -133,27 +129,22 @@ class Gateway:
             pools=self._pools,
             metrics=metrics,
             output=self._output,
-            recorder=recorder,
-            api=self._api,
+            apis=self._apis,
             aws=aws,
             has_queues=self._sqs is not None,
         )
-        history = History()
-        self._sampler = Sampler(parts, history)
-        add_views(self._console, parts, history)
+        self._sampler = Sampler(parts)
+        add_views(self._console, parts, self._sampler.history)
         if console_views:
             import_module(console_views).add_views(self._console, template, state)
-        self._loads = add_load_runs(self._console, template, state)
+        urls = {"TARGET": addresses.port, "CONSOLE": addresses.console_port}
+        self._loads = add_load_runs(self._console, template, state, urls)
         if self._sqs and carrier:
             add_queue_work(self._console, template, carrier, self._sqs.actions)
+        of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
         self._servers = (
-            Server(self._api, replace(limits, connections_max=_connections_max())),
-            Server(
-                self._console,
-                Limits(
-                    connections_max=CONSOLE_CONNECTIONS_MAX, body_max_bytes=CONSOLE_BODY_MAX_BYTES
-                ),
-            ),
+            *(Server(api, of_each) for api in self._apis),
+            Server(self._console, CONSOLE_LIMITS),
             Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
         )
         for warning in template.warnings:
@@ -169,8 +160,14 @@ class Gateway:
         gc.collect()
         gc.freeze()  # what stands now is never garbage
         gc.set_threshold(GC_THRESHOLD)
-        host, ports = self._addresses.host, self._addresses.ports
-        log.info("listening on %s: API %d, console %d, Invoke API %d", host, *ports)
+        apis = ", ".join(map(str, self._addresses.ports))
+        log.info(
+            "listening on %s: API %s, console %d, Invoke API %d",
+            self._addresses.host,
+            apis,
+            self._addresses.console_port,
+            self._addresses.invoke_port,
+        )
         background = [loop.create_task(self._sampler.run())]
         if self._background:
             background.append(loop.create_task(self._background.run()))
@@ -191,7 +188,7 @@ class Gateway:
     async def _listen(
         self, loop: asyncio.AbstractEventLoop
     ) -> tuple[list[asyncio.AbstractServer], asyncio.AbstractServer]:
-        host, ports = self._addresses.host, self._addresses.ports
+        host, ports = self._addresses.host, self._addresses.all_ports
         # The ports first: whoever finds one taken must not touch the other's runtime socket.
         listeners = [
             await _bound(
@@ -246,6 +243,15 @@ class Gateway:
         self._tick(0)
 
 
+def _ports_missing(template: Template, addresses: Addresses) -> str:
+    """Return the sentence that refuses a number of ports that is not the number of APIs."""
+    names = ", ".join(api.name for api in template.apis)
+    return (
+        f"there are {len(addresses.ports)} ports for the APIs {names};"
+        " give --api-port for each API behind the first"
+    )
+
+
 def _account(template: Template, concurrency: int) -> Account:
     """Return the account's concurrency. Raises TemplateError as AWS refuses to deploy."""
     account = Account(template.functions.values(), concurrency)
@@ -275,7 +281,7 @@ async def _bound(
 def _connections_max() -> int:
     """Raise the limit of open files as far as it goes; return the connections that fit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS_MAX + FILES_RESERVED
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    files = CONNECTIONS_MAX + FILES_RESERVED
+    allowed = files if hard == resource.RLIM_INFINITY else min(hard, files)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return max(allowed - FILES_RESERVED, 1)

@@ -52,10 +52,10 @@ class Delivery:
 
     def send(self, queue: str, message: dict[str, Any]) -> None:
         """Send a record of an SQS event to the queue of that name."""
-        told = message.get("attributes", {})
+        system = message.get("attributes", {})
         fifo = {
-            "MessageGroupId": told.get("MessageGroupId", "services"),
-            "MessageDeduplicationId": told.get("MessageDeduplicationId", message["messageId"]),
+            "MessageGroupId": system.get("MessageGroupId", "services"),
+            "MessageDeduplicationId": system.get("MessageDeduplicationId", message["messageId"]),
         }
         attributes = {
             name: {key[0].upper() + key[1:]: each for key, each in value.items() if each}

@@ -13,15 +13,15 @@ def finish(template: Template, endpoint: str) -> dict[str, str]:
     api = client("dynamodb", endpoint)
     for name, resource in template.made.items():
         properties = resource["Properties"]
-        wanted = properties.get("TimeToLiveSpecification")
-        if resource["Type"] != TABLE or not wanted:
+        lifetime = properties.get("TimeToLiveSpecification")
+        if resource["Type"] != TABLE or not lifetime:
             continue
         table = properties["TableName"]
         try:
             now = api.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-            is_on = str(wanted.get("Enabled")).lower() == "true"
+            is_on = str(lifetime.get("Enabled")).lower() == "true"
             if is_on != (now["TimeToLiveStatus"] == "ENABLED"):
-                changed = {"AttributeName": str(wanted.get("AttributeName")), "Enabled": is_on}
+                changed = {"AttributeName": str(lifetime.get("AttributeName")), "Enabled": is_on}
                 api.update_time_to_live(TableName=table, TimeToLiveSpecification=changed)
         except (BotoCoreError, ClientError) as error:
             failures[name] = f"its time to live cannot be set: {error}"

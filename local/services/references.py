@@ -34,8 +34,8 @@ def _secret(parts: list[str], endpoint: str) -> str:
     size = 7 if parts[0] == "arn" else 1
     secret, rest = ":".join(parts[:size]), [*parts[size:], "", "", "", ""]
     _, key, stage, version = rest[:4]
-    wanted: dict[str, Any] = {"SecretId": secret}
-    wanted |= {"VersionStage": stage} if stage else {}
-    wanted |= {"VersionId": version} if version else {}
-    text = str(client("secretsmanager", endpoint).get_secret_value(**wanted)["SecretString"])
+    question: dict[str, Any] = {"SecretId": secret}
+    question |= {"VersionStage": stage} if stage else {}
+    question |= {"VersionId": version} if version else {}
+    text = str(client("secretsmanager", endpoint).get_secret_value(**question)["SecretString"])
     return str(json.loads(text)[key]) if key else text

@@ -30,7 +30,7 @@ def set_up(template: Template, state: Path, endpoint: str, delivery: Delivery) -
     """Make the resources of `template` behind `endpoint`; only then others read the values."""
     try:
         values, failures = _set_up(template, state, endpoint, delivery)
-    except Exception as error:  # who waits for the values is told why there are none
+    except Exception as error:  # edge: the thread ends here; `up` reads why there is nothing
         log.exception("the resources of %s", template.path)
         values, failures = {}, {"Resources": f"{type(error).__name__}: {error}"}
     for name, reason in failures.items():

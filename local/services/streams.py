@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.daemon.wording import counted
 from local.services.checkpoints import Checkpoints
 from local.services.delivery import Undelivered
 from local.template.intrinsics import ACCOUNT_ID, REGION
@@ -219,7 +220,7 @@ class Stream:
                 log.warning("%s: %s", self._arn, error)
                 self._is_lost = True
                 stop.wait(FIRST_PAUSE_S)
-            except Exception:  # a fault of ours ends no stream: the batch in hand comes again
+            except Exception:  # edge: one round of a poller; the batch in hand comes again
                 log.exception("%s", self._arn)
                 self._is_lost = True
                 stop.wait(FIRST_PAUSE_S)
@@ -326,9 +327,8 @@ class Stream:
         }
 
     def _give_up(self, shard: str, part: list[Record], condition: str, tries: int) -> None:
-        log.warning(
-            "%s: %d records of %s given up: %s", self._mapping.function, len(part), shard, condition
-        )
+        records = counted(len(part), "record")
+        log.warning("%s: %s of %s given up: %s", self._mapping.function, records, shard, condition)
         kind = "KinesisBatchInfo" if self._is_kinesis else "DDBStreamBatchInfo"
         self._fail(
             {

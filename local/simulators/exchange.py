@@ -59,7 +59,7 @@ class Exchange:
 
 
 class Refusal(Exception):
-    """Raised by a route instead of an answer; becomes an RFC 9457 problem with a stable `code`."""
+    """A refusal that a route raises; it becomes an RFC 9457 problem with a stable `code`."""
 
     def __init__(
         self, status: int, code: str, detail: str, headers: Mapping[str, str] = PROBLEM

@@ -39,7 +39,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(slots=True)
 class Dice:
-    """Throws for each order, and counts what it threw."""
+    """The dice: throws for each order, and counts what it threw."""
 
     faults: Faults = field(default_factory=Faults)
     thrown: Counter[str] = field(default_factory=Counter)

@@ -1,58 +1,111 @@
 """An append-only file of JSON lines, numbered from 1, that outlives the process writing it.
 
-Group commit, repair at start and reading by number; what a line means its writer knows.
+Group commit, repair at start and reading by number; what a line means its writer knows. A file that
+has grown long becomes the file before (`.1`), and the one that was that is dropped with its lines.
 """
 
 import asyncio
 import fcntl
 import logging
 import os
+import re
+import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024  # a page of a thousand ordinary lines is well below 3 MiB
 READ_BYTES = 1024 * 1024  # the chunk in which a torn tail is searched at start
+NUMBER = re.compile(rb'"sequence":([1-9][0-9]{0,15})\b')
 
 
 class JournalError(Exception):
     """The journal cannot be opened; the sentence says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The bound of a journal: two files, of which the older one is dropped by a third."""
+
+    file_bytes: int  # of one file, and one commit
+    least_s: float  # for which a line is kept though the file after it is long
+
+
+class _File:
+    """One file of a journal, and where each of its lines ends."""
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.handle = _open_alone(path)
+        self.first = first  # number of its first line
+        self.ends = array("Q", [0])  # where line n ends is where line n + 1 starts
+        _cut_torn_line(self.handle, path)
+
+    @property
+    def last(self) -> int:
+        """Return the number of its last line, that before its first where it is empty."""
+        return self.first + len(self.ends) - 2
+
+    def replay(self) -> Iterator[bytes]:
+        with open(self.handle, "rb", buffering=READ_BYTES, closefd=False) as lines:
+            for line in lines:
+                self.add(len(line))
+                yield line
+
+    def add(self, length: int) -> None:
+        self.ends.append(self.ends[-1] + length)
+
+    def page(self, after: int, last: int) -> list[bytes]:
+        """Return the lines behind `after` to `last`; fewer where they are long, at least one."""
+        low, high = after - self.first + 1, last - self.first + 1
+        start = self.ends[low]
+        fits = bisect_right(self.ends, start + PAGE_BYTES_MAX, low, high + 1) - 1
+        end = self.ends[max(fits, low + 1)]
+        return os.pread(self.handle, end - start, start).splitlines()
+
+
 class Journal:
-    """Lines are acknowledged only after they are written, all lines of one loop turn together.
+    """A file of lines, acknowledged once they are written, all lines of one loop turn together.
 
     With `sync` a line survives a power failure (one fdatasync a turn), without it the death of the
     process. Only the offsets of the lines stay in memory, 8 bytes a line.
     """
 
-    def __init__(self, path: Path, *, sync: bool) -> None:
+    def __init__(self, path: Path, retention: Retention, *, sync: bool) -> None:
         self.path = path
+        self._retention = retention
         self._sync = sync
-        self._file = _open_alone(path)
-        self._offsets = array("Q", [0])  # where line n ends is where line n + 1 starts
         self._pending: list[bytes] = []
         self._acknowledge: list[Callable[[], None]] = []
-        _cut_torn_line(self._file, path)
+        self._file = _File(path, 1)
+        self._path_before = path.with_suffix(f"{path.suffix}.1")
+        self._before: _File | None = None
+        if self._path_before.exists():
+            self._before = _File(self._path_before, _first_number(self._path_before))
 
     def __len__(self) -> int:
-        """Return the number of lines that are written."""
-        return len(self._offsets) - 1 - len(self._pending)
+        """Return the number of the last line that is written."""
+        return self._file.last - len(self._pending)
 
     @property
     def next_number(self) -> int:
         """Return the number that the line appended next will have."""
-        return len(self._offsets)
+        return self._file.last + 1
+
+    @property
+    def first(self) -> int:
+        """Return the number of the oldest line that is kept."""
+        return self._before.first if self._before else self._file.first
 
     def replay(self) -> Iterator[bytes]:
         """Read every line that an earlier process left, once, before the first `append`."""
-        with open(self._file, "rb", buffering=READ_BYTES, closefd=False) as lines:
-            for line in lines:
-                self._offsets.append(self._offsets[-1] + len(line))
-                yield line
+        if self._before:
+            yield from self._before.replay()
+            self._file.first = self._before.last + 1
+        yield from self._file.replay()
 
     def append(self, line: bytes, acknowledge: Callable[[], None]) -> None:
         """Write `line` and a newline after this loop turn; then call `acknowledge`."""
@@ -60,28 +113,33 @@ class Journal:
             asyncio.get_running_loop().call_soon(self._commit)
         self._pending.append(line + b"\n")
         self._acknowledge.append(acknowledge)
-        self._offsets.append(self._offsets[-1] + len(line) + 1)
+        self._file.add(len(line) + 1)
 
-    def page(self, after: int, limit: int) -> list[bytes]:
-        """Return up to `limit` lines after `after`; fewer where they are long, at least one."""
-        last = min(after + limit, len(self))
-        if after >= last:
-            return []
-        start = self._offsets[after]
-        fits = bisect_right(self._offsets, start + PAGE_BYTES_MAX, after, last + 1) - 1
-        last = max(fits, after + 1)
-        return os.pread(self._file, self._offsets[last] - start, start).splitlines()
+    def page(self, after: int, limit: int) -> tuple[list[bytes], int]:
+        """Return up to `limit` kept lines after `after`, and the number of the last of them.
+
+        They are fewer where they are long, or where a file ends.
+        """
+        after = max(after, self.first - 1)
+        is_before = self._before is not None and after < self._before.last
+        file = self._before if self._before and is_before else self._file
+        last = min(after + limit, file.last if is_before else len(self))
+        lines = file.page(after, last) if after < last else []
+        return lines, after + len(lines)
 
     def line(self, number: int) -> bytes:
-        """Return the line with this number; IndexError if there is none."""
-        if number < 1:
+        """Return the line with this number; IndexError if there is none, or none any more."""
+        if not self.first <= number <= len(self):
             raise IndexError(number)
-        return self.page(number - 1, 1)[0]
+        lines, _ = self.page(number - 1, 1)
+        return lines[0]
 
     def close(self) -> None:
         """Write what is pending and give the file free for another process."""
         self._commit()
-        os.close(self._file)
+        for file in (self._before, self._file):
+            if file:
+                os.close(file.handle)
 
     def _commit(self) -> None:
         """Write the pending lines; a failure ends the process, as nobody knows what is on disk.
@@ -91,16 +149,43 @@ class Journal:
         if not self._pending:
             return
         try:
-            _write_all(self._file, b"".join(self._pending))
+            _write_all(self._file.handle, b"".join(self._pending))
             if self._sync:
-                os.fdatasync(self._file)
+                os.fdatasync(self._file.handle)
+            self._pending = []
+            if self._file.ends[-1] >= self._retention.file_bytes and self._may_drop():
+                self._begin_file()
         except OSError as error:
             log.critical("journal %s cannot be written: %s; stopping", self.path, error.strerror)
             raise SystemExit(1) from error
-        acknowledge = self._acknowledge
-        self._pending, self._acknowledge = [], []
+        acknowledge, self._acknowledge = self._acknowledge, []
         for call in acknowledge:
             call()
+
+    def _may_drop(self) -> bool:
+        """Return whether the file before is old enough to go, or not there."""
+        if self._before is None:
+            return True
+        written_s = os.fstat(self._before.handle).st_mtime
+        return time.time() - written_s >= self._retention.least_s
+
+    def _begin_file(self) -> None:
+        """Make the file the one before; a kill at any line leaves a journal without a gap."""
+        os.replace(self.path, self._path_before)
+        if self._before:
+            os.close(self._before.handle)
+        self._before = self._file
+        self._file = _File(self.path, self._before.last + 1)
+        log.info("journal %s begins anew, lines from %d on are kept", self.path, self.first)
+
+
+def _first_number(path: Path) -> int:
+    """Return the number of a file's first line, as its writer has put it there."""
+    with path.open("rb") as lines:
+        match = NUMBER.search(lines.readline())
+    if match is None:
+        raise JournalError(f"journal {path} does not begin with a numbered line; move it away")
+    return int(match[1])
 
 
 def _open_alone(path: Path) -> int:

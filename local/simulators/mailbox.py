@@ -22,12 +22,14 @@ from local.simulators.exchange import (
     query_number,
     server_of,
 )
-from local.simulators.journal import Journal
-from local.simulators.messages import Stored, Summary, TextMessage
+from local.simulators.journal import Journal, Retention
+from local.simulators.messages import StoredMessage, Summary, TextMessage
 from local.simulators.reading import read
 from local.simulators.smtp import Mail, SmtpConnection
 
 NUMBER_MAX = 10**9  # eight bytes of memory a mail: the disk ends before
+# Some 700,000 mails a file. No load run lasts two hours, and its audit wants all of its mails.
+RETENTION = Retention(file_bytes=2**30, least_s=7200)
 PAGE_MAX = 1000
 PAGE_SHOWN = 50  # on the page for people
 LIST_FIELDS = frozenset(("after", "limit", "last"))
@@ -51,11 +53,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SUMMARY = msgspec.json.Decoder(Summary)
-STORED = msgspec.json.Decoder(Stored)
+STORED = msgspec.json.Decoder(StoredMessage)
 
 
 class Mailbox:
-    """Takes mails into the journal and finds them there."""
+    """The mailbox: it takes mails into the journal and finds them there."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -94,8 +96,7 @@ class Mailbox:
         limit = query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
         if last := query_number(fields, "last", 0, low=0, high=PAGE_MAX):
             after, limit = max(0, len(self._journal) - last), last
-        lines = self._journal.page(after, limit)
-        reached = after + len(lines)
+        lines, reached = self._journal.page(after, limit)
         return Page(
             messages=[SUMMARY.decode(line) for line in lines],
             next=reached if reached < len(self._journal) else None,
@@ -106,8 +107,8 @@ class Mailbox:
         total = len(self._journal)
         before = query_number(fields, "before", total + 1, low=1, high=NUMBER_MAX)
         end = min(before - 1, total)
-        start = max(0, end - PAGE_SHOWN)
-        lines = self._journal.page(start, end - start)
+        start = max(self._journal.first - 1, end - PAGE_SHOWN)
+        lines, _ = self._journal.page(start, max(0, end - start))
         shown = [SUMMARY.decode(line) for line in reversed(lines)]
         return mailbox_pages.inbox(shown, total=total)
 
@@ -128,8 +129,11 @@ class Mailbox:
         self._journal.append(line, lambda: exchange.answer(200, answer))
 
     def _whole(self, number: str) -> bytes:
-        if NUMBER.fullmatch(number) and int(number) <= len(self._journal):
-            return self._journal.line(int(number))
+        if NUMBER.fullmatch(number):
+            try:
+                return self._journal.line(int(number))
+            except IndexError:
+                pass  # not sent yet, or dropped
         raise Refusal(404, "not_found", "there is no such message")
 
 
@@ -139,7 +143,7 @@ def _nothing() -> None:
 
 async def _serve(options: argparse.Namespace) -> None:
     # Without fdatasync: a kill loses nothing, and what only a power failure could lose is mail.
-    journal = Journal(options.journal, sync=False)
+    journal = Journal(options.journal, RETENTION, sync=False)
     mailbox = Mailbox(journal)
     mails, pages = serving.Connections(), server_of(mailbox.dispatch)
     smtp = partial(SmtpConnection, mailbox.take, mails)

@@ -4,8 +4,9 @@ import html
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from local.daemon.wording import counted
 from local.simulators.messages import Summary
-from local.simulators.reading import Readable
+from local.simulators.reading import ReadableMail
 
 HEADERS = {
     "content-type": "text/html; charset=utf-8",
@@ -32,10 +33,10 @@ def inbox(messages: Sequence[Summary], *, total: int) -> bytes:
     older = messages[-1].sequence - 1 if messages else 0
     more = f'<p><a href="/?before={older + 1}">older</a></p>' if older > 0 else ""
     head = "<tr><th>No.</th><th>received (UTC)</th><th>channel</th><th>to</th><th>subject</th></tr>"
-    return _page(f"{total:,} messages", f"<table>{head}{rows}</table>{more}")
+    return _page(counted(total, "message"), f"<table>{head}{rows}</table>{more}")
 
 
-def mail(message: Summary, readable: Readable) -> bytes:
+def mail(message: Summary, readable: ReadableMail) -> bytes:
     """Return the page of one mail."""
     parts = [f"<table>{_rows(readable.headers)}</table>", _text(readable.text)]
     if readable.html:

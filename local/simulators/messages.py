@@ -37,7 +37,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     channel: Literal["email", "sms"] = "email"
 
 
-class Stored(Summary, frozen=True, kw_only=True, rename={"sender": "from"}):
+class StoredMessage(Summary, frozen=True, kw_only=True, rename={"sender": "from"}):
     """A line of the journal: `raw` in `charset` gives back a mail's very bytes, or a text."""
 
     sender: str
@@ -45,7 +45,7 @@ class Stored(Summary, frozen=True, kw_only=True, rename={"sender": "from"}):
     raw: str
 
 
-def of_mail(mail: Mail, *, sequence: int) -> Stored:
+def of_mail(mail: Mail, *, sequence: int) -> StoredMessage:
     """Return a mail as it is stored."""
     head = FOLD.sub(b" ", mail.raw.partition(b"\r\n\r\n")[0])
     charset: Literal["utf-8", "latin-1"] = "utf-8"
@@ -54,7 +54,7 @@ def of_mail(mail: Mail, *, sequence: int) -> Stored:
     except UnicodeDecodeError:
         charset = "latin-1"
         raw = mail.raw.decode("latin-1")
-    return Stored(
+    return StoredMessage(
         sequence=sequence,
         message_id=_header(MESSAGE_ID, head),
         to=", ".join(mail.recipients),
@@ -66,9 +66,9 @@ def of_mail(mail: Mail, *, sequence: int) -> Stored:
     )
 
 
-def of_text(message: TextMessage, *, sequence: int) -> Stored:
+def of_text(message: TextMessage, *, sequence: int) -> StoredMessage:
     """Return a text message as it is stored."""
-    return Stored(
+    return StoredMessage(
         sequence=sequence,
         message_id=f"<{message.id}>",
         to=message.to,

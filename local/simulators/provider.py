@@ -11,9 +11,11 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -30,14 +32,17 @@ from local.simulators.exchange import (
     server_of,
 )
 from local.simulators.faults import Dice, Faults
-from local.simulators.journal import Journal, JournalError
+from local.simulators.journal import Journal, JournalError, Retention
 from local.simulators.webhooks import Webhooks
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 KEY_LIFE_MS = 24 * 3600 * 1000  # as at Stripe: a key used again after a day charges again
 KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}")
-CHARGES_MAX = 2_000_000  # about 250 bytes of memory each; more than an hour at 500/s
+CHARGES_MAX = 2_000_000  # kept; about 250 bytes of memory each, more than an hour at 500/s
+NUMBER_MAX = 10**12 - 1  # as many digits as an id has
+# Some 800,000 lines a file; none is dropped whose key may still be used again.
+RETENTION = Retention(file_bytes=2**28, least_s=2 * KEY_LIFE_MS / 1000)
 PAGE_MAX = 1000
 LATENCY_MS_MAX = 60_000
 LIST_FIELDS = frozenset(("after", "limit", "idempotency_key"))
@@ -61,7 +66,7 @@ ALLOWED = {
 class Resend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /webhooks: the line of the journal to tell of, again or at all."""
 
-    sequence: Annotated[int, msgspec.Meta(ge=1, le=CHARGES_MAX)]
+    sequence: Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
 
 
 class Provider:
@@ -75,7 +80,7 @@ class Provider:
         self._in_progress: set[str] = set()
         self._money: dict[str, Money] = {}  # by charge; none where nothing was done with it
         self._unconfirmed: dict[str, Entry] = {}  # charges that wait for a customer, by reference
-        for number, line in enumerate(journal.replay(), start=1):
+        for number, line in enumerate(journal.replay(), start=journal.first):
             entry = _entry(line, number, journal)
             self._index(entry)
             self._take_effect(entry)
@@ -123,8 +128,8 @@ class Provider:
         if earlier is not None:
             _replay(earlier, kind, order, exchange)
             return
-        if len(self._journal) >= CHARGES_MAX:
-            detail = f"the journal holds {CHARGES_MAX} lines; start with a new one"
+        if len(self._journal) - self._journal.first >= CHARGES_MAX:
+            detail = f"the journal holds {CHARGES_MAX} lines of two days; start with a new one"
             raise Refusal(503, "journal_full", detail, {"retry-after": "60"})
         self._in_progress.add(key)
         if latency_s := self._dice.latency_s():
@@ -166,8 +171,9 @@ class Provider:
         self._keep(entry, exchange)
 
     def _resend(self, sequence: int, exchange: Exchange) -> None:
-        if sequence > len(self._journal):
-            raise Refusal(404, "not_found", f"the journal has {len(self._journal)} lines")
+        if not self._is_kept(sequence):
+            numbers = f"{self._journal.first} to {len(self._journal)}"
+            raise Refusal(404, "not_found", f"the journal has the lines {numbers}")
         if self._webhooks is None:
             raise Refusal(409, "no_webhooks", "the provider was started without --webhook-url")
         entry = _entry(self._journal.line(sequence), sequence, self._journal)
@@ -200,7 +206,7 @@ class Provider:
         if entry.charge is None:
             return
         if entry.kind == "confirmation":
-            self._unconfirmed.pop(entry.reference)
+            self._unconfirmed.pop(entry.reference, None)
             self._money[entry.charge] = Money.of(entry)
         elif entry.status == "succeeded" and entry.amount:
             self._money_of(entry.charge).move(entry.kind, entry.amount)
@@ -209,38 +215,62 @@ class Provider:
 
     def _earlier(self, key: str) -> Entry | None:
         """Return the charge that `key` still stands for."""
-        if key not in self._lines:
+        number = self._lines.get(key, (0,))[-1]
+        if not self._is_kept(number):
             return None
-        number = self._lines[key][-1]
         entry = _entry(self._journal.line(number), number, self._journal)
         return entry if _now_ms() - entry.created_ms < KEY_LIFE_MS else None
 
     def _money_of(self, charge_id: str) -> Money:
         """Return the money that is left of a charge in the journal."""
+        number = _number_of(charge_id)
+        if not self._is_kept(number):
+            return Money()  # never charged, or no longer known: nothing is there
         if charge_id not in self._money:
-            number = int(charge_id.removeprefix("ch_"))
-            if not 0 < number <= len(self._journal):
-                return Money()  # never charged: nothing is there
             entry = _entry(self._journal.line(number), number, self._journal)
             self._money[charge_id] = Money.of(entry) if entry.id == charge_id else Money()
         return self._money[charge_id]
 
     def _lines_of(self, query: str) -> tuple[list[bytes], int | None]:
         fields = query_fields(query, LIST_FIELDS)
-        after = query_number(fields, "after", 0, low=0, high=CHARGES_MAX)
+        after = query_number(fields, "after", 0, low=0, high=NUMBER_MAX)
         limit = query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
         if "idempotency_key" in fields:
-            numbers = self._lines.get(fields["idempotency_key"], ())
+            numbers = filter(self._is_kept, self._lines.get(fields["idempotency_key"], ()))
             return [self._journal.line(number) for number in numbers], None
-        lines = self._journal.page(after, limit)
-        reached = after + len(lines)
+        lines, reached = self._journal.page(after, limit)
         return lines, reached if reached < len(self._journal) else None
 
     def _index(self, entry: Entry) -> None:
         if entry.kind == "confirmation":
             return  # a repeat of its charge is answered as at first
         key = entry.idempotency_key
-        self._lines[key] = (*self._lines.get(key, ()), entry.sequence)
+        self._lines[key] = (*self._lines.pop(key, ()), entry.sequence)
+        self._forget()
+
+    def _is_kept(self, number: int) -> bool:
+        return self._journal.first <= number <= len(self._journal)
+
+    def _forget(self) -> None:
+        """Forget what belongs to dropped lines, two entries of each kind with each new line.
+
+        All at once would hold up everybody for a second.
+        """
+        first = self._journal.first
+        _drop(self._lines, lambda key: self._lines[key][-1] < first)
+        _drop(self._money, lambda charge_id: _number_of(charge_id) < first)
+        _drop(self._unconfirmed, lambda reference: self._unconfirmed[reference].sequence < first)
+
+
+def _drop(entries: dict[str, Any], is_old: Callable[[str], bool]) -> None:
+    """Delete up to two of the first entries, which are old before others are."""
+    for key in list(islice(entries, 2)):
+        if is_old(key):
+            del entries[key]
+
+
+def _number_of(charge_id: str) -> int:
+    return int(charge_id.removeprefix("ch_"))
 
 
 def _parse(kind: charges.Kind, exchange: Exchange) -> tuple[str, Order | MoneyOrder]:
@@ -299,7 +329,7 @@ async def _serve(options: argparse.Namespace) -> None:
     dice = Dice()
     dice.set(Faults(p50_ms=options.latency_ms, p99_ms=options.latency_ms))
     webhooks = Webhooks(options.webhook_url, _secret(), dice) if options.webhook_url else None
-    journal = Journal(options.journal, sync=True)
+    journal = Journal(options.journal, RETENTION, sync=True)
     provider = Provider(journal, dice, webhooks)
     server = server_of(provider.dispatch)
     door = serving.Door("charges", "--port", options.port, server.connection, server.connections)

@@ -9,7 +9,7 @@ SHOWN = ("From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe")
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
+class ReadableMail:
     """A mail as people read it."""
 
     headers: tuple[tuple[str, str], ...]
@@ -17,10 +17,10 @@ class Readable:
     html: str
 
 
-def read(raw: bytes) -> Readable:
+def read(raw: bytes) -> ReadableMail:
     """Return a mail decoded; what cannot be decoded is shown as far as it goes."""
     mail = email.message_from_bytes(raw, EmailMessage, policy=email.policy.default)
-    return Readable(
+    return ReadableMail(
         headers=tuple((name, _header(mail, name)) for name in SHOWN if name in mail),
         text=_content(mail, "plain"),
         html=_content(mail, "html"),

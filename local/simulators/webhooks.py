@@ -25,7 +25,7 @@ UNDER_WAY_MAX = 10_000  # about 2 KiB of memory each
 
 
 class Webhooks:
-    """Sends events to `url`, as often and as late as the dice say."""
+    """The sender of events to `url`, as often and as late as the dice say."""
 
     def __init__(self, url: str, secret: str, dice: Dice) -> None:
         parts = urlsplit(url)

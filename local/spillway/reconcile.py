@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+from local.daemon.wording import counted
 from local.machine.plan import BadInput
 from local.machine.running import running
 
@@ -40,11 +41,14 @@ def whole_report(options: argparse.Namespace, function: str) -> Any:
 def _show(report: dict[str, Any]) -> int:
     differences = [f"{each['payment_id']}: {each['kind']}" for each in report["mismatches"]]
     differences += report["wrong_sums"]
+    older = f" {report['too_old']:,} older than these," if report["too_old"] else ""
     sys.stdout.write(
-        f"{report['payments']:,} payments, {report['effects']:,} effects of the provider,"
+        f"{counted(report['payments'], 'payment')},"
+        f" {counted(report['effects'], 'effect')} of the provider,{older}"
         f" {report['too_young']:,} too young to be compared in full,"
         f" {report['unsettled']:,} not settled yet, {report['stuck']:,} stuck,"
-        f" {report['dead_letters']:,} dead letters, {len(differences):,} differences\n"
+        f" {counted(report['dead_letters'], 'dead letter')},"
+        f" {counted(len(differences), 'difference')}\n"
     )
     for each in differences[:SHOWN]:
         sys.stdout.write(f"{each}\n")

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from local.daemon.wording import counted
 from local.spillway.reconcile import SHOWN, whole_report
 
 FUNCTION = "AnalyticsRecounter"
@@ -15,9 +16,9 @@ def run(options: argparse.Namespace) -> int:
         return 1
     differences = report["differences"]
     sys.stdout.write(
-        f"{report['events']:,} events in {report['minutes']:,} minutes,"
-        f" {report['pending']:,} pending, {report['unknown']:,} messages lost with Redis,"
-        f" {len(differences):,} differences\n"
+        f"{counted(report['events'], 'event')} in {counted(report['minutes'], 'minute')},"
+        f" {report['pending']:,} pending, {counted(report['unknown'], 'message')} lost with Redis,"
+        f" {counted(len(differences), 'difference')}\n"
     )
     for each in differences[:SHOWN]:
         sys.stdout.write(f"{each['id']}: {each['kind']}\n")

@@ -8,8 +8,10 @@ from typing import Any
 import orjson
 
 from local.aws_models import parameters
+from local.sqs.attempts import Attempts
 from local.sqs.checks import (
     BATCH_MAX,
+    check_attempt,
     check_names,
     check_number,
     check_sent,
@@ -20,7 +22,7 @@ from local.sqs.checks import (
 )
 from local.sqs.connections import Connections
 from local.sqs.digest import md5, md5_of_attributes
-from local.sqs.messages import Json, flat, message, size_of, typed, wanted
+from local.sqs.messages import Json, flat, message, requested, size_of, typed
 from local.sqs.move_tasks import MoveTasks, arn_of
 from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, parsed, worded
 from local.template import Queue, Template
@@ -42,6 +44,7 @@ class Actions:
         self._connections = Connections(carrier)
         self._queues = {queue.name: queue for queue in template.queues.values()}
         self.move_tasks = MoveTasks(template, carrier)
+        self._attempts = Attempts()
         self._shapes = parameters.table("sqs")
         self._started_s = str(int(time.time()))
         self._mine = threading.local()
@@ -66,14 +69,19 @@ class Actions:
 
     def run(self, action: str, body: bytes, gone: threading.Event) -> Json:
         """Do one action, unless its caller is `gone`. Raises Refused."""
+        self._mine.gone = gone
+        request = parsed(body, action, self.shape_of(action))
+        with worded():
+            return {} if gone.is_set() else self._actions[action](request)
+
+    def shape_of(self, action: str) -> Json:
+        """Return the parameters of an action. Raises Refused where it is not emulated, or none."""
         if action not in self._actions:
             reason = "is not emulated" if action in self._shapes else "is no action of SQS"
             known = ", ".join(self._actions)
             raise Refused("InvalidAction", f"{action} {reason}; there are {known}")
-        self._mine.gone = gone
-        request = parsed(body, action, self._shapes[action])
-        with worded():
-            return {} if gone.is_set() else self._actions[action](request)
+        shape: Json = self._shapes[action]
+        return shape
 
     def stop(self) -> None:
         """Have long polls and move tasks end soon."""
@@ -124,10 +132,23 @@ class Actions:
         system = request.get("MessageSystemAttributeNames") or request.get("AttributeNames") or []
         members = self._shapes["ReceiveMessage"]["members"]
         check_names(system, members["MessageSystemAttributeNames"])
-        received = self._wait_for(self._connections.to(queue, visibility_s), most, wait_s)
-        shown = wanted(request.get("MessageAttributeNames"))
-        messages = [message(each, shown, wanted(system)) for each in received]
+        attempt_id = check_attempt(request, is_fifo=queue.is_fifo)
+        received = self._again(queue, attempt_id, visibility_s) if attempt_id else []
+        if not received:
+            received = self._wait_for(self._connections.to(queue, visibility_s), most, wait_s)
+        if attempt_id:
+            self._attempts.keep(queue.name, attempt_id, received)
+        shown = requested(request.get("MessageAttributeNames"))
+        messages = [message(each, shown, requested(system)) for each in received]
         return {"Messages": messages} if messages else {}
+
+    def _again(self, queue: Queue, attempt_id: str, visibility_s: int | None) -> list[Any]:
+        """Return what the attempt received before, hidden anew; nothing if that has changed."""
+        received = self._attempts.earlier(queue.name, attempt_id)
+        hidden_s = queue.visibility_timeout_s if visibility_s is None else visibility_s
+        connection = self._connections.to(queue)
+        answers = [connection.change_visibility(each.receipt_handle, hidden_s) for each in received]
+        return received if all(each is Release.DONE for each in answers) else []
 
     def _wait_for(self, queue: Any, most: int, wait_s: int) -> list[Any]:
         """Receive in short waits: not long after the end, nor for a caller that has gone."""
@@ -195,7 +216,7 @@ class Actions:
         queue = self._queue(request)
         names = request.get("AttributeNames", [])
         check_names(names, self._shapes["GetQueueAttributes"]["members"]["AttributeNames"])
-        is_shown = wanted(names)
+        is_shown = requested(names)
         values = {name: each for name, each in self._values(queue).items() if is_shown(name)}
         return {"Attributes": values} if values else {}
 
@@ -213,7 +234,7 @@ class Actions:
             "MessageRetentionPeriod": queue.retention_s,
             "QueueArn": arn_of(queue.name),
             "ReceiveMessageWaitTimeSeconds": queue.wait_s,
-            "SqsManagedSseEnabled": "true",  # AWS's default
+            "SqsManagedSseEnabled": str(queue.is_encrypted_by_sqs).lower(),
             "VisibilityTimeout": queue.visibility_timeout_s,
         }
         if queue.is_fifo:
@@ -222,7 +243,7 @@ class Actions:
                 "ContentBasedDeduplication": str(queue.deduplicates_content).lower(),
                 "DeduplicationScope": "messageGroup" if by_group else "queue",
                 "FifoQueue": "true",
-                "FifoThroughputLimit": "perMessageGroupId" if by_group else "perQueue",
+                "FifoThroughputLimit": queue.throughput_limit,
             }
         if queue.dead_letter:
             redrive = {

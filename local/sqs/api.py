@@ -1,4 +1,4 @@
-"""The SQS API: what boto3 and `aws sqs` send (AWS JSON 1.0), each action in a thread.
+"""The SQS API: AWS JSON 1.0, or the query protocol of older SDKs; each action in a thread.
 
 Long polls block, so they have threads of their own, many and bounded; what each action does is in
 `actions`.
@@ -10,11 +10,12 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from html import escape
+from typing import Any
 
 import orjson
 
 from local.http.request import Request
+from local.sqs import query
 from local.sqs.actions import Actions
 from local.sqs.refusals import Refused
 from local.template import Template
@@ -23,7 +24,6 @@ from redis_sqs.carrier import Carrier
 log = logging.getLogger(__name__)
 
 TARGET = "AmazonSQS."
-QUERY = "application/x-www-form-urlencoded"
 RECEIVES_MAX = 32  # long polls at a time; each has a connection to Redis
 OTHERS_MAX = 8  # actions at a time that do not wait
 WAITING_MAX = 256  # requests of either kind, over which callers are told to come again
@@ -46,15 +46,17 @@ class SqsApi:
         self._others = _Lane(ThreadPoolExecutor(OTHERS_MAX, thread_name_prefix="sqs"))
 
     def handle(self, request: Request) -> None:
-        action = request.fields.get("x-amz-target", "").removeprefix(TARGET)
-        if not action:
-            _refuse_query(request)
+        call = _Call(request)
+        try:
+            action = call.read(self.actions)
+        except Refused as refused:
+            call.refuse(refused)
             return
         lane = self._receives if action == "ReceiveMessage" else self._others
         if len(lane.tasks) >= WAITING_MAX:
-            _refuse(request, Refused("ServiceUnavailable", "all threads are busy", status=503))
+            call.refuse(Refused("ServiceUnavailable", "all threads are busy", status=503))
             return
-        task = asyncio.get_running_loop().create_task(self._answer(request, action, lane))
+        task = asyncio.get_running_loop().create_task(self._answer(call, lane))
         lane.tasks.add(task)
         task.add_done_callback(lane.tasks.discard)
 
@@ -64,40 +66,52 @@ class SqsApi:
         for lane in (self._receives, self._others):
             lane.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _answer(self, request: Request, action: str, lane: _Lane) -> None:
+    async def _answer(self, call: "_Call", lane: _Lane) -> None:
         gone = threading.Event()
-        request.dropped = lambda: _leave(request, gone)
+        call.request.dropped = lambda: _leave(call.request, gone)
         loop = asyncio.get_running_loop()
         try:
             answer = await loop.run_in_executor(
-                lane.threads, self.actions.run, action, request.body, gone
+                lane.threads, self.actions.run, call.action, call.body, gone
             )
         except Refused as refused:
-            _refuse(request, refused)
-        except Exception:
-            log.exception("the SQS action %s failed", action)
-            _refuse(request, Refused("InternalFailure", "see the gateway's log", status=500))
+            call.refuse(refused)
+        except Exception:  # edge: a request; its client is answered in any case
+            log.exception("the SQS action %s failed", call.action)
+            call.refuse(Refused("InternalFailure", "see the gateway's log", status=500))
         else:
-            _reply(request, 200, orjson.dumps(answer), "")
+            call.answer(answer)
 
 
-def _refuse(request: Request, refused: Refused) -> None:
-    _reply(request, refused.status, refused.body(), refused.header())
+class _Call:
+    """One call in the protocol that its caller speaks."""
 
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.action = request.fields.get("x-amz-target", "").removeprefix(TARGET)
+        self.body = request.body
+        self._is_query = not self.action
 
-def _refuse_query(request: Request) -> None:
-    """Answer an SDK from before SQS's JSON protocol so that it shows the reason."""
-    sentence = "SQS's query protocol is not emulated; update the SDK (boto3 from 1.28.82)"
-    error_xml = (
-        f"<Type>Sender</Type><Code>InvalidAction</Code><Message>{escape(sentence)}</Message>"
-    )
-    body = f"<ErrorResponse><Error>{error_xml}</Error></ErrorResponse>"
-    request.reply(400, "Content-Type: text/xml\r\n", body.encode())
+    def read(self, actions: Actions) -> str:
+        """Return the action. Raises Refused where a form is none, or names no action."""
+        if self._is_query:
+            self.action, fields = query.read(self.request)
+            shape = actions.shape_of(self.action)
+            self.body = orjson.dumps(query.as_json(fields, shape, self.action))
+        return self.action
 
+    def answer(self, answer: dict[str, Any]) -> None:
+        content = query.answer(self.action, answer) if self._is_query else orjson.dumps(answer)
+        self._reply(200, content, "")
 
-def _reply(request: Request, status: int, body: bytes, lines: str) -> None:
-    lines += f"x-amzn-RequestId: {uuid.uuid4()}\r\nContent-Type: application/x-amz-json-1.0\r\n"
-    request.reply(status, lines, body)
+    def refuse(self, refused: Refused) -> None:
+        content = query.refusal(refused) if self._is_query else refused.body()
+        self._reply(refused.status, content, refused.header())
+
+    def _reply(self, status: int, body: bytes, lines: str) -> None:
+        kind = "text/xml" if self._is_query else "application/x-amz-json-1.0"
+        lines += f"x-amzn-RequestId: {uuid.uuid4()}\r\nContent-Type: {kind}\r\n"
+        self.request.reply(status, lines, body)
 
 
 def _leave(request: Request, gone: threading.Event) -> None:

@@ -85,6 +85,16 @@ def check_sent(request: Json, *, is_fifo: bool) -> None:
             raise ValueError(f"{name} can only include 1 to 128 visible ASCII characters")
 
 
+def check_attempt(request: Json, *, is_fifo: bool) -> str:
+    """Return the id of an attempt to receive, empty where none is given. Raises ValueError."""
+    attempt_id: str = request.get("ReceiveRequestAttemptId", "")
+    if "ReceiveRequestAttemptId" in request and not (is_fifo and _ID.fullmatch(attempt_id)):
+        raise ValueError(
+            "ReceiveRequestAttemptId is 1 to 128 visible ASCII characters, and for FIFO queues only"
+        )
+    return attempt_id
+
+
 def trace_of(system: Attributes) -> str:
     """Return the trace header, the only system attribute that a sender may set."""
     if system.keys() - {"AWSTraceHeader"}:

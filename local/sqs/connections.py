@@ -11,7 +11,7 @@ INSTANCES_MAX = 64  # of a thread: queues, times the visibility timeouts that re
 
 
 class Connections:
-    """To Redis whatever QUEUE_BACKEND says: with sqs that could be this API itself."""
+    """Connections to Redis whatever QUEUE_BACKEND says: with sqs that could be this API itself."""
 
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
@@ -19,15 +19,15 @@ class Connections:
 
     def to(self, queue: Queue, visibility_timeout_s: int | None = None) -> Any:
         """Return this thread's connection; it hides messages as long as the queue says, or so."""
-        known: dict[tuple[str, int], Any] = self._mine.__dict__.setdefault("known", {})
+        clients: dict[tuple[str, int], Any] = self._mine.__dict__.setdefault("clients", {})
         if visibility_timeout_s is None:
             visibility_timeout_s = queue.visibility_timeout_s
         key = (queue.name, visibility_timeout_s)
-        if key not in known:
-            if len(known) >= INSTANCES_MAX:
-                known.clear()
-            known[key] = self._connect(queue, visibility_timeout_s)
-        return known[key]
+        if key not in clients:
+            if len(clients) >= INSTANCES_MAX:
+                clients.clear()
+            clients[key] = self._connect(queue, visibility_timeout_s)
+        return clients[key]
 
     def _connect(self, queue: Queue, visibility_timeout_s: int) -> Any:
         connected = RedisQueue(

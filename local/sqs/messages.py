@@ -47,7 +47,7 @@ def flat(attributes: Attributes) -> Iterable[tuple[str, str, str | bytes]]:
     return ((name, *value) for name, value in attributes.items())
 
 
-def wanted(names: list[str] | None) -> Callable[[str], bool]:
+def requested(names: list[str] | None) -> Callable[[str], bool]:
     """Return whether a receiver asks for an attribute: by name, by PREFIX.*, or for all."""
     exact = set(names or ())
     prefixes = tuple(name.removesuffix("*") for name in exact if name.endswith(".*"))

@@ -26,19 +26,16 @@ class Refused(Exception):
         return orjson.dumps({"__type": f"com.amazonaws.sqs#{self.kind}", "message": str(self)})
 
     def header(self) -> str:
-        return f"x-amzn-query-error: {self.code};{self._fault()}\r\n"
+        return f"x-amzn-query-error: {self.code};{self.fault()}\r\n"
 
     def entry(self, id_: str) -> dict[str, Any]:
         """Return the error as that of one entry of a batch."""
         body = {"Code": self.code, "Message": str(self)}
-        return {"Id": id_, "SenderFault": self._fault() == "Sender", **body}
+        return {"Id": id_, "SenderFault": self.fault() == "Sender", **body}
 
-    def _fault(self) -> str:
+    def fault(self) -> str:
+        """Return who is to blame, as SQS calls it."""
         return "Sender" if self.status < 500 else "Receiver"
-
-
-# Parameters that no code here reads, by action: to pass them over would change what they promise.
-UNREAD = {"ReceiveMessage": ("ReceiveRequestAttemptId",)}
 
 
 def parsed(body: bytes, action: str, shape: parameters.Shape) -> dict[str, Any]:
@@ -51,10 +48,6 @@ def parsed(body: bytes, action: str, shape: parameters.Shape) -> dict[str, Any]:
         raise Refused("MissingParameter", str(error)) from error
     except parameters.UnknownParameter as error:
         raise Refused("InvalidParameterValue", f"{action}: {error}") from error
-    for name in UNREAD.get(action, ()):
-        if name in request:
-            sentence = f"The parameter {name} of {action} is not emulated."
-            raise Refused(f"{PREFIX}UnsupportedOperation", sentence)
     return request
 
 

@@ -1,15 +1,18 @@
 """A SAM template as frozen records: `load` reads it and refuses by name what cannot run here."""
 
 from local.template.api_records import (
+    AnyAuthorizer,
     Api,
     ApiKey,
     Authorizer,
     Cors,
     GatewayResponse,
     JwtAuthorizer,
+    PoolAuthorizer,
     Preflight,
     Quota,
     Route,
+    SignatureAuthorizer,
     Throttle,
     UsagePlan,
 )
@@ -25,6 +28,7 @@ from local.template.model import (
 )
 
 __all__ = [
+    "AnyAuthorizer",
     "Api",
     "ApiKey",
     "Authorizer",
@@ -34,11 +38,13 @@ __all__ = [
     "JwtAuthorizer",
     "Mapping",
     "NotEmulated",
+    "PoolAuthorizer",
     "Preflight",
     "Queue",
     "Quota",
     "Route",
     "Schedule",
+    "SignatureAuthorizer",
     "Template",
     "TemplateError",
     "Throttle",

@@ -1,14 +1,16 @@
-"""The one API of a template: declared, or made by SAM for events that name none.
+"""The APIs of a template: declared, or made by SAM for events that name none.
 
-A function's URL is such an API too, with one route.
+A function's URL is such an API too, with one route. Each API has an address of its own.
 """
 
 import dataclasses
 from typing import Any
 
 from local.template.api_keys import read_usage_plans
-from local.template.api_records import Api, Preflight, Route
+from local.template.api_records import Api, Preflight, Route, SignatureAuthorizer
+from local.template.authorizers import IAM
 from local.template.cors import preflights
+from local.template.generated import url_api
 from local.template.http_api import read_http_api, read_route_throttle
 from local.template.openapi import Definition
 from local.template.reader import Properties
@@ -17,46 +19,92 @@ from local.template.rest_api import read_api
 from local.template.routes import read_http_route, read_rest_route, repeated, spelled_out
 
 EVENT_KINDS = {"Api": API, "HttpApi": HTTP_API}
+APIS_MAX = 16  # each has a port of its own
 _IMPLICIT = {API: "ServerlessRestApi", HTTP_API: "ServerlessHttpApi"}
 _REFERENCE = {API: "RestApiId", HTTP_API: "ApiId"}
 
 
-class ApiBuilder:
-    """Takes the events of all functions, and then makes the API of them."""
+class ApiBuilders:
+    """The APIs of one template by logical id, and the events and URLs of functions for them."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._routes: list[Route] = []
+        self._apis: dict[str, ApiBuilder] = {}
         self._urls: list[tuple[Properties, str]] = []
-        declared = resources.of_type(API) + resources.of_type(HTTP_API)
-        for name in declared[1:]:
-            sentence = "one API a template is emulated; move it to a template of its own"
-            resources.refusals.refuse(name, "Type", sentence)
-        self._declared = declared[0] if declared else None
-        self._use(HTTP_API if self._declared in resources.of_type(HTTP_API) else API)
+        for kind in (API, HTTP_API):
+            for name in resources.of_type(kind):
+                with resources.refusals.leaving_out():
+                    self._apis[name] = ApiBuilder(resources, name, kind)
 
     def add(self, event_kind: str, event: Properties, function: str) -> None:
-        """Add the route of an event of type Api or HttpApi."""
+        """Add the route of an event of type Api or HttpApi to the API that it names, or SAM's."""
         kind = EVENT_KINDS[event_kind]
-        if self._declared is None and not self._routes:
-            self._use(kind)
-        reference = event.text(_REFERENCE[kind], "")
-        if kind != self._kind or (self._declared and reference != self._declared):
-            # SAM would give such an event an API of its own beside the other one.
-            sentence = f"has to be !Ref {self._name}; one API is emulated"
+        name = event.text(_REFERENCE[kind], _IMPLICIT[kind])
+        if name == _IMPLICIT[kind] and name not in self._apis:
+            self._declare(name, kind, {"StageName": "Prod"} if kind == API else {})
+        api = self._apis.get(name)
+        if api is None or api.kind != kind:
+            sentence = f"{name} is no {kind} of this template; use !Ref of one"
             raise event.not_emulated(_REFERENCE[kind], sentence)
-        if self._definition.takes_events:
-            self._add(event, function)
+        api.add(event, function)
 
     def add_url(self, url: Properties, function: str) -> None:
-        """Add the URL of a function, which all routes of events come before."""
+        """Add the URL of a function, an API that comes after those with events."""
         self._urls.append((url, function))
 
-    def build(self) -> Api:
-        """The whole API. Raises TemplateError where two routes are the same."""
+    def build(self) -> tuple[Api, ...]:
+        """Return the APIs that have routes, at least one; the first has the main address."""
         for url, function in self._urls:
             with self._resources.refusals.leaving_out():
                 self._serve_url(url, function)
+        if not self._apis:
+            self._declare(_IMPLICIT[API], API, {"StageName": "Prod"})
+        apis = [each.build() for each in self._apis.values()]
+        with_routes = [api for api in apis if api.routes]
+        if len(with_routes) > APIS_MAX:
+            sentence = f"{APIS_MAX} APIs and URLs of functions are served; remove the others"
+            raise self._resources.error(with_routes[APIS_MAX].name, "", sentence)
+        return tuple(with_routes) or (apis[0],)
+
+    def _declare(self, name: str, kind: str, properties: dict[str, Any]) -> None:
+        self._resources.declare(name, kind, properties)
+        self._apis[name] = ApiBuilder(self._resources, name, kind)
+
+    def _serve_url(self, url: Properties, function: str) -> None:
+        kind = url.text("AuthType")
+        if kind not in ("NONE", "AWS_IAM"):
+            raise url.error("AuthType", f"{kind} is neither NONE nor AWS_IAM")
+        if url.text("InvokeMode", "BUFFERED") != "BUFFERED":
+            raise url.not_emulated("InvokeMode", "responses are not streamed; use BUFFERED")
+        name = url_api(function)
+        self._declare(name, HTTP_API, {"CorsConfiguration": url.take("Cors", False)})
+        url.finish()
+        self._apis[name].add(url.item("", {"Auth": {"Authorizer": kind}}), function)
+
+
+class ApiBuilder:
+    """The builder that takes the events for one API, then makes the API of them."""
+
+    def __init__(self, resources: Resources, name: str, kind: str) -> None:
+        self.kind = kind
+        self._resources = resources
+        self._name = name
+        self._routes: list[Route] = []
+        read = read_api if kind == API else read_http_api
+        block = resources.properties(name)
+        self._definition = Definition(resources, block, is_http=kind == HTTP_API)
+        block = block.beside(self._definition.said_as_sam())
+        self._api, self._defaults = read(name, block, resources.by_arn(FUNCTION))
+        if self._definition.exists:
+            self._take_definition()
+
+    def add(self, event: Properties, function: str) -> None:
+        """Add the route of an event; one of an API with a definition stands there already."""
+        if self._definition.takes_events:
+            self._add(event, function)
+
+    def build(self) -> Api:
+        """Return the whole API. Raises TemplateError where two routes are the same."""
         twice = repeated(self._routes)
         if twice:
             sentence = f"{twice[1].key} is a route of {twice[0].function} already; remove one"
@@ -64,15 +112,18 @@ class ApiBuilder:
         plans = read_usage_plans(
             self._resources, self._name, self._api.stage, self._api.usage_plans
         )
+        needs_signature = any(route.authorizer == IAM for route in self._routes)
+        signed = {IAM: SignatureAuthorizer()} if needs_signature else {}
         return dataclasses.replace(
             self._api,
+            authorizers={**self._api.authorizers, **signed},
             routes=spelled_out(self._routes),
             preflights=self._preflights(),
             usage_plans=plans,
         )
 
     def _preflights(self) -> tuple[Preflight, ...]:
-        """Those of the definition, and those that Cors adds to the other paths."""
+        """Return the preflights of the definition, and those that Cors adds to the other paths."""
         defined, defaults = self._api.preflights, self._defaults
         paths = {each.path for each in defined}
         added = preflights(
@@ -82,33 +133,6 @@ class ApiBuilder:
             defaults.preflight_needs_key,
         )
         return defined + tuple(each for each in added if each.path not in paths)
-
-    def _serve_url(self, url: Properties, function: str) -> None:
-        if self._declared or self._routes:
-            sentence = "one API a template is emulated, and there is another; remove one of them"
-            raise url.not_emulated("", sentence)
-        if url.text("AuthType") != "NONE":
-            raise url.not_emulated("AuthType", "nobody is asked for permission here; use NONE")
-        if url.text("InvokeMode", "BUFFERED") != "BUFFERED":
-            raise url.not_emulated("InvokeMode", "responses are not streamed; use BUFFERED")
-        self._use(HTTP_API, {"CorsConfiguration": url.take("Cors", False)})
-        url.finish()
-        self._add(url.item("", {}), function)
-
-    def _use(self, kind: str, properties: dict[str, Any] | None = None) -> None:
-        """Read the API of that type, which SAM makes where none is declared."""
-        self._kind, self._name = kind, self._declared or _IMPLICIT[kind]
-        if not self._declared:
-            made = {"StageName": "Prod"} if kind == API else properties or {}
-            self._resources.declare(self._name, kind, made)
-        read = read_api if kind == API else read_http_api
-        block = self._resources.properties(self._name)
-        self._definition = Definition(self._resources, block)
-        block = block.beside(self._definition.said_as_sam())
-        functions = self._resources.by_arn(FUNCTION)
-        self._api, self._defaults = read(self._name, block, functions)
-        if self._definition.exists:
-            self._take_definition()
 
     def _take_definition(self) -> None:
         names = self._resources.by_name(FUNCTION)
@@ -123,7 +147,7 @@ class ApiBuilder:
                     raise operation.event.not_emulated("uri", sentence)
 
     def _add(self, event: Properties, function: str) -> None:
-        if self._kind == API:
+        if self.kind == API:
             self._routes.append(read_rest_route(event, function, self._api, self._defaults))
             return
         settings = event.block("RouteSettings")

@@ -21,7 +21,7 @@ KEY_CHARS = (20, 128)  # 1.64
 def read_usage_plans(
     resources: Resources, api: str, stage: str, made: tuple[UsagePlan, ...]
 ) -> tuple[UsagePlan, ...]:
-    """The plans that hold for the stage of the API of that logical id: those among `resources`,
+    """Return the plans that hold for the stage of an API: those among `resources`,
     and those that SAM has `made`, which may have further keys.
     """
     keys = {name: _key(resources.properties(name)) for name in resources.of_type(API_KEY)}
@@ -54,7 +54,7 @@ def _plan_of(block: Properties) -> str:
 
 
 def read_sam_usage_plan(auth: Properties, api: str) -> tuple[UsagePlan, ...]:
-    """The plan that SAM makes for an API by itself, with one key."""
+    """Return the plan that SAM makes for an API by itself, with one key."""
     if "UsagePlan" not in auth:
         return ()
     block = auth.block("UsagePlan")
@@ -71,12 +71,12 @@ def read_sam_usage_plan(auth: Properties, api: str) -> tuple[UsagePlan, ...]:
 
 
 def generated(logical_id: str) -> str:
-    """The value of a key without one: AWS makes it up; here it is the same every time."""
+    """Return the value of a key without one: AWS makes it up; here it is always the same."""
     return hashlib.sha256(logical_id.encode()).hexdigest()[:40]
 
 
 def _refuse_shared_keys(plans: tuple[UsagePlan, ...], resources: Resources) -> None:
-    """Of two plans for one stage nobody could tell which one counts."""
+    """Refuse a key in two plans for one stage: nobody could tell which plan counts."""
     plan_of: dict[str, str] = {}
     for plan in plans:
         for key in plan.keys:
@@ -123,7 +123,7 @@ def _stage_of(item: Properties, sams: str) -> str:
 
 
 def _method_throttles(block: Properties) -> tuple[Throttle, ...]:
-    """Throttles under the names of methods, such as /pages/{name}/GET."""
+    """Return throttles under the names of methods, such as /pages/{name}/GET."""
     throttles: list[Throttle] = []
     for name in block.names():
         path, _, method = name.rpartition("/")

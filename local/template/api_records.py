@@ -70,6 +70,26 @@ class JwtAuthorizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolAuthorizer:
+    """An authorizer of a REST API that checks tokens by the keys of Cognito user pools."""
+
+    name: str
+    source: str  # header.NAME
+    issuers: tuple[str, ...]  # the pools' own
+    validation: str | None  # a regular expression the token must match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureAuthorizer:
+    """AWS_IAM: a request has to be signed; whose signature it is nobody asks here."""
+
+    name: str = "AWS_IAM"
+
+
+AnyAuthorizer = Authorizer | JwtAuthorizer | PoolAuthorizer | SignatureAuthorizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayResponse:
     """The wording of one kind of the gateway's own errors; texts may have `$context.` variables."""
 
@@ -118,12 +138,13 @@ class UsagePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """The one API of the template, of kind REST or HTTP."""
+    """An API of the template, of kind REST or HTTP."""
 
+    name: str  # logical id
     kind: str
     stage: str
     routes: tuple[Route, ...]
-    authorizers: ReadOnlyDict[str, Authorizer | JwtAuthorizer]
+    authorizers: ReadOnlyDict[str, AnyAuthorizer]
     gateway_responses: ReadOnlyDict[str, GatewayResponse]
     throttles: tuple[Throttle, ...]
     binary_types: tuple[str, ...]

@@ -1,11 +1,16 @@
-"""The authorizers of an API: Lambda functions, and the JSON Web Tokens of an HTTP API."""
+"""The authorizers of an API: Lambda functions, JSON Web Tokens, user pools and signatures."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from local.template import support
-from local.template.api_records import Authorizer, JwtAuthorizer
+from local.template.api_records import (
+    AnyAuthorizer,
+    Authorizer,
+    JwtAuthorizer,
+    PoolAuthorizer,
+)
 from local.template.reader import Properties
 
 TTL_DEFAULT_S = 300  # of a REST API's; an HTTP API keeps nothing unless it is told to
@@ -20,17 +25,18 @@ _SOURCES = {
 }
 _JWT_SOURCE = re.compile(r"\$request\.((header|querystring)\.[\w-]+)")
 
-IAM = "AWS_IAM"  # no authorizer of the template, but AWS's own
-NOT_ASKED = "AWS_IAM is not emulated; left out, everybody is let in"
+_POOL = re.compile(r"arn:aws[\w-]*:cognito-idp:([\w-]+):\d*:userpool/([\w-]+)")
 
-Reader = Callable[[str, Properties, dict[str, str]], Authorizer | JwtAuthorizer]
+IAM = "AWS_IAM"  # no authorizer of the template, but AWS's own
+
+Reader = Callable[[str, Properties, dict[str, str]], AnyAuthorizer]
 
 
 @dataclass(frozen=True, slots=True)
 class Authorizers:
     """The content of Auth: authorizers by name, the default one's name, and those left out."""
 
-    found: dict[str, Authorizer | JwtAuthorizer]
+    by_name: dict[str, AnyAuthorizer]
     default: str | None
     left_out: frozenset[str]  # where the user allowed that; their routes are open
 
@@ -38,25 +44,25 @@ class Authorizers:
 def read_authorizers(
     auth: Properties, functions_by_arn: dict[str, str], read: Reader
 ) -> Authorizers:
-    """The authorizers of an API, each by `read`."""
+    """Return the authorizers of an API, each by `read`."""
     default = auth.text("DefaultAuthorizer", "") or None
     block = auth.block("Authorizers")
     names = block.names()
-    found = {}
+    authorizers: dict[str, AnyAuthorizer] = {}
     for name in names:
         with auth.leaving_out():
-            found[name] = read(name, block.block(name), functions_by_arn)
-    if default == IAM:
-        auth.refuse("DefaultAuthorizer", NOT_ASKED)
-    elif default and default not in names:
+            authorizers[name] = read(name, block.block(name), functions_by_arn)
+    if default and default not in (IAM, *names):
         raise auth.error("DefaultAuthorizer", f"{default!r} is not in Authorizers; add it there")
-    return Authorizers(found, default, frozenset({IAM, *names} - found.keys()))
+    return Authorizers(authorizers, default, frozenset({*names} - authorizers.keys()))
 
 
 def read_rest_authorizer(
     name: str, block: Properties, functions_by_arn: dict[str, str]
-) -> Authorizer:
-    """A Lambda authorizer of a REST API."""
+) -> AnyAuthorizer:
+    """Return an authorizer of a REST API: a function, or Cognito's user pools."""
+    if "UserPoolArn" in block:
+        return _pools(name, block)
     function = _function(block, functions_by_arn)
     kind = block.text("FunctionPayloadType", "TOKEN")
     if kind not in ("TOKEN", "REQUEST"):
@@ -83,10 +89,35 @@ def read_rest_authorizer(
     )
 
 
+def _pools(name: str, block: Properties) -> PoolAuthorizer:
+    arns = block.take("UserPoolArn")
+    identity = block.block("Identity")
+    validation = _validation(identity)
+    header = identity.text("Header", "Authorization")
+    identity.take("ReauthorizeEvery")
+    identity.finish()
+    scopes = block.texts("AuthorizationScopes")
+    if scopes:
+        block.refuse("AuthorizationScopes", "scopes of user pools are not looked at; remove it")
+    block.finish(support.AUTHORIZER_PROPERTIES_WITHOUT_EFFECT)
+    return PoolAuthorizer(
+        name=name,
+        source=f"header.{header}",
+        issuers=tuple(map(_issuer, arns if isinstance(arns, list) else [arns])),
+        validation=validation,
+    )
+
+
+def _issuer(arn: object) -> str:
+    """Return the issuer of a pool's tokens; a placeholder of the pool stays what it is."""
+    pool = _POOL.fullmatch(str(arn))
+    return f"https://cognito-idp.{pool[1]}.amazonaws.com/{pool[2]}" if pool else str(arn)
+
+
 def read_http_authorizer(
     name: str, block: Properties, functions_by_arn: dict[str, str]
 ) -> Authorizer | JwtAuthorizer:
-    """An authorizer of an HTTP API."""
+    """Return an authorizer of an HTTP API."""
     if "JwtConfiguration" in block:
         return _jwt(name, block)
     function = _function(block, functions_by_arn)

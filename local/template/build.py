@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from local.template import document as documents
-from local.template.api_builder import EVENT_KINDS, ApiBuilder
+from local.template import nested
+from local.template.api_builder import EVENT_KINDS, ApiBuilders
 from local.template.called_services import called_services
 from local.template.functions import read_function, read_layers
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
@@ -53,6 +54,7 @@ def load(
     """
     file = Path(path).resolve()
     document, lines = documents.read(file)
+    document = nested.inlined(file, document)
     refusals = Refusals(file, allow_unsupported)
     parameter_values = parameters or {}
     try:
@@ -82,7 +84,7 @@ def load(
 
 
 def _once_each(warnings: list[TemplateError]) -> tuple[str, ...]:
-    """The warnings as sentences; what stands once in the Globals is said once."""
+    """Return the warnings as sentences; what stands once in the Globals is said once."""
     places = {(each.line, each.property, each.sentence): str(each) for each in reversed(warnings)}
     return tuple(reversed(places.values()))
 
@@ -101,7 +103,7 @@ class _Builder:
     def build(self) -> Template:
         self._check_head()
         resources = self._resources
-        api = ApiBuilder(resources)
+        apis = ApiBuilders(resources)
         layers = read_layers(resources)
         for name in resources.of_type(FUNCTION):
             with self._refusals.leaving_out():
@@ -111,9 +113,9 @@ class _Builder:
                 self._functions[name] = read_function(resources, name, block, layers)
                 for event in events.names():
                     with self._refusals.leaving_out():
-                        self._event(events, event, name, api)
+                        self._event(events, event, name, apis)
                 if url:
-                    api.add_url(url, name)
+                    apis.add_url(url, name)
         for name in resources.of_type(MAPPING):
             with self._refusals.leaving_out():
                 self._mapping_resource(name)
@@ -125,7 +127,7 @@ class _Builder:
         provides = frozenset(map(str, ours.sequence("Provides")))
         template = Template(
             path=self._refusals.file,
-            api=api.build(),
+            apis=apis.build(),
             functions=self._functions,
             queues=queues,
             mappings=tuple(self._mappings),
@@ -149,22 +151,22 @@ class _Builder:
         for transform in transforms if isinstance(transforms, list) else [transforms]:
             if transform not in (SERVERLESS, LANGUAGE_EXTENSIONS):
                 self._refusals.refuse("Transform", "", f"{transform} is not emulated; remove it")
-        known = (*GLOBALS, *GLOBALS_OF_OTHERS)
+        sections = (*GLOBALS, *GLOBALS_OF_OTHERS)
         for section, shared in (self._document.get("Globals") or {}).items():
             if not isinstance(shared or {}, dict):
                 sentence = "has to be a block of names and values"
                 raise self._resources.error("Globals", str(section), sentence)
-            if section not in known:
-                sentence = f"there are no such Globals; SAM has {', '.join(known)}"
+            if section not in sections:
+                sentence = f"there are no such Globals; SAM has {', '.join(sections)}"
                 raise self._resources.error("Globals", str(section), sentence)
 
-    def _event(self, events: Properties, name: str, function: str, api: ApiBuilder) -> None:
+    def _event(self, events: Properties, name: str, function: str, apis: ApiBuilders) -> None:
         event = events.block(name)
         kind = event.text("Type")
         properties = event.block("Properties")
         event.finish()
         if kind in EVENT_KINDS:
-            api.add(kind, properties, function)
+            apis.add(kind, properties, function)
         elif kind == "SQS":
             self._mapping(properties, "Queue", function)
         elif kind in ("DynamoDB", "Kinesis"):

@@ -10,7 +10,7 @@ _RENAMED = {"Code": "CodeUri", "Content": "ContentUri", "DeadLetterConfig": "Dea
 
 
 def said_as_sam(resources: dict[str, Any]) -> dict[str, Any]:
-    """The resources, those of Lambda itself as SAM's; Globals are not for them."""
+    """Return the resources, those of Lambda itself as SAM's; Globals are not for them."""
     return {
         name: {**resource, "Type": PLAIN[kind], "IgnoreGlobals": "*", "Properties": _said(resource)}
         if isinstance(resource, dict) and (kind := str(resource.get("Type"))) in PLAIN

@@ -17,7 +17,7 @@ PYTHON_MODULE = "index.py"  # what CloudFormation makes of inline code
 
 
 def read_code(block: Properties, name: str, folder: Path, default: str | None = None) -> Path:
-    """The folder that a CodeUri or ContentUri names, from the template's `folder`."""
+    """Return the folder that a CodeUri or ContentUri names, from the template's `folder`."""
     value = block.take(name, default)
     if isinstance(value, dict) or str(value).startswith("s3://"):
         raise block.not_emulated(name, "code in S3 is not fetched; name a folder or a zip file")
@@ -34,7 +34,7 @@ def read_code(block: Properties, name: str, folder: Path, default: str | None = 
 
 
 def inline_code(block: Properties) -> Path:
-    """A folder with the code that stands in the template itself."""
+    """Return a folder with the code that stands in the template itself."""
     text = block.text("InlineCode")
 
     def write(folder: Path) -> None:
@@ -50,7 +50,7 @@ def inline_code(block: Properties) -> Path:
 
 
 def _alone(file: Path) -> Path:
-    """A folder with one file, which SAM would zip."""
+    """Return a folder with one file, which SAM would zip."""
     if file.suffix != ".py":
         raise ValueError("it is no zip file")
     digest = hashlib.sha256(file.name.encode() + file.read_bytes()).hexdigest()
@@ -70,7 +70,7 @@ def _unpacked(package: Path) -> Path:
 
 
 def _kept(digest: str, fill: Callable[[Path], object]) -> Path:
-    """A folder named by its content, so that processes that make it at once do not disagree."""
+    """Return a folder named by its content: processes that make it at once agree then."""
     folder = _cache() / digest[:32]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 def read_rest_cors(properties: Properties) -> dict[str, str]:
-    """The headers of every preflight answer; none where the API has no Cors."""
+    """Return the headers of every preflight answer; none where the API has no Cors."""
     if "Cors" not in properties:
         return {}
     value = properties.take("Cors")
@@ -30,7 +30,7 @@ def read_rest_cors(properties: Properties) -> dict[str, str]:
 def preflights(
     headers: dict[str, str], routes: Iterable[Route], authorizer: str | None, needs_key: bool
 ) -> tuple[Preflight, ...]:
-    """An OPTIONS method for every path that has none of its own."""
+    """Return an OPTIONS method for every path that has none of its own."""
     methods: dict[str, set[str]] = {}
     for route in routes:
         methods.setdefault(route.path, set()).add(route.method)
@@ -47,7 +47,7 @@ def preflights(
 
 
 def read_http_cors(properties: Properties) -> Cors | None:
-    """CorsConfiguration, which may be just `true`."""
+    """Return the settings of a CorsConfiguration, which may be just `true`."""
     value = properties.take("CorsConfiguration", False)
     if value is False:
         return None

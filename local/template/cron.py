@@ -13,13 +13,15 @@ DAYS_AHEAD_MAX = 8 * 366  # 29 February comes at least every eight years
 _EXPRESSION = re.compile(r"cron\(\s*(\S+(?:\s+\S+){5})\s*\)")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_OF_MONTH = re.compile(r"L(?:-(\d\d?))?|(\d\d?|L)W")
+_DAY = r"0?[1-9]|[12][0-9]|3[01]"
+_OF_MONTH = re.compile(rf"L(?:-(?!31)({_DAY}))?|({_DAY}|L)W")
 _OF_WEEK = re.compile(r"([1-7])(?:L|#([1-5]))|L")
+_PART = re.compile(r"(?:(\*)|([0-9]+)(?:-([0-9]+))?)(?:/([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """When a schedule is due, in the time of `zone`. A field of None is `?`."""
+    """The times at which a schedule is due, in the time of `zone`. A field of None is `?`."""
 
     text: str
     zone: tzinfo
@@ -63,19 +65,19 @@ def _exists(local: datetime) -> bool:
     return local.astimezone(UTC).astimezone(local.tzinfo).replace(fold=0) == local
 
 
-def _is_day_of_month(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
-    if isinstance(wanted, tuple):
-        return day.day in wanted
-    match = _OF_MONTH.fullmatch(wanted)
+def _is_day_of_month(day: date, last: int, field: tuple[int, ...] | str) -> bool:
+    if isinstance(field, tuple):
+        return day.day in field
+    match = _OF_MONTH.fullmatch(field)
     assert match is not None
-    if wanted.endswith("W"):
+    if field.endswith("W"):
         target = last if match[2] == "L" else int(match[2])
         return target <= last and day == _nearest_working_day(day.replace(day=target), last)
     return day.day == last - int(match[1] or 0)
 
 
 def _nearest_working_day(target: date, last: int) -> date:
-    """The day from Monday to Friday that is nearest, without leaving the month."""
+    """Return the day from Monday to Friday that is nearest, without leaving the month."""
     if target.weekday() == calendar.SATURDAY:
         return target + timedelta(days=-1 if target.day > 1 else 2)
     if target.weekday() == calendar.SUNDAY:
@@ -83,11 +85,11 @@ def _nearest_working_day(target: date, last: int) -> date:
     return target
 
 
-def _is_weekday(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
+def _is_weekday(day: date, last: int, field: tuple[int, ...] | str) -> bool:
     weekday = day.isoweekday() % 7 + 1
-    if isinstance(wanted, tuple):
-        return weekday in wanted
-    match = _OF_WEEK.fullmatch(wanted)
+    if isinstance(field, tuple):
+        return weekday in field
+    match = _OF_WEEK.fullmatch(field)
     assert match is not None
     if match[1] is None:
         return weekday == 7  # L alone
@@ -96,7 +98,7 @@ def _is_weekday(day: date, last: int, wanted: tuple[int, ...] | str) -> bool:
 
 
 def read_cron(expression: str, zone: tzinfo) -> Cron | None:
-    """The expression, or None where EventBridge would not take it."""
+    """Return the expression, or None where EventBridge would not take it."""
     match = _EXPRESSION.fullmatch(expression.strip())
     if match is None:
         return None
@@ -131,13 +133,15 @@ def _numbered(text: str, names: tuple[str, ...]) -> str:
 
 
 def _numbers(text: str, lowest: int, highest: int) -> tuple[int, ...]:
-    """A list of numbers, ranges and steps. Raises ValueError."""
+    """Return a list of numbers, ranges and steps. Raises ValueError."""
     numbers: set[int] = set()
     for part in text.split(","):
-        span, _, step = part.partition("/")
-        first, _, last = span.partition("-")
-        low = lowest if first == "*" else int(first)
-        high = int(last) if last else highest if step or first == "*" else low
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError(part)
+        is_any, first, last, step = match.groups()
+        low = lowest if is_any else int(first)
+        high = int(last) if last else highest if step or is_any else low
         if not lowest <= low <= high <= highest:
             raise ValueError(part)
         numbers.update(range(low, high + 1, int(step or 1)))

@@ -34,12 +34,12 @@ class _Loader(yaml.CSafeLoader):
         self.doubled: dict[int, str] = {}  # keys that stand twice, by the line of the last
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key.value, str) and key.value in seen:
+            if isinstance(key.value, str) and key.value in keys:
                 self.doubled[key.start_mark.line + 1] = key.value
             if isinstance(key.value, str):
-                seen.add(key.value)
+                keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -78,17 +78,17 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _entries(node: yaml.Node, known: dict[int, int]) -> int:
+def _entries(node: yaml.Node, counts: dict[int, int]) -> int:
     """Return how many values a node stands for, each alias counted as what it repeats."""
-    if id(node) not in known:
-        known[id(node)] = ENTRIES_MAX + 1  # of a node inside itself
+    if id(node) not in counts:
+        counts[id(node)] = ENTRIES_MAX + 1  # of a node inside itself
         parts: list[yaml.Node] = []
         if isinstance(node, yaml.SequenceNode):
             parts = node.value
         elif isinstance(node, yaml.MappingNode):
             parts = [part for pair in node.value for part in pair]
-        known[id(node)] = 1 + sum(_entries(part, known) for part in parts)
-    return known[id(node)]
+        counts[id(node)] = 1 + sum(_entries(part, counts) for part in parts)
+    return counts[id(node)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Lines:
     doubled: Mapping[int, str]  # keys that stand twice, by the line of the last
 
     def of(self, resource: str, property: str) -> int:
-        """The line of `property`, or of what is nearest around it; 0 where nothing is found."""
+        """Return the line of `property`, or of what is nearest around it; 0 for none."""
         names = re.findall(r"[^.\[\]]+", property)
         if resource in (*SECTIONS, "Transform"):
             return self._descend((resource, *names))[-1]
@@ -135,7 +135,7 @@ def _entry(node: yaml.Node, name: str) -> tuple[int, yaml.Node] | None:
 
 
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
-    """The document at `path`. Raises TemplateError where it cannot be read, naming the line."""
+    """Return the document at `path`, or raise TemplateError that names the line."""
     text = _text(path, "the template", "pass an existing SAM template")
     document, root, doubled = _parse(path, text)
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
@@ -146,7 +146,7 @@ def read(path: Path) -> tuple[dict[str, Any], Lines]:
 
 
 def fragment(path: Path) -> Any:
-    """A file that a template names, such as the OpenAPI definition of an API."""
+    """Return a file that a template names, such as the OpenAPI definition of an API."""
     return _parse(path, _text(path, "the definition", "paths start at the template"))[0]
 
 
@@ -180,7 +180,7 @@ def _parse(path: Path, text: str) -> tuple[Any, yaml.Node, Mapping[int, str]]:
 
 
 def _check(path: Path, document: dict[str, Any], lines: Lines) -> None:
-    """Sections, resources and their properties are blocks wherever they stand."""
+    """Refuse sections, resources and properties that are no blocks."""
     for section in SECTIONS:
         if not isinstance(document.get(section) or {}, dict):
             line = lines.of(section, "")

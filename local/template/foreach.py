@@ -10,7 +10,7 @@ Collection = Callable[[Any], list[Any]]  # the entries that a loop goes over; ma
 
 
 def unrolled(value: Any, collection: Collection) -> Any:
-    """`value` with every loop in it replaced. Raises ValueError where one is not written so."""
+    """Return `value` with every loop in it replaced, or raise ValueError."""
     if isinstance(value, list):
         return [unrolled(each, collection) for each in value]
     if not isinstance(value, dict):
@@ -37,7 +37,7 @@ def _turns(loop: Any, collection: Collection) -> dict[Any, Any]:
 
 
 def _with(value: Any, identifier: str, turn: str) -> Any:
-    """`value` with what the identifier stands for in this turn."""
+    """Return `value` with what the identifier stands for in this turn."""
     if isinstance(value, str):
         alphanumeric = re.sub(r"[^A-Za-z0-9]", "", turn)
         return value.replace(f"${{{identifier}}}", turn).replace(f"&{{{identifier}}}", alphanumeric)

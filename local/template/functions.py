@@ -30,7 +30,7 @@ Layers = dict[str, tuple[Path, ...]]  # folders of modules by the layer's ARN
 
 
 def read_layers(resources: Resources) -> Layers:
-    """Every layer of the template by its ARN."""
+    """Return every layer of the template by its ARN."""
     layers = {}
     for name in resources.of_type(LAYER):
         with resources.refusals.leaving_out():
@@ -39,7 +39,7 @@ def read_layers(resources: Resources) -> Layers:
 
 
 def read_function(resources: Resources, name: str, block: Properties, layers: Layers) -> Function:
-    """One function, of the properties that are not its events."""
+    """Return one function, of the properties that are not its events."""
     runtime = _runtime(block)
     runs_python = runtime.startswith("python3.")
     handler = block.text("Handler")
@@ -95,10 +95,10 @@ def _logging(block: Properties) -> Logging:
     return Logging(is_json=is_json, level=level if is_json else "", says_all=of_lambda != "WARN")
 
 
-def _one_of(known: Sequence[str], block: Properties, name: str, default: str) -> str:
+def _one_of(choices: Sequence[str], block: Properties, name: str, default: str) -> str:
     value = block.text(name, default)
-    if value not in known:
-        raise block.error(name, f"{value!r} is none of {', '.join(known)}; correct it")
+    if value not in choices:
+        raise block.error(name, f"{value!r} is none of {', '.join(choices)}; correct it")
     return value
 
 
@@ -111,7 +111,7 @@ def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
 
 
 def _runtime(block: Properties) -> str:
-    """Python, or a custom runtime, which makes of the handler what it likes."""
+    """Return the runtime: Python, or a custom one, which makes of the handler what it likes."""
     if block.text("PackageType", "Zip") != "Zip" or "ImageUri" in block:
         raise block.not_emulated("PackageType", "images are not emulated; use Zip and a Runtime")
     runtime = block.text("Runtime")
@@ -151,7 +151,7 @@ def _code(resources: Resources, block: Properties) -> Path:
 
 
 def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple[Path, ...]:
-    """Folders of modules; a later layer comes first, because it is unpacked over the others."""
+    """Return folders of modules; a later layer comes first, as it is unpacked over the others."""
     unpacked: list[tuple[Path, ...]] = []
     for layer in block.sequence("Layers"):
         if str(layer) in layers:
@@ -171,7 +171,7 @@ def _environment(resources: Resources, name: str, block: Properties) -> dict[str
     environment = block.block("Environment")
     variables = environment.block("Variables")
     environment.finish()
-    known = {}
+    values = {}
     for variable in variables.names():
         value = variables.left(variable)
         if value is UNKNOWN:
@@ -180,8 +180,8 @@ def _environment(resources: Resources, name: str, block: Properties) -> dict[str
         elif isinstance(value, dict | list) or value is None:
             raise variables.error(variable, "has to be text")
         else:
-            known[variable] = _text(value)
-    return known
+            values[variable] = _text(value)
+    return values
 
 
 def _text(value: object) -> str:

@@ -3,13 +3,14 @@
 https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
-# The address of the gateway, where the URL of a function is served; whoever starts it may say.
-GATEWAY_URL_VARIABLE = "SPILLWAY_GATEWAY_URL"
+# The addresses of APIs by logical id, JSON; the URL of a function is one. Whoever starts them says.
+API_URLS_VARIABLE = "SPILLWAY_API_URLS"
 
 # The APIs that SAM makes for events that name none.
 IMPLICIT_APIS = {
@@ -40,8 +41,8 @@ _API_SUFFIXES = (
     r"|\w*AuthorizerPermission|UsagePlan|ApiKey|UsagePlanKey"
 )
 _SUFFIXES = {
-    "AWS::Serverless::Function": rf"Role|Version({_HASH})?|Alias\w*|UrlPublicPermissions"
-    rf"|URLInvokeAllowPublicAccess|EventInvokeConfig\w*|On(Success|Failure)\w*",
+    "AWS::Serverless::Function": rf"Role|Version({_HASH})?|Alias\w*|DeploymentGroup"
+    rf"|UrlPublicPermissions|URLInvokeAllowPublicAccess|EventInvokeConfig\w*|On(Success|Failure)\w*",
     "AWS::Serverless::Api": _API_SUFFIXES,
     "AWS::Serverless::HttpApi": _API_SUFFIXES,
     "AWS::Serverless::WebSocketApi": _API_SUFFIXES,
@@ -77,9 +78,15 @@ def url_owner(name: str, resources: Mapping[str, Any]) -> str | None:
     return function
 
 
-def gateway_url() -> str:
-    """Return the address of the gateway, as the system that runs has it."""
-    return os.environ.get(GATEWAY_URL_VARIABLE, "http://127.0.0.1:5002")
+def url_api(function: str) -> str:
+    """Return the logical id of the API that a function's URL is here."""
+    return f"{function}UrlApi"
+
+
+def api_url(name: str) -> str:
+    """Return the address of the API of that logical id, as the system that runs has it."""
+    addresses = json.loads(os.environ.get(API_URLS_VARIABLE, "{}"))
+    return str(addresses.get(name, addresses.get("", "http://127.0.0.1:5002")))
 
 
 def _is_of(suffix: str, kind: str, resource: Any) -> bool:

@@ -12,7 +12,7 @@ from local.template.routes import Defaults
 def read_http_api(
     name: str, properties: Properties, functions_by_arn: dict[str, str]
 ) -> tuple[Api, Defaults]:
-    """The API of that logical id without its routes, and what its routes have by default."""
+    """Return the API of that logical id without its routes, and what its routes have by default."""
     auth = properties.block("Auth")
     authorizers = read_authorizers(auth, functions_by_arn, read_http_authorizer)
     auth.finish()
@@ -22,10 +22,11 @@ def read_http_api(
         method, _, path = key.rpartition(" ")
         throttles += read_route_throttle(settings.block(key), path, method or "ANY")
     api = Api(
+        name=name,
         kind="HTTP",
         stage=stage_name(properties, "$default"),
         routes=(),
-        authorizers=authorizers.found,
+        authorizers=authorizers.by_name,
         gateway_responses={},
         throttles=throttles,
         binary_types=(),
@@ -38,7 +39,7 @@ def read_http_api(
 
 
 def read_route_throttle(block: Properties, path: str, method: str) -> tuple[Throttle, ...]:
-    """The limit that a block of settings sets for a route; `/*` and `*` stand for all."""
+    """Return the limit that settings have for a route; `/*` and `*` stand for all."""
     has_limit = "ThrottlingRateLimit" in block or "ThrottlingBurstLimit" in block
     throttle = Throttle(
         path=path,

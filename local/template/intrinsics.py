@@ -15,7 +15,13 @@ from typing import Any
 from local.template.cfn_functions import said_as_sam
 from local.template.document import fragment
 from local.template.foreach import unrolled
-from local.template.generated import IMPLICIT_APIS, gateway_url, is_generated, url_owner
+from local.template.generated import (
+    IMPLICIT_APIS,
+    api_url,
+    is_generated,
+    url_api,
+    url_owner,
+)
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 from local.template.service_kinds import (
@@ -64,7 +70,7 @@ _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class Resolver:
-    """Resolves values of one document; `where` in every call is (resource, property) for errors."""
+    """The resolver of one document's values; `where` in each call is (resource, property)."""
 
     def __init__(
         self,
@@ -111,7 +117,7 @@ class Resolver:
         }
 
     def _unrolled(self, document: dict[str, Any]) -> dict[str, Any]:
-        """The resources, with the loops among and inside them where the template may have any."""
+        """Return the resources, with loops unrolled where the template may have any."""
         transforms = document.get("Transform")
         if LANGUAGE_EXTENSIONS not in (
             transforms if isinstance(transforms, list) else [transforms]
@@ -136,7 +142,7 @@ class Resolver:
         self.resources[name] = resource
 
     def resolve(self, value: Any, where: tuple[str, str]) -> Any:
-        """`value` with every function in it replaced, and NO_VALUE entries left out."""
+        """Return `value` with every function in it replaced, and NO_VALUE entries left out."""
         if isinstance(value, dict):
             if len(value) == 1 and (name := next(iter(value))) in self._functions:
                 return self._filled(self._call(name, value[name], where))
@@ -157,7 +163,7 @@ class Resolver:
         return UNKNOWN if PLACEHOLDER.search(text) and not self._is_pending else text
 
     def truth(self, value: Any, where: tuple[str, str]) -> bool:
-        """A condition as a boolean; one that rests on what only AWS knows is false."""
+        """Return a condition as a boolean; one that rests on what only AWS knows is false."""
         return self.resolve(value, where) is True
 
     def holds(self, condition: str, where: tuple[str, str]) -> bool:
@@ -218,8 +224,8 @@ class Resolver:
     def _of_service(self, name: str, text: str, attribute: str) -> str:
         """Return what `text` says of a resource that a service makes, or its placeholder."""
         at = f"{REGION}:{ACCOUNT_ID}"
-        known = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
-        return known or placeholder(name, attribute)
+        service_value = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
+        return service_value or placeholder(name, attribute)
 
     def service_name(self, logical_id: str) -> str:
         """Return the name of a resource that a service makes: as given, or of its logical id."""
@@ -230,7 +236,7 @@ class Resolver:
         return name if isinstance(name, str) else name_by_default(resource["Type"], logical_id)
 
     def name_of(self, logical_id: str) -> str:
-        """The physical name of a queue or function: as given, or its logical id."""
+        """Return the physical name of a queue or function: as given, or its logical id."""
         properties = self.resources[logical_id].get("Properties") or {}
         suffix = ".fifo" if properties.get("FifoQueue") in (True, "true") else ""
         declared = properties.get("QueueName", properties.get("FunctionName", logical_id + suffix))
@@ -260,7 +266,8 @@ class Resolver:
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""
         if function := url_owner(name, self.resources):
-            addresses = {"FunctionUrl": f"{gateway_url()}/", "FunctionArn": self._arn_of(function)}
+            url = f"{api_url(url_api(function))}/"
+            addresses = {"FunctionUrl": url, "FunctionArn": self._arn_of(function)}
             return addresses.get(attribute, UNKNOWN)
         if name in (*self.resources, *IMPLICIT_APIS) or is_generated(name, self.resources):
             return UNKNOWN
@@ -327,7 +334,7 @@ class Resolver:
 
     def _sub(self, value: Any, where: tuple[str, str]) -> Any:
         text, variables = value if isinstance(value, list) else (value, {})
-        known = {name: self.resolve(one, where) for name, one in variables.items()}
+        values = {name: self.resolve(one, where) for name, one in variables.items()}
         is_known = True
 
         def replace(match: re.Match[str]) -> str:
@@ -335,7 +342,7 @@ class Resolver:
             if match[1]:
                 return f"${{{match[2]}}}"
             name = match[2].strip()
-            entry = known[name] if name in known else self._named(name, where)
+            entry = values[name] if name in values else self._named(name, where)
             is_known = is_known and entry is not UNKNOWN
             return str(entry)
 

@@ -103,6 +103,8 @@ class Queue:
     wait_s: int = 0  # of a receive by the SQS API that names none
     deduplicates_content: bool = False  # FIFO: the body's digest is its deduplication id
     deduplicates_by_group: bool = False  # FIFO: the same id in another group is another message
+    throughput_limit: str = "perQueue"  # FIFO; of AWS, without an effect here
+    is_encrypted_by_sqs: bool = True  # of AWS, without an effect here
 
     @property
     def is_fifo(self) -> bool:
@@ -146,7 +148,7 @@ class StreamMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a function is invoked by the clock, at a rate or by an expression, and with what."""
+    """The times at which the clock invokes a function, and the event that it gets."""
 
     function: str  # logical id
     every_s: int | None = None
@@ -160,7 +162,7 @@ class Template:
     """A whole template; `functions` and `queues` are keyed by logical id."""
 
     path: Path
-    api: Api
+    apis: tuple[Api, ...]  # at least one; the first has the main address
     functions: ReadOnlyDict[str, Function]
     queues: ReadOnlyDict[str, Queue]
     mappings: tuple[Mapping, ...]
@@ -179,16 +181,23 @@ class Template:
     @property
     def options(self) -> tuple[str, ...]:
         """The command line options with which another process reads the same template."""
-        given = (f"--parameter={name}={value}" for name, value in self.parameters.items())
+        parameters = (f"--parameter={name}={value}" for name, value in self.parameters.items())
         allowing = ("--allow-unsupported",) if self.allow_unsupported else ()
-        return ("--template", str(self.path), *given, *allowing)
+        return ("--template", str(self.path), *parameters, *allowing)
+
+    @property
+    def api(self) -> Api:
+        """The API at the main address."""
+        return self.apis[0]
 
     @property
     def hosted(self) -> list[str]:
         """Functions that the gateway invokes, by logical id."""
         authorizers = [
             authorizer.function
-            for authorizer in self.api.authorizers.values()
+            for api in self.apis
+            for authorizer in api.authorizers.values()
             if isinstance(authorizer, Authorizer)
         ]
-        return sorted({*(route.function for route in self.api.routes), *authorizers})
+        routes = [route for api in self.apis for route in api.routes]
+        return sorted({*(route.function for route in routes), *authorizers})

@@ -14,11 +14,15 @@ from local.template.reader import Properties
 from local.template.resources import Resources
 
 _AMAZON = "x-amazon-"
+# Nothing on one machine is asked for permission, and networks are not here.
+_WITHOUT_EFFECT = ("-importexport-version", "-policy", "-endpoint-configuration")
 _ANY = "x-amazon-apigateway-any-method"
 _CORS = "x-amazon-apigateway-cors"
 _INTEGRATION = "x-amazon-apigateway-integration"
 _VERBS = ("delete", "get", "head", "options", "patch", "post", "put", _ANY)
-_FUNCTION = re.compile(r"functions/arn:aws[\w-]*:lambda:[\w-]*:\d*:function:([\w-]+)[:\w$-]*/invoc")
+_FUNCTION = re.compile(
+    r"(?:^|functions/)arn:aws[\w-]*:lambda:[\w-]*:\d*:function:([\w-]+)[:\w$-]*(?:/invoc|$)"
+)
 _HEADER = "method.response.header."
 _ERROR_HEADER = "gatewayresponse.header."
 _SETTINGS = {"timeoutInMillis": "TimeoutInMillis", "payloadFormatVersion": "PayloadFormatVersion"}
@@ -54,7 +58,8 @@ class Operation:
 class Definition:
     """An API's DefinitionBody or DefinitionUri, if it has one."""
 
-    def __init__(self, resources: Resources, properties: Properties) -> None:
+    def __init__(self, resources: Resources, properties: Properties, *, is_http: bool) -> None:
+        self._is_http = is_http
         self._refusals = resources.refusals
         name = "DefinitionUri" if "DefinitionUri" in properties else "DefinitionBody"
         self.exists = name in properties
@@ -76,7 +81,7 @@ class Definition:
         self._keys: set[str] = set()  # schemes that ask for an API key
 
     def said_as_sam(self) -> dict[str, Any]:
-        """Properties of the API that the definition has instead of the API."""
+        """Return properties of the API that the definition has instead of the API."""
         block = self._block
         properties: dict[str, Any] = {}
         if types := block.sequence("x-amazon-apigateway-binary-media-types"):
@@ -88,8 +93,8 @@ class Definition:
             properties["GatewayResponses"] = {
                 kind: _response(responses.block(kind)) for kind in kinds
             }
-        if _CORS in block:
-            cors = block.take(_CORS)
+        cors = block.take(_CORS, {})
+        if cors and self._is_http:  # a REST API passes over it
             properties["CorsConfiguration"] = {
                 name[:1].upper() + name[1:]: cors[name] for name in cors
             }
@@ -98,7 +103,7 @@ class Definition:
         return properties
 
     def operations(self) -> Iterator[Operation]:
-        """Every operation that runs here; the others are refused or left out by name."""
+        """Yield every operation that runs here; the others are refused or left out by name."""
         paths = self._block.block("paths")
         for path in paths.names():
             methods = paths.block(path)
@@ -146,13 +151,17 @@ class Definition:
         return Operation(function[1], block.item("", properties))
 
     def _auth(self, block: Properties) -> dict[str, Any]:
-        """The security of an operation; one that has none gets the API's default."""
+        """Return the security of an operation; one that has none gets the API's default."""
         if "security" not in block:
             return {}
-        names = {name for entry in block.sequence("security") for name in entry}
+        entries = block.sequence("security")
+        names = {name for entry in entries for name in entry}
+        scopes = [scope for entry in entries for scopes in entry.values() for scope in scopes]
         auth: dict[str, Any] = {"Authorizer": next(iter(sorted(names - self._keys)), "NONE")}
         if names & self._keys:
             auth["ApiKeyRequired"] = True
+        if scopes:
+            auth["AuthorizationScopes"] = scopes
         return {"Auth": auth}
 
 
@@ -161,8 +170,9 @@ def _authorizer(scheme: Properties) -> dict[str, Any]:
     kind = block.text("type").lower()
     if kind == "jwt":
         return _renamed(block, _JWT)
-    if kind not in ("token", "request"):
-        return {"UserPoolArn": ""}  # which SAM calls an authorizer of that kind by
+    if kind == "cognito_user_pools":
+        arns = block.sequence("providerARNs")
+        return {"UserPoolArn": arns, "Identity": {"Header": scheme.text("name", "Authorization")}}
     function = re.search(r"functions/(arn:[^/]+)/invocations", block.text("authorizerUri"))
     identity = _renamed(block, _IDENTITY_SETTINGS)
     if kind == "token":
@@ -200,11 +210,11 @@ def _response(block: Properties) -> dict[str, Any]:
 
 
 def _renamed(block: Properties, names: Mapping[str, str]) -> dict[str, Any]:
-    """Properties of `block` under the names that SAM has for them."""
+    """Return the properties of `block` under the names that SAM has for them."""
     return {ours: block.take(theirs) for theirs, ours in names.items() if theirs in block}
 
 
 def _refuse_extensions(block: Properties) -> None:
     for name in block.names():
-        if name.startswith(_AMAZON) and not name.endswith("-importexport-version"):
+        if name.startswith(_AMAZON) and not name.endswith(_WITHOUT_EFFECT):
             block.refuse(name, "is not emulated on this machine; remove it")

@@ -32,7 +32,7 @@ def read_parameters(
 
 
 def without_value(declared: Mapping[str, Any], values: Mapping[str, str]) -> set[str]:
-    """Names of the parameters that AWS would ask for."""
+    """Return the names of the parameters that AWS would ask for."""
     return {
         name
         for name, about in declared.items()

@@ -6,12 +6,15 @@ beyond Lambda's operators (cidr, wildcard, an operator in anything-but) is refus
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from types import UnionType
 from typing import Any
 
 Condition = Callable[[Any], bool]
+Test = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]  # of an object, and all the record
+Path = tuple[str, ...]  # the fields above
 PATTERN_MAX_CHARS = 4096
-MISSING = object()  # what a condition is given where the record has no such field
+ABSENT = {"exists": False}
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "=": lambda value, bound: value == bound,
     "<": lambda value, bound: value < bound,
@@ -20,11 +23,14 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": lambda value, bound: value >= bound,
 }
 
+LOWER, UPPER = (">", ">="), ("<", "<=")
+NUMERIC_FORMS = {("=",), *((each,) for each in LOWER + UPPER), *product(LOWER, UPPER)}
 
-class Written(float):
+
+class WrittenNumber(float):
     """A number that keeps how it is written, which `float` loses: 3.0e2."""
 
-    def __new__(cls, text: str) -> "Written":
+    def __new__(cls, text: str) -> "WrittenNumber":
         """Return the number that `text` is."""
         number = super().__new__(cls, text)
         number.text = text
@@ -58,7 +64,7 @@ def _of_record(text: str) -> Condition:
         pattern = _load(text)
         if not isinstance(pattern, dict) or not pattern:
             raise PatternError(f"{text!r} is no object with fields; correct it")
-        matches = _fields(pattern)
+        matches = _fields(pattern, ())
     except ValueError as error:
         raise PatternError(f"{text!r} is no JSON; correct it") from error
     except RecursionError as error:
@@ -67,17 +73,22 @@ def _of_record(text: str) -> Condition:
 
     def passes(record: Mapping[str, Any]) -> bool:
         if "body" not in record:  # of a stream
-            return matches(record)
+            return matches(record, record)
         body = _parsed(record["body"])
         if needs_object and not isinstance(body, dict):
             return False
-        return matches({**record, "body": body})
+        whole = {**record, "body": body}
+        return matches(whole, whole)
 
     return passes
 
 
 def _load(text: str) -> Any:
-    return json.loads(text, parse_float=Written)
+    return json.loads(text, parse_float=WrittenNumber, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _parsed(body: str) -> Any:
@@ -87,43 +98,82 @@ def _parsed(body: str) -> Any:
         return body
 
 
-def _fields(pattern: Mapping[str, Any]) -> Condition:
-    tests = [_field(name, wanted) for name, wanted in pattern.items()]
-    return lambda value: all(test(value) for test in tests)
+def _fields(pattern: Mapping[str, Any], path: Path) -> Test:
+    tests = [_field(name, alternatives, path) for name, alternatives in pattern.items()]
+    return lambda node, record: all(test(node, record) for test in tests)
 
 
-def _field(name: str, wanted: Any) -> Condition:
+def _field(name: str, alternatives: Any, path: Path) -> Test:
     if name == "$or":
-        if not isinstance(wanted, list) or len(wanted) < 2 or not _are(dict, wanted):
+        if (
+            not isinstance(alternatives, list)
+            or len(alternatives) < 2
+            or not _are(dict, alternatives)
+        ):
             raise PatternError("$or needs a list of two patterns or more")
-        choices = [_fields(each) for each in wanted]
-        return lambda value: any(choice(value) for choice in choices)
-    if isinstance(wanted, dict):
-        return _of_each(name, _fields(wanted))
-    if not isinstance(wanted, list) or not wanted:
+        choices = [_fields(each, path) for each in alternatives]
+        return lambda node, record: any(choice(node, record) for choice in choices)
+    if isinstance(alternatives, dict):
+        matches = _fields(alternatives, (*path, name))
+        return lambda node, record: any(
+            matches(each, record) for each in _objects(node, name) or [{}]
+        )
+    if not isinstance(alternatives, list) or not alternatives:
         raise PatternError(f"{name} needs a list of values or conditions")
-    conditions = [_condition(each) for each in wanted]
-    return _of_each(name, lambda value: any(holds(value) for holds in conditions))
+    return _leaf_test(name, alternatives, path)
 
 
-def _of_each(name: str, holds: Condition) -> Condition:
-    """Apply `holds` to a field; of a list one entry is enough."""
+def _leaf_test(name: str, alternatives: Sequence[Any], path: Path) -> Test:
+    conditions = [_condition(each) for each in alternatives if each != ABSENT]
+    may_be_absent = ABSENT in alternatives
 
-    def test(parent: Any) -> bool:
-        value = parent.get(name, MISSING) if isinstance(parent, dict) else MISSING
-        return any(map(holds, value)) if isinstance(value, list) else holds(value)
+    def test(node: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+        leaves = _leaves(node, name)
+        if any(holds(leaf) for leaf in leaves for holds in conditions):
+            return True
+        return may_be_absent and not leaves and _is_absent(record, path, name)
 
     return test
 
 
-def _condition(wanted: Any) -> Condition:
-    if isinstance(wanted, list):
-        raise PatternError(f"{wanted!r} is a list in a list; take one of them away")
-    if not isinstance(wanted, dict):
-        return lambda value: _equal(value, wanted)
-    if len(wanted) != 1:
-        raise PatternError(f"{wanted!r} has to name one operator")
-    ((operator, operand),) = wanted.items()
+def _is_absent(record: Mapping[str, Any], path: Path, name: str) -> bool:
+    """Tell whether no object of the record at that path has the field, be it one of a list."""
+    nodes = [record]
+    for part in path:
+        nodes = [each for node in nodes for each in _objects(node, part)]
+    return not any(_leaves(node, name) for node in nodes)
+
+
+def _objects(node: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return [each for each in _entries(node, name) if isinstance(each, dict)]
+
+
+def _leaves(node: Mapping[str, Any], name: str) -> list[Any]:
+    return [each for each in _entries(node, name) if not isinstance(each, dict)]
+
+
+def _entries(node: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the value of a field, of a list its entries, of lists in it theirs."""
+    if name not in node:
+        return []
+    entries, rest = [], [node[name]]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, list):
+            rest += value
+        else:
+            entries.append(value)
+    return entries
+
+
+def _condition(expected: Any) -> Condition:
+    if isinstance(expected, list):
+        raise PatternError(f"{expected!r} is a list in a list; take one of them away")
+    if not isinstance(expected, dict):
+        return lambda value: _equal(value, expected)
+    if len(expected) != 1:
+        raise PatternError(f"{expected!r} has to name one operator")
+    ((operator, operand),) = expected.items()
     holds = _condition_of(operator, operand)
     if holds is None:
         raise PatternNotEmulated(f"{operator} of {operand!r} is not emulated; leave it out")
@@ -132,12 +182,12 @@ def _condition(wanted: Any) -> Condition:
 
 def _condition_of(operator: str, operand: Any) -> Condition | None:
     match operator, operand:
-        case "exists", bool():
-            return lambda value: _is_leaf(value) == operand
-        case "anything-but", str() | int() | float() | list():
+        case "exists", True if operand is True:
+            return lambda value: True
+        case "anything-but", _:
             unwanted = operand if isinstance(operand, list) else [operand]
-            if unwanted and _are(str | int | float, unwanted):
-                return lambda value: value is not MISSING and not _is_among(value, unwanted)
+            if unwanted and (_are(str, unwanted) or all(map(_is_number, unwanted))):
+                return lambda value: not _is_among(value, unwanted)
         case "numeric", list():
             return _numeric(operand)
         case (("prefix" | "suffix" | "equals-ignore-case"), str()):
@@ -158,32 +208,29 @@ def _of_text(operator: str, operand: str) -> Condition:
 
 
 def _numeric(parts: Sequence[Any]) -> Condition:
+    """Return the test for a number, `=` it, or a lower bound, an upper one, or both in order."""
     operators, bounds = parts[::2], parts[1::2]
-    if (
-        not bounds
-        or len(operators) != len(bounds)
-        or not all(map(_is_number, bounds))
-        or not all(isinstance(each, str) and each in COMPARISONS for each in operators)
-    ):
-        raise PatternError(f"numeric needs operators and numbers, not {list(parts)!r}")
+    is_form = _are(str, operators) and tuple(operators) in NUMERIC_FORMS
+    is_complete = len(operators) == len(bounds) and all(map(_is_number, bounds))
+    if not is_form or not is_complete or (len(bounds) == 2 and bounds[0] >= bounds[1]):
+        raise PatternError(
+            f"numeric needs = and a number, or a bound, or a lower and a higher one,"
+            f" not {list(parts)!r}"
+        )
     comparisons = [(COMPARISONS[each], bounds[i]) for i, each in enumerate(operators)]
     return lambda value: _is_number(value) and all(holds(value, b) for holds, b in comparisons)
 
 
-def _equal(value: Any, wanted: Any) -> bool:
+def _equal(value: Any, expected: Any) -> bool:
     """Compare numbers as they are written, as Lambda does: 300 is not 300.0, nor 3.0e2."""
-    if isinstance(value, Written) or isinstance(wanted, Written):
-        return _written(value) == _written(wanted)
-    return type(value) is type(wanted) and bool(value == wanted)
+    if isinstance(value, WrittenNumber) or isinstance(expected, WrittenNumber):
+        return _written(value) == _written(expected)
+    return type(value) is type(expected) and bool(value == expected)
 
 
 def _written(value: Any) -> str | None:
     """Return the text of a number, None of anything else."""
     return str(value) if _is_number(value) else None
-
-
-def _is_leaf(value: Any) -> bool:
-    return value is not MISSING and not isinstance(value, dict)
 
 
 def _is_among(value: Any, many: Sequence[Any]) -> bool:

@@ -10,16 +10,21 @@ from local.template.patterns import PatternError, PatternNotEmulated, compile_fi
 from local.template.reader import Properties
 
 FILTERS_MAX = 5
+FIFO_CHOICES = {  # attributes of a FIFO queue with their values, the default first
+    "DeduplicationScope": ("queue", "messageGroup"),
+    "FifoThroughputLimit": ("perQueue", "perMessageGroupId"),
+}
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 def read_queue(block: Properties, name: str, name_of: Callable[[str], str | None]) -> Queue:
     """Return the queue of that name; `name_of` gives a queue's name by its ARN."""
-    is_fifo = block.take("FifoQueue", False) in (True, "true")
+    is_fifo = block.flag("FifoQueue", False)
     if not _QUEUE_NAME.fullmatch(name.removesuffix(".fifo")) or len(name) > 80:
         raise block.error("QueueName", f"{name!r} has to be 1 to 80 of A-Z a-z 0-9 - _")
     if name.endswith(".fifo") != is_fifo:
         raise block.error("FifoQueue", f"a FIFO queue's name ends in .fifo, {name} has to agree")
+    deduplicates_content, scope, throughput = _of_fifo(block, is_fifo)
     dead_letter, max_receive_count = _redrive(block.block("RedrivePolicy"), name, name_of)
     queue = Queue(
         logical_id=block.resource,
@@ -33,11 +38,32 @@ def read_queue(block: Properties, name: str, name_of: Callable[[str], str | None
             "MaximumMessageSize", 1_048_576, lowest=1024, highest=1_048_576
         ),
         wait_s=block.integer("ReceiveMessageWaitTimeSeconds", 0, lowest=0, highest=20),
-        deduplicates_content=is_fifo and block.take("ContentBasedDeduplication", False) is True,
-        deduplicates_by_group=is_fifo and block.text("DeduplicationScope", "queue") != "queue",
+        deduplicates_content=deduplicates_content,
+        deduplicates_by_group=scope == "messageGroup",
+        throughput_limit=throughput,
+        is_encrypted_by_sqs=block.flag("SqsManagedSseEnabled", True),
     )
     block.finish(support.QUEUE_PROPERTIES_WITHOUT_EFFECT)
     return queue
+
+
+def _of_fifo(block: Properties, is_fifo: bool) -> tuple[bool, str, str]:
+    """Return whether content deduplicates, for which scope, and to what throughput is limited."""
+    names = ("ContentBasedDeduplication", *FIFO_CHOICES)
+    strange = next((name for name in names if name in block and not is_fifo), None)
+    is_off = strange == names[0] and not block.flag(names[0], False)
+    if strange is not None and not is_off:
+        raise block.error(strange, "is for FIFO queues; remove it")
+    deduplicates_content = block.flag(names[0], False)
+    choices = []
+    for name, known in FIFO_CHOICES.items():
+        choices.append(block.text(name, known[0]))
+        if choices[-1] not in known:
+            raise block.error(name, f"has to be {' or '.join(known)}, not {choices[-1]!r}")
+    scope, throughput = choices
+    if throughput == "perMessageGroupId" and scope != "messageGroup":
+        raise block.error("FifoThroughputLimit", "goes with DeduplicationScope: messageGroup only")
+    return deduplicates_content, scope, throughput
 
 
 def _redrive(
@@ -121,12 +147,12 @@ def refused_mapping(
     queues: ReadOnlyDict[str, Queue],
 ) -> tuple[str, str] | None:
     """Return the function and a sentence about the first mapping that AWS would not create."""
-    seen: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     for mapping in mappings:
         queue, function = queues[mapping.queue], functions[mapping.function]
-        if (mapping.queue, mapping.function) in seen:
+        if (mapping.queue, mapping.function) in pairs:
             return mapping.function, f"two mappings from {mapping.queue}; remove one"
-        seen.add((mapping.queue, mapping.function))
+        pairs.add((mapping.queue, mapping.function))
         if queue.visibility_timeout_s < function.timeout_s:
             return mapping.function, (
                 f"its Timeout of {function.timeout_s} s is longer than the VisibilityTimeout of"

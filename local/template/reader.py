@@ -50,15 +50,15 @@ class Properties:
         return name in self._left
 
     def names(self) -> tuple[str, ...]:
-        """The names nobody has asked for yet."""
+        """Return the names nobody has asked for yet."""
         return tuple(self._left)
 
     def error(self, name: str, sentence: str) -> TemplateError:
-        """The error that refuses property `name` of this block."""
+        """Return the error that refuses property `name` of this block."""
         return TemplateError(self._refusals.file, self.resource, self._path(name), sentence)
 
     def not_emulated(self, name: str, sentence: str) -> NotEmulated:
-        """The error that leaves out the whole thing that has this block, or refuses it."""
+        """Return the error that leaves out the whole thing that has this block, or refuses it."""
         return NotEmulated(self._refusals.file, self.resource, self._path(name), sentence)
 
     def refuse(self, name: str, sentence: str) -> None:
@@ -67,7 +67,7 @@ class Properties:
         self._refusals.refuse(self.resource, self._path(name), sentence)
 
     def beside(self, values: dict[str, Any]) -> "Properties":
-        """The same block with `values` where it has nothing of its own."""
+        """Return the same block with `values` where it has nothing of its own."""
         return Properties(self._refusals, self.resource, merged(values, self._left), self._prefix)
 
     def leaving_out(self) -> AbstractContextManager[None]:
@@ -75,7 +75,7 @@ class Properties:
         return self._refusals.leaving_out()
 
     def take(self, name: str, default: Any = None) -> Any:
-        """The value as it stands. Raises where only AWS would know it."""
+        """Return the value as it stands. Raises where only AWS would know it."""
         value = self._left.pop(name, default)
         if value is UNKNOWN:
             sentence = "only AWS knows this value; where it is a parameter's, pass --parameter"
@@ -87,15 +87,15 @@ class Properties:
         return str(self._left.get(name, "")).startswith(text)
 
     def left(self, name: str) -> Any:
-        """The value as it stands, UNKNOWN and null included."""
+        """Return the value as it stands, UNKNOWN and null included."""
         return self._left.pop(name)
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A string; required where there is no default."""
+        """Return a string; required where there is no default."""
         return self.as_text(name, self.take(name, default))
 
     def as_text(self, name: str, value: Any) -> str:
-        """`value`, which was taken from `name`, as a string."""
+        """Return `value`, which was taken from `name`, as a string."""
         if value is None:
             raise self.error(name, "is missing; add it")
         if not isinstance(value, str | int | float) or isinstance(value, bool):
@@ -103,7 +103,7 @@ class Properties:
         return str(value)
 
     def flag(self, name: str, default: bool) -> bool:
-        """True or false; a parameter's value is a text."""
+        """Return true or false; a parameter's value is a text."""
         value = self.take(name, default)
         text = str(value).strip("'\"").lower()  # SAM takes what stands in quotes twice
         if text not in ("true", "false"):
@@ -111,7 +111,7 @@ class Properties:
         return text == "true"
 
     def integer(self, name: str, default: int, *, lowest: int, highest: int) -> int:
-        """A whole number within AWS's own limits."""
+        """Return a whole number within AWS's own limits."""
         value = self.take(name, default)
         try:
             number = int(value)
@@ -122,13 +122,13 @@ class Properties:
         return number
 
     def optional_integer(self, name: str, *, lowest: int, highest: int) -> int | None:
-        """As `integer`, None where the property does not stand."""
+        """Return what `integer` does, None where the property does not stand."""
         if name not in self._left:
             return None
         return self.integer(name, lowest, lowest=lowest, highest=highest)
 
     def decimal(self, name: str, default: float) -> float:
-        """A number that is not negative."""
+        """Return a number that is not negative."""
         value = self.take(name, default)
         try:
             number = float(value)
@@ -139,22 +139,22 @@ class Properties:
         return number
 
     def block(self, name: str) -> "Properties":
-        """A block inside this one, empty where it does not stand."""
+        """Return a block inside this one, empty where it does not stand."""
         return Properties(self._refusals, self.resource, self.take(name, {}), self._path(name))
 
     def item(self, name: str, values: Any) -> "Properties":
-        """A block that is an entry of a list, under the name it shall have in errors."""
+        """Return a block that is an entry of a list, under the name it shall have in errors."""
         return Properties(self._refusals, self.resource, values, self._path(name))
 
     def sequence(self, name: str) -> list[Any]:
-        """A list, empty where it does not stand."""
+        """Return a list, empty where it does not stand."""
         value = self.take(name, [])
         if not isinstance(value, list):
             raise self.error(name, f"has to be a list, not {value!r}")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of strings, empty where it does not stand."""
+        """Return a list of strings, empty where it does not stand."""
         values = self.sequence(name)
         if UNKNOWN in values:
             raise self.not_emulated(name, "has a value that only AWS knows")
@@ -171,7 +171,7 @@ class Properties:
 
 
 def merged(shared: Any, own: Any) -> Any:
-    """SAM's rule for Globals: dictionaries merge, lists add up, anything else is replaced.
+    """Merge by SAM's rule for Globals: dictionaries merge, lists add up, the rest is replaced.
 
     Nothing is resolved yet: a function such as `!Ref` is a value, though written as a dictionary.
     """

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.template import support
+from local.template import raw_apis, support
 from local.template.intrinsics import UNKNOWN, Resolver
 from local.template.model import TemplateError
 from local.template.reader import Properties, Refusals, merged
@@ -22,6 +22,7 @@ MAPPING = "AWS::Lambda::EventSourceMapping"
 EMULATED = (
     *(FUNCTION, LAYER, QUEUE, MAPPING),
     *(API, HTTP_API, API_KEY, USAGE_PLAN, USAGE_PLAN_KEY),
+    *raw_apis.KINDS,
 )
 
 GLOBALS = {"Function": FUNCTION, "Api": API, "HttpApi": HTTP_API, "LayerVersion": LAYER}
@@ -39,29 +40,29 @@ class Resources:
         ours = (document.get("Metadata") or {}).get("Spillway")
         # What it takes from this machine it says itself: nothing is guessed, built or installed.
         self.says_what_it_takes = isinstance(ours, dict) and bool(ours.get("Provides"))
-        self._active = self._existing(resolver.resources)
+        self._active = self._with_apis(self._existing(resolver.resources))
 
     def of_type(self, kind: str) -> list[str]:
-        """Logical ids, in the template's order."""
+        """Return logical ids, in the template's order."""
         return [name for name, resource in self._active.items() if resource["Type"] == kind]
 
     def every(self) -> list[dict[str, Any]]:
-        """All resources of the document, also those that are not here, as they stand."""
+        """Return all resources of the document, also those that are not here, as they stand."""
         return list(self.resolver.resources.values())
 
     def by_arn(self, kind: str) -> dict[str, str]:
-        """Logical ids by what `!GetAtt NAME.Arn` gives."""
+        """Return logical ids by what `!GetAtt NAME.Arn` gives."""
         return {
             self.resolver.resolve({"Fn::GetAtt": [name, "Arn"]}, (name, "Arn")): name
             for name in self.of_type(kind)
         }
 
     def by_name(self, kind: str) -> dict[str, str]:
-        """Logical ids by physical names."""
+        """Return logical ids by physical names."""
         return {self.resolver.name_of(name): name for name in self.of_type(kind)}
 
     def properties(self, name: str) -> Properties:
-        """The properties of a resource, with the Globals of its type."""
+        """Return the properties of a resource, with the Globals of its type."""
         resource = self._active[name]
         kind = resource["Type"]
         shared: dict[str, Any] = {}
@@ -81,7 +82,7 @@ class Resources:
 
     @staticmethod
     def _without_ignored(shared: dict[str, Any], ignored: object) -> dict[str, Any]:
-        """Globals without those that the resource wants nothing of: `*` for all, or a list."""
+        """Return Globals without those that the resource ignores: `*` for all, or a list."""
         names = ignored if isinstance(ignored, list) else shared if ignored == "*" else ()
         return {key: value for key, value in shared.items() if key not in names}
 
@@ -128,6 +129,20 @@ class Resources:
             if self._is_here(name, resource["Type"]):
                 existing[name] = resource
         return existing
+
+    def _with_apis(self, resources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return the resources, APIs that are written part by part as SAM's."""
+        for name, property in raw_apis.parts_of_no_api(resources):
+            self.refusals.refuse(name, property, "is no API of this template; use !Ref of one")
+        said = raw_apis.said_as_sam(resources)
+        for name, resource in list(said.items()):
+            if resource["Type"] in raw_apis.KINDS:
+                sentence = "only HTTP is emulated on this machine; remove the API"
+                self.refusals.refuse(name, "ProtocolType", sentence)
+                del said[name]
+            elif resource is not resources[name]:
+                self.resolver.declare(name, resource)
+        return said
 
     def _is_here(self, name: str, kind: str) -> bool:
         """Tell whether a resource of that type exists here; of others say what follows."""

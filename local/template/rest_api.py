@@ -48,7 +48,7 @@ _STAGE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 def read_api(
     name: str, properties: Properties, functions_by_arn: dict[str, str]
 ) -> tuple[Api, Defaults]:
-    """The API without its routes, and what its routes have unless they say otherwise."""
+    """Return the API without its routes, and what its routes have unless they say otherwise."""
     auth = properties.block("Auth")
     authorizers = read_authorizers(auth, functions_by_arn, read_rest_authorizer)
     cors = read_rest_cors(properties)
@@ -56,10 +56,11 @@ def read_api(
     with_key = auth.flag("AddApiKeyRequiredToCorsPreflight", True)
     with_authorizer = auth.flag("AddDefaultAuthorizerToCorsPreflight", True)
     api = Api(
+        name=name,
         kind="REST",
         stage=stage_name(properties),
         routes=(),
-        authorizers=authorizers.found,
+        authorizers=authorizers.by_name,
         gateway_responses=_gateway_responses(properties.block("GatewayResponses")),
         throttles=_throttles(properties),
         # SAM writes image~1png where OpenAPI needs the slash escaped.
@@ -87,7 +88,7 @@ def read_api(
 
 
 def stage_name(properties: Properties, default: str | None = None) -> str:
-    """The name of the stage, which is a part of many addresses."""
+    """Return the name of the stage, which is a part of many addresses."""
     stage = properties.text("StageName", default)
     if stage != default and not _STAGE.fullmatch(stage):
         raise properties.error("StageName", "has to be letters, digits, - and _; rename it")
@@ -95,7 +96,7 @@ def stage_name(properties: Properties, default: str | None = None) -> str:
 
 
 def stage_variables(block: Properties) -> dict[str, str]:
-    """The variables of a stage, all of them text."""
+    """Return the variables of a stage, all of them text."""
     return {name: block.text(name) for name in block.names()}
 
 
@@ -127,8 +128,8 @@ def _gateway_responses(block: Properties) -> dict[str, GatewayResponse]:
 def _gateway_response(kind: str, block: Properties) -> GatewayResponse:
     status = block.optional_integer("StatusCode", lowest=400, highest=599)
     parameters = block.block("ResponseParameters")
-    given = parameters.block("Headers")
-    headers = {name: _header_template(given, name) for name in given.names()}
+    header_block = parameters.block("Headers")
+    headers = {name: _header_template(header_block, name) for name in header_block.names()}
     parameters.finish({})
     templates = block.block("ResponseTemplates")
     body = None
@@ -152,7 +153,7 @@ def _with_content_type(headers: dict[str, str], content_type: str) -> dict[str, 
 
 
 def _header_template(block: Properties, name: str) -> str:
-    """AWS writes a fixed value in single quotes and a variable without its dollar."""
+    """Return the template of a header: AWS writes a fixed value in single quotes."""
     value = block.text(name)
     if len(value) >= 2 and value[0] == value[-1] == "'":
         return value[1:-1]

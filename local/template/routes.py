@@ -13,7 +13,7 @@ from local.template.api_records import (
     JwtAuthorizer,
     Route,
 )
-from local.template.authorizers import IAM, NOT_ASKED
+from local.template.authorizers import IAM
 from local.template.reader import Properties
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # what ANY stands for
@@ -35,7 +35,7 @@ class Defaults:
 
 
 def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:
-    """The route of an event of type Api."""
+    """Return the route of an event of type Api."""
     path, method = _path(event), _method(event)
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
@@ -65,16 +65,16 @@ def _refuse_validation(model: Properties) -> None:
 
 
 def read_http_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:
-    """The route of an event of type HttpApi; without a path it is the default one."""
+    """Return the route of an event of type HttpApi; without a path it is the default one."""
     is_default = "Path" not in event
     path = DEFAULT if is_default else _path(event)
     method = _method(event) if "Method" in event else "ANY"
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
     scopes = auth.texts("AuthorizationScopes")
-    asked = api.authorizers.get(authorizer or "")
-    if isinstance(asked, JwtAuthorizer) and not scopes:
-        scopes = asked.scopes
+    reader = api.authorizers.get(authorizer or "")
+    if isinstance(reader, JwtAuthorizer) and not scopes:
+        scopes = reader.scopes
     auth.finish()
     payload = event.text("PayloadFormatVersion", "2.0")
     if payload not in ("1.0", "2.0"):
@@ -96,18 +96,18 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
 
 
 def repeated(routes: Iterable[Route]) -> tuple[Route, Route] | None:
-    """Two routes for the same method and path, whatever their parameters are called."""
-    seen: dict[tuple[str, str], Route] = {}
+    """Return two routes for the same method and path, whatever their parameters are called."""
+    routes_by_key: dict[tuple[str, str], Route] = {}
     for route in routes:
         key = (route.method, _shape(route.path))
-        if key in seen:
-            return seen[key], route
-        seen[key] = route
+        if key in routes_by_key:
+            return routes_by_key[key], route
+        routes_by_key[key] = route
     return None
 
 
 def spelled_out(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """Each route of ANY as one for every method that its path has not by name."""
+    """Return each route of ANY as one for every method that its path has not by name."""
     routes = tuple(routes)
     named = {(route.method, _shape(route.path)) for route in routes}
     single: list[Route] = []
@@ -140,16 +140,14 @@ def _method(event: Properties) -> str:
 
 def _authorizer(auth: Properties, api: Api, defaults: Defaults) -> str | None:
     authorizer = auth.text("Authorizer", defaults.authorizer or "NONE")
-    if authorizer == IAM and authorizer != defaults.authorizer:
-        auth.refuse("Authorizer", NOT_ASKED)
     if authorizer == "NONE" or authorizer in defaults.left_out:
         return None
-    if authorizer not in api.authorizers:
+    if authorizer not in (IAM, *api.authorizers):
         raise auth.error("Authorizer", f"{authorizer!r} is not an authorizer of the API; add it")
     return authorizer
 
 
 def _shape(path: str) -> str:
-    """A path without the names of its parameters and its last slash."""
+    """Return a path without the names of its parameters and its last slash."""
     shape = re.sub(r"\{[^}+]+\}", "{}", re.sub(r"\{[^}]+\+\}", "{+}", path))
     return shape.rstrip("/")

@@ -14,7 +14,7 @@ from local.template.reader import Properties
 from local.template.resources import FUNCTION, Resources
 from local.template.service_kinds import RULE, SCHEDULE
 
-_RATE = re.compile(r"rate\(([1-9][0-9]{0,4}) (minute|hour|day)s?\)")
+_RATE = re.compile(r"rate\(([1-9][0-9]{0,4}) (minute|hour|day)(s?)\)")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 _RULE = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/"
 _SCHEDULE = f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/default/"
@@ -91,10 +91,13 @@ def _as_event(properties: dict[str, Any], target: dict[str, Any], is_rule: bool)
 
 
 def _when(block: Properties, name: str) -> int | Cron:
-    """The seconds between two runs, or the expression that says when they are."""
+    """Return the seconds between two runs, or the expression that says when they are."""
     expression = block.text(name)
     zone = _zone(block)
     if rate := _RATE.fullmatch(expression):
+        # A rule takes "1 hour" and "5 hours" only, EventBridge Scheduler either form of the unit.
+        if name == "Schedule" and (rate[1] == "1") == bool(rate[3]):
+            raise block.error(name, f"{expression!r} is no rate of EventBridge; correct its unit")
         return int(rate[1]) * _SECONDS[rate[2]]
     if cron := read_cron(expression, zone):
         return cron

@@ -13,7 +13,7 @@ def path_of(state: Path) -> Path:
 
 def read(state: Path | None) -> Values | None:
     """Return the values by placeholder, None where no services run."""
-    return None if (found := _read(state)) is None else dict(found["values"])
+    return None if (content := _read(state)) is None else dict(content["values"])
 
 
 def failures(state: Path) -> dict[str, str]:

@@ -81,29 +81,29 @@ class StackBuilder:
             return [self._without_unknown(name, path, each) for each in value]
         if not isinstance(value, dict):
             return value
-        known = {}
+        clean = {}
         for key, each in value.items():
             here = f"{path}.{key}" if path else str(key)
             if each is UNKNOWN and str(key).endswith(("Role", "RoleArn")):
-                known[key] = NO_ROLE  # nothing on one machine is asked for permission
+                clean[key] = NO_ROLE  # nothing on one machine is asked for permission
             elif each is UNKNOWN or (isinstance(each, list) and UNKNOWN in each):
                 self._warn(name, here, "has no value here, left out")
             else:
-                known[key] = self._without_unknown(name, here, each)
-        return known
+                clean[key] = self._without_unknown(name, here, each)
+        return clean
 
     def _warn(self, name: str, property: str, sentence: str) -> None:
         self._resources.refusals.warnings.append(self._resources.error(name, property, sentence))
 
     def _machine(self, name: str, properties: dict[str, Any]) -> dict[str, Any]:
         """Return a state machine with its definition as one text, which is how it is made."""
-        kept = (
+        names = (
             "StateMachineName",
             "StateMachineType",
             "DefinitionString",
             "DefinitionSubstitutions",
         )
-        machine = {key: properties[key] for key in kept if key in properties}
+        machine = {key: properties[key] for key in names if key in properties}
         definition = properties.get("Definition")
         if "DefinitionUri" in properties:
             place = properties["DefinitionUri"]
@@ -122,21 +122,32 @@ class StackBuilder:
 
     def _start_by(self, name: str, event: str, about: dict[str, Any]) -> None:
         """Have a rule or schedule start a state machine, as its event says."""
-        kind, said = about.get("Type"), dict(about.get("Properties") or {})
+        kind, properties = about.get("Type"), dict(about.get("Properties") or {})
         arn = self._resources.resolver.resolve({"Ref": name}, (name, ""))
-        inputs = {key: said[key] for key in INPUTS if key in said}
-        is_on = said.get("State", "ENABLED" if said.get("Enabled", True) else "DISABLED")
-        rule = {"Name": said.get("Name") or said.get("RuleName") or name + event, "State": is_on}
+        inputs = {key: properties[key] for key in INPUTS if key in properties}
+        is_on = properties.get(
+            "State", "ENABLED" if properties.get("Enabled", True) else "DISABLED"
+        )
+        rule = {
+            "Name": properties.get("Name") or properties.get("RuleName") or name + event,
+            "State": is_on,
+        }
         target = {"Arn": arn, "RoleArn": NO_ROLE, **inputs}
         if kind in ("EventBridgeRule", "CloudWatchEvent"):
-            bus = {"EventBusName": said["EventBusName"]} if "EventBusName" in said else {}
-            rule |= {"EventPattern": said.get("Pattern"), **bus, "Targets": [{"Id": "a", **target}]}
+            bus = (
+                {"EventBusName": properties["EventBusName"]} if "EventBusName" in properties else {}
+            )
+            rule |= {
+                "EventPattern": properties.get("Pattern"),
+                **bus,
+                "Targets": [{"Id": "a", **target}],
+            }
         elif kind == "Schedule":
-            schedule = {"ScheduleExpression": said.get("Schedule")}
+            schedule = {"ScheduleExpression": properties.get("Schedule")}
             rule |= {**schedule, "Targets": [{"Id": "a", **target}]}
         elif kind == "ScheduleV2":
             names = ("ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "EndDate")
-            rule |= {key: said[key] for key in names if key in said}
+            rule |= {key: properties[key] for key in names if key in properties}
             rule |= {"Target": target, "FlexibleTimeWindow": {"Mode": "OFF"}}
         else:
             self._warn(name, f"Events.{event}", f"{kind} starts no execution here; the API does")
@@ -194,15 +205,19 @@ class StackBuilder:
 
     def _queue_between(self, block: Properties, about: Any, name: str) -> str:
         """Return the ARN of the queue from a topic to a function: one that stands, or a new one."""
-        said = dict(about) if isinstance(about, dict) else {}
-        if "QueueArn" not in said:
+        subscription = dict(about) if isinstance(about, dict) else {}
+        if "QueueArn" not in subscription:
             self._resources.declare(f"{name}Queue", QUEUE, {"VisibilityTimeout": QUEUE_HIDES_S})
-            said["QueueArn"] = self._resources.resolver.resolve(
+            subscription["QueueArn"] = self._resources.resolver.resolve(
                 {"Fn::GetAtt": [f"{name}Queue", "Arn"]}, (name, "")
             )
-        kept = {key: said[key] for key in ("BatchSize", "Enabled") if key in said}
-        self.between.append(block.item("SqsSubscription", {"Queue": said["QueueArn"], **kept}))
-        return str(said["QueueArn"])
+        mapping = {
+            key: subscription[key] for key in ("BatchSize", "Enabled") if key in subscription
+        }
+        self.between.append(
+            block.item("SqsSubscription", {"Queue": subscription["QueueArn"], **mapping})
+        )
+        return str(subscription["QueueArn"])
 
     def _on_time(self, block: Properties, function: str, event: str) -> None:
         """Have the scheduler invoke a function once."""

@@ -9,7 +9,20 @@ from collections.abc import Mapping
 RESOURCES_WITHOUT_EFFECT = {
     "AWS::ApiGateway::Account": "the role for CloudWatch logs",
     "AWS::ApiGateway::BasePathMapping": "a domain name",
+    "AWS::ApiGateway::ClientCertificate": "what the gateway calls is on this machine",
+    "AWS::ApiGateway::DocumentationPart": "text for people",
+    "AWS::ApiGateway::DocumentationVersion": "text for people",
     "AWS::ApiGateway::DomainName": "a domain name",
+    "AWS::ApiGateway::Model": "a method that asks for validation is refused",
+    "AWS::ApiGateway::RequestValidator": "a method that asks for it is refused",
+    "AWS::ApiGateway::BasePathMappingV2": "a domain name",
+    "AWS::ApiGateway::DomainNameAccessAssociation": "a domain name",
+    "AWS::ApiGateway::DomainNameV2": "a domain name",
+    "AWS::ApiGateway::VpcLink": "networks",
+    "AWS::ApiGatewayV2::VpcLink": "networks",
+    "AWS::ApiGatewayV2::ApiMapping": "a domain name",
+    "AWS::ApiGatewayV2::DomainName": "a domain name",
+    "AWS::ApiGatewayV2::Model": "only WebSocket APIs have some",
     "AWS::ApplicationAutoScaling::*": "scaling on AWS",
     "AWS::ApplicationInsights::*": "alarms on AWS",
     "AWS::Backup::*": "backups on AWS",
@@ -163,11 +176,9 @@ LAYER_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 QUEUE_PROPERTIES_WITHOUT_EFFECT = {
-    "FifoThroughputLimit": "a queue here is as fast as the machine",
     "KmsDataKeyReusePeriodSeconds": "nothing is encrypted at rest here",
     "KmsMasterKeyId": "nothing is encrypted at rest here",
     "RedriveAllowPolicy": _PERMISSIONS,
-    "SqsManagedSseEnabled": "nothing is encrypted at rest here",
     "Tags": _TEXT,
 }
 
@@ -177,6 +188,7 @@ MAPPING_PROPERTIES_WITHOUT_EFFECT = {
 }
 
 AUTH_PROPERTIES_WITHOUT_EFFECT = {
+    "ResourcePolicy": _PERMISSIONS,
     "InvokeRole": _PERMISSIONS,
 }
 
@@ -209,7 +221,7 @@ PROPERTIES_WITHOUT_EFFECT = {
 
 
 def why_without_effect(resource_type: str) -> str | None:
-    """Why a resource type may stand in a template without doing anything here."""
+    """Return why a resource type may stand in a template without doing anything here."""
     return _entry(resource_type, RESOURCES_WITHOUT_EFFECT, RESOURCES_ELSEWHERE)
 
 
@@ -224,7 +236,7 @@ def calls_functions(resource_type: str) -> bool:
 
 
 def _entry(resource_type: str, table: Mapping[str, str], other: Mapping[str, str]) -> str | None:
-    """The entry of a type in `table`, or of its family where `other` has not the type itself."""
+    """Return the entry of a type, or of its family where `other` has not the type itself."""
     if resource_type in table or resource_type in other:
         return table.get(resource_type)
     return table.get(resource_type.rsplit("::", 1)[0] + "::*")

@@ -48,7 +48,7 @@ Handler = Callable[[Any, Any], Any]
 
 @contextmanager
 def stores(folder: str) -> Iterator[psutil.Process]:
-    """Documents and Valkey, named in the environment; gives the documents' process."""
+    """Start documents and Valkey, named in the environment; gives the documents' process."""
     documents, valkey = free_port(), free_port()
     os.environ["MONGO_URL"] = f"mongodb://127.0.0.1:{documents}"
     os.environ["REDIS_URL"] = f"redis://127.0.0.1:{valkey}/0"
@@ -72,7 +72,7 @@ def stores(folder: str) -> Iterator[psutil.Process]:
 
 
 def event() -> dict[str, Any]:
-    """An event of the load profile."""
+    """Return an event of the load profile."""
     number = next(numbers)
     return {
         "name": NAMES[number % 3],
@@ -110,7 +110,7 @@ def request(
 
 
 def record(events: int) -> dict[str, Any]:
-    """A record with a message as the API makes it of so many events."""
+    """Return a record with a message as the API makes it of so many events."""
     at_ms = STARTED_MS + next(numbers) * 1000 // PER_S
     sent = [event() | {"occurred_at_ms": at_ms} for _ in range(events)]
     attributes = {"SentTimestamp": str(at_ms), "ApproximateReceiveCount": "1"}

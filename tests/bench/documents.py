@@ -59,8 +59,8 @@ def find(payments: Collection[Document], number: int) -> object:
 
 
 def find_ten(payments: Collection[Document], number: int) -> object:
-    wanted = [payment(number + step)["_id"] for step in range(10)]
-    return list(payments.find({"_id": {"$in": wanted}}))
+    ids = [payment(number + step)["_id"] for step in range(10)]
+    return list(payments.find({"_id": {"$in": ids}}))
 
 
 def list_page(payments: Collection[Document], number: int) -> object:

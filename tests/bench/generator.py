@@ -28,7 +28,7 @@ BODY = b'{"status":"ok","accepted":1,"rejected":[],"id":"pay_aaaaaaaaaaaaaaaaaaa
 STATUS = {b"/hea": 200, b"/v1/p": 201, b"/v1/a": 202, b"/v1/n": 202}
 
 
-class Nothing(asyncio.Protocol):
+class NullServer(asyncio.Protocol):
     """Answers every request at once with what its scenario expects, and does nothing."""
 
     def connection_made(self, transport: Any) -> None:
@@ -47,7 +47,9 @@ class Nothing(asyncio.Protocol):
 
 
 async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Nothing, "127.0.0.1", 0, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(
+        NullServer, "127.0.0.1", 0, backlog=4096
+    )
     say(str(server.sockets[0].getsockname()[1]))
     await server.serve_forever()
 
@@ -91,7 +93,7 @@ def show(title: str, cost_us: float, figures: Figures) -> None:
 
 
 def telling_locust(driver: Driver) -> None:
-    """The cost of an arrival in Locust's statistics, by its request event as its clients do."""
+    """Return the cost of an arrival in Locust's statistics, by its clients' request event."""
     environment = Environment(events=events)
     environment.create_local_runner()
     work, journal = driver.work, driver.journal

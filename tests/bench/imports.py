@@ -35,7 +35,7 @@ def packages(function: Function, build: Path | None) -> list[Path]:
 
 
 def import_ms(function: Function, build: Path | None, python: str) -> float:
-    """The CPU of one import in a new interpreter that has only Lambda's variables."""
+    """Return the CPU of one import in a new interpreter that has only Lambda's variables."""
     environ = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(map(str, packages(function, build))),

@@ -98,7 +98,7 @@ LOADS = (
 
 
 async def drive(connect: Connect, port: int, load: Load) -> None:
-    """Each connection takes the next batch when it is due and works it off in order."""
+    """Drive the load: each connection takes the next batch when it is due and works it off."""
     exchanges = [await connect(port) for _ in range(CONNECTIONS)]
     started = time.perf_counter()
     starts = iter(range(0, load.count, load.batch))
@@ -124,7 +124,7 @@ def measure(name: str, pid: int, connect: Connect, port: int) -> None:
 
 
 def _cpu_us(pid: int) -> float:
-    """The scheduler's own count: ticks of 10 ms are too coarse for a second of light load."""
+    """Return the scheduler's own count: ticks of 10 ms are too coarse for a light load."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
 
 

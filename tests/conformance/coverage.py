@@ -9,7 +9,7 @@ TESTS = Path(__file__).parent.parent
 
 
 def borne_rows(folder: Path = TESTS) -> dict[str, list[str]]:
-    """The tests of each row by their names, `path::test`, read from the source: nothing is run."""
+    """Return the tests of each row by name, `path::test`, as the source has them."""
     tests_of: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(path.read_text())
@@ -34,7 +34,7 @@ def _of_module(node: ast.stmt) -> list[str]:
 
 
 def _rows(expressions: list[ast.expr]) -> Iterator[str]:
-    """Arguments of each `pytest.mark.row(...)` in `expressions`."""
+    """Return the arguments of each `pytest.mark.row(...)` in `expressions`."""
     for expression in expressions:
         for node in ast.walk(expression):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.row":

@@ -60,6 +60,8 @@ ROWS = {
     "1.62": "CORS of a REST API",
     "1.63": "CORS of an HTTP API",
     "1.64": "form and number of API keys and usage plans",
+    "1.65": "tokens of user pools",
+    "1.66": "signatures",
     # API Gateway, HTTP API
     "1.70": "the event, payload 2.0",
     "1.71": "the path arrives decoded, the query encoded",

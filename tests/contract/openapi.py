@@ -18,7 +18,6 @@ import msgspec
 
 import analytics.schema
 import api.schema
-import backend.errors
 import backend.pages
 import backend.shapes
 import notifications.schema
@@ -31,6 +30,8 @@ import payments.views
 import payments.webhooks
 from local import template
 from local.template import Route, Template
+from tests.contract.json_schemas import query_parameters, suit_generators
+from tests.contract.problems import ANYWHERE, PROBLEMS, Problem
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "functions" / "api" / "openapi.json"
@@ -45,28 +46,6 @@ class PaymentPage(msgspec.Struct):
 
     data: list[payments.views.PaymentView]
     has_more: bool
-
-
-class Problem(msgspec.Struct, kw_only=True):
-    """An error (RFC 9457); switch on `code`, and repeat the request if it is `retryable`.
-
-    `errors` has every wrong field of a request; `code` and `param` are those of the first.
-
-    `error` is only in answers to token requests, `rejected` only in those to batches of events.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    retryable: bool
-    param: str | msgspec.UnsetType = msgspec.UNSET
-    errors: list[backend.errors.Fault] | msgspec.UnsetType = msgspec.UNSET
-    error: str | msgspec.UnsetType = msgspec.UNSET  # of a token request, as RFC 6749 has it
-    rejected: list[analytics.schema.Rejection] | msgspec.UnsetType = msgspec.UNSET  # of a batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,24 +216,6 @@ OPERATIONS: Mapping[str, Operation] = {
         status=202, answer=notifications.schema.Queued, refuses=(404, 409)
     ),
 }
-TYPE_NAMES = {str: "string", bool: "boolean", int: "integer"}
-# What the gateway answers on any route, and a function to a type or coding that it does not read.
-ANYWHERE = (400, 413, 415, 429, 500, 502, 503, 504)
-PROBLEMS = {  # the names of the responses, and when they come
-    400: ("BadRequest", "It cannot be read, or lacks what each such request has."),
-    401: ("Unauthorized", "It has no access token that holds, or the client is not known."),
-    403: ("Forbidden", "The token lacks the scope."),
-    404: ("NotFound", "There is no such object of this tenant."),
-    409: ("Conflict", "The object's state does not allow it, or another change is under way."),
-    413: ("TooLarge", "The body is over 256 KiB, or the headers are over 10 KiB."),
-    415: ("UnsupportedMediaType", "The body's type or coding is not read here."),
-    422: ("Invalid", "A value is not allowed; `param` names its field."),
-    429: ("Throttled", "Too many requests; come again after the time given."),
-    500: ("InternalError", "Something failed; repeat it with the same Idempotency-Key."),
-    502: ("BadGateway", "The function failed; repeat it with the same Idempotency-Key."),
-    503: ("Unavailable", "All capacity is in use, or a store does not answer; come again."),
-    504: ("Timeout", "No answer in time; it may still take effect. Repeat it with the same key."),
-}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -266,7 +227,7 @@ IDEMPOTENCY_KEY = {
 
 def document() -> dict[str, Any]:
     """Return the document of the template as it is now."""
-    found = template.load(ROOT / "template.yaml")
+    definition = template.load(ROOT / "template.yaml")
     shapes = [
         shape
         for each in OPERATIONS.values()
@@ -276,12 +237,12 @@ def document() -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components([*shapes, Problem], ref_template=REF)
     for each in components.values():  # Python 3.13 strips a docstring's indentation, 3.11 does not
         each["description"] = inspect.cleandoc(each["description"])
-    _suit_generators([schemas, components])
+    suit_generators([schemas, components])
     schema_of = dict(zip((repr(shape) for shape in (*shapes, Problem)), schemas, strict=True))
     content = {"application/problem+json": {"schema": schema_of[repr(Problem)]}}
     paths: dict[str, dict[str, Any]] = {}
-    for route in found.api.routes:
-        described = _operation(route, found, schema_of, components)
+    for route in definition.api.routes:
+        described = _operation(route, definition, schema_of, components)
         paths.setdefault(route.path, {})[route.method.lower()] = described
     for each in OPERATIONS.values():
         if each.query is not None:  # its fields stand as parameters
@@ -304,7 +265,10 @@ def document() -> dict[str, Any]:
                 "token": {
                     "type": "oauth2",
                     "flows": {
-                        "clientCredentials": {"tokenUrl": "oauth2/token", "scopes": _scopes(found)}
+                        "clientCredentials": {
+                            "tokenUrl": "oauth2/token",
+                            "scopes": _scopes(definition),
+                        }
                     },
                 }
             },
@@ -312,9 +276,9 @@ def document() -> dict[str, Any]:
     }
 
 
-def view_of(route: Route, found: Template) -> Any:
+def view_of(route: Route, definition: Template) -> Any:
     """Return the view that serves a route, from the Chalice app that its handler names."""
-    module, _, attribute = found.functions[route.function].handler.rpartition(".")
+    module, _, attribute = definition.functions[route.function].handler.rpartition(".")
     app = getattr(importlib.import_module(module), attribute)
     return app.routes[route.path][route.method].view_function
 
@@ -331,20 +295,20 @@ def text() -> str:
 
 
 def _operation(
-    route: Route, found: Template, schema_of: Mapping[str, Any], components: Mapping[str, Any]
+    route: Route, definition: Template, schema_of: Mapping[str, Any], components: Mapping[str, Any]
 ) -> dict[str, Any]:
     operation = OPERATIONS[f"{route.method} {route.path}"]
-    view = view_of(route, found)
+    view = view_of(route, definition)
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     if operation.query is not None:
-        parameters += _query(components[operation.query.__name__])
+        parameters += query_parameters(components[operation.query.__name__])
     if operation.needs_key:
         parameters.append(IDEMPOTENCY_KEY)
     summary = view.__doc__.partition("\n")[0]
-    domain = found.functions[route.function].handler.partition(".")[0]
+    domain = definition.functions[route.function].handler.partition(".")[0]
     described: dict[str, Any] = {
         "tags": [domain],
         "summary": summary,
@@ -371,40 +335,6 @@ def _operation(
     return described
 
 
-def _query(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in schema.get("required", ()),
-            "schema": _present(each),
-        }
-        for name, each in schema["properties"].items()
-    ]
-
-
-def _present(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema of a parameter that is there: a query has no null."""
-    match schema:
-        case {"anyOf": [present, {"type": "null"}]}:
-            return dict(present)
-    return schema
-
-
-def _suit_generators(part: Any) -> None:
-    """Say what generators of clients need beyond what JSON Schema does: the type of each enum.
-
-    A pattern's `$` matches only at the end in JSON Schema, so Python's lookahead is not needed.
-    """
-    if isinstance(part, dict):
-        if "enum" in part:
-            [part["type"]] = {TYPE_NAMES[type(each)] for each in part["enum"]}
-        if "pattern" in part:
-            part["pattern"] = part["pattern"].replace(backend.shapes.END, "$")
-    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        _suit_generators(each)
-
-
 def _problems(route: Route, operation: Operation) -> dict[str, Any]:
     statuses = {*ANYWHERE, *operation.refuses}
     if operation.query is not None:
@@ -419,8 +349,12 @@ def _problems(route: Route, operation: Operation) -> dict[str, Any]:
     }
 
 
-def _scopes(found: Template) -> dict[str, str]:
-    views = [view_of(route, found) for route in found.api.routes if route.authorizer is not None]
+def _scopes(definition: Template) -> dict[str, str]:
+    views = [
+        view_of(route, definition)
+        for route in definition.api.routes
+        if route.authorizer is not None
+    ]
     return dict.fromkeys(sorted({view.scope for view in views}), "")
 
 

@@ -187,17 +187,17 @@ def test_a_claim_is_held_for_the_rest_of_the_invocation_and_not_longer(
     server: Server, deadline: Deadline, operation: Operation
 ):
     deadline.remaining_ms = 2500
-    seen: list[int] = []
+    lives_ms: list[int] = []
 
     def look() -> None:
         (record,) = server.keys("idempotency:*")
         seconds, micros = server.time()
-        seen.append(int(server.hget(record, "until")) - seconds * 1000 - micros // 1000)
+        lives_ms.append(int(server.hget(record, "until")) - seconds * 1000 - micros // 1000)
 
     operation.during.append(look)
     operation.call(claim=CLAIM)
 
-    assert 2000 < seen[0] <= 2500
+    assert 2000 < lives_ms[0] <= 2500
 
 
 def test_without_a_deadline_powertools_says_so(valkey: str):

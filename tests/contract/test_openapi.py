@@ -86,13 +86,13 @@ def test_patterns_are_those_of_json_schema_and_not_of_python():
 
 def test_it_refers_to_what_is_there_and_each_component_is_used():
     components = DOCUMENT["components"]
-    known = {
+    present = {
         f"#/components/{kind}/{name}"
         for kind in ("schemas", "responses")
         for name in components[kind]
     }
 
-    assert set(references(DOCUMENT)) == known
+    assert set(references(DOCUMENT)) == present
 
 
 def test_each_operation_has_a_name_of_its_own_that_is_one_in_any_language():

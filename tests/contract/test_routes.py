@@ -37,7 +37,7 @@ NOT_FOR_A_SERVICE = {"chalice", "aws_lambda_powertools", "boto3", "redis", "pymo
 
 
 def imports_of(path):
-    """The modules that a file names in its imports, dotted."""
+    """Return the modules that a file names in its imports, dotted."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -130,9 +130,9 @@ def test_what_runs_the_functions_imports_no_domain(path):
 
 @pytest.mark.parametrize("path", files("local"), ids=relative)
 def test_local_knows_of_backend_the_settings_and_the_queues_only(path):
-    known = {name.split(".")[1] for name in imports_of(path) if name.startswith("backend.")}
+    modules = {name.split(".")[1] for name in imports_of(path) if name.startswith("backend.")}
 
-    assert known <= {"settings", "queues", "errors"}  # the errors are those that queues raise
+    assert modules <= {"settings", "queues", "errors"}  # the errors are those that queues raise
 
 
 def test_the_openapi_document_is_what_the_template_and_the_schemas_say():

@@ -1,4 +1,4 @@
-"""Settings are true in three places: the code, README's table and the template."""
+"""Settings are true in three places: the code, the table of docs/settings.md and the template."""
 
 import re
 from dataclasses import fields
@@ -7,17 +7,17 @@ from pathlib import Path
 from backend.settings import Settings
 from tests.written_template import TEMPLATE
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 ROW = re.compile(r"^\| `([A-Z_]+)` \|", re.MULTILINE)
 
 
-def test_the_readme_lists_every_setting_with_its_default_and_meaning():
-    readme = README.read_text()
+def test_the_document_lists_every_setting_with_its_default_and_meaning():
+    text = DOCUMENT.read_text()
 
-    assert ROW.findall(readme) == [each.name.upper() for each in fields(Settings)]
+    assert ROW.findall(text) == [each.name.upper() for each in fields(Settings)]
     for each in fields(Settings):
         default = f"`{each.metadata['default']}`" if each.metadata["default"] else "-"
-        assert f"| `{each.name.upper()}` | {default} | {each.metadata['doc']} |" in readme
+        assert f"| `{each.name.upper()}` | {default} | {each.metadata['doc']} |" in text
 
 
 def test_the_template_sets_only_variables_that_settings_know():

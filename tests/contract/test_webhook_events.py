@@ -31,14 +31,14 @@ ENDPOINT = Endpoint(
 
 
 def _lives():
-    """Payments that together have had an event of every type."""
-    held, paid = payment_of(), payment_of("automatic")
-    captured = answer(ask(held, CaptureRequest(amount=400)))
+    """Return payments that together have had an event of every type."""
+    manual, paid = payment_of(), payment_of("automatic")
+    captured = answer(ask(manual, CaptureRequest(amount=400)))
     return [
         payment_of(status="failed"),
         payment_of(status="requires_action"),
-        answer(ask(held, CancelRequest())),
-        answer(ask(held, CaptureRequest()), status="failed"),
+        answer(ask(manual, CancelRequest())),
+        answer(ask(manual, CaptureRequest()), status="failed"),
         answer(ask(captured, CancelRequest(), "k2")),
         answer(ask(captured, CancelRequest(), "k2"), status="failed"),
         answer(ask(paid, RefundRequest(amount=100))),

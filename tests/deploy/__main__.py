@@ -107,9 +107,9 @@ def _pytest(name: str, environment: Mapping[str, str], *arguments: str) -> list[
     return [f"{name} failed"] if done.status else []
 
 
-def _update(stack: Stack, told: Mapping[str, str], before: str) -> list[str]:
+def _update(stack: Stack, parameters: Mapping[str, str], before: str) -> list[str]:
     """Give the parameters as a secret; the API stays where it is and its functions know them."""
-    changed = {**told, "OauthClients": NO_CLIENTS}
+    changed = {**parameters, "OauthClients": NO_CLIENTS}
     secret = {key: changed.pop(parameter) for key, parameter in IN_SECRET.items()}
     with stack.secret(secret) as name:
         target = stack.deploy({**changed, "SecretName": name})

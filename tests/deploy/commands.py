@@ -1,4 +1,4 @@
-"""Runs one command to its end; if we are ended first, it and all below it end too."""
+"""Commands that run to their end; if we are ended first, it and all below it end too."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ END_GRACE_S = 10.0  # a drill under way takes 4 s to end all that it started
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """The end of a command; `said` is empty where its output was shown instead."""
+class CommandEnd:
+    """The end of a command; `output` is empty where its output was shown instead."""
 
     status: int
-    said: str
+    output: str
 
 
 def run(
@@ -27,14 +27,14 @@ def run(
     *,
     timeout_s: float,
     shown: bool = False,
-) -> Done:
+) -> CommandEnd:
     """Run `command` in `folder`; raises subprocess.TimeoutExpired."""
     output = None if shown else subprocess.PIPE
     process = psutil.Popen(
         command, env=dict(environment), cwd=folder, stdout=output, stderr=output, text=True
     )
     try:
-        said = process.communicate(timeout=timeout_s)
+        streams = process.communicate(timeout=timeout_s)
     finally:
         end([process], END_GRACE_S)
-    return Done(process.returncode, "".join(each or "" for each in said))
+    return CommandEnd(process.returncode, "".join(each or "" for each in streams))

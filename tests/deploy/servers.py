@@ -41,7 +41,7 @@ class Stores:
 
 @contextmanager
 def stores(folder: Path) -> Iterator[Stores]:
-    """Valkey, documents, provider and mailbox, with their data in `folder`."""
+    """Start Valkey, documents, provider and mailbox, with their data in `folder`."""
     valkey, documents, provider, smtp, mailbox = (free_port() for _ in range(5))
     embedded = Valkey(directory=folder, port=valkey, socket_path=folder / "valkey.sock")
     commands = {
@@ -88,7 +88,7 @@ class Cloud:
 
 @contextmanager
 def cloud(folder: Path, tools: Path) -> Iterator[Cloud]:
-    """Ministack, installed in `tools`, with all its files in `folder`."""
+    """Start Ministack, installed in `tools`, with all its files in `folder`."""
     port, clock = free_port(), folder / "queue-clock"
     endpoint = f"http://127.0.0.1:{port}"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

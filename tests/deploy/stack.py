@@ -162,7 +162,7 @@ class Stack:
         done = run(command, self.cloud.environment, self.folder, timeout_s=COMMAND_TIMEOUT_S)
         if done.status:
             raise CommandFailed(
-                f"sam {arguments[0]} ended with {done.status}:\n{done.said[-3000:]}"
+                f"sam {arguments[0]} ended with {done.status}:\n{done.output[-3000:]}"
             )
 
 

@@ -114,12 +114,12 @@ def _live_workers() -> list[int]:
     ]
 
 
-def _judge(report: dict[str, object], killed: int, wanted: int, redelivered: float) -> int:
+def _judge(report: dict[str, object], killed: int, planned: int, redelivered: float) -> int:
     audit = report["audit"]
     assert isinstance(audit, dict)
     failures = [f"{name} is {audit[name]}" for name in ALWAYS_ZERO if audit[name] != 0]
-    if killed < wanted:
-        failures.append(f"only {killed} of {wanted} kills hit a live worker")
+    if killed < planned:
+        failures.append(f"only {killed} of {planned} kills hit a live worker")
     if not redelivered:
         failures.append("no message was delivered again, so the drill proves nothing")
     sys.stdout.write(

@@ -33,7 +33,7 @@ PAGE = 100
 
 
 class Killer(threading.Thread):
-    """Kills a worker and its environments every so often, until it is told to stop."""
+    """The killer of a worker and its environments every so often, until it is told to stop."""
 
     def __init__(self, state: Path, *, every_s: float, chance: random.Random) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def accept(demo: Client, wanted: int, *, rate: int) -> dict[str, str]:
+def accept(demo: Client, count: int, *, rate: int) -> dict[str, str]:
     """Ask for so many notifications at this rate; returns their ids by recipient."""
     accepted: dict[str, str] = {}
     began_s = time.monotonic()
@@ -85,12 +85,12 @@ def accept(demo: Client, wanted: int, *, rate: int) -> dict[str, str]:
             accepted[to] = answer.body["id"]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(one, range(wanted)))
+        list(pool.map(one, range(count)))
     return accepted
 
 
 def stored(demo: Client) -> Iterator[dict[str, Any]]:
-    """Every notification as its tenant sees it."""
+    """Return every notification as its tenant sees it."""
     after = ""
     while True:
         page = demo.call("GET", f"/v1/notifications?limit={PAGE}{after}").body
@@ -101,7 +101,7 @@ def stored(demo: Client) -> Iterator[dict[str, Any]]:
 
 
 def mailed(mailbox: Client) -> dict[str, list[str]]:
-    """The Message-IDs that each recipient has got."""
+    """Return the Message-IDs that each recipient has got."""
     message_ids: dict[str, list[str]] = defaultdict(list)
     after: int | None = 0
     while after is not None:

@@ -132,7 +132,7 @@ class Site:
 
 
 def f07_slow_provider(site: Site) -> tuple[str, bool]:
-    """Every answer takes 3 s, which is over the time-out, and some are lost after their effect."""
+    """Let every answer take 3 s, over the time-out, and lose some after their effect."""
     calm_ms = _p99_ms(site)
     site.set_faults(p50_ms=3000, p99_ms=3500, p_lost=0.3)
     with ThreadPoolExecutor(1) as pool:
@@ -147,7 +147,7 @@ def f07_slow_provider(site: Site) -> tuple[str, bool]:
 
 
 def f08_lost_answers(site: Site) -> tuple[str, bool]:
-    """The provider does everything and answers nothing; then it tells all twice, out of order."""
+    """Let the provider do all and answer nothing; then it tells all twice, out of order."""
     site.set_faults(p_lost=1)
     site.create_for(UNTIL_S["F08"])
     lost = site.set_faults(p_webhook_duplicated=1, p_webhook_overtaken=0.5).get("lost", 0)
@@ -162,7 +162,7 @@ def f08_lost_answers(site: Site) -> tuple[str, bool]:
 
 
 def f09_three_deliveries(site: Site) -> tuple[str, bool]:
-    """Every message is on the queue three times, for five workers at once."""
+    """Put every message on the queue three times, for five workers at once."""
     site.create_many(200)
     bodies = [json.dumps({"payment_id": each}) for each in site.accepted]
     for _ in range(2):
@@ -171,7 +171,7 @@ def f09_three_deliveries(site: Site) -> tuple[str, bool]:
 
 
 def f13_zombie(site: Site) -> tuple[str, bool]:
-    """Two workers stop in the middle, and wake after their messages came back."""
+    """Stop two workers in the middle, and wake them after their messages came back."""
     before = site.redeliveries()
     site.set_faults(p50_ms=1500, p99_ms=1600)
     site.create_many(100)
@@ -190,7 +190,7 @@ def f13_zombie(site: Site) -> tuple[str, bool]:
 
 
 def f18_same_key(site: Site) -> tuple[str, bool]:
-    """Each of 50 keys comes 200 times at once, and once more with another body."""
+    """Send each of 50 keys 200 times at once, and once more with another body."""
     replayed, wrong = 0, 0
     with ThreadPoolExecutor(200) as pool:
         for _ in range(50):

@@ -26,7 +26,9 @@ TYPES: dict[str, Any] = {
 
 def disagreements(method: str, path: str, status: int, kind: str, body: Any) -> list[str]:
     """Return what the document does not say of an answer of type `kind`; nothing of no route."""
-    operations = [each for known, each in PATHS.items() if known.fullmatch(path.partition("?")[0])]
+    operations = [
+        each for pattern, each in PATHS.items() if pattern.fullmatch(path.partition("?")[0])
+    ]
     operation = operations[0].get(method.lower()) if operations else None
     if operation is None:
         return []
@@ -68,10 +70,10 @@ def _unlike_type(schema: dict[str, Any], value: Any, where: str) -> Iterator[str
 def _unlike_members(schema: dict[str, Any], value: dict[str, Any], where: str) -> Iterator[str]:
     for name in set(schema.get("required", ())) - value.keys():
         yield f"{where}.{name} is missing"
-    known = schema.get("properties", {})
-    others = schema.get("additionalProperties", not known)  # where nothing is said, anything goes
+    members = schema.get("properties", {})
+    others = schema.get("additionalProperties", not members)  # where nothing is said, anything goes
     for name, each in value.items():
-        if name in known or isinstance(others, dict):
-            yield from _unlike(known.get(name, others), each, f"{where}.{name}")
+        if name in members or isinstance(others, dict):
+            yield from _unlike(members.get(name, others), each, f"{where}.{name}")
         elif not others:
             yield f"{where}.{name} is not documented"

@@ -50,7 +50,7 @@ def base_of(address: str, path: str) -> str:
     """
     bases = {}
     for word in address.split():
-        prefix, found, base = word.partition("=")
-        bases[prefix if found else ""] = base if found else word
+        prefix, equals, base = word.partition("=")
+        bases[prefix if equals else ""] = base if equals else word
     serving = max((prefix for prefix in bases if path.startswith(prefix)), key=len)
     return bases[serving].rstrip("/")

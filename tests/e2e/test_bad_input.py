@@ -110,6 +110,7 @@ def test_a_token_without_the_scope_is_forbidden(base):
         ("created_gte=yesterday", "created_gte"),
         ("starting_after=pay_nobody", "starting_after"),
         ("page=2", "page"),
+        ("limit=1&limit=2", "limit"),
     ],
 )
 def test_a_bad_filter_is_named(demo, query, param):

@@ -23,7 +23,7 @@ Grep = Callable[..., dict[str, dict[str, Any]]]
 
 @pytest.fixture
 def grep(system: System) -> Grep:
-    """Waits until the logs have these messages about an object; returns their lines by message."""
+    """Wait until the logs have these messages about an object; returns their lines by message."""
 
     def lines_of(object_id: str, *messages: str) -> dict[str, dict[str, Any]]:
         def all_written() -> dict[str, dict[str, Any]]:

@@ -36,8 +36,8 @@ def exported(system: System, demo: Client) -> set[str]:
     demo.call("POST", "/v1/payments", PAYMENT, key())
     demo.call("POST", "/v1/analytics/events", EVENT)
     demo.call("POST", "/v1/notifications", NOTICE, key())
-    wanted = {"worker_messages_total", *(f"spillway_{each}_accepted_total" for each in DOMAINS)}
-    return wait_until(lambda: names if (names := _names(system)) >= wanted else set())
+    expected = {"worker_messages_total", *(f"spillway_{each}_accepted_total" for each in DOMAINS)}
+    return wait_until(lambda: names if (names := _names(system)) >= expected else set())
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)

@@ -16,12 +16,12 @@ def _key():
     return {"Idempotency-Key": uuid.uuid4().hex}
 
 
-def _until(client, payment_id, **wanted):
-    """The payment, once all that is `wanted` of it holds."""
+def _until(client, payment_id, **members):
+    """Return the payment, once it has these `members`."""
 
     def get():
         body = client.call("GET", f"/v1/payments/{payment_id}").body
-        return body if wanted.items() <= body.items() else None
+        return body if members.items() <= body.items() else None
 
     return wait_until(get, SETTLED_WITHIN_S)
 
@@ -207,17 +207,17 @@ def test_an_operation_needs_an_idempotency_key(demo):
 
 
 def test_balances_move_with_the_money_and_add_up_to_nothing(demo):
-    held = _made(demo, "requires_capture", capture_method="manual", currency="NZD")
+    payment = _made(demo, "requires_capture", capture_method="manual", currency="NZD")
     assert _balances(demo, "NZD") == {
         "provider_clearing": (0, 1000),
         "receivable": (0, -1000),
         "refunds": (0, 0),
     }
 
-    _post(demo, held, "capture", {"amount": 900})
-    _until(demo, held, amount_captured=900)
-    _post(demo, held, "refunds", {"amount": 200})
-    _until(demo, held, amount_refunded=200)
+    _post(demo, payment, "capture", {"amount": 900})
+    _until(demo, payment, amount_captured=900)
+    _post(demo, payment, "refunds", {"amount": 200})
+    _until(demo, payment, amount_refunded=200)
 
     assert _balances(demo, "NZD") == {
         "provider_clearing": (700, 100),

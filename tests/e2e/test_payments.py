@@ -103,14 +103,14 @@ def test_another_tenants_payment_is_not_found(demo, other):
 def test_lists_are_paged_newest_first_without_gap_or_repeat(other):
     made = [other.call("POST", "/v1/payments", VISA, key()).body["id"] for _ in range(5)]
 
-    seen: list[str] = []
+    ids: list[str] = []
     after = ""
-    while len(seen) < 5:
+    while len(ids) < 5:
         page = other.call("GET", f"/v1/payments?limit=2{after}").body
-        seen += [each["id"] for each in page["data"]]
-        after = f"&starting_after={seen[-1]}"
+        ids += [each["id"] for each in page["data"]]
+        after = f"&starting_after={ids[-1]}"
 
-    assert seen[:5] == made[::-1]
+    assert ids[:5] == made[::-1]
 
 
 def test_a_receipt_reaches_the_customer(demo, mailbox):

@@ -42,15 +42,15 @@ class Mailbox:
 
     def mails_to(self, address: str) -> list[dict[str, Any]]:
         """Return what it shows of the mails to `address`, oldest first."""
-        found, after = [], 0
+        mails, after = [], 0
         while after is not None:
             page = self._get(f"/messages?after={after}")
-            found += [each for each in page["messages"] if each["to"] == address]
+            mails += [each for each in page["messages"] if each["to"] == address]
             after = page["next"]
-        return found
+        return mails
 
     def raw(self, sequence: int) -> bytes:
-        """The bytes of one mail."""
+        """Return the bytes of one mail."""
         mail = self._get(f"/messages/{sequence}")
         raw: str = mail["raw"]
         return raw.encode(mail["charset"])

@@ -107,7 +107,7 @@ def rest_event(
     tenant: str | None = None,
     scope: str = "",
 ) -> dict[str, Any]:
-    """The event of API Gateway's REST API, authorised for `tenant` where one is given."""
+    """Return the event of API Gateway's REST API, authorised for `tenant` where one is given."""
     sent = {"Content-Type": "application/json", **(headers or {})}
     number = next(_request_numbers)
     is_binary = isinstance(body, bytes)
@@ -138,7 +138,7 @@ def rest_event(
 
 
 def sqs_event(messages: Sequence[Message]) -> dict[str, Any]:
-    """The event that an event source mapping makes of messages."""
+    """Return the event that an event source mapping makes of messages."""
     return {
         "Records": [
             {
@@ -162,11 +162,11 @@ def sqs_event(messages: Sequence[Message]) -> dict[str, Any]:
 
 
 def receive_all(queue: Queue) -> list[Message]:
-    """Everything that is visible on `queue`."""
-    found: list[Message] = []
+    """Return everything that is visible on `queue`."""
+    messages: list[Message] = []
     while batch := queue.receive(10):
-        found += batch
-    return found
+        messages += batch
+    return messages
 
 
 class Context:

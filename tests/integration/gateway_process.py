@@ -69,7 +69,7 @@ class GatewayProcess:
         self.process.terminate()
 
     def exit_code(self) -> int:
-        """The exit code of a gateway that ends by itself."""
+        """Return the exit code of a gateway that ends by itself."""
         assert self.process is not None
         return self.process.wait(timeout=5)
 
@@ -79,7 +79,7 @@ class GatewayProcess:
         return "listening" in (self.folder / "stderr").read_text()
 
     def environment(self, function: str, handler: Handler) -> "StandIn":
-        """An environment that answers every event with the frame that `handler` makes of it."""
+        """Dial an environment in that answers every event with the frame of `handler`."""
         stand_in = StandIn(f"unix:{self.state}/run/gateway.sock", function, handler)
         before = self.metric(f'gateway_cold_starts_total{{function="{function}"}}')
         stand_in.start()
@@ -96,7 +96,7 @@ class GatewayProcess:
         body: bytes | str | None = None,
         headers: dict[str, str] | None = None,
     ) -> "Answer":
-        """One request on a connection of its own."""
+        """Send one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request(method, path, body, headers or {})
@@ -106,7 +106,7 @@ class GatewayProcess:
             connection.close()
 
     def raw(self, data: bytes, timeout_s: float = 10) -> bytes:
-        """Everything that comes back for `data` until the gateway closes or falls silent."""
+        """Return all that comes back for `data` until the gateway closes or falls silent."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as client:
             client.sendall(data)
             return read_all(client)
@@ -124,7 +124,7 @@ class GatewayProcess:
             connection.close()
 
     def metric(self, name: str) -> float:
-        """The value of one series, 0 where it does not stand."""
+        """Return the value of one series, 0 where it does not stand."""
         for line in self.metrics().splitlines():
             if line.startswith(name + " "):
                 return float(line.rsplit(" ", 1)[1])
@@ -183,12 +183,12 @@ class StandIn(threading.Thread):
 
 
 def returns(result: Any, **more: Any) -> Handler:
-    """A handler that always returns the same."""
+    """Return a handler that always returns the same."""
     return lambda frame: {"result": result, **more}
 
 
 def ok(frame: dict[str, Any]) -> dict[str, Any]:
-    """A handler that returns the event it was given."""
+    """Return a handler that returns the event it was given."""
     return {"result": {"statusCode": 200, "body": json.dumps(frame["event"])}}
 
 
@@ -201,7 +201,7 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def read_response(client: socket.socket) -> tuple[bytes, bytes]:
-    """Head and body of exactly one response."""
+    """Return head and body of exactly one response."""
     buffer = b""
     while b"\r\n\r\n" not in buffer:
         chunk = client.recv(1)
@@ -227,7 +227,7 @@ def start(gateway: GatewayProcess, path: str) -> socket.socket:
 
 
 def finish(client: socket.socket) -> int:
-    """The status of the answer to a request that was started."""
+    """Return the status of the answer to a request that was started."""
     with client:
         head, _ = read_response(client)
         return int(head.split(b" ", 2)[1])

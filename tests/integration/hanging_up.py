@@ -12,7 +12,7 @@ class HangingUp(ThreadingHTTPServer):
     def __init__(self, body: bytes = b"") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.body = body
-        self.asked: list[str] = []
+        self.paths: list[str] = []
         self.hung_up = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: HangingUp
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.paths.append(self.path)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.server.body)))
@@ -47,4 +47,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Keeps the tests' output clean."""
+        """Log nothing, which keeps the tests' output clean."""

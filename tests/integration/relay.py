@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Relay:
-    """Relays to `port` on a port of its own; use as a context manager."""
+    """A relay to `port` on a port of its own; use as a context manager."""
 
     def __init__(self, port: int) -> None:
         relay = self
@@ -53,7 +53,7 @@ class Relay:
 
 
 class KillAt(Relay):
-    """Calls `kill` when `word` comes from a client, and passes on neither that nor anything after.
+    """A relay that calls `kill` when a client says `word`, which it does not pass on, nor the rest.
 
     The server has then seen everything before it.
     """
@@ -74,7 +74,7 @@ class KillAt(Relay):
 
 
 class StopAt(KillAt):
-    """Calls `kill` once, when `word` comes, and passes everything on when that has returned."""
+    """A relay that calls `kill` once, when `word` comes, and then passes everything on."""
 
     def forward(self, client: socket.socket, server: socket.socket) -> None:
         while data := received(client):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class ScriptedSmtp:
-    """Listens on a port of its own; use as a context manager."""
+    """A server on a port of its own; use as a context manager."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class ScriptedSmtp:
         self._server.server_close()
 
     def message_ids(self) -> list[str]:
-        """Of the mails taken."""
+        """Return the ids of the mails taken."""
         return [
-            found[1].decode()
+            header[1].decode()
             for mail in self.mails
-            if (found := re.search(rb"Message-ID: (\S+)", mail))
+            if (header := re.search(rb"Message-ID: (\S+)", mail))
         ]
 
 
@@ -91,11 +91,11 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _serve(self) -> None:
         self.script.connections += 1
-        self.taken = 0
+        self.mails_taken = 0
         self.recipients = 0
         self.is_open = False
         self._say("220 ready")
-        while self.taken < self.script.mails_a_connection:
+        while self.mails_taken < self.script.mails_a_connection:
             line = self.rfile.readline().decode().strip()
             if not line:
                 return
@@ -138,7 +138,7 @@ class _Connection(socketserver.StreamRequestHandler):
         while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line)
         self.script.mails.append(b"".join(lines))
-        self.taken += 1
+        self.mails_taken += 1
         self._reset()
         return "250 taken"
 

@@ -24,7 +24,7 @@ def api(function):
 
 @pytest.fixture
 def ask_token(api):
-    """Posts a form to the token endpoint."""
+    """Post a form to the token endpoint."""
 
     def post(body, **headers):
         return api.request("POST", "/oauth2/token", body=body, headers={**FORM, **headers})
@@ -34,7 +34,7 @@ def ask_token(api):
 
 @pytest.fixture
 def authorize(function):
-    """Asks the authorizer about an Authorization header."""
+    """Ask the authorizer about an Authorization header."""
 
     def ask(header):
         event = {"type": "TOKEN", "authorizationToken": header, "methodArn": METHOD_ARN}

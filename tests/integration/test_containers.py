@@ -67,18 +67,18 @@ def test_a_folder_that_takes_no_keys_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "sentence"),
     [
         ("/messages#messages", ""),
         ("/messages#no such words", "does not say no such words"),
         ("/nothing", "answers 404"),
     ],
 )
-def test_a_probe_says_what_is_wrong_with_an_answer(mailbox: str, path: str, said: str):
+def test_a_probe_says_what_is_wrong_with_an_answer(mailbox: str, path: str, sentence: str):
     probed = _run("-IS", PROBE, f"{mailbox}{path}")
 
-    assert probed.returncode == (1 if said else 0)
-    assert said in probed.stdout
+    assert probed.returncode == (1 if sentence else 0)
+    assert sentence in probed.stdout
 
 
 def test_a_probe_says_that_nobody_answers():

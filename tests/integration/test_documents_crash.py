@@ -78,8 +78,8 @@ def test_an_end_while_clients_write_loses_nothing_that_was_acknowledged(tmp_path
             ]
             for thread in threads:
                 thread.start()
-            wanted = len(acknowledged) + 200
-            wait_until(lambda wanted=wanted: len(acknowledged) >= wanted)  # type: ignore[misc]
+            enough = len(acknowledged) + 200
+            wait_until(lambda enough=enough: len(acknowledged) >= enough)  # type: ignore[misc]
             stop(server, number)
             for thread in threads:
                 thread.join()

@@ -213,7 +213,7 @@ def test_without_space_writes_are_refused_reads_go_on_and_nothing_is_lost(tmp_pa
         answered: set[object] = set()
         with pytest.raises(OperationFailure, match="nothing was stored") as refusal:
             insert_forever(things, answered)
-        seen = {document["_id"] for document in things.find({}, {"_id": 1})}
+        ids = {document["_id"] for document in things.find({}, {"_id": 1})}
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited)
         things.insert_one({"_id": "behind"})
         server.send_signal(signal.SIGKILL)
@@ -221,5 +221,5 @@ def test_without_space_writes_are_refused_reads_go_on_and_nothing_is_lost(tmp_pa
 
     assert refusal.value.code == 14031
     assert len(answered) > 10
-    assert seen == answered
+    assert ids == answered
     assert {str(each) for each in stored(path)} == {str(each) for each in answered} | {"behind"}

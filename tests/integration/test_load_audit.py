@@ -24,7 +24,7 @@ from loadtest.witnesses.records import Sources
 from tests.integration.load_system import running
 
 RUN = "20261123t101500abcd"
-WORK = workload(schedule(steady(40, 12)))
+WORK = workload(schedule(steady(10 * len(SCENARIOS), 12)))
 
 
 def send_everything(base: str, work: Workload = WORK, *, run: str = RUN) -> tuple[Claims, Requests]:
@@ -165,7 +165,7 @@ def test_payment_events_counted_twice_are_a_difference():
 def test_a_witness_that_does_not_answer_is_a_difference():
     with running("none") as (base, _):
         since_s = time.time()
-        claims, _ = send_everything(base, workload(schedule(steady(8, 1))))
+        claims, _ = send_everything(base, workload(schedule(steady(2 * len(SCENARIOS), 1))))
     result = audited(base, claims, since_s)
 
     assert "could not be audited" in result.differing
@@ -178,7 +178,7 @@ def test_a_message_in_a_dead_letter_queue_is_named():
         watch.drain(lambda _: None)
         console.close()
 
-    assert watch.died({}) == ("1 messages of payments are in its dead-letter queue",)
+    assert watch.died({}) == ("1 message of payments is in its dead-letter queue",)
 
 
 def test_a_queue_that_does_not_empty_is_waited_for_no_longer_than_the_bound_and_named():

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import free_port, wait_until
+from tests.integration.load_runs import end, start
 from tests.integration.load_system import running
-from tests.integration.test_load_driver import end, start
 
 COMMAND = ("loadtest", "capacity")
 ATTEMPTS = 3  # the machine may be too busy for a generator that can be trusted

@@ -1,14 +1,9 @@
 """The open-workload driver, and `python -m loadtest` as a process, against systems with faults."""
 
 import csv
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,76 +13,24 @@ import pytest
 from loadtest.generator.driver import Address, Driver, Share
 from loadtest.generator.journal import OK
 from loadtest.generator.profile import schedule, steady
-from loadtest.generator.scenarios import PAYMENTS, Requests, workload
+from loadtest.generator.scenarios import PAYMENTS, SCENARIOS, Requests, workload
 from loadtest.witnesses.api import Api
 from loadtest.witnesses.claims import claims_of, resolve
 from tests.conftest import free_port, wait_until
+from tests.integration.load_runs import (
+    EVERY_ONE,
+    RUN,
+    end,
+    has_charges,
+    report_in,
+    run_valid,
+    run_valid_on,
+    settings,
+    start,
+)
 from tests.integration.load_system import STALL_S, running
 
-ROOT = Path(__file__).parents[2]
-RUN = "20261123t101500abcd"
 PAUSE_S = 0.4
-ATTEMPTS = 5
-EVERY_ONE = {"scheduled": 200, "sent": 200, "ok": 200, "failed": 0, "skipped": 0}
-
-
-def settings(base: str, folder: Path, rate_per_s: int = 100, duration_s: int = 2) -> dict[str, str]:
-    witnesses = dict.fromkeys(("TARGET", "CONSOLE", "PROVIDER", "MAILBOX"), base)
-    return witnesses | {
-        "RATE": str(rate_per_s),
-        "DURATION": str(duration_s),
-        "REPORTS": str(folder),
-    }
-
-
-def start(environment: Mapping[str, str], *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *(command or ("loadtest",))],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, errors
-
-
-def run_valid(environment: Mapping[str, str], *command: str) -> tuple[int, str]:
-    """Run the load, again where the machine was too busy for a generator that can be trusted."""
-    for attempt in range(ATTEMPTS):
-        folder = str(Path(environment["REPORTS"]) / str(attempt))
-        code, errors = end(start({**environment, "REPORTS": folder}, *command))
-        if code != 3:
-            break
-    return code, errors
-
-
-def run_valid_on(fault: str, reports: Path, **changes: Any) -> tuple[int, str]:
-    """Run the load on a system with this fault; where the machine was too busy, on a new one."""
-    for attempt in range(ATTEMPTS):
-        with running(fault) as (base, _):
-            code, errors = end(start(settings(base, reports / str(attempt), **changes)))
-        if code != 3:
-            break
-    return code, errors
-
-
-def report_in(folder: Path) -> dict[str, Any]:
-    path = max(folder.rglob("report.json"))
-    report: dict[str, Any] = json.loads(path.read_bytes())
-    return report
-
-
-def has_charges(base: str) -> bool:
-    api = Api(base)
-    try:
-        return bool(api.get("/charges", after=0, limit=1)["charges"])
-    finally:
-        api.close()
 
 
 def drive(base: str, count: int, **options: Any) -> tuple[Driver, Requests]:
@@ -121,7 +64,7 @@ def test_a_healthy_system_passes_with_exit_code_0_and_a_whole_report(
 
     assert (code, report["verdict"], report["reasons"]) == (0, "passed", [])
     assert report["totals"] == EVERY_ONE
-    assert report["audit"]["payments_accepted"] == report["audit"]["provider_effects"] > 40
+    assert report["audit"]["payments_accepted"] == report["audit"]["provider_effects"] > 30
     assert report["servers"][0]["process"] == "documents"
     assert report["queues"][0]["dlq"] == 0
     assert "PASSED  200 of 200 answered" in errors
@@ -142,10 +85,12 @@ def test_each_second_of_a_run_is_recorded_and_drawn_on_the_axis_of_its_latency(
     assert {"documents", "generator"} <= seconds[1]["processes"].keys()
     assert seconds[0]["queues"]["payments"]["depth"] == 0
     assert seconds[0]["pools"]["PaymentsFunction"]["busy"] == 8
-    assert sum(second["syncs"] for second in seconds) > 40
+    assert sum(second["syncs"] for second in seconds) > 30
     assert 0 < seconds[0]["cpu"] <= 1
     assert "<h3>Processors</h3>" in page
-    assert [each["requests"] for each in report["aws"]["functions"]] == [50] * 4
+    assert [each["requests"] for each in report["aws"]["functions"]] == [
+        200 // len(SCENARIOS)
+    ] * len(SCENARIOS)
     assert "What it would be on AWS" in page
     assert len({axis.count('class="hover"') for axis in axes}) == 1
 
@@ -178,7 +123,7 @@ def test_a_dead_letter_of_somebody_else_is_noted_and_does_not_fail_the_run(tmp_p
         report = report_in(tmp_path)
 
     assert (code, report["reasons"]) == (0, [])
-    assert report["notes"] == ["1 messages of payments that somebody else sent died meanwhile"]
+    assert report["notes"] == ["1 message of payments that somebody else sent died meanwhile"]
 
 
 def test_a_charge_of_another_tenants_payment_is_noted_and_not_blamed(tmp_path: Path):
@@ -187,7 +132,7 @@ def test_a_charge_of_another_tenants_payment_is_noted_and_not_blamed(tmp_path: P
         report = report_in(tmp_path)
 
     assert (code, report["reasons"], report["client"]) == (0, [], "load")
-    assert report["audit"]["notes"] == ["other tenants had 1 payments charged meanwhile"]
+    assert report["audit"]["notes"] == ["other tenants had 1 payment charged meanwhile"]
 
 
 def test_a_system_without_the_client_of_load_runs_is_tested_as_the_demo_client(tmp_path: Path):
@@ -282,10 +227,7 @@ def test_locusts_own_command_line_runs_the_same_and_shows_corrected_latency(tmp_
 
     assert (code, report["verdict"]) == (0, "passed"), errors
     assert {row["Name"]: int(row["Request Count"]) for row in rows} == {
-        "/health": 50,
-        "/v1/payments": 50,
-        "/v1/analytics/events": 50,
-        "/v1/notifications": 50,
+        **{each.path: 200 // len(SCENARIOS) for each in SCENARIOS},
         "Aggregated": 200,
     }
     assert all(float(row["Average Content Size"]) > 10 for row in rows)

@@ -11,8 +11,7 @@ import pytest
 from loadtest.generator.scenarios import SCENARIOS
 from loadtest.witnesses.api import Api
 from tests.conftest import free_port, wait_until
-from tests.integration.load_system import running
-from tests.integration.test_load_driver import (
+from tests.integration.load_runs import (
     EVERY_ONE,
     end,
     has_charges,
@@ -20,6 +19,7 @@ from tests.integration.test_load_driver import (
     settings,
     start,
 )
+from tests.integration.load_system import running
 
 LOCUST = ("locust", "-f", "loadtest/locustfile.py", "--headless", "--only-summary")
 
@@ -102,7 +102,7 @@ def test_two_workers_share_the_schedule_and_the_master_judges_it_once(tmp_path: 
     assert code in (0, 3), errors
     assert report["totals"] == EVERY_ONE
     assert report["generator"]["processes"] == 2
-    assert report["audit"]["payments_accepted"] == report["audit"]["provider_effects"] > 40
+    assert report["audit"]["payments_accepted"] == report["audit"]["provider_effects"] > 30
     assert report["audit"]["differences"] == []
     assert report["phases"][0]["latency_ms"]["p99"] > 0
     assert errors.count("200 of 200 answered") == 1

@@ -14,8 +14,7 @@ from loadtest.generator.profile import schedule, steady
 from loadtest.generator.scenarios import PAYMENTS, Requests, workload
 from loadtest.generator.tls import context_for
 from loadtest.witnesses.api import Api
-from tests.integration.load_system import running
-from tests.integration.test_load_driver import (
+from tests.integration.load_runs import (
     EVERY_ONE,
     RUN,
     end,
@@ -24,6 +23,7 @@ from tests.integration.test_load_driver import (
     settings,
     start,
 )
+from tests.integration.load_system import running
 
 
 def certificate_of(address: str, path: Path) -> Path:

@@ -11,11 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
-    *("functions", "layers", "local", "loadtest", "queue_workers", "tests"),
-    *("README.md", "pyproject.toml"),
+    *("docs", "functions", "layers", "local", "loadtest", "queue_workers", "tests"),
+    "pyproject.toml",
     *("template.yaml", "docker-compose.yml", "docker-compose.override.yml"),
 )
 CHECKS = ("tests/contract/test_what_covers_a_function.py",)
+PAGES = tuple(f"tests/contract/test_{each}.py" for each in ("api_page", "retention", "openapi"))
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_new_domain_passes_its_tests_and_what_is_missing_of_it_is_named(checko
     written = run(checkout, "local", "new-domain", "deliveries")
     quiet = ("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
     settings = "tests/contract/test_settings_documented.py"
-    tried = run(checkout, *quiet, *CHECKS, settings, "tests/integration/deliveries")
+    tried = run(checkout, *quiet, *CHECKS, *PAGES, settings, "tests/integration/deliveries")
     formatted = run(checkout, "ruff", "format", "--check", "functions", "tests/integration")
     linted = run(checkout, "ruff", "check", "functions", "tests/integration", "tests/contract")
 

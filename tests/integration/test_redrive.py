@@ -12,7 +12,7 @@ import redis
 from redis_sqs import Typed
 from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import free_port
-from tests.integration.test_supervisor import PROJECT, System
+from tests.integration.counter_system import PROJECT, System
 
 PATHS = f"{PROJECT}:{PROJECT / 'layers/backend/python'}"
 
@@ -181,6 +181,6 @@ def test_the_messages_of_a_queue_are_shown_with_their_failures_and_stay(
     assert f"{message.message_id}  retrying, received 1x\n  sent " in waiting
     assert "\n  no answer\n  xxx" in waiting
     assert waiting.endswith(f"{1000 * 'x'}...\n")
-    assert dead.count("received 1 times") == 3
+    assert dead.count("received 1 time") == 3
     assert (nothing.returncode, "there are: orders" in nothing.stderr) == (2, True)
     assert (orders.depth().retrying, orders.receive()) == (1, [])

@@ -37,7 +37,7 @@ Scripted = int | tuple[int, Mapping[str, str]] | bytes | Drip
 
 @dataclass
 class WebhookSink:
-    """Listens on a loopback port of its own; use as a context manager.
+    """A server on a loopback port of its own; use as a context manager.
 
     Each answer is a status, a status with headers, raw bytes or a Drip; the last is for ever.
     """
@@ -110,7 +110,7 @@ class Certificate:
         return context
 
     def client_tls(self) -> ssl.SSLContext:
-        """A client that trusts this certificate alone."""
+        """Return a client that trusts this certificate alone."""
         return ssl.create_default_context(cafile=self._path)
 
 

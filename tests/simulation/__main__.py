@@ -1,4 +1,4 @@
-"""Run histories of one domain, and say what they showed and what happened in them."""
+"""The command that runs histories of one domain and says what they showed."""
 
 import argparse
 import logging

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Keeps the log of what goes wrong out of the tests' output."""
+    """Keep the log of what goes wrong out of the tests' output."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

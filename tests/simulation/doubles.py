@@ -120,7 +120,7 @@ class Store:
 
 
 @dataclass
-class Held:
+class HeldMessage:
     """A message on a queue."""
 
     body: str
@@ -133,13 +133,13 @@ Receipt = tuple[int, int]  # number of the message, of the receive
 
 
 class Queue:
-    """At least once, in no order, and a message that is not deleted comes back."""
+    """A queue: at least once, in no order, and a message that is not deleted comes back."""
 
     def __init__(self, world: World, name: str) -> None:
         self.name = name
         self.sent: list[str] = []
         self._world = world
-        self._messages: dict[int, Held] = {}
+        self._messages: dict[int, HeldMessage] = {}
         self._numbers = 0
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ class Queue:
                 for _ in range(2 if self._world.strikes("duplicated") else 1):
                     self._numbers += 1
                     now_ms = self._world.now_ms
-                    self._messages[self._numbers] = Held(body, now_ms, now_ms)
+                    self._messages[self._numbers] = HeldMessage(body, now_ms, now_ms)
                 self.sent.append(body)
             return []
 
@@ -201,7 +201,7 @@ class Queue:
 
 
 class Provider:
-    """Has each effect once a key; an answer that is lost leaves its effect behind.
+    """A provider: each effect happens once a key; an answer that is lost leaves its effect behind.
 
     A charge that requires action waits until its customer confirms it, or a void gives it up.
     """

@@ -108,7 +108,7 @@ class History:
         self._busy -= 1
 
     def _create_twice(self, key: str, request: PaymentRequest) -> None:
-        """Sometimes the same request is under way at once, and sometimes another one."""
+        """Create twice: sometimes at once, and sometimes with another body."""
         other = msgspec.structs.replace(request, amount=request.amount + 1)
         for each in (request, other):
             if self.world.dice.random() < 0.3:
@@ -271,7 +271,7 @@ class History:
         ]
 
     def _answers_contradicted(self) -> list[str]:
-        """One key has one answer, and what was answered exists."""
+        """Return contradictions: one key has one answer, and what was answered exists."""
         wrong = [
             f"{key} was answered in {len(set(bodies))} ways"
             for key, bodies in self.journal.answers.items()
@@ -309,7 +309,7 @@ class History:
         )
 
     def _money_wrong(self) -> list[str]:
-        """The provider moved exactly what the documents say, once."""
+        """Return wrong money: the provider moved exactly what the documents say, once."""
         moved: dict[str, Counter[str]] = defaultdict(Counter)
         charges: Counter[str] = Counter()
         for effect in self.provider.record:
@@ -329,7 +329,7 @@ class History:
         return wrong
 
     def _announcements_missing(self) -> list[str]:
-        """Every event that others must hear of was sent, at least once."""
+        """Return what is missing: every event that others must hear of was sent, at least once."""
         heard = {event["event_id"] for event in self._announced()}
         return [
             f"nobody heard of {payment.id} {event.type}"
@@ -340,7 +340,7 @@ class History:
         ]
 
     def _announcements_wrong(self) -> list[str]:
-        """Whatever was told of an event is what its payment was at that sequence."""
+        """Return what is wrong: whatever was told of an event is its payment at that sequence."""
         states = {
             (payment.id, number): state
             for payment in self.store.documents.values()

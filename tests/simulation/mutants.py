@@ -75,7 +75,7 @@ def a_new_payment_for_each_attempt() -> Iterator[None]:
 
 @_mutant
 def a_lease_instead_of_a_document_by_its_key() -> Iterator[None]:
-    """The key is remembered with its answer, as a cache does: after the work, and not for ever."""
+    """Remember the key with its answer, as a cache does: after the work, and not for ever."""
     accept, numbers = service.accept, itertools.count()
     done: dict[str, tuple[Payment, bool]] = {}
 
@@ -98,7 +98,7 @@ def a_new_operation_for_each_attempt() -> Iterator[None]:
 
 @_mutant
 def a_key_taken_with_any_body() -> Iterator[None]:
-    with patch.object(service, "_check_fingerprint", lambda stored, given: None):
+    with patch.object(service, "_check_fingerprint", lambda stored, request: None):
         yield
 
 

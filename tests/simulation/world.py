@@ -94,7 +94,7 @@ class World:
         self._hub.switch()
 
     def io(self, effect: Callable[[], T], error: Exception) -> T:
-        """One I/O: it may fail before, or after it had its effect; or the process dies there."""
+        """Do one I/O: it may fail before, or after it had its effect; or the process dies there."""
         self._turn()
         if self.strikes("refused"):
             raise error

@@ -22,7 +22,7 @@ def write(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def read(write: Any) -> Any:
-    """Loads resources, with whatever sections stand before them."""
+    """Load resources, with whatever sections stand before them."""
 
     def load_resources(resources: str, *, before: str = "", **options: Any) -> Template:
         return load(write(f"{HEAD}{before}\nResources:\n{resources}"), **options)

@@ -24,7 +24,7 @@ CONFIG = Config(
 
 
 class SesSender:
-    """Implements channels.protocol.Channel.
+    """The channel of e-mail by Amazon SES.
 
     SES gives a mail a Message-ID of its own; our id is its tag `notification`, which comes back
     with bounces and complaints where a configuration set publishes them.
@@ -53,7 +53,7 @@ class SesSender:
 
 
 class SnsSender:
-    """Implements channels.protocol.Channel: one text message each."""
+    """The channel of text messages by Amazon SNS: one text message each."""
 
     schedule_s = SCHEDULE_S
 

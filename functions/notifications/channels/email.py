@@ -21,7 +21,7 @@ def sender(url: str, *, mail_from: str) -> Channel:
 
 
 class SmtpSender:
-    """Implements channels.protocol.Channel; connects at the first mail and stays connected."""
+    """The channel of e-mail by SMTP; it connects at the first mail and stays connected."""
 
     schedule_s = SCHEDULE_S
 

@@ -25,7 +25,7 @@ def sender(url: str) -> Channel:
 
 
 class SmsPoster:
-    """Implements channels.protocol.Channel; posts {id, to, text} over a kept connection."""
+    """The channel of text messages; it posts {id, to, text} over a kept connection."""
 
     schedule_s = SCHEDULE_S
 

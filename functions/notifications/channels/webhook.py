@@ -55,7 +55,7 @@ class _Post(NamedTuple):
 
 
 class WebhookChannel:
-    """Implements channels.protocol.Channel; `notify` sends messages to owners."""
+    """The channel of webhooks; `notify` sends messages to owners."""
 
     schedule_s = SCHEDULE_S
 

@@ -1,4 +1,4 @@
-"""Whom not to write to: addresses that bounced, complained, unsubscribed or were told to us.
+"""Suppressions: addresses that bounced, complained, unsubscribed or were told to us.
 
 Looked at when a notification is sent, so that one which was accepted before counts too.
 """

@@ -12,7 +12,7 @@ TAG = "notification"  # of a mail: the notification's id
 
 
 class Bounce(Struct, frozen=True, rename="camel"):
-    """Why a mail came back; `Permanent` is for good, anything else may pass."""
+    """The reason why a mail came back; `Permanent` is for good, anything else may pass."""
 
     bounce_type: str
 

@@ -8,7 +8,7 @@ from backend.errors import InvalidRequest
 
 
 class Links:
-    """Makes and checks links that name a notification; its recipient is the one to unsubscribe."""
+    """Links that name a notification, made and checked; its recipient is the one to unsubscribe."""
 
     def __init__(self, *, base_url: str, key: str) -> None:
         self._page = f"{base_url.rstrip('/')}/unsubscribe"

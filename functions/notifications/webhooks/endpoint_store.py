@@ -54,10 +54,12 @@ def delete(tenant: str, endpoint_id: str) -> bool:
 
 def replace(before: Endpoint, after: Endpoint) -> bool:
     """Store `after` unless what a client sets, or the state, is not that of `before` any more."""
-    seen = ("_id", "secret", "disabled_because", "url", "events", "contact")
+    unchanged = ("_id", "secret", "disabled_because", "url", "events", "contact")
     document = _document(before)
     with store_errors():
-        result = _endpoints().replace_one({name: document[name] for name in seen}, _document(after))
+        result = _endpoints().replace_one(
+            {name: document[name] for name in unchanged}, _document(after)
+        )
         return result.matched_count == 1
 
 

@@ -29,6 +29,7 @@ const root = document.getElementById("view");
 const banner = document.getElementById("banner");
 const state = document.getElementById("state");
 let shown = VIEWS;  // those that the server has
+let paths = [];  // of the server's views
 let current = null;  // {stop(), ended}
 
 /** Return the name of the view, the path below it and the query of an address. */
@@ -87,7 +88,7 @@ function newLife() {
     life.timers.forEach(clearTimeout);
     life.stop?.();
   };
-  life.context = {get, post, navigate, every: (ms, fn) => every(life, ms, fn)};
+  life.context = {get, post, navigate, has: path => paths.includes(path), every: (ms, fn) => every(life, ms, fn)};
   return life;
 }
 
@@ -157,8 +158,12 @@ function reopenWhenBack(life) {
 
 function markNavigation(name) {
   for (const link of document.querySelectorAll("#navigation a")) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({block: "nearest", inline: "nearest"});
+    } else {
+      link.removeAttribute("aria-current");
+    }
   }
 }
 
@@ -218,7 +223,8 @@ function focusFilter(event) {
 async function start() {
   try {
     const system = await get("/api/system");
-    shown = VIEWS.filter(each => system.paths.includes(each.needs));
+    paths = system.paths;
+    shown = VIEWS.filter(each => paths.includes(each.needs));
     say(document.getElementById("brand"), system.name);
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;

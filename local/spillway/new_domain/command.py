@@ -29,13 +29,22 @@ NEW_FILES = {
 QUEUE_ROW = (
     "| `ORDERS_QUEUE_URL` | `http://sqs.local/000000000000/orders` | Queue of orders to store |\n"
 )
+KEPT_ROW = "| orders | `orders` | for ever | - |\n"
+FIELDS = """
+| field of `POST /v1/orders` | |
+|---|---|
+| `reference` | required: 1 to 255 characters |
+"""
 DEPENDS = "      orders: {condition: service_started}\n"
+DERIVED = ("functions/api/openapi.json", "local/spillway/scopes.json")  # by tests.contract.openapi
 # Places of entries: the file, the line that each is put before, and its text, or the file of that.
 ENTRIES = (
     ("template.yaml", "\nResources:\n", "        ORDERS_QUEUE_URL: !Ref OrdersQueue\n"),
     ("template.yaml", "  BackendLayer:\n", "template"),
     ("layers/backend/python/backend/settings.py", "    provider_url: str = ", "setting"),
-    ("README.md", "| `PROVIDER_URL` |", QUEUE_ROW),
+    ("docs/settings.md", "| `PROVIDER_URL` |", QUEUE_ROW),
+    ("docs/retention.md", "\nIn Redis: the replay cache", KEPT_ROW),
+    ("docs/api.md", "\nMore: [analytics.md]", FIELDS),
     ("docker-compose.yml", "  worker:\n    <<: *spillway\n", "compose"),
     (
         "docker-compose.yml",
@@ -64,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     _finish(root, [str(path) for path in written if path.suffix == ".py"])
-    for path in (*written, root / "functions" / "api" / "openapi.json"):
+    for path in (*written, *(root / each for each in DERIVED)):
         sys.stdout.write(f"wrote {path.relative_to(root)}\n")
     sys.stdout.write(
         f"\n`make check` and `make test ONLY=tests/integration/{options.name}` try it\n"

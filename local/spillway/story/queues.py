@@ -6,7 +6,7 @@ from local.machine.queue_carrier import carrier_of
 from local.spillway.story import Moment
 from local.template import Template
 from local.template.intrinsics import QUEUE_URL
-from redis_sqs.peek import Waiting
+from redis_sqs.peek import WaitingMessage
 
 
 def read(template: Template, variables: Mapping[str, str], ids: Set[str]) -> Iterator[Moment]:
@@ -21,7 +21,7 @@ def read(template: Template, variables: Mapping[str, str], ids: Set[str]) -> Ite
                 )
 
 
-def _text(message: Waiting, is_dead: bool) -> str:
+def _text(message: WaitingMessage, is_dead: bool) -> str:
     state = "a dead letter" if is_dead else message.state
     count = message.receive_count
     received = f"received {count}x" if count else "never received"

@@ -18,7 +18,7 @@ import uvloop
 from local.machine.stores import listens
 from tests.bench.comparison.contenders import Contender, cpu_s, family, other, ours
 from tests.bench.comparison.handler_cost import handler_us
-from tests.bench.comparison.load import Seen, closed_loop
+from tests.bench.comparison.load import Answers, closed_loop
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_S = 1.0
@@ -32,24 +32,24 @@ OTHERS = (
 )
 
 
-def measure(contender: Contender, seconds: float) -> dict[int, Seen]:
+def measure(contender: Contender, seconds: float) -> dict[int, Answers]:
     """Print the line of one server; return what was seen by number of connections."""
     _ask(contender, 16, WARM_UP_S)
-    seen = {}
+    results = {}
     before_s = contender.cpu_s()
     for connections in CONNECTIONS:
-        seen[connections] = _ask(contender, connections, seconds)
-    requests = sum(each.requests for each in seen.values())
+        results[connections] = _ask(contender, connections, seconds)
+    requests = sum(each.requests for each in results.values())
     used_us = (contender.cpu_s() - before_s) * 1e6 / max(requests, 1)
-    figures = "".join(f"{each.per_s:>9.0f} {each.p99_ms:>8.1f}" for each in seen.values())
-    failed = sum(each.failed for each in seen.values())
+    figures = "".join(f"{each.per_s:>9.0f} {each.p99_ms:>8.1f}" for each in results.values())
+    failed = sum(each.failed for each in results.values())
     name = f"{contender.server} ({contender.handler})"
     print(f"{name:<32}{figures}{used_us:>9.0f}" + (f"  {failed} failed" if failed else ""))
-    return seen
+    return results
 
 
 def layers(contender: Contender, seconds: float) -> str:
-    """CPU microseconds of a request in front, dispatch, environment and handler.
+    """Return CPU microseconds of a request in front, dispatch, environment and handler.
 
     The front is what a request costs that the gateway answers itself; dispatch is what the gateway
     uses more for one that goes to a function.
@@ -80,7 +80,7 @@ def ratios(ours: Contender, theirs: Contender, seconds: float) -> list[float]:
     return each_round
 
 
-def _ask(contender: Contender, connections: int, seconds: float) -> Seen:
+def _ask(contender: Contender, connections: int, seconds: float) -> Answers:
     return asyncio.run(
         closed_loop(contender.port, contender.path, connections=connections, seconds=seconds)
     )
@@ -120,7 +120,7 @@ def main() -> int:
 
 
 def _wait_for_environments(contender: Contender) -> None:
-    """The port listens before an environment has dialled in."""
+    """Wait for the environments: the port listens before one has dialled in."""
     deadline_s = time.monotonic() + 30
     while time.monotonic() < deadline_s:
         if listens(contender.port) and not _ask(contender, 1, 0.05).failed:

@@ -31,7 +31,7 @@ class Contender:
     processes: tuple[psutil.Process, ...]
 
     def cpu_s(self) -> float:
-        """CPU of its processes and all below them."""
+        """Return the CPU of its processes and all below them."""
         return sum(cpu_s(each) for process in self.processes for each in family(process))
 
 
@@ -46,7 +46,7 @@ def cpu_s(process: psutil.Process) -> float:
 
 @contextlib.contextmanager
 def ours(state: Path) -> Iterator[dict[str, Contender]]:
-    """The gateway and the hosts of both functions, by handler."""
+    """Start the gateway and the hosts of both functions, by handler."""
     port = free_port()
     template = ("--template", str(HANDLERS / "template.yaml"), "--state", str(state))
     ports = ("--port", port, "--console-port", free_port(), "--invoke-port", free_port())
@@ -75,7 +75,7 @@ def ours(state: Path) -> Iterator[dict[str, Contender]]:
 
 @contextlib.contextmanager
 def other(handler: str, server: str, tools: Path) -> Iterator[Contender]:
-    """One of the servers that are installed in `tools`."""
+    """Start one of the servers that are installed in `tools`."""
     port = free_port()
     uvicorn = [str(tools / "uvicorn"), "--port", str(port), "--no-access-log", "--log-level=error"]
     command = {

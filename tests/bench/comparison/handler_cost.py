@@ -38,7 +38,7 @@ print((time.process_time() - before) / 5000 * 1e6)
 
 
 def handler_us(handler: str) -> float:
-    """CPU microseconds of one call."""
+    """Return CPU microseconds of one call."""
     folder, *arguments = WHERE[handler]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *arguments],

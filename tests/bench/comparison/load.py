@@ -11,7 +11,7 @@ CONNECT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Answers:
     """The answers in the time that counted."""
 
     requests: int
@@ -25,7 +25,7 @@ class Seen:
 
 
 class Connection(asyncio.Protocol):
-    """Asks again as soon as it is answered, until it is told to stop."""
+    """A client that asks again as soon as it is answered, until it is told to stop."""
 
     def __init__(self, request: bytes, status: int) -> None:
         self._request = request
@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
 
 async def closed_loop(
     port: int, path: str, *, connections: int, seconds: float, status: int = 200
-) -> Seen:
+) -> Answers:
     """Keep `connections` busy for `seconds`, each with one request at a time."""
     loop = asyncio.get_running_loop()
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n".encode()
@@ -78,7 +78,7 @@ async def closed_loop(
         each.stopped = True
     await asyncio.wait([each.closed for each in asking], timeout=CONNECT_S)
     latencies_s = sorted(latency for each in asking for latency in each.latencies_s)
-    return Seen(
+    return Answers(
         requests=len(latencies_s),
         failed=sum(each.failed for each in asking),
         seconds=time.perf_counter() - started_s,

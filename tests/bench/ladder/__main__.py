@@ -70,10 +70,10 @@ def cpu_us(state: Path, function: str) -> dict[str, float]:
 
 def ask(port: int, path: str, seconds: float) -> int:
     """Ask one route for some seconds; return how many requests were answered."""
-    seen = asyncio.run(closed_loop(port, path, connections=16, seconds=seconds))
-    if seen.failed:
-        raise RuntimeError(f"{seen.failed} of {seen.requests} requests to {path} failed")
-    return seen.requests
+    result = asyncio.run(closed_loop(port, path, connections=16, seconds=seconds))
+    if result.failed:
+        raise RuntimeError(f"{result.failed} of {result.requests} requests to {path} failed")
+    return result.requests
 
 
 def main() -> int:

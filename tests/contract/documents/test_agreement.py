@@ -46,7 +46,7 @@ conditions = (
     )
     | st.builds(lambda items: {"$in": items}, st.lists(scalars, max_size=3))
     | st.builds(lambda items: {"$nin": items}, st.lists(scalars, max_size=3))
-    | st.builds(lambda wanted: {"$exists": wanted}, st.booleans())
+    | st.builds(lambda exists: {"$exists": exists}, st.booleans())
 )
 # Ranges only where all values are numbers: mongoeco compares values of different types.
 ranges = st.dictionaries(

@@ -25,7 +25,7 @@ STEPS = 800
 
 
 @dataclass
-class Sent:
+class SentMessage:
     """A message as the model knows it; times are in minutes of the model."""
 
     body: str  # no two have the same
@@ -53,8 +53,8 @@ class FifoHistory:
         )
         self.dead_letters = RedisQueue(DEAD, redis_url=url)
         self.now = 0
-        self.live: list[Sent] = []  # in the order of the queue
-        self.dead: list[Sent] = []
+        self.live: list[SentMessage] = []  # in the order of the queue
+        self.dead: list[SentMessage] = []
         self.bodies = (str(number) for number in count())
         self.remembered: dict[str, tuple[str, str, int]] = {}  # id, number and when it was sent
         self.used_up: list[str] = []  # handles that a newer one or an end has made void
@@ -88,7 +88,7 @@ class FifoHistory:
             return
         assert all(number > other for _, other, _ in self.remembered.values())
         self.remembered[name] = id_, number, self.now
-        self.live.append(Sent(body, group, self.now, id_))
+        self.live.append(SentMessage(body, group, self.now, id_))
 
     def receive(self) -> None:
         most = self.choose.randint(1, 10)
@@ -105,7 +105,7 @@ class FifoHistory:
         for message in received:
             self._hold(self._sent(message), message)
 
-    def _hold(self, sent: Sent, message: Message) -> None:
+    def _hold(self, sent: SentMessage, message: Message) -> None:
         assert message.receive_count == sent.count + 1 <= RECEIVES_MAX
         assert sent.id in ("", message.message_id)
         self._use_up(sent)
@@ -141,7 +141,7 @@ class FifoHistory:
     def redrive(self) -> None:
         task = Moves(DEAD, [NAME], redis_url=self.url).run()
         assert (task.status, task.moved) == ("COMPLETED", len(self.dead))
-        self.live += [Sent(dead.body, dead.group, self.now) for dead in self.dead]
+        self.live += [SentMessage(dead.body, dead.group, self.now) for dead in self.dead]
         self.dead.clear()
 
     def purge(self) -> None:
@@ -157,14 +157,14 @@ class FifoHistory:
         assert (depth.visible, depth.in_flight) == (len(self.live) - in_flight, in_flight)
         assert self.dead_letters.depth().visible == len(self.dead)
 
-    def _held(self) -> list[Sent]:
+    def _held(self) -> list[SentMessage]:
         return [sent for sent in self.live if sent.handle]
 
-    def _sent(self, message: Message) -> Sent:
+    def _sent(self, message: Message) -> SentMessage:
         (sent,) = (sent for sent in self.live if sent.body == message.body)
         return sent
 
-    def _use_up(self, sent: Sent) -> None:
+    def _use_up(self, sent: SentMessage) -> None:
         if sent.handle:
             self.used_up.append(sent.handle)
 

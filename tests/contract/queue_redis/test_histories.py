@@ -29,7 +29,7 @@ ANY = st.integers(0, 99)
 
 
 @dataclass
-class Sent:
+class SentMessage:
     """A message as the model knows it; times are in minutes of the model."""
 
     visible_at: int
@@ -53,7 +53,7 @@ class QueueHistory(RuleBasedStateMachine):
         )
         self.dead_letters = RedisQueue("orders-dlq", redis_url=self.url)
         self.now = 0
-        self.live: dict[str, Sent] = {}
+        self.live: dict[str, SentMessage] = {}
         self.dead: set[str] = set()
         self.all_handles: set[str] = set()
 
@@ -65,14 +65,14 @@ class QueueHistory(RuleBasedStateMachine):
         if len(self.live) >= LIVE_MAX:
             return
         id_ = self.queue.send("body", delay_s=delay * 60)
-        self.live[id_] = Sent(visible_at=self.now + delay)
+        self.live[id_] = SentMessage(visible_at=self.now + delay)
 
     @rule(count=st.integers(1, 4))
     def send_batch(self, count: int) -> None:
         if len(self.live) >= LIVE_MAX:
             return
         for id_ in self.queue.send_batch(["body"] * count):
-            self.live[id_] = Sent(visible_at=self.now)
+            self.live[id_] = SentMessage(visible_at=self.now)
 
     @rule(most=st.integers(1, 10))
     def receive(self, most: int) -> None:

@@ -66,12 +66,12 @@ class Site:
         return http.client.HTTPConnection("127.0.0.1", self.ports["GATEWAY"], timeout=TIMEOUT_S)
 
     def processes(self) -> set[psutil.Process]:
-        """Every process that runs in the functions' folder, whoever its parent is now."""
+        """Return every process that runs in the functions' folder, whoever its parent is now."""
         return {each for each in psutil.process_iter() if _works_in(each, self.folder)}
 
 
 class Misbehaviour:
-    """Has the other function do a harm again and again, until it is told to stop."""
+    """A harm that the other function does again and again, until it is told to stop."""
 
     def __init__(self, site: Site, harm: str) -> None:
         # Processes of their own: what they do must not slow the one that measures.
@@ -119,7 +119,7 @@ def ask(site: Site, harm: str) -> str:
 
 
 def p99_ms(site: Site, seconds: int) -> tuple[float, int]:
-    """The p99 of the function that behaves, since each request was due, and how many failed."""
+    """Return the p99 of the well-behaved function from each due time, and the failures."""
     count = RATE_PER_S * seconds
     took_s: list[float] = []
     failed = 0
@@ -189,7 +189,7 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
 
 @contextmanager
 def running() -> Iterator[Site]:
-    """The system, up on free ports in a folder of its own."""
+    """Start the system on free ports in a folder of its own."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place).resolve() / "code"
         folder.mkdir()

@@ -15,7 +15,7 @@ Send = Callable[..., HttpAnswer]
 
 @pytest.fixture
 def api(function: Callable[[str], FunctionProcess], tenant: str) -> Send:
-    """Sends a request as this test's tenant."""
+    """Send a request as this test's tenant."""
     process = function("analytics.app.app")
 
     def request(method: str, resource: str, **parts: Any) -> HttpAnswer:
@@ -31,13 +31,13 @@ def worker(function: Callable[[str], FunctionProcess]) -> FunctionProcess:
 
 @pytest.fixture
 def fold(function: Callable[[str], FunctionProcess]) -> Callable[[], None]:
-    """Runs the folder once."""
+    """Run the folder once."""
     return lambda: function("analytics.app.folder").invoke({})
 
 
 @pytest.fixture
 def messages(queue: Callable[[str], Any], tenant: str) -> Callable[..., list[Message]]:
-    """Sends events, each list in a message of its own, and receives all the messages."""
+    """Send events, each list in a message of its own, and receive all the messages."""
     analytics = queue("analytics")
 
     def send(*of_each: list[dict[str, Any]]) -> list[Message]:
@@ -50,7 +50,7 @@ def messages(queue: Callable[[str], Any], tenant: str) -> Callable[..., list[Mes
 
 @pytest.fixture
 def metric(api: Send) -> Callable[..., Any]:
-    """Reads a metric around now."""
+    """Read a metric around now."""
 
     def read(name: str = "page.viewed", hours: int = 1, **query: str) -> Any:
         answer = api("GET", "/v1/analytics/metrics", query=around(NOW, hours, name=name, **query))
@@ -62,5 +62,5 @@ def metric(api: Send) -> Callable[..., Any]:
 
 @pytest.fixture
 def points(metric: Callable[..., Any]) -> Callable[..., list[dict[str, Any]]]:
-    """Reads the points of a metric around now."""
+    """Read the points of a metric around now."""
     return lambda *name, **query: metric(*name, **query)["points"]

@@ -21,7 +21,7 @@ def lines(*events):
 
 @pytest.fixture
 def post(api, queue):
-    """Sends a batch; returns the answer and the ids of the events that are on the queue."""
+    """Send a batch; returns the answer and the ids of the events that are on the queue."""
 
     def send(body, **headers):
         answer = api("POST", BATCH, body=body, headers=headers)

@@ -12,7 +12,7 @@ from tests.integration.function_process import receive_all
 
 @pytest.fixture
 def sent(api, queue):
-    """Sends one event; returns it as it is on the queue."""
+    """Send one event; returns it as it is on the queue."""
 
     def send(**body):
         answer = api("POST", "/v1/analytics/events", body={"name": "p", **body})

@@ -2,7 +2,7 @@
 
 import redis
 
-from analytics.losses import TOLD_FOR_MS, Watched, known
+from analytics.losses import TOLD_FOR_MS, WatchedQueue, messages_lost
 
 
 def test_what_the_queue_held_when_redis_was_emptied_is_counted_as_unknown(
@@ -30,10 +30,10 @@ def test_what_the_queue_held_when_redis_was_emptied_is_counted_as_unknown(
 
 
 def test_what_was_lost_is_told_as_long_as_events_are_counted_again():
-    watched = Watched(lost=3, lost_at_ms=1_000)
+    watched = WatchedQueue(lost=3, lost_at_ms=1_000)
 
-    assert known(watched, now_ms=1_000 + TOLD_FOR_MS) == 3
-    assert known(watched, now_ms=1_001 + TOLD_FOR_MS) == 0
+    assert messages_lost(watched, now_ms=1_000 + TOLD_FOR_MS) == 3
+    assert messages_lost(watched, now_ms=1_001 + TOLD_FOR_MS) == 0
 
 
 def _empty(valkey):

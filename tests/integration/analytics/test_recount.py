@@ -12,7 +12,7 @@ ALARM = TEMPLATE["Resources"]["EventCountAlarm"]["Properties"]
 
 @pytest.fixture
 def recount(function, tenant):
-    """Counts every minute again; returns the differences of this test's tenant."""
+    """Count every minute again; returns the differences of this test's tenant."""
 
     def run():
         report = function("analytics.app.recounter").invoke({"all": True})
@@ -25,7 +25,7 @@ def recount(function, tenant):
 
 @pytest.fixture
 def counted(worker, messages):
-    """Counts ten events in two minutes."""
+    """Count ten events in two minutes."""
     minutes = [NOW.replace(second=0, microsecond=0, minute=minute) for minute in (3, 4)]
     properties = {"currency": "EUR"}
     batch = messages(

@@ -11,7 +11,7 @@ from tests.integration.analytics.events import NOW, SCOPES, around, event
 
 @pytest.fixture
 def restored(fold, points):
-    """Folds until users are counted again."""
+    """Fold until users are counted again."""
 
     def until_counted():
         fold()

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 
 class Issuer:
-    """Serves until it is closed; counts the requests for its keys."""
+    """An issuer that serves until it is closed; counts the requests for its keys."""
 
     def __init__(self) -> None:
         self.key = generate_private_key(public_exponent=65537, key_size=2048)

@@ -2,32 +2,32 @@
 
 import re
 
-Seen = tuple[bytes, bytes, bytes]  # method, path, body
+RequestParts = tuple[bytes, bytes, bytes]  # method, path, body
 
 _LINE = re.compile(rb"([A-Z-]+) +([!-~]+) +HTTP/1\.([01])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(;[^\r\n\x00]*)?\r\n")
 
 
-def strict(stream: bytes) -> list[Seen]:
+def strict(stream: bytes) -> list[RequestParts]:
     """Return the requests of a connection, up to the last or to the first that is not whole."""
-    seen: list[Seen] = []
+    requests: list[RequestParts] = []
     while True:
         head, end, rest = stream.lstrip(b"\r\n").partition(b"\r\n\r\n")
         first, *lines = head.split(b"\r\n")
         line = _LINE.fullmatch(first)
         fields = _fields(lines)
         if not end or line is None or fields is None:
-            return seen
+            return requests
         hosts = len(fields.get(b"host", []))
         body = _body(fields, rest)
         if hosts > 1 or (not hosts and line[3] == b"1") or body is None:
-            return seen
+            return requests
         content, stream = body
         text = content.decode("utf-8", "replace").encode()  # as events have it
-        seen.append((line[1], line[2].partition(b"?")[0], text))
+        requests.append((line[1], line[2].partition(b"?")[0], text))
         if line[3] == b"0" or b"close" in fields.get(b"connection", []):
-            return seen
+            return requests
 
 
 def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]] | None:

@@ -37,10 +37,10 @@ def test_no_function_runs_and_no_view_is_shown_for_a_strangers_page(shared, head
     listed = ask(
         shared.invoke_port, "POST", "/", **headers, **{"X-Amz-Target": "AmazonSQS.ListQueues"}
     )
-    seen = ask(shared.console_port, "GET", "/api/requests", **headers)
+    viewed = ask(shared.console_port, "GET", "/api/requests", **headers)
 
-    assert (invoked.status, listed.status, seen.status) == (403, 403, 403)
-    assert invoked.json["Message"] == seen.json["message"]
+    assert (invoked.status, listed.status, viewed.status) == (403, 403, 403)
+    assert invoked.json["Message"] == viewed.json["message"]
     assert len(shared.environments[0].frames) == before
 
 
@@ -50,9 +50,9 @@ def test_no_function_runs_and_no_view_is_shown_for_a_strangers_page(shared, head
 )
 def test_addresses_and_local_names_are_answered(shared, host):
     invoked = ask(shared.invoke_port, "POST", INVOKE, Host=host)
-    seen = ask(shared.console_port, "GET", "/api/functions", Host=host, Origin=f"http://{host}")
+    viewed = ask(shared.console_port, "GET", "/api/functions", Host=host, Origin=f"http://{host}")
 
-    assert (invoked.status, seen.status) == (200, 200)
+    assert (invoked.status, viewed.status) == (200, 200)
 
 
 def test_the_api_itself_is_for_pages_of_any_site(shared: GatewayProcess):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import wait_until
-from tests.integration.gateway.strict_http import Seen, strict
+from tests.integration.gateway.strict_http import RequestParts, strict
 from tests.integration.gateway_process import GatewayProcess, ok, read_all
 
 TEMPLATE = """
@@ -55,13 +55,13 @@ def test_the_function_sees_what_a_strict_reader_sees_or_nothing(gateway, seed):
 
     for sent, client in zip(streams, clients, strict=True):
         with client:
-            statuses, seen = understood(read_all(client))
-        wanted = strict(sent)
-        refused = statuses[len(seen) :]
-        assert seen == wanted[: len(seen)], sent
+            statuses, requests = understood(read_all(client))
+        expected = strict(sent)
+        refused = statuses[len(requests) :]
+        assert requests == expected[: len(requests)], sent
         assert len(refused) <= 1, sent
         assert all(400 <= status < 500 for status in refused), sent
-        assert refused or len(seen) == len(wanted), sent
+        assert refused or len(requests) == len(expected), sent
     wait_until(lambda: gateway.metric("process_open_fds") <= before)
     assert "Traceback" not in (gateway.folder / "stderr").read_text()
 
@@ -100,10 +100,10 @@ def send(gateway: GatewayProcess, sent: bytes, cut: int) -> socket.socket:
     return client
 
 
-def understood(answer: bytes) -> tuple[list[int], list[Seen]]:
+def understood(answer: bytes) -> tuple[list[int], list[RequestParts]]:
     """Return the statuses of all responses, and the requests that the function answered."""
     statuses: list[int] = []
-    seen: list[Seen] = []
+    requests: list[RequestParts] = []
     while answer:
         head, end, answer = answer.partition(b"\r\n\r\n")
         match = re.match(rb"HTTP/1.1 (\d+) [^\r]*(?:\r\n.*)*\r\nContent-Length: (\d+)", head)
@@ -115,6 +115,6 @@ def understood(answer: bytes) -> tuple[list[int], list[Seen]]:
             event = json.loads(answer[:length])
             path = event["requestContext"]["path"].removeprefix("/prod")
             body = event["body"] or ""
-            seen.append((event["httpMethod"].encode(), path.encode(), body.encode()))
+            requests.append((event["httpMethod"].encode(), path.encode(), body.encode()))
         answer = answer[length:]
-    return statuses, seen
+    return statuses, requests

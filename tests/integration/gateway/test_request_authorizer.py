@@ -149,9 +149,9 @@ def test_what_is_sent_twice_is_another_caller_than_either_of_both(gateway, quest
 
 @pytest.mark.row("1.12", "1.58")
 def test_the_cache_goes_by_the_query_that_the_function_sees(gateway, questions):
-    seen = [gateway.request("GET", f"/both?left=7;right={door};x=1").json for door in ("a", "b")]
+    events = [gateway.request("GET", f"/both?left=7;right={door};x=1").json for door in ("a", "b")]
 
-    assert [event["queryStringParameters"]["right"] for event in seen] == ["a", "b"]
+    assert [event["queryStringParameters"]["right"] for event in events] == ["a", "b"]
     assert len(questions()) == 2
 
 

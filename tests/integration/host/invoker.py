@@ -45,7 +45,7 @@ class Peer:
 
 
 class Invoker:
-    """Listens where environments dial in, and runs hosts that dial there."""
+    """The port where environments dial in, and the hosts that dial there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""With --reload a host picks up what has changed, and its old environments go on until told."""
+"""Hosts with --reload: one picks up what has changed, and its old environments go on until told."""
 
 import os
 

@@ -17,7 +17,7 @@ from tests.integration.invoke.function import HANDLER, TEMPLATE
 
 @contextmanager
 def gateway_before(folder: Path, *options: str, redis_url: str = "") -> Iterator[GatewayProcess]:
-    """A gateway with the functions under test; events are kept where there is a Redis."""
+    """Start a gateway with the functions under test; events are kept where there is a Redis."""
     (folder / "functions").mkdir()
     (folder / "functions" / "does.py").write_text(HANDLER)
     (folder / "functions" / "broken.py").write_text("import there_is_no_such_module\n")
@@ -42,7 +42,7 @@ def client(gateway: GatewayProcess) -> Iterator[Any]:
 
 @contextmanager
 def client_of(gateway: GatewayProcess) -> Iterator[Any]:
-    """boto3's client, which tells what it was answered instead of asking again."""
+    """Return boto3's client, which tells what it was answered instead of asking again."""
     client = boto3.client(
         "lambda",
         endpoint_url=f"http://127.0.0.1:{gateway.invoke_port}",

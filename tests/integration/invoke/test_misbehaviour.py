@@ -31,7 +31,7 @@ def end_of(client: Any, function: str, **event: Any) -> Any:
 
 
 def processes_of(function: str, gateway: GatewayProcess) -> list[psutil.Process]:
-    """Host and environments of a function, and whatever is below them."""
+    """Return host and environments of a function, and whatever is below them."""
     assert gateway.process is not None
     started = psutil.Process(gateway.process.pid).children()
     (host,) = (each for each in started if function in each.cmdline())

@@ -11,7 +11,7 @@ from tests.integration.notifications.bodies import SCOPES, welcome
 
 @pytest.fixture
 def api(function, tenant):
-    """Sends a request as this test's tenant."""
+    """Send a request as this test's tenant."""
     process = function("notifications.app.app")
 
     def request(method, resource="/v1/notifications", **parts):
@@ -27,7 +27,7 @@ def worker(function):
 
 @pytest.fixture
 def create(api):
-    """Asks for a notification under a key."""
+    """Ask for a notification under a key."""
 
     def post(key, **changes):
         return api("POST", body=welcome(**changes), headers={"Idempotency-Key": key})
@@ -37,7 +37,7 @@ def create(api):
 
 @pytest.fixture
 def show(api):
-    """Reads a notification."""
+    """Read a notification."""
 
     def get(notification_id):
         return api(
@@ -51,13 +51,13 @@ def show(api):
 
 @pytest.fixture
 def messages(queue):
-    """Receives everything that was sent to be delivered."""
+    """Receive everything that was sent to be delivered."""
     return lambda: receive_all(queue("notifications"))
 
 
 @pytest.fixture
 def deliver(worker, messages):
-    """Lets the worker have all messages, and none come back."""
+    """Let the worker have all messages, and none come back."""
 
     def all_messages():
         assert worker.consume(messages()) == []
@@ -67,7 +67,7 @@ def deliver(worker, messages):
 
 @pytest.fixture
 def sent(create, show, deliver):
-    """Asks for a notification, has it delivered and returns it as it is then."""
+    """Ask for a notification, have it delivered and return it as it is then."""
 
     def accept_and_deliver(key, **changes):
         notification_id = create(key, **changes).body["id"]
@@ -79,7 +79,7 @@ def sent(create, show, deliver):
 
 @pytest.fixture
 def relay(function, messages):
-    """Lets the relay look once for notifications to wake; earlier tests' are out of the way."""
+    """Let the relay look once for notifications to wake; earlier tests' are out of the way."""
     look = function("notifications.app.relay")
     look.invoke({})
     messages()
@@ -88,7 +88,7 @@ def relay(function, messages):
 
 @pytest.fixture
 def cancel(api):
-    """Cancels a notification."""
+    """Cancel a notification."""
 
     def post(notification_id, **parts):
         return api(
@@ -103,7 +103,7 @@ def cancel(api):
 
 @pytest.fixture
 def due(relay, database):
-    """Lets the time pass for which a notification waits, and the relay do its work."""
+    """Let the time pass for which a notification waits, and the relay do its work."""
 
     def let_pass(notification_id):
         database["notifications"].update_one(
@@ -116,7 +116,7 @@ def due(relay, database):
 
 @pytest.fixture
 def deliver_wish(queue, worker):
-    """Sends what another domain would, and lets the worker have it."""
+    """Send what another domain would, and let the worker have it."""
 
     def deliver(wish):
         queue("notifications").send(json.dumps(wish))

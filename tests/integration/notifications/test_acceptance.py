@@ -105,14 +105,14 @@ def test_what_the_queue_does_not_take_is_accepted_and_sent_by_the_relay(
 
 def test_a_list_is_newest_first_in_pages_and_the_tenants_own(create, api):
     ids = [create(f"k{i}").body["id"] for i in range(5)]
-    seen: list[str] = []
+    listed_ids: list[str] = []
     after: dict[str, str] = {}
     for _ in range(3):
         page = api("GET", query={"limit": "2", **after}).body
-        seen += [each["id"] for each in page["data"]]
-        after = {"starting_after": seen[-1]}
+        listed_ids += [each["id"] for each in page["data"]]
+        after = {"starting_after": listed_ids[-1]}
 
-    assert (sorted(seen), page["has_more"]) == (sorted(ids), False)
+    assert (sorted(listed_ids), page["has_more"]) == (sorted(ids), False)
     made = [each["created_at"] for each in api("GET").body["data"]]
     assert made == sorted(made, reverse=True)
     assert api("GET", tenant="nobody-has-this-name").body == {"data": [], "has_more": False}

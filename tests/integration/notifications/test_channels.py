@@ -68,7 +68,7 @@ def test_the_mailbox_does_with_a_mail_what_its_address_asks_for(sent, name, stat
 
 @pytest.fixture
 def send_mail():
-    """Sends a mail to each of these numbers by the server that a URL names."""
+    """Send a mail to each of these numbers by the server that a URL names."""
     senders = []
 
     def send(url, numbers=(0,)):
@@ -171,7 +171,7 @@ def test_text_messages_go_to_the_whole_url_by_a_new_connection_when_the_server_h
         poster.close()
 
     assert [type(each) for each in answers] == [Accepted] * 2
-    assert server.asked == ["/sms?key=a"] * 2
+    assert server.paths == ["/sms?key=a"] * 2
 
 
 def test_a_text_message_that_nobody_answers_for_is_tried_again():

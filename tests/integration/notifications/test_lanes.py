@@ -49,7 +49,7 @@ def delivery(endpoint: str) -> Notification:
 
 @pytest.fixture
 def enter(valkey):
-    """Enters the lane of an endpoint as a worker of its own; says whether there was room."""
+    """Enter the lane of an endpoint as a worker of its own; says whether there was room."""
 
     def enter(endpoint: str) -> tuple[Lanes, bool]:
         lanes = Lanes(valkey, Endpoints())

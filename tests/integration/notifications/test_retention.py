@@ -11,7 +11,7 @@ from notifications.suppressions.store import BOUNCE_LIFE_S
 
 @pytest.fixture
 def life_s(database):
-    """Returns for how long a document is still kept, to the minute; None for ever."""
+    """Return for how long a document is still kept, to the minute; None for ever."""
 
     def left(collection, **query):
         expires_at = database[collection].find_one(query).get("expires_at")

@@ -14,13 +14,13 @@ NEWS = {"template": "newsletter", "variables": {"headline": "New <shop>", "text"
 
 @pytest.fixture
 def suppress(api):
-    """Tells an address not to write to."""
+    """Tell an address not to write to."""
     return lambda to, **parts: api("POST", "/v1/suppressions", body={"to": to, **parts})
 
 
 @pytest.fixture
 def unsubscribe(api):
-    """Opens or posts to a link."""
+    """Open or post to a link."""
 
     def follow(method, link):
         query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
@@ -47,7 +47,7 @@ def read_mail(mailbox):
 
 @pytest.fixture
 def bounce(function):
-    """Has SES tell of a mail."""
+    """Have SES tell of a mail."""
 
     def tell(notification_id, kind="Bounce", **details):
         mail = {"tags": {"notification": [notification_id]}}
@@ -88,19 +88,19 @@ def test_another_tenants_suppression_counts_for_it_alone(api, sent, address):
 def test_suppressions_are_listed_in_pages_and_lifted(api, sent, suppress, address):
     made = [suppress(f"{i}.{address}").body["id"] for i in range(3)]
     again = suppress(f"0.{address}").body["id"]
-    seen: list[str] = []
+    ids: list[str] = []
     after: dict[str, str] = {}
     for _ in range(2):
         page = api("GET", "/v1/suppressions", query={"limit": "2", **after}).body
-        seen += [each["id"] for each in page["data"]]
-        after = {"starting_after": seen[-1]}
+        ids += [each["id"] for each in page["data"]]
+        after = {"starting_after": ids[-1]}
     path = {"suppression_id": made[0]}
     foreign = api("DELETE", "/v1/suppressions/{suppression_id}", path=path, tenant="somebody-else")
     lifted = api("DELETE", "/v1/suppressions/{suppression_id}", path=path)
     gone = api("DELETE", "/v1/suppressions/{suppression_id}", path=path)
 
     assert again == made[0]
-    assert (sorted(seen), page["has_more"]) == (sorted(made), False)
+    assert (sorted(ids), page["has_more"]) == (sorted(made), False)
     assert (foreign.status, lifted.status, gone.status) == (404, 200, 404)
     assert sent("k", to=f"0.{address}")["status"] == "delivered"
 

@@ -16,7 +16,7 @@ ONE = ROUTE + "/{endpoint_id}"
 
 @pytest.fixture
 def make(api):
-    """Makes an endpoint."""
+    """Make an endpoint."""
 
     def post(url="https://hooks.example.com/", **changes):
         return api("POST", ROUTE, body={"url": url, **changes})
@@ -26,7 +26,7 @@ def make(api):
 
 @pytest.fixture
 def other(api):
-    """Sends a request as another tenant."""
+    """Send a request as another tenant."""
     return lambda *args, **parts: api(*args, **parts, tenant="somebody else")
 
 
@@ -256,7 +256,7 @@ def test_reading_does_not_allow_writing(api):
 
 @pytest.fixture
 def elsewhere(start, tenant):
-    """Sends a request to a process with other settings."""
+    """Send a request to a process with other settings."""
 
     def process(**settings):
         api = start("notifications.app.app", **settings)

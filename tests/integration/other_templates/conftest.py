@@ -31,7 +31,7 @@ PORTS = (
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class CopiedProject:
     """A copy of one of the folders here, and the environment that its commands are run with."""
 
     folder: Path
@@ -42,7 +42,7 @@ class Elsewhere:
         return self.folder / ".local"
 
     def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """`python -m local COMMAND --template ITS`, in a folder that is not its own."""
+        """Run `python -m local COMMAND --template ITS`, in a folder that is not its own."""
         variables = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         inherited = {
             name: value
@@ -61,7 +61,7 @@ class Elsewhere:
         )
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and JSON (or text) of one answer."""
+        """Return status and JSON (or text) of one answer."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.ports['GATEWAY']}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -75,13 +75,13 @@ class Elsewhere:
             return error.code, _content(error.read())
 
     def processes(self) -> set[str]:
-        """Names of what `up` started, the workers' without their number."""
+        """Return the names of what `up` started, the workers' without their number."""
         last = status.read(self.state)
         assert last is not None
         return {each.name.split("-")[0] for each in last.processes}
 
     def sqs(self) -> Any:
-        """A client of boto3 for the queues."""
+        """Return a client of boto3 for the queues."""
         return boto3.client(
             "sqs",
             region_name="eu-west-1",
@@ -92,14 +92,14 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Elsewhere]]:
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], CopiedProject]]:
     """A copy of one of the folders here; what runs of it is stopped at the end."""
-    copies: list[Elsewhere] = []
+    copies: list[CopiedProject] = []
 
-    def copy(name: str) -> Elsewhere:
+    def copy(name: str) -> CopiedProject:
         folder = tmp_path_factory.mktemp(name) / name
         shutil.copytree(HERE / name, folder)
-        copies.append(Elsewhere(folder, {port: free_port() for port in PORTS}))
+        copies.append(CopiedProject(folder, {port: free_port() for port in PORTS}))
         return copies[-1]
 
     yield copy

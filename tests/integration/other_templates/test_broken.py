@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.other_templates.conftest import Elsewhere
+from tests.integration.other_templates.conftest import CopiedProject
 
 
 @pytest.fixture(scope="module")
-def system(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+def system(copied: Callable[[str], CopiedProject]) -> CopiedProject:
     return copied("broken")
 
 
-def test_a_function_that_cannot_be_imported_is_seen(system: Elsewhere):
+def test_a_function_that_cannot_be_imported_is_seen(system: CopiedProject):
     up = system.run("up")
     shown = system.run("status")
     with urllib.request.urlopen(f"http://127.0.0.1:{system.ports['CONSOLE']}/api/functions") as got:
@@ -34,7 +34,7 @@ def test_a_function_that_cannot_be_imported_is_seen(system: Elsewhere):
     assert system.run("up").returncode == 1
 
 
-def test_one_that_can_be_imported_again_is_forgotten(system: Elsewhere):
+def test_one_that_can_be_imported_again_is_forgotten(system: CopiedProject):
     system.run("down")
     (system.folder / "broken.py").write_text((system.folder / "whole.py").read_text())
 

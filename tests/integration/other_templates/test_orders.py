@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import wait_until
-from tests.integration.other_templates.conftest import Elsewhere
+from tests.integration.other_templates.conftest import CopiedProject
 
 
 @pytest.fixture(scope="module")
 def orders(
-    copied: Callable[[str], Elsewhere], tmp_path_factory: pytest.TempPathFactory
-) -> Elsewhere:
+    copied: Callable[[str], CopiedProject], tmp_path_factory: pytest.TempPathFactory
+) -> CopiedProject:
     orders = copied("orders")
     folder: Path = tmp_path_factory.mktemp("kept")
     up = orders.run("up", "--parameter", f"Folder={folder}")
@@ -21,25 +21,27 @@ def orders(
     return orders
 
 
-def test_only_what_the_template_needs_is_started_beside_it(orders: Elsewhere):
+def test_only_what_the_template_needs_is_started_beside_it(orders: CopiedProject):
     assert orders.processes() == {"valkey", "Shower", "Taker", "gateway", "worker"}
     assert (orders.state / ".gitignore").read_text() == "*\n"
 
 
-def test_what_a_function_sends_with_boto3_reaches_the_function_behind_the_queue(orders: Elsewhere):
-    taken = [
+def test_what_a_function_sends_with_boto3_reaches_the_function_behind_the_queue(
+    orders: CopiedProject,
+):
+    answers = [
         orders.request("POST", "/orders", order)
         for order in ({"id": "a", "step": 1}, {"broken": True}, {"id": "b", "step": 1})
     ]
 
-    assert [status for status, _ in taken] == [202, 202, 202]
+    assert [status for status, _ in answers] == [202, 202, 202]
     wait_until(lambda: orders.request("GET", "/orders/a")[0] == 200)
     wait_until(lambda: orders.request("GET", "/orders/b")[0] == 200)
     assert orders.request("GET", "/orders/a")[1] == {"steps": ["1"], "stage": "dev-box"}
     assert "orders-dev" in orders.run("queues").stdout
 
 
-def test_messages_of_a_fifo_queue_come_in_order_and_once(orders: Elsewhere):
+def test_messages_of_a_fifo_queue_come_in_order_and_once(orders: CopiedProject):
     sqs = orders.sqs()
     url = sqs.get_queue_url(QueueName="steps-dev.fifo")["QueueUrl"]
     for step in (1, 2, 2, 3, 4):
@@ -49,13 +51,13 @@ def test_messages_of_a_fifo_queue_come_in_order_and_once(orders: Elsewhere):
     wait_until(lambda: orders.request("GET", "/orders/c")[1].get("steps") == ["1", "2", "3", "4"])
 
 
-def test_a_function_answers_as_the_template_says(orders: Elsewhere):
+def test_a_function_answers_as_the_template_says(orders: CopiedProject):
     assert orders.request("GET", "/orders/none") == (404, {"message": "No such order"})
     assert orders.request("POST", "/orders/a")[0] == 403
 
 
 def test_another_template_in_the_same_state_directory_is_refused(
-    orders: Elsewhere, copied: Callable[[str], Elsewhere]
+    orders: CopiedProject, copied: Callable[[str], CopiedProject]
 ):
     other = copied("pets").run("up", "--state", str(orders.state))
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.other_templates.conftest import Elsewhere
+from tests.integration.other_templates.conftest import CopiedProject
 
 
 @pytest.fixture(scope="module")
-def reports(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+def reports(copied: Callable[[str], CopiedProject]) -> CopiedProject:
     reports = copied("reports")
     build_wheel(reports.folder / "weekly")
     up = reports.run("up", "--install", "--parameter", "Strict=yes")
@@ -20,7 +20,7 @@ def reports(copied: Callable[[str], Elsewhere]) -> Elsewhere:
 
 
 def build_wheel(folder: Path) -> None:
-    """A package that no index has."""
+    """Build a package that no index has."""
     with zipfile.ZipFile(folder / "greeting-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("greeting.py", "WORD = 'installed'\n")
         about = "greeting-1.0.dist-info"
@@ -31,7 +31,7 @@ def build_wheel(folder: Path) -> None:
         wheel.writestr(f"{about}/RECORD", "")
 
 
-def test_each_function_has_its_own_modules_layers_and_packages(reports: Elsewhere):
+def test_each_function_has_its_own_modules_layers_and_packages(reports: CopiedProject):
     daily, weekly = reports.request("GET", "/daily"), reports.request("GET", "/weekly/47")
 
     assert daily == (
@@ -50,7 +50,7 @@ def test_each_function_has_its_own_modules_layers_and_packages(reports: Elsewher
     )
 
 
-def test_requirements_that_are_not_installed_are_named(copied: Callable[[str], Elsewhere]):
+def test_requirements_that_are_not_installed_are_named(copied: Callable[[str], CopiedProject]):
     again = copied("reports")
     up = again.run("up")
 
@@ -60,7 +60,7 @@ def test_requirements_that_are_not_installed_are_named(copied: Callable[[str], E
 
 
 def test_requirements_that_cannot_be_installed_are_one_sentence(
-    copied: Callable[[str], Elsewhere],
+    copied: Callable[[str], CopiedProject],
 ):
     up = copied("reports").run("up", "--install")
 

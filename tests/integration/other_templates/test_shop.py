@@ -10,13 +10,13 @@ import pytest
 from botocore.session import Session
 
 from tests.conftest import wait_until
-from tests.integration.other_templates.conftest import Elsewhere
+from tests.integration.other_templates.conftest import CopiedProject
 
 AT = "eu-west-1:000000000000"
 
 
 @pytest.fixture(scope="module")
-def shop(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+def shop(copied: Callable[[str], CopiedProject]) -> CopiedProject:
     shop = copied("shop")
     with pytest.MonkeyPatch.context() as shell:
         shell.setenv("AWS_ACCESS_KEY_ID", "AKIAOFAPERSON")
@@ -27,7 +27,7 @@ def shop(copied: Callable[[str], Elsewhere]) -> Elsewhere:
     return shop
 
 
-def service(shop: Elsewhere, name: str) -> Any:
+def service(shop: CopiedProject, name: str) -> Any:
     return Session().create_client(
         name,
         region_name="eu-west-1",
@@ -37,7 +37,7 @@ def service(shop: Elsewhere, name: str) -> Any:
     )
 
 
-def invoke(shop: Elsewhere, event: Any) -> Any:
+def invoke(shop: CopiedProject, event: Any) -> Any:
     client = boto3.client(
         "lambda",
         region_name="eu-west-1",
@@ -49,7 +49,7 @@ def invoke(shop: Elsewhere, event: Any) -> Any:
     return json.loads(answer["Payload"].read())
 
 
-def call(shop: Elsewhere, service: str, action: str, **arguments: Any) -> Any:
+def call(shop: CopiedProject, service: str, action: str, **arguments: Any) -> Any:
     """Have a function call a service, as its own boto3 finds it."""
     event = {"service": service, "action": action, "arguments": arguments}
     answer = invoke(shop, event)
@@ -57,14 +57,14 @@ def call(shop: Elsewhere, service: str, action: str, **arguments: Any) -> Any:
     return answer
 
 
-def noted(shop: Elsewhere, about: str) -> list[Any]:
+def noted(shop: CopiedProject, about: str) -> list[Any]:
     """Return what the functions noted under a word."""
     items = service(shop, "dynamodb").scan(TableName="Notes")["Items"]
     return [json.loads(each["event"]["S"]) for each in items if each["about"]["S"] == about]
 
 
 @pytest.mark.row("5.10")
-def test_a_function_is_told_what_the_services_made_and_nobodys_credentials(shop: Elsewhere):
+def test_a_function_is_told_what_the_services_made_and_nobodys_credentials(shop: CopiedProject):
     shown = invoke(
         shop,
         {
@@ -90,7 +90,7 @@ def test_a_function_is_told_what_the_services_made_and_nobodys_credentials(shop:
     }
 
 
-def test_a_table_has_its_index_stream_and_time_to_live(shop: Elsewhere):
+def test_a_table_has_its_index_stream_and_time_to_live(shop: CopiedProject):
     dynamodb = service(shop, "dynamodb")
     table = dynamodb.describe_table(TableName="Orders")["Table"]
 
@@ -101,7 +101,7 @@ def test_a_table_has_its_index_stream_and_time_to_live(shop: Elsewhere):
 
 
 @pytest.mark.row("5.1", "5.2")
-def test_an_object_tells_the_function_whose_prefix_and_suffix_it_has(shop: Elsewhere):
+def test_an_object_tells_the_function_whose_prefix_and_suffix_it_has(shop: CopiedProject):
     for key in ("out/a.csv", "in/a.txt", "in/a b.csv"):
         call(shop, "s3", "put_object", Bucket="uploads", Key=key, Body="x")
 
@@ -113,7 +113,7 @@ def test_an_object_tells_the_function_whose_prefix_and_suffix_it_has(shop: Elsew
 
 
 @pytest.mark.row("5.3")
-def test_a_message_of_a_topic_comes_to_the_function_whose_filter_it_passes(shop: Elsewhere):
+def test_a_message_of_a_topic_comes_to_the_function_whose_filter_it_passes(shop: CopiedProject):
     for kind in ("other", "sale"):
         attributes = {"kind": {"DataType": "String", "StringValue": kind}}
         call(
@@ -132,7 +132,7 @@ def test_a_message_of_a_topic_comes_to_the_function_whose_filter_it_passes(shop:
 
 
 @pytest.mark.row("5.4")
-def test_a_topic_and_a_bucket_tell_a_queue_of_the_template(shop: Elsewhere):
+def test_a_topic_and_a_bucket_tell_a_queue_of_the_template(shop: CopiedProject):
     attributes = {"kind": {"DataType": "String", "StringValue": "mail"}}
     topic = f"arn:aws:sns:{AT}:News"
     call(shop, "sns", "publish", TopicArn=topic, Message="raw", MessageAttributes=attributes)
@@ -149,7 +149,7 @@ def test_a_topic_and_a_bucket_tell_a_queue_of_the_template(shop: Elsewhere):
 
 
 @pytest.mark.row("5.5")
-def test_an_event_of_a_bus_comes_as_its_rule_makes_it(shop: Elsewhere):
+def test_an_event_of_a_bus_comes_as_its_rule_makes_it(shop: CopiedProject):
     entries = [
         {"Source": "shop", "DetailType": kind, "Detail": '{"n": 1}', "EventBusName": "Bus"}
         for kind in ("removed", "sold")
@@ -160,7 +160,7 @@ def test_an_event_of_a_bus_comes_as_its_rule_makes_it(shop: Elsewhere):
 
 
 @pytest.mark.row("5.6", "5.7")
-def test_a_failed_batch_of_a_table_is_halved_and_the_bad_record_given_up(shop: Elsewhere):
+def test_a_failed_batch_of_a_table_is_halved_and_the_bad_record_given_up(shop: CopiedProject):
     items = [{"PutRequest": {"Item": {"id": {"S": name}}}} for name in ("a", "bad", "c", "d")]
     call(shop, "dynamodb", "batch_write_item", RequestItems={"Orders": items})
     url = shop.sqs().get_queue_url(QueueName="Failed")["QueueUrl"]
@@ -178,17 +178,17 @@ def test_a_failed_batch_of_a_table_is_halved_and_the_bad_record_given_up(shop: E
 
 
 @pytest.mark.row("5.8")
-def test_records_of_kinesis_come_again_from_the_first_that_is_reported(shop: Elsewhere):
+def test_records_of_kinesis_come_again_from_the_first_that_is_reported(shop: CopiedProject):
     records = [{"Data": name, "PartitionKey": "1"} for name in ("early", "late", "last")]
     call(shop, "kinesis", "put_records", StreamName="Clicks", Records=records)
 
     assert wait_until(lambda: ["late", "last"] in noted(shop, "aws:kinesis batch"))
 
 
-def test_a_state_machine_runs_the_function(shop: Elsewhere):
+def test_a_state_machine_runs_the_function(shop: CopiedProject):
     machine = f"arn:aws:states:{AT}:stateMachine:Machine"
-    given = {"stateMachineArn": machine, "input": '{"triggerSource": "sfn"}'}
-    started = call(shop, "stepfunctions", "start_execution", **given)
+    arguments = {"stateMachineArn": machine, "input": '{"triggerSource": "sfn"}'}
+    started = call(shop, "stepfunctions", "start_execution", **arguments)
     run = service(shop, "stepfunctions")
 
     def ended() -> Any:
@@ -202,7 +202,7 @@ def test_a_state_machine_runs_the_function(shop: Elsewhere):
     assert noted(shop, "sfn") == [{"triggerSource": "sfn"}]
 
 
-def test_a_restart_finds_what_the_services_had(shop: Elsewhere):
+def test_a_restart_finds_what_the_services_had(shop: CopiedProject):
     call(shop, "s3", "put_object", Bucket="uploads", Key="kept", Body="x")
     before = invoke(shop, {"show": ["POOL", "SECRET"]})
     orders = len(service(shop, "dynamodb").scan(TableName="Orders")["Items"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.other_templates.conftest import Elsewhere
+from tests.integration.other_templates.conftest import CopiedProject
 
 NODE = """
   Painter:
@@ -23,12 +23,12 @@ NODE = """
 
 
 @pytest.fixture(scope="module")
-def orders(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+def orders(copied: Callable[[str], CopiedProject]) -> CopiedProject:
     return copied("orders")
 
 
 @pytest.fixture(scope="module")
-def painted(copied: Callable[[str], Elsewhere]) -> Elsewhere:
+def painted(copied: Callable[[str], CopiedProject]) -> CopiedProject:
     """A template with a function that cannot run here, and an API that is not emulated."""
     painted = copied("pets")
     template = painted.folder / "template.yaml"
@@ -36,7 +36,7 @@ def painted(copied: Callable[[str], Elsewhere]) -> Elsewhere:
     return painted
 
 
-def test_explain_says_what_was_understood_with_the_parameters_given(orders: Elsewhere):
+def test_explain_says_what_was_understood_with_the_parameters_given(orders: CopiedProject):
     shown = orders.run("explain", "--json", "--parameter", "Folder=/x", "--parameter", "Stage=live")
     understood = json.loads(shown.stdout)
 
@@ -62,7 +62,7 @@ def test_explain_says_what_was_understood_with_the_parameters_given(orders: Else
     assert (keeper["runtime"] == here) or otherwise[0]["here"].endswith(f"python3.12 run on {here}")
 
 
-def test_explain_shows_tables_of_what_there_is(orders: Elsewhere):
+def test_explain_shows_tables_of_what_there_is(orders: CopiedProject):
     shown = orders.run("explain", "--parameter", "Folder=/x").stdout
     lines = shown.splitlines()
 
@@ -82,7 +82,7 @@ def test_explain_shows_tables_of_what_there_is(orders: Elsewhere):
     ],
 )
 def test_parameters_that_are_missing_or_wrong_are_named(
-    orders: Elsewhere, options: list[str], sentence: str
+    orders: CopiedProject, options: list[str], sentence: str
 ):
     shown = orders.run("explain", *options)
 
@@ -90,7 +90,7 @@ def test_parameters_that_are_missing_or_wrong_are_named(
     assert "Traceback" not in shown.stderr
 
 
-def test_a_broken_template_is_named_with_its_line(copied: Callable[[str], Elsewhere]):
+def test_a_broken_template_is_named_with_its_line(copied: Callable[[str], CopiedProject]):
     broken = copied("orders")
     template = broken.folder / "template.yaml"
     template.write_text(template.read_text().replace("Globals:\n", "Globals:\n\tTimeout: 3\n"))
@@ -102,7 +102,9 @@ def test_a_broken_template_is_named_with_its_line(copied: Callable[[str], Elsewh
     assert up.stderr.count("\n") == 1
 
 
-def test_a_setting_that_this_machine_does_not_provide_is_named(copied: Callable[[str], Elsewhere]):
+def test_a_setting_that_this_machine_does_not_provide_is_named(
+    copied: Callable[[str], CopiedProject],
+):
     asking = copied("pets")
     template = asking.folder / "template.yaml"
     text = template.read_text()
@@ -113,7 +115,9 @@ def test_a_setting_that_this_machine_does_not_provide_is_named(copied: Callable[
     assert "Provides: POSTGRES_URL is nothing that this machine provides; it has REDIS" in up.stderr
 
 
-def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(painted: Elsewhere):
+def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(
+    painted: CopiedProject,
+):
     up = painted.run("up")
 
     template = painted.folder / "template.yaml"
@@ -124,7 +128,7 @@ def test_what_cannot_run_here_is_refused_with_file_line_resource_and_property(pa
     )
 
 
-def test_explain_lists_all_that_cannot_run_here(painted: Elsewhere):
+def test_explain_lists_all_that_cannot_run_here(painted: CopiedProject):
     understood = json.loads(painted.run("explain", "--json").stdout)
 
     named = [each["what"].split(": ", 3)[1:3] for each in understood["not here"]]
@@ -132,7 +136,7 @@ def test_explain_lists_all_that_cannot_run_here(painted: Elsewhere):
     assert [each["function"] for each in understood["functions"]] == ["PetsFunction"]
 
 
-def test_what_cannot_run_here_can_be_left_out_and_the_rest_runs(painted: Elsewhere):
+def test_what_cannot_run_here_can_be_left_out_and_the_rest_runs(painted: CopiedProject):
     up = painted.run("up", "--allow-unsupported")
 
     assert up.returncode == 0, up.stderr

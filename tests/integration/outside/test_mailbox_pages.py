@@ -75,7 +75,7 @@ def test_a_mail_that_is_none_is_shown_as_far_as_it_goes(mailbox: Mailbox, raw: b
         client.sendmail("a@example.com", "b@example.com", raw)
 
     assert "<h1>" in _page(mailbox, "/mails/1")[0]
-    assert "1 messages" in _page(mailbox, "/")[0]
+    assert "<h1>1 message</h1>" in _page(mailbox, "/")[0]
 
 
 def test_a_text_message_is_kept_listed_and_shown(mailbox: Mailbox) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import wait_until
 from tests.integration.outside.processes import Provider
 
+REFUND = {"amount": 1, "currency": "EUR", "reference": "pay_1"}
+
 
 def test_kill_9_after_the_answer_loses_nothing(provider: Provider) -> None:
     with ThreadPoolExecutor(4) as pool:
@@ -111,6 +113,27 @@ def test_a_journal_with_a_line_missing_is_refused(provider: Provider) -> None:
 
     assert code == 2
     assert "line 1 has sequence 2" in errors
+
+
+def test_what_was_dropped_is_no_longer_known_and_the_numbers_go_on(provider: Provider) -> None:
+    for key in ("old", "kept"):
+        provider.charge(key)
+    provider.stop()
+    old, kept = provider.journal.read_text().splitlines(keepends=True)
+    provider.journal.write_text("")
+    provider.journal.with_suffix(".jsonl.1").write_text(kept)
+    provider.start()
+    again = provider.charge("old")
+    refund = json.dumps({"charge": json.loads(old)["id"], **REFUND}).encode()
+    refused = provider.request(
+        "POST", "/refunds", refund, idempotency_key="re_1", content_type="application/json"
+    )
+
+    assert (again[0], again[1]["id"]) == (200, "ch_000000000003")
+    assert provider.charge("kept")[2]["Idempotent-Replayed"] == "true"
+    assert (refused[0], refused[1]["decline_code"]) == (200, "amount_not_available")
+    assert [each["sequence"] for each in provider.charges()] == [2]
+    assert provider.get("/effects?after=2")[1]["effects"][0]["sequence"] == 3
 
 
 def _charge_until_refused(provider: Provider) -> dict[str, str]:

@@ -17,7 +17,7 @@ WAITS = {"payment_method": "pm_card_authenticationRequired"}
 
 
 class Receiver(ThreadingHTTPServer):
-    """Takes webhooks, and answers each with the next of `statuses`, or else 200."""
+    """A receiver that answers each webhook with the next of `statuses`, or else 200."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[dict[str, str], bytes]] = []

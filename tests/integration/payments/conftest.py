@@ -20,7 +20,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 @pytest.fixture
 def payments(start, provider, valkey):
-    """Starts a handler of payments, with other settings where given."""
+    """Start a handler of payments, with other settings where given."""
 
     def start_one(name, **settings):
         url = f"http://127.0.0.1:{provider.http_port}"
@@ -31,7 +31,7 @@ def payments(start, provider, valkey):
 
 @pytest.fixture(scope="module")
 def started(environment, provider):
-    """Starts a handler of payments for all tests of a module."""
+    """Start a handler of payments for all tests of a module."""
     processes = []
 
     def start_one(name, **settings):
@@ -47,7 +47,7 @@ def started(environment, provider):
 
 @pytest.fixture
 def asking(tenant):
-    """Makes of a process of the API a function that asks it as this test's tenant."""
+    """Make of a process of the API a function that asks it as this test's tenant."""
 
     def of(process):
         def ask(method, resource="/v1/payments", key=None, payment_id=None, body=None):
@@ -68,5 +68,5 @@ def asking(tenant):
 
 @pytest.fixture
 def messages(queue):
-    """Receives everything that was sent to be settled."""
+    """Receive everything that was sent to be settled."""
     return lambda: receive_all(queue("payments"))

@@ -44,9 +44,11 @@ def balances(ask):
             accounts = by_currency.setdefault(each["currency"], {})
             accounts[each["account"]] = (each["posted"], each["pending"])
         return {
-            currency: (-captured, refunded, -held, refunding)
+            currency: (-captured, refunded, -authorized, refunding)
             for currency, each in by_currency.items()
-            for (captured, held), (refunded, refunding) in [(each["receivable"], each["refunds"])]
+            for (captured, authorized), (refunded, refunding) in [
+                (each["receivable"], each["refunds"])
+            ]
         }
 
     return look

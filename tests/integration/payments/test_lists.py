@@ -38,33 +38,33 @@ def _ids(page):
 
 
 def _walk(listed, between=lambda: None, **query):
-    """All pages from the newest on; `between` happens after each."""
-    seen: list[str] = []
+    """Return all pages from the newest on; `between` happens after each."""
+    ids: list[str] = []
     after: dict[str, str] = {}
     while True:
         page = listed(limit="3", **after, **query)
-        seen += _ids(page)
+        ids += _ids(page)
         if not page.body["has_more"]:
-            return seen
-        after = {"starting_after": seen[-1]}
+            return ids
+        after = {"starting_after": ids[-1]}
         between()
 
 
 def test_payments_that_are_made_meanwhile_neither_hide_nor_repeat_any(make, listed):
     made = make(10)
 
-    seen = _walk(listed, between=lambda: make(2))
+    ids = _walk(listed, between=lambda: make(2))
 
-    assert seen == made[::-1]
+    assert ids == made[::-1]
 
 
 def test_payments_of_the_same_moment_are_each_listed_once(make, listed, database):
     made = make(10)
     database["payments"].update_many({"_id": {"$in": made[2:9]}}, {"$set": {"created_ms": 1000}})
 
-    seen = _walk(listed)
+    ids = _walk(listed)
 
-    assert seen == [made[9], *made[1::-1], *sorted(made[2:9], reverse=True)]
+    assert ids == [made[9], *made[1::-1], *sorted(made[2:9], reverse=True)]
 
 
 def test_pages_of_a_filter_hold_what_it_asks_for_and_all_of_it(make, listed, database):

@@ -90,7 +90,7 @@ def endpoint_id(function, tenant, database):
 
 @pytest.fixture
 def paid(payments, asking, messages, database, tenant):
-    """Makes a payment and settles it, some time ago by its own document."""
+    """Make a payment and settle it, some time ago by its own document."""
     worker = payments("worker")
 
     def some_time_ago(by_ms=EARLIER_MS):
@@ -108,7 +108,7 @@ def paid(payments, asking, messages, database, tenant):
 
 @pytest.fixture
 def reconciler(payments, provider, database):
-    """Starts a reconciler that has to look at one payment."""
+    """Start a reconciler that has to look at one payment."""
     records = []
 
     def start_one(payment_id):
@@ -128,7 +128,7 @@ def reconciler(payments, provider, database):
 
 @pytest.fixture
 def waiting(queue):
-    """Receives what waits on the queues of other domains, parsed."""
+    """Receive what waits on the queues of other domains, parsed."""
 
     def by_queue():
         bodies = {
@@ -144,7 +144,7 @@ def waiting(queue):
 
 @pytest.fixture
 def arrive(queue, function):
-    """Lets the workers of other domains have messages."""
+    """Let the workers of other domains have messages."""
 
     def all_of(bodies):
         for name, handler in HANDLERS.items():

@@ -30,7 +30,7 @@ _tenants = itertools.count()
 
 
 @dataclass
-class Made:
+class ModelPayment:
     """A payment as the model knows it."""
 
     id: str
@@ -39,7 +39,7 @@ class Made:
     status: str = "processing"
     captured: int = 0
     refunded: int = 0
-    held: int = 0
+    authorized: int = 0
     confirmed: str = ""  # what the customer did at the provider, unheard
     pending: list[tuple[str, int]] = field(default_factory=list)  # operations, by kind and amount
     answers: dict[tuple[str, str], tuple[object, HttpAnswer]] = field(default_factory=dict)
@@ -55,14 +55,14 @@ class Made:
             return left or None if self.status == "succeeded" else None
         if kind == "cancel" and self.status == "requires_action":
             return 0
-        return self.held or None if self.status in ("requires_capture", "succeeded") else None
+        return self.authorized or None if self.status in ("requires_capture", "succeeded") else None
 
     def charge(self, outcome: str) -> None:
         """Take over how the charge ended."""
         self.status = outcome
         if outcome == "succeeded":
             self.status = "requires_capture" if self.manual else "succeeded"
-            self.held, self.captured = (1000, 0) if self.manual else (0, 1000)
+            self.authorized, self.captured = (1000, 0) if self.manual else (0, 1000)
 
     def settle(self) -> None:
         """Do what is asked for, in the order in which it was asked for."""
@@ -73,10 +73,10 @@ class Made:
             if kind == "refund":
                 self.refunded += amount
             elif kind == "capture":
-                self.held, self.captured = self.held - amount, self.captured + amount
+                self.authorized, self.captured = self.authorized - amount, self.captured + amount
                 self.status = "succeeded"
             else:
-                self.held, self.status = 0, "succeeded" if self.captured else "canceled"
+                self.authorized, self.status = 0, "succeeded" if self.captured else "canceled"
         self.pending.clear()
 
 
@@ -91,12 +91,12 @@ class Api(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.tenant = f"model-{next(_tenants)}"
-        self.made: list[Made] = []
+        self.made: list[ModelPayment] = []
         self.keys: dict[str, tuple[object, HttpAnswer]] = {}
 
     @initialize()
     def some_are_settled(self) -> None:
-        """Every kind of payment, as histories are short."""
+        """Settle payments of every kind at once, as histories are short."""
         for number, method in enumerate(("visa", "visa", "authenticationRequired")):
             self.create(str(number), method, bool(number % 2))
         self.work()
@@ -116,7 +116,7 @@ class Api(RuleBasedStateMachine):
         answer = self._post("/v1/payments", key, body)
         if self._is_new(self.keys, key, body, answer):
             assert (answer.status, answer.body["status"]) == (201, "processing")
-            self.made.append(Made(id=answer.body["id"], method=method, manual=manual))
+            self.made.append(ModelPayment(id=answer.body["id"], method=method, manual=manual))
 
     @rule(key=KEYS, which=ANY, kind=st.sampled_from(sorted(ROUTES)), amount=AMOUNTS)
     def operate(self, key: str, which: int, kind: str, amount: int | None) -> None:
@@ -127,8 +127,8 @@ class Api(RuleBasedStateMachine):
         answer = self._post(f"{PAYMENT}/{ROUTES[kind]}", key, body, payment.id)
         left = payment.left(kind)
         due = left if amount is None or kind == "cancel" else amount
-        known = payment.answers.get((kind, key))
-        if known is None and (left is None or due is None or due > left):
+        is_new = (kind, key) not in payment.answers
+        if is_new and (left is None or due is None or due > left):
             assert (answer.status, answer.body["code"]) == (409, "invalid_state")
         elif self._is_new(payment.answers, (kind, key), body, answer):
             assert due is not None
@@ -178,26 +178,26 @@ class Api(RuleBasedStateMachine):
     def balances_are_the_sums_of_all_payments(self) -> None:
         data = self._get("/v1/balances")["data"]
         balances = {each["account"]: (each["posted"], each["pending"]) for each in data}
-        captured, refunded, held, refunding = (
+        captured, refunded, authorized, refunding = (
             sum(getattr(each, name) for each in self.made)
-            for name in ("captured", "refunded", "held", "refunding")
+            for name in ("captured", "refunded", "authorized", "refunding")
         )
 
         if self.made:
             assert balances == {
-                "provider_clearing": (captured - refunded, held - refunding),
-                "receivable": (-captured, -held),
+                "provider_clearing": (captured - refunded, authorized - refunding),
+                "receivable": (-captured, -authorized),
                 "refunds": (refunded, refunding),
             }
 
     def _is_new(
-        self, known: dict[Any, tuple[object, HttpAnswer]], key: object, body: object, answer: Any
+        self, answers: dict[Any, tuple[object, HttpAnswer]], key: object, body: object, answer: Any
     ) -> bool:
         """Check the answer under a key that was used; remember the one under a new key."""
-        if key not in known:
-            known[key] = (body, answer)
+        if key not in answers:
+            answers[key] = (body, answer)
             return True
-        first_body, first = known[key]
+        first_body, first = answers[key]
         if body == first_body:
             assert (answer.status, answer.text) == (first.status, first.text)
             assert answer.headers["idempotent-replayed"] == "true"

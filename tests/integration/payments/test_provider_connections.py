@@ -10,4 +10,4 @@ def test_a_provider_that_hung_up_is_asked_by_a_new_connection(payments):
         assert server.hung_up.wait(5)
         reconciler.invoke({})
 
-    assert len(server.asked) == 2
+    assert len(server.paths) == 2

@@ -18,7 +18,7 @@ PAYMENT = "/v1/payments/{payment_id}"
 
 
 class Orders(BaseHTTPRequestHandler):
-    """Takes every order, and remembers its key."""
+    """A provider that takes every order, and remembers its key."""
 
     protocol_version = "HTTP/1.1"
 

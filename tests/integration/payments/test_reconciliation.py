@@ -114,6 +114,17 @@ def test_a_whole_run_says_how_many_payments_are_too_young_to_be_compared():
     assert too_young(last_ms + reconciliation.SETTLED_MS + 1) == 0
 
 
+def test_a_payment_older_than_the_provider_s_record_is_counted_and_no_difference():
+    documents: Any = Documents(PAYMENT)
+    record = Record(_refund(sequence=7, created_ms=PAYMENT.created_ms + 1))
+
+    report = reconciliation.reconcile_all(
+        payments=documents, provider=record, now_ms=PAYMENT.events[-1].at_ms + 100_000
+    )
+
+    assert (report.too_old, report.mismatches) == (1, [])
+
+
 def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_young():
     documents: Any = Documents(PAYMENT)
     young = _refund(sequence=2, created_ms=1_000_000)
@@ -129,7 +140,7 @@ def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_you
     assert [each.effects for each in reports] == [1, 1, 0]
 
 
-class Waiting:
+class WaitingQueue:
     """A queue whose oldest message has waited for so long."""
 
     def __init__(self, age_s: float) -> None:
@@ -145,7 +156,7 @@ def test_what_may_still_wait_on_a_queue_is_not_looked_at_yet():
     record = Record(_effect(created_ms=now_ms - 60_000))
 
     def looked_at(age_s):
-        queues: Any = {"payments": Waiting(1_000), "analytics": Waiting(age_s)}
+        queues: Any = {"payments": WaitingQueue(1_000), "analytics": WaitingQueue(age_s)}
         documents.sequence = 0
         return reconciliation.reconcile_new(
             payments=documents, provider=record, queues=queues, now_ms=now_ms

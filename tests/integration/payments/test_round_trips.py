@@ -17,14 +17,14 @@ class Toll(Relay):
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
-        self.asked = self.answered = 0
+        self.requests = self.answers = 0
         self.left = math.inf
         self._lock = threading.Lock()
 
     def forward(self, client, server):
         while data := received(client):
             with self._lock:  # a driver looks after its server by itself
-                self.asked += b"hello" not in data
+                self.requests += b"hello" not in data
             server.sendall(data)
 
     def back(self, server, client):
@@ -32,7 +32,7 @@ class Toll(Relay):
             is_look = b"isWritablePrimary" in data
             with self._lock:
                 passes = is_look or self.left > 0
-                self.answered += not is_look
+                self.answers += not is_look
                 self.left -= not is_look
             if passes:
                 client.sendall(data)
@@ -68,13 +68,13 @@ def test_a_payment_is_accepted_with_two_answers_of_redis_and_one_of_mongodb(
     )
     for number in range(2):
         assert ask("POST", key=f"warm-{number}", body=VISA).status == 201
-    wait_until(lambda: _statuses(valkey) == ["COMPLETED"] * 2 and redis.answered == redis.asked)
-    before = redis.asked, mongo.asked
+    wait_until(lambda: _statuses(valkey) == ["COMPLETED"] * 2 and redis.answers == redis.requests)
+    before = redis.requests, mongo.requests
     redis.left, mongo.left = 2, 1
 
     accepted = ask("POST", key="k", body=VISA)
 
     assert accepted.status == 201
     assert "WARNING" not in capfd.readouterr().err
-    wait_until(lambda: redis.asked - before[0] == 3)  # the third is posted: nobody waits for it
-    assert mongo.asked - before[1] == 1
+    wait_until(lambda: redis.requests - before[0] == 3)  # the third is posted: nobody waits for it
+    assert mongo.requests - before[1] == 1

@@ -47,12 +47,12 @@ def empty(valkey):
 
 @pytest.fixture
 def work(worker, messages):
-    """Has the worker handle what is on the queue; returns what is to come again."""
+    """Have the worker handle what is on the queue; returns what is to come again."""
     return lambda: worker.consume(messages())
 
 
 @pytest.fixture
-def told(api, provider):
+def notify(api, provider):
     """Send the webhook of a line of the provider's record, as often as it is asked for."""
 
     def tell(effect):
@@ -86,7 +86,7 @@ class Record(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Shown(BaseHTTPRequestHandler):
+class _RecordHandler(BaseHTTPRequestHandler):
     server: Record
 
     def do_GET(self) -> None:
@@ -102,7 +102,7 @@ class _Shown(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def record():
-    with Record(("127.0.0.1", 0), _Shown) as record:
+    with Record(("127.0.0.1", 0), _RecordHandler) as record:
         thread = threading.Thread(target=record.serve_forever, args=(0.01,))
         thread.start()
         yield record
@@ -131,12 +131,12 @@ def effects_of(provider, payment_id):
     ],
 )
 def test_a_customer_s_confirmation_drives_the_payment_on(
-    api, asking, work, provider, told, waiting, *, outcome, capture_method, status
+    api, asking, work, provider, notify, waiting, *, outcome, capture_method, status
 ):
     payment_id = waiting(capture_method=capture_method)
     confirmation = confirm(provider, payment_id, outcome)
 
-    answers = [told(confirmation) for _ in range(3)]
+    answers = [notify(confirmation) for _ in range(3)]
     assert work() == []
 
     assert {each.status for each in answers} == {202}
@@ -152,7 +152,7 @@ def test_a_customer_s_confirmation_drives_the_payment_on(
 
 
 def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
-    api, asking, worker, messages, provider, told
+    api, asking, worker, messages, provider, notify
 ):
     ask = asking(api)
     payment_id = ask("POST", key="k", body=WAITS).body["id"]
@@ -168,9 +168,9 @@ def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
     late = effects_of(provider, payment_id)[0]
 
     unsettled = messages()
-    told(early)
+    notify(early)
     worker.consume(messages())
-    told(late)
+    notify(late)
     worker.consume(messages() + unsettled)
 
     payment = ask("GET", PAYMENT, payment_id=payment_id).body
@@ -179,13 +179,13 @@ def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
 
 
 def test_a_customer_who_is_faster_than_the_cancel_has_paid(
-    api, asking, worker, messages, provider, told, waiting
+    api, asking, worker, messages, provider, notify, waiting
 ):
     ask, payment_id = asking(api), waiting()
     assert ask("POST", f"{PAYMENT}/cancel", "k", payment_id).status == 202
     cancel = messages()
 
-    told(confirm(provider, payment_id))
+    notify(confirm(provider, payment_id))
     worker.consume(messages() + cancel)
 
     payment = ask("GET", PAYMENT, payment_id=payment_id).body
@@ -221,12 +221,12 @@ def test_a_dropped_webhook_is_made_good_from_the_provider_s_record(
     ],
 )
 def test_an_answer_that_speaks_of_other_money_changes_nothing(
-    api, asking, work, provider, told, waiting, forged
+    api, asking, work, provider, notify, waiting, forged
 ):
     payment_id = waiting()
     effect = effects_of(provider, payment_id)[0] | {"status": "succeeded", "captured": True}
 
-    assert told(effect | forged).status == 202
+    assert notify(effect | forged).status == 202
     work()
 
     payment = asking(api)("GET", PAYMENT, payment_id=payment_id).body

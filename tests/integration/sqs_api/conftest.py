@@ -47,7 +47,7 @@ def sqs(gateway: GatewayProcess, valkey: str) -> Iterator[Any]:
 
 
 def client_of(gateway: GatewayProcess) -> Any:
-    """boto3's client, which tells what it was answered instead of asking again."""
+    """Return boto3's client, which tells what it was answered instead of asking again."""
     return boto3.client(
         "sqs",
         region_name="eu-west-1",

@@ -190,3 +190,21 @@ def test_a_queue_is_purged_once_a_minute(sqs):
     code = caught.value.response["Error"]["Code"]
     assert code == "AWS.SimpleQueueService.PurgeQueueInProgress"
     assert "Messages" not in sqs.receive_message(QueueUrl=URL)
+
+
+def test_an_attempt_to_receive_that_is_repeated_gets_the_same_messages(sqs):
+    for body in "ab":
+        sqs.send_message(
+            QueueUrl=STEPS, MessageBody=body, MessageGroupId=body, MessageDeduplicationId=body
+        )
+
+    def receive(attempt_id):
+        answer = sqs.receive_message(QueueUrl=STEPS, ReceiveRequestAttemptId=attempt_id)
+        return [(each["Body"], each["ReceiptHandle"]) for each in answer.get("Messages", [])]
+
+    first, again, other = receive("1"), receive("1"), receive("2")
+    sqs.delete_message(QueueUrl=STEPS, ReceiptHandle=first[0][1])
+
+    assert again == first
+    assert [body for body, _ in first + other] == ["a", "b"]
+    assert receive("1") == []

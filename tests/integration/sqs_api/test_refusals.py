@@ -108,8 +108,8 @@ from tests.integration.sqs_api.places import STEPS, URL
         ("receive_message", {"QueueUrl": URL, "AttributeNames": ["x"]}, "InvalidAttributeName"),
         (
             "receive_message",
-            {"QueueUrl": STEPS, "ReceiveRequestAttemptId": "1"},
-            "AWS.SimpleQueueService.UnsupportedOperation",
+            {"QueueUrl": URL, "ReceiveRequestAttemptId": "1"},
+            "InvalidParameterValue",
         ),
         (
             "get_queue_url",

@@ -101,18 +101,6 @@ def test_an_action_that_is_not_emulated_is_refused_by_name(gateway):
     assert "CreateQueue is not emulated; there are " in text
 
 
-def test_an_sdk_of_the_query_protocol_is_told_to_be_updated(gateway):
-    status, _, text = post(
-        gateway,
-        b"Action=ReceiveMessage&Version=2012-11-05",
-        {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
-    )
-
-    assert status == 400
-    assert "<Code>InvalidAction</Code>" in text
-    assert "update the SDK" in text
-
-
 def test_nobody_looks_at_a_signature(gateway, valkey):
     headers = {
         "X-Amz-Target": "AmazonSQS.SendMessage",

@@ -86,9 +86,9 @@ class Collection:
         batch_size: int = 0,
     ) -> Iterator[Document]:
         """Give the matching documents, each as it is when its turn comes: no snapshot."""
-        wanted = self._io(partial(self._matching, filter_, sort))
+        identities = self._io(partial(self._matching, filter_, sort))
         matches, keep = compile_filter(_stored(filter_)).matches, project(projection or {})
-        for identity in wanted[: limit or None]:
+        for identity in identities[: limit or None]:
             raw = self._io(partial(self.documents.get, identity))
             if raw is not None and matches(decode(raw)):
                 yield bson.decode(encode_document(keep(decode(raw)) if projection else decode(raw)))
@@ -138,7 +138,7 @@ class Collection:
 
 
 class Database(dict[str, Collection]):
-    """Takes the place of `backend.store.collection`."""
+    """The double of `backend.store.collection`."""
 
     def __init__(self, world: World) -> None:
         super().__init__()

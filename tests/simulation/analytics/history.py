@@ -143,10 +143,10 @@ class History:
 
     def _worker(self) -> None:
         while True:
-            known = Groups(GROUP_BY)  # of a new process
-            self._again_after_crash(partial(self._consume, known))
+            groups = Groups(GROUP_BY)  # of a new process
+            self._again_after_crash(partial(self._consume, groups))
 
-    def _consume(self, known: Groups) -> None:
+    def _consume(self, groups: Groups) -> None:
         while True:
             bodies = self.queue.receive_sent()
             decode = partial(msgspec.json.decode, type=EventMessage)
@@ -156,7 +156,7 @@ class History:
                     messages,
                     counts=store,
                     users=self.redis,
-                    known=known,
+                    groups=groups,
                     now_ms=self.world.now_ms,
                 )
             except (Unavailable, QueueUnavailable):
@@ -177,7 +177,7 @@ class History:
             self._again_after_crash(folding)
 
     def _recounter(self) -> None:
-        """Whatever is under way, nothing is ever counted that its events do not say."""
+        """Count again: whatever is under way, nothing is counted that its events do not say."""
 
         def recounting() -> None:
             report = recount.recount_all(counts=store, now_ms=self.world.now_ms)
@@ -193,7 +193,7 @@ class History:
             self._again_after_crash(recounting)
 
     def _reader(self) -> None:
-        """An answer has what was counted before it was asked for, and nothing else."""
+        """Read: an answer has what was counted before it was asked for, and nothing else."""
 
         def reading() -> None:
             name = self.world.dice.choice(NAMES)

@@ -50,13 +50,13 @@ def an_event_counted_by_every_message_that_has_it() -> Iterator[None]:
 
 @_mutant
 def an_event_counted_only_when_it_is_new() -> Iterator[None]:
-    """A crash between event and bucket then loses it."""
+    """Count an event only when it is new: a crash between event and bucket then loses it."""
 
     def mutant(events: Sequence[StoredEvent]) -> list[StoredEvent]:
         with store_errors():
             there = store._events().find({"_id": {"$in": [event.id for event in events]}})
-            known = {document["_id"] for document in there}
-        return [event for event in insert(events) if event.id not in known]
+            stored_ids = {document["_id"] for document in there}
+        return [event for event in insert(events) if event.id not in stored_ids]
 
     insert = store.insert
     with patch.object(store, "insert", mutant):
@@ -65,7 +65,7 @@ def an_event_counted_only_when_it_is_new() -> Iterator[None]:
 
 @_mutant
 def a_message_known_by_when_it_was_sent() -> Iterator[None]:
-    """A message that is redriven from the dead-letter queue is then another one."""
+    """Know a message by its time: one redriven from the dead-letter queue is then another."""
 
     def mutant(message: EventMessage, sent_at_ms: int, now_ms: int) -> Iterator[StoredEvent]:
         for event in stored(message, sent_at_ms, now_ms):
@@ -172,8 +172,8 @@ def users_of_a_lost_redis_not_put_in_again() -> Iterator[None]:
 
 @_mutant
 def groups_of_what_each_process_has_seen() -> Iterator[None]:
-    def mutant(wanted: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
-        return {scope: frozenset(sorted(values)[:2]) for scope, values in wanted.items()}
+    def mutant(values_by_scope: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
+        return {scope: frozenset(sorted(values)[:2]) for scope, values in values_by_scope.items()}
 
     with patch.object(store, "admit", mutant):
         yield
@@ -190,7 +190,7 @@ def answers_from_what_is_folded_alone() -> Iterator[None]:
 
 @_mutant
 def what_is_folded_read_before_what_is_not() -> Iterator[None]:
-    """It misses what moves from the one to the other meanwhile."""
+    """Read the folded part first: it misses what moves from the other to it meanwhile."""
 
     def mutant(
         tenant: str, name: str, *, start_ms: int, end_ms: int, counts: queries.Counts

@@ -33,7 +33,7 @@ def _event(*bodies):
 
 @pytest.fixture
 def lines():
-    """Gathers the lines of the log, parsed."""
+    """Gather the lines of the log, parsed."""
     output = io.StringIO()
     handler = logging.StreamHandler(output)
     handler.setFormatter(logger.registered_formatter)

@@ -100,6 +100,8 @@ def test_an_amount_with_an_empty_fraction_is_the_integer_that_json_schema_sees(a
         ("-0.0", 0),
         ("1E19", 1e19),
         ("1E-400", 0.0),
+        ("1E-99999999999999999999", 0.0),
+        ("0E99999999999999999999", 0.0),
         ("0.1", 0.1),
     ],
 )

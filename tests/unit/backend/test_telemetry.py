@@ -15,13 +15,13 @@ W3C = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def line(capsys):
-    """Returns the last line that was reported, parsed."""
+    """Return the last line that was reported, parsed."""
     return lambda: json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
 @pytest.fixture
 def event(monkeypatch):
-    """Begins an event that AWS has put into a trace."""
+    """Begin an event that AWS has put into a trace."""
 
     def begin(**options):
         monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE)

@@ -37,7 +37,7 @@ def test_a_run_inside_every_bound_passes_without_a_reason():
             {"failed": 3, "errors": {"ETIMEDOUT": 2, "http_503": 1}},
             "3 of 127,800 failed: ETIMEDOUT 2, http_503 1",
         ),
-        ({"skipped": 1, "sent": 127_799}, "1 arrivals skipped: too many were in flight"),
+        ({"skipped": 1, "sent": 127_799}, "1 arrival skipped: too many were in flight"),
         (
             {"sent": 27_800},
             "stopped early: 100,000 of 127,800 arrivals were never sent",
@@ -102,7 +102,7 @@ def test_a_run_that_its_machine_made_slow_is_invalid_and_says_so_first(fault: di
     "fault",
     [
         {"differences": ("lost: 1, such as pay_1",)},
-        {"died": ("1 messages of payments are in its dead-letter queue",)},
+        {"died": ("1 message of payments is in its dead-letter queue",)},
         {"failed": 3, "errors": {"ETIMEDOUT": 2, "http_500": 1}},
         {"sent": 27_800},
     ],

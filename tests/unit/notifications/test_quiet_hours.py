@@ -1,4 +1,4 @@
-"""When quiet hours are over, by the clocks of the recipient."""
+"""The end of quiet hours, by the clocks of the recipient."""
 
 from datetime import datetime
 

@@ -15,7 +15,7 @@ NOW_MS = 1_000
 
 
 def answer(payment, *, status="succeeded"):
-    """`payment` after the provider has answered whatever is due."""
+    """Return `payment` after the provider has answered whatever is due."""
     outcomes = {
         ask.key: Outcome(
             id="x_1",
@@ -52,7 +52,7 @@ def ask(payment, request, key="k"):
 
 
 def announced(payment):
-    """The events that others hear of, as they are on their way."""
+    """Return the events that others hear of, as they are on their way."""
     bodies = [json.loads(each.body) for each in payment.outbox if each.queue == "analytics"]
     return [event for body in bodies for event in body["events"]]
 
@@ -248,8 +248,8 @@ def test_what_was_promised_to_others_survives_the_next_change():
 
 
 def test_the_answer_to_a_request_can_be_given_again_after_everything_else():
-    held = payment_of()
-    captured = ask(held, CaptureRequest(amount=400), "k1")
+    payment = payment_of()
+    captured = ask(payment, CaptureRequest(amount=400), "k1")
     first_answer = view(as_asked(captured, captured.operations[0]))
     paid = answer(captured)
     refund = ask(paid, RefundRequest(amount=100), "k2")

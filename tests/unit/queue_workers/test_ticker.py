@@ -16,8 +16,8 @@ from tests.conftest import wait_until
 ARN = "arn:aws:events:eu-west-1:000000000000:rule/PagesOften"
 
 
-class Soon(Cron):
-    """Due a moment after the last time, instead of at the next minute."""
+class SoonSchedule(Cron):
+    """A schedule that is due a moment after the last time, instead of at the next minute."""
 
     def after(self, now: datetime) -> datetime | None:
         return now + timedelta(seconds=0.02)
@@ -36,7 +36,7 @@ class Function:
         self.events.append(event)
 
 
-class Looks(threading.Event):
+class CountedWaits(threading.Event):
     """An event whose waits are over at once, and which is set after so many of them."""
 
     def __init__(self, most: int) -> None:
@@ -73,7 +73,7 @@ def run(schedule: Schedule) -> list[Any]:
 
 def test_a_function_is_invoked_each_time_its_expression_is_due():
     every = (0,)
-    soon = Soon("", UTC, every, every, every, every, None, every)
+    soon = SoonSchedule("", UTC, every, every, every, every, None, every)
 
     assert run(Schedule(function="Pages", cron=soon, event={"a": 1}))[:3] == [{"a": 1}] * 3
 
@@ -82,7 +82,7 @@ def test_a_function_is_invoked_each_time_its_expression_is_due():
 def test_a_clock_that_is_set_moves_a_cron_with_it_and_never_stalls_it(jump_s: int):
     noon_s = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC).timestamp()
     clock = [noon_s, noon_s + jump_s, noon_s + jump_s + 45, noon_s + jump_s + 60]
-    function, stop = Function(), Looks(len(clock) - 1)
+    function, stop = Function(), CountedWaits(len(clock) - 1)
     ticker = Ticker(
         function,  # type: ignore[arg-type]
         Schedule(function="Pages", cron=read_cron("cron(* * * * ? *)", UTC), event={}),
@@ -98,7 +98,7 @@ def test_a_clock_that_is_set_moves_a_cron_with_it_and_never_stalls_it(jump_s: in
 
 
 def test_a_rate_does_not_look_at_the_time_of_day():
-    function, stop = Function(), Looks(3)
+    function, stop = Function(), CountedWaits(3)
     ticker = Ticker(
         function,  # type: ignore[arg-type]
         Schedule(function="Pages", every_s=60, event={}),
@@ -114,7 +114,7 @@ def test_a_rate_does_not_look_at_the_time_of_day():
 
 
 def test_without_input_the_event_is_what_eventbridge_makes():
-    soon = Soon("", UTC, (), (), (), (), None, ())
+    soon = SoonSchedule("", UTC, (), (), (), (), None, ())
     event = run(Schedule(function="Pages", cron=soon, arn=ARN))[0]
 
     assert event["detail-type"] == "Scheduled Event"
@@ -126,7 +126,7 @@ def test_without_input_the_event_is_what_eventbridge_makes():
 
 
 def test_without_input_a_schedule_of_the_scheduler_says_so():
-    soon = Soon("", UTC, (), (), (), (), None, ())
+    soon = SoonSchedule("", UTC, (), (), (), (), None, ())
     arn = ARN.replace(":events:", ":scheduler:").replace("rule/", "schedule/default/")
     event = run(Schedule(function="Pages", cron=soon, arn=arn))[0]
 

@@ -69,10 +69,10 @@ def listeners(tenants: Collection[str]) -> list[Listener]:
 
 
 def _missing(name: str, arrivals: Collection[Arrival]) -> Iterator[Arrival]:
-    wanted = {each.id: each for each in arrivals if each.collection == name}
-    if not wanted:
+    arrivals_by_id = {each.id: each for each in arrivals if each.collection == name}
+    if not arrivals_by_id:
         return
     with store_errors():
-        documents = collection(name, ()).find({"_id": {"$in": list(wanted)}}, {"_id": 1})
+        documents = collection(name, ()).find({"_id": {"$in": list(arrivals_by_id)}}, {"_id": 1})
         stored = {each["_id"] for each in documents}
-    yield from (each for id_, each in wanted.items() if id_ not in stored)
+    yield from (each for id_, each in arrivals_by_id.items() if id_ not in stored)

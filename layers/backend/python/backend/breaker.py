@@ -17,7 +17,7 @@ OPEN_LONGEST_S = 30.0  # how late a recovery may be noticed
 
 
 class Breaker:
-    """Closed until half of the last calls failed; then open, longer each time a probe fails."""
+    """A circuit, closed until half of the last calls failed; then open, longer after each probe."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -30,13 +30,13 @@ class Breaker:
         """Return whether no call but a probe is made; half-open is open, too."""
         return bool(self._open_s)
 
-    def admit(self, wanted: int, *, now_s: float) -> int:
-        """Return how many of `wanted` calls may be made: all, or one probe; raises CircuitOpen."""
+    def admit(self, calls: int, *, now_s: float) -> int:
+        """Return how many of the `calls` may be made: all, or one probe; raises CircuitOpen."""
         if not self._open_s:
-            return wanted
+            return calls
         if now_s < self._probe_at_s:
             raise CircuitOpen(f"{self.name} fails too often just now; it is asked again soon.")
-        return min(wanted, 1)
+        return min(calls, 1)
 
     def learn(self, *, succeeded: int, failed: int, now_s: float) -> None:
         """Take note of what became of the calls that were admitted."""

@@ -65,11 +65,11 @@ NOT_PUBLIC_V6 = tuple(
 
 
 class UrlRefused(ValueError):
-    """We do not send there; the text is a sentence for whoever gave the URL."""
+    """A URL that nothing is sent to; the text is a sentence for whoever gave the URL."""
 
 
 class NoAnswer(Exception):
-    """Nobody knows what became of the request; the text says why."""
+    """A request of which nobody knows what became; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from chalice.app import Blueprint, Chalice, Request, Response
+from chalice.app import Blueprint, Chalice, MultiDict, Request, Response
 
 from backend import strict_json, telemetry
 from backend.errors import (
@@ -84,7 +84,10 @@ class Call:
 
     def query(self, shape: type[T]) -> T:
         """Return the query parameters as `shape` (numbers are parsed); raises InvalidRequest."""
-        values: Mapping[str, str] = self.request.query_params or {}
+        values = self.request.query_params or MultiDict({})
+        for name in values:
+            if len(values.getlist(name)) > 1:
+                raise InvalidRequest(f"`{name}` stands in the query twice.", param=name)
         return strict_json.convert_text(values, shape)
 
     def idempotency_key(self) -> str:
@@ -220,7 +223,7 @@ def consumer(
             _begin_batch(records, objects, context)
             try:
                 reasons |= _reasons(handle(records)) if records else {}
-            except Exception as error:
+            except Exception as error:  # edge: an invocation; its records come again
                 logger.exception("the batch failed", extra={"records": len(records)})
                 reasons |= dict.fromkeys((each.message_id for each in records), _text(error))
             metrics.finish(context)

@@ -100,7 +100,7 @@ class KeyReused(InvalidRequest):
 
 
 class Unauthorized(RequestError):
-    """No token, or one that does not hold."""
+    """The refusal of a request with no token, or one that does not hold."""
 
     status = 401
     title = "Unauthorized"
@@ -116,7 +116,7 @@ class Forbidden(RequestError):
 
 
 class NotFound(RequestError):
-    """No such object for this tenant; another tenant's object is not found either."""
+    """The refusal of an object that this tenant has not; another tenant's is not found either."""
 
     status = 404
     title = "Not found"

@@ -97,9 +97,9 @@ def _of_field(
 
 
 def _unknown(value: Mapping[str, Any], shape: type[Any], prefix: str) -> Iterator[Fault]:
-    known = [field.encode_name for field in msgspec.structs.fields(shape)]
-    for name in (each for each in value if each not in known):
-        detail = f"There is no field {_shown(name) or 'of that name'}; use {_listed(known, 'or')}."
+    names = [field.encode_name for field in msgspec.structs.fields(shape)]
+    for name in (each for each in value if each not in names):
+        detail = f"There is no field {_shown(name) or 'of that name'}; use {_listed(names, 'or')}."
         yield Fault(f"{prefix}{_shortened(name)}", "unknown_field", detail)
 
 

@@ -141,7 +141,7 @@ def idempotent(
 
 
 class RedisPersistence(BasePersistenceLayer):
-    """Keeps Powertools' records on Redis. One instance belongs to one function and one thread.
+    """Powertools' records on Redis. One instance belongs to one function and one thread.
 
     Only a claim may fail: an answer that cannot be kept costs a later replay, while an error after
     the function has run would hide what it did.

@@ -18,7 +18,7 @@ class PageQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Read(Protocol[T]):
-    """Returns up to `limit` objects, newest first, older than `after`."""
+    """A read of up to `limit` objects, newest first, older than `after`."""
 
     def __call__(self, *, limit: int, after: T | None) -> list[T]: ...
 

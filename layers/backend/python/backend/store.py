@@ -31,7 +31,7 @@ NEWEST = IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDI
 EXPIRY = IndexModel([("expires_at", 1)], name="expiry", sparse=True, expireAfterSeconds=0)
 
 
-class Made(Protocol):
+class ListedObject(Protocol):
     """An object that is listed by when it was made."""
 
     @property
@@ -74,7 +74,7 @@ def store_errors() -> Iterator[None]:
 
 
 def newest(
-    documents: Collection[Document], query: Document, *, limit: int, after: Made | None
+    documents: Collection[Document], query: Document, *, limit: int, after: ListedObject | None
 ) -> list[Document]:
     """Return up to `limit` documents, newest first, that were made before `after`."""
     if after is not None:

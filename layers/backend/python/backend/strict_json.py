@@ -7,7 +7,7 @@ what two readers understand differently must not reach money.
 import json
 from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -107,7 +107,10 @@ def _number(text: str) -> int | float:
     if number in (float("inf"), float("-inf")):
         raise ValueError("a number is out of range")
     if number.is_integer() and abs(number) <= INTEGER_MAX:
-        exact = Decimal(text)
+        try:
+            exact = Decimal(text)
+        except InvalidOperation:  # an exponent beyond Decimal's own: so small a number, or 0
+            return number
         whole = exact.to_integral_value()
         if whole == exact and abs(whole) <= INTEGER_MAX:
             return int(whole)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis_sqs.moves import Moves
-    from redis_sqs.peek import Waiting
+    from redis_sqs.peek import WaitingMessage
     from redis_sqs.redis_queue import Traits
 
 DEPTH_MAX = 200_000
@@ -78,7 +78,7 @@ class Carrier:
 
     def peek(
         self, url: str, *, first: int = 0, at_once: int = PEEKED_AT_ONCE
-    ) -> "Iterator[Waiting]":
+    ) -> "Iterator[WaitingMessage]":
         """Yield the messages of a Redis queue, from the `first`, without receiving them.
 
         Raises QueueUnavailable.
@@ -88,7 +88,7 @@ class Carrier:
 
         return peek(name_of(url), redis_url=self.redis_url, first=first, at_once=at_once)
 
-    def peek_one(self, url: str, message_id: str) -> "Waiting | None":
+    def peek_one(self, url: str, message_id: str) -> "WaitingMessage | None":
         """Return one message of a Redis queue without receiving it; raises QueueUnavailable."""
         self._check_shows()
         from redis_sqs.peek import peek_one  # noqa: PLC0415

@@ -33,7 +33,7 @@ _NUMBERS = ("rate_per_s", "moved", "to_move", "started_ms")
 
 
 class TaskRunning(Exception):
-    """Another task moves messages of the same queue."""
+    """The refusal while another task moves messages of the same queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Moves:
     def __init__(
         self, source: str, origins: Sequence[str], *, redis_url: str, region: str = REGION
     ) -> None:
-        """`origins` are the queues whose dead-letter queue `source` is."""
+        """Keep the queues: `origins` are those whose dead-letter queue `source` is."""
         self._source = source
         self._origins = origins
         self._arns = [arn_of(origin, region) for origin in origins]

@@ -21,7 +21,7 @@ REASON = "DeadLetterReason"  # the system attribute that receive.lua gives a dea
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class WaitingMessage:
     """One message on a queue."""
 
     message_id: str
@@ -38,7 +38,7 @@ class Waiting:
 
 def peek(
     queue: str, *, redis_url: str, first: int = 0, at_once: int = PEEKED_AT_ONCE
-) -> Iterator[Waiting]:
+) -> Iterator[WaitingMessage]:
     """Yield every message of a queue from the `first`, up to PEEKED_MAX; raises QueueUnavailable.
 
     They come in the order in which they become visible. One that moves in it meanwhile may be
@@ -52,13 +52,13 @@ def peek(
             return
 
 
-def peek_one(queue: str, message_id: str, *, redis_url: str) -> Waiting | None:
+def peek_one(queue: str, message_id: str, *, redis_url: str) -> WaitingMessage | None:
     """Return the message with this id, if it is on the queue; raises QueueUnavailable."""
     messages = _look(ScriptServer(redis_url), queue, [0, 1, message_id])
     return messages[0] if messages else None
 
 
-def _look(server: ScriptServer, queue: str, arguments: Sequence[str | int]) -> list[Waiting]:
+def _look(server: ScriptServer, queue: str, arguments: Sequence[str | int]) -> list[WaitingMessage]:
     try:
         now_ms, *flat = server.run(PEEK, keys(queue, PEEK_KEYS), arguments)
     except redis.RedisError as error:
@@ -68,12 +68,12 @@ def _look(server: ScriptServer, queue: str, arguments: Sequence[str | int]) -> l
 
 def _waiting(
     now_ms: int, message_id: str, visible_at_ms: str, entry: str, progress: str, waits: str
-) -> Waiting:
+) -> WaitingMessage:
     about, _, body = entry.partition("\n")
     attributes, system = entries.decode(about) if about else ({}, {})
     count, sent_ms, first_ms, reason = progress.split("|", 3)
     visible_ms = int(float(visible_at_ms))
-    return Waiting(
+    return WaitingMessage(
         message_id=message_id.removesuffix(COPY),
         body=body,
         state=HIDDEN.get(waits, "in flight") if visible_ms > now_ms else "visible",

@@ -295,8 +295,13 @@ class RedisQueue:
             limits.check_fifo(group, id_, delay_s)
             about = {"MessageGroupId": group, "MessageDeduplicationId": id_}
             system = _traced(about, trace)
-            known = f"{group} {id_}" if self._traits.deduplicates_by_group else id_
-            flat += [str(uuid.uuid4()), entries.encode(body, attributes, system), group, known]
+            deduplication_key = f"{group} {id_}" if self._traits.deduplicates_by_group else id_
+            flat += [
+                str(uuid.uuid4()),
+                entries.encode(body, attributes, system),
+                group,
+                deduplication_key,
+            ]
         return self._run_send(self._traits.delay_s * 1000, REMEMBERED_MS, *flat)
 
     def _run(self, script: Script, names: Sequence[str], *arguments: str | int) -> Any:

@@ -163,7 +163,7 @@ class ScriptServer:
 
 
 class _Closer:
-    """Closes a thread's connection with the thread: it is in a cycle and would wait for the gc."""
+    """The end of a connection with its thread: it is in a cycle and would wait for the gc."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

@@ -38,13 +38,17 @@ function showAll(root, context) {
       {name: "waiting", of: each => number(each.queued), bad: each => each.queued > 0},
       {name: "limit", of: each => number(each.concurrency)},
       {name: "memory MB", of: each => `${each.memory_used_mb || "–"} of ${each.memory_mb}`, bad: each => each.memory_used_mb > each.memory_mb * .9},
-      {name: "import", left: true, of: each => each.import_error ?? "", bad: each => each.import_error},
     ],
   });
   let functions = [];
-  const draw = () => list.update(functions.filter(each => each.name.toLowerCase().includes(filter)));
+  const failing = h("div");
+  const draw = () => {
+    list.update(functions.filter(each => each.name.toLowerCase().includes(filter)));
+    replace(failing, functions.filter(each => each.import_error).map(each =>
+      h("p", {class: "bad"}, `${each.name} cannot be imported: ${each.import_error}`)));
+  };
   replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), filterField),
-    h("section", {class: "card"}, list.element),
+    failing, h("section", {class: "card"}, list.element),
     h("p", {class: "faint"}, "Counts since the start. Percentiles are of the bounds that durations are counted by."));
   context.every(EVERY_MS, async () => {
     const answer = await context.get("/api/functions");
@@ -161,7 +165,7 @@ function invokeCard(address, context) {
       replace(outcome,
         h("p", {}, h("span", {class: result.failed ? "badge bad" : "badge"}, result.failed ? "failed" : "done"),
           ` after ${duration(result.ms)} `,
-          result.trace_id ? h("a", {href: `#/trace/${result.trace_id}`}, "trace") : null),
+          result.trace_id && context.has("/api/traces") ? h("a", {href: `#/trace/${result.trace_id}`}, "trace") : null),
         h("h3", {}, "Result"), h("pre", {tabindex: 0}, pretty(result.result)),
         h("h3", {}, "Log"), h("pre", {tabindex: 0}, result.log || "nothing"));
     });
@@ -232,7 +236,7 @@ function logCard(address, query, context) {
 /** One invocation of the log, its lines folded away. */
 function invocationOf(one) {
   const isBad = one.status === "error" || one.status === "timeout";
-  const first = one.lines.find(each => each.text.trim())?.text ?? "";
+  const first = messageOf(one.lines.find(each => each.text.trim())?.text ?? "");
   return h("details", {class: isBad ? "invocation failed" : "invocation"},
     h("summary", {},
       h("span", {class: isBad ? "badge bad" : "badge"}, one.status || "…"),
@@ -243,6 +247,19 @@ function invocationOf(one) {
     h("pre", {tabindex: 0}, one.lines.map(each =>
       h("span", {class: {ERROR: "bad", WARNING: "warn"}[each.level] ?? null}, `${each.text}\n`)),
     one.left_out ? `${one.left_out} more lines stand in the log\n` : null));
+}
+
+/** What a line says: of a line of JSON its message. */
+function messageOf(text) {
+  if (!text.startsWith("{")) return text;
+  try {
+    const {message, ...others} = JSON.parse(text);
+    if (typeof message !== "string") return text;
+    const more = Object.entries(others).filter(([name, value]) => name.endsWith("_id") && typeof value === "string");
+    return [message, ...more.map(([, value]) => value)].join(" · ");
+  } catch {
+    return text;
+  }
 }
 
 function failures(one) {

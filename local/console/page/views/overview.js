@@ -32,13 +32,14 @@ export async function show(root, parameters, context) {
     h("section", {class: "card"}, h("h2", {}, "Processes"), processes.element));
 
   context.every(EVERY_MS, async () => {
-    const since = history.times.at(-1) ?? 0;
-    take(history, await context.get(`/api/history?since=${since}`));
+    const last = history.times.at(-1);
+    take(history, await context.get(`/api/history?${last ? `since=${last}` : `last=${rangeS}`}`));
     draw();
   });
   context.every(EVERY_MS, async () => processes.update(withCpu(await context.get("/api/processes"))));
 
   function chooseRange(seconds) {
+    if (seconds > rangeS) Object.assign(history, {times: [], columns: new Map()});  // read anew
     rangeS = seconds;
     sessionStorage.setItem("range", seconds);
     ranges.forEach((each, index) => each.setAttribute("aria-pressed", RANGES[index][1] === seconds));

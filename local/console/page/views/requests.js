@@ -84,7 +84,7 @@ async function showOne(root, id, context) {
     h("div", {class: "row"},
       h("span", {class: one.status >= 500 ? "badge bad" : "badge"}, one.status), h("span", {}, duration(one.ms)),
       h("span", {class: "faint"}, `${clock(one.at_s, {millis: true})} from ${one.peer || "nowhere"}`),
-      one.trace_id ? h("a", {href: `#/trace/${one.trace_id}`}, "trace") : null,
+      one.trace_id && context.has("/api/traces") ? h("a", {href: `#/trace/${one.trace_id}`}, "trace") : null,
       one.function ? h("a", {href: `#/functions/${encodeURIComponent(one.function)}?text=${one.invocation_id}`}, "its function's log") : null,
       again, h("button", {type: "button", onclick: copy}, "Copy as curl"), outcome),
     timesCard(one),
@@ -93,8 +93,8 @@ async function showOne(root, id, context) {
       part("Answer", one.refusal ? h("p", {class: "bad"}, `The gateway answered itself: ${one.refusal.kind} ${one.refusal.message}`) : null,
         headersOf(one.answer_headers), bodyOf(one.answer, one.answer_bytes)),
       authorizerCard(one),
-      part("Log of the function", h("pre", {tabindex: 0}, one.log || "nothing")),
-      part("Event", one.event ? bodyOf(one.event, one.event_bytes) : h("p", {class: "none"}, "No function was invoked."))));
+      part("Log of the function", h("pre", {tabindex: 0}, one.log || "nothing"))),
+    part("Event", one.event ? bodyOf(one.event, one.event_bytes) : h("p", {class: "none"}, "No function was invoked.")));
 
   async function sendAgain() {
     again.disabled = true;
@@ -160,7 +160,7 @@ function timesCard(one) {
   const total = Math.max(one.ms, 0.001);
   return part("Times", h("div", {class: "spans", role: "list"}, one.times.map((each, index) =>
     h("div", {class: "span", role: "listitem"}, h("span", {class: "name"}, each.part),
-      h("span", {class: "track"}, h("i", {class: `bar series-${index + 1}`,
+      h("span", {class: "track"}, each.ms > 0 && h("i", {class: `bar series-${index + 1}`,
         style: {marginLeft: `${each.from_ms / total * 100}%`, width: `${Math.max(each.ms / total * 100, .3)}%`}})),
       h("span", {class: "number"}, duration(each.ms))))));
 }

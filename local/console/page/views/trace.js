@@ -78,7 +78,7 @@ async function showOne(root, id, context) {
     replace(root, back(), h("h1", {}, "No such trace"), h("p", {}, `${error.message}. It may not be complete yet, may not have been sampled, or be no longer kept.`));
     return;
   }
-  const detail = h("section", {class: "card", "aria-live": "polite"}, h("p", {class: "none"}, "Choose a span to see what it says."));
+  const detail = h("section", {class: "card", "aria-live": "polite"}, h("p", {class: "none"}, "It has no span."));
   const spans = trace.trace_spans.slice(0, SPANS_MAX);
   const services = [...new Set(spans.map(each => each.service))];
   const total = Math.max(trace.duration_ms, ...spans.map(each => each.start_ms + each.duration_ms), 0.001);
@@ -97,6 +97,7 @@ async function showOne(root, id, context) {
       h("div", {class: "spans waterfall", role: "list", "aria-label": "Spans"}, scale(total), rows),
       trace.trace_spans.length > SPANS_MAX ? h("p", {class: "faint"}, `The first ${number(SPANS_MAX)} of ${number(trace.trace_spans.length)} spans.`) : null),
     detail);
+  if (spans.length) choose(spans[0]);
 
   function choose(span) {
     rows.forEach((each, index) => each.classList.toggle("chosen", spans[index] === span));

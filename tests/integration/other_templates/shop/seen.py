@@ -31,8 +31,8 @@ def note_batch(event, _context):
         raise ValueError("bad")
     _note(records[0]["eventSource"] + " batch", texts)
     failed = [each["kinesis"]["sequenceNumber"] for each in records if "kinesis" in each]
-    known = notes.scan()["Items"]
-    if "late" in texts and not any(note["about"] == "late once" for note in known):
+    items = notes.scan()["Items"]
+    if "late" in texts and not any(note["about"] == "late once" for note in items):
         _note("late once", [])
         return {"batchItemFailures": [{"itemIdentifier": failed[texts.index("late")]}]}
     return {"batchItemFailures": []}

@@ -84,7 +84,7 @@ def test_a_fifo_batch_that_was_handled_too_late_comes_again_which_is_said(
 
     assert polled.result() == 1
     assert counts(site) == (1, 0)
-    assert "1 messages had become visible before they were handled" in caplog.text
+    assert "1 message had become visible before they were handled" in caplog.text
     environment.close()
 
 

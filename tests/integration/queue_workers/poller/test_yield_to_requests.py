@@ -15,17 +15,17 @@ from tests.integration.queue_workers.poller.site import CALM_S, FUNCTION, Poller
 def test_messages_stay_where_they_are_while_requests_wait(site: PollerSite):
     site.queue.send_batch(['"stays"'])
     environment = site.environment()
-    seen: list[tuple[int, int]] = []
+    depths: list[tuple[int, int]] = []
 
     def waited_s() -> float:
-        seen.append(counts(site))
-        return 0.0 if len(seen) < 3 else NEVER_S
+        depths.append(counts(site))
+        return 0.0 if len(depths) < 3 else NEVER_S
 
     handled = site.run_once(waited_s=waited_s)
     environment.answer(environment.take())
 
     assert handled.result(timeout=5) == 1
-    assert seen == [(1, 0)] * 3
+    assert depths == [(1, 0)] * 3
     environment.close()
 
 
@@ -67,17 +67,17 @@ def test_what_was_sent_long_ago_and_is_due_only_now_waits_for_requests(site: Pol
     with redis.Redis.from_url(site.url, decode_responses=True) as server:
         put(server, KEYS, {"delayed": (0, -1), "tried again": (1, -1)})  # sent nine seconds ago
     environment = site.environment()
-    seen: list[tuple[int, int]] = []
+    depths: list[tuple[int, int]] = []
 
     def waited_s() -> float:
-        seen.append(counts(site))
-        return 0.0 if len(seen) < 3 else NEVER_S
+        depths.append(counts(site))
+        return 0.0 if len(depths) < 3 else NEVER_S
 
     handled = site.run_once(waited_s=waited_s, longest_s=8)
     environment.answer(environment.take())
 
     assert handled.result(timeout=5) == 2
-    assert seen == [(2, 0)] * 3
+    assert depths == [(2, 0)] * 3
     environment.close()
 
 

@@ -10,10 +10,10 @@ from loadtest.capacity import record
 from loadtest.capacity.command import line_of, summary_of
 from loadtest.capacity.page import page
 from loadtest.capacity.search import PRECISION, Plan, Result, Step, Trial, result_of, search
-from loadtest.capacity.trial import Seen, Thresholds, judge
+from loadtest.capacity.trial import Measures, Thresholds, judge
 
 PLAN = Plan(first_rate=100, step_s=20, confirm_s=60, time_s=600)
-GOOD = Seen(
+GOOD = Measures(
     sent=20_000,
     failed=0,
     skipped=0,

@@ -26,7 +26,7 @@ TWO_PHASES = Profile(
 
 
 def a_run() -> tuple[Workload, Journal]:
-    """Each arrival sent 1 ms late and answered 20 ms later, but for three that fail."""
+    """Record a run: each arrival sent 1 ms late and answered 20 ms later, three fail."""
     work = workload(schedule(TWO_PHASES))
     journal = Journal(len(work))
     for index, due_s in enumerate(work.schedule.due_s):

@@ -47,6 +47,6 @@ def test_a_letter_of_before_the_run_is_not_counted_again():
 def test_letters_of_others_are_taken_off_and_the_rest_fails_the_run():
     watch = QueueWatch(None, dead={"payments": 5}, dead_before={"payments": 2})
 
-    assert watch.died({"payments": 2}) == ("1 messages of payments are in its dead-letter queue",)
+    assert watch.died({"payments": 2}) == ("1 message of payments is in its dead-letter queue",)
     assert watch.died({"payments": 3}) == ()
     assert watch.died({}) == ("3 messages of payments are in its dead-letter queue",)

@@ -14,6 +14,7 @@ def test_a_reader_gets_what_came_since_and_gaps_where_nothing_was():
     assert everything["times"] == [1.0, 3.0]
     assert everything["columns"]["requests"] == [10.0, 12.0]
     assert str(everything["columns"]["cpu:worker-0"]) == "[nan, 50.0]"
+    assert history.last(1.5)["times"] == [3.0]
     assert newest["columns"] == {"requests": [12.0], "cpu:worker-0": [50.0]}
     assert newest["marks"] == [{"at": 2.0, "text": "load run smoke"}]
 

@@ -7,7 +7,7 @@ from local.console.invocations import READ_MAX_BYTES
 
 TEXT = """half of one that was cut off
 START RequestId: one Version: $LATEST
-[INFO]\t2026-11-30T10:00:00Z\tone\tall is well <b>here</b>
+[ERROR]\t2026-11-30T10:00:00Z\tone\tall is well <b>here</b>
 END RequestId: one
 REPORT RequestId: one\tDuration: 12.50 ms\tBilled Duration: 13 ms\tMemory Size: 128 MB\
 \tMax Memory Used: 61 MB\tInit Duration: 80.10 ms\t
@@ -57,7 +57,7 @@ def test_a_log_in_json_is_cut_the_same_way():
 
 
 def test_filters_are_by_level_text_and_request():
-    assert listed(TEXT, level="ERROR") == ["two", ""]
+    assert listed(TEXT, level="ERROR") == ["one", "two", ""]
     assert listed(TEXT, words="all is well") == ["one"]
     assert listed(TEXT, request_id="two") == ["two"]
     assert listed(JSON, level="ERROR") == ["three"]

@@ -40,8 +40,8 @@ class Question:
         return Situation(request=self.request, context=self.context, stage="prod")
 
 
-class Answering:
-    """Stands for the pool of the authorizer's function: answers at once, or not at all."""
+class AnsweringPool:
+    """The double of the pool of the authorizer's function: it answers at once, or not at all."""
 
     in_flight = 0
     concurrency = 1000
@@ -63,7 +63,7 @@ def of_token(**more: Any) -> Authorizer:
 
 @pytest.mark.row("1.58")
 def test_a_policy_is_kept_for_its_time_to_live():
-    pool, now_s = Answering(Outcome(End.RESULT, POLICY)), [1000.0]
+    pool, now_s = AnsweringPool(Outcome(End.RESULT, POLICY)), [1000.0]
     clock: Callable[[], float] = lambda: now_s[0]  # noqa: E731 - the time is the test's
     authorizer = LambdaAuthorizer(
         of_token(),
@@ -87,7 +87,7 @@ def test_a_policy_is_kept_for_its_time_to_live():
 @pytest.mark.row("1.58")
 @pytest.mark.parametrize(("ttl_s", "count"), [(300, 1), (0, 2)])
 def test_requests_together_share_an_answer_only_where_it_is_kept(ttl_s, count):
-    pool = Answering()
+    pool = AnsweringPool()
     authorizer = rest.authorizer(of_token(ttl_s=ttl_s), pool, {})  # type: ignore[arg-type]
 
     for _ in range(2):
@@ -99,7 +99,7 @@ def test_requests_together_share_an_answer_only_where_it_is_kept(ttl_s, count):
 @pytest.mark.row("1.77")
 @pytest.mark.parametrize(("api", "patience_s"), [(rest, 29.0), (http_api, 10.0)])
 def test_an_authorizer_is_waited_for_by_the_kind_of_api(api, patience_s):
-    pool = Answering()
+    pool = AnsweringPool()
 
     api.authorizer(of_token(payload="2.0"), pool, {}).authorize(Question(), lambda answer: None)
 
@@ -108,7 +108,7 @@ def test_an_authorizer_is_waited_for_by_the_kind_of_api(api, patience_s):
 
 @pytest.mark.row("1.55")
 def test_an_authorizer_that_takes_too_long_has_failed():
-    pool = Answering(Outcome(End.TIMED_OUT))
+    pool = AnsweringPool(Outcome(End.TIMED_OUT))
     answers: list[Grant | Refusal] = []
 
     rest.authorizer(of_token(), pool, {}).authorize(Question(), answers.append)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ DEADLINE_S = 5.0
 
 
 class FakeEnvironment:
-    """Remembers what it was given."""
+    """An environment that remembers what it was given."""
 
     def __init__(self) -> None:
         self.invocation: Invocation | None = None

@@ -29,7 +29,7 @@ HERE = "http://127.0.0.1:4566"
 
 @pytest.fixture
 def in_function(tmp_path: Path) -> Any:
-    """Runs an expression where a function's module would be, with an SDK of that version."""
+    """Run an expression where a function's module would be, with an SDK of that version."""
 
     def run(expression: str, *, version: str, let_through: str | None = "", **more: str) -> Any:
         package = tmp_path / "botocore"

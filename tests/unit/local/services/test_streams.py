@@ -42,8 +42,8 @@ class World:
         return Shard("s", mapping, self.fetch, self.invoke, self.done.append, self.give_up)
 
     def fetch(self) -> list[dict[str, Any]]:
-        taken, self.waiting = self.waiting, []
-        return taken
+        records, self.waiting = self.waiting, []
+        return records
 
     def invoke(self, event: Any) -> tuple[Any, bool]:
         numbers = [int(sequence_of(each)) for each in event["Records"]]

@@ -23,10 +23,10 @@ API = """
 
 
 def property_of_function(line: str) -> str:
-    """The function with one more property."""
+    """Return the function with one more property."""
     return f"{FUNCTION}      {line}\n"
 
 
 def event(properties: str) -> str:
-    """The function with one route of the API."""
+    """Return the function with one route of the API."""
     return f"{API}{FUNCTION}      Events: {{A: {{Type: Api, Properties: {properties}}}}}\n"

@@ -96,7 +96,7 @@ def test_the_api_brings_authorizers_responses_throttles_and_binary_types(read):
         ("{RestApiId: !Ref Api, Method: GET, Path: nope}", "is no resource path"),
         ("{RestApiId: !Ref Api, Method: GET, Path: '/{a+}/b'}", "is no resource path"),
         ("{RestApiId: !Ref Api, Method: FETCH, Path: /a}", "is none of"),
-        ("{Method: GET, Path: /a}", "has to be !Ref Api"),
+        ("{Method: GET, Path: /a, RestApiId: Pages}", "Pages is no AWS::Serverless::Api"),
         ("{RestApiId: !Ref Api, Method: GET, Path: /a, Auth: {Authorizer: X}}", "not an author"),
         (
             "{RestApiId: !Ref Api, Method: GET, Path: /a, RequestModel: {ValidateBody: true}}",

@@ -81,13 +81,23 @@ def test_numbers_are_equal_where_they_are_written_alike():
 
 @pytest.mark.row("4.16")
 @pytest.mark.parametrize(
-    ("address", "exists"), [("here", True), ({"street": "x"}, False), ([{"street": "x"}], False)]
+    ("address", "exists"),
+    [
+        ("here", True),
+        (None, True),
+        ([["here"]], True),
+        (["here", {"street": "x"}], True),
+        ({"street": "x"}, False),
+        ([{"street": "x"}], False),
+        ([], False),
+        ([[]], False),
+    ],
 )
 def test_only_a_leaf_exists(address: object, exists: bool):
-    for wanted in (True, False):
-        pattern = {"body": {"person": {"address": [{"exists": wanted}]}}}
+    for expected in (True, False):
+        pattern = {"body": {"person": {"address": [{"exists": expected}]}}}
         passes = compile_filters([json.dumps(pattern)])
-        assert passes(record({"person": {"address": address}})) is (wanted is exists)
+        assert passes(record({"person": {"address": address}})) is (expected is exists)
 
 
 @pytest.mark.row("4.16")
@@ -98,6 +108,33 @@ def test_of_several_values_and_of_several_patterns_one_is_enough():
     assert compile_filters(['{"body": {"lines": {"sku": ["b"]}}}'])(tags)
     assert compile_filters(['{"body": {"tags": ["old"]}}', '{"body": {"tags": ["new"]}}'])(tags)
     assert not compile_filters(['{"body": {"tags": ["old"]}}'])(tags)
+
+
+@pytest.mark.row("4.16")
+@pytest.mark.parametrize(
+    ("pattern", "passes"),
+    [
+        ({"tags": ["b"]}, True),
+        ({"tags": [{"anything-but": "a"}]}, True),
+        ({"tags": [{"anything-but": ["a", "b"]}]}, False),
+        ({"lines": {"sku": ["b"]}}, True),
+        ({"lines": {"sku": ["a"], "count": [2]}}, False),
+        ({"lines": {"count": [{"exists": False}]}}, False),
+        ({"lines": {"size": [{"exists": False}]}}, True),
+        ({"none": {"sku": [{"exists": False}]}}, True),
+        ({"kind": {"name": [{"exists": False}]}}, True),
+        ({"lines": {"count": [{"exists": False}, 2]}}, True),
+    ],
+)
+def test_a_list_in_a_list_is_one_list_and_a_field_is_absent_where_no_entry_has_it(pattern, passes):
+    order = {
+        "tags": [["a"], ["b"]],
+        "lines": [[{"sku": "a"}], {"sku": "b", "count": 2}],
+        "none": [],
+        "kind": "x",
+    }
+
+    assert compile_filters([json.dumps({"body": pattern})])(record(order)) is passes
 
 
 @pytest.mark.row("4.16")
@@ -140,6 +177,15 @@ def test_a_body_that_is_nested_too_deep_is_text():
         ('{"body": {"a": [{"prefix": "a", "suffix": "b"}]}}', "one operator"),
         ('{"body": {"a": [{"numeric": ["~", 1]}]}}', "numeric"),
         ('{"body": {"a": [{"numeric": [">"]}]}}', "numeric"),
+        ('{"body": {"a": [{"numeric": ["<", 5, ">", 0]}]}}', "numeric"),
+        ('{"body": {"a": [{"numeric": [">", 5, "<", 5]}]}}', "numeric"),
+        ('{"body": {"a": [{"numeric": ["=", 5, "<", 9]}]}}', "numeric"),
+        ('{"body": {"a": [{"numeric": [">", 0, "<", 9, "<", 5]}]}}', "numeric"),
+        ('{"body": {"a": [{"numeric": ["=", true]}]}}', "numeric"),
+        ('{"body": {"a": [NaN]}}', "is no JSON"),
+        ('{"body": {"a": [{"exists": 1}]}}', "exists"),
+        ('{"body": {"a": [{"anything-but": true}]}}', "anything-but"),
+        ('{"body": {"a": [{"anything-but": ["a", 1]}]}}', "anything-but"),
         ('{"$or": {"a": [1]}}', "list of two patterns"),
         ('{"$or": [{"a": [1]}]}', "list of two patterns"),
         ('{"body": {"a": [[1]]}}', "list in a list"),

@@ -33,7 +33,7 @@ PLAN = """
 
 
 def events(*routes: str, kind: str = "Api", reference: str = "RestApiId: !Ref Api, ") -> str:
-    """The function with a route for each of `routes`."""
+    """Return the function with a route for each of `routes`."""
     lines = [
         f"        E{number}: {{Type: {kind}, Properties: {{{reference}{route}}}}}\n"
         for number, route in enumerate(routes)
@@ -169,9 +169,12 @@ TOKENS = "      Auth: {Authorizers: {A: {FunctionArn: !GetAtt Pages.Arn, %s}}}\n
         (REST + TOKENS % "FunctionPayloadType: X", "neither TOKEN nor REQUEST"),
         (REST + TOKENS % "FunctionPayloadType: REQUEST", "needs a source of identity"),
         (REST + TOKENS % "Identity: {ValidationExpression: '('}", "no regular expression"),
-        (REST + "      Auth: {Authorizers: {A: {UserPoolArn: x}}}", "an authorizer without"),
+        (REST + "      Auth: {Authorizers: {A: {}}}", "an authorizer without"),
         (REST + events("Method: get, Path: /a, TimeoutInMillis: 30000"), "50 to 29000"),
-        (REST + events("Method: get, Path: /a", kind="HttpApi", reference=""), "one API"),
+        (
+            REST + events("Method: get, Path: /a", kind="HttpApi", reference="ApiId: !Ref Api, "),
+            "Api is no AWS::",
+        ),
         (HTTP + "      GatewayResponses: {}", "GatewayResponses: is not emulated"),
         (HTTP + TOKENS % "AuthorizerPayloadFormatVersion: '3.0'", "has to be 1.0, or 2.0"),
         (

@@ -1,4 +1,4 @@
-"""APIs that are not emulated whole: function URLs, authorizers of AWS's own, a second API."""
+"""APIs that are not emulated whole: function URLs, authorizers of AWS's own."""
 
 import pytest
 
@@ -33,73 +33,17 @@ def test_a_functions_url_is_the_default_route_of_an_http_api(read):
 
 
 URL = "      FunctionUrlConfig: {AuthType: NONE}\n"
-EVENT = "      Events: {A: {Type: Api, Properties: {Path: /a, Method: GET}}}\n"
 
 
-@pytest.mark.parametrize(
-    ("resources", "place"),
-    [
-        (FUNCTION + URL + OTHER + EVENT, "Pages: FunctionUrlConfig: one API"),
-        (FUNCTION + URL + OTHER + URL, "Other: FunctionUrlConfig: one API"),
-        (FUNCTION + EVENT + URL.replace("NONE", "AWS_IAM"), "Pages: FunctionUrlConfig: one API"),
-        (FUNCTION + URL.replace("NONE", "AWS_IAM"), "FunctionUrlConfig.AuthType: nobody is asked"),
-        (
-            FUNCTION + URL.replace("NONE", "NONE, InvokeMode: RESPONSE_STREAM"),
-            "FunctionUrlConfig.InvokeMode: responses are not streamed",
-        ),
-    ],
-)
-def test_a_url_that_is_not_emulated_is_refused_and_leaves_its_function(read, resources, place):
+def test_a_url_that_is_not_emulated_is_refused_and_leaves_its_function(read):
+    resources = FUNCTION + URL.replace("NONE", "NONE, InvokeMode: RESPONSE_STREAM")
     with pytest.raises(TemplateError) as caught:
         read(resources)
     template = read(resources, allow_unsupported=True)
 
-    assert place in str(caught.value)
+    assert "FunctionUrlConfig.InvokeMode: responses are not streamed" in str(caught.value)
     assert "Pages" in template.functions
     assert len(template.warnings) == 1
-
-
-@pytest.mark.parametrize("kind", ["Api", "HttpApi"])
-def test_of_two_apis_the_first_runs_where_the_other_may_be_left_out(read, kind):
-    stage = ", Properties: {StageName: v1}" if kind == "Api" else ""
-    second = f"  Second: {{Type: AWS::Serverless::{kind}{stage}}}\n"
-    reference = "RestApiId" if kind == "Api" else "ApiId"
-    at_second = f"{{Path: /b, Method: GET, {reference}: !Ref Second}}"
-    routes = f"      Events: {{B: {{Type: {kind}, Properties: {at_second}}}}}\n"
-    text = event("{Path: /a, Method: GET, RestApiId: !Ref Api}") + second + OTHER + routes
-
-    with pytest.raises(TemplateError, match="Second: Type: one API a template is emulated"):
-        read(text)
-    template = read(text, allow_unsupported=True)
-    assert [route.path for route in template.api.routes] == ["/a"]
-    assert set(template.functions) == {"Pages", "Other"}
-
-
-@pytest.mark.parametrize(
-    "auth",
-    [
-        "{DefaultAuthorizer: Pool, Authorizers: {Pool: {UserPoolArn: arn}}}",
-        "{DefaultAuthorizer: AWS_IAM}",
-    ],
-)
-def test_where_an_authorizer_may_be_left_out_everybody_is_let_in(read, auth):
-    text = event("{Path: /a, Method: GET, RestApiId: !Ref Api}").replace(
-        "StageName: prod", f"StageName: prod\n      Auth: {auth}"
-    )
-
-    with pytest.raises(TemplateError, match="left out, everybody is let in"):
-        read(text)
-    template = read(text, allow_unsupported=True)
-    assert [(route.path, route.authorizer) for route in template.api.routes] == [("/a", None)]
-    assert len(template.warnings) == 1
-
-
-def test_a_single_route_may_ask_for_permission_of_aws_which_is_refused(read):
-    text = event("{Path: /a, Method: GET, RestApiId: !Ref Api, Auth: {Authorizer: AWS_IAM}}")
-
-    with pytest.raises(TemplateError, match=r"Auth.Authorizer: AWS_IAM is not emulated"):
-        read(text)
-    assert read(text, allow_unsupported=True).api.routes[0].authorizer is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from tests.unit.local.template.template_texts import FUNCTION
 
 
 def mapping(properties: str, queue: str = "", timeout_s: int = 3) -> str:
-    """A queue `Work` with `queue` as its properties, and a function on it."""
+    """Return a queue `Work` with `queue` as its properties, and a function on it."""
     return f"""{FUNCTION}      Timeout: {timeout_s}
       Events:
         Messages:
@@ -121,15 +121,15 @@ def test_a_fifo_queue_has_its_name_and_its_kind_of_deduplication(read):
 
 @pytest.mark.row("4.14", "4.16")
 def test_provisioned_pollers_are_taken_note_of_and_filters_kept(read):
-    (found,) = read(
+    (queue_mapping,) = read(
         mapping(
             "ProvisionedPollerConfig: {MinimumPollers: 2, MaximumPollers: 9},"
             ' FilterCriteria: {Filters: [{Pattern: \'{"body": {"a": [1]}}\'}]}'
         )
     ).mappings
 
-    assert found.filters == ('{"body": {"a": [1]}}',)
-    assert found.maximum_concurrency is None
+    assert queue_mapping.filters == ('{"body": {"a": [1]}}',)
+    assert queue_mapping.maximum_concurrency is None
 
 
 def test_for_a_queue_of_another_stack_stands_an_empty_one_that_all_its_mappings_share(read):

@@ -27,7 +27,7 @@ GATE = {
 
 
 def to(function: str = "Pages", **more: Any) -> dict[str, Any]:
-    """An operation that a function answers."""
+    """Return an operation that a function answers."""
     integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": URI.format(function)}
     return {"x-amazon-apigateway-integration": integration, **more}
 
@@ -69,7 +69,7 @@ DEFINITION: dict[str, Any] = {
 
 
 def described(definition: object, kind: str = "Api", more: str = "") -> str:
-    """The function and an API of that definition."""
+    """Return the function and an API of that definition."""
     stage = "StageName: prod, " if kind == "Api" else ""
     body = f"{stage}DefinitionBody: {json.dumps(definition)}{more}"
     return f"{FUNCTION}  Api: {{Type: AWS::Serverless::{kind}, Properties: {{{body}}}}}\n"
@@ -168,7 +168,7 @@ def test_the_definition_may_stand_in_a_file(read, tmp_path, inclusion):
 
 
 def preflight(**response: Any) -> dict[str, Any]:
-    """A preflight with that answer."""
+    """Return a preflight with that answer."""
     mock = {"type": "mock", "responses": {"default": response}}
     return {"get": to(), "options": {"x-amazon-apigateway-integration": mock}}
 

@@ -1,7 +1,11 @@
 """Queues and mappings of a template."""
 
-from local.template import Mapping, Queue
+import pytest
+
+from local.template import Mapping, Queue, TemplateError
 from tests.unit.local.template.template_texts import FUNCTION
+
+FIFO = "QueueName: q.fifo, FifoQueue: true"
 
 
 def test_a_queue_with_its_dead_letter_queue(read):
@@ -75,3 +79,46 @@ def test_a_mapping_from_an_event_and_from_a_resource(read):
             maximum_concurrency=None,
         ),
     )
+
+
+def test_a_fifo_queue_with_values_written_as_text(read):
+    queues = read(
+        """
+  Steps:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: steps.fifo
+      FifoQueue: "true"
+      ContentBasedDeduplication: "true"
+      DeduplicationScope: messageGroup
+      FifoThroughputLimit: perMessageGroupId
+      SqsManagedSseEnabled: "false"
+  Plain: {Type: AWS::SQS::Queue, Properties: {ContentBasedDeduplication: false}}
+"""
+    ).queues
+
+    assert (queues["Steps"].deduplicates_content, queues["Steps"].deduplicates_by_group) == (
+        True,
+        True,
+    )
+    assert queues["Steps"].throughput_limit == "perMessageGroupId"
+    assert [queues[name].is_encrypted_by_sqs for name in ("Steps", "Plain")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("properties", "sentence"),
+    [
+        ("ContentBasedDeduplication: true", "ContentBasedDeduplication: is for FIFO queues"),
+        ("DeduplicationScope: queue", "DeduplicationScope: is for FIFO queues"),
+        ("FifoThroughputLimit: perQueue", "FifoThroughputLimit: is for FIFO queues"),
+        ("FifoQueue: maybe", "FifoQueue: has to be true or false"),
+        (f"{FIFO}, DeduplicationScope: group", "DeduplicationScope: has to be queue or message"),
+        (f"{FIFO}, FifoThroughputLimit: all", "FifoThroughputLimit: has to be perQueue or per"),
+        (f"{FIFO}, FifoThroughputLimit: perMessageGroupId", "goes with DeduplicationScope"),
+        (f"{FIFO}, ContentBasedDeduplication: 1", "ContentBasedDeduplication: has to be true or"),
+        ("SqsManagedSseEnabled: 1", "SqsManagedSseEnabled: has to be true or false"),
+    ],
+)
+def test_an_attribute_that_sqs_would_not_take_is_refused(read, properties, sentence):
+    with pytest.raises(TemplateError, match=sentence):
+        read(f"  Q: {{Type: AWS::SQS::Queue, Properties: {{{properties}}}}}")

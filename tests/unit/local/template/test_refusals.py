@@ -33,13 +33,12 @@ def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
 
 
 REFUSED = [
-    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "Type", "AWS::ApiGatewayV2::Api is not emu"),
+    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "ProtocolType", "only HTTP is emulated"),
     ("  Inner: {Type: AWS::CloudFormation::Stack}", "Inner", "Type", "AWS::CloudFormation::Stack"),
     (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
     (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),
     (property_of_function("DurableConfig: {}"), "Pages", "DurableConfig", "durable functions are"),
     (API + "      CacheClusterEnabled: true", "Api", "CacheClusterEnabled", "not emulated"),
-    (API + "      Auth: {ResourcePolicy: {}}", "Api", "Auth.ResourcePolicy", "is not emulated"),
 ]
 
 
@@ -86,7 +85,6 @@ def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, prop
         (FUNCTION + "    Metadata: {Spillway: {Env: 1}}", "Pages: Metadata.Spillway.Env", "not em"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a b}}", "Q: QueueName", "1 to 80"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a.fifo}}", "Q: Fifo", "FIFO"),
-        (API + API.replace("Api:", "Two:", 1), "Two: Type", "one API a template is emulated"),
         (API.replace("prod", "a b"), "Api: StageName", "letters"),
         (API + "      GatewayResponses: {NOPE: {}}", "Api: GatewayResponses.NOPE", "no kind"),
         (API + "      Auth: {DefaultAuthorizer: X}", "Api: Auth.DefaultAuthorizer", "not in Auth"),

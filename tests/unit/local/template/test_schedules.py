@@ -17,6 +17,7 @@ from tests.unit.local.template.template_texts import property_of_function
         ("ScheduleV2", "ScheduleExpression", "rate(5 minutes)", 300),
         ("ScheduleV2", "ScheduleExpression", "rate(2 hours)", 7200),
         ("Schedule", "Schedule", "rate(1 day)", 86_400),
+        ("ScheduleV2", "ScheduleExpression", "rate(1 hours)", 3600),
     ],
 )
 def test_a_schedule_is_read_with_its_rate_and_event(read, kind, name, expression, every_s):
@@ -63,12 +64,12 @@ def test_a_cron_expression_is_due_when_eventbridge_says(fields, due):
     cron = read_cron(f"cron({fields})", UTC)
     assert cron is not None
 
-    found: list[str | None] = []
+    times: list[str | None] = []
     now: datetime | None = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-    while now and len(found) < len(due):
+    while now and len(times) < len(due):
         now = cron.after(now)
-        found.append(f"{now:%m-%d %H:%M}" if now else None)
-    assert found == due
+        times.append(f"{now:%m-%d %H:%M}" if now else None)
+    assert times == due
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,26 @@ def test_a_zone_that_no_other_machine_has_is_refused(read, zone):
         read(_scheduled("ScheduleV2", f"{{{schedule}}}"))
 
 
-@pytest.mark.parametrize("fields", ["* * * * * *", "0 12 * * ?", "60 * * * ? *", "0 0 ? * 8 *"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "* * * * * *",
+        "0 12 * * ?",
+        "60 * * * ? *",
+        "0 0 ? * 8 *",
+        "1_0 * * * ? *",
+        "+5 * * * ? *",
+        "5/ * * * ? *",
+        "5- * * * ? *",
+        "*-5 * * * ? *",
+        "0/0 * * * ? *",
+        "\u0663 * * * ? *",
+        "0 0 L-31 * ? *",
+        "0 0 32W * ? *",
+        "0 0 0W * ? *",
+        "0 0 ? * 2#6 *",
+    ],
+)
 def test_what_is_no_cron_expression_of_eventbridge_is_refused(read, fields):
     with pytest.raises(TemplateError, match="is no cron expression of EventBridge"):
         read(_scheduled("Schedule", f"{{Schedule: 'cron({fields})'}}"))
@@ -111,6 +131,8 @@ def test_what_is_no_cron_expression_of_eventbridge_is_refused(read, fields):
     [
         ("{Schedule: 'at(2026-11-20T13:00:00)'}", "is not emulated; use rate"),
         ("{Schedule: rate(0 minutes)}", "is not emulated; use rate"),
+        ("{Schedule: rate(1 minutes)}", "is no rate of EventBridge"),
+        ("{Schedule: rate(5 hour)}", "is no rate of EventBridge"),
         ("{Schedule: rate(1 minute), Input: nonsense}", "is no JSON"),
         ("{Schedule: rate(1 minute), DeadLetterConfig: {}}", "DeadLetterConfig"),
         ("{Schedule: rate(1 minute), ScheduleExpressionTimezone: Mars}", "is no time zone"),

@@ -59,13 +59,13 @@ def test_what_only_a_service_knows_is_its_to_say(read):
   Pool: {{Type: AWS::Cognito::UserPool}}
   Key: {{Type: AWS::KMS::Key}}
 """
-    asked = read(resources, values=PENDING)
-    values = dict(zip(sorted(asked.placeholders), ["an ARN", "an id", "a token"], strict=True))
+    definition = read(resources, values=PENDING)
+    values = dict(zip(sorted(definition.placeholders), ["an ARN", "an id", "a token"], strict=True))
 
-    assert sorted(asked.placeholders) == [
+    assert sorted(definition.placeholders) == [
         *("{{made:Key.Arn}}", "{{made:Pool}}", "{{resolve:ssm:/token}}")
     ]
-    assert asked.warnings == ()
+    assert definition.warnings == ()
     assert read(resources, values=values).functions["Pages"].environment == {
         **{"POOL": "an id", "KEY": "k-an ARN", "TOKEN": "a token"}
     }
@@ -199,8 +199,8 @@ def test_a_mapping_without_sam_reads_a_stream_too(read):
 def test_a_rule_or_schedule_without_sam_invokes_its_function_by_the_clock(read, schedule):
     template = read(f"{FUNCTION}  Clock: {schedule}\n")
 
-    (found,) = template.schedules
-    assert (found.function, found.every_s, found.event) == ("Pages", 300, {"a": 1})
+    (by_clock,) = template.schedules
+    assert (by_clock.function, by_clock.every_s, by_clock.event) == ("Pages", 300, {"a": 1})
     assert template.made == {}
 
 

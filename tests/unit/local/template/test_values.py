@@ -92,7 +92,7 @@ def test_a_resource_whose_condition_is_false_does_not_exist(read):
 
 
 @pytest.mark.parametrize(
-    ("declared", "given", "sentence"),
+    ("declared", "argument", "sentence"),
     [
         ("Type: String, AllowedValues: [small, big]", "large", "'large' is not one of small, big"),
         ("Type: Number", "many", "'many' is no number"),
@@ -109,11 +109,11 @@ def test_a_resource_whose_condition_is_false_does_not_exist(read):
         ),
     ],
 )
-def test_a_parameter_that_cannot_be_is_refused(read, declared, given, sentence):
+def test_a_parameter_that_cannot_be_is_refused(read, declared, argument, sentence):
     before = f"Parameters: {{Size: {{{declared}, Default: small}}}}"
 
     with pytest.raises(TemplateError, match=re.escape(sentence)):
-        read(FUNCTION, before=before, parameters={"Size": given})
+        read(FUNCTION, before=before, parameters={"Size": argument})
 
 
 def test_a_parameter_that_is_not_declared_is_answered_with_those_that_are(read):
@@ -200,6 +200,7 @@ def test_a_condition_that_depends_on_itself_is_refused(read):
         "!Ref Pages.DestinationQueue",
         "!Sub '${Pages.Alias}'",
         "!Ref PagesAliaslive",
+        "!Ref PagesDeploymentGroup",
         "!GetAtt PagesRole.Arn",
         "!Ref PagesVersion0123456789",
         "!Ref PagesOftenPermission",

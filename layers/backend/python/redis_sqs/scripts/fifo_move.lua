@@ -14,13 +14,13 @@ local count = 0
 for _, group in ipairs(redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, move_most)) do
   for _, id in ipairs(redis.call('ZRANGE', base .. 'group:' .. group, 0, move_most - count - 1)) do
     local attributes, body = string.match(redis.call('HGET', entries, id), '^([^\n]*)\n(.*)$')
-    local known = cjson.decode(attributes)
-    local number = destination_of(known)
+    local metadata = cjson.decode(attributes)
+    local number = destination_of(metadata)
     if not number then
       return note_moved(count, now) > 0 and count or -2
     end
     local to, moved = 8 * number, new_id(id, now)
-    redis.call('HSET', KEYS[to + 2], moved, as_sent(known) .. '\n' .. body)
+    redis.call('HSET', KEYS[to + 2], moved, as_sent(metadata) .. '\n' .. body)
     redis.call('HSET', KEYS[to + 3], moved, string.format('0|%.0f|0|', now))
     redis.call('HSET', KEYS[to + 7], moved, group)
     redis.call('ZADD', KEYS[to + 1], now, moved)

@@ -16,12 +16,13 @@ local FULL_MS = 1000 -- with too many in flight a receiver looks again after it:
 -- Id and count stay, age and number are new, as on SQS.
 local function bury(id, group, state, reason)
   local attributes, body = string.match(redis.call('HGET', entries, id), '^([^\n]*)\n(.*)$')
-  local known = cjson.decode(attributes)
+  local metadata = cjson.decode(attributes)
   local count, first = string.match(state, '^(%d+)|%d+|(%d+)|')
-  known['AWS.DeadLetterQueueSourceArn'] = arn
-  known['AWS.DeadLetterReason'] = 'received ' .. count .. ' times' .. (reason == '' and '' or ', last: ' .. reason)
-  known['AWS.MessageDeduplicationId'] = id
-  redis.call('HSET', KEYS[10], id, cjson.encode(known) .. '\n' .. body)
+  metadata['AWS.DeadLetterQueueSourceArn'] = arn
+  local times = tonumber(count) == 1 and ' time' or ' times'
+  metadata['AWS.DeadLetterReason'] = 'received ' .. count .. times .. (reason == '' and '' or ', last: ' .. reason)
+  metadata['AWS.MessageDeduplicationId'] = id
+  redis.call('HSET', KEYS[10], id, cjson.encode(metadata) .. '\n' .. body)
   redis.call('HSET', KEYS[11], id, string.format('%s|%.0f|%s|', count, now, first))
   redis.call('HSET', KEYS[15], id, group)
   redis.call('ZADD', KEYS[9], now, id)
@@ -32,11 +33,11 @@ local function bury(id, group, state, reason)
   remove(id, group)
 end
 
-local taken, count_taken = { -1 }, 0
+local answer, message_count = { -1 }, 0
 
 -- Take from the front of a group up to the first message that is delayed.
 local function take_from(group)
-  local first = redis.call('ZRANGE', base .. 'group:' .. group, 0, most - count_taken - 1, 'WITHSCORES')
+  local first = redis.call('ZRANGE', base .. 'group:' .. group, 0, most - message_count - 1, 'WITHSCORES')
   local locked = false
   for i = 1, #first, 2 do
     local id, number = first[i], first[i + 1]
@@ -58,10 +59,10 @@ local function take_from(group)
       redis.call('ZREM', delayed, id)
       redis.call('ZREM', retrying, id)
       locked = true
-      count_taken = count_taken + 1
-      local at = #taken
-      taken[at + 1], taken[at + 2], taken[at + 3] = id, redis.call('HGET', entries, id), count
-      taken[at + 4], taken[at + 5], taken[at + 6] = sent, first_received, number
+      message_count = message_count + 1
+      local at = #answer
+      answer[at + 1], answer[at + 2], answer[at + 3] = id, redis.call('HGET', entries, id), count
+      answer[at + 4], answer[at + 5], answer[at + 6] = sent, first_received, number
     end
   end
   if locked then
@@ -85,18 +86,18 @@ if #due == 0 then
   due = redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
 end
 for _, group in ipairs(due) do
-  if count_taken < most then
+  if message_count < most then
     take_from(group)
   end
 end
 
 local head = redis.call('ZRANGE', groups, 0, 0, 'WITHSCORES')
 if head[2] then
-  taken[1] = math.max(0, head[2] - now)
+  answer[1] = math.max(0, head[2] - now)
 end
-if taken[1] == 0 then
+if answer[1] == 0 then
   wake_one(wake)
 else
   redis.call('DEL', wake)
 end
-return taken
+return answer

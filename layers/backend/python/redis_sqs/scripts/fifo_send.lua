@@ -18,11 +18,11 @@ end
 local sent = {}
 for i = 4, #ARGV, 4 do
   local id, entry, group, deduplication_id = unpack(ARGV, i, i + 3)
-  local known = base .. 'sent:' .. deduplication_id
-  local earlier_id, number = string.match(redis.call('GET', known) or '', '^(%S+) (%d+)$')
+  local key_of_id = base .. 'sent:' .. deduplication_id
+  local earlier_id, number = string.match(redis.call('GET', key_of_id) or '', '^(%S+) (%d+)$')
   if not earlier_id then
     number = redis.call('INCR', sequence)
-    redis.call('SET', known, id .. ' ' .. number, 'PX', remember_ms)
+    redis.call('SET', key_of_id, id .. ' ' .. number, 'PX', remember_ms)
     redis.call('HSET', entries, id, entry)
     redis.call('HSET', progress, id, string.format('0|%.0f|0|', now))
     redis.call('HSET', group_of, id, group)

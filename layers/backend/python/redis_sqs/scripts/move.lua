@@ -29,13 +29,13 @@ end
 local count = 0
 for _, id in ipairs(ids) do
   local attributes, body = string.match(redis.call('HGET', KEYS[2], id), '^([^\n]*)\n(.*)$')
-  local known = attributes == '' and {} or cjson.decode(attributes)
-  local number = destination_of(known)
+  local metadata = attributes == '' and {} or cjson.decode(attributes)
+  local number = destination_of(metadata)
   if not number then
     return note_moved(count, now) > 0 and count or -2
   end
   local to, moved = 7 * number, new_id(id, now)
-  redis.call('HSET', KEYS[to + 2], moved, as_sent(known) .. '\n' .. body)
+  redis.call('HSET', KEYS[to + 2], moved, as_sent(metadata) .. '\n' .. body)
   redis.call('HSET', KEYS[to + 3], moved, string.format('0|%.0f|0|', now))
   redis.call('ZADD', KEYS[to + 1], now, moved)
   if redis.call('LLEN', KEYS[to + 5]) == 0 then

@@ -4,19 +4,19 @@ local task_handle, move_most = ARGV[1], tonumber(ARGV[2])
 local chosen = not move_most and cjson.decode(ARGV[2])
 
 -- The number of the destination that takes an entry, from 1; nil where none is its source.
-local function destination_of(known)
+local function destination_of(metadata)
   for i = 3, #ARGV do
-    if ARGV[i] == '' or ARGV[i] == known['AWS.DeadLetterQueueSourceArn'] then
+    if ARGV[i] == '' or ARGV[i] == metadata['AWS.DeadLetterQueueSourceArn'] then
       return i - 2
     end
   end
 end
 
 -- The attributes without what the dead-letter queue added.
-local function as_sent(known)
-  known['AWS.DeadLetterQueueSourceArn'] = nil
-  known['AWS.DeadLetterReason'] = nil
-  return next(known) and cjson.encode(known) or ''
+local function as_sent(metadata)
+  metadata['AWS.DeadLetterQueueSourceArn'] = nil
+  metadata['AWS.DeadLetterReason'] = nil
+  return next(metadata) and cjson.encode(metadata) or ''
 end
 
 -- A moved message has another id, as on SQS. Nobody outside is asked for it, so that this script may

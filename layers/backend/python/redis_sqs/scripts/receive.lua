@@ -40,10 +40,11 @@ end
 -- Id, count and times stay, as on SQS; what is known of the failures goes with SQS's attributes.
 local function bury(id, entry, state, count, reason)
   local attributes, body = string.match(entry, '^([^\n]*)\n(.*)$')
-  local known = attributes == '' and {} or cjson.decode(attributes)
-  known['AWS.DeadLetterQueueSourceArn'] = arn
-  known['AWS.DeadLetterReason'] = 'received ' .. count .. ' times' .. (reason == '' and '' or ', last: ' .. reason)
-  redis.call('HSET', KEYS[9], id, cjson.encode(known) .. '\n' .. body)
+  local metadata = attributes == '' and {} or cjson.decode(attributes)
+  metadata['AWS.DeadLetterQueueSourceArn'] = arn
+  local times = tonumber(count) == 1 and ' time' or ' times'
+  metadata['AWS.DeadLetterReason'] = 'received ' .. count .. times .. (reason == '' and '' or ', last: ' .. reason)
+  redis.call('HSET', KEYS[9], id, cjson.encode(metadata) .. '\n' .. body)
   redis.call('HSET', KEYS[10], id, state)
   redis.call('ZADD', KEYS[8], now, id)
   wake_one(KEYS[12])
@@ -70,11 +71,11 @@ if fill_ms > 0 then
   end
 end
 
-local taken = { -1 }
-local count_taken = 0
+local answer = { -1 }
+local message_count = 0
 for _ = 1, ROUNDS_MAX do
-  local ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most - count_taken)
-  if #ids == 0 and count_taken == 0 and #bring_back(now, visible_at, progress, delayed, retrying) > 0 then
+  local ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most - message_count)
+  if #ids == 0 and message_count == 0 and #bring_back(now, visible_at, progress, delayed, retrying) > 0 then
     ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
   end
   if #ids == 0 then
@@ -97,10 +98,10 @@ for _ = 1, ROUNDS_MAX do
       hide[#hide + 1] = id
       update[#update + 1] = id
       update[#update + 1] = count .. '|' .. sent .. '|' .. first .. '|' .. reason
-      count_taken = count_taken + 1
-      local at = #taken
-      taken[at + 1], taken[at + 2], taken[at + 3] = id, bodies[i], count
-      taken[at + 4], taken[at + 5] = sent, first
+      message_count = message_count + 1
+      local at = #answer
+      answer[at + 1], answer[at + 2], answer[at + 3] = id, bodies[i], count
+      answer[at + 4], answer[at + 5] = sent, first
     end
   end
   if #hide > 0 then
@@ -110,16 +111,16 @@ for _ = 1, ROUNDS_MAX do
     redis.call('ZREM', retrying, unpack(ids))
   end
   -- What is not hidden would be found again in the next round.
-  if count_taken == most or (visibility_ms == 0 and count_taken > 0) then
+  if message_count == most or (visibility_ms == 0 and message_count > 0) then
     break
   end
 end
 
 local head = redis.call('ZRANGE', visible_at, 0, 0, 'WITHSCORES')
 if head[2] then
-  taken[1] = math.max(0, head[2] - now)
+  answer[1] = math.max(0, head[2] - now)
 end
-local left = taken[1] == 0
+local left = answer[1] == 0
 if left and fill_ms > 0 then
   left = redis.call('ZCOUNT', visible_at, '-inf', now) >= most
 end
@@ -129,8 +130,8 @@ if left then
   wake_one(wake)
 else
   redis.call('DEL', wake)
-  if fill_ms > 0 and count_taken > 0 then
+  if fill_ms > 0 and message_count > 0 then
     redis.call('SET', filling, most, 'PX', fill_ms)
   end
 end
-return taken
+return answer

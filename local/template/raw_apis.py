@@ -1,0 +1,270 @@
+"""APIs that are written resource by resource, without SAM, said as SAM says them: one API with an
+OpenAPI definition each.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGateway.html
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGatewayV2.html
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_REST = "AWS::ApiGateway::"
+_HTTP = "AWS::ApiGatewayV2::"
+REST_API, HTTP_API = _REST + "RestApi", _HTTP + "Api"
+_PARTS_OF_REST = ("Resource", "Method", "Authorizer", "Deployment", "Stage", "GatewayResponse")
+_PARTS_OF_HTTP = ("Route", "Integration", "Authorizer", "Deployment", "Stage")
+PARTS = (
+    *(_REST + part for part in _PARTS_OF_REST),
+    *(_HTTP + part for part in _PARTS_OF_HTTP),
+)
+KINDS = (REST_API, HTTP_API, *PARTS)
+
+_SAMS = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")
+_INTEGRATION = "x-amazon-apigateway-integration"
+_AUTHORIZER = "x-amazon-apigateway-authorizer"
+_VALIDATOR = "x-amazon-apigateway-request-validator"
+_KEY_SCHEME = "api_key"
+_OF_REST_API = ("BinaryMediaTypes", "ApiKeySourceType")
+_OF_HTTP_API = ("CorsConfiguration",)
+_OF_REST_STAGE = ("StageName", "Variables", "MethodSettings", "AccessLogSetting")
+_OF_HTTP_STAGE = (
+    *("StageName", "StageVariables", "DefaultRouteSettings", "RouteSettings"),
+    "AccessLogSettings",
+)
+_VARIABLE = re.compile(r"\$\{([A-Za-z0-9]+)(\.[\w.]+)?\}")
+
+Resource = dict[str, Any]
+
+
+def said_as_sam(resources: Mapping[str, Resource]) -> dict[str, Resource]:
+    """Return the resources, each API with its parts in one resource of SAM's."""
+    said = {name: each for name, each in resources.items() if each["Type"] not in PARTS}
+    for name, resource in resources.items():
+        if resource["Type"] == REST_API:
+            said[name] = _api("AWS::Serverless::Api", _RestApi(name, resource, resources).said())
+        elif resource["Type"] == HTTP_API and _properties(resource).get("ProtocolType") == "HTTP":
+            api = _HttpApi(name, resource, resources)
+            said[name] = _api("AWS::Serverless::HttpApi", api.said())
+    return said
+
+
+def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
+    """Yield each part whose API is not in the template, and the property that names it."""
+    for name, resource in resources.items():
+        if resource["Type"] in PARTS:
+            property = "RestApiId" if resource["Type"].startswith(_REST) else "ApiId"
+            apis = _referred(_properties(resource).get(property)) & resources.keys()
+            if not any(resources[api]["Type"] in (*_SAMS, REST_API, HTTP_API) for api in apis):
+                yield name, property
+
+
+class _Parts:
+    """The parts of one API by type; an API is named in each by `property`."""
+
+    def __init__(
+        self, api: str, property: str, prefix: str, resources: Mapping[str, Resource]
+    ) -> None:
+        self._by_kind: dict[str, dict[str, Resource]] = {}
+        for name, resource in resources.items():
+            kind = resource["Type"].removeprefix(prefix)
+            properties = _properties(resource)
+            if resource["Type"] in PARTS and api in _referred(properties.get(property)):
+                self._by_kind.setdefault(kind, {})[name] = properties
+
+    def of(self, kind: str) -> dict[str, Resource]:
+        """Return the properties of each part of that type by logical id."""
+        return self._by_kind.get(kind, {})
+
+
+class _RestApi:
+    def __init__(self, name: str, resource: Resource, resources: Mapping[str, Resource]) -> None:
+        self._properties = _properties(resource)
+        self._parts = _Parts(name, "RestApiId", _REST, resources)
+
+    def said(self) -> Resource:
+        """Return the properties of an AWS::Serverless::Api."""
+        definition = self._properties.get("Body") or {
+            "paths": self._paths(),
+            "securityDefinitions": self._schemes(),
+            "x-amazon-apigateway-gateway-responses": self._gateway_responses(),
+        }
+        if "BodyS3Location" in self._properties:
+            definition = self._properties["BodyS3Location"]
+        return {
+            "StageName": "default",
+            **_chosen(self._properties, _OF_REST_API),
+            **self._stage(),
+            "DefinitionBody": definition,
+        }
+
+    def _stage(self) -> Resource:
+        """Return the settings of the stage, which a deployment may make by itself."""
+        for deployment in self._parts.of("Deployment").values():
+            if "StageName" in deployment:
+                described = deployment.get("StageDescription") or {}
+                return _chosen({**described, **deployment}, _OF_REST_STAGE)
+        for stage in self._parts.of("Stage").values():
+            return _chosen(stage, _OF_REST_STAGE)
+        return {}
+
+    def _paths(self) -> Resource:
+        paths: Resource = {}
+        for method in self._parts.of("Method").values():
+            path = self._path(method.get("ResourceId"))
+            name = str(method.get("HttpMethod", "ANY")).lower()
+            verb = "x-amazon-apigateway-any-method" if name == "any" else name
+            paths.setdefault(path, {})[verb] = self._operation(method)
+        return paths
+
+    def _path(self, reference: Any) -> str:
+        """Return the path of a resource, by its parents up to the root."""
+        parts: list[str] = []
+        resources = self._parts.of("Resource")
+        while (names := _referred(reference) & resources.keys()) and len(parts) < len(resources):
+            resource = resources[names.pop()]
+            parts.append(str(resource.get("PathPart")))
+            reference = resource.get("ParentId")
+        return "/" + "/".join(reversed(parts))
+
+    def _operation(self, method: Resource) -> Resource:
+        integration = dict(method.get("Integration") or {"Type": "MOCK"})
+        responses = integration.pop("IntegrationResponses", None) or []
+        operation = {
+            "security": _security(method),
+            _INTEGRATION: {
+                **_lower_first(integration),
+                "responses": {
+                    str(each.get("SelectionPattern") or "default"): _lower_first(each)
+                    for each in responses
+                    if isinstance(each, dict)
+                },
+            },
+        }
+        if "RequestValidatorId" in method:
+            operation[_VALIDATOR] = "all"
+        return operation
+
+    def _schemes(self) -> Resource:
+        schemes: Resource = {_KEY_SCHEME: {"type": "apiKey", "name": "x-api-key", "in": "header"}}
+        for name, authorizer in self._parts.of("Authorizer").items():
+            source = str(authorizer.get("IdentitySource", "method.request.header.Authorization"))
+            schemes[name] = {
+                "type": "apiKey",
+                "name": source.rpartition(".")[2],
+                _AUTHORIZER: _lower_first(authorizer),
+            }
+        return schemes
+
+    def _gateway_responses(self) -> Resource:
+        return {
+            str(each.get("ResponseType")): _lower_first(each)
+            for each in self._parts.of("GatewayResponse").values()
+        }
+
+
+class _HttpApi:
+    def __init__(self, name: str, resource: Resource, resources: Mapping[str, Resource]) -> None:
+        self._properties = _properties(resource)
+        self._parts = _Parts(name, "ApiId", _HTTP, resources)
+
+    def said(self) -> Resource:
+        """Return the properties of an AWS::Serverless::HttpApi."""
+        stages = self._parts.of("Stage").values()
+        definition = self._properties.get("Body") or {
+            "paths": self._paths(),
+            "components": {"securitySchemes": self._schemes()},
+        }
+        if "BodyS3Location" in self._properties:
+            definition = self._properties["BodyS3Location"]
+        return {
+            **_chosen(self._properties, _OF_HTTP_API),
+            **next((_chosen(stage, _OF_HTTP_STAGE) for stage in stages), {}),
+            "DefinitionBody": definition,
+        }
+
+    def _paths(self) -> Resource:
+        paths: Resource = {}
+        for route in self._routes():
+            method, _, path = str(route.get("RouteKey", "$default")).rpartition(" ")
+            verb = method.lower() or "any"
+            verb = "x-amazon-apigateway-any-method" if verb == "any" else verb
+            integration = self._integration(route.get("Target"))
+            paths.setdefault(path, {})[verb] = {
+                "security": _security(route),
+                _INTEGRATION: integration,
+            }
+        return paths
+
+    def _routes(self) -> Iterator[Resource]:
+        yield from self._parts.of("Route").values()
+        if "Target" in self._properties:  # which makes a route and its integration
+            yield {"RouteKey": "$default", **self._properties}
+
+    def _integration(self, target: Any) -> Resource:
+        integrations = self._parts.of("Integration")
+        for name in _referred(target) & integrations.keys():
+            integration = dict(integrations[name])
+            said = {
+                "type": integration.pop("IntegrationType", ""),
+                "uri": integration.pop("IntegrationUri", ""),
+            }
+            return {**_lower_first(integration), **said}
+        return {"type": "AWS_PROXY", "uri": target, "payloadFormatVersion": "2.0"}
+
+    def _schemes(self) -> Resource:
+        schemes = {}
+        for name, authorizer in self._parts.of("Authorizer").items():
+            said = dict(authorizer)
+            said["type"] = said.pop("AuthorizerType", "")
+            if isinstance(sources := said.get("IdentitySource"), list):
+                said["IdentitySource"] = ",".join(map(str, sources))
+            schemes[name] = {"type": "oauth2", _AUTHORIZER: _lower_first(said)}
+        return schemes
+
+
+def _security(method: Resource) -> list[Resource]:
+    """Return the security of a method or route, as OpenAPI has it."""
+    kind = method.get("AuthorizationType", "NONE")
+    scopes = method.get("AuthorizationScopes") or []
+    entry: Resource = {}
+    if kind == "AWS_IAM":
+        entry[kind] = []
+    elif kind != "NONE":
+        entry |= dict.fromkeys(_referred(method.get("AuthorizerId")) or ("?",), scopes)
+    if str(method.get("ApiKeyRequired", "false")).lower() == "true":
+        entry[_KEY_SCHEME] = []
+    return [entry] if entry else []
+
+
+def _referred(value: Any) -> set[str]:
+    """Return the logical ids that a value refers to, wherever in it."""
+    if isinstance(value, list):
+        return set().union(*map(_referred, value))
+    if isinstance(value, str):
+        return {match[1] for match in _VARIABLE.finditer(value)}
+    if not isinstance(value, dict):
+        return set()
+    if "Ref" in value:
+        return {str(value["Ref"])}
+    if "Fn::GetAtt" in value:
+        path = value["Fn::GetAtt"]
+        return {str(path[0] if isinstance(path, list) else path).partition(".")[0]}
+    return set().union(*map(_referred, value.values()))
+
+
+def _api(kind: str, properties: Resource) -> Resource:
+    return {"Type": kind, "IgnoreGlobals": "*", "Properties": properties}
+
+
+def _properties(resource: Resource) -> Resource:
+    return dict(resource.get("Properties") or {})
+
+
+def _chosen(properties: Resource, names: tuple[str, ...]) -> Resource:
+    return {name: properties[name] for name in names if name in properties}
+
+
+def _lower_first(properties: Resource) -> Resource:
+    """Return properties under the names that OpenAPI's extensions have for them."""
+    return {name[:1].lower() + name[1:]: value for name, value in properties.items()}

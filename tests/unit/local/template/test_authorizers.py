@@ -1,0 +1,62 @@
+"""Authorizers of AWS's own: signatures, and the tokens of user pools."""
+
+import pytest
+
+from local.template import PoolAuthorizer, SignatureAuthorizer, TemplateError
+from tests.unit.local.template.template_texts import FUNCTION, event, property_of_function
+
+ROUTE = "{Path: /a, Method: GET, RestApiId: !Ref Api}"
+POOL = "arn:aws:cognito-idp:eu-west-1:000000000000:userpool/eu-west-1_a"
+
+
+def with_auth(auth: str) -> str:
+    return event(ROUTE).replace("StageName: prod", f"StageName: prod\n      Auth: {auth}")
+
+
+@pytest.mark.row("1.65")
+def test_an_authorizer_with_user_pools_takes_the_tokens_of_each(read):
+    pools = f"[{POOL}, {POOL}b]"
+    identity = "Identity: {Header: X-Token, ValidationExpression: 'app.*'}"
+    auth = f"{{DefaultAuthorizer: P, Authorizers: {{P: {{UserPoolArn: {pools}, {identity}}}}}}}"
+    api = read(with_auth(auth)).api
+
+    assert api.routes[0].authorizer == "P"
+    assert api.authorizers["P"] == PoolAuthorizer(
+        name="P",
+        source="header.X-Token",
+        issuers=(
+            "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_a",
+            "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_ab",
+        ),
+        validation="app.*",
+    )
+
+
+def test_scopes_of_a_user_pool_are_refused_as_nobody_looks_at_them(read):
+    pool = f"{{UserPoolArn: {POOL}, AuthorizationScopes: [read]}}"
+
+    with pytest.raises(TemplateError, match="scopes of user pools are not looked at"):
+        read(with_auth(f"{{Authorizers: {{P: {pool}}}}}"))
+
+
+@pytest.mark.row("1.66")
+@pytest.mark.parametrize(
+    "text",
+    [
+        with_auth("{DefaultAuthorizer: AWS_IAM}"),
+        event("{Path: /a, Method: GET, RestApiId: !Ref Api, Auth: {Authorizer: AWS_IAM}}"),
+        property_of_function("FunctionUrlConfig: {AuthType: AWS_IAM}"),
+        FUNCTION
+        + "      Events: {A: {Type: HttpApi, Properties: {Auth: {Authorizer: AWS_IAM}}}}\n",
+    ],
+)
+def test_a_route_may_want_a_signature(read, text):
+    api = read(text).api
+
+    assert {route.authorizer for route in api.routes} == {"AWS_IAM"}
+    assert api.authorizers["AWS_IAM"] == SignatureAuthorizer()
+
+
+def test_a_url_of_a_function_wants_a_signature_or_nothing(read):
+    with pytest.raises(TemplateError, match="IAM is neither NONE nor AWS_IAM"):
+        read(property_of_function("FunctionUrlConfig: {AuthType: IAM}"))
