@@ -172,10 +172,10 @@ def reconcile_all(
             report.too_young += payment.events[-1].at_ms >= now_ms - SETTLED_MS
             mine = by_payment.pop(payment.id, [])
             report.compare(payment.id, payment, mine)
-            known = {each.idempotency_key for each in mine}
+            provider_keys = {each.idempotency_key for each in mine}
             if payment.created_ms < kept_since_ms:
                 report.too_old += 1
-            elif _answers_before(payment, now_ms - SETTLED_MS) - known:
+            elif _answers_before(payment, now_ms - SETTLED_MS) - provider_keys:
                 report.mismatches.append(Mismatch(payment.id, "the provider knows nothing of it"))
         if documents:
             compared = promises.broken(page, documents=documents, before_ms=told_before_ms)

@@ -155,31 +155,35 @@ def all_after(payment_id: str, *, limit: int) -> list[Payment]:
 
 def reconciled_up_to() -> int:
     """Return the last line of the provider's record that was compared."""
-    with store_errors():
-        document = collection("reconciliation", ()).find_one({"_id": "effects"})
-        return int(document["sequence"]) if document else 0
+    return _remembered("effects", "sequence")
 
 
 def rounds() -> int:
     """Return in how many runs messages were sent again in a row."""
-    with store_errors():
-        document = collection("reconciliation", ()).find_one({"_id": "messages"})
-        return int(document["rounds"]) if document else 0
+    return _remembered("messages", "rounds")
 
 
 def set_rounds(rounds: int) -> None:
     """Remember it for the next run."""
-    with store_errors():
-        collection("reconciliation", ()).update_one(
-            {"_id": "messages"}, {"$set": {"rounds": rounds}}, upsert=True
-        )
+    _remember("messages", "rounds", rounds)
 
 
 def set_reconciled_up_to(sequence: int) -> None:
     """Remember it for the next run."""
+    _remember("effects", "sequence", sequence)
+
+
+def _remembered(document_id: str, name: str) -> int:
+    """Return a number of the reconciler's from its last run; 0 before the first."""
+    with store_errors():
+        document = collection("reconciliation", ()).find_one({"_id": document_id})
+        return int(document[name]) if document else 0
+
+
+def _remember(document_id: str, name: str, number: int) -> None:
     with store_errors():
         collection("reconciliation", ()).update_one(
-            {"_id": "effects"}, {"$set": {"sequence": sequence}}, upsert=True
+            {"_id": document_id}, {"$set": {name: number}}, upsert=True
         )
 
 

@@ -65,7 +65,7 @@ def _routes(template: Template) -> list[Row]:
             "API": api.name if has_several else None,
             "method": route.method,
             "path": route.path,
-            "function": route.function,
+            "function": route.function or (route.integration and route.integration.place),
             "authorizer": route.authorizer,
             "API key": "needed" if route.needs_key else None,
         }

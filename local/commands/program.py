@@ -58,7 +58,13 @@ def _refuse(sentence: str) -> int:
 
 def _state(options: argparse.Namespace) -> Path:
     """Return the state directory; raises BadInput outside of any project."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise BadInput("the folder of this shell is gone; change to one that is there") from None
     if options.state:
+        if options.state.is_file():
+            raise BadInput(f"{options.state} is no folder; choose another with --state")
         return Path(options.state).resolve()
     template: Path = options.template
     state = template.parent / ".local"
@@ -212,7 +218,7 @@ COMMANDS = (
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog=PROGRAM, description="Start, show and stop the system on this machine."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -5,9 +5,19 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 PROGRAM = "spillway" if Path(sys.argv[0]).name == "spillway" else "python -m local"
+EXIT_USAGE = 2
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses in one sentence; its help has the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse with status 2."""
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; `{self.prog} --help` says more\n")
 
 
 def number(low: int, high: int) -> Callable[[str], int]:

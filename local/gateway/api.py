@@ -6,6 +6,7 @@ from time import monotonic
 from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
+from local.gateway.integrations import Caller
 from local.gateway.recording import RecentRequests
 from local.gateway.router import MethodRouter, Router
 from local.gateway.signature_authorizer import SignatureChecker
@@ -94,19 +95,26 @@ class _Targets:
                 method=route.method,
                 path=route.path,
                 key=route.key,
-                pool=self._pools[route.function],
+                pool=self._pools.get(route.function),
                 authorizer=self._authorizers[route.authorizer] if route.authorizer else None,
                 keys=self._keys if route.needs_key else None,
                 # A REST API's ANY is seven methods with a bucket each, an HTTP API's one route.
                 bucket=self._bucket(route.path, route.method if is_rest else _declared(route)),
-                meter=self._metrics.route(route.function, route.path, route.method),
+                meter=self._metrics.route(route.function or "none", route.path, route.method),
                 patience_s=route.timeout_ms / 1000,
                 slot=None if route.authorizer or route.needs_key else Slot(),
                 payload=route.payload,
                 scopes=route.scopes,
+                caller=self._caller(route),
             )
             for route in self._api.routes
         ]
+
+    def _caller(self, route: Route) -> Caller | None:
+        if route.integration is None:
+            return None
+        pool = self._pools.get(route.function)
+        return Caller(route.integration, pool, route.timeout_ms / 1000)
 
     def _preflights(self) -> list[Target]:
         return [

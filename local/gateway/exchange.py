@@ -98,6 +98,14 @@ class Target:
     payload: str = "1.0"
     scopes: tuple[str, ...] = ()
     fixed: Answer | None = None
+    caller: "Integrated | None" = None  # what is called instead of a function's proxy
+
+
+class Integrated(Protocol):
+    """An integration with something else than a function's proxy."""
+
+    def serve(self, exchange: "Exchange") -> None:
+        """Answer or refuse the request, now or later."""
 
 
 class Router(Protocol):
@@ -265,11 +273,18 @@ class Exchange:
         ):
             self._admit(target)
 
+    def answer(self, status: int, lines: str, body: bytes) -> None:
+        """Answer in the words of an integration; `lines` are header lines, each with its CRLF."""
+        self._reply(status, lines + self._shared.dialect.identifiers(self.context), body)
+
     def _admit(self, target: Target) -> None:
+        if target.caller is not None:
+            self._started_s = monotonic()
+            target.caller.serve(self)
+            return
         if target.pool is None:
             assert target.fixed is not None
-            status, lines, body = target.fixed
-            self._reply(status, lines + self._shared.dialect.identifiers(self.context), body)
+            self.answer(*target.fixed)
             return
         event = _json(self._shared.dialect.event(self, target.payload))
         if len(event) > EVENT_MAX_BYTES:

@@ -287,8 +287,8 @@ def _ports(numbers: Mapping[str, int], extension: Extension, apis: int) -> Ports
         stores[name] = port_or_next(numbers[name], named.union(stores.values()))
     further: list[int] = []
     for _ in range(1, apis):
-        taken = named.union(stores.values(), further)
-        further.append(port_or_next(max(numbers["gateway"], *further, 0) + 1, taken))
+        used_ports = named.union(stores.values(), further)
+        further.append(port_or_next(max(numbers["gateway"], *further, 0) + 1, used_ports))
     return Ports(
         apis=tuple(further),
         **{name: numbers[name] for name in SERVERS},

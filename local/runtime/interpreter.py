@@ -1,6 +1,7 @@
 """The Python that functions run on: that of the user's project, or the tool's own."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,9 +43,9 @@ def chosen(option: str | None, environ: Mapping[str, str]) -> Interpreter:
 
     The option is a program, one that PATH has, or the folder of an environment. Raises NotUsable.
     """
-    if option:
+    if option is not None:
         program = shutil.which(option) or option
-        return _probed(Path(program).expanduser().absolute(), f"--python {option}")
+        return _probed(Path(program).expanduser().absolute(), f"--python {shlex.quote(option)}")
     folder = environ.get("VIRTUAL_ENV")
     if folder:
         return _probed(Path(folder).absolute(), f"VIRTUAL_ENV={folder}")

@@ -137,8 +137,8 @@ class Gateway:
         add_views(self._console, parts, self._sampler.history)
         if console_views:
             import_module(console_views).add_views(self._console, template, state)
-        urls = {"TARGET": addresses.port, "CONSOLE": addresses.console_port}
-        self._loads = add_load_runs(self._console, template, state, urls)
+        own = {"TARGET": addresses.ports[0], "CONSOLE": addresses.console_port}
+        self._loads = add_load_runs(self._console, template, state, own)
         if self._sqs and carrier:
             add_queue_work(self._console, template, carrier, self._sqs.actions)
         of_each = replace(limits, connections_max=_connections_max() // len(self._apis))

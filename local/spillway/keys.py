@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 SCOPES = Path(__file__).with_name("scopes.json")  # `make openapi` writes them
@@ -11,34 +12,22 @@ SCOPES = Path(__file__).with_name("scopes.json")  # `make openapi` writes them
 
 def private_key(folder: Path) -> str:
     """Return the PEM of the key that signs tokens."""
-    path = folder / "token.pem"
-    if not path.exists():
-        _store(path, _new_private_key())
-    return path.read_text()
+    return _stored(folder / "token.pem", _new_private_key)
 
 
 def webhook_secret(folder: Path) -> str:
     """Return the secret that the provider's simulator signs with."""
-    path = folder / "provider-webhooks"
-    if not path.exists():
-        _store(path, b"whsec_" + base64.b64encode(os.urandom(32)))
-    return path.read_text()
+    return _stored(folder / "provider-webhooks", lambda: b"whsec_" + _random())
 
 
 def unsubscribe_key(folder: Path) -> str:
     """Return the secret that signs unsubscribe links."""
-    path = folder / "unsubscribe-key"
-    if not path.exists():
-        _store(path, base64.b64encode(os.urandom(32)))
-    return path.read_text()
+    return _stored(folder / "unsubscribe-key", _random)
 
 
 def webhook_secrets_key(folder: Path) -> str:
     """Return the secret that webhooks' secrets are encrypted under in the store."""
-    path = folder / "webhook-secrets-key"
-    if not path.exists():
-        _store(path, base64.b64encode(os.urandom(32)))
-    return path.read_text()
+    return _stored(folder / "webhook-secrets-key", _random)
 
 
 def demo_clients() -> str:
@@ -74,9 +63,16 @@ def _new_private_key() -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _store(path: Path, secret: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    unfinished = path.with_suffix(".new")
-    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(secret)
-    unfinished.replace(path)
+def _random() -> bytes:
+    return base64.b64encode(os.urandom(32))
+
+
+def _stored(path: Path, make: Callable[[], bytes]) -> str:
+    """Return the secret at `path`, made where there is none yet."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = path.with_suffix(".new")
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(make())
+        unfinished.replace(path)
+    return path.read_text()

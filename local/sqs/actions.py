@@ -78,8 +78,8 @@ class Actions:
         """Return the parameters of an action. Raises Refused where it is not emulated, or none."""
         if action not in self._actions:
             reason = "is not emulated" if action in self._shapes else "is no action of SQS"
-            known = ", ".join(self._actions)
-            raise Refused("InvalidAction", f"{action} {reason}; there are {known}")
+            names = ", ".join(self._actions)
+            raise Refused("InvalidAction", f"{action} {reason}; there are {names}")
         shape: Json = self._shapes[action]
         return shape
 

@@ -76,11 +76,11 @@ def as_json(fields: Any, shape: Shape, action: str) -> Any:
     kind = shape["type"]
     if kind == "structure" and isinstance(fields, dict):
         names = {_wire_name(name, each, action): name for name, each in shape["members"].items()}
-        known = {names.get(wire, wire): value for wire, value in fields.items()}
+        by_name = {names.get(wire, wire): value for wire, value in fields.items()}
         members = shape["members"]
         return {
             name: as_json(value, members[name], action) if name in members else value
-            for name, value in known.items()
+            for name, value in by_name.items()
         }
     if kind == "list":
         return [as_json(each, shape["member"], action) for each in _numbered(fields)]

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from local.template.api_keys import read_usage_plans
-from local.template.api_records import Api, Preflight, Route, SignatureAuthorizer
+from local.template.api_records import Api, Integration, Preflight, Route, SignatureAuthorizer
 from local.template.authorizers import IAM
 from local.template.cors import preflights
 from local.template.generated import url_api
@@ -140,21 +140,26 @@ class ApiBuilder:
             with self._resources.refusals.leaving_out():
                 if operation.preflight is not None:
                     self._add_preflight(operation.event, operation.preflight)
+                elif operation.integration and not operation.function:
+                    self._add(operation.event, "", operation.integration)
                 elif function := names.get(operation.function):
-                    self._add(operation.event, function)
+                    self._add(operation.event, function, operation.integration)
                 else:
                     sentence = f"{operation.function} is no function of this template; add it"
                     raise operation.event.not_emulated("uri", sentence)
 
-    def _add(self, event: Properties, function: str) -> None:
+    def _add(
+        self, event: Properties, function: str, integration: Integration | None = None
+    ) -> None:
         if self.kind == API:
-            self._routes.append(read_rest_route(event, function, self._api, self._defaults))
+            route = read_rest_route(event, function, self._api, self._defaults)
+            self._routes.append(dataclasses.replace(route, integration=integration))
             return
         settings = event.block("RouteSettings")
         route = read_http_route(event, function, self._api, self._defaults)
         throttles = self._api.throttles + read_route_throttle(settings, route.path, route.method)
         self._api = dataclasses.replace(self._api, throttles=throttles)
-        self._routes.append(route)
+        self._routes.append(dataclasses.replace(route, integration=integration))
 
     def _add_preflight(self, event: Properties, headers: dict[str, str]) -> None:
         route = read_rest_route(event, "", self._api, self._defaults)

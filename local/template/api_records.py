@@ -1,10 +1,40 @@
 """Records of what a template says of its API: routes, authorizers, keys, limits and words."""
 
 from collections.abc import Mapping as ReadOnlyDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REST_TIMEOUT_MS = 29_000  # 1.33: what a REST API waits for a function
 HTTP_TIMEOUT_MS = 30_000  # 1.75: and an HTTP API
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationResponse:
+    """The answer to a request whose integration's status, or error, fits a pattern."""
+
+    pattern: str  # a regular expression; empty for all that no other fits
+    status: int
+    parameters: ReadOnlyDict[str, str]  # method.response.header.NAME and its source
+    templates: ReadOnlyDict[str, str]  # by content type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """What a route calls instead of a function's proxy."""
+
+    kind: str  # aws, http, http_proxy, mock; subtype is an HTTP API's with a service
+    uri: str = ""
+    service: str = ""  # none where a function is called
+    action: str = ""  # of the service, or a path that begins with a slash
+    method: str = "POST"
+    parameters: ReadOnlyDict[str, str] = field(default_factory=dict)
+    templates: ReadOnlyDict[str, str] = field(default_factory=dict)  # by content type
+    passthrough: str = "when_no_match"
+    responses: tuple[IntegrationResponse, ...] = ()  # the default one last
+
+    @property
+    def place(self) -> str:
+        """What is called, for people."""
+        return f"{self.service} {self.action}".strip() or self.uri or self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,13 +43,14 @@ class Route:
 
     method: str
     path: str
-    function: str  # logical id
+    function: str  # logical id; none where an integration calls no function
     authorizer: str | None
     key: str = ""  # as the template has it: GET /a, ANY /a, $default
     needs_key: bool = False  # an API key
     timeout_ms: int = REST_TIMEOUT_MS
     payload: str = "1.0"  # format of the event; an HTTP API has 2.0 too
     scopes: tuple[str, ...] = ()  # of a JWT: one of them is needed
+    integration: Integration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,5 +199,5 @@ class Template:
             for authorizer in api.authorizers.values()
             if isinstance(authorizer, Authorizer)
         ]
-        routes = [route for api in self.apis for route in api.routes]
+        routes = [route for api in self.apis for route in api.routes if route.function]
         return sorted({*(route.function for route in routes), *authorizers})

@@ -55,9 +55,9 @@ def inlined(file: Path, document: Document, depth: int = 0) -> Document:
     outer = {**document, "Resources": dict(document["Resources"])}
     outputs: dict[str, Any] = {}
     for name, path in stacks.items():
-        given = outer["Resources"].pop(name).get("Properties") or {}
+        properties = outer["Resources"].pop(name).get("Properties") or {}
         inner = inlined(path, documents.read(path)[0], depth + 1)
-        nested = _Nested(name, path.parent, inner, given.get("Parameters") or {})
+        nested = _Nested(name, path.parent, inner, properties.get("Parameters") or {})
         for section in ("Resources", "Conditions", "Mappings"):
             outer[section] = {**(outer.get(section) or {}), **nested.section(section)}
         outputs |= nested.outputs()
@@ -79,14 +79,14 @@ class _Nested:
     """One nested stack, said as a part of the outer one."""
 
     def __init__(
-        self, name: str, folder: Path, document: Document, given: Mapping[str, Any]
+        self, name: str, folder: Path, document: Document, parameters: Mapping[str, Any]
     ) -> None:
         self._name = name
         self._folder = folder
         self._document = document
         declared = document.get("Parameters") or {}
         self._parameters = {
-            parameter: given.get(parameter, about.get("Default", ""))
+            parameter: parameters.get(parameter, about.get("Default", ""))
             for parameter, about in declared.items()
         }
         self._own = {*document["Resources"], *(one[1] for one in _IMPLICIT.values())}
@@ -140,8 +140,8 @@ class _Nested:
             for event in (events or {}).values():
                 if isinstance(event, dict) and event.get("Type") in _IMPLICIT:
                     reference, name, kind, properties = _IMPLICIT[event["Type"]]
-                    said = event.get("Properties") or {}
-                    event["Properties"] = {reference: {"Ref": name}, **said}
+                    of_event = event.get("Properties") or {}
+                    event["Properties"] = {reference: {"Ref": name}, **of_event}
                     further[name] = {"Type": kind, "Properties": properties}
         return {**further, **resources}
 

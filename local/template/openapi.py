@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.template.api_records import Integration
 from local.template.document import fragment
+from local.template.integrations import read_integration
 from local.template.intrinsics import UNKNOWN
 from local.template.reader import Properties
 from local.template.resources import Resources
@@ -50,9 +52,10 @@ _IDENTITY = {
 class Operation:
     """One method of one path: of a function, or a preflight with the headers of its answer."""
 
-    function: str  # its name; none of a preflight
+    function: str  # its name; none of a preflight, or of an integration without one
     event: Properties
     preflight: dict[str, str] | None = None
+    integration: Integration | None = None
 
 
 class Definition:
@@ -132,23 +135,21 @@ class Definition:
         event = {} if path == "$default" else event
         properties = {**event, **self._auth(block), **_renamed(integration, _SETTINGS)}
         kind = integration.text("type").lower()
+        event_block = block.item("", properties)
         if kind == "mock" and method == "options":
-            return Operation("", block.item("", properties), _preflight(integration))
-        if "integrationSubtype" in integration:
-            subtype = integration.text("integrationSubtype")
-            sentence = f"integrations with {subtype} are not emulated; use a function in between"
-            raise integration.not_emulated("integrationSubtype", sentence)
-        if kind != "aws_proxy":
-            sentence = f"integrations of type {kind} are not emulated; use aws_proxy of a function"
-            raise integration.not_emulated("type", sentence)
+            return Operation("", event_block, _preflight(integration))
+        _refuse_extensions(block)
+        function = _FUNCTION.search(integration.peek("uri"))
+        if "integrationSubtype" in integration or kind != "aws_proxy":
+            name = function[1] if function and kind == "aws" else ""
+            mapped = read_integration(integration.beside({"type": kind}), calls_function=bool(name))
+            return Operation(name, event_block, integration=mapped)
         uri = integration.left("uri") if "uri" in integration else None
-        function = _FUNCTION.search(str(uri))
         if function is None:
             raise integration.not_emulated("uri", f"{uri} names no function; use !GetAtt NAME.Arn")
         if "requestParameters" in integration:
             integration.refuse("requestParameters", "is not emulated on this machine; remove it")
-        _refuse_extensions(block)
-        return Operation(function[1], block.item("", properties))
+        return Operation(function[1], event_block)
 
     def _auth(self, block: Properties) -> dict[str, Any]:
         """Return the security of an operation; one that has none gets the API's default."""

@@ -56,10 +56,10 @@ def _of_fifo(block: Properties, is_fifo: bool) -> tuple[bool, str, str]:
         raise block.error(strange, "is for FIFO queues; remove it")
     deduplicates_content = block.flag(names[0], False)
     choices = []
-    for name, known in FIFO_CHOICES.items():
-        choices.append(block.text(name, known[0]))
-        if choices[-1] not in known:
-            raise block.error(name, f"has to be {' or '.join(known)}, not {choices[-1]!r}")
+    for name, values in FIFO_CHOICES.items():
+        choices.append(block.text(name, values[0]))
+        if choices[-1] not in values:
+            raise block.error(name, f"has to be {' or '.join(values)}, not {choices[-1]!r}")
     scope, throughput = choices
     if throughput == "perMessageGroupId" and scope != "messageGroup":
         raise block.error("FifoThroughputLimit", "goes with DeduplicationScope: messageGroup only")

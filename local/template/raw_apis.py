@@ -39,14 +39,15 @@ Resource = dict[str, Any]
 
 def said_as_sam(resources: Mapping[str, Resource]) -> dict[str, Resource]:
     """Return the resources, each API with its parts in one resource of SAM's."""
-    said = {name: each for name, each in resources.items() if each["Type"] not in PARTS}
+    as_sam = {name: each for name, each in resources.items() if each["Type"] not in PARTS}
     for name, resource in resources.items():
         if resource["Type"] == REST_API:
-            said[name] = _api("AWS::Serverless::Api", _RestApi(name, resource, resources).said())
+            rest = _RestApi(name, resource, resources)
+            as_sam[name] = _api("AWS::Serverless::Api", rest.as_sam())
         elif resource["Type"] == HTTP_API and _properties(resource).get("ProtocolType") == "HTTP":
             api = _HttpApi(name, resource, resources)
-            said[name] = _api("AWS::Serverless::HttpApi", api.said())
-    return said
+            as_sam[name] = _api("AWS::Serverless::HttpApi", api.as_sam())
+    return as_sam
 
 
 def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
@@ -82,7 +83,7 @@ class _RestApi:
         self._properties = _properties(resource)
         self._parts = _Parts(name, "RestApiId", _REST, resources)
 
-    def said(self) -> Resource:
+    def as_sam(self) -> Resource:
         """Return the properties of an AWS::Serverless::Api."""
         definition = self._properties.get("Body") or {
             "paths": self._paths(),
@@ -168,7 +169,7 @@ class _HttpApi:
         self._properties = _properties(resource)
         self._parts = _Parts(name, "ApiId", _HTTP, resources)
 
-    def said(self) -> Resource:
+    def as_sam(self) -> Resource:
         """Return the properties of an AWS::Serverless::HttpApi."""
         stages = self._parts.of("Stage").values()
         definition = self._properties.get("Body") or {
@@ -205,21 +206,21 @@ class _HttpApi:
         integrations = self._parts.of("Integration")
         for name in _referred(target) & integrations.keys():
             integration = dict(integrations[name])
-            said = {
+            fields = {
                 "type": integration.pop("IntegrationType", ""),
                 "uri": integration.pop("IntegrationUri", ""),
             }
-            return {**_lower_first(integration), **said}
+            return {**_lower_first(integration), **fields}
         return {"type": "AWS_PROXY", "uri": target, "payloadFormatVersion": "2.0"}
 
     def _schemes(self) -> Resource:
         schemes = {}
         for name, authorizer in self._parts.of("Authorizer").items():
-            said = dict(authorizer)
-            said["type"] = said.pop("AuthorizerType", "")
-            if isinstance(sources := said.get("IdentitySource"), list):
-                said["IdentitySource"] = ",".join(map(str, sources))
-            schemes[name] = {"type": "oauth2", _AUTHORIZER: _lower_first(said)}
+            scheme = dict(authorizer)
+            scheme["type"] = scheme.pop("AuthorizerType", "")
+            if isinstance(sources := scheme.get("IdentitySource"), list):
+                scheme["IdentitySource"] = ",".join(map(str, sources))
+            schemes[name] = {"type": "oauth2", _AUTHORIZER: _lower_first(scheme)}
         return schemes
 
 

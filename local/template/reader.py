@@ -82,6 +82,11 @@ class Properties:
             raise self.not_emulated(name, sentence)
         return default if value is None else value
 
+    def peek(self, name: str) -> str:
+        """Return the text of a property that stays to be asked for, empty where it is none."""
+        value = self._left.get(name, "")
+        return value if isinstance(value, str) else ""
+
     def starts(self, name: str, text: str) -> bool:
         """Tell whether a property that nobody has asked for yet begins with `text`."""
         return str(self._left.get(name, "")).startswith(text)

@@ -134,15 +134,15 @@ class Resources:
         """Return the resources, APIs that are written part by part as SAM's."""
         for name, property in raw_apis.parts_of_no_api(resources):
             self.refusals.refuse(name, property, "is no API of this template; use !Ref of one")
-        said = raw_apis.said_as_sam(resources)
-        for name, resource in list(said.items()):
+        as_sam = raw_apis.said_as_sam(resources)
+        for name, resource in list(as_sam.items()):
             if resource["Type"] in raw_apis.KINDS:
                 sentence = "only HTTP is emulated on this machine; remove the API"
                 self.refusals.refuse(name, "ProtocolType", sentence)
-                del said[name]
+                del as_sam[name]
             elif resource is not resources[name]:
                 self.resolver.declare(name, resource)
-        return said
+        return as_sam
 
     def _is_here(self, name: str, kind: str) -> bool:
         """Tell whether a resource of that type exists here; of others say what follows."""

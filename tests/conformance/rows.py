@@ -45,6 +45,7 @@ ROWS = {
     "1.38": "an event over 6 MB: 413",
     "1.39": "access log lines",
     # API Gateway, REST: authorizers, keys, throttling, CORS
+    "1.40": "integrations with services, HTTP, mapped functions and fixed answers",
     "1.50": "event of a TOKEN authorizer",
     "1.51": "event of a REQUEST authorizer",
     "1.52": "an authorizer's answer and what the function sees of it",

@@ -66,6 +66,44 @@ def test_a_command_outside_of_any_project(tmp_path: Path, command: str):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["up", "status", "queues"])
+def test_a_folder_that_is_gone(tmp_path: Path, command: str):
+    into_nowhere = "mkdir gone && cd gone && rmdir ../gone && exec"
+    ended = subprocess.run(
+        ["sh", "-c", f"{into_nowhere} {sys.executable} -m local {command}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert_refused(ended, "the folder of this shell is gone")
+
+
+@pytest.mark.parametrize("command", ["up", "status", "down", "logs"])
+def test_a_state_directory_that_is_a_file(project: Path, command: str):
+    refused = run(project, command, "--state", "template.yaml")
+
+    assert_refused(refused, "template.yaml is no folder", "--state")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["up", "--python", ""], "--python '' is no Python"),
+        (["up", "--port", "many"], "'many' is no whole number from 1 to 65535"),
+        (["up", "--prot", "1"], "unrecognized arguments: --prot 1"),
+        (["starts"], "invalid choice: 'starts'"),
+        ([], "COMMAND"),
+    ],
+)
+def test_an_argument_that_cannot_be_used(project: Path, arguments: list[str], words: str):
+    assert_refused(run(project, *arguments), words)
+    assert not (project / ".local").exists()
+
+
 def test_a_folder_that_is_read_only(project: Path):
     project.chmod(0o555)
 

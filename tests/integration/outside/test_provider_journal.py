@@ -119,9 +119,9 @@ def test_what_was_dropped_is_no_longer_known_and_the_numbers_go_on(provider: Pro
     for key in ("old", "kept"):
         provider.charge(key)
     provider.stop()
-    old, kept = provider.journal.read_text().splitlines(keepends=True)
+    old, newer = provider.journal.read_text().splitlines(keepends=True)
     provider.journal.write_text("")
-    provider.journal.with_suffix(".jsonl.1").write_text(kept)
+    provider.journal.with_suffix(".jsonl.1").write_text(newer)
     provider.start()
     again = provider.charge("old")
     refund = json.dumps({"charge": json.loads(old)["id"], **REFUND}).encode()

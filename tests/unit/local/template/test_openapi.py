@@ -183,7 +183,7 @@ REFUSED = [
         {"/": {"get": {"x-amazon-apigateway-integration": {"type": "aws_proxy", "uri": "arn"}}}},
         "uri: arn names no function",
     ),
-    ({"/": {"get": {"x-amazon-apigateway-integration": {"type": "aws"}}}}, "type aws are not emul"),
+    ({"/": {"get": {"x-amazon-apigateway-integration": {"type": "odd"}}}}, "type odd are not emul"),
     ({"/": {"get": to("Nobody")}}, "Nobody is no function of this template"),
     ({"/": {"get": to(**{"x-amazon-apigateway-request-validator": "all"})}}, "validator: is not"),
 ]

@@ -163,7 +163,7 @@ def test_a_deployment_may_name_the_stage(read):
 @pytest.mark.parametrize(
     ("resources", "sentence"),
     [
-        (REST.replace("Type: AWS_PROXY", "Type: HTTP", 1), "integrations of type http are not"),
+        (REST.replace("Type: AWS_PROXY", "Type: ODD", 1), "integrations of type odd are not"),
         (
             REST.replace("RestApiId: !Ref Api, ParentId: !Ref", "RestApiId: far, ParentId: !Ref"),
             "Pet",
