@@ -56,7 +56,7 @@ def test_dead_letters_are_read_as_text_and_moved_back(gateway, page: Browser, va
     page.evaluate("document.querySelector('a[href=\"#/queues/dead\"]').click()")
     never = shows(page, "received 1\u00d7")
     page.evaluate("document.querySelector('.message details').open = true")
-    opened = shows(page, f"received 1 times, last: {MARKUP}")
+    opened = shows(page, f"received 1 time, last: {MARKUP}")
     elements = page.evaluate("document.querySelectorAll('main img, main b b').length")
     press(page, "Move all back")
     moved = shows(page, "is done: 1 of 1 moved.")

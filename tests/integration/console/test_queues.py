@@ -83,7 +83,7 @@ def test_messages_are_shown_as_they_are_and_none_is_received(gateway, valkey):
     about = read(gateway, "/api/queues/dead")
 
     assert (letter["body"], letter["receive_count"], letter["state"]) == (MARKUP, 1, "visible")
-    assert letter["reason"] == f"received 1 times, last: {MARKUP}"
+    assert letter["reason"] == f"received 1 time, last: {MARKUP}"
     assert letter["sent_at_ms"] <= letter["first_received_at_ms"] <= letter["visible_at_ms"]
     assert (about["visible"], about["origins"], about["in_flight"]) == (1, ["jobs"], 0)
     assert ask(gateway, "/api/queues/dead/messages").headers["Content-Type"] == "application/json"
