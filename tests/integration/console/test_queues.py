@@ -22,7 +22,14 @@ Resources:
       QueueName: jobs
       RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 1}
   Dead: {Type: AWS::SQS::Queue, Properties: {QueueName: dead}}
-  Steps: {Type: AWS::SQS::Queue, Properties: {QueueName: steps.fifo, FifoQueue: true}}
+  Steps:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: steps.fifo
+      FifoQueue: true
+      ContentBasedDeduplication: true
+      RedrivePolicy: {deadLetterTargetArn: !GetAtt DeadSteps.Arn, maxReceiveCount: 1}
+  DeadSteps: {Type: AWS::SQS::Queue, Properties: {QueueName: dead.fifo, FifoQueue: true}}
 """
 MARKUP = '<img src=x onerror="alert(1)">'
 SENT = {"body": "x"}
@@ -157,6 +164,26 @@ def test_chosen_dead_letters_go_back_and_their_task_is_shown(gateway, valkey):
     assert (nothing.status, nothing.json["message"]) == (400, "no message is chosen")
 
 
+def test_messages_of_a_fifo_queue_go_back_all_together_and_one_may_be_deleted(gateway, valkey):
+    for number in range(3):
+        sent = ask(gateway, "/api/queues/steps.fifo/send", {"body": str(number), "group": "a"})
+        assert sent.status == 200, sent.body
+    steps = RedisQueue("steps.fifo", max_receive_count=1, dead_letter="dead.fifo", redis_url=valkey)
+    for message in steps.receive():
+        steps.release(message.receipt_handle, after_s=0)
+    steps.receive()
+    letters = {each["body"]: each for each in listed(gateway, "dead.fifo")["messages"]}
+    some = ask(gateway, "/api/queues/dead.fifo/redrive", {"ids": [letters["0"]["id"]]})
+    second = {name: letters["1"][name] for name in ("id", "receive_count")}
+    deleted = ask(gateway, "/api/queues/dead.fifo/delete", second)
+    ask(gateway, "/api/queues/dead.fifo/redrive", {})
+    wait_until(lambda: ended(gateway, "dead.fifo"))
+
+    assert (some.status, "in their order" in some.json["message"]) == (400, True)
+    assert deleted.json == {"deleted": 1}
+    assert [message.body for message in steps.receive()] == ["0", "2"]
+
+
 def test_what_cannot_be_moved_is_refused_in_a_sentence(gateway, valkey):
     dead_letters(valkey, 1)
     refused = [
@@ -226,7 +253,7 @@ def test_a_redrive_that_dies_in_the_middle_loses_nothing_and_says_so(tmp_path, v
     assert bodies_of("dead", valkey) == []
 
 
-def ended(gateway: GatewayProcess) -> Any:
+def ended(gateway: GatewayProcess, queue: str = "dead") -> Any:
     """Return the task of the dead letters once it does not run any more."""
-    task = read(gateway, "/api/queues/dead")["move_task"]
+    task = read(gateway, f"/api/queues/{queue}")["move_task"]
     return task if task["status"] != "RUNNING" else None
