@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -31,7 +30,9 @@ from redis_sqs.peek import PEEKED_MAX, WaitingMessage
 from redis_sqs.redis_queue import Drop, RedisQueue
 
 SHOWN = 20  # messages of one look
-SHOWN_MAX = 50  # each may have a megabyte
+SHOWN_MAX = 50
+AT_ONCE = 10  # messages in one reading; each may have a megabyte
+LOOK_BYTES_MAX = 4 * 1024 * 1024  # of bodies in one look
 BODY_SHOWN = 4_096  # characters of a body in the list
 STATES = ("visible", "delayed", "in_flight", "retrying")
 Parameters = Mapping[str, str]
@@ -95,15 +96,22 @@ class Queues:
         }
 
     def messages(self, parameters: Parameters) -> dict[str, Any]:
-        """Return messages in the order in which they become visible; none is received."""
+        """Return messages in the order in which they become visible; none is received.
+
+        They end early where they are large.
+        """
         queue = self._on_redis(parameters)
         first = number(parameters, "first", 0, PEEKED_MAX)
         count = max(1, number(parameters, "count", SHOWN, SHOWN_MAX))
+        listed: list[dict[str, Any]] = []
+        left_bytes, has_more = LOOK_BYTES_MAX, False
         with _refusing():
-            waiting = self._carrier.peek(_url(queue), first=first, at_once=count + 1)
-            messages = list(islice(waiting, count + 1))
-        listed = [_shown(message, BODY_SHOWN) for message in messages[:count]]
-        return {"first": first, "messages": listed, "has_more": len(messages) > count}
+            for message in self._carrier.peek(_url(queue), first=first, at_once=AT_ONCE):
+                if has_more := len(listed) == count or left_bytes <= 0:
+                    break
+                listed.append(_shown(message, BODY_SHOWN))
+                left_bytes -= listed[-1]["body_bytes"]
+        return {"messages": listed, "next": first + len(listed), "has_more": has_more}
 
     def message(self, parameters: Parameters) -> dict[str, Any]:
         """Return one message with its whole body."""

@@ -109,6 +109,17 @@ def test_a_queue_is_shown_in_pages_and_a_large_body_whole_by_itself(gateway, val
     assert (whole["body"], whole["is_whole"]) == ("0" * 5_000, True)
 
 
+def test_a_look_at_large_messages_ends_early_and_goes_on(gateway, valkey):
+    jobs = RedisQueue("jobs", redis_url=valkey)
+    for _ in range(6):
+        jobs.send("x" * 1_000_000)
+    first = listed(gateway, "jobs")
+    rest = listed(gateway, "jobs", f"?first={first['next']}")
+
+    assert (len(first["messages"]), first["has_more"]) == (5, True)
+    assert (len(rest["messages"]), rest["has_more"]) == (1, False)
+
+
 def test_a_message_is_sent_with_attributes_within_the_limits_of_sqs(gateway, valkey):
     attributes = {
         "tries": {"type": "Number", "value": "3"},

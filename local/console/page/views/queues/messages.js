@@ -16,7 +16,7 @@ export function messageList(about, context) {
   let first = 0;
 
   async function look() {
-    const {messages, has_more: hasMore} = await context.get(`${path}/messages?first=${first}&count=${COUNT}`);
+    const {messages, next, has_more: hasMore} = await context.get(`${path}/messages?first=${first}&count=${COUNT}`);
     if (!messages.length && first) {
       first = 0;
       await look();
@@ -27,14 +27,14 @@ export function messageList(about, context) {
     replace(place, messages.length ? messages.map(item) : h("p", {class: "none"}, "No message is here now."));
     replace(pages,
       actButton("Look again", remark, look),
-      first ? actButton("← Before", remark, () => turn(-COUNT)) : null,
-      hasMore ? actButton("More →", remark, () => turn(COUNT)) : null,
+      first ? actButton("← Before", remark, () => turn(first - COUNT)) : null,
+      hasMore ? actButton("More →", remark, () => turn(next)) : null,
       messages.length ? h("span", {class: "faint"},
         `${number(first + 1)} to ${number(first + messages.length)}, as of ${new Date().toLocaleTimeString("en-GB")}`) : null);
   }
 
-  async function turn(step) {
-    first = Math.max(0, first + step);
+  async function turn(to) {
+    first = Math.max(0, to);
     await look();
   }
 
