@@ -136,8 +136,8 @@ def detail(recorded: Recorded) -> dict[str, Any]:
         "times": _times(recorded),
         "log": shown(recorded.log),
         "invocation_id": recorded.context.invocation_id,
-        "trace": recorded.context.trace,
-        "trace_id": trace_id(recorded.context.trace),
+        "trace": recorded.trace,
+        "trace_id": trace_id(recorded.trace),
     }
 
 

@@ -47,6 +47,7 @@ class Recorded:
     event: bytes
     event_bytes: int  # of the whole event
     log: bytes  # of the function's invocation
+    trace: str  # the header that the function got, else the request's own
     received_s: float
     invoked_s: float  # 0 where no function was, or it was throttled
     taken_s: float  # by an environment; 0 where none took it
@@ -114,6 +115,7 @@ def _recorded(exchange: Exchange, answer: Answer, ended_s: float) -> Recorded:
         event=event[:EVENT_MAX_BYTES],
         event_bytes=len(event),
         log=invocation.log[-BODY_MAX_BYTES:] if invocation else b"",
+        trace=invocation.trace if invocation else exchange.context.trace,
         received_s=request.received_s,
         invoked_s=invocation.queued_s if invocation else 0.0,
         taken_s=invocation.started_s if invocation else 0.0,

@@ -63,8 +63,9 @@ async function route() {
   current = life;
   const place = h("div", {class: "view"});
   replace(root, place);
-  if (!view) {
-    replace(place, h("h1", {}, "Nothing here"), h("p", {}, `There is no view ${name}.`));
+  if (!view || !shown.includes(view)) {
+    const why = view ? "This system has nothing that this view would show." : `There is no view ${name}.`;
+    replace(place, h("h1", {}, "Nothing here"), h("p", {}, why));
     return;
   }
   document.title = `${[view.title, ...path].join(" · ")} – Console`;
