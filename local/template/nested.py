@@ -71,8 +71,9 @@ def _template_of(file: Path, resource: Any) -> Path | None:
     place = (resource.get("Properties") or {}).get(PLACES[resource["Type"]])
     if not isinstance(place, str) or "://" in place:
         return None
-    path = (file.parent / place).resolve()
-    return path if path.is_file() else None
+    # Some write the path as it is from the folder that a build makes beside the template.
+    paths = [(file.parent / folder / place).resolve() for folder in ("", "build")]
+    return next(filter(Path.is_file, paths), None)
 
 
 class _Nested:

@@ -18,6 +18,7 @@ from local.template.resources import Resources
 _AMAZON = "x-amazon-"
 # Nothing on one machine is asked for permission, and networks are not here.
 _WITHOUT_EFFECT = ("-importexport-version", "-policy", "-endpoint-configuration")
+_AUTH = "x-amazon-apigateway-auth"
 _ANY = "x-amazon-apigateway-any-method"
 _CORS = "x-amazon-apigateway-cors"
 _INTEGRATION = "x-amazon-apigateway-integration"
@@ -153,6 +154,9 @@ class Definition:
 
     def _auth(self, block: Properties) -> dict[str, Any]:
         """Return the security of an operation; one that has none gets the API's default."""
+        if _AUTH in block:
+            kind = block.block(_AUTH).text("type", "NONE").upper()
+            return {"Auth": {"Authorizer": kind}}
         if "security" not in block:
             return {}
         entries = block.sequence("security")

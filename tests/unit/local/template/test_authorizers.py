@@ -6,6 +6,7 @@ from local.template import PoolAuthorizer, SignatureAuthorizer, TemplateError
 from tests.unit.local.template.template_texts import FUNCTION, event, property_of_function
 
 ROUTE = "{Path: /a, Method: GET, RestApiId: !Ref Api}"
+INTEGRATION = "x-amazon-apigateway-integration"
 POOL = "arn:aws:cognito-idp:eu-west-1:000000000000:userpool/eu-west-1_a"
 
 
@@ -55,6 +56,17 @@ def test_a_route_may_want_a_signature(read, text):
 
     assert {route.authorizer for route in api.routes} == {"AWS_IAM"}
     assert api.authorizers["AWS_IAM"] == SignatureAuthorizer()
+
+
+def test_an_operation_of_a_definition_may_want_a_signature(read):
+    function = "functions/arn:aws:lambda:eu-west-1:000000000000:function:Pages/invocations"
+    called = f"{{type: aws_proxy, uri: '{function}'}}"
+    operation = f"x-amazon-apigateway-auth: {{type: AWS_IAM}}, {INTEGRATION}: {called}"
+    body = f"{{paths: {{/a: {{get: {{{operation}}}}}}}}}"
+    properties = f"{{StageName: prod, DefinitionBody: {body}}}"
+    api = f"  Api: {{Type: AWS::Serverless::Api, Properties: {properties}}}\n"
+
+    assert read(FUNCTION + api).api.routes[0].authorizer == "AWS_IAM"
 
 
 def test_a_url_of_a_function_wants_a_signature_or_nothing(read):

@@ -111,6 +111,12 @@ def test_a_nested_stack_of_cloudformation_is_read_alike(tmp_path):
     assert set(template.functions) == {"Outer", "ChildInner"}
 
 
+def test_a_path_may_start_in_the_folder_that_a_build_makes(tmp_path):
+    outer = OUTER.replace("./child/template.yaml", "../child/template.yaml")
+
+    assert set(load(write(tmp_path, outer)).functions) == {"Outer", "ChildInner"}
+
+
 def test_a_stack_inside_itself_is_refused(tmp_path):
     inner = OUTER.replace("./child/template.yaml", "../template.yaml")
 
