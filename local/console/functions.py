@@ -164,7 +164,8 @@ def triggers(template: Template, function: Function) -> list[dict[str, str]]:
             listed.append(("schedule", when))
     listed += [("stream", each.stream) for each in template.streams if each.function == name]
     listed += _of_resources(template, function)
-    return [{"kind": kind, "name": text} for kind, text in listed]
+    # A route of any method is several.
+    return [{"kind": kind, "name": text} for kind, text in dict.fromkeys(listed)]
 
 
 def _of_resources(template: Template, function: Function) -> list[tuple[str, str]]:

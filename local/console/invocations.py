@@ -49,11 +49,12 @@ class Invocation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the page shows it."""
-        failed = any(_FAILED.search(line["text"]) for line in self.lines)
+        ends = [match[0] for line in self.lines if (match := _FAILED.search(line["text"]))]
+        end = "timeout" if any("timed out" in each for each in ends) else "error"
         known = "success" if self.report else ""
         return {
             "request_id": self.request_id,
-            "status": self.status or ("error" if failed else known),
+            "status": self.status or (end if ends else known),
             "at": self.at,
             **self.report,
             "lines": self.lines,

@@ -119,7 +119,8 @@ def _api_of_http(template: Template, function: str) -> dict[str, Any]:
 def _api(template: Template, function: str) -> dict[str, Any]:
     route = _route(template, function)
     path, method = (route.path, route.method) if route else ("/hello", "GET")
-    method = "GET" if method == "ANY" else method
+    if route and route.key.startswith("ANY "):
+        method = "GET"
     names = re.findall(r"\{(\w+)\+?\}", path)
     filled = re.sub(r"\{(\w+)\+?\}", r"\1-1", path)
     headers = {"Content-Type": "application/json", "Host": "127.0.0.1"}

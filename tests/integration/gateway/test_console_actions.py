@@ -169,7 +169,10 @@ def test_a_function_is_described_with_its_code_and_triggers(shared):
     one = get(shared, "/api/functions/Pages")
 
     assert one["code"].endswith("functions/app.py")
-    assert {"kind": "route", "name": "ANY /pages/{name}"} in one["triggers"]
+    assert one["triggers"] == [
+        {"kind": "route", "name": "ANY /pages/{name}"},
+        {"kind": "route", "name": "GET /rare"},
+    ]
     assert (one["invoked_by"], one["environments"]) == ("gateway", 1)
 
 

@@ -20,6 +20,7 @@ REPORT RequestId: two\tDuration: 3.00 ms\tBilled Duration: 3 ms\tMemory Size: 12
 \tMax Memory Used: 61 MB\t
 {"level": "ERROR", "requestId": "two", "error": "a malformed answer"}
 """
+TIMED_OUT = "2026-11-30T10:00:02Z RequestId: late Error: Task timed out after 1.00 seconds\n"
 JSON = """{"time":"t","type":"platform.start","record":{"requestId":"three","version":"$LATEST"}}
 {"level":"INFO","message":"hello"}
 {"time":"t","type":"platform.report","record":{"requestId":"three","metrics":{"durationMs":7.5,\
@@ -47,6 +48,14 @@ def test_each_invocation_has_its_lines_its_report_and_its_end():
     )
     assert [line["level"] for line in two["lines"]] == ["WARNING", "ERROR", ""]
     assert between["request_id"] == ""
+
+
+def test_a_time_out_is_told_from_an_error():
+    text = f"START RequestId: late Version: $LATEST\n{TIMED_OUT}END RequestId: late\n"
+
+    (late,) = [each.as_dict() for each in invocations.invocations(text)]
+
+    assert late["status"] == "timeout"
 
 
 def test_a_log_in_json_is_cut_the_same_way():
