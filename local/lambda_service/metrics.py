@@ -4,6 +4,7 @@ Values are kept in plain integers and become metrics when Prometheus asks: a req
 few additions, which is a tenth of what prometheus_client's own objects cost.
 """
 
+import time
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from local.lambda_service.dispatch import Pool
 
@@ -27,16 +29,22 @@ _BUCKET_NAMES = (*map(str, DURATION_BUCKETS_S), "+Inf")
 class Timings:
     """A histogram of durations in seconds."""
 
-    __slots__ = ("_counts", "_sum_s")
+    __slots__ = ("_counts", "_exemplars", "_sum_s")
 
     def __init__(self) -> None:
         self._counts = [0] * len(_BUCKET_NAMES)
         self._sum_s = 0.0
+        self._exemplars: list[Exemplar | None] = [None] * len(_BUCKET_NAMES)
 
     def observe(self, seconds: float) -> None:
         """Count one duration."""
         self._counts[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
         self._sum_s += seconds
+
+    def exemplify(self, seconds: float, trace_id: str) -> None:
+        """Name the trace of one duration that was counted, as its bucket's example."""
+        bucket = bisect_left(DURATION_BUCKETS_S, seconds)
+        self._exemplars[bucket] = Exemplar({"trace_id": trace_id}, seconds, time.time())
 
     @property
     def sum_s(self) -> float:
@@ -50,10 +58,11 @@ class Timings:
 
     def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
         """Export it as one series of `family`."""
-        total, buckets = 0, []
-        for name, count in zip(_BUCKET_NAMES, self._counts, strict=True):
+        total = 0
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        for name, count, example in zip(_BUCKET_NAMES, self._counts, self._exemplars, strict=True):
             total += count
-            buckets.append((name, float(total)))
+            buckets.append((name, float(total), example) if example else (name, float(total)))
         family.add_metric(labels, buckets, self._sum_s)
 
 

@@ -187,6 +187,7 @@ def _system(
         settings=settings(numbers, python=python.path, reload=is_reloading),
         services=other_services.chosen(template, options.services, tuple(options.on_aws)),
         simulators=tuple(extension.processes(template, state, ports)),
+        console_views=extension.console_views(template),
     )
 
 

@@ -10,10 +10,13 @@ import signal
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
+from local.console.load_runs import add_load_runs
 from local.console.pages import Console
 from local.console.parts import Parts
+from local.console.queue_work import add_queue_work
 from local.console.sampler import Sampler
 from local.console.trace_views import add_trace_views
 from local.console.views import add_views
@@ -88,6 +91,7 @@ class Gateway:
         limits: Limits,
         carrier: Carrier | None,
         python: str,
+        console_views: str = "",
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -142,6 +146,12 @@ class Gateway:
         )
         self._sampler = Sampler(parts)
         add_views(self._console, parts, self._sampler.history)
+        if console_views:
+            import_module(console_views).add_views(self._console, template, state)
+        own = {"TARGET": addresses.ports[0], "CONSOLE": addresses.console_port}
+        self._loads = add_load_runs(self._console, template, state, own)
+        if self._sqs and carrier:
+            add_queue_work(self._console, template, carrier, self._sqs.actions)
         of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
         self._servers = (
             *(Server(api, of_each) for api in self._apis),
@@ -178,6 +188,8 @@ class Gateway:
             task.cancel()
         for listener in listeners:
             listener.close()
+        if self._loads:
+            self._loads.end()
         await self._drain()
         runtime.close()
         self._hosts.stop()

@@ -108,6 +108,11 @@ def _first_request(template: Template, url: str) -> str:
     return FIRST_REQUEST.format(url=url) if PAYMENTS in template.functions else ""
 
 
+def _console_views(template: Template) -> str:
+    has_payments = PAYMENTS in template.functions and "MONGO_URL" in template.provides
+    return "local.spillway.console" if has_payments else ""
+
+
 EXTENSION = Extension(
     ports={
         "provider": (5090, "port of the payment provider"),
@@ -118,4 +123,5 @@ EXTENSION = Extension(
     processes=_processes,
     check=_check,
     first_request=_first_request,
+    console_views=_console_views,
 )

@@ -16,13 +16,13 @@ ARROWS = {
         "traces",
     },
     "compose": {"spillway"},
-    "spillway": {"daemon", "machine", "runtime", "simulators", "template"},
+    "spillway": {"console", "daemon", "machine", "runtime", "simulators", "template"},
     "server": {
         *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
         *("template", "traces"),
     },
     "console": {
-        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "template"),
+        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs", "template"),
         "traces",
     },
     "gateway": {"http", "lambda_service", "runtime", "template", "traces"},
