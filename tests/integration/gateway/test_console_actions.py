@@ -1,4 +1,4 @@
-"""What people do in the console: look into a request, send it again, invoke, keep events, mark."""
+"""The console's actions: look into a request, send it again, invoke, keep events, mark."""
 
 import http.client
 import json
