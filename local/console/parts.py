@@ -17,7 +17,7 @@ from local.template import Template
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the views have in common."""
+    """The parts that the views have in common."""
 
     template: Template
     state: Path

@@ -11,7 +11,7 @@ KINDS = ("environments", "busy")
 
 
 class WorkerTallies:
-    """What all workers together have done since this process began."""
+    """The invocations of all workers together since this process began."""
 
     def __init__(self, state: Path) -> None:
         self._state = state

@@ -17,6 +17,17 @@ from local.documents.updates import NUMBERS
 Stream = Iterator[Document]
 Accumulators = dict[str, tuple[Callable[[], "Accumulator"], Expression]]
 
+# Stages of MongoDB that are not here; any other name is none of its either.
+_OTHER_STAGES = frozenset(
+    f"${name}"
+    for name in (
+        *("addFields", "bucket", "bucketAuto", "changeStream", "collStats", "currentOp"),
+        *("densify", "documents", "facet", "fill", "geoNear", "graphLookup", "indexStats"),
+        *("listSessions", "lookup", "merge", "out", "planCacheStats", "redact", "replaceRoot"),
+        *("replaceWith", "sample", "search", "set", "setWindowFields", "sortByCount"),
+        *("unionWith", "unset", "unwind"),
+    )
+)
 SORT_BYTES_MAX = 100 * 1024 * 1024  # what MongoDB lets a sort hold without its disk
 GROUPS_MAX = 100_000  # each holds its accumulators in memory
 
@@ -93,6 +104,8 @@ def run(stream: Stream, stages: list[Document]) -> Stream:
     """Put the stages behind `stream`; a stage that is not implemented is refused by name."""
     for stage in stages:
         ((name, operand),) = stage.items()
+        if name in _OTHER_STAGES:
+            raise refused("pipeline stage", name)
         if name not in _STAGES:
             raise DocumentsError(40324, f"Unrecognized pipeline stage name: '{name}'")
         stream = _STAGES[name](stream, operand)

@@ -25,6 +25,9 @@ RECIPIENT = re.compile(rb"TO:\s*<([^<>\s]{1,320})>\s*", re.IGNORECASE)
 SIZE = re.compile(rb"SIZE=(\d{1,20})")
 FLAGS = {b"BODY=7BIT", b"BODY=8BITMIME", b"SMTPUTF8"}
 
+# A page of any site can have a browser send a request here, whose body would be mails.
+HTTP_METHODS = frozenset((b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"PATCH"))
+
 GREETING = b"220 mailbox.local takes every mail\r\n"
 CAPABILITIES = (
     b"250-mailbox.local\r\n250-PIPELINING\r\n250-SIZE %d\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
@@ -139,6 +142,9 @@ class SmtpConnection(asyncio.Protocol):
         verb, _, argument = line.partition(b" ")
         if verb.upper() == b"QUIT":
             self._leave(b"221 2.0.0 bye\r\n")
+            return False
+        if verb.upper() in HTTP_METHODS:
+            self._leave(b"421 4.7.0 this is no web server\r\n")
             return False
         command = COMMANDS.get(verb.upper(), SmtpConnection._unknown)
         self._replies.append(command(self, argument))

@@ -84,6 +84,7 @@ def test_a_packed_body_is_refused_as_such_and_an_unpacked_one_is_taken(demo):
         ({"Idempotency-Key": ""}, "idempotency_key_required"),
         ({"Idempotency-Key": "k" * 256}, "idempotency_key_invalid"),
         ({"Idempotency-Key": "with space"}, "idempotency_key_invalid"),
+        ({"Idempotency-Key": "one", "idempotency-key": "two"}, "idempotency_key_invalid"),
     ],
 )
 def test_a_payment_needs_a_usable_idempotency_key(demo, headers, code):

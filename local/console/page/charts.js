@@ -116,7 +116,8 @@ export function lineChart({title, series = [{name: ""}], format = number, least 
         isDown = false;
         return;
       }
-      path += `${isDown ? "L" : "M"}${x(chart.times[place]).toFixed(1)} ${y(value).toFixed(1)}`;
+      // A line of no length, so that a value between two gaps is a dot.
+      path += `${isDown ? "L" : "M"}${x(chart.times[place]).toFixed(1)} ${y(value).toFixed(1)}${isDown ? "" : "h0"}`;
       isDown = true;
     });
     return svg("path", {d: path || "M0 0", class: `line series-${index % COLOURS + 1}`});

@@ -96,6 +96,8 @@ WRONG: list[tuple[Document, int]] = [
     (pipeline({"$group": {"_id": None, "a": 1}}), 40234),
     (pipeline({"$match": {}, "$limit": 1}), 40323),
     (pipeline({}), 40323),
+    (pipeline({"$unwind": "$list"}), 238),
+    (pipeline({"$unwound": "$list"}), 40324),
     (pipeline({"$limit": 1.5}), 5107201),
     (pipeline({"$limit": float("inf")}), 5107201),
     (pipeline({"$limit": 0}), 15958),

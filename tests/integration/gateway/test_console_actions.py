@@ -1,4 +1,4 @@
-"""What people do in the console: look into a request, send it again, invoke, keep events, mark."""
+"""The console's actions: look into a request, send it again, invoke, keep events, mark."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import wait_until
-from tests.integration.gateway_process import Answer, GatewayProcess
+from tests.integration.gateway_process import Answer, GatewayProcess, in_parallel
 
 ACTIONS = [
     "/api/functions/Pages/invoke",
@@ -190,3 +190,13 @@ def test_a_mark_stands_in_the_last_hour(shared):
 def _with_requests(history: dict[str, Any]) -> dict[str, Any] | None:
     has_latency = any(history["columns"].get("p99_ms", []))
     return history if has_latency else None
+
+
+def test_of_many_requests_few_are_recorded_and_each_that_failed(gateway):
+    request = b"GET /flood HTTP/1.1\r\nHost: a\r\n"
+    gateway.raw((request + b"\r\n") * 199 + request + b"Connection: close\r\n\r\n")
+    flood = recorded(gateway, "text=/flood")
+    in_parallel(gateway, "/pages/failed", 20)
+
+    assert 50 <= len(flood) < 120
+    assert len(recorded(gateway, "text=/pages/failed&status=5xx")) == 20

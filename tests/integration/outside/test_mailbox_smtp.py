@@ -54,6 +54,17 @@ def test_only_crlf_dot_crlf_ends_a_mail(mailbox: Mailbox) -> None:
     assert mailbox.raw(1).endswith(smuggled)
 
 
+def test_a_request_of_a_browser_ends_before_its_body_is_read_as_mails(mailbox: Mailbox) -> None:
+    with socket.create_connection(("127.0.0.1", mailbox.smtp_port), timeout=10) as client:
+        body = b"EHLO x\r\n" + ENVELOPE + b"Subject: a\r\n\r\n.\r\n"
+        client.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1:1025\r\n\r\n" + body)
+        client.shutdown(socket.SHUT_WR)
+        replies = b"".join(iter(lambda: client.recv(65536), b""))
+
+    assert replies.endswith(b"421 4.7.0 this is no web server\r\n")
+    assert mailbox.messages() == []
+
+
 @pytest.mark.parametrize(
     ("address", "code"),
     [

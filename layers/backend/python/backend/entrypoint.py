@@ -100,9 +100,9 @@ class Call:
                 code="idempotency_key_required",
             )
         match = IDEMPOTENCY_KEY.match(raw)
-        if match is None:
+        if match is None or _times_sent(self.request, "idempotency-key") > 1:
             raise InvalidRequest(
-                "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
+                "The Idempotency-Key must be 1 to 255 visible ASCII characters, sent once.",
                 status=400,
                 code="idempotency_key_invalid",
             )
@@ -284,6 +284,12 @@ def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], 
         return handler
 
     return decorate
+
+
+def _times_sent(request: Request, header: str) -> int:
+    """Return how often a header was sent; Chalice itself shows the last only."""
+    sent = request.to_original_event().get("multiValueHeaders") or {}
+    return sum(len(values) for name, values in sent.items() if name.lower() == header)
 
 
 ANYBODY = Caller(tenant="", client_id="", scopes=frozenset())

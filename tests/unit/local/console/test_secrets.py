@@ -1,4 +1,4 @@
-"""What the console hides before it shows anything."""
+"""Secrets are hidden before the console shows anything."""
 
 import pytest
 
