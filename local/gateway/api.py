@@ -56,7 +56,7 @@ class ApiGateway:
             access_log=access_log,
             log_line=compile_template(api.log_format) if api.log_format else None,
             output=output,
-            recent=self.recent,
+            record=self.recent.ended,
             tracer=RequestTracer(recorder),
         )
 

@@ -4,6 +4,7 @@ The differences of REST APIs and HTTP APIs stand in their dialects.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
@@ -118,13 +119,6 @@ class Router(Protocol):
         """Return the target of `method` on `path` with its path parameters (None without any)."""
 
 
-class Recent(Protocol):
-    """The place of the requests that the console shows whole."""
-
-    def ended(self, exchange: "Exchange", answer: Answer, ended_s: float) -> None:
-        """Take a request that is answered, or whose client has gone."""
-
-
 class Tracer(Protocol):
     """The choice of the requests that are traced, and the place of their spans."""
 
@@ -146,7 +140,7 @@ class Shared:
     access_log: BufferedLog
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
-    recent: Recent
+    record: Callable[["Exchange", Answer, float], None]  # each that ended, with its time
     tracer: Tracer
     in_flight: int = 0
 
@@ -396,7 +390,7 @@ class Exchange:
             )
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
-        shared.recent.ended(self, (status, lines, body), now_s)
+        shared.record(self, (status, lines, body), now_s)
 
 
 def _json(event: object) -> bytes:
