@@ -24,7 +24,16 @@ Resources:
         Page: {Type: Api, Properties: {Path: "/pages/{name}", Method: GET}}
 """
 PRINTED = "[ERROR] <img src=x onerror=alert(1)> in <b>bold</b>\n"
-VIEWS = ["overview", "functions", "functions/Pages", "requests", "queues", "loads"]
+VIEWS = [
+    "overview",
+    "functions",
+    "functions/Pages",
+    "requests",
+    "trace",
+    "queues",
+    "loads",
+    "payments",
+]
 WIDTHS = [360, 800, 1280]
 # In it nothing may be wider than the window; what is in a scroller of its own may.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
