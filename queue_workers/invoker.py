@@ -12,6 +12,7 @@ from local.lambda_service.output import FunctionOutput
 from local.lambda_service.tallies import Tally
 from local.runtime import frames
 from local.template import Function
+from queue_workers.batch_trace import Handling
 
 BACKLOG = 8  # one environment and those of its predecessors that nobody has accepted yet
 HELLO_S = 1.0  # an environment says hello as soon as it is connected
@@ -67,38 +68,53 @@ class Invoker:
         """Return the counts of what was invoked this way."""
         return self._output.tallies[self.function.logical_id]
 
-    def invoke(self, event: object) -> object:
-        """Return what the handler returned. Raises NotTaken, EventTooLarge or InvocationFailed."""
+    def invoke(self, event: object, handling: Handling) -> object:
+        """Return what the handler returned, and note its times in `handling`.
+
+        Raises NotTaken, EventTooLarge or InvocationFailed.
+        """
         self.is_busy = True
         try:
-            return self._invoke(event)
+            return self._invoke(event, handling)
         finally:
             self.is_busy = False
 
-    def _invoke(self, event: object) -> object:
+    def _invoke(self, event: object, handling: Handling) -> object:
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
         started_s = time.monotonic()
-        deadline_ms = int(time.time() * 1000) + self.function.timeout_s * 1000
-        invocation = {"id": request_id, "deadline_ms": deadline_ms, "event": event, "trace": ""}
-        frame = _frame(invocation)
+        now_ns = time.time_ns()
+        deadline_ms = now_ns // 1_000_000 + self.function.timeout_s * 1000
+        frame = _frame(
+            {
+                "id": request_id,
+                "deadline_ms": deadline_ms,
+                "event": event,
+                "trace": handling.header,
+            }
+        )
         try:
             self._stream.settimeout(self.function.timeout_s + OVERDUE_S)
             self._stream.sendall(frame)
         except OSError as error:
             self._drop()
             raise NotTaken(str(error)) from error
+        handling.request_id, handling.start_ns = request_id, now_ns
+        handling.is_cold = self._init_ms is not None
         answer = _answer(self._stream)
+        handling.end_ns = now_ns + int((time.monotonic() - started_s) * 1e9)
         if answer is None or answer.get("id") != request_id:
             self._drop()
             end = self._how_it_died(request_id, started_s)
             self._output.died(self.function, request_id, end, time.monotonic() - started_s)
             self._output.flush()
+            handling.error = end
             raise InvocationFailed(f"{end['errorType']}: {end['errorMessage']}")
         self._output.ended(self.function, request_id, answer, self._init_ms)
         self._output.flush()
         self._init_ms = None
         if fault := answer.get("error"):
+            handling.error = fault
             raise InvocationFailed(f"{fault['errorType']}: {fault['errorMessage']}")
         return frames.result_of(answer)
 

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from local.daemon.wording import counted
 from local.template import Mapping
 from local.template.patterns import compile_filters
+from local.traces.sampling import Recorder
 from queue_workers import metrics
+from queue_workers.batch_trace import BatchTrace, Handling
 from queue_workers.event import MalformedResponse, SqsEvent, failed_ids, reason_of, sqs_event
 from queue_workers.invoker import EventTooLarge, InvocationFailed, Invoker, NotTaken
 from queue_workers.reserved_concurrency import ReservedConcurrency, Throttled
@@ -41,6 +43,7 @@ class Poller:
         visibility_timeout_s: int,
         stop: threading.Event,
         request_priority: RequestPriority,
+        recorder: Recorder,
         reserved_concurrency: ReservedConcurrency | None = None,
         region: str = REGION,
     ) -> None:
@@ -50,6 +53,7 @@ class Poller:
         self._visibility_timeout_s = visibility_timeout_s
         self._stop = stop
         self._request_priority = request_priority
+        self._recorder = recorder
         self._reserved_concurrency = reserved_concurrency
         self._region = region
         self._passes = compile_filters(mapping.filters) if mapping.filters else None
@@ -141,16 +145,20 @@ class Poller:
     def _handle_part(self, part: Sequence[Message]) -> bool:
         """Have a batch, or what of it fits into one event, handled; says whether all succeeded."""
         sent = {message.message_id for message in part}
+        trace = BatchTrace(self._recorder, self._queue.name, self._invoker.function, part)
         try:
-            response = self._invoke(part)
+            response = self._invoke(part, trace.handling)
             failed = failed_ids(response, sent) if self._mapping.report_failures else set()
         except EventTooLarge:
             return self._handle_halves(part)
         except (InvocationFailed, MalformedResponse, Throttled) as error:
             log.error("queue %s: a batch of %d failed: %s", self._queue.name, len(part), error)
             self._leave(part, str(error))
+            trace.ended(dict.fromkeys(sent, str(error)))
             return False
-        self._settle(part, {each: reason_of(response, each) for each in failed})
+        reasons = {each: reason_of(response, each) for each in failed}
+        self._settle(part, reasons)
+        trace.ended(reasons)
         return not failed
 
     def _handle_halves(self, part: Sequence[Message]) -> bool:
@@ -165,11 +173,11 @@ class Poller:
             return False
         return self._handle_part(part[middle:]) and succeeded
 
-    def _invoke(self, batch: Sequence[Message]) -> object:
+    def _invoke(self, batch: Sequence[Message], handling: Handling) -> object:
         if self._reserved_concurrency is None:
-            return self._invoker.invoke(self._event(batch))
+            return self._invoker.invoke(self._event(batch), handling)
         with self._reserved_concurrency.place(self._left_s(), self._stop):
-            return self._invoker.invoke(self._event(batch))
+            return self._invoker.invoke(self._event(batch), handling)
 
     def _settle(self, batch: Sequence[Message], failed: dict[str, str]) -> None:
         name = self._queue.name

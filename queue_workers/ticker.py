@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from local.template import Schedule
 from local.template.cron import Cron
 from local.template.intrinsics import ACCOUNT_ID, REGION
+from local.traces.sampling import Recorder
+from queue_workers.batch_trace import begin_run
 from queue_workers.invoker import InvocationFailed, Invoker, NotTaken
 from queue_workers.yield_to_requests import RequestPriority
 
@@ -31,6 +33,7 @@ class Ticker:
         every_s: int | None,
         stop: threading.Event,
         request_priority: RequestPriority,
+        recorder: Recorder,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._invoker = invoker
@@ -38,6 +41,7 @@ class Ticker:
         self._every_s = every_s  # or the schedule's own times
         self._stop = stop
         self._request_priority = request_priority
+        self._recorder = recorder
         self._now_s = now_s
 
     def run(self) -> None:
@@ -75,10 +79,13 @@ class Ticker:
         if self._stop.is_set() or not self._invoker.ready(READY_S):
             return
         event = self._schedule.event
+        handling = begin_run(self._recorder)
         try:
-            self._invoker.invoke(self._made_event() if event is None else event)
+            self._invoker.invoke(self._made_event() if event is None else event, handling)
         except (InvocationFailed, NotTaken) as error:
             log.warning("schedule of %s: %s", self._schedule.function, error)
+        if handling.context.is_sampled or handling.error is not None:
+            self._recorder.keep([*handling.spans(self._invoker.function, "timer")])
 
     def _made_event(self) -> dict[str, object]:
         """Return the event that EventBridge makes for a function whose schedule has no Input."""

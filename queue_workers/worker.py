@@ -21,6 +21,9 @@ from local.runtime import interpreter
 from local.template import Function, Mapping, Schedule, Template
 from local.template import Queue as QueueOfTemplate
 from local.template.intrinsics import QUEUE_URL
+from local.traces import export
+from local.traces.export import Exporter
+from local.traces.sampling import Recorder
 from queue_workers import metrics, slots
 from queue_workers.function_host import FunctionHost
 from queue_workers.invoker import Invoker
@@ -65,12 +68,17 @@ class Worker:
     queues: list[tuple[Queue, Queue | None]] = field(default_factory=list)
     queue_attributes: QueueAttributes = field(init=False)
     request_priority: RequestPriority = field(init=False)
+    exporter: Exporter | None = field(init=False)  # None where nobody takes spans
+    recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
         self.queue_attributes = QueueAttributes(self.template, self.carrier)
         self.request_priority = RequestPriority(
             partial(requests_waiting.ago_s, requests_waiting.path_of(self.state))
         )
+        url = os.environ.get(export.URL)
+        self.exporter = Exporter(f"{url}/v1/traces") if url else None
+        self.recorder = Recorder(self.exporter.add if self.exporter else lambda spans: None)
 
     def run(self) -> None:
         """Poll until a signal, then drain. Raises PortTaken.
@@ -88,6 +96,8 @@ class Worker:
         while signal.sigtimedwait(STOPPING, TICK_S) is None:
             self._look_after()
         self._drain()
+        if self.exporter:
+            self.exporter.stop()
 
     def _look_after(self) -> None:
         """Poll the mappings that have a place left, and keep their hosts alive."""
@@ -136,6 +146,7 @@ class Worker:
             visibility_timeout_s=hidden_s,
             stop=self.stop,
             request_priority=self.request_priority,
+            recorder=self.recorder,
             reserved_concurrency=self._reservation_of(function),
             region=self.carrier.region,
         )
@@ -156,6 +167,7 @@ class Worker:
             every_s=every_s,
             stop=self.stop,
             request_priority=self.request_priority,
+            recorder=self.recorder,
         )
         self._run(ticker, f"the clock for {function.logical_id}")
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import psutil
 
-from local.commands import env, explain, invoke, logs, queues, redrive, send, status
+from local.commands import env, explain, invoke, logs, queues, redrive, send, status, trace
 from local.commands.up import add as add_up
 from local.commands.up import down, up
 from local.daemon import arguments
@@ -192,6 +192,23 @@ COMMANDS = (
         "all that is known of one payment, notification, event, request or message, by time",
         (f"{PROGRAM} story pay_ye2jzhvrs6dw426cewyadrpubu",),
         story.add,
+    ),
+    Command(
+        "trace",
+        trace.show,
+        "where the time of one request went, as a waterfall; exits 1 when it is not known",
+        (
+            f"{PROGRAM} trace 4bf92f3577b34da6a3ce929d0e0e4736",
+            f"{PROGRAM} trace 1-4bf92f35-77b34da6a3ce929d0e0e4736",
+        ),
+        trace.add,
+    ),
+    Command(
+        "traces",
+        trace.show_list,
+        "the newest traces, a line each",
+        (f"{PROGRAM} traces --status error", f"{PROGRAM} traces --route /v1/payments --min-ms 500"),
+        trace.add_list,
     ),
     Command(
         "mailbox",

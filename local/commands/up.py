@@ -224,7 +224,7 @@ def _show_addresses(template: Template, running: Status) -> None:
     for each in running.processes:
         if each.name == "gateway":
             further = [api.name for api in template.apis[1:]]
-            names = ("API", *further, "console", "Lambda")
+            names = ("API", *further, "console", "Lambda", "OTLP")
             for name, address in zip(names, each.address.split(), strict=False):
                 _say(f"{name:<12}{address}")
         elif "://" in each.address:

@@ -8,6 +8,7 @@ from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
 from local.gateway.integrations import Caller
 from local.gateway.recording import RecentRequests
+from local.gateway.request_spans import RequestTracer
 from local.gateway.router import MethodRouter, Router
 from local.gateway.signature_authorizer import SignatureChecker
 from local.gateway.usage import Keys
@@ -26,6 +27,7 @@ from local.template import (
     Route,
     SignatureAuthorizer,
 )
+from local.traces.sampling import Recorder
 
 
 class ApiGateway:
@@ -38,6 +40,7 @@ class ApiGateway:
         metrics: Metrics,
         access_log: BufferedLog,
         output: FunctionOutput,
+        recorder: Recorder,
         *,
         port: int,
     ) -> None:
@@ -54,6 +57,7 @@ class ApiGateway:
             log_line=compile_template(api.log_format) if api.log_format else None,
             output=output,
             record=self.recent.ended,
+            tracer=RequestTracer(recorder),
         )
 
     @property

@@ -22,7 +22,8 @@ from local.gateway.responses import (
     Refusal,
 )
 from local.lambda_service.dispatch import INTEGRATION_TIMEOUT_S, End, Invocation, Outcome, Pool
-from local.template import Authorizer
+from local.template import Authorizer, Function
+from local.traces.context import header, new_span_id
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class Subject(Incoming, Protocol):
 
     context: Context
     method_arn: str
+    is_traced: bool
+    question: tuple[Invocation, Function] | None  # that was asked for this request
 
     @property
     def scopes(self) -> tuple[str, ...]: ...
@@ -122,13 +125,17 @@ class LambdaAuthorizer:
         waiting = [(subject.method_arn, callback)]
         if self._ttl_s:  # whoever comes meanwhile gets the answer that will be kept
             self._questions[identity] = waiting
+        span_id = new_span_id()
+        trace_id = subject.context.incoming.trace_id
         invocation = Invocation(
             subject.context.invocation_id,
-            subject.context.trace,
+            header(trace_id, span_id, is_sampled=subject.is_traced),
             orjson.dumps(self._event(subject, identity)),
             lambda outcome: self._answered(identity, waiting, outcome),
             self._patience_s,
         )
+        invocation.span_id = span_id
+        subject.question = (invocation, self._pool.function)
         self._pool.invoke(invocation, self._clock())
 
     def _answered(

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from local.http.request import Request
 from local.template import ApiKey
 from local.template.intrinsics import ACCOUNT_ID, REGION
+from local.traces.context import TraceContext, of_header, of_traceparent
 
 API_ID = "local"
 _ARN_PREFIX = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}"
@@ -78,7 +79,16 @@ class Stage:
 class Context:
     """The identifiers of one request: `$context` of logs, templates and events."""
 
-    __slots__ = ("epoch_s", "extended_request_id", "invocation_id", "request_id", "trace")
+    __slots__ = (
+        "epoch_s",
+        "extended_request_id",
+        "handler_span_id",
+        "incoming",
+        "invocation_id",
+        "request_id",
+        "span_id",
+        "trace",
+    )
 
     def __init__(self, fields: dict[str, str], epoch_s: float) -> None:
         client_id = fields.get("x-amzn-requestid")
@@ -89,8 +99,13 @@ class Context:
         self.invocation_id = own
         self.extended_request_id = f"{digits[:15]}="
         self.epoch_s = epoch_s
-        trace = fields.get("x-amzn-trace-id")
-        self.trace = trace or f"Root=1-{int(epoch_s):08x}-{digits[8:]}"
+        self.span_id, self.handler_span_id = digits[:16], digits[16:]
+        header, traceparent = fields.get("x-amzn-trace-id"), fields.get("traceparent")
+        incoming = None
+        if header or traceparent:
+            incoming = of_traceparent(traceparent) or of_header(header)
+        self.incoming = incoming or TraceContext(f"{int(epoch_s):08x}{digits[8:]}")
+        self.trace = header or f"Root={self.incoming.root}"
 
 
 class _RequestTime:

@@ -27,7 +27,8 @@ from local.lambda_service.metrics import RouteMeter
 from local.lambda_service.output import FunctionOutput
 from local.lambda_service.throttle import TokenBucket
 from local.runtime.frames import dumps
-from local.template import ApiKey
+from local.template import ApiKey, Function
+from local.traces.context import header
 
 # Row 1.38, payload sizes: Lambda's limit on an event; a body, escaped, reaches it before 10 MB.
 EVENT_MAX_BYTES = 6 * 1024 * 1024
@@ -105,6 +106,8 @@ class Target:
 class Integrated(Protocol):
     """An integration with something else than a function's proxy."""
 
+    place: str  # what is called, for people
+
     def serve(self, exchange: "Exchange") -> None:
         """Answer or refuse the request, now or later."""
 
@@ -114,6 +117,16 @@ class Router(Protocol):
 
     def match(self, method: str, path: str) -> tuple[Target, dict[str, str] | None] | None:
         """Return the target of `method` on `path` with its path parameters (None without any)."""
+
+
+class Tracer(Protocol):
+    """The choice of the requests that are traced, and the place of their spans."""
+
+    def decide(self, wish: bool | None, epoch_s: float) -> bool:
+        """Return whether a request is traced that begins now; `wish` is the client's."""
+
+    def ended(self, exchange: "Exchange", status: int, ended_s: float) -> None:
+        """Take a request that is answered, or whose client has gone."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,6 +141,7 @@ class Shared:
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
     record: Callable[["Exchange", Answer, float], None]  # each that ended, with its time
+    tracer: Tracer
     in_flight: int = 0
 
 
@@ -137,26 +151,36 @@ class Exchange:
     __slots__ = (
         "_shared",
         "_slot",
-        "_started_s",
+        "asked_s",
+        "authorized_s",
         "context",
         "grant",
         "invocation",
+        "is_traced",
         "key",
+        "mapped",
         "method_arn",
         "parameters",
         "path",
+        "question",
         "refusal",
         "request",
+        "started_s",
         "target",
     )
 
     def __init__(self, shared: Shared, request: Request) -> None:
         self._shared = shared
-        self.invocation: Invocation | None = None
         self._slot: Slot | None = None
-        self._started_s = 0.0
+        self.started_s = 0.0
         self.request = request
-        self.context = Context(request.fields, time.time())
+        self.context = context = Context(request.fields, time.time())
+        self.is_traced = shared.tracer.decide(context.incoming.is_sampled, context.epoch_s)
+        self.invocation: Invocation | None = None
+        self.mapped: tuple[Invocation, Function] | None = None  # of an integration by mapped events
+        self.question: tuple[Invocation, Function] | None = None  # to the authorizer
+        self.asked_s = 0.0  # when the authorizer was; the monotonic clock, as the next
+        self.authorized_s = 0.0
         self.path = ""
         self.target: Target | None = None
         self.parameters: dict[str, str] | None = None
@@ -164,6 +188,17 @@ class Exchange:
         self.grant: Grant | None = None  # the authorizer's
         self.key: ApiKey | None = None
         self.refusal: Refusal | None = None  # what is answered instead
+
+    @property
+    def meter(self) -> RouteMeter:
+        """Return the meter of the route."""
+        return self.target.meter if self.target else self._shared.unrouted
+
+    @property
+    def inner_trace(self) -> str:
+        """Return the trace as what the route calls gets it, with its own span for a parent."""
+        trace_id, span_id = self.context.incoming.trace_id, self.context.handler_span_id
+        return header(trace_id, span_id, is_sampled=self.is_traced)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -249,11 +284,13 @@ class Exchange:
             self.refuse(responses.ARN_TOO_LONG)
             return
         self.method_arn = arn
+        self.asked_s = monotonic()
         authorizer.authorize(self, self._authorized)
 
     def _authorized(self, answer: Grant | Refusal) -> None:
         target = self.target
         assert target is not None
+        self.authorized_s = monotonic()
         if isinstance(answer, Refusal):
             self.refuse(answer)
             return
@@ -273,7 +310,7 @@ class Exchange:
 
     def _admit(self, target: Target) -> None:
         if target.caller is not None:
-            self._started_s = monotonic()
+            self.started_s = monotonic()
             target.caller.serve(self)
             return
         if target.pool is None:
@@ -285,15 +322,16 @@ class Exchange:
             self.refuse(responses.TOO_LARGE)
             return
         context = self.context
-        self._started_s = monotonic()
+        self.started_s = monotonic()
         self.invocation = Invocation(
-            context.invocation_id, context.trace, event, self._ended, target.patience_s
+            context.invocation_id, self.inner_trace, event, self._ended, target.patience_s
         )
+        self.invocation.span_id = context.handler_span_id
         slot = target.slot
         if slot is not None and not slot.is_taken:
             slot.is_taken = self.invocation.has_slot = True
             self._slot = slot
-        target.pool.invoke(self.invocation, self._started_s)
+        target.pool.invoke(self.invocation, self.started_s)
 
     def _ended(self, outcome: Outcome) -> None:
         if outcome.end is not End.RESULT:
@@ -330,9 +368,9 @@ class Exchange:
             self._slot.is_taken = False
         now_s = monotonic()
         latency_s = now_s - self.request.received_s
-        integration_s = now_s - self._started_s if self._started_s else 0.0
-        meter = target.meter if target else shared.unrouted
-        meter.answered(status, latency_s)
+        integration_s = now_s - self.started_s if self.started_s else 0.0
+        self.meter.answered(status, latency_s)
+        shared.tracer.ended(self, status, now_s)
         if shared.log_line is None:
             line = access_line(
                 self.request,

@@ -67,6 +67,7 @@ class Caller:
 
     def __init__(self, integration: Integration, pool: Pool | None, patience_s: float) -> None:
         self._integration = integration
+        self.place = integration.place
         self._pool = pool
         self._patience_s = patience_s
 
@@ -87,7 +88,8 @@ class Caller:
                 if self._pool is not None:
                     reply = await _invoked(self._pool, body, exchange, self._patience_s)
                 else:
-                    reply = await _in_thread(_called, integration, event, body, self._patience_s)
+                    call = (integration, event, body, self._patience_s, exchange.inner_trace)
+                    reply = await _in_thread(_called, *call)
                 answer = await _in_thread(_mapped, integration, event, reply)
         except mapping.UnsupportedMediaType:
             exchange.refuse(_UNSUPPORTED)
@@ -113,8 +115,10 @@ async def _invoked(pool: Pool, body: str, exchange: "Exchange", patience_s: floa
         raise IntegrationError(f"the template made no JSON: {error}") from error
     context = exchange.context
     invocation = Invocation(
-        context.invocation_id, context.trace, event, outcomes.set_result, patience_s
+        context.invocation_id, exchange.inner_trace, event, outcomes.set_result, patience_s
     )
+    invocation.span_id = context.handler_span_id
+    exchange.mapped = (invocation, pool.function)
     pool.invoke(invocation, asyncio.get_running_loop().time())
     try:
         outcome = await outcomes
@@ -129,8 +133,13 @@ async def _invoked(pool: Pool, body: str, exchange: "Exchange", patience_s: floa
     return Reply(200, {}, json.dumps(failure), error=str(failure.get("errorMessage", "")))
 
 
-def _called(integration: Integration, event: mapping.Event, body: str, wait_s: float) -> Reply:
-    """Return the answer of what is no function. Raises IntegrationError."""
+def _called(
+    integration: Integration, event: mapping.Event, body: str, wait_s: float, trace: str
+) -> Reply:
+    """Return the answer of what is no function. Raises IntegrationError.
+
+    `trace` goes with the call, as API Gateway has it; SQS keeps it with a message.
+    """
     if integration.kind == "mock":
         return Reply(_status_of(body), {}, "")
     if integration.kind in ("http", "http_proxy"):
@@ -139,6 +148,7 @@ def _called(integration: Integration, event: mapping.Event, body: str, wait_s: f
         request = _action_request(integration, event)
     else:
         request = _service_request(integration, event, body)
+    request.add_header("X-Amzn-Trace-Id", trace)
     try:
         with _opener.open(request, timeout=wait_s) as answer:
             return _reply(answer.status, answer)

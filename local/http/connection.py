@@ -14,7 +14,6 @@ from local.http.answer import encode_answer
 from local.http.connections import Connections
 from local.http.head import head_error, origin_form, read_headers
 from local.http.limits import (
-    BUFFERED_MAX_BYTES,
     CHUNK_MAX_BYTES,
     HEAD_MAX_BYTES,
     LINGER_S,
@@ -170,7 +169,7 @@ class Connection(asyncio.Protocol):
         self._connections.buffered_bytes += len(body)
         if self._body_bytes > self._limits.body_max_bytes:
             self._refuse(413)
-        if self._connections.buffered_bytes > BUFFERED_MAX_BYTES:
+        if self._connections.buffered_bytes > self._limits.buffered_max_bytes:
             self._refuse(503)
 
     def on_message_complete(self) -> None:

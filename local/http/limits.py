@@ -20,6 +20,7 @@ class Limits:
 
     connections_max: int = 100
     body_max_bytes: int = BODY_MAX_BYTES
+    buffered_max_bytes: int = BUFFERED_MAX_BYTES
     pipeline_max: int = 256  # requests read ahead of the answer in hand
     # How long a client may take:
     head_s: float = 5.0  # from the first byte of a request to the end of its head

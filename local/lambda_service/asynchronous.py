@@ -20,8 +20,10 @@ from local.lambda_service.destination_record import (
 from local.lambda_service.dispatch import DEADLINE_GRACE_S, End, Invocation, Outcome, Pool
 from local.lambda_service.event_store import ReceivedEvent, Store, StoredEvent, Unavailable
 from local.lambda_service.hosts import Hosts
+from local.lambda_service.invocation_spans import TracedEvent
 from local.template import Function
 from local.template.model import Target
+from local.traces.sampling import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +38,30 @@ FOREVER_S = float("inf")  # the function's own time-out ends it
 class Background:
     """The asynchronous invocations of all functions of one template."""
 
-    def __init__(self, pools: Mapping[str, Pool], hosts: Hosts, store: Store, retry_s: int) -> None:
+    def __init__(
+        self,
+        pools: Mapping[str, Pool],
+        hosts: Hosts,
+        store: Store,
+        retry_s: int,
+        recorder: Recorder,
+    ) -> None:
         self._pools = pools
         self._hosts = hosts
         self._store = store
         self._retry_s = retry_s
+        self._recorder = recorder
         self._has_accepted = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
     async def accept(
-        self, function: str, event: str, *, request_id: str, client_context: object = None
+        self,
+        function: str,
+        event: str,
+        *,
+        request_id: str,
+        client_context: object = None,
+        trace: str = "",
     ) -> None:
         """Keep an event, so that it runs even if this process ends.
 
@@ -57,6 +73,7 @@ class Background:
             accepted_s=time.time(),
             event=event,
             client_context=client_context,
+            trace=trace,
         )
         await asyncio.to_thread(self._store.put, stored)
         self._has_accepted.set()
@@ -124,11 +141,17 @@ class Background:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
         event = stored.event.encode()
-        invocation = Invocation(stored.request_id, "", event, ended.set_result, FOREVER_S)
+        traced = TracedEvent(self._recorder, time.time(), stored.trace)
+        invocation = Invocation(
+            stored.request_id, traced.header, event, ended.set_result, FOREVER_S
+        )
+        invocation.span_id = traced.span_id
         invocation.client_context = stored.client_context
         self._hosts.want(pool)
         pool.invoke(invocation, time.monotonic())
-        return await ended
+        outcome = await ended
+        traced.ended(invocation, pool.function, "other")
+        return outcome
 
     async def _again(self, stored: StoredEvent, wait_s: int) -> None:
         await asyncio.to_thread(self._store.put, stored, wait_s)

@@ -60,12 +60,16 @@ class Invocation:
         "client_context",
         "deadline_s",
         "ended",
+        "ended_s",
         "event",
         "has_slot",
+        "init",
         "log",
+        "outcome",
         "patience_s",
         "queued_s",
         "request_id",
+        "span_id",
         "started_s",
         "trace",
     )
@@ -79,7 +83,8 @@ class Invocation:
         patience_s: float = INTEGRATION_TIMEOUT_S,
     ) -> None:
         self.request_id = request_id
-        self.trace = trace
+        self.trace = trace  # as _X_AMZN_TRACE_ID has it
+        self.span_id = ""  # of the handler's span
         self.event = event  # JSON
         self.ended: Callable[[Outcome], None] | None = ended
         self.patience_s = patience_s  # how long whoever waits does so, once the event has started
@@ -89,9 +94,13 @@ class Invocation:
         self.queued_s = 0.0  # the monotonic clock, as all of these
         self.started_s = 0.0
         self.deadline_s = 0.0
+        self.ended_s = 0.0  # of the handler
+        self.init: tuple[float, float] | None = None  # of a new environment: since when, and ms
+        self.outcome: Outcome | None = None
 
     def end(self, outcome: Outcome) -> None:
         """Tell whoever waits, if anybody still does."""
+        self.outcome = outcome
         ended, self.ended = self.ended, None
         if ended is not None:
             ended(outcome)

@@ -37,6 +37,7 @@ class EnvironmentConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pool: Pool | None = None
         self._init_ms: float | None = None  # until the first event has been told
+        self._since_s = 0.0  # monotonic, of the hello
 
     # uvloop's transports are no subclasses of asyncio.Transport, so nothing can be asserted.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -111,7 +112,8 @@ class EnvironmentConnection(asyncio.Protocol):
         self.generation = frame.get("generation", 0)
         self._init_ms = frame.get("init_ms")
         self._meters[pool.function.logical_id].cold_start()
-        pool.free(self, time.monotonic())
+        self._since_s = time.monotonic()
+        pool.free(self, self._since_s)
         self._replace(pool)
 
     def _replace(self, pool: Pool) -> None:
@@ -129,13 +131,16 @@ class EnvironmentConnection(asyncio.Protocol):
         invocation.log = self._output.ended(
             pool.function, invocation.request_id, frame, self._init_ms
         )
-        self._init_ms = None
+        if self._init_ms is not None:
+            invocation.init = (self._since_s, self._init_ms)
+            self._init_ms = None
+        invocation.ended_s = time.monotonic()
         # Free before telling: the next event is on its way while this answer is written.
         if self._is_leaving:
             self.invocation = None
             self._leave()
         else:
-            pool.free(self, time.monotonic())
+            pool.free(self, invocation.ended_s)
         error = frame.get("error")
         if error is None:
             invocation.end(Outcome(End.RESULT, result_of(frame)))
@@ -154,6 +159,7 @@ class EnvironmentConnection(asyncio.Protocol):
             kind = "Runtime.ExitError"
             text = "Runtime exited without providing a reason"
         error = {"errorType": kind, "errorMessage": f"RequestId: {request_id} Error: {text}"}
-        lasted_s = time.monotonic() - invocation.started_s
+        invocation.ended_s = time.monotonic()
+        lasted_s = invocation.ended_s - invocation.started_s
         invocation.log = self._output.died(function, request_id, error, lasted_s)
         invocation.end(Outcome(End.ERROR, error=error))

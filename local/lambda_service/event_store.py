@@ -38,6 +38,7 @@ class StoredEvent:
     function: str  # logical id
     accepted_s: float  # since the epoch
     client_context: Any = None
+    trace: str = ""  # AWS's header, of whoever has sent it
     runs: int = 0  # that ended with an error
     throttles: int = 0  # times that it found no concurrency
     event: str = "{}"  # JSON

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import time
 import uuid
 from collections.abc import Mapping
 from time import monotonic
@@ -15,8 +16,10 @@ from local.lambda_service.asynchronous import Background
 from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
 from local.lambda_service.event_store import Unavailable
 from local.lambda_service.hosts import Hosts
+from local.lambda_service.invocation_spans import TracedEvent
 from local.lambda_service.invoke_request import InvokeParameters, Refused, not_found, read
 from local.runtime.frames import NotJson, dumps
+from local.traces.sampling import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +37,16 @@ class InvokeApi:
     """Answers Invoke by the functions of a template."""
 
     def __init__(
-        self, pools: Mapping[str, Pool], hosts: Hosts, background: Background | None
+        self,
+        pools: Mapping[str, Pool],
+        hosts: Hosts,
+        background: Background | None,
+        recorder: Recorder,
     ) -> None:
         self._pools = {pool.function.name: pool for pool in pools.values()} | dict(pools)
         self._hosts = hosts
         self._background = background
+        self._recorder = recorder
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handle(self, request: Request) -> None:
@@ -70,13 +78,18 @@ class InvokeApi:
     def _invoke(
         self, request: Request, request_id: str, pool: Pool, parameters: InvokeParameters
     ) -> None:
-        trace = request.fields.get("x-amzn-trace-id", "")
+        incoming = request.fields.get("x-amzn-trace-id", "")
+        traced = TracedEvent(self._recorder, time.time(), incoming)
 
         def ended(outcome: Outcome) -> None:
             request.dropped = None
+            traced.ended(invocation, pool.function, "other")
             _answer(request, invocation, outcome, parameters.wants_log)
 
-        invocation = Invocation(request_id, trace, parameters.event, ended, AS_LONG_AS_IT_TAKES_S)
+        invocation = Invocation(
+            request_id, traced.header, parameters.event, ended, AS_LONG_AS_IT_TAKES_S
+        )
+        invocation.span_id = traced.span_id
         invocation.client_context = parameters.client_context
         request.dropped = lambda: pool.abandon(invocation)
         self._hosts.want(pool)
@@ -96,6 +109,7 @@ class InvokeApi:
                 parameters.event.decode(),
                 request_id=request_id,
                 client_context=parameters.client_context,
+                trace=request.fields.get("x-amzn-trace-id", ""),
             )
         except Unavailable as error:
             refused = Refused(500, "ServiceException", str(error))

@@ -60,13 +60,14 @@ class Timings:
 class RouteMeter:
     """The counts and times of one route's requests."""
 
-    __slots__ = ("_recent", "by_status", "durations", "labels")
+    __slots__ = ("_recent", "by_status", "durations", "labels", "usual_s")
 
     def __init__(self, function: str, route: str, method: str, recent: deque[float]) -> None:
         self._recent = recent  # durations of all routes
         self.labels = (function, route, method)
         self.by_status: dict[int, int] = dict.fromkeys(KNOWN_STATUSES, 0)
         self.durations = Timings()
+        self.usual_s = 0.0  # how long its requests have taken lately
 
     def answered(self, status: int, seconds: float) -> None:
         """Count one request that was answered."""

@@ -32,6 +32,7 @@ from local.runtime.interpreter import Interpreter
 from local.template import NotEmulated, Template, TemplateError, samconfig, service_values
 from local.template.options import chosen
 from local.template.service_kinds import PENDING
+from local.traces.export import collector_url
 
 NEXT_FREE = "; the next free one where it is taken"
 SENTENCES = {
@@ -42,6 +43,7 @@ SENTENCES = {
     "documents_metrics": f"port of the document store's metrics{NEXT_FREE}",
     "valkey": f"port of Valkey{NEXT_FREE}",
     "services": f"port of AWS's other services{NEXT_FREE}",
+    "otlp": f"port that takes OpenTelemetry's spans{NEXT_FREE}",
 }
 
 
@@ -135,6 +137,7 @@ def make(
     What can be refused without a directory is refused before one is made.
     """
     try:
+        collector_url(environ)  # raises where it cannot be used
         system = _system(options, template, environ, extension, python)
         readiness.check(template)
         _check_ports(system)

@@ -17,12 +17,13 @@ class Ports:
     documents_metrics: int = 9105  # or the next free one
     valkey: int = 6379  # or the next free one
     services: int = 4566  # AWS's other services; or the next free one
+    otlp: int = 4318  # where OpenTelemetry's exporters send spans; or the next free one
     others: Mapping[str, int] = field(default_factory=dict)
 
     def all(self) -> Iterator[int]:
         """Yield every port."""
         yield from (self.gateway, self.console, self.invoke, self.documents, self.valkey)
-        yield from (self.documents_metrics, self.services)
+        yield from (self.documents_metrics, self.services, self.otlp)
         yield from self.apis
         yield from self.workers
         yield from self.others.values()

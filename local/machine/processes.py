@@ -140,12 +140,16 @@ class System:
             command=python(
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
-                *("--invoke-port", ports.invoke, "--python", self.python.path),
+                *("--invoke-port", ports.invoke, "--otlp-port", ports.otlp),
+                *("--python", self.python.path),
                 *(part for port in ports.apis for part in ("--api-port", port)),
             ),
             address=" ".join(
-                f"http://127.0.0.1:{port}"
-                for port in (ports.gateway, *ports.apis, ports.console, ports.invoke)
+                (
+                    *(f"http://127.0.0.1:{port}" for port in (ports.gateway, *ports.apis)),
+                    f"http://127.0.0.1:{ports.console} http://127.0.0.1:{ports.invoke}",
+                    f"http://127.0.0.1:{ports.otlp}/v1/traces",
+                )
             ),
             answers=lambda: all(
                 map(listens, (ports.gateway, *ports.apis, ports.console, ports.invoke))

@@ -9,7 +9,13 @@ from local.machine.ports import Ports
 WORKERS = 5
 FIRST_METRICS_PORT = 9100
 SERVERS = ("gateway", "console", "invoke")
-STORES = ("documents", "documents_metrics", "valkey", "services")  # or the next port that is free
+STORES = (
+    "documents",
+    "documents_metrics",
+    "valkey",
+    "services",
+    "otlp",
+)  # or the next port that is free
 DEFAULTS = Ports()
 
 

@@ -9,6 +9,7 @@ from local.machine.other_services import OtherServices
 from local.machine.ports import Ports
 from local.template import Template, TemplateError
 from local.template.generated import API_URLS_VARIABLE
+from local.traces import export
 
 INVOKE_URL = "AWS_ENDPOINT_URL_LAMBDA"  # where AWS's SDKs and its command line look for Lambda
 SQS_URL = "AWS_ENDPOINT_URL_SQS"
@@ -51,6 +52,7 @@ def variables(
     settings = {name: offer() for name, offer in offers.items() if name in missing}
     settings[API_URLS_VARIABLE] = json.dumps(_api_urls(template, ports))
     settings[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
+    settings[export.URL] = f"http://127.0.0.1:{ports.otlp}"
     if template.queues:
         settings[SQS_URL] = settings[INVOKE_URL]
     settings |= services.variables(ports.services, settings[INVOKE_URL], environ)
@@ -60,7 +62,7 @@ def variables(
     if "REDIS_URL" not in {**settings, **environ}:
         # For those who carry the queues: a function's own REDIS_URL is what its template says.
         settings["REDIS_URL_FILE"] = _kept(redis_url_file(state), redis_url)
-    always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", export.URL: settings[export.URL]}
     return {**settings, **environ, **always}
 
 

@@ -25,6 +25,8 @@ OWN_PACKAGES = {"local", "queue_workers", "redis_sqs"}
 # There is no X-Ray daemon: Powertools' tracer and the SDK below it stay off.
 NO_TRACING = {"AWS_XRAY_SDK_ENABLED": "false", "POWERTOOLS_TRACE_DISABLED": "true"}
 LIBRARIES = TOOL_PACKAGES - OWN_PACKAGES
+# The variable by which this machine's processes know where it takes spans.
+OTLP_URL = "SPILLWAY_OTLP_URL"
 RESTORE_TIMEOUT_S = 10.0  # AWS allows the hooks as long; SIGALRM then ends the environment
 
 
@@ -38,6 +40,7 @@ def prepare(function: Function, state: Path | None = None) -> None:
     for name, value in {**function.environment, **_defaults(function)}.items():
         os.environ.setdefault(name, value)
     os.environ.update(_lambda_variables(function))
+    os.environ.update(_otlp_variables(function))
     for name, value in NO_TRACING.items():
         os.environ.setdefault(name, value)
     time.tzset()
@@ -109,6 +112,27 @@ def _lambda_variables(function: Function) -> Mapping[str, str]:
         "LAMBDA_TASK_ROOT": str(function.code_uri),
         "TZ": ":UTC",
     }
+
+
+def _otlp_variables(function: Function) -> Mapping[str, str]:
+    """Return what has OpenTelemetry's SDKs send their spans to this machine.
+
+    It forwards them to a collector that the shell names; what the template sets stays.
+    """
+    url = os.environ.pop(OTLP_URL, "")
+    if not url:
+        return {}
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": function.logical_id,
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+    if any(name.startswith("OTEL_EXPORTER_OTLP") for name in function.environment):
+        variables = {name: each for name, each in variables.items() if "OTLP" not in name}
+    return {name: each for name, each in variables.items() if name not in function.environment}
 
 
 def _logging_variables(function: Function) -> Mapping[str, str]:

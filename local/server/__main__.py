@@ -16,11 +16,14 @@ from local.lambda_service.asynchronous import RETRY_LONGEST_S, RETRY_S
 from local.lambda_service.dispatch import CONCURRENCY_DEFAULT
 from local.machine.queue_carrier import CarrierError, carrier_of
 from local.runtime.frames import AddressError
+from local.server import tracing
 from local.server.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
 from local.template import TemplateError
 from local.template.options import chosen
+from local.traces.export import BadEndpoint
 
 EXIT_USAGE = 2  # what the user has to change
+UNUSABLE = (UnknownVariable, AddressError, CarrierError, BadEndpoint)
 CONCURRENCY_MAX = 100_000  # more than any account of AWS has
 QUEUE_DEADLINE_LONGEST_MS = 900_000  # no function may run longer than 15 minutes either
 CLIENT_DEADLINE_LONGEST_MS = 3_600_000  # an hour; slower clients hold connections for nothing
@@ -46,6 +49,7 @@ def main() -> int:
                 ports=(options.port, *options.api_port),
                 console_port=options.console_port,
                 invoke_port=options.invoke_port,
+                otlp_port=options.otlp_port,
                 runtime=runtime,
             ),
             queue_deadline_s=options.queue_deadline_ms / 1000,
@@ -62,7 +66,7 @@ def main() -> int:
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(gateway.run())
-    except (TemplateError, UnknownVariable, PortTaken, AddressError, CarrierError) as error:
+    except (*UNUSABLE, TemplateError, PortTaken) as error:
         print(error, file=sys.stderr)  # noqa: T201 - one sentence for whoever started this
         return EXIT_USAGE
     return 0
@@ -90,6 +94,12 @@ def _options() -> argparse.Namespace:
     )
     arguments.add_port(parser, "--console-port", 5080, "port of the console and /metrics")
     arguments.add_port(parser, "--invoke-port", 3001, "port of the Lambda Invoke API")
+    parser.add_argument(
+        "--otlp-port",
+        type=arguments.port,
+        metavar="PORT",
+        help=f"port that takes spans by OTLP (default: {tracing.PORT}, or the next free one)",
+    )
     arguments.add_number(
         parser,
         "--account-concurrency",

@@ -15,6 +15,7 @@ from pathlib import Path
 from local.console.pages import Console
 from local.console.parts import Parts
 from local.console.sampler import Sampler
+from local.console.trace_views import add_trace_views
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
 from local.http.limits import Limits
@@ -32,6 +33,7 @@ from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
 from local.runtime.frames import parse_address
 from local.server.aws import AwsApis
+from local.server.tracing import PORT, Tracing
 from local.sqs.api import SqsApi
 from local.template import Template, TemplateError
 from redis_sqs.carrier import Carrier
@@ -63,6 +65,7 @@ class Addresses:
     ports: tuple[int, ...]  # of the APIs
     console_port: int
     invoke_port: int
+    otlp_port: int | None  # the usual one, or the next that is free
     runtime: str  # unix:/path or tcp:host:port, where environments dial in
 
     @property
@@ -100,23 +103,31 @@ class Gateway:
             for name, function in template.functions.items()
         }
         embedded = EmbeddedMetrics(metrics.registry)
+        self._tracing = Tracing()
+        metrics.registry.register(self._tracing)
+        recorder = self._tracing.recorder
         self._output = FunctionOutput(logs / "functions", template.functions, embedded)
         self._access_log = BufferedLog(logs / "access.log")
         if len(template.apis) != len(addresses.ports):
             raise TemplateError(template.path, "", "", _ports_missing(template, addresses))
         self._apis = [
-            ApiGateway(api, self._pools, metrics, self._access_log, self._output, port=port)
+            ApiGateway(
+                api, self._pools, metrics, self._access_log, self._output, recorder, port=port
+            )
             for api, port in zip(template.apis, addresses.ports, strict=True)
         ]
         metrics.watch(
             self._pools, template.hosted, lambda: sum(each.in_flight for each in self._apis)
         )
         self._console = Console(metrics.registry)
+        add_trace_views(self._console, self._tracing.store)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
-            Background(self._pools, self._hosts, Store(carrier), retry_s) if carrier else None
+            Background(self._pools, self._hosts, Store(carrier), retry_s, recorder)
+            if carrier
+            else None
         )
-        invoke_api = InvokeApi(self._pools, self._hosts, self._background)
+        invoke_api = InvokeApi(self._pools, self._hosts, self._background, recorder)
         self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
         aws = AwsApis(invoke_api, self._sqs)
         parts = Parts(
@@ -136,6 +147,7 @@ class Gateway:
             *(Server(api, of_each) for api in self._apis),
             Server(self._console, CONSOLE_LIMITS),
             Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
+            self._tracing.server,
         )
         for warning in template.warnings:
             log.warning("%s", warning)
@@ -171,6 +183,7 @@ class Gateway:
         self._hosts.stop()
         if self._sqs:
             self._sqs.stop()
+        self._tracing.stop()
         log.info("stopped")
 
     async def _listen(
@@ -182,8 +195,11 @@ class Gateway:
             await _bound(
                 loop.create_server(server.connection, host, port, backlog=BACKLOG), f"{host}:{port}"
             )
-            for server, port in zip(self._servers, ports, strict=True)
+            for server, port in zip(self._servers[:-1], ports, strict=True)
         ]
+        otlp_port = self._addresses.otlp_port
+        otlp = self._tracing.listen(host, otlp_port)
+        listeners.append(await _bound(otlp, f"{host}:{otlp_port or PORT}"))
         runtime = self._runtime
         if isinstance(runtime, str):
             Path(runtime).parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ from local.sqs.move_tasks import MoveTasks, arn_of
 from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, parsed, worded
 from local.template import Queue, Template
 from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL
+from local.traces.context import of_header
 from redis_sqs import Typed, name_of
 from redis_sqs.carrier import Carrier
 from redis_sqs.redis_queue import Release
@@ -67,9 +68,13 @@ class Actions:
             "StartMessageMoveTask": self._move_tasks.start,
         }
 
-    def run(self, action: str, body: bytes, gone: threading.Event) -> Json:
-        """Do one action, unless its caller is `gone`. Raises Refused."""
+    def run(self, action: str, body: bytes, gone: threading.Event, trace: str = "") -> Json:
+        """Do one action, unless its caller is `gone`. Raises Refused.
+
+        `trace` is the header by which SDKs in a function tell of their trace, as on AWS.
+        """
         self._mine.gone = gone
+        self._mine.trace = trace if of_header(trace) else ""
         request = parsed(body, action, self.shape_of(action))
         with worded():
             return {} if gone.is_set() else self._actions[action](request)
@@ -107,7 +112,7 @@ class Actions:
             attributes={name: Typed(*value) for name, value in attributes.items()},
             group=request.get("MessageGroupId", ""),
             deduplication_id=request.get("MessageDeduplicationId", ""),
-            trace=trace_of(system),
+            trace=trace_of(system) or self._mine.trace,
         )
         digests = {
             "MD5OfMessageBody": md5(request["MessageBody"]),

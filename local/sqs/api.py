@@ -70,9 +70,10 @@ class SqsApi:
         gone = threading.Event()
         call.request.dropped = lambda: _leave(call.request, gone)
         loop = asyncio.get_running_loop()
+        trace = call.request.fields.get("x-amzn-trace-id", "")
         try:
             answer = await loop.run_in_executor(
-                lane.threads, self._actions.run, call.action, call.body, gone
+                lane.threads, self._actions.run, call.action, call.body, gone, trace
             )
         except Refused as refused:
             call.refuse(refused)

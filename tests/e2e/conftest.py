@@ -152,7 +152,17 @@ def own_system(state: Path) -> Iterator[System]:
 
 def _on_free_ports(state: Path) -> System:
     # Each is given: of two systems that start together both would take the same next free one.
-    names = ("GATEWAY", "CONSOLE", "INVOKE", "PROVIDER", "SMTP", "MAILBOX", "DOCUMENTS", "VALKEY")
+    names = (
+        "GATEWAY",
+        "CONSOLE",
+        "INVOKE",
+        "PROVIDER",
+        "SMTP",
+        "MAILBOX",
+        "DOCUMENTS",
+        "VALKEY",
+        "OTLP",
+    )
     ports = {name: free_port() for name in (*names, "DOCUMENTS_METRICS")}
     workers = {f"WORKER_{index}_PORT": str(free_port()) for index in range(5)}
     environment = {

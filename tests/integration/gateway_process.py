@@ -27,6 +27,7 @@ class GatewayProcess:
         self.folder = folder
         self.state = folder / "state"
         self.port, self.console_port, self.invoke_port = free_port(), free_port(), free_port()
+        self.otlp_port = free_port()
         (folder / "functions").mkdir(exist_ok=True)
         self.template = folder / "template.yaml"
         self.template.write_text(template)
@@ -34,7 +35,7 @@ class GatewayProcess:
             *(sys.executable, "-m", "local.server", "--template", str(self.template)),
             *("--state", str(self.state), "--port", str(self.port)),
             *("--console-port", str(self.console_port)),
-            *("--invoke-port", str(self.invoke_port), *options),
+            *("--invoke-port", str(self.invoke_port), "--otlp-port", str(self.otlp_port), *options),
         ]
         self.variables = variables
         self.process: subprocess.Popen[bytes] | None = None

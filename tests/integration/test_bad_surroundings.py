@@ -139,6 +139,22 @@ def test_two_checkouts_at_once_name_all_ports_that_are_taken(project: Path):
     assert not (project / ".local").exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "unix:///collector.sock"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ],
+)
+def test_a_collector_that_spans_cannot_be_sent_to(project: Path, variable: str, value: str):
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:14318"}
+    refused = run(project, "up", variables={**endpoint, variable: value})
+
+    assert_refused(refused, value, "OTEL_EXPORTER_OTLP_")
+    assert not (project / ".local").exists()
+
+
 def test_a_port_that_is_asked_for_twice(project: Path):
     port = str(free_port())
 

@@ -16,7 +16,14 @@ from tests.conftest import free_port
 Spillway = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).parents[2]
-PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY", *(f"WORKER_{index}" for index in range(5)))
+PORTS = (
+    "GATEWAY",
+    "CONSOLE",
+    "INVOKE",
+    "VALKEY",
+    "OTLP",
+    *(f"WORKER_{index}" for index in range(5)),
+)
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
 Resources:

@@ -39,7 +39,7 @@ Resources:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder: Path = tmp_path_factory.mktemp("redrive")
     (folder / "template.yaml").write_text(TEMPLATE)
-    names = ("GATEWAY_PORT", "CONSOLE_PORT", "INVOKE_PORT", "VALKEY_PORT")
+    names = ("GATEWAY_PORT", "CONSOLE_PORT", "INVOKE_PORT", "VALKEY_PORT", "OTLP_PORT")
     ports = {name: str(free_port()) for name in names}
     inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     system = System(folder, int(ports["GATEWAY_PORT"]), {**inherited, **ports, "PYTHONPATH": PATHS})

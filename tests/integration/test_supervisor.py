@@ -63,6 +63,7 @@ def system(tmp_path: Path) -> Iterator[System]:
             "CONSOLE_PORT": str(free_port()),
             "INVOKE_PORT": str(free_port()),
             "VALKEY_PORT": str(free_port()),
+            "OTLP_PORT": str(free_port()),
         },
     )
     yield system

@@ -11,18 +11,25 @@ ROOT = Path(__file__).parents[2]
 # Each room with those that it may import; docs/architecture.md draws the same.
 ARROWS = {
     "__main__": {"commands"},
-    "commands": {"daemon", "lambda_service", "machine", "runtime", "spillway", "sqs", "template"},
+    "commands": {
+        *("daemon", "lambda_service", "machine", "runtime", "spillway", "sqs", "template"),
+        "traces",
+    },
     "compose": {"spillway"},
     "spillway": {"daemon", "machine", "runtime", "simulators", "template"},
     "server": {
         *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
-        "template",
+        *("template", "traces"),
     },
-    "console": {"daemon", "gateway", "http", "lambda_service", "machine", "runtime", "template"},
-    "gateway": {"http", "lambda_service", "runtime", "template"},
-    "sqs": {"aws_models", "http", "template"},
-    "lambda_service": {"aws_models", "daemon", "http", "runtime", "template"},
-    "machine": {"daemon", "runtime", "template"},
+    "console": {
+        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "template"),
+        "traces",
+    },
+    "gateway": {"http", "lambda_service", "runtime", "template", "traces"},
+    "sqs": {"aws_models", "http", "template", "traces"},
+    "lambda_service": {"aws_models", "daemon", "http", "runtime", "template", "traces"},
+    "traces": {"http"},
+    "machine": {"daemon", "runtime", "template", "traces"},
     "runtime": {"daemon", "template"},
     "services": {"daemon", "template"},
     "simulators": {"daemon", "http"},

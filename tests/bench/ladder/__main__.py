@@ -35,7 +35,7 @@ RUNGS = {
     "+ a document": ("/mongodb", "MongoDB"),
 }
 PROCESSES = ("gateway", "environments", "valkey", "documents")
-PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY", "DOCUMENTS", "DOCUMENTS_METRICS")
+PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY", "DOCUMENTS", "DOCUMENTS_METRICS", "OTLP")
 WARM_UP_S = 1.0
 ROW = "{:<24}" + "{:>14}" * (len(PROCESSES) + 1)
 

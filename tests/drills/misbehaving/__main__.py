@@ -29,7 +29,7 @@ from tests.drills.misbehaving.harms import HARMS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY")
+PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY", "OTLP")
 RATE_PER_S = 50  # of the function that behaves
 HARMS_PER_S = 10  # at most: many take the other function until its time-out
 CLIENTS = 10

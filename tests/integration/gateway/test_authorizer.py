@@ -1,5 +1,6 @@
 """The TOKEN authorizer through the gateway: its invocations, its cache, the meaning of answers."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -70,6 +71,25 @@ def test_without_a_token_nobody_is_asked(gateway, headers):
     assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})
     assert answer.headers["x-amzn-ErrorType"] == "UnauthorizedException"
     assert environment.frames == []
+
+
+def test_the_authorizer_is_a_span_of_the_request_with_its_function_in_it(gateway):
+    environment = guard(gateway, policy("Allow", "*"))
+    asked, cached = (gateway.request("GET", "/safe/1", headers=TOKEN) for _ in range(2))
+
+    spans, others = (
+        json.loads(gateway.console(f"/api/traces/{each.headers['x-amzn-RequestId']}"))[
+            "trace_spans"
+        ]
+        for each in (asked, cached)
+    )
+    assert [(span["name"], span["depth"]) for span in spans if span["service"] != "Safe"] == [
+        ("GET /safe/{id}", 0),
+        ("authorizer", 1),
+        ("Guard", 2),
+    ]
+    assert f";Parent={spans[2]['id']};" in environment.frames[0]["trace"]
+    assert "Guard" not in {span["name"] for span in others}
 
 
 @pytest.mark.row("1.50")

@@ -1,6 +1,7 @@
 """Events wait for an idle environment, and not for ever."""
 
 import json
+import re
 import socket
 import stat
 import threading
@@ -23,7 +24,8 @@ def test_the_frame_carries_the_deadline_of_the_function(gateway):
 
     frame = environment.frames[0]
     assert before_ms + 900 < frame["deadline_ms"] < time.time() * 1000 + 1001
-    assert frame["trace"] == frame["event"]["headers"]["X-Amzn-Trace-Id"]
+    root = frame["event"]["headers"]["X-Amzn-Trace-Id"]
+    assert re.fullmatch(f"{root};Parent=[0-9a-f]{{16}};Sampled=[01]", frame["trace"])
     assert frame["id"] == frame["event"]["requestContext"]["requestId"]
 
 

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from tests.conftest import free_port
-from tests.integration.gateway_process import GatewayProcess
+from tests.integration.gateway_process import Answer, GatewayProcess
 
 HTTP_PORT = free_port()
 FUNCTION = (
@@ -172,6 +172,10 @@ def posted(gateway: GatewayProcess, path: str, body: Any, kind: str = "applicati
 
 def bodies(gateway: GatewayProcess) -> list[str]:
     """Return the bodies of the messages on the queue, which are taken from it."""
+    return [message["Body"] for message in messages(gateway)]
+
+
+def messages(gateway: GatewayProcess) -> list[Any]:
     client = boto3.client(
         "sqs",
         region_name="eu-west-1",
@@ -180,9 +184,16 @@ def bodies(gateway: GatewayProcess) -> list[str]:
         aws_secret_access_key="thing",
     )
     url = client.get_queue_url(QueueName="jobs")["QueueUrl"]
-    messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    received = client.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["AWSTraceHeader"]
+    )
     client.close()
-    return [message["Body"] for message in messages]
+    return list(received.get("Messages", []))
+
+
+def spans_of(gateway: GatewayProcess, answer: Answer) -> list[dict[str, Any]]:
+    path = f"/api/traces/{answer.headers['x-amzn-RequestId']}"
+    return list(json.loads(gateway.console(path))["trace_spans"])
 
 
 @pytest.mark.row("1.40")
@@ -192,6 +203,21 @@ def test_a_request_becomes_a_message_by_its_template(gateway, valkey):
     assert (answer.status, answer.headers["X-Kind"]) == (202, "queued")
     assert len(answer.json) == 36
     assert [json.loads(body) for body in bodies(gateway)] == [{"a": "ä & b"}]
+
+
+def test_what_an_integration_calls_is_a_span_and_carries_the_trace_on(gateway, valkey):
+    queued = posted(gateway, "/queue", {})
+    request, call = spans_of(gateway, queued)
+    mapped = posted(gateway, "/mapped/7", {"pets": []})
+
+    assert (call["name"], call["kind"]) == ("sqs /000000000000/jobs", "client")
+    (message,) = messages(gateway)
+    header = message["Attributes"]["AWSTraceHeader"]
+    assert header.endswith(f";Parent={call['id']};Sampled=1")
+    assert call["parent_id"] == request["id"]
+    names = [span["name"] for span in spans_of(gateway, mapped)]
+    assert (names[0], names[-1]) == ("POST /mapped/{id}", "Pages")
+    assert gateway.environments[0].frames[-1]["trace"].endswith(";Sampled=1")
 
 
 @pytest.mark.row("1.40")

@@ -16,7 +16,8 @@ Resources:
       Timeout: 2
       MemorySize: 256
       Layers: [!Ref Layer]
-      Environment: {Variables: {GREETING: hello, OVERRIDDEN: template}}
+      Environment:
+        Variables: {GREETING: hello, OVERRIDDEN: template, OTEL_SERVICE_NAME: of-template}
   Hanging:
     Type: AWS::Serverless::Function
     Properties: {Handler: hanging.handler, Runtime: python3.13, CodeUri: code/, Timeout: 1}

@@ -77,7 +77,13 @@ class Invoker:
                 command,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(PROJECT), "OVERRIDDEN": "host"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(PROJECT),
+                    "OVERRIDDEN": "host",
+                    "SPILLWAY_OTLP_URL": "http://127.0.0.1:4318",
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example",
+                },
             )
         self.hosts.append(host)
         return host.pid

@@ -59,6 +59,19 @@ def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
     }
 
 
+def test_opentelemetry_finds_this_machines_port_where_the_shell_names_a_collector(peer: Peer):
+    """Which all is sent on to from there; what the template says of itself stays."""
+    of_exporter = ("ENDPOINT", "TRACES_ENDPOINT", "PROTOCOL")
+    names = [*(f"OTEL_EXPORTER_OTLP_{name}" for name in of_exporter), "OTEL_SERVICE_NAME"]
+
+    assert peer.invoke("environment", names=names)["result"] == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4318/v1/traces",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": "of-template",
+    }
+
+
 @pytest.mark.row("2.14")
 def test_the_context_is_lambdas(peer: Peer):
     context = peer.invoke("context", within_s=10)["result"]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,12 @@ PORTS = (
     "INVOKE",
     "SERVICES",
     "VALKEY",
+    "OTLP",
     *(f"WORKER_{index}" for index in range(5)),
 )
+
+
+NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,18 @@ class CopiedProject:
             check=False,
         )
 
-    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def console(self, path: str) -> str:
+        """Return the address of a view of the console."""
+        return f"http://127.0.0.1:{self.ports['CONSOLE']}{path}"
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = NO_HEADERS
+    ) -> tuple[int, Any]:
         """Return status and JSON (or text) of one answer."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.ports['GATEWAY']}{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", **headers},
             method=method,
         )
         try:

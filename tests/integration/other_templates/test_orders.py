@@ -1,8 +1,11 @@
 """A template of plain functions with queues, in a folder of its own."""
 
 import json
+import secrets
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +42,40 @@ def test_what_a_function_sends_with_boto3_reaches_the_function_behind_the_queue(
     wait_until(lambda: orders.request("GET", "/orders/b")[0] == 200)
     assert orders.request("GET", "/orders/a")[1] == {"steps": ["1"], "stage": "dev-box"}
     assert "orders-dev" in orders.run("queues").stdout
+
+
+def test_a_request_and_the_work_behind_its_queue_are_one_trace(orders: CopiedProject):
+    """Without a line of code: boto3 in a function tells SQS of the trace by itself."""
+    trace_id = secrets.token_hex(16)
+    orders.request(
+        "POST", "/orders", {"id": "t", "step": 1}, {"traceparent": f"00-{trace_id}-{'1' * 16}-01"}
+    )
+
+    wait_until(lambda: "process orders-dev" in orders.run("trace", trace_id).stdout)
+    with urllib.request.urlopen(orders.console(f"/api/traces/{trace_id}"), timeout=5) as answer:
+        spans = {each["name"]: each for each in json.load(answer)["trace_spans"]}
+    parents = {name: _name_of(spans, each["parent_id"]) for name, each in spans.items()}
+    assert parents.pop("wait for an environment", "POST /orders") == "POST /orders"
+    assert parents == {
+        "POST /orders": None,
+        "Taker": "POST /orders",
+        "wait on orders-dev": "Taker",
+        "receive orders-dev": "Taker",
+        "Keeper": "receive orders-dev",
+        "process orders-dev": "receive orders-dev",
+    }
+    assert spans["POST /orders"]["parent_id"] == "1" * 16
+    shown = orders.run("trace", f"1-{trace_id[:8]}-{trace_id[8:]}").stdout
+    assert shown.startswith("POST /orders  ")
+    assert "status 202" in shown
+    assert trace_id in orders.run("traces", "--route", "/orders", "--status", "2xx").stdout
+    unknown = orders.run("trace", "nobody")
+    assert unknown.returncode == 1
+    assert "no trace is kept by nobody" in unknown.stderr
+
+
+def _name_of(spans: dict[str, Any], span_id: str) -> str | None:
+    return next((name for name, each in spans.items() if each["id"] == span_id), None)
 
 
 def test_messages_of_a_fifo_queue_come_in_order_and_once(orders: CopiedProject):

@@ -9,6 +9,7 @@ import pytest
 from local.machine.requests_waiting import NEVER_S
 from local.template import Schedule
 from local.template.cron import Cron, read_cron
+from local.traces.sampling import Recorder
 from queue_workers.ticker import Ticker
 from queue_workers.yield_to_requests import RequestPriority
 from tests.conftest import wait_until
@@ -26,13 +27,15 @@ class SoonSchedule(Cron):
 class Function:
     """A function that keeps its events."""
 
+    function = None
+
     def __init__(self) -> None:
         self.events: list[Any] = []
 
     def ready(self, _timeout_s: float) -> bool:
         return True
 
-    def invoke(self, event: Any) -> None:
+    def invoke(self, event: Any, _handling: Any) -> None:
         self.events.append(event)
 
 
@@ -60,6 +63,7 @@ def run(schedule: Schedule) -> list[Any]:
         every_s=None,
         stop=stop,
         request_priority=RequestPriority(lambda: NEVER_S),
+        recorder=Recorder(lambda spans: None),
     )
     thread = threading.Thread(target=ticker.run)
     thread.start()
@@ -89,6 +93,7 @@ def test_a_clock_that_is_set_moves_a_cron_with_it_and_never_stalls_it(jump_s: in
         every_s=None,
         stop=stop,
         request_priority=RequestPriority(lambda: NEVER_S),
+        recorder=Recorder(lambda spans: None),
         now_s=lambda: clock.pop(0),
     )
     ticker.run()
@@ -105,6 +110,7 @@ def test_a_rate_does_not_look_at_the_time_of_day():
         every_s=60,
         stop=stop,
         request_priority=RequestPriority(lambda: NEVER_S),
+        recorder=Recorder(lambda spans: None),
         now_s=lambda: pytest.fail("the time of day"),
     )
     ticker.run()

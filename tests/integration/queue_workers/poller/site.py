@@ -15,6 +15,8 @@ from local.lambda_service.output import FunctionOutput
 from local.machine.requests_waiting import NEVER_S
 from local.runtime import frames
 from local.template import Function, Mapping
+from local.traces.sampling import Recorder
+from local.traces.span import Span
 from queue_workers.invoker import Invoker
 from queue_workers.poller import Poller
 from queue_workers.yield_to_requests import RequestPriority
@@ -78,6 +80,7 @@ class PollerSite:
         self.invoker = Invoker(FUNCTION, self.path, output)
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor()
+        self.spans: list[Span] = []
 
     def run_once(
         self,
@@ -93,6 +96,7 @@ class PollerSite:
             visibility_timeout_s=30,
             stop=self.stop,
             request_priority=RequestPriority(waited_s, longest_s, CALM_S),
+            recorder=Recorder(self.spans.extend),
         )
         return self.pool.submit(poller.run_once)
 

@@ -6,6 +6,7 @@ import redis
 
 from local.machine.requests_waiting import NEVER_S
 from local.template import Schedule
+from local.traces.sampling import Recorder
 from queue_workers.ticker import Ticker
 from queue_workers.yield_to_requests import RequestPriority
 from tests.contract.queue_redis.orders import KEYS, put
@@ -43,6 +44,7 @@ def test_a_schedule_waits_while_requests_do(site: PollerSite):
         every_s=60,
         stop=site.stop,
         request_priority=RequestPriority(waited_s, 60, CALM_S),
+        recorder=Recorder(site.spans.extend),
     )
     ran = site.pool.submit(ticker.run_once)
     invocation = environment.take()
@@ -50,6 +52,9 @@ def test_a_schedule_waits_while_requests_do(site: PollerSite):
     assert len(looks) == 3
     environment.answer(invocation)
     ran.result(timeout=5)
+    (span,) = site.spans
+    assert span.attributes["faas.trigger"] == "timer"
+    assert f";Parent={span.span_id};" in invocation["trace"]
     environment.close()
 
 

@@ -14,7 +14,7 @@ from local.gateway.responses import AUTHORIZER_ERROR, Refusal
 from local.gateway.variables import Situation
 from local.http.request import Request
 from local.lambda_service.dispatch import End, Invocation, Outcome
-from local.template import Authorizer
+from local.template import Authorizer, Function
 
 POLICY = {
     "principalId": "p",
@@ -27,6 +27,8 @@ class Question:
 
     method_arn = "arn"
     scopes = ()
+    is_traced = True
+    question: tuple[Invocation, Function] | None = None
 
     def __init__(self) -> None:
         self.request = Request("10.0.0.9", 0.0)
@@ -43,6 +45,7 @@ class Question:
 class AnsweringPool:
     """The double of the pool of the authorizer's function: it answers at once, or not at all."""
 
+    function = None
     in_flight = 0
     concurrency = 1000
 
