@@ -33,6 +33,7 @@ class WaitingMessage:
     first_received_at_ms: int  # epoch; 0 before the first receive
     reason: str  # of its last failure, "" where none is known
     attributes: Attributes
+    moved_from: str  # its id in the dead-letter queue that it was moved from, or ""
 
 
 def peek(queue: str, *, redis_url: str) -> Iterator[WaitingMessage]:
@@ -71,4 +72,5 @@ def _waiting(
         first_received_at_ms=int(first_ms),
         reason=system.get(REASON, reason),
         attributes=attributes,
+        moved_from=system.get(entries.MOVED_FROM, "").removesuffix(COPY),
     )
