@@ -27,7 +27,7 @@ from loadtest.start import driver_of, log_in, requests_of
 from loadtest.under_locust import locust_events
 from loadtest.under_locust.fleet import Fleet, FleetCpu
 from loadtest.verdict import Facts, Verdict, judge
-from loadtest.witnesses import console, dead_letters, servers
+from loadtest.witnesses import console, dead_letters, servers, traces
 from loadtest.witnesses.api import Api, ApiError, fetch_token
 from loadtest.witnesses.audit import Audit, Period, audit, payment_event_counts
 from loadtest.witnesses.claims import Claims, claims_of, resolve
@@ -94,6 +94,9 @@ class LoadRun:
         say("all arrivals ended; waiting until the queues are empty")
         self._queues.drain(say)
         self._recorder.stop()
+        traced = traces.slowest(
+            self._sources.console, self._work, self._driver.journal, run=self._id
+        )
         servers_after = servers.look(self._sources.console)
         readings = figures(self._work, self._driver.journal)
         record = self._recorder.record(self._origin_s, self._queues.history)
@@ -108,6 +111,7 @@ class LoadRun:
         run = replace(
             self._run(used, record, self._queues.leftovers(of_others)),
             aws=self._on_aws(readings, audited, record),
+            traces=traced,
         )
         return self._write(report.document(run, readings, audited, facts, verdict), verdict)
 

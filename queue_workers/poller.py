@@ -113,6 +113,10 @@ class Poller:
             more = self._take(most, min(left_s, POLL_S))
             size += sum(len(message.body) for message in more)
             batch += more
+        for message in batch:
+            if message.moved_from and message.receive_count == 1:
+                old = f"was moved from a dead-letter queue, where it was {message.moved_from}"
+                log.info("queue %s: message %s %s", self._queue.name, message.message_id, old)
         redelivered = sum(message.receive_count > 1 for message in batch)
         metrics.redeliveries.labels(self._queue.name).inc(redelivered)
         return batch

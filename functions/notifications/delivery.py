@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from msgspec import UNSET
 
 from backend.errors import InvalidRequest
-from backend.telemetry import report
+from backend.telemetry import report, trace_of
 from notifications import life_cycle, wakeups
 from notifications.answers import Answer
 from notifications.channels.protocol import LATE, Channel
@@ -144,7 +144,8 @@ def _wished(
     wishes = {id_of(each): each.request for each in messages if each.request}
     for notification_id, wish in wishes.items():
         try:
-            notifications.append(life_cycle.wished(wish, now_ms=now_ms))
+            made = life_cycle.wished(wish, now_ms=now_ms)
+            notifications.append(life_cycle.traced(made, trace_of(notification_id)))
         except InvalidRequest as error:
             reasons[notification_id] = f"InvalidRequest: {error.detail}"
     return notifications, reasons

@@ -60,6 +60,11 @@ def wished_id(wish: Wish) -> str:
     return arrivals.wish_id(wish.tenant, wish.key)
 
 
+def traced(notification: Notification, trace: str) -> Notification:
+    """Return the notification with the trace that it is made in, if there is one."""
+    return msgspec.structs.replace(notification, trace=trace) if trace else notification
+
+
 def until(notification: Notification, due_ms: int, *, now_ms: int) -> Notification:
     """Return the notification queued, not to be sent before `due_ms`."""
     is_soon = due_ms - now_ms <= DELAY_MAX_MS

@@ -94,6 +94,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     wake_ms: int | UnsetType = UNSET  # when the relay sends its message, until it is finished
     log: str | UnsetType = UNSET  # orders an endpoint's deliveries; others are in no such list
     payment_id: str | UnsetType = UNSET  # of the payment that it is about
+    trace: str | UnsetType = UNSET  # that it was made in, for the relay to carry on
     # Of one attempt by hand, from when on the schedule goes on should it fail: NEVER_MS where the
     # notification is over.
     resumes_at_ms: int | UnsetType = UNSET

@@ -6,6 +6,7 @@ from typing import Protocol
 from backend.clock import parse_rfc3339
 from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
 from backend.pages import PageQuery, page_of
+from backend.telemetry import trace_of
 from notifications import life_cycle, wakeups
 from notifications.schema import Notification, NotificationRequest
 from notifications.wakeups import Queues
@@ -44,6 +45,7 @@ def accept(
     comes with another request.
     """
     notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
+    notification = life_cycle.traced(notification, trace_of(notification.id))
     due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=now_ms))
     if due_ms > now_ms:
         notification = life_cycle.until(notification, due_ms, now_ms=now_ms)

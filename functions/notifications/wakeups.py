@@ -38,7 +38,7 @@ def send(notifications: Iterable[Notification], *, queues: Queues, now_ms: int) 
         delay_ms = max(0, each.claimable_at_ms - now_ms)
         if delay_ms <= life_cycle.DELAY_MAX_MS:
             body = msgspec.json.encode({"id": each.id}).decode()
-            queue, trace = queues[each.channel], trace_of(each.id)
+            queue, trace = queues[each.channel], trace_of(each.id, each.trace or "")
             queue.send(body, delay_s=-(-delay_ms // 1000), trace=trace)
 
 

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from backend import stale_connections
+from backend import stale_connections, tracing
 from backend.breaker import Breaker
 from backend.errors import ProviderUnavailable
+from backend.telemetry import trace_of
 
 Path = Literal["/charges", "/captures", "/voids", "/refunds"]
 
@@ -133,10 +134,12 @@ class Provider:
             now_s = time.monotonic()
             batch = asks[start : start + CONNECTIONS_MAX]
             batch = batch[: self._breaker.admit(len(batch), now_s=now_s)]
-            connections = [(ask, self._send(ask)) for ask in batch]
+            spans = [self._span(ask) for ask in batch]
+            connections = [self._send(*each) for each in zip(batch, spans, strict=True)]
             answers: dict[str, Outcome] = {}
-            for ask, connection in connections:
-                outcome = self._answer(connection, now_s + self._timeout_s) if connection else None
+            for ask, span, connection in zip(batch, spans, connections, strict=True):
+                until_s = now_s + self._timeout_s
+                outcome = self._answer(connection, until_s, span) if connection else None
                 if outcome and matches(outcome, ask):
                     answers[ask.key] = outcome
             self._breaker.learn(
@@ -163,25 +166,45 @@ class Provider:
         self._idle.append(connection)
         return page.effects
 
-    def _send(self, ask: Ask) -> http.client.HTTPConnection | None:
+    def _span(self, ask: Ask) -> tracing.Span | None:
+        """Begin the span of an order, in the trace that its payment's message carried."""
+        host, port = self._address
+        attributes: dict[str, str | int] = {
+            "http.request.method": "POST",
+            "url.template": ask.path,
+            "server.address": host,
+            "server.port": port,
+        }
+        return tracing.start(f"POST {ask.path}", attributes, trace=trace_of(ask.order.reference))
+
+    def _send(self, ask: Ask, span: tracing.Span | None) -> http.client.HTTPConnection | None:
         connection = self._connection()
         headers = {"Content-Type": "application/json", "Idempotency-Key": ask.key}
+        headers |= tracing.headers(span, trace_of(ask.order.reference))
         body = msgspec.json.encode(ask.order)
         try:
             connection.request("POST", f"{self._path}{ask.path}", body, headers)
-        except OSError:
+        except OSError as error:
             connection.close()
+            tracing.end_http(span, error)
             return None
         return connection
 
-    def _answer(self, connection: http.client.HTTPConnection, deadline: float) -> Outcome | None:
+    def _answer(
+        self,
+        connection: http.client.HTTPConnection,
+        deadline: float,
+        span: tracing.Span | None,
+    ) -> Outcome | None:
         try:
             connection.sock.settimeout(max(0.001, deadline - time.monotonic()))
             response = connection.getresponse()
             body = response.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
+            tracing.end_http(span, error)
             return None
+        tracing.end_http(span, response.status)
         self._idle.append(connection)
         if response.status != 200:
             return None

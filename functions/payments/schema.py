@@ -139,11 +139,12 @@ class Entry(Struct, frozen=True, kw_only=True):
     event: int  # number of the event that made it
 
 
-class Outgoing(Struct, frozen=True, kw_only=True):
+class Outgoing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message that the payment's last change promised and nobody has confirmed as sent."""
 
     queue: Literal["payments", "analytics", "notifications"]
     body: str | dict[str, Any]  # JSON as it is sent; the first version stored a document
+    trace: str = ""  # in which it was promised, so that the relay carries that on
 
     def text(self) -> str:
         """Return it as it is sent."""

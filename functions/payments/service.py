@@ -91,7 +91,7 @@ def accept(
     same key comes with another request. What is stored is accepted: a queue that is full or away
     refuses nothing, the relay sends what could not be sent now.
     """
-    payment = life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms)
+    payment = _traced(life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms))
     existing = payments.insert(payment)
     if existing:
         _check_fingerprint(existing.fingerprint, payment.fingerprint)
@@ -124,7 +124,7 @@ def operate(
             _check_fingerprint(earlier.fingerprint, life_cycle.fingerprint(request))
             _try_to_send(payment, queues)
             return payment, earlier, True
-        changed = life_cycle.requested(payment, request, key=key, now_ms=now_ms)
+        changed = _traced(life_cycle.requested(payment, request, key=key, now_ms=now_ms))
         if payments.replace_all([changed], now_ms=now_ms):
             _try_to_send(changed, queues)
             return changed, changed.operations[-1], False
@@ -153,7 +153,7 @@ def settle(
     except CircuitOpen:
         return _postpone(stored_payments, payments, now_ms)
     changed = [
-        after
+        _traced(after)
         for each in stored_payments.values()
         if asks[each.id]
         and (after := life_cycle.answered(each, outcomes, now_ms=now_ms)) is not each
@@ -187,6 +187,7 @@ def hear(answers: Iterable[Answer], *, payments: Payments, queues: Queues, now_m
             changed = life_cycle.answered(payment, outcomes, now_ms=now_ms)
             if changed is payment:
                 continue
+            changed = _traced(changed)
             if payments.replace_all([changed], now_ms=now_ms):
                 _keep_promises([changed], payments, queues, now_ms)
             else:
@@ -260,17 +261,28 @@ def _check_fingerprint(stored: str, fingerprint: str) -> None:
         raise KeyReused
 
 
+def _traced(payment: Payment) -> Payment:
+    """Return a payment whose new promises bear the trace that they were made in."""
+    trace = trace_of(payment.id)
+    if not trace or all(each.trace for each in payment.outbox):
+        return payment
+    outbox = (each if each.trace else replace(each, trace=trace) for each in payment.outbox)
+    return replace(payment, outbox=tuple(outbox))
+
+
 def _try_to_send(payment: Payment, queues: Queues) -> None:
     """Have the payment settled at once, if its queue takes a message now; otherwise by the relay.
 
     The relay also sends what is promised to others: who answers clients needs no right to write to
     their queues.
     """
-    bodies = [each.text() for each in payment.outbox if each.queue == "payments"]
-    if not bodies:
+    promised = [each for each in payment.outbox if each.queue == "payments"]
+    if not promised:
         return
+    bodies = [each.text() for each in promised]
+    traces = [trace_of(payment.id, each.trace) for each in promised]
     try:
-        queues["payments"].send_batch(bodies, traces=[trace_of(payment.id)] * len(bodies))
+        queues["payments"].send_batch(bodies, traces=traces)
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
 
@@ -281,7 +293,8 @@ def _postpone(payments_by_id: Mapping[str, Payment], payments: Payments, now_ms:
     What is settled but not sent on stays: it does not need the provider.
     """
     waiting = [each for each in payments_by_id.values() if life_cycle.due(each)]
-    payments.store_outboxes([life_cycle.postponed(each, now_ms=now_ms) for each in waiting])
+    postponed = [_traced(life_cycle.postponed(each, now_ms=now_ms)) for each in waiting]
+    payments.store_outboxes(postponed)
     return {each.id for each in waiting}
 
 
@@ -299,7 +312,7 @@ def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> set[str]:
     for payment in payments:
         for outgoing in payment.outbox:
             bodies[outgoing.queue].append(outgoing.text())
-            traces[outgoing.queue].append(trace_of(payment.id))
+            traces[outgoing.queue].append(trace_of(payment.id, outgoing.trace))
     unsent: set[str] = set()
     for name, batch in bodies.items():
         try:

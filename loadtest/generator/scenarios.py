@@ -15,6 +15,7 @@ from itertools import permutations
 
 import orjson
 
+from loadtest.generator import tracing
 from loadtest.generator.profile import Schedule
 
 SEED = 127_800
@@ -210,12 +211,22 @@ class Requests:
         self._heads = [f"{line}{posted}Content-Length: ".encode() for line in lines]
 
     def of(self, index: int) -> bytes:
-        """Return the whole request of one arrival; a repeat gets the bytes of what it repeats."""
+        """Return the whole request of one arrival; a repeat gets the bytes of what it repeats.
+
+        One that is traced has a header more.
+        """
+        index = self.work.origin[index]
+        if not tracing.is_traced(index):
+            return self._of(index)
+        head, _, body = self._of(index).partition(b"\r\n\r\n")
+        traceparent = tracing.traceparent(self.run, index).encode()
+        return head + b"\r\ntraceparent: " + traceparent + b"\r\n\r\n" + body
+
+    def _of(self, index: int) -> bytes:
         which = self.work.scenario[index]
         scenario = SCENARIOS[which]
         if scenario.body is None:
             return self._bare[which]
-        index = self.work.origin[index]
         body = scenario.body(self.run, index)
         length = f"{len(body)}"
         if scenario.has_key:

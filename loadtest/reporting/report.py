@@ -21,6 +21,7 @@ from loadtest.verdict import Facts, Verdict
 from loadtest.witnesses.audit import Audit
 
 LIBRARIES = ("locust", "gevent", "hdrhistogram")
+ON_ONE_LINE = ("recorded", "traces")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Run:
     notes: Sequence[str] = ()  # seen, and not judged
     aws: dict[str, Any] = field(default_factory=dict)  # what the run would be there
     record: Record = field(default_factory=Record)
+    traces: dict[str, Any] = field(default_factory=dict)  # of the slowest arrivals
 
 
 def document(
@@ -91,6 +93,7 @@ def document(
         "notes": list(run.notes),
         "audit": _audit(audit),
         "aws": run.aws,
+        "traces": run.traces,
         "seconds": as_rows(figures.seconds),
         "recorded": {
             "notes": run.record.notes,
@@ -118,10 +121,10 @@ def write(folder: Path, report: dict[str, Any], html: str) -> Path:
 
 
 def as_bytes(report: dict[str, Any]) -> bytes:
-    """Return the report as JSON: indented, but for what was recorded, a line for all of it."""
-    recorded = orjson.Fragment(orjson.dumps(report.get("recorded")))
+    """Return the report as JSON: indented, but for what was recorded and traced, a line each."""
+    lines = {name: orjson.Fragment(orjson.dumps(report.get(name))) for name in ON_ONE_LINE}
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(report | {"recorded": recorded}, option=options)
+    return orjson.dumps(report | lines, option=options)
 
 
 def aggregate(run: Run, figures: Figures) -> dict[str, Any]:

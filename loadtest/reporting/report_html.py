@@ -9,6 +9,7 @@ from loadtest.on_aws import aws_html
 from loadtest.reporting.charts import Line, chart
 from loadtest.reporting.recorded_html import length_s, recorded
 from loadtest.reporting.report import judged
+from loadtest.reporting.traces_html import waterfalls
 
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 HEADLINES = {
@@ -28,6 +29,7 @@ def page(report: Report) -> str:
         _verdict,
         _throughput,
         _latency,
+        _traces,
         _errors,
         _audit,
         _groups,
@@ -90,6 +92,13 @@ def _latency(report: Report) -> str:
     )
     latency = chart(lines, unit="ms", limit=report["slo_p99_ms"], length_s=length_s(report))
     return _section("Latency, and what went on meanwhile", latency + recorded(report), note)
+
+
+def _traces(report: Report) -> str:
+    traces = report.get("traces")  # reports of earlier versions have none
+    if not traces:
+        return ""
+    return _section("The slowest traced arrivals", waterfalls(traces))
 
 
 def _errors(report: Report) -> str:

@@ -26,6 +26,7 @@ from loadtest.generator.scenarios import (
     id_in,
     new_run_id,
 )
+from loadtest.generator.tracing import is_traced, traceparent
 from loadtest.start import log_in
 from loadtest.under_locust.conduct import end_test, refuse
 from loadtest.under_locust.locust_options import variables_of
@@ -62,6 +63,8 @@ class ScenarioUser(FastHttpUser):
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         if scenario.has_key:
             headers["Idempotency-Key"] = f"{self._run}-{index}"
+        if is_traced(index):
+            headers["traceparent"] = traceparent(self._run, index)
         body = scenario.body(self._run, index) if scenario.body else None
         with self.client.request(
             scenario.method, scenario.path, data=body, headers=headers, catch_response=True

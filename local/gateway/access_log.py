@@ -24,6 +24,7 @@ def access_line(
             "xrayTraceId": context.trace,
             "ip": request.peer,
             "requestTime": request_time(context.epoch_s),
+            "requestTimeEpoch": int(context.epoch_s * 1000),
             "httpMethod": request.method,
             "resourcePath": resource,
             "path": split_target(request.target)[0],

@@ -35,6 +35,7 @@ from local.lambda_service.metrics import Metrics
 from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
 from local.runtime.frames import parse_address
+from local.server import story
 from local.server.aws import AwsApis
 from local.server.tracing import PORT, Tracing
 from local.sqs.api import SqsApi
@@ -125,6 +126,7 @@ class Gateway:
         )
         self._console = Console(metrics.registry)
         add_trace_views(self._console, self._tracing.store)
+        self._console.add_view("/api/story/{id}", story.view_of(state))
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s, recorder)

@@ -16,15 +16,17 @@ from local.template import document as documents
 from local.template.model import TemplateError
 
 FILES = ("samconfig.toml", "samconfig.yaml", "samconfig.yml")  # as SAM looks for them
-COMMANDS = ("global", "deploy", "local_start_api")  # a later one's values go before
+DEPLOYMENT = "deploy"
+COMMANDS = ("global", DEPLOYMENT, "local_start_api")  # a later one's values go before
 _OLD_FORM = re.compile(r"ParameterKey=(?P<name>[^,]+),ParameterValue=(?P<value>.*)", re.DOTALL)
 
 
 def overrides(template: Path, environment: str) -> dict[str, str]:
     """Return the values that an environment of the file beside a template has for its Parameters.
 
-    None without a file; what the template does not declare is passed over, as SAM does. Raises
-    TemplateError where the file cannot be read, or has no such environment but `default`.
+    None without a file; what the template does not declare is passed over, as SAM does. A template
+    that says what it takes from this machine gets nothing of its deployment. Raises TemplateError
+    where the file cannot be read, or has no such environment but `default`.
     """
     places = [template.resolve().parent / name for name in FILES]
     file = next(filter(Path.is_file, places), None)
@@ -36,15 +38,17 @@ def overrides(template: Path, environment: str) -> dict[str, str]:
             return {}
         names = ", ".join(name for name, each in document.items() if isinstance(each, dict))
         raise TemplateError(file, environment, "", f"is no environment; there are: {names}")
+    said, _ = documents.read(template.resolve())
+    ours = _block(_block(said, "Metadata"), "Spillway")
     values: dict[str, str] = {}
-    for command in COMMANDS:
+    for command in [each for each in COMMANDS if each != DEPLOYMENT or "Provides" not in ours]:
         parameters = _block(_block(_block(document, environment), command), "parameters")
         try:
             values |= dict(_pairs(parameters.get("parameter_overrides")))
         except ValueError as error:
             place = f"{environment}.{command}.parameters"
             raise TemplateError(file, place, "parameter_overrides", str(error)) from error
-    declared = documents.read(template.resolve())[0].get("Parameters") or {} if values else {}
+    declared = _block(said, "Parameters")
     return {name: value for name, value in values.items() if name in declared}
 
 

@@ -150,6 +150,7 @@ def sqs_event(messages: Sequence[Message]) -> dict[str, Any]:
                     "SentTimestamp": str(each.sent_at_ms),
                     "ApproximateFirstReceiveTimestamp": str(each.first_received_at_ms),
                     "SenderId": "AIDAEXAMPLE",
+                    **each.system,
                 },
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",

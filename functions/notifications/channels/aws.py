@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.settings import settings
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter
-from notifications.channels import mail
+from notifications.channels import mail, spans
 from notifications.channels.protocol import SCHEDULE_S, one_by_one
 from notifications.schema import Notification
 
@@ -38,7 +38,8 @@ class SesSender:
 
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Send one mail for each notification and return what became of each."""
-        return one_by_one(batch, self._send)
+        call = {"rpc.system": "aws-api", "rpc.service": "SESv2", "rpc.method": "SendEmail"}
+        return spans.around(batch, "SendEmail", call, lambda: one_by_one(batch, self._send))
 
     def _send(self, notification: Notification) -> Answer:
         return _answer(
@@ -59,7 +60,8 @@ class SnsSender:
 
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Send one text message for each notification and return what became of each."""
-        return one_by_one(batch, self._send)
+        call = {"rpc.system": "aws-api", "rpc.service": "SNS", "rpc.method": "Publish"}
+        return spans.around(batch, "Publish", call, lambda: one_by_one(batch, self._send))
 
     def _send(self, notification: Notification) -> Answer:
         kind = "Promotional" if notification.unsubscribe_url else "Transactional"

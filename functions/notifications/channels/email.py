@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from email.utils import parseaddr
 
 from notifications.answers import Answer, RetryAfter
-from notifications.channels import mail
+from notifications.channels import mail, spans
 from notifications.channels.protocol import SCHEDULE_S, Channel
 from notifications.channels.smtp_connection import Server, SmtpConnection
 from notifications.schema import Notification
@@ -33,6 +33,14 @@ class SmtpSender:
 
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Send one mail for each notification and return what became of each."""
+        attributes: dict[str, str | int] = {
+            "network.protocol.name": "smtp",
+            "server.address": self._server.host,
+            "server.port": self._server.port,
+        }
+        return spans.around(batch, "SMTP send", attributes, lambda: self._send_all(batch))
+
+    def _send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         answers: list[Answer] = []
         mails = [(each.to, mail.encode(each, mail_from=self._mail_from)) for each in batch]
         try:

@@ -8,6 +8,7 @@ import msgspec
 
 from backend import stale_connections
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter
+from notifications.channels import spans
 from notifications.channels.protocol import BATCH_TIMEOUT_S, SCHEDULE_S, Channel, one_by_one
 from notifications.schema import Notification
 
@@ -39,7 +40,8 @@ class SmsPoster:
 
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
         """Post one text message for each notification and return what became of each."""
-        return one_by_one(batch, self._send)
+        attributes = {"http.request.method": "POST", "server.address": self._connection.host}
+        return spans.around(batch, "POST sms", attributes, lambda: one_by_one(batch, self._send))
 
     def close(self) -> None:
         """Close the connection; the next message opens it again."""

@@ -11,8 +11,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from backend import clock, egress
+from backend import clock, egress, tracing
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter
+from notifications.channels.spans import trace_in_hand
 from notifications.schema import Notification, Wish
 from notifications.webhooks import sealing, signing
 from notifications.webhooks.endpoints import GIVEN_UP_AFTER_MS, Endpoint
@@ -52,6 +53,7 @@ class _Post(NamedTuple):
     url: str
     body: bytes
     headers: Mapping[str, str]
+    trace: str
 
 
 class WebhookChannel:
@@ -102,7 +104,7 @@ class WebhookChannel:
             "User-Agent": "Spillway-Webhooks/1",
             **signing.headers(notification.id, body, keys=secrets, at_s=now_ms // 1000),
         }
-        return _Post(endpoint.url, body, headers)
+        return _Post(endpoint.url, body, headers, trace_in_hand(notification))
 
     def _post_all(self, posts: Sequence[_Post | Answer]) -> list[Answer]:
         pool = ThreadPoolExecutor(AT_ONCE)
@@ -118,10 +120,14 @@ class WebhookChannel:
         ]
 
     def _attempt(self, post: _Post) -> Answer:
+        span = tracing.start("POST", _attributes(post.url), trace=post.trace)
+        headers = {**post.headers, **tracing.headers(span, post.trace)}
         try:
-            answer = self._way_out.post(post.url, post.body, post.headers)
+            answer = self._way_out.post(post.url, post.body, headers)
         except (egress.UrlRefused, egress.NoAnswer) as error:
+            tracing.end_http(span, error)
             return RetryAfter(reason=str(error))
+        tracing.end_http(span, answer.status)
         return _judged(answer, now_ms=self._now_ms())
 
     def _learn(self, endpoint: Endpoint, answers: Sequence[Answer]) -> None:
@@ -151,6 +157,12 @@ class WebhookChannel:
             )
             self._notify(msgspec.json.encode({"request": wish}).decode())
         self._endpoints.disable(endpoint.id, because=because)
+
+
+def _attributes(url: str) -> tracing.Attributes:
+    """Return what a span tells of a stranger's URL: path and query may hold a secret of theirs."""
+    match = egress.URL.fullmatch(url)
+    return {"http.request.method": "POST", "server.address": match["host"] if match else ""}
 
 
 def _judged(answer: egress.Answer, *, now_ms: int) -> Answer:

@@ -63,7 +63,7 @@ def fan_out(
         return 0
     listening = endpoints.of({tenant for tenant, _ in announced})
     made = [
-        delivery(event, endpoint, now_ms=now_ms)
+        life_cycle.traced(delivery(event, endpoint, now_ms=now_ms), trace_of(event.event_id))
         for tenant, event in announced
         for endpoint in listening
         if endpoint.tenant == tenant and endpoint.wants(event.name)

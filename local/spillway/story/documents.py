@@ -2,16 +2,30 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from local.spillway.story import Moment, Part
+from local.spillway.story import Moment, Part, Source
 
 TIMEOUT_MS = 5_000
 NOTIFICATIONS_MAX = 200  # of one payment
 PLACE = "document"
+# What the provider answered before a payment's event of this type.
+STATUS_OF_EVENT = {
+    "payment.requires_capture": "succeeded",
+    "payment.succeeded": "succeeded",
+    "payment.canceled": "succeeded",
+    "payment.hold_released": "succeeded",
+    "payment.refunded": "succeeded",
+    "payment.requires_action": "requires_action",
+    "payment.failed": "failed",
+    "payment.capture_failed": "failed",
+    "payment.cancel_failed": "failed",
+    "payment.refund_failed": "failed",
+}
 EVENT_OF_PAYMENT = re.compile(r"evt_([a-z0-9]{26})_[0-9]+$")
 
 
@@ -61,56 +75,112 @@ def _together(parts: Sequence[Part]) -> Part:
 
 
 def _payment(payment: dict[str, Any]) -> Part:
-    return Part(
-        tuple(Moment(*each) for each in _moments_of_payment(payment)),
-        frozenset({payment["_id"], *filter(None, [payment.get("charge_id")])}),
-    )
+    ids = {payment["_id"], *filter(None, [payment.get("charge_id")])}
+    return Part(tuple(_chained(payment["_id"], _moments_of_payment(payment))), frozenset(ids))
 
 
-def _moments_of_payment(payment: dict[str, Any]) -> Iterator[tuple[float, str, str]]:
-    currency = payment["currency"]
-    entries = payment.get("ledger", [])
+def _chained(document_id: str, moments: Iterable[Moment]) -> Iterator[Moment]:
+    """Yield the moments of one document, each after the one before it."""
+    before: tuple[str, ...] = ()
+    for number, moment in enumerate(moments):
+        key = moment.key or f"{document_id}#{number}"
+        yield replace(moment, key=key, after=(*before, *moment.after))
+        before = (key,)
+
+
+def _moments_of_payment(payment: dict[str, Any]) -> Iterator[Moment]:
     for event in payment["events"]:
-        amount = f" {event['amount']} {currency}" if event.get("amount") else ""
-        operation = f" ({event['operation']})" if event.get("operation") else ""
-        yield event["at_ms"], PLACE, f"{event['type']}{amount}{operation}"
-        for entry in entries:
-            if entry["event"] == event["n"]:
-                text = "{state} {debit} -> {credit} {amount} {currency} ({transfer})"
-                yield event["at_ms"], "ledger", text.format(currency=currency, **entry)
+        yield from _moments_of_event(payment, event)
     failure = payment.get("failure")
     last_ms = payment["events"][-1]["at_ms"]
     if failure:
-        yield last_ms, PLACE, f"failed with {failure['code']}: {failure['message']}"
+        text = f"failed with {failure['code']}: {failure['message']}"
+        yield Moment(last_ms, PLACE, text, "document")
     for outgoing in payment.get("outbox", []):
         promised_ms = payment.get("promised_ms") or last_ms
-        yield promised_ms, "outbox", f"a message for {outgoing['queue']} is still to be sent"
-    total = payment["amount"]
-    yield (
-        last_ms,
+        text = f"a message for {outgoing['queue']} is still to be sent"
+        yield Moment(promised_ms, "outbox", text, "queue")
+    text = "is {status}: {amount} {currency}, version {version}".format(**payment)
+    yield Moment(last_ms, PLACE, text, "document")
+
+
+def _moments_of_event(payment: dict[str, Any], event: dict[str, Any]) -> Iterator[Moment]:
+    """Yield an event of a payment and its ledger entries."""
+    at_ms, currency = event["at_ms"], payment["currency"]
+    amount = f" {event['amount']} {currency}" if event.get("amount") else ""
+    operation = f" ({event['operation']})" if event.get("operation") else ""
+    yield Moment(
+        at_ms,
         PLACE,
-        f"is {payment['status']}: {total} {currency}, version {payment['version']}",
+        f"{event['type']}{amount}{operation}",
+        "document",
+        key=key_of_event(payment["_id"], event["n"]),
+        after=_effects(payment["_id"], event),
     )
+    for entry in payment.get("ledger", []):
+        if entry["event"] == event["n"]:
+            text = "{state} {debit} -> {credit} {amount} {currency} ({transfer})"
+            yield Moment(at_ms, "ledger", text.format(currency=currency, **entry), "ledger")
+
+
+def key_of_event(payment_id: str, number: int) -> str:
+    """Return the id under which a payment's event is announced to others."""
+    return f"{payment_id}.{number}"
+
+
+def key_of_effect(order: str, status: str) -> str:
+    """Return the key of what the provider did, by the order's own key."""
+    return f"{order} {status}"
+
+
+def _effects(payment_id: str, event: dict[str, Any]) -> tuple[str, ...]:
+    """Return the key of what the provider did before this event could happen."""
+    status = STATUS_OF_EVENT.get(event["type"])
+    if status is None:
+        return ()
+    order = event.get("operation") or f"{payment_id}:charge"
+    return (key_of_effect(order, status),)
 
 
 def _notification(notification: dict[str, Any]) -> Part:
+    ids = {notification["_id"], *filter(None, [notification.get("payment_id")])}
+    moments = _moments_of_notification(notification)
+    return Part(tuple(_chained(notification["_id"], moments)), frozenset(ids))
+
+
+def _moments_of_notification(notification: dict[str, Any]) -> Iterator[Moment]:
     notification_id, rendered = notification["_id"], notification["rendered"]
     made = f"{notification['channel']} {rendered['template']} to {notification['to']}"
-    moments = [Moment(notification["created_ms"], notification_id, f"accepted: {made}")]
+    source: Source = "webhook" if notification["channel"] == "webhook" else "mail"
+    last_ms = notification["created_ms"]
+    # A webhook's fingerprint is the id of the event that it tells.
+    cause = (notification["fingerprint"],)
+    yield Moment(last_ms, notification_id, f"accepted: {made}", "document", after=cause)
     for attempt in notification.get("attempts", []):
         outcome = attempt.get("outcome") or {"result": "not answered yet"}
         words = (str(outcome[name]) for name in ("result", "code", "reason") if outcome.get(name))
-        moments.append(Moment(attempt["at_ms"], notification_id, f"attempt: {' '.join(words)}"))
-    last_ms = moments[-1].at_ms
-    moments.append(Moment(last_ms, notification_id, f"is {notification['status']}"))
-    ids = {notification_id, *filter(None, [notification.get("payment_id")])}
-    return Part(tuple(moments), frozenset(ids))
+        last_ms = attempt["at_ms"]
+        is_taken = outcome["result"] == "delivered"
+        yield Moment(
+            last_ms,
+            notification_id,
+            f"attempt: {' '.join(words)}",
+            source,
+            after=(key_of_mail(notification_id),) if is_taken else (),
+        )
+    yield Moment(last_ms, notification_id, f"is {notification['status']}", "document")
+
+
+def key_of_mail(notification_id: str) -> str:
+    """Return the key of a notification's arrival in the mailbox."""
+    return f"{notification_id} arrived"
 
 
 def _events(events: Iterable[dict[str, Any]]) -> Part:
-    return Part(
-        tuple(
-            Moment(event["stored_at_ms"], "analytics", f"took {event['name']} to be counted")
-            for event in events
-        )
-    )
+    return Part(tuple(map(_event, events)))
+
+
+def _event(event: dict[str, Any]) -> Moment:
+    _, _, event_id = event["_id"].partition(":")
+    text = f"took {event['name']} to be counted"
+    return Moment(event["stored_at_ms"], "analytics", text, "document", after=(event_id,))

@@ -105,3 +105,18 @@ def test_requests_are_listed_newest_first(gateway):
 @pytest.mark.parametrize("path", ["/api/nothing", "/console.html"])
 def test_what_is_no_view_is_404(gateway, path):
     assert view(gateway, path)[0] == 404
+
+
+@pytest.mark.parametrize("name", ["short", "has%20a%20space", "%00%00%00%00%00%00%00%00"])
+def test_what_can_be_no_id_has_no_story(gateway, name: str):
+    status, _, body = view(gateway, f"/api/story/{name}")
+
+    assert status == 400
+    assert "8 to 200 visible characters" in json.loads(body)["message"]
+
+
+def test_without_a_system_that_was_brought_up_a_story_is_refused_in_a_sentence(gateway):
+    status, _, body = view(gateway, "/api/story/--help-me")
+
+    assert status == 503
+    assert json.loads(body)["message"].startswith("the system is not running")

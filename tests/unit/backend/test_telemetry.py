@@ -58,7 +58,9 @@ def test_a_clients_own_trace_goes_before_the_one_that_the_gateway_made(event, li
             "traceparent": W3C,
         }.items()
     )
-    assert telemetry.trace_of("pay_1") == "Root=1-0af76519-16cd43dd8448eb211c80319c"
+    assert telemetry.trace_of("pay_1") == (
+        "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1"
+    )
 
 
 @pytest.mark.parametrize(

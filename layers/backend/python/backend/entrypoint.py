@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from chalice.app import Blueprint, Chalice, MultiDict, Request, Response
 
-from backend import strict_json, telemetry
+from backend import strict_json, telemetry, tracing
 from backend.errors import (
     PROBLEM_CONTENT_TYPE,
     RETRY_AFTER_S,
@@ -142,6 +142,7 @@ def api(name: str) -> Chalice:
     def edge(request: Request, get_response: Callable[[Request], Response]) -> Response:
         response = get_response(request)
         metrics.finish(request.lambda_context)
+        tracing.end(request.lambda_context)
         if response.status_code >= 400 and isinstance(response.body, dict):
             return _problem_of_chalice(response, request)
         return response
@@ -165,6 +166,7 @@ def endpoint(
             telemetry.begin(
                 request_id_of(request), traceparent=request.headers.get("traceparent", "")
             )
+            tracing.begin()
             try:
                 caller = _caller(request, scope) if scope else ANYBODY
                 if not unpacks:
@@ -227,6 +229,7 @@ def consumer(
                 logger.exception("the batch failed", extra={"records": len(records)})
                 reasons |= dict.fromkeys((each.message_id for each in records), _text(error))
             metrics.finish(context)
+            tracing.end(context)
             if not reasons:
                 return {"batchItemFailures": []}
             for message_id, reason in reasons.items():
@@ -263,6 +266,7 @@ def _begin_batch(
         for object_id in objects[record.message_id]
     }
     telemetry.begin(getattr(context, "aws_request_id", ""), origins=origins)
+    tracing.begin()
 
 
 def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], T]]:
@@ -276,10 +280,12 @@ def scheduled(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any, Any], 
         @functools.wraps(run)
         def handler(event: Any, context: object) -> T:
             telemetry.begin(getattr(context, "aws_request_id", ""))
+            tracing.begin()
             try:
                 return run(event)
             finally:
                 metrics.finish(context)
+                tracing.end(context)
 
         return handler
 

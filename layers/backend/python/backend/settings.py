@@ -58,6 +58,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+_HTTP = _url("http", "https")
+
+
+def _receiver(value: str) -> str:
+    return _HTTP(value).rstrip("/") if value else ""
+
+
 def _webhook_secret(value: str) -> str:
     try:
         base64.b64decode(value.removeprefix("whsec_"), validate=True)
@@ -117,9 +124,6 @@ def _clients(value: str) -> Mapping[str, OAuthClient]:
 
 def _setting(parse: Callable[[str], Any], default: str, doc: str, *, secret: bool = False) -> Any:
     return field(repr=not secret, metadata={"parse": parse, "default": default, "doc": doc})
-
-
-_HTTP = _url("http", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,9 @@ class Settings:
     )
     metrics_namespace: str = _setting(_text, "Spillway", "CloudWatch namespace of the metrics")
     aws_region: str = _setting(_text, "eu-west-1", "Region of SQS and of the ARNs")
+    otel_exporter_otlp_endpoint: str = _setting(
+        _receiver, "", "Who takes spans, as OTLP over HTTP below /v1/traces; none are made without"
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

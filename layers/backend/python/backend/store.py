@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from pymongo import DESCENDING, MongoClient
 from pymongo.collection import Collection
@@ -16,6 +16,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.operations import IndexModel
 from snapshot_restore_py import register_after_restore  # type: ignore[import-untyped]
 
+from backend import tracing
 from backend.errors import StoreUnavailable
 from backend.settings import settings
 
@@ -42,8 +43,16 @@ class ListedObject(Protocol):
 
 
 def collection(name: str, indexes: Sequence[IndexModel]) -> Collection[Document]:
-    """Return collection `name`, its `indexes` ensured once per process."""
-    return _collection(name, tuple(indexes))
+    """Return collection `name`, its `indexes` ensured once per process.
+
+    Its statements are spans while an event is in hand whose trace is recorded.
+    """
+    opened = _collection(name, tuple(indexes))
+    if not tracing.is_recording():
+        return opened
+    from backend.traced_collection import TracedCollection  # noqa: PLC0415  # few events need it
+
+    return cast(Collection[Document], TracedCollection(opened))
 
 
 def opened_early(find: Callable[[], C]) -> Callable[[], C]:

@@ -27,7 +27,7 @@ from backend.settings import settings
 SERVICE = "spillway"
 TRACE = "_X_AMZN_TRACE_ID"  # the variable that Lambda sets for each event
 TRACEPARENT = re.compile(
-    r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{8})([0-9a-f]{24})-[0-9a-f]{16}-[0-9a-f]{2}"
+    r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{8})([0-9a-f]{24})-([0-9a-f]{16})-[0-9a-f]([0-9a-f])"
 )
 OBJECTS = ("object_id", "payment_id", "notification_id", "event_id")  # in a line, what it is about
 
@@ -57,20 +57,40 @@ _invocation = Invocation()
 def begin(
     request_id: str, *, traceparent: str = "", origins: Mapping[str, Origin] | None = None
 ) -> None:
-    """Name the event in hand; `traceparent` goes before the trace that AWS made."""
+    """Name the event in hand; `traceparent` goes before a trace that AWS made beside it."""
     global _invocation  # noqa: PLW0603  # an environment has one event at a time
     trace = os.environ.get(TRACE, "")
     if traceparent:
         match = TRACEPARENT.fullmatch(traceparent)
-        trace = f"Root=1-{match[1]}-{match[2]}" if match else trace
-        traceparent = traceparent if match else ""
+        if match is None:
+            traceparent = ""
+        elif not trace.startswith(root := f"Root=1-{match[1]}-{match[2]}"):
+            trace = f"{root};Parent={match[3]};Sampled={int(match[4], 16) & 1}"
     _invocation = Invocation(request_id, trace, traceparent, origins or {})
 
 
-def trace_of(object_id: str) -> str:
-    """Return the trace that messages about an object carry on; empty where there is none."""
+def traces() -> list[str]:
+    """Return the traces of the event in hand and of its messages, as AWS writes them."""
+    return [_invocation.trace, *(each.trace for each in _invocation.origins.values())]
+
+
+def trace_of(object_id: str, kept: str = "") -> str:
+    """Return the trace that messages about an object carry on; empty where there is none.
+
+    It is the one that the object's message carried; where the event in hand is in the same, the
+    trace goes on below the event. Without a message it is the one that the object's document has
+    `kept`, or else that of the event.
+    """
     origin = _invocation.origins.get(object_id)
-    return origin.trace if origin else _invocation.trace
+    if origin is None:
+        return kept or _invocation.trace
+    if _root(origin.trace) == _root(_invocation.trace):
+        return _invocation.trace
+    return origin.trace
+
+
+def _root(trace: str) -> str:
+    return trace.partition(";")[0]
 
 
 def report(message: str, **fields: str) -> None:
@@ -89,7 +109,7 @@ def _ids(object_id: str) -> dict[str, str]:
     if origin:
         ids["message_id"], trace = origin
     if trace:
-        ids["trace_id"] = trace.partition(";")[0].removeprefix("Root=")
+        ids["trace_id"] = _root(trace).removeprefix("Root=")
     if traceparent:
         ids["traceparent"] = traceparent
     return ids

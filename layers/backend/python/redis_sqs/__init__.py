@@ -53,6 +53,7 @@ class Message:
     first_received_at_ms: int  # epoch
     attributes: Attributes = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)  # MessageGroupId, SequenceNumber, ...
+    moved_from: str = ""  # its id in the dead-letter queue that it was moved from; SQS tells none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +101,11 @@ class Queue(Protocol):
         delay_s: int | None = None,
         group: str = "",
         traces: Sequence[str] = (),
+        attributes: Sequence[Attributes] = (),
     ) -> list[str]:
-        """Send any number of messages in few calls and return their ids; `traces` has one each.
+        """Send any number of messages in few calls and return their ids.
+
+        `traces` and `attributes` have one for each message, or none at all.
 
         After an error some may have been sent; sending all again is safe where a message may
         arrive twice, which is everywhere.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from redis_sqs import Attributes, Typed
 
 SYSTEM = "AWS."
+MOVED_FROM = "MovedFrom"  # what move.lua gives; SQS's own consumers are not shown it
 
 
 def encode(body: str, attributes: Attributes, system: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from redis_sqs import Attributes, Typed
+from redis_sqs import NO_ATTRIBUTES, Attributes, Typed
 
 BATCH_MAX = 10
 MESSAGE_BYTES_MAX = 1_048_576  # with the names, types and values of its attributes
@@ -41,6 +41,24 @@ def check_messages(
             raise IllegalBody(f"a message must not hold {illegal[0]!r}")
         if len(body.encode()) + around > bytes_max:
             raise ValueError(f"a message is at most {bytes_max} bytes")
+
+
+def check_each(
+    bodies: Sequence[str],
+    attributes: Sequence[Attributes],
+    delay_s: int | None,
+    bytes_max: int = MESSAGE_BYTES_MAX,
+) -> None:
+    """Raise as check_messages does, for messages with attributes each of its own, or with none."""
+    if not attributes:
+        check_messages(bodies, NO_ATTRIBUTES, delay_s, bytes_max)
+    for body, attached in zip(bodies, attributes, strict=False):
+        check_messages([body], attached, delay_s, bytes_max)
+
+
+def bytes_of(body: str, attributes: Attributes) -> int:
+    """Return the size of a message as SQS counts it."""
+    return len(body.encode()) + (_attributes_bytes(attributes) if attributes else 0)
 
 
 def check_fifo(group: str, deduplication_id: str, delay_s: int | None) -> None:

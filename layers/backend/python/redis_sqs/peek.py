@@ -34,6 +34,7 @@ class WaitingMessage:
     reason: str  # of its last failure, "" where none is known
     attributes: Attributes
     system: Mapping[str, str]  # MessageGroupId, AWSTraceHeader, ...
+    moved_from: str  # its id in the dead-letter queue that it was moved from, or ""
 
 
 def peek(
@@ -84,4 +85,5 @@ def _waiting(
         reason=system.get(REASON, reason),
         attributes=attributes,
         system=system,
+        moved_from=system.get(entries.MOVED_FROM, "").removesuffix(COPY),
     )

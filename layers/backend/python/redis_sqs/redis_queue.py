@@ -157,7 +157,9 @@ class RedisQueue:
         """
         traits = self._known_traits()
         limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
-        id_, number = self._send_fifo([body], delay_s, attributes, group, deduplication_id, [trace])
+        id_, number = self._send_fifo(
+            [body], delay_s, [attributes], group, deduplication_id, [trace]
+        )
         return id_, _sequence_number(number)
 
     def send_batch(
@@ -167,21 +169,23 @@ class RedisQueue:
         delay_s: int | None = None,
         group: str = "",
         traces: Sequence[str] = (),
+        attributes: Sequence[Attributes] = (),
     ) -> list[str]:
-        """Send all of `bodies`, each in its trace if there are `traces`; returns their ids."""
+        """Send all of `bodies`, each in its trace and with its attributes if there are some."""
         traits = self._known_traits()
-        limits.check_messages(bodies, NO_ATTRIBUTES, delay_s, traits.message_bytes_max)
+        limits.check_each(bodies, attributes, delay_s, traits.message_bytes_max)
         system = {"MessageGroupId": group} if group else {}
         ids: list[str] = []
         for start in range(0, len(bodies), SENT_AT_ONCE_MAX):
             part = bodies[start : start + SENT_AT_ONCE_MAX]
+            its_traces = traces[start : start + len(part)]
+            its_attributes = attributes[start : start + len(part)]
             if self._is_fifo:
-                mine = traces[start : start + len(part)]
-                ids += self._send_fifo(part, delay_s, NO_ATTRIBUTES, group, "", mine)[::2]
+                ids += self._send_fifo(part, delay_s, its_attributes, group, "", its_traces)[::2]
                 continue
             sent = [
-                entries.encode(body, NO_ATTRIBUTES, _traced(system, trace))
-                for body, trace in zip_longest(part, traces[start : start + len(part)])
+                entries.encode(body, about or NO_ATTRIBUTES, _traced(system, trace))
+                for body, about, trace in zip_longest(part, its_attributes, its_traces)
             ]
             ids += self._send(sent, traits.delay_s if delay_s is None else delay_s)
         return ids
@@ -281,14 +285,14 @@ class RedisQueue:
         self,
         bodies: Sequence[str],
         delay_s: int | None,
-        attributes: Attributes,
+        attributes: Sequence[Attributes],
         group: str,
         deduplication_id: str,
         traces: Sequence[str],
     ) -> list[str]:
         """Send `bodies` and return id and number of each by turns."""
         flat: list[str] = []
-        for body, trace in zip_longest(bodies, traces):
+        for body, attached, trace in zip_longest(bodies, attributes, traces):
             id_ = deduplication_id
             if not id_ and self._traits.deduplicates_content:
                 id_ = hashlib.sha256(body.encode()).hexdigest()
@@ -298,7 +302,7 @@ class RedisQueue:
             deduplication_key = f"{group} {id_}" if self._traits.deduplicates_by_group else id_
             flat += [
                 str(uuid.uuid4()),
-                entries.encode(body, attributes, system),
+                entries.encode(body, attached or NO_ATTRIBUTES, system),
                 group,
                 deduplication_key,
             ]
@@ -333,6 +337,7 @@ def _message(
 ) -> Message:
     about, _, body = entry.partition("\n")
     attributes, system = entries.decode(about) if about else ({}, {})
+    moved_from = system.pop(entries.MOVED_FROM, "")
     return Message(
         message_id=id_.removesuffix(COPY),
         body=body,
@@ -342,6 +347,7 @@ def _message(
         first_received_at_ms=int(first_ms),
         attributes=attributes,
         system=system | {"SequenceNumber": _sequence_number(number)} if number else system,
+        moved_from=moved_from.removesuffix(COPY),
     )
 
 

@@ -5,7 +5,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,16 @@ class Circuit:
 
 _CIRCUITS: dict[str, Circuit] = {}  # by URL
 
+# Told of each script: its name, the server, when it began (epoch, ns), the class of an error or "".
+Observer = Callable[[str, tuple[str, int], int, str], None]
+_observer: Observer | None = None
+
+
+def observe(observer: Observer | None) -> None:
+    """Have `observer` told of each script that this process runs from now on, or nobody."""
+    global _observer  # noqa: PLW0603  # asked for by every script, so it has to be cheap
+    _observer = observer
+
 
 class Script:
     """A Lua script, sent by its digest; its text travels only where the server has not seen it.
@@ -92,10 +102,24 @@ class ScriptServer:
     def __init__(self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._client = client(url, answer_timeout_s=answer_timeout_s)
         self._circuit = _CIRCUITS.setdefault(url, Circuit())
+        options = self._client.connection_pool.connection_kwargs
+        self._address = (str(options.get("host") or options.get("path")), options.get("port") or 0)
         self._mine = threading.local()
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int] = ()) -> Any:
         """Run the script in one round trip and return its answer."""
+        if _observer is None:
+            return self._run(script, keys, arguments)
+        started_ns, error = time.time_ns(), ""
+        try:
+            return self._run(script, keys, arguments)
+        except redis.RedisError as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            _observer(script.name, self._address, started_ns, error)
+
+    def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:
             return self.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
         except NoScriptError:

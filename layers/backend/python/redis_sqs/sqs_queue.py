@@ -44,6 +44,9 @@ _IN_FIELDS = {
 }
 
 
+Outgoing = tuple[str, str, Attributes]  # body, trace and attributes of a message
+
+
 class SqsQueue:
     """A redis_sqs.Queue on SQS. It connects at the first call, after any fork."""
 
@@ -66,9 +69,7 @@ class SqsQueue:
     ) -> str:
         """Send one message and return its id; `trace` arrives as its AWSTraceHeader."""
         limits.check_messages([body], attributes, delay_s)
-        about = _about(delay_s, group, trace)
-        if attributes:
-            about["MessageAttributes"] = {name: _value(v) for name, v in attributes.items()}
+        about = _about(delay_s, group, trace, attributes)
         if deduplication_id:
             about["MessageDeduplicationId"] = deduplication_id
         with self._errors():
@@ -82,15 +83,20 @@ class SqsQueue:
         delay_s: int | None = None,
         group: str = "",
         traces: Sequence[str] = (),
+        attributes: Sequence[Attributes] = (),
     ) -> list[str]:
-        """Send `bodies` in calls of up to ten, each in its trace if there are `traces`.
+        """Send `bodies` in calls of up to ten, each in its trace and with its attributes.
 
         Returns their ids, in their order.
         """
-        limits.check_messages(bodies, NO_ATTRIBUTES, delay_s)
+        limits.check_each(bodies, attributes, delay_s)
+        messages = [
+            (body, trace or "", attached or NO_ATTRIBUTES)
+            for body, trace, attached in zip_longest(bodies, traces, attributes)
+        ]
         ids: list[str] = []
-        for part in _sendable(bodies):
-            ids += self._send_ten(part, delay_s, group, traces[len(ids) : len(ids) + len(part)])
+        for part in _sendable(messages):
+            ids += self._send_ten(part, delay_s, group)
         return ids
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
@@ -155,13 +161,11 @@ class SqsQueue:
             oldest_age_s=math.nan,
         )
 
-    def _send_ten(
-        self, bodies: Sequence[str], delay_s: int | None, group: str, traces: Sequence[str]
-    ) -> list[str]:
-        names = [uuid.uuid4().hex for _ in bodies]
+    def _send_ten(self, messages: Sequence[Outgoing], delay_s: int | None, group: str) -> list[str]:
+        names = [uuid.uuid4().hex for _ in messages]
         entries: Any = [
-            {"Id": name, "MessageBody": body, **_about(delay_s, group, trace or "")}
-            for name, body, trace in zip_longest(names, bodies, traces)
+            {"Id": name, "MessageBody": body, **_about(delay_s, group, trace, attributes)}
+            for name, (body, trace, attributes) in zip(names, messages, strict=True)
         ]
         with self._errors():
             answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
@@ -210,22 +214,23 @@ def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + limits.BATCH_MAX]
 
 
-def _sendable(bodies: Sequence[str]) -> Iterator[Sequence[str]]:
+def _sendable(messages: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
     """Cut into batches of at most ten that together are no larger than one message may be."""
-    batch: list[str] = []
+    batch: list[Outgoing] = []
     size = 0
-    for body in bodies:
-        length = len(body.encode())
+    for message in messages:
+        body, _, attributes = message
+        length = limits.bytes_of(body, attributes)
         if len(batch) == limits.BATCH_MAX or size + length > limits.MESSAGE_BYTES_MAX:
             yield batch
             batch, size = [], 0
-        batch.append(body)
+        batch.append(message)
         size += length
     if batch:
         yield batch
 
 
-def _about(delay_s: int | None, group: str, trace: str) -> dict[str, Any]:
+def _about(delay_s: int | None, group: str, trace: str, attributes: Attributes) -> dict[str, Any]:
     """Return the parameters that a message is sent with, alone or in a batch."""
     about: dict[str, Any] = {}
     if delay_s is not None:
@@ -234,6 +239,8 @@ def _about(delay_s: int | None, group: str, trace: str) -> dict[str, Any]:
         about["MessageGroupId"] = group
     if trace:
         about["MessageSystemAttributes"] = {"AWSTraceHeader": _value(trace)}
+    if attributes:
+        about["MessageAttributes"] = {name: _value(v) for name, v in attributes.items()}
     return about
 
 

@@ -32,7 +32,7 @@ def make(api):
 def announce(queue, tenant):
     """Send events as another domain does."""
 
-    def send(*names, payment="pay_1", tenant=tenant):
+    def send(*names, payment="pay_1", tenant=tenant, trace=""):
         events = [
             {
                 "event_id": f"{payment}.{number}",
@@ -44,7 +44,7 @@ def announce(queue, tenant):
             }
             for number, name in enumerate(names)
         ]
-        queue("webhooks").send(json.dumps({"tenant": tenant, "events": events}))
+        queue("webhooks").send(json.dumps({"tenant": tenant, "events": events}), trace=trace)
 
     return send
 

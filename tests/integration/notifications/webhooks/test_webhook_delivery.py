@@ -10,6 +10,19 @@ from tests.integration.notifications.webhooks.conftest import DELIVERIES, ROUTE
 from tests.integration.webhook_sink import WebhookSink
 
 
+def test_a_webhook_carries_the_trace_of_its_event_on(make, announce, settle, database):
+    trace = "Root=1-67891233-abcdef012345678912345678;Parent=0102030405060708;Sampled=0"
+    with WebhookSink() as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded", trace=trace)
+        settle()
+
+    [delivery] = sink.deliveries
+    carried = "00-67891233abcdef012345678912345678-0102030405060708-00"
+    assert delivery.headers["traceparent"] == carried
+    assert database["notifications"].find_one({"to": endpoint_id})["trace"] == trace
+
+
 def test_an_event_reaches_its_tenant_s_endpoint_signed(make, announce, settle, log):
     with WebhookSink() as sink:
         endpoint_id, secret = make(sink.url)

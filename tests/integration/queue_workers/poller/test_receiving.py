@@ -1,10 +1,13 @@
 """The receives of a poller: how many messages, when, and for which environment."""
 
 import json
+import logging
 from dataclasses import replace
 
 import pytest
 
+from redis_sqs.moves import Moves
+from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
 from tests.integration.queue_workers.poller.site import FUNCTION, MAPPING, PollerSite, counts
 
@@ -115,3 +118,25 @@ def test_the_event_comes_with_the_deadline_of_the_function(site: PollerSite):
     sent_at_ms = int(invocation["event"]["Records"][0]["attributes"]["SentTimestamp"])
     assert 0 <= invocation["deadline_ms"] - sent_at_ms - FUNCTION.timeout_s * 1000 < 1500
     environment.close()
+
+
+def test_a_message_that_comes_back_from_the_dead_is_told_with_its_id_there(
+    site: PollerSite, caplog: pytest.LogCaptureFixture
+):
+    orders = RedisQueue("orders", max_receive_count=1, dead_letter="orders-dlq", redis_url=site.url)
+    old_id = orders.send("{}")
+    orders.release(orders.receive()[0].receipt_handle, after_s=0)
+    orders.receive()
+    Moves("orders-dlq", ["orders"], redis_url=site.url).run()
+    environment = site.environment()
+    with caplog.at_level(logging.INFO, "queue_workers.poller"):
+        polled = site.run_once()
+        invocation = environment.take()
+        environment.answer(invocation)
+        polled.result()
+    environment.close()
+
+    new_id = invocation["event"]["Records"][0]["messageId"]
+    moved = f"message {new_id} was moved from a dead-letter queue, where it was {old_id}"
+    assert f"queue orders: {moved}" in caplog.messages
+    assert "MovedFrom" not in json.dumps(invocation["event"])

@@ -85,6 +85,17 @@ def test_the_parameters_of_production_can_be_read_here_too():
     assert not hidden & template.functions["ApiFunction"].environment.keys()
 
 
+def test_functions_send_spans_only_where_a_layer_takes_them(template):
+    variable = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    layer = "arn:aws:lambda:eu-west-1:901920570463:layer:aws-otel-collector-arm64-ver-0-117-0:1"
+    traced = load(PATH, {"OtelLayer": layer, "Tracing": "Active"}, allow_unsupported=True)
+
+    assert not any(variable in each.environment for each in template.functions.values())
+    addresses = {each.environment[variable] for each in traced.functions.values()}
+    assert addresses == {"http://127.0.0.1:4318"}
+    assert any(layer in str(each) for each in traced.warnings)
+
+
 def test_lambda_gets_the_versions_that_everything_else_is_locked_to():
     lock = (ROOT / "requirements.lock").read_text()
     layer = (ROOT / "layers/dependencies/requirements.txt").read_text()

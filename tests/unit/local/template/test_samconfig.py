@@ -12,8 +12,14 @@ Resources: {}
 """
 
 
-def overrides(folder: Path, text: str, environment: str = "default", name: str = "samconfig.toml"):
-    (folder / "template.yaml").write_text(TEMPLATE)
+def overrides(
+    folder: Path,
+    text: str,
+    environment: str = "default",
+    name: str = "samconfig.toml",
+    template: str = TEMPLATE,
+):
+    (folder / "template.yaml").write_text(template)
     (folder / name).write_text(text)
     return samconfig.overrides(folder / "template.yaml", environment)
 
@@ -70,6 +76,18 @@ def test_the_file_may_be_yaml(tmp_path):
 def test_a_file_that_is_wrong_is_refused(tmp_path, text, sentence):
     with pytest.raises(TemplateError, match=sentence):
         overrides(tmp_path, text)
+
+
+def test_a_template_that_says_what_it_takes_gets_nothing_of_its_deployment(tmp_path):
+    text = """\
+[default.deploy.parameters]
+parameter_overrides = "Stage=live Title=t"
+[default.local_start_api.parameters]
+parameter_overrides = "Stage=here"
+"""
+    ours = f"Metadata: {{Spillway: {{Provides: [REDIS_URL]}}}}\n{TEMPLATE}"
+
+    assert overrides(tmp_path, text, template=ours) == {"Stage": "here"}
 
 
 def test_without_a_file_there_is_nothing_to_override(tmp_path):

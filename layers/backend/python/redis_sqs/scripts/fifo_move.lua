@@ -20,7 +20,7 @@ for _, group in ipairs(redis.call('ZRANGE', groups, '-inf', now, 'BYSCORE', 'LIM
       return note_moved(count, now) > 0 and count or -2
     end
     local to, moved = 8 * number, new_id(id, now)
-    redis.call('HSET', KEYS[to + 2], moved, as_sent(metadata) .. '\n' .. body)
+    redis.call('HSET', KEYS[to + 2], moved, moved_entry(metadata, id) .. '\n' .. body)
     redis.call('HSET', KEYS[to + 3], moved, string.format('0|%.0f|0|', now))
     redis.call('HSET', KEYS[to + 7], moved, group)
     redis.call('ZADD', KEYS[to + 1], now, moved)

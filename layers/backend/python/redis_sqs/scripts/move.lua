@@ -35,7 +35,7 @@ for _, id in ipairs(ids) do
     return note_moved(count, now) > 0 and count or -2
   end
   local to, moved = 7 * number, new_id(id, now)
-  redis.call('HSET', KEYS[to + 2], moved, as_sent(metadata) .. '\n' .. body)
+  redis.call('HSET', KEYS[to + 2], moved, moved_entry(metadata, id) .. '\n' .. body)
   redis.call('HSET', KEYS[to + 3], moved, string.format('0|%.0f|0|', now))
   redis.call('ZADD', KEYS[to + 1], now, moved)
   if redis.call('LLEN', KEYS[to + 5]) == 0 then

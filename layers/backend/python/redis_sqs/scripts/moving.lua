@@ -12,11 +12,12 @@ local function destination_of(metadata)
   end
 end
 
--- The attributes without what the dead-letter queue added.
-local function as_sent(metadata)
+-- The attributes without what the dead-letter queue added, and with the id that the message had there.
+local function moved_entry(metadata, id)
   metadata['AWS.DeadLetterQueueSourceArn'] = nil
   metadata['AWS.DeadLetterReason'] = nil
-  return next(metadata) and cjson.encode(metadata) or ''
+  metadata['AWS.MovedFrom'] = id
+  return cjson.encode(metadata)
 end
 
 -- A moved message has another id, as on SQS. Nobody outside is asked for it, so that this script may
