@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest pytest_spillway
 
-.PHONY: up down status logs load capacity test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test prometheus alerts-test audit help
+.PHONY: up down status logs load capacity test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test pictures prometheus alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -101,6 +101,9 @@ conformance: $(READY) ## rows of AWS behaviour: tested, differing, not emulated
 
 console-test: $(READY) ## the console's page in a real browser (needs Chromium or Chrome)
 	@$(BIN)/python -m pytest -q -m browser tests/browser
+
+pictures: $(READY) ## README's pictures, taken of a system of its own under a short load (needs Chromium or Chrome)
+	@$(BIN)/python -m tests.browser.pictures docs/pictures
 
 prometheus: $(READY) $(PROMETHEUS)
 

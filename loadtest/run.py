@@ -27,7 +27,7 @@ from loadtest.start import driver_of, log_in, requests_of
 from loadtest.under_locust import locust_events
 from loadtest.under_locust.fleet import Fleet, FleetCpu
 from loadtest.verdict import Facts, Verdict, judge
-from loadtest.witnesses import dead_letters, servers, traces
+from loadtest.witnesses import console, dead_letters, servers, traces
 from loadtest.witnesses.api import Api, ApiError, fetch_token
 from loadtest.witnesses.audit import Audit, Period, audit, payment_event_counts
 from loadtest.witnesses.claims import Claims, claims_of, resolve
@@ -88,7 +88,9 @@ class LoadRun:
         self._payment_events_before = self._payment_events()
         letters_before = dead_letters.look(self._sources.console)
         self._recorder.start()
+        console.mark(self._sources.console, f"load {self._options.profile.name} begins")
         self._drive()
+        console.mark(self._sources.console, f"load {self._options.profile.name} ends")
         say("all arrivals ended; waiting until the queues are empty")
         self._queues.drain(say)
         self._recorder.stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local.lambda_service.output import FunctionOutput
+from local.lambda_service.tallies import Tally
 from local.runtime import frames
 from local.template import Function
 from queue_workers.batch_trace import Handling
@@ -51,6 +52,7 @@ class Invoker:
         self._path = path
         self._output = output
         self._init_ms: float | None = None  # until the first event has been told
+        self.is_busy = False
         self._stream: socket.socket | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # a killed predecessor leaves its file
@@ -66,11 +68,28 @@ class Invoker:
             self._accept(wait_s)
         return self._stream is not None
 
+    @property
+    def has_environment(self) -> bool:
+        """Return whether one has dialled in; before the first event it is not accepted yet."""
+        return self._stream is not None or bool(select.select([self._listener], [], [], 0)[0])
+
+    @property
+    def tally(self) -> Tally:
+        """Return the counts of what was invoked this way."""
+        return self._output.tallies[self.function.logical_id]
+
     def invoke(self, event: object, handling: Handling) -> object:
         """Return what the handler returned, and note its times in `handling`.
 
         Raises NotTaken, EventTooLarge or InvocationFailed.
         """
+        self.is_busy = True
+        try:
+            return self._invoke(event, handling)
+        finally:
+            self.is_busy = False
+
+    def _invoke(self, event: object, handling: Handling) -> object:
         assert self._stream is not None  # ready() said so
         request_id = str(uuid.uuid4())
         started_s = time.monotonic()

@@ -6,15 +6,17 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import redis
 
 from local.lambda_service.output import FunctionOutput
-from local.machine import requests_waiting
+from local.lambda_service.tallies import Tally
+from local.machine import requests_waiting, worker_functions
 from local.machine.wiring import INVOKE_URL
 from local.runtime import interpreter
 from local.template import Function, Mapping, Schedule, Template
@@ -122,6 +124,9 @@ class Worker:
                 self._add_schedule(schedule)
         for host in self.hosts:
             host.keep_alive()
+        worker_functions.say(
+            worker_functions.path_of(self.state, self.index), by_function(self.invokers)
+        )
 
     def _add(self, mapping: Mapping) -> None:
         queue = self.template.queues[mapping.queue]
@@ -225,6 +230,21 @@ class Worker:
         for invoker in self.invokers:
             invoker.close()
         log.info("worker %d has drained", self.index)
+
+
+def by_function(invokers: Sequence[Invoker]) -> dict[str, dict[str, Any]]:
+    """Return what the console shows of each function that this worker invokes."""
+    functions: dict[str, dict[str, Any]] = {}
+    for name in {each.function.logical_id for each in invokers}:
+        tally, ways = Tally(), [each for each in invokers if each.function.logical_id == name]
+        for way in ways:
+            tally.merge(way.tally.as_dict())
+        functions[name] = {
+            "environments": sum(way.has_environment for way in ways),
+            "busy": sum(way.is_busy for way in ways),
+            **tally.as_dict(),
+        }
+    return functions
 
 
 def hidden_for_s(queue: QueueOfTemplate, mapping: Mapping, function: Function) -> int:

@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from loadtest.reporting import earlier
 from loadtest.reporting.charts import Line, chart
@@ -22,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("a", metavar="A", help="the report of before")
     parser.add_argument("b", metavar="B", help="the report of after")
     parser.add_argument("--page", type=Path, metavar="FILE", help="where the page goes")
+    parser.add_argument("--json", action="store_true", help="print JSON, and write no page")
     options = parser.parse_args(arguments)
     folder = earlier.folder()
     try:
@@ -29,6 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     except earlier.ReportError as error:
         sys.stderr.write(f"compare: {error}\n")
         return 2
+    if options.json:
+        sys.stdout.buffer.write(orjson.dumps(as_json(a, b)) + b"\n")
+        return 0
     page = options.page or folder / f"compare-{_name(a)}-{_name(b)}.html"
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +59,25 @@ def as_text(a: earlier.Report, b: earlier.Report) -> str:
         cells = (_value(row, row.before), _value(row, row.after), row.change, row.mark)
         lines.append(LINE.format(row.name, *cells).rstrip())
     return "\n".join(lines)
+
+
+def as_json(a: earlier.Report, b: earlier.Report) -> dict[str, Any]:
+    """Return the comparison for programs: its notes, and a row for each figure."""
+    return {
+        "notes": list(conditions(a, b)),
+        "rows": [
+            {
+                "group": row.group,
+                "name": row.name,
+                "unit": row.unit,
+                "a": row.before,
+                "b": row.after,
+                "change": row.change,
+                "mark": row.mark,
+            }
+            for row in rows(a, b)
+        ],
+    }
 
 
 def as_page(a: earlier.Report, b: earlier.Report) -> str:

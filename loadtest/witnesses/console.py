@@ -1,8 +1,11 @@
 """The system's own measures, as its console shows them: pools of environments, slow commands."""
 
+import contextlib
 from dataclasses import dataclass, fields
 
-from loadtest.witnesses.api import Api
+import orjson
+
+from loadtest.witnesses.api import Api, ApiError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +64,13 @@ def slow_commands(console: Api) -> list[SlowCommand]:
         )
         for each in console.get("/api/slow_commands")["commands"]
     ]
+
+
+def mark(console: Api | None, text: str) -> None:
+    """Have the console mark this moment in its charts; without one, or an older one, nothing."""
+    if console is None:
+        return
+    fields_of_head = ("Content-Type: application/json", "X-Console-Action: yes")
+    head = "\r\n".join(("POST /api/marks HTTP/1.1", *fields_of_head, "", ""))
+    with contextlib.suppress(ApiError):
+        console.send(head.encode() + orjson.dumps({"text": text}))

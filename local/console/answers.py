@@ -15,8 +15,11 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'"
 )
+# The page of a load run's report has its style and its charts in itself, and runs nothing.
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+)
 _HEADER_LINES = (
-    f"Content-Security-Policy: {CONTENT_SECURITY_POLICY}\r\n"
     "X-Content-Type-Options: nosniff\r\n"
     "Cross-Origin-Resource-Policy: same-origin\r\n"
     "Referrer-Policy: no-referrer\r\n"
@@ -39,10 +42,12 @@ class Page:
     body: bytes
     content_type: str = "application/json"
     status: int = 200
+    policy: str = CONTENT_SECURITY_POLICY
 
     @property
     def header_lines(self) -> str:
-        return f"Content-Type: {self.content_type}\r\n{_HEADER_LINES}"
+        policy = f"Content-Security-Policy: {self.policy}\r\n"
+        return f"Content-Type: {self.content_type}\r\n{policy}{_HEADER_LINES}"
 
 
 def as_json(value: object, status: int = 200) -> Page:

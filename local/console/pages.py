@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from local.console import static
 from local.console.answers import ACTION_HEADER, Page, Refused
@@ -28,6 +28,7 @@ ACTION_TIMEOUT_S = 930.0  # the longest function runs 15 minutes
 VIEWS_MAX = 16  # at a time
 ACTIONS_MAX = 8  # at a time, so that slow ones leave the views alone
 QUERY_MAX = 20  # parameters
+ACCEPT = "accept"  # the parameter of a view with the header of that name
 
 Parameters = Mapping[str, str]  # of the path and the query
 View = Callable[[Parameters], Awaitable[Page]]
@@ -81,7 +82,8 @@ class Console:
             _say(request, 404, "Not Found")
         elif view is not None and request.method in self._view_kind.methods:
             serve, of_path = view
-            parameters = {**_of_query(query), **of_path}
+            accept = request.fields.get("accept", "")
+            parameters = {**_of_query(query), **of_path, ACCEPT: accept}
             self._run(request, self._view_kind, lambda: serve(parameters))
         elif action is not None and request.method in self._action_kind.methods:
             act, of_path = action
@@ -118,7 +120,9 @@ class Console:
         task.add_done_callback(kind.running.discard)
 
     async def _metrics(self, parameters: Parameters) -> Page:
-        return Page(generate_latest(self._registry), CONTENT_TYPE_LATEST)
+        """Return all metrics, in OpenMetrics' form with exemplars where the client takes it."""
+        encode, content_type = choose_encoder(parameters[ACCEPT])
+        return Page(encode(self._registry), content_type)
 
 
 def _always(page: Page) -> View:
@@ -141,25 +145,25 @@ async def _answer(
     try:
         page = await asyncio.wait_for(make(), timeout_s)
     except Refused as refused:
-        page = said(refused.status, str(refused))
+        page = sentence_page(refused.status, str(refused))
     except (TimeoutError, OSError) as error:
         log.warning("%s failed: %s", target, error)
-        page = said(503, "Service Unavailable")
+        page = sentence_page(503, "Service Unavailable")
     except Exception:
         # The process's edge for what the console does: the client is answered in any case, and the
         # error goes on to the loop, which logs it.
-        _reply(client, said(500, "Internal Server Error"))
+        _reply(client, sentence_page(500, "Internal Server Error"))
         raise
     _reply(client, page)
 
 
-def said(status: int, sentence: str) -> Page:
+def sentence_page(status: int, sentence: str) -> Page:
     """Return the answer that only says a sentence."""
     return Page(orjson.dumps({"message": sentence}), status=status)
 
 
 def _say(request: Request, status: int, sentence: str) -> None:
-    _reply([request], said(status, sentence))
+    _reply([request], sentence_page(status, sentence))
 
 
 def _reply(client: list[Request], page: Page) -> None:

@@ -40,6 +40,7 @@ def queues(template: Template) -> dict[str, list[dict[str, Any]]]:
                 "retrying": depth.retrying,
                 "oldest_age_s": depth.oldest_age_s,
                 "dlq": depths_by_name[dead_letter].total if dead_letter else 0,
+                "dead_letter": dead_letter,
             }
         )
     return {"queues": listed}

@@ -1,14 +1,16 @@
 """The console's views and actions, a module a subject; each serves its own paths."""
 
-from local.console import functions, processes, queues, requests
+from local.console import functions, invoking, overview, processes, queues, requests
 from local.console.answers import Page, as_json
+from local.console.history import History
 from local.console.pages import Console, Parameters
 from local.console.parts import Parts
 
 
-def add_views(console: Console, parts: Parts) -> None:
+def add_views(console: Console, parts: Parts, history: History) -> None:
     """Serve everything below `/api/`."""
-    for subject in (functions, processes, queues, requests):
+    overview.add(console, history)
+    for subject in (functions, invoking, processes, queues, requests):
         subject.add(console, parts)
 
     async def system(parameters: Parameters) -> Page:

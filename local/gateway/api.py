@@ -7,6 +7,7 @@ from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
 from local.gateway.integrations import Caller
+from local.gateway.recording import RecentRequests
 from local.gateway.request_spans import RequestTracer
 from local.gateway.router import MethodRouter, Router
 from local.gateway.signature_authorizer import SignatureChecker
@@ -46,6 +47,7 @@ class ApiGateway:
         is_rest = api.kind == "REST"
         dialect: Dialect = (rest.RestDialect if is_rest else http_api.HttpDialect)(api, port=port)
         targets = _Targets(api, pools, metrics).all()
+        self.recent = RecentRequests()
         self._shared = Shared(
             dialect=dialect,
             router=Router(targets) if is_rest else MethodRouter(targets),
@@ -54,6 +56,7 @@ class ApiGateway:
             access_log=access_log,
             log_line=compile_template(api.log_format) if api.log_format else None,
             output=output,
+            record=self.recent.ended,
             tracer=RequestTracer(recorder),
         )
 

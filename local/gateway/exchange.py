@@ -4,6 +4,7 @@ The differences of REST APIs and HTTP APIs stand in their dialects.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
@@ -139,6 +140,7 @@ class Shared:
     access_log: BufferedLog
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
+    record: Callable[["Exchange", Answer, float], None]  # each that ended, with its time
     tracer: Tracer
     in_flight: int = 0
 
@@ -228,7 +230,7 @@ class Exchange:
 
     def drop(self) -> None:
         """Note that the client has gone: an event that has not started never will."""
-        self._note(CLIENT_GONE, 0)
+        self._note(CLIENT_GONE, "", b"")
         if self.invocation is not None:
             assert self.target is not None
             assert self.target.pool is not None
@@ -356,9 +358,9 @@ class Exchange:
             return
         request.reply(status, lines, body)
         request.dropped = None
-        self._note(status, len(body))
+        self._note(status, lines, body)
 
-    def _note(self, status: int, length: int) -> None:
+    def _note(self, status: int, lines: str, body: bytes) -> None:
         """Count the request and log it, once."""
         shared, target = self._shared, self.target
         shared.in_flight -= 1
@@ -375,19 +377,20 @@ class Exchange:
                 self.context,
                 resource=target.path if target else "-",
                 status=status,
-                length=length,
+                length=len(body),
                 latency_s=latency_s,
                 integration_s=integration_s,
             )
         else:
             situation = self.situation(
                 status=status,
-                length=length,
+                length=len(body),
                 latency_ms=int(latency_s * 1000),
                 integration_ms=int(integration_s * 1000),
             )
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
+        shared.record(self, (status, lines, body), now_s)
 
 
 def _json(event: object) -> bytes:

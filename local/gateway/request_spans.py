@@ -41,6 +41,7 @@ class RequestTracer:
         is_slow = self._is_slow(exchange, latency_s, ended_s)
         if exchange.is_traced or is_slow or status >= 500:
             self._recorder.keep([*request_spans(exchange, status, ended_s, is_slow=is_slow)])
+            exchange.meter.durations.exemplify(latency_s, exchange.context.incoming.trace_id)
 
     def _is_slow(self, exchange: Exchange, latency_s: float, now_s: float) -> bool:
         meter = exchange.meter

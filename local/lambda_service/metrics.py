@@ -4,19 +4,23 @@ Values are kept in plain integers and become metrics when Prometheus asks: a req
 few additions, which is a tenth of what prometheus_client's own objects cost.
 """
 
+import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from local.lambda_service.dispatch import Pool
 
 # OpenTelemetry's buckets for the duration of HTTP requests.
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+# What is kept of durations until somebody takes them: four seconds of 5,000 requests each.
+RECENT_MAX = 20_000
 # Exported as zero from the start: a rate misses what comes with a new series.
 KNOWN_STATUSES = (200, 429, 500, 502, 503, 504)
 _BUCKET_NAMES = (*map(str, DURATION_BUCKETS_S), "+Inf")
@@ -25,16 +29,22 @@ _BUCKET_NAMES = (*map(str, DURATION_BUCKETS_S), "+Inf")
 class Timings:
     """A histogram of durations in seconds."""
 
-    __slots__ = ("_counts", "_sum_s")
+    __slots__ = ("_counts", "_exemplars", "_sum_s")
 
     def __init__(self) -> None:
         self._counts = [0] * len(_BUCKET_NAMES)
         self._sum_s = 0.0
+        self._exemplars: list[Exemplar | None] = [None] * len(_BUCKET_NAMES)
 
     def observe(self, seconds: float) -> None:
         """Count one duration."""
         self._counts[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
         self._sum_s += seconds
+
+    def exemplify(self, seconds: float, trace_id: str) -> None:
+        """Name the trace of one duration that was counted, as its bucket's example."""
+        bucket = bisect_left(DURATION_BUCKETS_S, seconds)
+        self._exemplars[bucket] = Exemplar({"trace_id": trace_id}, seconds, time.time())
 
     @property
     def sum_s(self) -> float:
@@ -48,19 +58,21 @@ class Timings:
 
     def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
         """Export it as one series of `family`."""
-        total, buckets = 0, []
-        for name, count in zip(_BUCKET_NAMES, self._counts, strict=True):
+        total = 0
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        for name, count, example in zip(_BUCKET_NAMES, self._counts, self._exemplars, strict=True):
             total += count
-            buckets.append((name, float(total)))
+            buckets.append((name, float(total), example) if example else (name, float(total)))
         family.add_metric(labels, buckets, self._sum_s)
 
 
 class RouteMeter:
     """The counts and times of one route's requests."""
 
-    __slots__ = ("by_status", "durations", "labels", "usual_s")
+    __slots__ = ("_recent", "by_status", "durations", "labels", "usual_s")
 
-    def __init__(self, function: str, route: str, method: str) -> None:
+    def __init__(self, function: str, route: str, method: str, recent: deque[float]) -> None:
+        self._recent = recent  # durations of all routes
         self.labels = (function, route, method)
         self.by_status: dict[int, int] = dict.fromkeys(KNOWN_STATUSES, 0)
         self.durations = Timings()
@@ -70,6 +82,7 @@ class RouteMeter:
         """Count one request that was answered."""
         self.by_status[status] = self.by_status.get(status, 0) + 1
         self.durations.observe(seconds)
+        self._recent.append(seconds)
 
 
 class FunctionMeter:
@@ -115,6 +128,7 @@ class Metrics(Collector):
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
         self._routes: list[RouteMeter] = []
+        self._recent: deque[float] = deque(maxlen=RECENT_MAX)
         self._functions: dict[str, FunctionMeter] = {}
         self._pools: Mapping[str, Pool] = {}
         self._hosted: Collection[str] = ()
@@ -122,9 +136,22 @@ class Metrics(Collector):
 
     def route(self, function: str, route: str, method: str) -> RouteMeter:
         """Make the meter of one method of one resource."""
-        meter = RouteMeter(function, route, method)
+        meter = RouteMeter(function, route, method, self._recent)
         self._routes.append(meter)
         return meter
+
+    def statuses(self) -> Counter[int]:
+        """Return how often each status was answered, by all routes and to what has none."""
+        counts: Counter[int] = Counter()
+        for meter in self._routes:
+            counts.update(meter.by_status)
+        return counts
+
+    def take_recent(self) -> list[float]:
+        """Return how long the requests took that were answered since the last call, in seconds."""
+        recent = list(self._recent)
+        self._recent.clear()
+        return recent
 
     def function(self, function: str) -> FunctionMeter:
         """Return the meter of one function's pool."""

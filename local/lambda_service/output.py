@@ -13,6 +13,7 @@ import orjson
 from local.lambda_service.buffered_log import BufferedLog
 from local.lambda_service.emf import EMBEDDED, EmbeddedMetrics
 from local.lambda_service.platform_lines import Report, block
+from local.lambda_service.tallies import Tally
 from local.template import Function
 
 # Of one event; more stand in the log. A function prints one or two, and a loop of metrics must not
@@ -29,6 +30,7 @@ class FunctionOutput:
         folder.mkdir(parents=True, exist_ok=True)
         self._metrics = metrics
         self._logs = {name: BufferedLog(folder / f"{name}.log") for name in functions}
+        self.tallies = {name: Tally() for name in functions}
 
     def ended(
         self, function: Function, request_id: str, answer: Mapping[str, Any], init_ms: float | None
@@ -46,6 +48,13 @@ class FunctionOutput:
             init_ms=init_ms,
             status="error" if "error" in answer else "success",
         )
+        error = answer.get("error")
+        self.tallies[function.logical_id].add(
+            report.duration_ms,
+            memory_mb=report.max_memory_mb,
+            is_cold=init_ms is not None,
+            error_type=None if error is None else _type_of(error),
+        )
         return self._append(function, text, report)
 
     def died(
@@ -53,6 +62,9 @@ class FunctionOutput:
     ) -> bytes:
         """Log an event whose environment did not answer, and return what was logged."""
         is_late = error["errorType"] == "Sandbox.Timedout"
+        tally = self.tallies[function.logical_id]
+        tally.timeouts += is_late
+        tally.add(duration_s * 1000, memory_mb=0, is_cold=False, error_type=str(error["errorType"]))
         report = Report(
             request_id=request_id,
             duration_ms=duration_s * 1000,
@@ -93,3 +105,8 @@ class FunctionOutput:
         pieces.append(printed[start:])
         text = "".join(pieces)
         return text if text.endswith("\n") or not text else f"{text}\n"
+
+
+def _type_of(error: object) -> str:
+    """Return the type of an error as a runtime tells it, which may be anything."""
+    return str(error.get("errorType", "Error") if isinstance(error, dict) else "Error")

@@ -21,3 +21,5 @@ class Extension:
     # Raises ValueError where the backend could not use its environment.
     check: Callable[[Template, Mapping[str, str]], None]
     first_request: Callable[[Template, str], str]  # to show once it runs at a URL, or nothing
+    # The module whose `add_views` gives the console views of the backend, or nothing.
+    console_views: Callable[[Template], str]

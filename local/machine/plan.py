@@ -208,6 +208,7 @@ def _system(
         settings=settings(numbers, options, python=python.path, reload=is_reloading),
         services=other_services.chosen(template, options.services, tuple(options.on_aws)),
         simulators=tuple(extension.processes(template, state, ports)),
+        console_views=extension.console_views(template),
     )
 
 

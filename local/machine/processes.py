@@ -66,6 +66,7 @@ class System:
     settings: Mapping[str, str]  # what it is started with, by option or variable
     services: OtherServices = field(default_factory=OtherServices)
     simulators: tuple[Process, ...] = ()  # the outside world of an extension
+    console_views: str = ""  # the module with those of an extension
 
     def processes(self) -> list[Process]:
         return [*self._stores(), *self.simulators, *self._serving()]
@@ -139,6 +140,7 @@ class System:
                 if is_debugged
                 else counted(environments, "environment"),
             )
+        views = ("--console-views", self.console_views) if self.console_views else ()
         yield Process(
             name="gateway",
             stage=Stage.GATEWAY,
@@ -146,7 +148,7 @@ class System:
                 "local.server",
                 *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
                 *("--invoke-port", ports.invoke, "--otlp-port", ports.otlp),
-                *("--python", self.python.path),
+                *("--python", self.python.path, *views),
                 *(part for port in ports.apis for part in ("--api-port", port)),
             ),
             address=" ".join(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local.machine.queue_carrier import carrier_of
+from local.template import Queue as SqsQueue
 from local.template import Template
 from local.template.intrinsics import QUEUE_URL
 from redis_sqs import Queue, QueueUnavailable
@@ -37,25 +38,24 @@ def depths(template: Template, variables: Mapping[str, str]) -> list[QueueDepth]
 
     Raises QueuesUnreadable. Blocks for as long as the carrier takes, at most a second a queue.
     """
-    carrier = carrier_of(variables)
-    listed = []
-    for queue in template.queues.values():
-        try:
-            depth = _connected(carrier, queue.name).depth()
-        except QueueUnavailable as error:
-            raise QueuesUnreadable(f"the queue {queue.name} cannot be read: {error}") from error
-        listed.append(
-            QueueDepth(
-                name=queue.name,
-                visible=depth.visible,
-                delayed=depth.delayed,
-                in_flight=depth.in_flight,
-                retrying=depth.retrying,
-                oldest_age_s=depth.oldest_age_s,
-                dead_letter=queue.dead_letter,
-            )
-        )
-    return listed
+    return [depth_of(queue, variables) for queue in template.queues.values()]
+
+
+def depth_of(queue: SqsQueue, variables: Mapping[str, str]) -> QueueDepth:
+    """Count the messages of one queue; as `depths`."""
+    try:
+        depth = _connected(carrier_of(variables), queue.name).depth()
+    except QueueUnavailable as error:
+        raise QueuesUnreadable(f"the queue {queue.name} cannot be read: {error}") from error
+    return QueueDepth(
+        name=queue.name,
+        visible=depth.visible,
+        delayed=depth.delayed,
+        in_flight=depth.in_flight,
+        retrying=depth.retrying,
+        oldest_age_s=depth.oldest_age_s,
+        dead_letter=queue.dead_letter,
+    )
 
 
 @functools.cache

@@ -63,6 +63,7 @@ def main() -> int:
             ),
             carrier=carrier_of(os.environ) if has_carrier else None,
             python=options.python,
+            console_views=options.console_views,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(gateway.run())
@@ -132,6 +133,12 @@ def _options() -> argparse.Namespace:
         what="how long an event may wait for an environment",
         unit="MS",
         variable="QUEUE_DEADLINE_MS",
+    )
+    parser.add_argument(
+        "--console-views",
+        default="",
+        metavar="MODULE",
+        help="module whose `add_views` gives the console more views (default: none)",
     )
     _add_deadline(parser, "head", LIMITS.head_s, "send the head of a request")
     _add_deadline(parser, "body", LIMITS.body_s, "send its body")

@@ -10,11 +10,15 @@ import signal
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from local.console.answers import Page, as_json
+from local.console.load_runs import add_load_runs
 from local.console.pages import Console, Parameters
 from local.console.parts import Parts
+from local.console.queue_work import add_queue_work
+from local.console.sampler import Sampler
 from local.console.trace_views import add_trace_views
 from local.console.views import add_views
 from local.gateway.api import ApiGateway
@@ -43,8 +47,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 4096  # the kernel's somaxconn: a stall of a second at 1,000 connections a second fits
 CONNECTIONS_MAX = 10_000
-CONSOLE_CONNECTIONS_MAX = 100
-CONSOLE_BODY_MAX_BYTES = 2 * 1024 * 1024  # a message of 1 MiB, escaped
+# A message of 1 MiB is longer in JSON.
+CONSOLE_LIMITS = Limits(connections_max=100, body_max_bytes=2 * 1024 * 1024)
 INVOKE_CONNECTIONS_MAX = 1_000  # as many as the account runs at a time
 FILES_RESERVED = 512  # for environments, refused clients, logs and libraries
 POOL_SWEEP_S = 0.1  # how late the deadline of an event may be noticed
@@ -89,6 +93,7 @@ class Gateway:
         limits: Limits,
         carrier: Carrier | None,
         python: str,
+        console_views: str = "",
     ) -> None:
         logs = state / "logs"
         metrics = Metrics()
@@ -121,10 +126,6 @@ class Gateway:
             self._pools, template.hosted, lambda: sum(each.in_flight for each in self._apis)
         )
         self._console = Console(metrics.registry)
-        add_views(
-            self._console,
-            Parts(template=template, state=state, pools=self._pools, metrics=metrics),
-        )
         add_trace_views(self._console, self._tracing.store)
         self._console.add_view("/api/story/{id}", story.view_of(state))
         self._console.add_view("/api/flush", self._flushed)
@@ -136,16 +137,30 @@ class Gateway:
         )
         invoke_api = InvokeApi(self._pools, self._hosts, self._background, recorder)
         self._sqs = SqsApi(template, carrier) if carrier and template.queues else None
+        aws = AwsApis(invoke_api, self._sqs)
+        parts = Parts(
+            template=template,
+            state=state,
+            pools=self._pools,
+            metrics=metrics,
+            output=self._output,
+            apis=self._apis,
+            aws=aws,
+            has_queues=self._sqs is not None,
+        )
+        self._sampler = Sampler(parts)
+        add_views(self._console, parts, self._sampler.history)
+        if console_views:
+            import_module(console_views).add_views(self._console, template, state)
+        own = {"TARGET": addresses.ports[0], "CONSOLE": addresses.console_port}
+        self._loads = add_load_runs(self._console, template, state, own)
+        if self._sqs and carrier:
+            add_queue_work(self._console, template, carrier, self._sqs.actions)
         of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
         self._servers = (
             *(Server(api, of_each) for api in self._apis),
-            Server(
-                self._console,
-                Limits(
-                    connections_max=CONSOLE_CONNECTIONS_MAX, body_max_bytes=CONSOLE_BODY_MAX_BYTES
-                ),
-            ),
-            Server(AwsApis(invoke_api, self._sqs), Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
+            Server(self._console, CONSOLE_LIMITS),
+            Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
             self._tracing.server,
         )
         for warning in template.warnings:
@@ -169,12 +184,16 @@ class Gateway:
             self._addresses.console_port,
             self._addresses.invoke_port,
         )
-        background = self._background and loop.create_task(self._background.run())
+        background = [loop.create_task(self._sampler.run())]
+        if self._background:
+            background.append(loop.create_task(self._background.run()))
         await self._tick_until(stop)
-        if background:
-            background.cancel()
+        for task in background:
+            task.cancel()
         for listener in listeners:
             listener.close()
+        if self._loads:
+            self._loads.end()
         await self._drain()
         runtime.close()
         self._hosts.stop()

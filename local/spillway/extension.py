@@ -112,6 +112,11 @@ def _is_at_home(folder: Path) -> bool:
     return (folder / "functions" / "payments" / "app.py").is_file()
 
 
+def _console_views(template: Template) -> str:
+    has_payments = PAYMENTS in template.functions and "MONGO_URL" in template.provides
+    return "local.spillway.console" if has_payments else ""
+
+
 EXTENSION = Extension(
     is_at_home=_is_at_home,
     ports={
@@ -123,4 +128,5 @@ EXTENSION = Extension(
     processes=_processes,
     check=_check,
     first_request=_first_request,
+    console_views=_console_views,
 )

@@ -44,14 +44,14 @@ class Actions:
     def __init__(self, template: Template, carrier: Carrier) -> None:
         self._connections = Connections(carrier)
         self._queues = {queue.name: queue for queue in template.queues.values()}
-        self._move_tasks = MoveTasks(template, carrier)
+        self.move_tasks = MoveTasks(template, carrier)
         self._attempts = Attempts()
         self._shapes = parameters.table("sqs")
         self._started_s = str(int(time.time()))
         self._mine = threading.local()
         self._stopping = threading.Event()
         self._actions: dict[str, Callable[[Json], Json]] = {
-            "CancelMessageMoveTask": self._move_tasks.cancel,
+            "CancelMessageMoveTask": self.move_tasks.cancel,
             "ChangeMessageVisibility": self._change_visibility,
             "ChangeMessageVisibilityBatch": self._batch_of(self._change_visibility),
             "DeleteMessage": self._delete,
@@ -59,13 +59,13 @@ class Actions:
             "GetQueueAttributes": self._attributes,
             "GetQueueUrl": self._url,
             "ListDeadLetterSourceQueues": self._list_sources,
-            "ListMessageMoveTasks": self._move_tasks.list,
+            "ListMessageMoveTasks": self.move_tasks.list,
             "ListQueues": self._list,
             "PurgeQueue": self._purge,
             "ReceiveMessage": self._receive,
             "SendMessage": self._send,
             "SendMessageBatch": self._send_batch,
-            "StartMessageMoveTask": self._move_tasks.start,
+            "StartMessageMoveTask": self.move_tasks.start,
         }
 
     def run(self, action: str, body: bytes, gone: threading.Event, trace: str = "") -> Json:
@@ -91,7 +91,7 @@ class Actions:
     def stop(self) -> None:
         """Have long polls and move tasks end soon."""
         self._stopping.set()
-        self._move_tasks.stop()
+        self.move_tasks.stop()
 
     def _queue(self, request: Json) -> Queue:
         name = name_of(request["QueueUrl"])

@@ -41,14 +41,14 @@ class SqsApi:
     """Answers the actions of SQS on a template's queues."""
 
     def __init__(self, template: Template, carrier: Carrier) -> None:
-        self._actions = Actions(template, carrier)
+        self.actions = Actions(template, carrier)
         self._receives = _Lane(ThreadPoolExecutor(RECEIVES_MAX, thread_name_prefix="sqs-receive"))
         self._others = _Lane(ThreadPoolExecutor(OTHERS_MAX, thread_name_prefix="sqs"))
 
     def handle(self, request: Request) -> None:
         call = _Call(request)
         try:
-            action = call.read(self._actions)
+            action = call.read(self.actions)
         except Refused as refused:
             call.refuse(refused)
             return
@@ -62,7 +62,7 @@ class SqsApi:
 
     def stop(self) -> None:
         """Start no more actions; those in hand end within a second."""
-        self._actions.stop()
+        self.actions.stop()
         for lane in (self._receives, self._others):
             lane.threads.shutdown(wait=False, cancel_futures=True)
 
@@ -73,7 +73,7 @@ class SqsApi:
         trace = call.request.fields.get("x-amzn-trace-id", "")
         try:
             answer = await loop.run_in_executor(
-                lane.threads, self._actions.run, call.action, call.body, gone, trace
+                lane.threads, self.actions.run, call.action, call.body, gone, trace
             )
         except Refused as refused:
             call.refuse(refused)

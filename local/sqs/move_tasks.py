@@ -4,6 +4,7 @@ import base64
 import contextlib
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -46,15 +47,25 @@ class MoveTasks:
         if source not in self._origins:
             raise ValueError("Source queue must be configured as a Dead Letter Queue.")
         destination = self._queue(request, "DestinationArn") if "DestinationArn" in request else ""
+        rate_per_s = request.get("MaxNumberOfMessagesPerSecond", RATE_MAX_PER_S)
+        handle = self.begin(source, destination=destination, rate_per_s=rate_per_s)
+        return {"TaskHandle": _handle_of(handle, source)}
+
+    def begin(
+        self, source: str, *, destination: str, rate_per_s: int, chosen: Sequence[str] = ()
+    ) -> str:
+        """Start a task in a thread: of all messages, or of those with the `chosen` ids.
+
+        Returns its handle; raises ValueError in SQS's words.
+        """
         if destination == source:
             raise ValueError("Source queue arn and destination queue arn cannot be the same.")
         if destination and destination.endswith(".fifo") != source.endswith(".fifo"):
             raise ValueError("The source queue and destination queue must be of the same type.")
-        rate = request.get("MaxNumberOfMessagesPerSecond", RATE_MAX_PER_S)
-        rate_per_s = check_number("MaxNumberOfMessagesPerSecond", rate, 1, RATE_MAX_PER_S)
+        check_number("MaxNumberOfMessagesPerSecond", rate_per_s, 1, RATE_MAX_PER_S)
         moves = self._carrier.moves(source, self._origins[source])
         try:
-            handle = moves.start(rate_per_s=rate_per_s, destination=destination)
+            handle = moves.start(rate_per_s=rate_per_s, destination=destination, chosen=chosen)
         except TaskRunning as error:
             raise ValueError(
                 "There is already a task running. Only one active task is allowed for a source"
@@ -62,7 +73,7 @@ class MoveTasks:
             ) from error
         self._started[source] = handle
         threading.Thread(target=self._do, args=(moves,), daemon=True).start()
-        return {"TaskHandle": _handle_of(handle, source)}
+        return handle
 
     def cancel(self, request: Json) -> Json:
         try:

@@ -1,23 +1,28 @@
-"""A page as a real browser shows it."""
+"""One browser for all tests of pages."""
 
-import shutil
-import subprocess
+from collections.abc import Iterator
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Two rounds of a page's own clock, which the browser lets run ahead.
-VIRTUAL_TIME_MS = 5000
+import pytest
+
+from tests.browser.chromium import Browser, browser
+from tests.conftest import wait_until
 
 
-def shown(url: str) -> str:
-    """Return the document as the browser has it once its script has run."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, f"this needs one of {', '.join(BROWSERS)}"
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"--virtual-time-budget={VIRTUAL_TIME_MS}", url],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Yield the browser of the whole run."""
+    with browser(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Browser:
+    """Return the browser with an empty page that has printed nothing yet."""
+    chromium.open("about:blank")
+    chromium.errors.clear()
+    return chromium
+
+
+def shows(page: Browser, text: str, timeout_s: float = 20.0) -> str:
+    """Wait until the page shows a text; return all that it shows."""
+    return wait_until(lambda: seen if text in (seen := page.text()) else "", timeout_s)

@@ -154,8 +154,13 @@ def test_a_strangers_project_runs_by_the_installed_command(
     for address in (f"{addresses['API']}/hello", f"{addresses['HelloUrlApi']}/any"):
         with urlopen(address, timeout=5) as page:
             assert json.load(page) == names
-    with urlopen(f"http://127.0.0.1:{environment['CONSOLE_PORT']}/api/queues", timeout=5) as page:
+    console = f"http://127.0.0.1:{environment['CONSOLE_PORT']}"
+    with urlopen(f"{console}/api/queues", timeout=5) as page:
         assert [each["visible"] for each in json.load(page)["queues"]] == [0]
+    pages = ROOT / "local" / "console" / "page"
+    for file in (path for path in pages.rglob("*.*") if path.name != "index.html"):
+        with urlopen(f"{console}/{file.relative_to(pages)}", timeout=5) as page:
+            assert page.read() == file.read_bytes()
     assert spillway("status").returncode == 0
     assert spillway("down").stdout == "stopped\n"
 

@@ -16,12 +16,15 @@ ARROWS = {
         *("template", "traces"),
     },
     "compose": {"spillway"},
-    "spillway": {"daemon", "machine", "runtime", "simulators", "template"},
+    "spillway": {"console", "daemon", "machine", "runtime", "simulators", "template"},
     "server": {
         *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
         *("template", "traces"),
     },
-    "console": {"daemon", "http", "lambda_service", "machine", "runtime", "template", "traces"},
+    "console": {
+        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs", "template"),
+        "traces",
+    },
     "gateway": {"http", "lambda_service", "runtime", "template", "traces"},
     "sqs": {"aws_models", "http", "template", "traces"},
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template", "traces"},

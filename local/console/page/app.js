@@ -5,7 +5,7 @@ import {h, replace, say} from "/dom.js";
 
 // A view is shown where the server has what it reads; `needs` is a path of its API.
 const VIEWS = [
-  {name: "overview", title: "Overview", needs: "/api/processes"},
+  {name: "overview", title: "Overview", needs: "/api/history"},
   {name: "functions", title: "Functions", needs: "/api/functions"},
   {name: "requests", title: "Requests", needs: "/api/recorded"},
   {name: "trace", title: "Traces", needs: "/api/traces"},
@@ -29,6 +29,7 @@ const root = document.getElementById("view");
 const banner = document.getElementById("banner");
 const state = document.getElementById("state");
 let shown = VIEWS;  // those that the server has
+let paths = [];  // of the server's views
 let current = null;  // {stop(), ended}
 
 /** Return the name of the view, the path below it and the query of an address. */
@@ -62,8 +63,9 @@ async function route() {
   current = life;
   const place = h("div", {class: "view"});
   replace(root, place);
-  if (!view) {
-    replace(place, h("h1", {}, "Nothing here"), h("p", {}, `There is no view ${name}.`));
+  if (!view || !shown.includes(view)) {
+    const why = view ? "This system has nothing that this view would show." : `There is no view ${name}.`;
+    replace(place, h("h1", {}, "Nothing here"), h("p", {}, why));
     return;
   }
   document.title = `${[view.title, ...path].join(" · ")} – Console`;
@@ -87,7 +89,7 @@ function newLife() {
     life.timers.forEach(clearTimeout);
     life.stop?.();
   };
-  life.context = {get, post, navigate, every: (ms, fn) => every(life, ms, fn)};
+  life.context = {get, post, navigate, has: path => paths.includes(path), every: (ms, fn) => every(life, ms, fn)};
   return life;
 }
 
@@ -157,8 +159,12 @@ function reopenWhenBack(life) {
 
 function markNavigation(name) {
   for (const link of document.querySelectorAll("#navigation a")) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({block: "nearest", inline: "nearest"});
+    } else {
+      link.removeAttribute("aria-current");
+    }
   }
 }
 
@@ -176,8 +182,8 @@ function applyTheme(theme) {
 }
 
 function keptTheme() {
-  const kept = localStorage.getItem("theme");
-  return THEMES.includes(kept) ? kept : "auto";
+  const theme = localStorage.getItem("theme");
+  return THEMES.includes(theme) ? theme : "auto";
 }
 
 function nextTheme() {
@@ -218,7 +224,8 @@ function focusFilter(event) {
 async function start() {
   try {
     const system = await get("/api/system");
-    shown = VIEWS.filter(each => system.paths.includes(each.needs));
+    paths = system.paths;
+    shown = VIEWS.filter(each => paths.includes(each.needs));
     say(document.getElementById("brand"), system.name);
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;

@@ -3,7 +3,8 @@
 import {h, replace, say, svg} from "/dom.js";
 import {clock, number} from "/format.js";
 
-const HEIGHT = 120, TOP = 8, BOTTOM = 18, LEFT = 40, RIGHT = 8;
+const HEIGHT = 120, TOP = 8, BOTTOM = 18, LEFT = 48, RIGHT = 8;
+const SECONDS_BELOW_S = 600;  // a shorter axis tells the second of its ends
 const COLOURS = 6;  // --series-1 … --series-6 in the style sheet
 const charts = new Set();  // those that show one moment together
 let moment = null;  // s since 1970, or null where nobody points
@@ -98,7 +99,7 @@ export function lineChart({title, series = [{name: ""}], format = number, least 
   function axis() {
     const first = chart.times[0], last = chart.times.at(-1);
     return [[first, "axis"], [last, "axis end"]].map(([time, name], index) =>
-      index && first === last ? null : svg("text", {x: x(time), y: HEIGHT - 4, class: name}, clock(time).slice(0, 5)));
+      index && first === last ? null : svg("text", {x: x(time), y: HEIGHT - 4, class: name}, clock(time).slice(0, last - first < SECONDS_BELOW_S ? 8 : 5)));
   }
 
   function mark({at, text}) {
@@ -115,7 +116,8 @@ export function lineChart({title, series = [{name: ""}], format = number, least 
         isDown = false;
         return;
       }
-      path += `${isDown ? "L" : "M"}${x(chart.times[place]).toFixed(1)} ${y(value).toFixed(1)}`;
+      // A line of no length, so that a value between two gaps is a dot.
+      path += `${isDown ? "L" : "M"}${x(chart.times[place]).toFixed(1)} ${y(value).toFixed(1)}${isDown ? "" : "h0"}`;
       isDown = true;
     });
     return svg("path", {d: path || "M0 0", class: `line series-${index % COLOURS + 1}`});

@@ -14,12 +14,13 @@ export function svg(tag, attributes, ...children) {
 
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value === null || value === undefined || value === false) continue;
+    const isState = name.startsWith("aria-");  // which is written out, "false" too
+    if (value === null || value === undefined || (value === false && !isState)) continue;
     if (typeof value === "function") element.addEventListener(name.replace(/^on/, ""), value);
     else if (name === "style") Object.assign(element.style, value);
     else if (name === "value") element.value = value;
     else if (isAddress(name) && !isHarmless(value)) continue;
-    else element.setAttribute(name, value === true ? "" : String(value));
+    else element.setAttribute(name, value === true && !isState ? "" : String(value));
   }
   element.append(...flat(children));
   return element;

@@ -13,7 +13,8 @@ export function number(value) {
 /** 3.2 ms, 840 ms, 12.4 s, 3 min */
 export function duration(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return "–";
-  if (ms < 1000) return `${number(ms)} ms`;
+  if (ms === 0) return "0 ms";
+  if (ms < 1000) return `${ms.toFixed(ms < 1 ? 2 : ms < 10 ? 1 : 0)} ms`;
   if (ms < 120_000) return `${number(ms / 1000)} s`;
   if (ms < 7_200_000) return `${number(ms / 60_000)} min`;
   return `${number(ms / 3_600_000)} h`;

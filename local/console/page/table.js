@@ -10,20 +10,21 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
   const head = h("tr", {}, columns.map(each =>
     h("th", {scope: "col", class: each.left ? "left" : null}, each.name)));
   const body = h("tbody");
-  const made = h("table", {"aria-label": label}, h("thead", {}, head), body);
-  const empty = h("p", {class: "none"}, none);
+  // Before the first update neither is true: there is something, there is nothing.
+  const made = h("table", {"aria-label": label, hidden: true}, h("thead", {}, head), body);
+  const empty = h("p", {class: "none", hidden: true}, none);
   const element = h("div", {class: "wide"}, made, empty);
   const rows = new Map();
 
   function update(list) {
     made.hidden = !list.length;
     empty.hidden = Boolean(list.length);
-    const kept = new Set();
+    const ids = new Set();
     let before = null;
     for (const row of list) {
       const id = String(key(row));
-      if (kept.has(id)) continue;
-      kept.add(id);
+      if (ids.has(id)) continue;
+      ids.add(id);
       const line = rows.get(id) ?? newLine(id);
       line.row = row;
       columns.forEach((column, index) => write(line.cells[index], column, row));
@@ -32,7 +33,7 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
       before = line.element;
     }
     for (const [id, line] of rows) {
-      if (kept.has(id)) continue;
+      if (ids.has(id)) continue;
       line.element.remove();
       rows.delete(id);
     }

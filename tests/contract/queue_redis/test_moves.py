@@ -91,6 +91,29 @@ def test_a_message_without_a_source_stops_the_task_unless_a_destination_is_named
     assert message.body == "sent here by hand"
 
 
+def test_only_chosen_messages_go_back_and_what_is_no_longer_there_is_passed_over(
+    server: Server, valkey: str
+):
+    dead_letters(server, valkey, 30)
+    chosen = [f"id {number}" for number in range(12)]
+    task = moves(valkey)
+    task.start(rate_per_s=100, chosen=[*chosen, "gone"])
+    ended = task.do()
+
+    entries = [server.hget(KEYS.entries, id_) for id_ in state_of(server, KEYS)]
+    assert (ended.status, ended.moved, ended.to_move) == ("COMPLETED", 12, 13)
+    assert {each.partition("\n")[2] for each in entries} == {f"body of {id_}" for id_ in chosen}
+    assert set(state_of(server, DEAD)) == {f"id {number}" for number in range(12, 30)}
+
+
+def test_single_messages_of_a_fifo_queue_are_refused_and_so_are_too_many(valkey: str):
+    with pytest.raises(ValueError, match="in their order"):
+        moves(valkey, "orders-dlq.fifo", "orders.fifo").start(chosen=["one"])
+    with pytest.raises(ValueError, match="at most 1,000"):
+        moves(valkey).start(chosen=["one"] * 1_001)
+    assert moves(valkey).last() is None
+
+
 def test_messages_in_flight_stay(server: Server, valkey: str):
     dead_letters(server, valkey, 3)
     in_flight = RedisQueue("orders-dlq", redis_url=valkey).receive(1)

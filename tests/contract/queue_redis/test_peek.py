@@ -3,8 +3,8 @@
 import pytest
 
 from redis_sqs import QueueUnavailable
-from redis_sqs.carrier import Carrier
-from redis_sqs.peek import PEEKED_AT_ONCE, peek
+from redis_sqs.carrier import PEEKED_AT_ONCE, Carrier
+from redis_sqs.peek import peek
 from redis_sqs.redis_queue import RedisQueue
 from tests.contract.queue_redis.orders import DEAD, KEYS, Server, put, state_of
 
@@ -51,6 +51,18 @@ def test_more_messages_than_one_look_has_are_all_shown(queue: RedisQueue, valkey
     queue.send_batch(sorted(bodies))
 
     assert {each.body for each in peek("orders", redis_url=valkey)} == bodies
+
+
+def test_a_part_of_a_queue_or_one_message_is_shown(queue: RedisQueue, server: Server, valkey: str):
+    put(server, KEYS, {f"id{number}": (0, number - 9) for number in range(5)})
+    carrier = Carrier(redis_url=valkey)
+    part = [each.message_id for each in carrier.peek("/orders", first=2, at_once=2)]
+    one = carrier.peek_one("/orders", "id3")
+
+    assert part == ["id2", "id3", "id4"]
+    assert one is not None
+    assert (one.message_id, one.body, one.state) == ("id3", "body of id3", "visible")
+    assert carrier.peek_one("/orders", "id9") is None
 
 
 def test_sqs_shows_nothing_that_is_not_received():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redis_sqs.redis_queue import Traits
 
 DEPTH_MAX = 200_000
+PEEKED_AT_ONCE = 500  # messages in one script: about a millisecond in which nobody is served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +76,28 @@ class Carrier:
 
         RedisQueue(name_of(url), redis_url=self.redis_url).declare(traits)
 
-    def peek(self, url: str) -> "Iterator[WaitingMessage]":
-        """Yield the messages of a Redis queue without receiving them; raises QueueUnavailable."""
-        if self.kind == "sqs":
-            raise QueueUnavailable("Amazon SQS shows no message that is not received.")
+    def peek(
+        self, url: str, *, first: int = 0, at_once: int = PEEKED_AT_ONCE
+    ) -> "Iterator[WaitingMessage]":
+        """Yield the messages of a Redis queue, from the `first`, without receiving them.
+
+        Raises QueueUnavailable.
+        """
+        self._check_shows()
         from redis_sqs.peek import peek  # noqa: PLC0415
 
-        return peek(name_of(url), redis_url=self.redis_url)
+        return peek(name_of(url), redis_url=self.redis_url, first=first, at_once=at_once)
+
+    def peek_one(self, url: str, message_id: str) -> "WaitingMessage | None":
+        """Return one message of a Redis queue without receiving it; raises QueueUnavailable."""
+        self._check_shows()
+        from redis_sqs.peek import peek_one  # noqa: PLC0415
+
+        return peek_one(name_of(url), message_id, redis_url=self.redis_url)
+
+    def _check_shows(self) -> None:
+        if self.kind == "sqs":
+            raise QueueUnavailable("Amazon SQS shows no message that is not received.")
 
     def moves(self, source: str, origins: list[str]) -> "Moves":
         """Return the move tasks of the dead-letter queue `source` on Redis."""

@@ -18,10 +18,12 @@ class Kind:
     keys: tuple[str, ...]  # of send and receive
     delete_keys: tuple[str, ...]
     release_keys: tuple[str, ...]
+    drop_keys: tuple[str, ...]
     send: Script
     receive: Script
     delete: Script
     release: Script
+    drop: Script
     move: Script
     purge: Script
     fields: int  # of each message that is received
@@ -34,10 +36,12 @@ STANDARD = Kind(
     keys=_STANDARD_KEYS,
     delete_keys=("visible_at", "entries", "progress", "retrying"),
     release_keys=("visible_at", "progress", "wake", "retrying"),
+    drop_keys=("visible_at", "entries", "progress", "delayed", "retrying"),
     send=Script(_SCRIPTS / "send.lua"),
     receive=Script(_SCRIPTS / "receive.lua", _CLOCK),
     delete=Script(_SCRIPTS / "delete.lua"),
     release=Script(_SCRIPTS / "release.lua"),
+    drop=Script(_SCRIPTS / "drop.lua"),
     move=Script(_SCRIPTS / "move.lua", _MOVING),
     purge=Script(_SCRIPTS / "purge.lua"),
     fields=5,
@@ -46,10 +50,12 @@ FIFO = Kind(
     keys=_FIFO_KEYS,
     delete_keys=_FIFO_KEYS,
     release_keys=_FIFO_KEYS,
+    drop_keys=_FIFO_KEYS,
     send=Script(_SCRIPTS / "fifo_send.lua", _FIFO),
     receive=Script(_SCRIPTS / "fifo_receive.lua", _CLOCK + _FIFO),
     delete=Script(_SCRIPTS / "fifo_delete.lua", _FIFO),
     release=Script(_SCRIPTS / "fifo_release.lua", _FIFO),
+    drop=Script(_SCRIPTS / "fifo_drop.lua", _FIFO),
     move=Script(_SCRIPTS / "fifo_move.lua", _FIFO + _MOVING),
     purge=Script(_SCRIPTS / "fifo_purge.lua", _FIFO),
     fields=6,

@@ -4,22 +4,25 @@ As SQS's StartMessageMoveTask: at a bounded rate, one task a queue; a moved mess
 a new time of sending. Each step is one script, so a process that dies between two loses nothing.
 """
 
+import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import redis
 
 from redis_sqs import REGION
 from redis_sqs.errors import QueueUnavailable
-from redis_sqs.kinds import MOVE_END, MOVE_START, keys, kind_of
+from redis_sqs.kinds import FIFO, MOVE_END, MOVE_START, keys, kind_of
 from redis_sqs.redis_queue import arn_of
 from redis_sqs.redis_scripts import Script, ScriptServer
 
 RATE_MAX_PER_S = 500  # SQS's
 STEPS_PER_S = 10
+CHOSEN_MAX = 1_000  # ids of one task: as many as a person picks
 STEP_MAX = 100  # messages in one script: about two milliseconds in which nobody else is served
 SILENT_MAX_S = 15.0  # a step comes every second at least; after so long its process has gone
 
@@ -43,7 +46,7 @@ class Task:
     status: str  # RUNNING COMPLETED CANCELLED FAILED
     rate_per_s: int
     moved: int
-    to_move: int  # how many were visible at its start
+    to_move: int  # how many were visible at its start, or chosen
     started_ms: int  # epoch
     failure: str
 
@@ -63,6 +66,7 @@ class Moves:
         self._handle = str(uuid.uuid4())
         self._rate_per_s = RATE_MAX_PER_S
         self._destination = ""
+        self._chosen: Sequence[str] = ()
         self._server = ScriptServer(redis_url)
 
     def run(self, *, rate_per_s: int = RATE_MAX_PER_S, destination: str = "") -> Task:
@@ -70,14 +74,30 @@ class Moves:
         self.start(rate_per_s=rate_per_s, destination=destination)
         return self.do()
 
-    def start(self, *, rate_per_s: int = RATE_MAX_PER_S, destination: str = "") -> str:
-        """Begin a task, which `do` has to do at once; returns its handle. Raises TaskRunning."""
+    def start(
+        self,
+        *,
+        rate_per_s: int = RATE_MAX_PER_S,
+        destination: str = "",
+        chosen: Sequence[str] = (),
+    ) -> str:
+        """Begin a task, which `do` has to do at once; returns its handle. Raises TaskRunning.
+
+        With `chosen` it moves the messages with these ids, those that are visible then. Raises
+        ValueError for a FIFO queue: one message would overtake the others of its group.
+        """
+        if chosen and self._kind is FIFO:
+            raise ValueError("messages of a FIFO queue go back all together, in their order")
+        if len(chosen) > CHOSEN_MAX:
+            raise ValueError(f"choose at most {CHOSEN_MAX:,} messages, or all")
         names = [*self._task, *keys(self._source, ("visible_at",))]
-        about = ("destination", destination, "rate_per_s", rate_per_s)
+        about: tuple[str | int, ...] = ("destination", destination, "rate_per_s", rate_per_s)
+        if chosen:
+            about += ("to_move", len(chosen))
         silent_ms = round(SILENT_MAX_S * 1000)
         if not self._run(MOVE_START, names, self._handle, silent_ms, *about):
             raise TaskRunning(f"there is already a task running on {self._source}")
-        self._rate_per_s, self._destination = rate_per_s, destination
+        self._rate_per_s, self._destination, self._chosen = rate_per_s, destination, chosen
         return self._handle
 
     def do(self) -> Task:
@@ -137,16 +157,22 @@ class Moves:
         for queue in [self._destination] if self._destination else self._origins:
             names += keys(queue, self._kind.keys)
         arns = [""] if self._destination else self._arns
-        most = min(STEP_MAX, max(1, self._rate_per_s // STEPS_PER_S))
-        due_s = time.monotonic()
-        while True:
-            moved: int = self._run(
-                self._kind.move, [*names, *self._task], self._handle, most, *arns
-            )
-            if moved <= 0:
-                return moved
+        moved, due_s = 0, time.monotonic()
+        for step in self._steps():
+            moved = self._run(self._kind.move, [*names, *self._task], self._handle, step, *arns)
+            if moved < 0 or (moved == 0 and not self._chosen):
+                break
             due_s += moved / self._rate_per_s
             time.sleep(max(0.0, due_s - time.monotonic()))
+        return moved
+
+    def _steps(self) -> Iterator[str | int]:
+        """Yield what each step may move: so many, without end, or the next of the chosen."""
+        most = min(STEP_MAX, max(1, self._rate_per_s // STEPS_PER_S))
+        if not self._chosen:
+            yield from repeat(most)
+        for start in range(0, len(self._chosen), most):
+            yield json.dumps(self._chosen[start : start + most])
 
     def _run(self, script: Script, names: Sequence[str], *arguments: str | int) -> int:
         try:

@@ -1,18 +1,18 @@
 """The messages of a Redis queue as they are, for people who look at it: nothing is received."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import redis
 
 from redis_sqs import Attributes, entries
+from redis_sqs.carrier import PEEKED_AT_ONCE
 from redis_sqs.disorder import COPY
 from redis_sqs.errors import QueueUnavailable
 from redis_sqs.kinds import PEEK, PEEK_KEYS, keys
 from redis_sqs.redis_scripts import ScriptServer
 
-PEEKED_AT_ONCE = 500  # messages in one script: about a millisecond in which nobody is served
 PEEKED_MAX = 100_000
 FIELDS = 5  # of each message that the script returns
 State = Literal["visible", "delayed", "in flight", "retrying"]
@@ -33,26 +33,38 @@ class WaitingMessage:
     first_received_at_ms: int  # epoch; 0 before the first receive
     reason: str  # of its last failure, "" where none is known
     attributes: Attributes
+    system: Mapping[str, str]  # MessageGroupId, AWSTraceHeader, ...
     moved_from: str  # its id in the dead-letter queue that it was moved from, or ""
 
 
-def peek(queue: str, *, redis_url: str) -> Iterator[WaitingMessage]:
-    """Yield every message of a queue, at most PEEKED_MAX; raises QueueUnavailable.
+def peek(
+    queue: str, *, redis_url: str, first: int = 0, at_once: int = PEEKED_AT_ONCE
+) -> Iterator[WaitingMessage]:
+    """Yield every message of a queue from the `first`, up to PEEKED_MAX; raises QueueUnavailable.
 
     They come in the order in which they become visible. One that moves in it meanwhile may be
     missed or come twice.
     """
     server = ScriptServer(redis_url)
-    names = keys(queue, PEEK_KEYS)
-    for start in range(0, PEEKED_MAX, PEEKED_AT_ONCE):
-        try:
-            now_ms, *flat = server.run(PEEK, names, [start, PEEKED_AT_ONCE])
-        except redis.RedisError as error:
-            raise QueueUnavailable(f"Queue {queue} does not answer; retry.") from error
-        for at in range(0, len(flat), FIELDS):
-            yield _waiting(now_ms, *flat[at : at + FIELDS])
-        if len(flat) < FIELDS * PEEKED_AT_ONCE:
+    for start in range(first, PEEKED_MAX, at_once):
+        messages = _look(server, queue, [start, at_once])
+        yield from messages
+        if len(messages) < at_once:
             return
+
+
+def peek_one(queue: str, message_id: str, *, redis_url: str) -> WaitingMessage | None:
+    """Return the message with this id, if it is on the queue; raises QueueUnavailable."""
+    messages = _look(ScriptServer(redis_url), queue, [0, 1, message_id])
+    return messages[0] if messages else None
+
+
+def _look(server: ScriptServer, queue: str, arguments: Sequence[str | int]) -> list[WaitingMessage]:
+    try:
+        now_ms, *flat = server.run(PEEK, keys(queue, PEEK_KEYS), arguments)
+    except redis.RedisError as error:
+        raise QueueUnavailable(f"Queue {queue} does not answer; retry.") from error
+    return [_waiting(now_ms, *flat[at : at + FIELDS]) for at in range(0, len(flat), FIELDS)]
 
 
 def _waiting(
@@ -72,5 +84,6 @@ def _waiting(
         first_received_at_ms=int(first_ms),
         reason=system.get(REASON, reason),
         attributes=attributes,
+        system=system,
         moved_from=system.get(entries.MOVED_FROM, "").removesuffix(COPY),
     )

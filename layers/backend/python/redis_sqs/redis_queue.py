@@ -67,6 +67,14 @@ class Release(IntEnum):
     VISIBLE = -1  # the message is not in flight
 
 
+class Drop(IntEnum):
+    """The end of a deletion by id, as the scripts answer it."""
+
+    DONE = 1
+    ABSENT = 0
+    CHANGED = -1  # the message is in flight, or was received since it was looked at
+
+
 class RedisQueue:
     """A redis_sqs.Queue on Redis. Threads may share an instance, CONNECTIONS_MAX at once."""
 
@@ -227,6 +235,11 @@ class RedisQueue:
         names = keys(self.name, self._kind.release_keys)
         answer = self._run(self._kind.release, names, receipt_handle, after_s * 1000, reason)
         return Release(answer)
+
+    def drop(self, message_id: str, receive_count: int) -> Drop:
+        """Delete a message that was looked at with this receive count, unless it is in flight."""
+        names = keys(self.name, self._kind.drop_keys)
+        return Drop(self._run(self._kind.drop, names, message_id, receive_count))
 
     def depth(self) -> Depth:
         """Count the messages by state."""

@@ -30,6 +30,19 @@ def with_cpu(documents_us: float) -> dict[str, Any]:
     return a_report(servers=servers)
 
 
+def test_a_comparison_is_given_to_programs_as_json(tmp_path: Path, capfdbinary):
+    for name, documents_us in (("a", 100.0), ("b", 200.0)):
+        keep(tmp_path, name, with_cpu(documents_us))
+    names = [str(tmp_path / name) for name in "ab"]
+    exit_code = compare.main(["--json", *names])
+    printed = json.loads(capfdbinary.readouterr().out)
+
+    (row,) = [each for each in printed["rows"] if each["name"] == "documents"]
+    assert exit_code == 0
+    assert (row["a"], row["b"], row["unit"], row["mark"]) == (100.0, 200.0, "µs", "worse")
+    assert [each.name for each in tmp_path.iterdir() if each.suffix == ".html"] == []
+
+
 def test_two_runs_of_one_kind_differ_in_nothing_that_is_marked():
     a = a_report()
     b = a_report(

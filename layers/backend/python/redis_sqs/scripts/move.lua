@@ -3,9 +3,9 @@
 --
 -- KEYS     1 to 7 the dead-letter queue as send.lua has it, then seven of each destination, then
 --          the move task, a hash: handle, status, moved, beat_ms and what moves.py adds
--- ARGV     1 handle of the task   2 most messages, at most 100
+-- ARGV     1 handle of the task   2 most messages, at most 100, or the ids of some as JSON, at most 100
 --          then the ARN of each destination; an empty one takes every message
--- Returns  number of messages moved; -1 the task does not run any more, -2 the first message there
+-- Returns  number of messages moved, of chosen ids those that are visible; -1 the task does not run any more, -2 the first message there
 --          is tells no destination that it came from
 --
 -- One script, because a message must not be in both queues or in none. No allow-oom, as in send.lua.
@@ -15,8 +15,19 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if not is_running() then
   return -1
 end
+local ids = {}
+if chosen then
+  for _, id in ipairs(chosen) do
+    local at = redis.call('ZSCORE', KEYS[1], id)
+    if at and tonumber(at) <= now then
+      ids[#ids + 1] = id
+    end
+  end
+else
+  ids = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, move_most)
+end
 local count = 0
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, move_most)) do
+for _, id in ipairs(ids) do
   local attributes, body = string.match(redis.call('HGET', KEYS[2], id), '^([^\n]*)\n(.*)$')
   local metadata = attributes == '' and {} or cjson.decode(attributes)
   local number = destination_of(metadata)

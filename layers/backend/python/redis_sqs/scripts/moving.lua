@@ -1,6 +1,7 @@
 -- What the scripts that move dead letters back share; KEYS and ARGV are as move.lua says.
 local move_task = KEYS[#KEYS]
 local task_handle, move_most = ARGV[1], tonumber(ARGV[2])
+local chosen = not move_most and cjson.decode(ARGV[2])
 
 -- The number of the destination that takes an entry, from 1; nil where none is its source.
 local function destination_of(metadata)
