@@ -116,9 +116,11 @@ class System:
         return self.create_other(route, headers)
 
     def create_other(self, route: str, headers: dict[str, str]) -> Answer:
-        """Answer a scenario that has no audit."""
-        scenario = next(each for each in SCENARIOS if route == f"{each.method} {each.path}")
-        return scenario.status, {"id": headers.get("idempotency-key", "none")}
+        """Answer a scenario that has no audit; what is none is not here."""
+        scenarios = [each for each in SCENARIOS if route == f"{each.method} {each.path}"]
+        if not scenarios:
+            return 404, {"code": "not_found"}
+        return scenarios[0].status, {"id": headers.get("idempotency-key", "none")}
 
     def token(self, headers: dict[str, str]) -> Answer:
         basic = headers["authorization"].removeprefix("Basic ")

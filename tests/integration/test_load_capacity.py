@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.wording import counted
 from tests.conftest import free_port, wait_until
 from tests.integration.load_runs import end, start
 from tests.integration.load_system import running
@@ -113,6 +114,6 @@ def test_an_interrupted_search_is_gone_on_with_and_one_whose_target_died_says_so
     assert (code, code_then) == (1, 1)
     assert "interrupted; the same command goes on with the search" in errors
     assert "Traceback" not in errors + errors_then
-    assert f"going on after {len(before)} trials of " in errors_then
+    assert f"going on after {counted(len(before), 'trial')} of " in errors_then
     assert record_in(tmp_path)["trials"][: len(before)] == before
     assert "the target is gone after " in errors_then
