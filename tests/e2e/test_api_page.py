@@ -12,21 +12,24 @@ import pytest
 from notifications.webhooks import signing
 from tests.e2e.conftest import ROOT, System
 
-PAGE = (ROOT / "docs" / "api.md").read_text()
+PAGE = ROOT / "docs" / "api.md"
+CLIENT_S_PAGE = ROOT / "clients" / "python" / "README.md"
 ADDRESS = "http://127.0.0.1:5002"
 PROGRAMS = {"bash": ["bash", "-euo", "pipefail"], "python": [sys.executable]}
 
 
-def _examples(language: str) -> str:
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+def _examples(language: str, page: Path = PAGE) -> str:
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     assert ADDRESS in blocks[0]
     return "\n".join(blocks)
 
 
-@pytest.mark.parametrize("language", PROGRAMS)
-def test_the_examples_run(system: System, tmp_path: Path, language: str):
+@pytest.mark.parametrize(
+    ("language", "page"), [*((each, PAGE) for each in PROGRAMS), ("python", CLIENT_S_PAGE)]
+)
+def test_the_examples_run(system: System, tmp_path: Path, language: str, page: Path):
     script = tmp_path / "examples"
-    script.write_text(_examples(language).replace(ADDRESS, system.gateway))
+    script.write_text(_examples(language, page).replace(ADDRESS, system.gateway))
 
     done = subprocess.run(
         [*PROGRAMS[language], str(script)],

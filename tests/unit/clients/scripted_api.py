@@ -20,12 +20,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer; `length` is what its head says where that is not the body's own."""
+    """An answer; `length` is what its head says where that is not the body's own.
+
+    After one that `ends` the server closes the connection without a word of it.
+    """
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
+    ends: bool = False
 
 
 HANG_UP = Answer(status=0)
@@ -43,9 +47,11 @@ class ScriptedApi:
     requests: list[Seen] = field(default_factory=list)
     tokens: list[Seen] = field(default_factory=list)
     connections: int = 0
+    ended: int = 0
 
     def __enter__(self) -> "ScriptedApi":
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server.api = self
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -69,6 +75,14 @@ class ScriptedApi:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    api: ScriptedApi
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.api.ended += 1
+
+
 def _handler(api: ScriptedApi) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -81,7 +95,7 @@ def _handler(api: ScriptedApi) -> type[http.server.BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = api.answer(Seen(self.command, self.path, headers, body))
-            self.close_connection = answer is HANG_UP or answer.length is not None
+            self.close_connection = answer is HANG_UP or answer.ends or answer.length is not None
             if answer is HANG_UP:
                 return
             raw = (

@@ -24,8 +24,10 @@ from spillway_client import (
     UnexpectedAnswer,
 )
 from spillway_client.client import DEFAULT_RETRIES
+from spillway_client.records import Token
+from spillway_client.tokens import Tokens
 from spillway_client.transport import Clock
-from tests.conftest import free_port
+from tests.conftest import free_port, wait_until
 from tests.unit.clients.scripted_api import HANG_UP, Answer, ScriptedApi
 
 HEALTH = Answer(body={"status": "ok"})
@@ -267,6 +269,14 @@ def test_a_refused_token_is_renewed_once_and_then_the_refusal_is_raised():
     assert len(api.requests) == 4
 
 
+def test_of_several_threads_with_a_refused_token_one_renews_it():
+    answers = (Token(access_token=f"token_{n}", expires_in=3600, scope="") for n in range(9))
+    tokens = Tokens(lambda: next(answers), lambda: 0.0)
+
+    refused = tokens.current()
+    assert [tokens.instead_of(refused) for _ in range(3)] == ["token_1"] * 3
+
+
 def test_threads_share_one_token_and_keep_their_connections():
     ready = threading.Barrier(4)
     with ScriptedApi([QUEUED]) as api, client_of(api, TestClock()) as client:
@@ -285,10 +295,11 @@ def test_threads_share_one_token_and_keep_their_connections():
 
 
 def test_a_connection_that_the_server_ended_meanwhile_is_not_used():
-    ended = Answer(body={"status": "ok"}, headers={"Connection": "close"})
+    last = Answer(body={"status": "ok"}, ends=True)
     clock = TestClock()
-    with ScriptedApi([ended, HEALTH]) as api, client_of(api, clock) as client:
+    with ScriptedApi([last, HEALTH]) as api, client_of(api, clock) as client:
         client.get_health()
+        wait_until(lambda: api.ended == 1)
         client.get_health()
 
     assert clock.waits == []
@@ -317,6 +328,12 @@ def test_a_list_gets_page_after_page_as_it_is_used():
 
     assert api.requests[0].path == "/v1/analytics/names?limit=100"
     assert api.requests[1].path == "/v1/analytics/names?limit=100&starting_after=b"
+
+
+def test_a_list_ends_at_a_page_without_items():
+    empty = Answer(body={"data": [], "has_more": True})
+    with ScriptedApi([empty]) as api, client_of(api, TestClock()) as client:
+        assert list(client.list_names()) == []
 
 
 def test_what_cannot_be_meant_is_refused_before_it_is_sent():
