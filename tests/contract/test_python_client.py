@@ -132,7 +132,7 @@ def test_a_method_sends_its_operation_s_request_and_reads_all_of_its_answer(
 ):
     method, path, operation = OPERATIONS[name]
     fields = fields_of(operation)
-    given = {each: argument(schema) for each, (schema, _) in fields.items()}
+    arguments = {each: argument(schema) for each, (schema, _) in fields.items()}
     status, schema = next(
         (int(status), each["content"]["application/json"]["schema"])
         for status, each in operation["responses"].items()
@@ -141,7 +141,7 @@ def test_a_method_sends_its_operation_s_request_and_reads_all_of_its_answer(
     body = sample(schema)
     api.answers[:] = [Answer(status, body)]
     with Client(api.url, "demo", "secret") as client:
-        result = getattr(client, name)(**given)
+        result = getattr(client, name)(**arguments)
         is_page = isinstance(result, list | Iterator)
         result = next(iter(result)) if is_page else result
 
@@ -157,8 +157,10 @@ def test_a_method_sends_its_operation_s_request_and_reads_all_of_its_answer(
     assert ("authorization" in request.headers) == ("security" in operation)
     content = operation.get("requestBody", {}).get("content", {})
     if content:
-        sent = json.loads(request.body)
-        assert sent.keys() == resolved(content["application/json"]["schema"])["properties"].keys()
+        members = json.loads(request.body)
+        assert (
+            members.keys() == resolved(content["application/json"]["schema"])["properties"].keys()
+        )
         assert request.headers["content-type"] == "application/json"
     if name in OWN:
         assert result == body

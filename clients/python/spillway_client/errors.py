@@ -33,9 +33,12 @@ class SpillwayError(Exception):
 class ConnectionFailed(SpillwayError):
     """No whole answer came; the request may have been done only where `sent`."""
 
-    def __init__(self, reason: str, *, sent: bool) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, sent: bool) -> None:
+        super().__init__(reason, sent)  # all of it: an error can be pickled
         self.sent = sent
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class UnexpectedAnswer(SpillwayError):
@@ -67,9 +70,8 @@ class ApiError(SpillwayError):
     after `retry_after_s`, where that is not None. `request_id` is what support wants to know.
     """
 
-    def __init__(self, status: int, problem: Problem, *, retry_after_s: float | None) -> None:
-        request = f" (request {problem.request_id})" if problem.request_id else ""
-        super().__init__(f"{status} {problem.code}: {problem.detail}{request}")
+    def __init__(self, status: int, problem: Problem, retry_after_s: float | None) -> None:
+        super().__init__(status, problem, retry_after_s)
         self.status = status
         self.code = problem.code
         self.detail = problem.detail
@@ -79,6 +81,10 @@ class ApiError(SpillwayError):
         self.request_id = problem.request_id
         self.retryable = problem.retryable
         self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.status} {self.code}: {self.detail}{request}"
 
 
 class InvalidRequest(ApiError):
@@ -119,7 +125,7 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     return KINDS.get(status, usual)(
         status,
         _problem_of(status, headers, body),
-        retry_after_s=float(wait) if wait.isascii() and wait.isdecimal() else None,
+        float(wait) if wait.isascii() and wait.isdecimal() else None,
     )
 
 

@@ -1,5 +1,6 @@
 """The Python client sends again what may be sent again, under one key, and no more than it may."""
 
+import pickle
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +116,18 @@ def test_attempts_have_a_bound_and_the_error_tells_all_that_helps():
     assert (error.status, error.code, error.request_id) == (503, "overloaded", "req_1")
     assert (error.retryable, error.retry_after_s) == (True, 1.0)
     assert error.idempotency_key == "order-7"
+    assert str(error) == "503 overloaded: No. (request req_1)"
+
+
+@pytest.mark.parametrize("failure", [HANG_UP, problem(422, "invalid_request", retryable=False)])
+def test_an_error_is_the_same_in_another_process(failure: Answer):
+    with ScriptedApi([failure]) as api, client_of(api, TestClock()) as client:
+        with pytest.raises((ApiError, ConnectionFailed)) as raised:
+            notify(client, "order-7")
+        error = pickle.loads(pickle.dumps(raised.value))
+
+    assert (type(error), str(error)) == (type(raised.value), str(raised.value))
+    assert vars(error) == vars(raised.value)
 
 
 @pytest.mark.parametrize(
