@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from spillway_client.errors import ApiError, ConnectionFailed, SpillwayError, error_of
 
 MAX_ANSWER_BYTES = 64 * 2**20  # a hundred of the largest payments are a tenth of it
+USER_AGENT = "spillway-client"  # firewalls refuse requests without one
 MAX_IDLE = 32  # connections that wait for the next request
 FAILURES = (OSError, http.client.HTTPException)
 
@@ -111,7 +112,10 @@ class Transport:
         connection = self._connected()
         try:
             connection.request(
-                request.method, self._prefix + request.path, request.body, dict(request.headers)
+                request.method,
+                self._prefix + request.path,
+                request.body,
+                {"User-Agent": USER_AGENT, **request.headers},
             )
             answer = connection.getresponse()
             body = answer.read(MAX_ANSWER_BYTES)
@@ -159,7 +163,9 @@ class Transport:
 
 
 def _is_worth_repeating(error: SpillwayError) -> bool:
-    return error.retryable if isinstance(error, ApiError) else True
+    if isinstance(error, ApiError):
+        return error.retryable
+    return not isinstance(error.__cause__, ssl.SSLCertVerificationError)
 
 
 def _was_not_done(error: SpillwayError) -> bool:

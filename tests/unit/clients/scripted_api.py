@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.integration.webhook_sink import Certificate
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -44,6 +46,7 @@ class ScriptedApi:
 
     answers: list[Answer] = field(default_factory=lambda: [Answer()])
     token_life_s: int = 3600
+    certificate: Certificate | None = None  # of "localhost", for TLS
     requests: list[Seen] = field(default_factory=list)
     tokens: list[Seen] = field(default_factory=list)
     connections: int = 0
@@ -52,6 +55,10 @@ class ScriptedApi:
     def __enter__(self) -> "ScriptedApi":
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.api = self
+        if self.certificate is not None:
+            self._server.socket = self.certificate.server_tls().wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -62,7 +69,8 @@ class ScriptedApi:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        start = "http://127.0.0.1" if self.certificate is None else "https://localhost"
+        return f"{start}:{self._server.server_address[1]}"
 
     def answer(self, request: Seen) -> Answer:
         if request.path == "/oauth2/token":

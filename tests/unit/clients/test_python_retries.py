@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ from spillway_client.records import Token
 from spillway_client.tokens import Tokens
 from spillway_client.transport import Clock
 from tests.conftest import free_port, wait_until
+from tests.integration.webhook_sink import Certificate
 from tests.unit.clients.scripted_api import HANG_UP, Answer, ScriptedApi
 
 HEALTH = Answer(body={"status": "ok"})
@@ -180,6 +182,17 @@ def test_a_server_that_does_not_listen_is_tried_as_often_and_named():
 
     assert len(clock.waits) == 4
     assert not raised.value.sent
+
+
+def test_a_certificate_that_does_not_hold_is_not_tried_again(tmp_path: Path):
+    clock, certificate = TestClock(), Certificate("localhost", tmp_path)
+    with ScriptedApi(certificate=certificate) as api:
+        for tls, error in ((None, ConnectionFailed), (certificate.client_tls(), UnexpectedAnswer)):
+            client = Client(api.url, "demo", "secret", tls=tls, clock=clock.clock())
+            with client, pytest.raises(error):
+                client.get_health()
+
+    assert clock.waits == []
 
 
 def test_an_answer_that_ends_early_is_not_taken_for_a_whole_one():
