@@ -17,11 +17,10 @@ SpillwayError
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from spillway_client.records import Fault, Rejection, UnreadableRecord, record
 
-RETRYABLE = {429, 500, 502, 503, 504}  # where the answer does not say so itself
+RETRYABLE = {429, 500, 502, 503, 504}  # where something in between answered
 
 
 class SpillwayError(Exception):
@@ -132,9 +131,8 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
 def _problem_of(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
     """Return the problem of a body, or one made up where something in between answered."""
     try:
-        members: Any = json.loads(body)
-        return record(Problem, {"retryable": status in RETRYABLE, **members})
-    except (ValueError, TypeError, UnreadableRecord):
+        return record(Problem, json.loads(body))
+    except (ValueError, UnreadableRecord):
         return Problem(
             code=f"http_{status}",
             detail=f"the answer is not one of Spillway's: {body[:200]!r}",
