@@ -21,7 +21,7 @@ export PYTHONPATH := $(CURDIR)
 # Another project's active environment is not this one's: functions would run in it.
 unexport VIRTUAL_ENV
 
-SOURCES := functions layers/backend/python queue_workers local loadtest pytest_spillway
+SOURCES := functions layers/backend/python queue_workers local loadtest pytest_spillway clients/python
 
 .PHONY: up down status logs load capacity test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test pictures prometheus alerts-test audit help
 .DEFAULT_GOAL := help

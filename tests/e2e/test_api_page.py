@@ -12,26 +12,29 @@ import pytest
 from notifications.webhooks import signing
 from tests.e2e.conftest import ROOT, System
 
-PAGE = (ROOT / "docs" / "api.md").read_text()
+PAGE = ROOT / "docs" / "api.md"
+CLIENT_S_PAGE = ROOT / "clients" / "python" / "README.md"
 ADDRESS = "http://127.0.0.1:5002"
 PROGRAMS = {"bash": ["bash", "-euo", "pipefail"], "python": [sys.executable]}
 
 
-def _examples(language: str) -> str:
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+def _examples(language: str, page: Path = PAGE) -> str:
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     assert ADDRESS in blocks[0]
     return "\n".join(blocks)
 
 
-@pytest.mark.parametrize("language", PROGRAMS)
-def test_the_examples_run(system: System, tmp_path: Path, language: str):
+@pytest.mark.parametrize(
+    ("language", "page"), [*((each, PAGE) for each in PROGRAMS), ("python", CLIENT_S_PAGE)]
+)
+def test_the_examples_run(system: System, tmp_path: Path, language: str, page: Path):
     script = tmp_path / "examples"
-    script.write_text(_examples(language).replace(ADDRESS, system.gateway))
+    script.write_text(_examples(language, page).replace(ADDRESS, system.gateway))
 
     done = subprocess.run(
         [*PROGRAMS[language], str(script)],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "clients" / "python")},
         capture_output=True,
         text=True,
         timeout=60,
@@ -47,18 +50,19 @@ def test_the_examples_run(system: System, tmp_path: Path, language: str):
 def test_the_example_tells_our_webhooks_from_others():
     names: dict[str, object] = {}
     source = _examples("python")
-    imports, start = source.partition("API =")[0], source.index("def verified")
-    exec(imports + source[start:], names)
-    verified = names["verified"]
-    assert callable(verified)
-    secret, body, now_s = signing.new_secret(), b'{"type":"payment.succeeded"}', time.time()
-    headers = dict(signing.headers("ntf_1", body, keys=[secret], at_s=round(now_s)))
+    start = source.index("def receive")
+    exec(source.partition("client =")[0] + source[start : source.index("endpoint =", start)], names)
+    receive = names["receive"]
+    assert callable(receive)
+    old, new, now_s = signing.new_secret(), signing.new_secret(), round(time.time())
+    body = b'{"type":"payment.succeeded","timestamp":"2026-09-21T14:13:20.000Z","data":{}}'
+    names["secrets"] = [old, new]
 
-    assert verified(secret, headers, body, now_s) == {"type": "payment.succeeded"}
-    for wrong in (
-        (signing.new_secret(), body, now_s),
-        (secret, b"{}", now_s),
-        (secret, body, now_s + 301),
+    for keys, at_s, status in (
+        ([old], now_s, 204),
+        ([new], now_s, 204),
+        ([old, new], now_s, 204),
+        ([signing.new_secret()], now_s, 401),
+        ([old], now_s - 301, 401),
     ):
-        with pytest.raises(ValueError, match="not one of ours"):
-            verified(wrong[0], headers, wrong[1], wrong[2])
+        assert receive(body, dict(signing.headers("ntf_1", body, keys=keys, at_s=at_s))) == status

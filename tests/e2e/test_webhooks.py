@@ -6,6 +6,7 @@ import time
 from standardwebhooks import Webhook
 
 from backend.announcer import FRESH_S
+from spillway_client import verify_webhook
 from tests.conftest import wait_until
 from tests.e2e.conftest import assert_problem, key
 from tests.integration.webhook_sink import WebhookSink
@@ -34,6 +35,8 @@ def test_payments_that_succeed_or_fail_are_told_to_the_endpoint(system, demo):
     webhook = Webhook(made.body["secret"])
     for each in sink.deliveries:
         webhook.verify(each.body, dict(each.headers))
+        event = verify_webhook(each.body, each.headers, made.body["secret"])
+        assert event.data["payment_id"]
     assert paid.items() <= _told(sink).items()  # those of other tests may come late
     assert {each["id"] for each in log} <= {each.headers["webhook-id"] for each in sink.deliveries}
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
-    *("docs", "functions", "layers", "local", "loadtest", "queue_workers", "tests"),
+    *("clients", "docs", "functions", "layers", "local", "loadtest", "queue_workers", "tests"),
     "pyproject.toml",
     *("template.yaml", "docker-compose.yml", "docker-compose.override.yml"),
 )

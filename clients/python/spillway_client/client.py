@@ -1,0 +1,372 @@
+"""The client: a method for each operation of the API, by the names of its OpenAPI document."""
+
+import ssl
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from types import TracebackType
+from typing import Any, Literal
+
+from spillway_client.calls import Calls, members_of, path_of, present
+from spillway_client.records import (
+    Accepted,
+    Balances,
+    Deleted,
+    Event,
+    EventName,
+    Health,
+    Ledger,
+    Metric,
+    Notification,
+    Payment,
+    Queued,
+    QuietHours,
+    Readiness,
+    Refund,
+    Suppression,
+    Token,
+    WebhookEndpoint,
+)
+from spillway_client.transport import Clock, Retries, Transport
+
+TIMEOUT_S = 35.0  # API Gateway itself answers after 29 s
+DEFAULT_RETRIES, SYSTEM_CLOCK = Retries(), Clock()
+
+
+class Unset(Enum):
+    """The mark of a field that a change leaves as it is; None would empty it."""
+
+    UNSET = "unset"
+
+
+UNSET = Unset.UNSET
+PAYMENT, REFUNDS = "/v1/payments/{payment_id}", "/v1/payments/{payment_id}/refunds"
+NOTIFICATION = "/v1/notifications/{notification_id}"
+ENDPOINT = "/v1/webhook-endpoints/{endpoint_id}"
+DELIVERY = ENDPOINT + "/deliveries/{notification_id}"
+
+
+class Client:
+    """Spillway's API for one OAuth client; several threads may use it at once.
+
+    A method returns a record or raises a SpillwayError. A list is an iterator that gets page after
+    page as it is used. Payments, their operations and notifications are made under one
+    `idempotency_key`, a new one without it, however often the request is sent;
+    `error.idempotency_key` is there to send it once more.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        scope: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: Retries = DEFAULT_RETRIES,
+        tls: ssl.SSLContext | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._transport = Transport(
+            base_url, timeout_s=timeout_s, retries=retries, clock=clock, tls=tls
+        )
+        self._calls = Calls(self._transport, client_id, client_secret, scope, clock)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the client may still be used, and opens new ones."""
+        self._transport.close()
+
+    def get_health(self) -> Health:
+        """Say whether the API runs."""
+        return self._calls.open(Health, "/health")
+
+    def get_readiness(self) -> Readiness:
+        """Say whether everything answers that the other operations need."""
+        return self._calls.open(Readiness, "/health/ready")
+
+    def get_keys(self) -> dict[str, Any]:
+        """Return the public keys of tokens (RFC 7517)."""
+        return self._calls.open(dict, "/.well-known/jwks.json")
+
+    def get_openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document of the API."""
+        return self._calls.open(dict, "/openapi.json")
+
+    def create_token(self) -> Token:
+        """Return a token of its own; the other methods get theirs by themselves."""
+        return self._calls.new_token()
+
+    def create_payment(
+        self,
+        *,
+        amount: int,
+        currency: str,
+        payment_method: str,
+        capture_method: Literal["automatic", "manual"] = "automatic",
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        receipt_email: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Payment:
+        """Accept a payment; its worker settles it soon."""
+        body = present(
+            amount=amount,
+            currency=currency,
+            payment_method=payment_method,
+            capture_method=capture_method,
+            description=description,
+            metadata=metadata,
+            receipt_email=receipt_email,
+        )
+        return self._calls.send(Payment, "POST", "/v1/payments", body, key=_key(idempotency_key))
+
+    def list_payments(
+        self,
+        *,
+        starting_after: str | None = None,
+        status: str | None = None,
+        created_gte: datetime | None = None,
+        created_lt: datetime | None = None,
+    ) -> Iterator[Payment]:
+        """Yield payments, newest first."""
+        return self._calls.pages(
+            Payment,
+            "/v1/payments",
+            starting_after=starting_after,
+            status=status,
+            created_gte=created_gte,
+            created_lt=created_lt,
+        )
+
+    def get_payment(self, payment_id: str) -> Payment:
+        """Return a payment."""
+        return self._calls.get(Payment, path_of(PAYMENT, payment_id=payment_id))
+
+    def capture_payment(
+        self, payment_id: str, *, amount: int | None = None, idempotency_key: str | None = None
+    ) -> Payment:
+        """Capture what is held, or `amount` of it."""
+        path = path_of(PAYMENT + "/capture", payment_id=payment_id)
+        body = present(amount=amount)
+        return self._calls.send(Payment, "POST", path, body, key=_key(idempotency_key))
+
+    def cancel_payment(
+        self, payment_id: str, *, reason: str | None = None, idempotency_key: str | None = None
+    ) -> Payment:
+        """Release what is held."""
+        path = path_of(PAYMENT + "/cancel", payment_id=payment_id)
+        body = present(reason=reason)
+        return self._calls.send(Payment, "POST", path, body, key=_key(idempotency_key))
+
+    def refund_payment(
+        self,
+        payment_id: str,
+        *,
+        amount: int | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Refund:
+        """Give back all that is left, or `amount` of it."""
+        path = path_of(REFUNDS, payment_id=payment_id)
+        body = present(amount=amount, reason=reason)
+        return self._calls.send(Refund, "POST", path, body, key=_key(idempotency_key))
+
+    def get_ledger(self, payment_id: str) -> Ledger:
+        """Return the double entries of a payment."""
+        return self._calls.get(Ledger, path_of(PAYMENT + "/ledger", payment_id=payment_id))
+
+    def get_balances(self) -> Balances:
+        """Return all accounts of the tenant."""
+        return self._calls.get(Balances, "/v1/balances")
+
+    def create_event(self, event: Event) -> Accepted:
+        """Count an event; it has an id, so that it counts once."""
+        return self._calls.send(Accepted, "POST", "/v1/analytics/events", event)
+
+    def create_events(
+        self, events: Sequence[Event], *, sent_at: datetime | None = None
+    ) -> Accepted:
+        """Count up to 500 events; `sent_at` is for those without their own."""
+        body = present(events=list(events), sent_at=sent_at)
+        return self._calls.send(Accepted, "POST", "/v1/analytics/events/batch", body)
+
+    def list_names(self, *, starting_after: str | None = None) -> Iterator[EventName]:
+        """Yield the names of events, in alphabetical order."""
+        return self._calls.pages(
+            EventName, "/v1/analytics/names", "name", starting_after=starting_after
+        )
+
+    def get_metric(
+        self,
+        name: str,
+        *,
+        from_: datetime,
+        to: datetime,
+        granularity: Literal["day", "hour", "minute"] = "minute",
+        timezone: str | None = None,
+        group_by: str | None = None,
+    ) -> Metric:
+        """Return how often an event happened, in each period of a range."""
+        return self._calls.get(
+            Metric,
+            "/v1/analytics/metrics",
+            name=name,
+            from_=from_,
+            to=to,
+            granularity=granularity,
+            timezone=timezone,
+            group_by=group_by,
+        )
+
+    def create_notification(
+        self,
+        *,
+        channel: Literal["email", "sms", "webhook"],
+        to: str,
+        template: str,
+        variables: Mapping[str, object] | None = None,
+        send_after: datetime | None = None,
+        quiet_hours: QuietHours | None = None,
+        idempotency_key: str | None = None,
+    ) -> Queued:
+        """Send a notification, now or later."""
+        body = present(
+            channel=channel,
+            to=to,
+            template=template,
+            variables=variables,
+            send_after=send_after,
+            quiet_hours=quiet_hours,
+        )
+        path = "/v1/notifications"
+        return self._calls.send(Queued, "POST", path, body, key=_key(idempotency_key))
+
+    def list_notifications(self, *, starting_after: str | None = None) -> Iterator[Notification]:
+        """Yield notifications, newest first."""
+        return self._calls.pages(Notification, "/v1/notifications", starting_after=starting_after)
+
+    def get_notification(self, notification_id: str) -> Notification:
+        """Return a notification."""
+        path = path_of(NOTIFICATION, notification_id=notification_id)
+        return self._calls.get(Notification, path)
+
+    def cancel_notification(self, notification_id: str) -> Notification:
+        """Cancel what was not sent yet."""
+        path = path_of(NOTIFICATION + "/cancel", notification_id=notification_id)
+        return self._calls.send(Notification, "POST", path)
+
+    def create_suppression(
+        self, to: str, *, channel: Literal["email", "sms"] = "email"
+    ) -> Suppression:
+        """Send nothing more to a recipient."""
+        body = present(to=to, channel=channel)
+        return self._calls.send(Suppression, "POST", "/v1/suppressions", body)
+
+    def list_suppressions(self, *, starting_after: str | None = None) -> Iterator[Suppression]:
+        """Yield suppressions, newest first."""
+        return self._calls.pages(Suppression, "/v1/suppressions", starting_after=starting_after)
+
+    def delete_suppression(self, suppression_id: str) -> Deleted:
+        """Send to a recipient again."""
+        path = path_of("/v1/suppressions/{suppression_id}", suppression_id=suppression_id)
+        return self._calls.send(Deleted, "DELETE", path)
+
+    def create_webhook_endpoint(
+        self, url: str, *, events: Sequence[str] | None = None, contact: str | None = None
+    ) -> WebhookEndpoint:
+        """Send events to a URL; the answer has the secret, which is not shown again."""
+        body = present(url=url, events=events, contact=contact)
+        path = "/v1/webhook-endpoints"
+        return self._calls.send(WebhookEndpoint, "POST", path, body, repeatable=False)
+
+    def list_webhook_endpoints(self) -> list[WebhookEndpoint]:
+        """Return all endpoints, newest first."""
+        return members_of(WebhookEndpoint, self._calls.get(dict, "/v1/webhook-endpoints"))
+
+    def get_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Return an endpoint, without its secret."""
+        return self._calls.get(WebhookEndpoint, path_of(ENDPOINT, endpoint_id=endpoint_id))
+
+    def update_webhook_endpoint(
+        self,
+        endpoint_id: str,
+        *,
+        url: str | Unset = UNSET,
+        events: Sequence[str] | Unset | None = UNSET,
+        contact: str | Unset | None = UNSET,
+    ) -> WebhookEndpoint:
+        """Change what is given; None means all events, or no contact."""
+        members = {"url": url, "events": events, "contact": contact}
+        body = {name: value for name, value in members.items() if value is not UNSET}
+        path = path_of(ENDPOINT, endpoint_id=endpoint_id)
+        return self._calls.send(WebhookEndpoint, "PATCH", path, body)
+
+    def delete_webhook_endpoint(self, endpoint_id: str) -> Deleted:
+        """Delete an endpoint; what is still to be sent there fails."""
+        return self._calls.send(Deleted, "DELETE", path_of(ENDPOINT, endpoint_id=endpoint_id))
+
+    def rotate_webhook_secret(self, endpoint_id: str) -> WebhookEndpoint:
+        """Return the endpoint with a new secret; for a day webhooks are signed with both."""
+        path = path_of(ENDPOINT + "/rotate-secret", endpoint_id=endpoint_id)
+        return self._calls.send(WebhookEndpoint, "POST", path, repeatable=False)
+
+    def enable_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Send there from the next event on."""
+        path = path_of(ENDPOINT + "/enable", endpoint_id=endpoint_id)
+        return self._calls.send(WebhookEndpoint, "POST", path)
+
+    def disable_webhook_endpoint(self, endpoint_id: str) -> WebhookEndpoint:
+        """Send nothing there until it is enabled."""
+        path = path_of(ENDPOINT + "/disable", endpoint_id=endpoint_id)
+        return self._calls.send(WebhookEndpoint, "POST", path)
+
+    def test_webhook_endpoint(self, endpoint_id: str) -> Queued:
+        """Send an event `webhook.test` there, in one attempt."""
+        path = path_of(ENDPOINT + "/test", endpoint_id=endpoint_id)
+        return self._calls.send(Queued, "POST", path, repeatable=False)
+
+    def list_webhook_deliveries(
+        self,
+        endpoint_id: str,
+        *,
+        starting_after: str | None = None,
+        status: str | None = None,
+        type: str | None = None,
+        payment_id: str | None = None,
+    ) -> Iterator[Notification]:
+        """Yield what was sent to an endpoint, newest first."""
+        return self._calls.pages(
+            Notification,
+            path_of(ENDPOINT + "/deliveries", endpoint_id=endpoint_id),
+            starting_after=starting_after,
+            status=status,
+            type=type,
+            payment_id=payment_id,
+        )
+
+    def get_webhook_delivery(self, endpoint_id: str, notification_id: str) -> Notification:
+        """Return one delivery with its attempts."""
+        ids = {"endpoint_id": endpoint_id, "notification_id": notification_id}
+        return self._calls.get(Notification, path_of(DELIVERY, **ids))
+
+    def resend_webhook(self, endpoint_id: str, notification_id: str) -> Queued:
+        """Attempt a delivery once more, now."""
+        ids = {"endpoint_id": endpoint_id, "notification_id": notification_id}
+        path = path_of(DELIVERY + "/resend", **ids)
+        return self._calls.send(Queued, "POST", path, repeatable=False)
+
+
+def _key(idempotency_key: str | None) -> str:
+    return str(uuid.uuid4()) if idempotency_key is None else idempotency_key

@@ -1,0 +1,333 @@
+"""The objects of the API as frozen records, by the names of the OpenAPI document.
+
+A member that this version does not know is passed over, so that a newer API does no harm.
+"""
+
+import types
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+R = TypeVar("R")
+
+
+class UnreadableRecord(Exception):
+    """A value that is not of the shape that a record has."""
+
+
+def record(kind: type[R], members: Mapping[str, Any]) -> R:
+    """Return the record that a JSON object stands for."""
+    if not isinstance(members, Mapping):
+        raise UnreadableRecord(f"a {kind.__name__} is an object, not {members!r:.100}")
+    shape: Any = kind  # mypy takes no type for hashable
+    hints = _hints(shape)
+    try:
+        return kind(
+            **{each: _value(hints[each], members[each]) for each in hints if each in members}
+        )
+    except (TypeError, ValueError) as error:
+        raise UnreadableRecord(f"not a {kind.__name__}: {error}") from error
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _value(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(each for each in get_args(kind) if each is not type(None))
+    if get_origin(kind) is tuple:
+        return tuple(_value(get_args(kind)[0], each) for each in value)
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    return record(kind, value) if isinstance(kind, type) and is_dataclass(kind) else value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """The answer of an API that runs."""
+
+    status: Literal["ok"] = "ok"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """The answer of an API that says which of its dependencies answer."""
+
+    status: Literal["ok", "unavailable"]
+    dependencies: Mapping[str, Literal["ok", "unavailable"]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Token:
+    """An access token, and its life in seconds."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    scope: str
+    token_type: Literal["Bearer"] = "Bearer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """The reason why a payment failed: the decline code, and a sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refund:
+    """A refund; amounts are in the currency's minor unit."""
+
+    id: str
+    payment_id: str
+    status: Literal["failed", "pending", "succeeded"]
+    amount: int
+    currency: str
+    reason: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaymentEvent:
+    """One event of a payment, numbered without gaps."""
+
+    id: str
+    type: str
+    sequence: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payment:
+    """A payment; amounts are in the currency's minor unit."""
+
+    id: str
+    status: Literal[
+        "canceled", "failed", "processing", "requires_action", "requires_capture", "succeeded"
+    ]
+    amount: int
+    currency: str
+    payment_method: str
+    capture_method: str
+    amount_captured: int
+    amount_refunded: int
+    description: str | None
+    metadata: Mapping[str, str]
+    receipt_email: str | None
+    created_at: datetime
+    failure: Failure | None = None
+    refunds: tuple[Refund, ...]
+    events: tuple[PaymentEvent, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerEntry:
+    """One transfer of the ledger: the account it debits and the one it credits."""
+
+    n: int
+    transfer: str
+    state: Literal["pending", "posted", "voided"]
+    debit: str
+    credit: str
+    amount: int
+    currency: str
+    event_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ledger:
+    """The double entries of one payment, oldest first."""
+
+    payment_id: str
+    data: tuple[LedgerEntry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """One account in one currency; a debit counts positive."""
+
+    account: str
+    currency: str
+    posted: int
+    pending: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balances:
+    """All accounts of the tenant."""
+
+    data: tuple[Balance, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One wrong field of a request."""
+
+    param: str | None
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """The reason why one event of a batch was not accepted."""
+
+    index: int
+    event_id: str | None
+    code: str
+    param: str | None
+    errors: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """The answer to events: how many will be counted, and which will not."""
+
+    accepted: int
+    rejected: tuple[Rejection, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventName:
+    """One name of events that the tenant has used."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One period of a metric, or one group of it."""
+
+    at: datetime
+    count: int
+    sum: float
+    min: float | None
+    max: float | None
+    uniques: int | None
+    partial: bool
+    group: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """The points of a metric, oldest first."""
+
+    name: str
+    granularity: Literal["day", "hour", "minute"]
+    points: tuple[Point, ...]
+    timezone: str | None = None
+    group_by: str | None = None
+    group_limit_reached: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queued:
+    """The answer to what will be sent."""
+
+    id: str
+    status: Literal["queued"] = "queued"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One attempt to deliver a notification."""
+
+    at: datetime
+    result: Literal["deferred", "delivered", "refused", "suppressed", "unknown"]
+    code: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notification:
+    """A notification, or the delivery of a webhook."""
+
+    id: str
+    status: Literal["canceled", "delivered", "failed", "queued", "sending", "suppressed"]
+    channel: Literal["email", "sms", "webhook"]
+    to: str
+    template: str
+    template_version: int
+    subject: str
+    created_at: datetime
+    attempts: tuple[Attempt, ...]
+    due_at: datetime | None = None
+    failure: str | None = None
+    payment_id: str | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suppression:
+    """A recipient to whom nothing more is sent."""
+
+    id: str
+    channel: str
+    to: str
+    reason: Literal["bounce", "complaint", "manual", "unsubscribe"]
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deleted:
+    """The answer to a deletion."""
+
+    id: str
+    deleted: Literal[True] = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookEndpoint:
+    """An endpoint of webhooks; `secret` is shown only when it was made or rotated."""
+
+    id: str
+    url: str
+    events: tuple[str, ...] | None
+    contact: str | None
+    status: Literal["disabled", "enabled"]
+    created_at: datetime
+    disabled_because: str | None = None
+    failing_since: datetime | None = None
+    old_secret_until: datetime | None = None
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookEvent:
+    """The event that a webhook tells; `sequence` numbers those of one payment."""
+
+    id: str
+    type: str
+    timestamp: datetime
+    data: Mapping[str, Any]
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """An event to count; its id makes one that is sent twice count once."""
+
+    name: str
+    event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    occurred_at: datetime | None = None
+    sent_at: datetime | None = None
+    user_id: str | None = None
+    value: float | None = None
+    properties: Mapping[str, str | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuietHours:
+    """The hours from `start` to `end` (such as 22:00 and 07:00) by the clocks of `zone`."""
+
+    start: str
+    end: str
+    zone: str
