@@ -18,11 +18,11 @@ from chalice.app import Blueprint, Chalice, MultiDict, Request, Response
 from backend import strict_json, telemetry, tracing
 from backend.errors import (
     PROBLEM_CONTENT_TYPE,
-    RETRY_AFTER_S,
     BackendError,
     Forbidden,
     InvalidRequest,
     NotFound,
+    Throttled,
     Unauthorized,
     of_queue,
     problem,
@@ -155,8 +155,10 @@ def endpoint(
 ) -> Callable[[Callable[..., Response]], View]:
     """Make a function of a Call a view of `app`; `scope` None means open to everybody.
 
-    A body under a Content-Encoding is refused, but where the view `unpacks` it itself.
+    A body under a Content-Encoding is refused, but where the view `unpacks` it itself. Where a
+    scope is needed, the caller's tenant has a limit of requests a second.
     """
+    limited = _limited_as(scope) if scope else None
 
     def decorate(view: Callable[..., Response]) -> View:
         @functools.wraps(view)
@@ -167,20 +169,41 @@ def endpoint(
                 request_id_of(request), traceparent=request.headers.get("traceparent", "")
             )
             tracing.begin()
+            fields: dict[str, str] = {}
             try:
                 caller = _caller(request, scope) if scope else ANYBODY
+                if limited:
+                    limited(caller.tenant, fields)
                 if not unpacks:
                     _refuse_packed(request)
-                return view(Call(caller=caller, request=request), **path)
+                response = view(Call(caller=caller, request=request), **path)
             except BackendError as error:
-                return _problem_response(error, request)
+                response = _problem_response(error, request)
             except QueueUnavailable as error:
-                return _problem_response(of_queue(error), request)
+                response = _problem_response(of_queue(error), request)
+            response.headers.update(fields)
+            return response
 
         guarded.scope = scope  # type: ignore[attr-defined]  # a test walks the routes by it
         return guarded
 
     return decorate
+
+
+def _limited_as(scope: str) -> Callable[[str, dict[str, str]], None]:
+    """Return what takes a request of a tenant from its limit and writes the RateLimit fields."""
+    from backend import rate_limits  # noqa: PLC0415  # it needs Redis, open routes need not
+
+    group = rate_limits.group_of(scope)
+
+    def take(tenant: str, fields: dict[str, str]) -> None:
+        turn = rate_limits.take(tenant, group)
+        fields.update(turn.fields)
+        if turn.wait_s:
+            detail = f"Too many requests to {group}; retry after the time given."
+            raise Throttled(detail, retry_after_s=turn.wait_s)
+
+    return take
 
 
 def reply(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -343,7 +366,7 @@ def _verified(request: Request) -> Caller:
 def _problem_response(error: BackendError, request: Request) -> Response:
     headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM_CONTENT_TYPE}
     if error.status in RETRYABLE_STATUSES:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers["Retry-After"] = str(error.retry_after_s)
     if error.status >= 500:
         extra = {**(request.uri_params or {}), "detail": error.detail}
         logger.warning(error.code, extra=extra, exc_info=error)

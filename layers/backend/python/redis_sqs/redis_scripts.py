@@ -32,7 +32,7 @@ def client(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Red
     return redis.Redis.from_url(
         url,
         decode_responses=True,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_S, answer_timeout_s),
         socket_timeout=answer_timeout_s,
         max_connections=CONNECTIONS_MAX,
         driver_info=DRIVER,
@@ -97,11 +97,14 @@ class ScriptServer:
     from its pool and tells its observers, costs 55. Every script may run twice, so a connection
     that turns out to be closed is opened once more and the script repeated. A server that does not
     answer in time is left alone by the whole process for a while: every call then fails at once.
+    What is optional and waits less has a circuit of its own: it says nothing of the server.
     """
 
-    def __init__(self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, is_optional: bool = False
+    ) -> None:
         self._client = client(url, answer_timeout_s=answer_timeout_s)
-        self._circuit = _CIRCUITS.setdefault(url, Circuit())
+        self._circuit = Circuit() if is_optional else _CIRCUITS.setdefault(url, Circuit())
         options = self._client.connection_pool.connection_kwargs
         self._address = (str(options.get("host") or options.get("path")), options.get("port") or 0)
         self._mine = threading.local()
