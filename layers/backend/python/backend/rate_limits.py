@@ -29,7 +29,7 @@ OTHER_PER_S = 2_000  # to a domain that has no setting
 
 
 class Turn(NamedTuple):
-    """The answer to a request: its fields, and the wait until it may come again, 0 if it may now."""
+    """The answer to a request: its fields, and the wait until it may come again; 0 is now."""
 
     fields: Mapping[str, str]
     wait_s: int = 0
