@@ -1,6 +1,6 @@
 """The overload of a function: what it is, and what is refused then.
 
-A function is overloaded when for a second every event has waited longer than its share, as CoDel
+A function is overloaded when for a while every event has waited longer than its share, as CoDel
 (RFC 8289) has it: a burst passes, a queue that stands does not. From then on until nothing waits
 the newest event goes first, because its client is still there, and what has waited longer than its
 share is refused. Sooner than that, and where events also take twice as long as usual, because
@@ -10,9 +10,11 @@ the more important one before that one refuses anybody.
 
 from collections.abc import Sequence
 
-LATE_S = 1.0  # how long events may all be late before the queue is one that stands
+LATE_S = 0.75  # how long events may all be late before the queue is one that stands
+LATE_AGAIN_S = 0.15  # where it stood not long ago
+AGAIN_S = 10.0  # how long ago that may be
 SHARE_S = 0.5  # half of what a client should wait at most
-SHARE_OF_WORK = 8  # a slow function's events wait longer: so many times what one takes
+SHARE_OF_WORK = 8  # a slow function's events wait longer: so many times what one takes usually
 NEWEST = 0.05  # the weight of the last event in the mean of what one takes
 SLOWED = 2.0  # times as long as usual: the machine, or a store, has too much to do
 FORGOTTEN = 1e-5  # of the least mean, for each event: what was usual yesterday is not for ever
@@ -21,7 +23,16 @@ FORGOTTEN = 1e-5  # of the least mean, for each event: what was usual yesterday 
 class Overload:
     """The lateness of one function's events."""
 
-    __slots__ = ("_late_since_s", "_others", "_usual_s", "_work_s", "is_on", "priority", "yields")
+    __slots__ = (
+        "_late_since_s",
+        "_on_s",
+        "_others",
+        "_usual_s",
+        "_work_s",
+        "is_on",
+        "priority",
+        "yields",
+    )
 
     def __init__(self, priority: int | None, others: list["Overload"]) -> None:
         self.priority = priority  # 1 is the most important; None neither yields nor is yielded to
@@ -30,6 +41,7 @@ class Overload:
         self._work_s = 0.0  # the mean of late
         self._usual_s = 0.0  # the least mean
         self._late_since_s = 0.0  # 0 while events are in time
+        self._on_s = -AGAIN_S  # when it was last on
         self._others: Sequence[Overload] = others
         if priority is not None:
             others.append(self)
@@ -37,7 +49,7 @@ class Overload:
     @property
     def share_s(self) -> float:
         """How long an event may wait where all do."""
-        return max(SHARE_S, SHARE_OF_WORK * self._work_s)
+        return max(SHARE_S, SHARE_OF_WORK * self._usual_s)
 
     def worked(self, seconds: float) -> None:
         """Take note of how long an event has taken."""
@@ -54,8 +66,9 @@ class Overload:
             self._late_since_s = 0.0
         elif not self._late_since_s:
             self._late_since_s = now_s
-        else:
-            self.is_on = self.late_s(now_s) >= LATE_S
+        elif self.late_s(now_s) >= (LATE_AGAIN_S if now_s < self._on_s + AGAIN_S else LATE_S):
+            self.is_on = True
+            self._on_s = now_s
 
     def is_over(self) -> None:
         """Take note that nothing waits any more."""
@@ -73,6 +86,8 @@ class Overload:
 
     def look_round(self, now_s: float) -> None:
         """Yield while a more important function is late: the sooner, the more important it is."""
+        if self.is_on:
+            self._on_s = now_s
         mine = self.priority
         self.yields = mine is not None and any(
             each.late_s(now_s) * (1 + mine - each.priority) >= LATE_S and each.is_slowed

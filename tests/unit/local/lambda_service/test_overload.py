@@ -97,19 +97,22 @@ def test_at_twice_the_capacity_it_serves_all_it_can_quickly_and_is_well_at_once_
     load = four_hundred_a_second(pool())
     load.run(800, 0.0, 12.0)
     load.run(200, 12.0, 15.0)
+    load.run(800, 15.0, 20.0)
     waits_s, refused = load.answers.of(0.0, 12.0)
+    waits_again_s, _ = load.answers.of(15.0, 20.0)
     waits_after_s, refused_after = load.answers.of(13.0, 15.0)
 
     assert len(waits_s) >= 0.95 * 12 * 400
     assert waits_s[int(0.99 * len(waits_s))] < 1.0
     assert len(waits_s) + refused == 9_600
     assert load.answers.most_waiting <= 900
+    assert waits_again_s[-1] < 0.75
     assert (waits_after_s[-1], refused_after) == (0.0, 0)
 
 
 def test_a_burst_that_is_served_within_a_second_loses_nothing():
     load = four_hundred_a_second(pool())
-    for _ in range(500):
+    for _ in range(400):
         load.arrive(1.0)
     load.run(100, 1.0, 10.0)
 
