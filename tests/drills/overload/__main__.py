@@ -128,7 +128,8 @@ def overload(site: Site) -> Result:
     )
     sentence = (
         f"peak {peak:.0f}/s; at {2 * peak:.0f}/s for {OVERLOAD_S:.0f} s served {goodput:.0f}/s"
-        f" ({100 * goodput / peak:.0f} % of the peak) with a p99 of {under.p99_ms:.0f} ms: {by_path};"
+        f" ({100 * goodput / peak:.0f} % of the peak) with a p99 of {under.p99_ms:.0f} ms:"
+        f" {by_path};"
         f" {under.refused:,} refused with Retry-After, {under.broken} broken; memory of the gateway"
         f" times {grown:.2f}; then {peak / 2:.0f}/s, of which"
         f" {well.offered - well.served_in_all} failed after the first {WELL_WITHIN_S:.0f} s"
