@@ -50,7 +50,11 @@ def get_readiness(call: Call) -> Response:
 
     states = dependencies.states()
     is_ready = all(state == "ok" for state in states.values())
-    body = Readiness(status="ok" if is_ready else "unavailable", dependencies=states)
+    body = Readiness(
+        status="ok" if is_ready else "unavailable",
+        dependencies=states,
+        left_alone=dependencies.left_alone(),
+    )
     if is_ready:
         return reply(body)
     return reply(body, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -236,6 +236,8 @@ def consumer(
     The reasons are logged, and answered as `failureReasons` besides what AWS reads: the workers of
     one machine keep them with the messages.
     """
+    from backend import breaker  # noqa: PLC0415  # it needs Redis, open routes need not
+
     metrics = metrics_of(name)
 
     def decorate(
@@ -246,6 +248,7 @@ def consumer(
             records, reasons = _records(event, shape)
             objects = {each.message_id: tuple(about(each.body)) for each in records}
             _begin_batch(records, objects, context)
+            breaker.wait_for_store()
             try:
                 reasons |= _reasons(handle(records)) if records else {}
             except Exception as error:  # edge: an invocation; its records come again
