@@ -1,5 +1,6 @@
 """A channel whose server gives no reply: it is left alone, then asked with one notification."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from notifications.answers import Accepted, Answer, RetryAfter
@@ -12,13 +13,13 @@ NOTIFICATION: Any = "a notification"  # no channel of these tests looks into it
 class Server:
     """A channel whose server replies when it is told to."""
 
-    schedule_s = (30,)
+    schedule_s: Sequence[int] = (30,)
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.sent = 0
 
-    def send_all(self, batch: list[Any]) -> list[Answer]:
+    def send_all(self, batch: Sequence[Any]) -> list[Answer]:
         self.sent += len(batch)
         return [self.answer] * len(batch)
 
@@ -32,6 +33,7 @@ def test_a_server_without_a_reply_is_not_asked_for_the_next_batch():
 
     assert server.sent == CALLS_MIN
     assert len(answers) == CALLS_MIN
+    assert isinstance(answers[0], RetryAfter)
     assert answers[0].reason.startswith("The mail server failed too often")
 
 

@@ -18,7 +18,14 @@ from redis_sqs import breaker as circuits
 from redis_sqs.breaker import Breaker
 from redis_sqs.redis_scripts import ScriptServer
 
-NAMES = ("document store", "Redis server", "payment provider", "mail server", "SMS gateway")
+NAMES = (
+    "document store",
+    "Redis server",
+    "SQS service",
+    "payment provider",
+    "mail server",
+    "SMS gateway",
+)
 NOTE_TIMEOUT_S = 0.05  # nobody waits for a note
 WAIT_S = 1.0  # as long as a call without an answer took
 
