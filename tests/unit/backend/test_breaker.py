@@ -75,11 +75,10 @@ def test_where_one_failure_says_enough_one_opens_it():
     assert breaker.probe_in_s(now_s=1.0) == 0
 
 
-def test_who_listens_hears_when_one_opens():
+def test_who_listens_hears_when_one_opens_and_closes():
     openings = []
     circuits.listeners.append(lambda breaker, open_s: openings.append((breaker.name, open_s)))
-    breaker = _opened()
+    _opened().learn(succeeded=1, failed=0, now_s=OPEN_FIRST_S)
     circuits.listeners.pop()
 
-    assert openings == [("it", OPEN_FIRST_S)]
-    assert breaker.is_open
+    assert openings == [("it", OPEN_FIRST_S), ("it", 0.0)]

@@ -1,7 +1,7 @@
 """The breakers of the dependencies: what opens them, and who is told.
 
 An open one writes a line of the log and counts in the metric `BreakersOpened`, by the dependency.
-It stands in Redis for as long as it is open, so that GET /health/ready shows what other processes
+It stands in Redis until it closes, so that GET /health/ready shows what other processes
 left alone.
 """
 
@@ -27,6 +27,7 @@ NAMES = (
     "SMS gateway",
 )
 NOTE_TIMEOUT_S = 0.05  # nobody waits for a note
+NOTE_LIFE_MS = 60_000  # twice the longest; a process that ends never closes its breakers
 WAIT_S = 1.0  # as long as a call without an answer took
 
 # A server that is there answers in milliseconds, so one call without an answer in time says enough;
@@ -65,13 +66,15 @@ def open_now() -> list[str]:
 
 
 def _tell(breaker: Breaker, open_s: float) -> None:
-    logger.warning("left alone", extra={"dependency": breaker.name, "for_s": open_s})
-    metrics = metrics_of(breaker.name.replace(" ", "-"))
-    metrics.count("BreakersOpened")
-    metrics.flush_metrics()
+    if open_s:
+        logger.warning("left alone", extra={"dependency": breaker.name, "for_s": open_s})
+        metrics = metrics_of(breaker.name.replace(" ", "-"))
+        metrics.count("BreakersOpened")
+        metrics.flush_metrics()
     if breaker.name in NAMES:
+        key = _key(breaker.name)
         with suppress(redis.RedisError):
-            _notes().call("SET", _key(breaker.name), "open", "PX", round(1000 * open_s))
+            _notes().call(*(("SET", key, "open", "PX", NOTE_LIFE_MS) if open_s else ("DEL", key)))
 
 
 circuits.listeners.append(_tell)

@@ -372,7 +372,8 @@ def _problem_response(error: BackendError, request: Request) -> Response:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.status >= 500:
         extra = {**(request.uri_params or {}), "detail": error.detail}
-        logger.warning(error.code, extra=extra, exc_info=error)
+        # Where nothing was called a traceback says nothing, and a store that is out has many.
+        logger.warning(error.code, extra=extra, exc_info=error if error.__cause__ else None)
     body = json.dumps(problem(error, request_id=request_id_of(request)))
     return Response(body=body, status_code=error.status, headers=headers)
 

@@ -14,7 +14,7 @@ FAILED_SHARE = 0.5
 OPEN_FIRST_S = 2.0
 OPEN_LONGEST_S = 30.0  # how late a recovery may be noticed
 
-# Each is called with the breaker and the seconds whenever one opens, and must not raise.
+# Each is called with the breaker and the seconds when one opens, with 0 when it closes; none raises.
 listeners: list[Callable[["Breaker", float], None]] = []
 
 
@@ -66,6 +66,7 @@ class Breaker:
             if succeeded:
                 self._open_s = 0.0
                 self._calls.clear()
+                self._tell()
             elif failed:
                 self._open(min(2 * self._open_s, self._open_longest_s), now_s)
             return
@@ -80,5 +81,8 @@ class Breaker:
     def _open(self, open_s: float, now_s: float) -> None:
         self._open_s = open_s
         self._probe_at_s = now_s + open_s * random.uniform(0.5, 1)  # not all processes at once
+        self._tell()
+
+    def _tell(self) -> None:
         for each in listeners:
-            each(self, open_s)
+            each(self, self._open_s)
