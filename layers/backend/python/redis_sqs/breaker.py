@@ -14,7 +14,7 @@ FAILED_SHARE = 0.5
 OPEN_FIRST_S = 2.0
 OPEN_LONGEST_S = 30.0  # how late a recovery may be noticed
 
-# Each is called with the breaker and the seconds when one opens, with 0 when it closes; none raises.
+# Each is called with the breaker, and the seconds when it opens, 0 when it closes; none raises.
 listeners: list[Callable[["Breaker", float], None]] = []
 
 
