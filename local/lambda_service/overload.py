@@ -11,6 +11,7 @@ the more important one before that one refuses anybody.
 from collections.abc import Sequence
 
 LATE_S = 0.75  # how long events may all be late before the queue is one that stands
+LATE_EVENTS = 20  # fewer say nothing: a page asks for ten slow things at once
 LATE_AGAIN_S = 0.15  # where it stood not long ago
 AGAIN_S = 10.0  # how long ago that may be
 SHARE_S = 0.5  # half of what a client should wait at most
@@ -24,6 +25,7 @@ class Overload:
     """The lateness of one function's events."""
 
     __slots__ = (
+        "_late",
         "_late_since_s",
         "_on_s",
         "_others",
@@ -40,7 +42,8 @@ class Overload:
         self.yields = False  # nothing is taken, for the sake of a more important function
         self._work_s = 0.0  # the mean of late
         self._usual_s = 0.0  # the least mean
-        self._late_since_s = 0.0  # 0 while events are in time
+        self._late = 0  # events in a row
+        self._late_since_s = 0.0
         self._on_s = -AGAIN_S  # when it was last on
         self._others: Sequence[Overload] = others
         if priority is not None:
@@ -63,21 +66,23 @@ class Overload:
         if self.is_on:
             return  # it was the newest, which says nothing of the others
         if seconds < self.share_s:
-            self._late_since_s = 0.0
-        elif not self._late_since_s:
+            self._late = 0
+            return
+        if not self._late:
             self._late_since_s = now_s
-        elif self.late_s(now_s) >= (LATE_AGAIN_S if now_s < self._on_s + AGAIN_S else LATE_S):
+        self._late += 1
+        if self.late_s(now_s) >= (LATE_AGAIN_S if now_s < self._on_s + AGAIN_S else LATE_S):
             self.is_on = True
             self._on_s = now_s
 
     def is_over(self) -> None:
         """Take note that nothing waits any more."""
-        self._late_since_s = 0.0
+        self._late = 0
         self.is_on = False
 
     def late_s(self, now_s: float) -> float:
-        """Return how long all events have been late."""
-        return now_s - self._late_since_s if self._late_since_s else 0.0
+        """Return how long all events have been late; 0 where too few were."""
+        return now_s - self._late_since_s if self._late >= LATE_EVENTS else 0.0
 
     @property
     def is_slowed(self) -> bool:

@@ -130,6 +130,17 @@ def test_clients_that_wait_for_a_slow_function_are_all_served():
     assert load.answers.refused_s == []
 
 
+def test_a_page_that_asks_for_a_few_slow_things_at_once_gets_all_of_them():
+    load = Load(pool(), work_s=0.001, environments=1)
+    load.run(20, 0.0, 2.0)
+    load.work_s = 0.9
+    for _ in range(6):
+        load.arrive(2.0)
+    load.until(9.0)
+
+    assert load.answers.refused_s == []
+
+
 def test_a_queue_before_any_environment_is_there_is_no_overload():
     functions = pool()
     load = four_hundred_a_second(functions)
