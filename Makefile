@@ -66,9 +66,10 @@ parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that ca
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q -m containers tests/compose
 
-drills: $(READY) ## faults on systems of their own; DRILL= one by name (F01 to F23, notifications, misbehaving)
+drills: $(READY) ## faults on systems of their own; DRILL= one by name (F01 to F23, notifications, misbehaving, overload)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(or \
-	  $(filter notifications misbehaving,$(DRILL)),$(addprefix payments ,\
+	  $(filter notifications misbehaving overload,$(DRILL)),$(addprefix overload ,\
+	  $(filter F15 F16,$(DRILL))),$(addprefix payments ,\
 	  $(filter F07 F08 F09 F13 F18,$(DRILL))),under_load $(DRILL))
 
 simulation: $(READY) ## histories full of faults; DOMAIN=analytics for its, SEEDS= how many, SEED= the first

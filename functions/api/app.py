@@ -13,7 +13,7 @@ from api import service
 from api.schema import Health, Readiness
 from backend import tokens
 from backend.entrypoint import Call, api, endpoint, reply, request_id_of
-from backend.errors import PROBLEM_CONTENT_TYPE, RequestError, Unauthorized, problem
+from backend.errors import PROBLEM_CONTENT_TYPE, RETRY_AFTER_S, RequestError, Unauthorized, problem
 from backend.settings import settings
 
 app = api("api")
@@ -50,8 +50,14 @@ def get_readiness(call: Call) -> Response:
 
     states = dependencies.states()
     is_ready = all(state == "ok" for state in states.values())
-    body = Readiness(status="ok" if is_ready else "unavailable", dependencies=states)
-    return reply(body, status=200 if is_ready else 503)
+    body = Readiness(
+        status="ok" if is_ready else "unavailable",
+        dependencies=states,
+        left_alone=dependencies.left_alone(),
+    )
+    if is_ready:
+        return reply(body)
+    return reply(body, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 @app.route("/oauth2/token", methods=["POST"], content_types=[FORM])

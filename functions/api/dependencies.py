@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from api.schema import State
-from backend import queues, store
+from backend import breaker, queues, store
 from backend.queues import QueueUnavailable
 from backend.settings import settings
 
@@ -21,6 +21,11 @@ def states() -> dict[str, State]:
         current = {name: _state(answers) for name, answers in CHECKS.items()}
         _last = (time.monotonic(), current)
     return _last[1]
+
+
+def left_alone() -> list[str]:
+    """Return the dependencies that some function leaves alone just now."""
+    return breaker.open_now()
 
 
 def _queue_answers() -> bool:

@@ -18,6 +18,7 @@ class Readiness(Struct, frozen=True, kw_only=True):
 
     status: State
     dependencies: dict[str, State]
+    left_alone: list[str]  # by some function, because they failed too often just now
 
 
 class TokenRequest(Struct, frozen=True, kw_only=True):

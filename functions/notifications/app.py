@@ -15,6 +15,7 @@ from backend.settings import settings
 from backend.telemetry import metrics_of, report
 from notifications import delivery, holds, service, store, wakeups
 from notifications.channels import email, sms
+from notifications.channels.guarded import Guarded
 from notifications.channels.protocol import Channel
 from notifications.limits import Limits
 from notifications.schema import (
@@ -46,8 +47,8 @@ queue_of = {
     "webhook": queues.connect(settings.webhooks_queue_url),
 }
 channels: dict[str, Channel] = {
-    "email": email.sender(settings.smtp_url, mail_from=settings.mail_from),
-    "sms": sms.sender(settings.sms_url),
+    "email": Guarded(email.sender(settings.smtp_url, mail_from=settings.mail_from), "mail server"),
+    "sms": Guarded(sms.sender(settings.sms_url), "SMS gateway"),
 }
 
 

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from backend import stale_connections, tracing
-from backend.breaker import Breaker
+from backend.breaker import breaker_of
 from backend.errors import ProviderUnavailable
 from backend.telemetry import trace_of
 
@@ -120,7 +120,7 @@ class Provider:
         self._path = parts.path.rstrip("/")
         self._timeout_s = timeout_ms / 1000
         self._idle: list[http.client.HTTPConnection] = []
-        self._breaker = Breaker("The payment provider")
+        self._breaker = breaker_of("payment provider")
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         """Send all orders, then read all answers; returns the definitive ones by key.

@@ -1,7 +1,8 @@
 """The dispatch of events to execution environments, and the bounded wait of the others.
 
 A function has a pool: environments that are idle (last in, first out), a bounded queue of events
-with a deadline, and its concurrency, which counts both. Sockets are in `environments`.
+with a deadline, and its concurrency, which counts both. Sockets are in `environments`, and when a
+queue is refused in part in `overload`.
 """
 
 from collections import deque
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from local.lambda_service.overload import Overload
 from local.lambda_service.throttle import TokenBucket
 from local.template import Function
 from local.template.debugging import UNHURRIED_S
@@ -131,16 +133,18 @@ class Meter(Protocol):
     def waited(self, seconds: float) -> None: ...
     def worked(self, seconds: float) -> None: ...
     def throttled(self) -> None: ...
+    def shed(self) -> None: ...
     def timed_out(self) -> None: ...
 
 
 class Account:
-    """The concurrency that all functions without a reservation share."""
+    """The concurrency that functions without a reservation share, and the overload of them all."""
 
     def __init__(self, functions: Iterable[Function], concurrency: int) -> None:
         reserved = sum(function.reserved_concurrency or 0 for function in functions)
         self.unreserved = concurrency - reserved
         self.sharing: list[Pool] = []
+        self.overloads: list[Overload] = []  # of the functions with a priority
         self._most = 0  # events in flight at most: those that have ended meanwhile included
 
     def take(self) -> bool:
@@ -176,6 +180,7 @@ class Pool:
         self._account = account or Account([], CONCURRENCY_DEFAULT)
         if self._reserved is None:
             self._account.sharing.append(self)
+        self._overload = Overload(function.priority, self._account.overloads)
         self._scaling = TokenBucket(SCALING_PER_S, SCALING_BURST, 0.0)
         self._warm = 0  # environments that AWS would have by now
         self._peak = 0  # of the events in flight, since `_warm` was last set to it
@@ -202,7 +207,11 @@ class Pool:
         return self._account.unreserved if self._reserved is None else self._reserved
 
     def invoke(self, invocation: Invocation, now_s: float) -> None:
-        """Start the event, queue it, or end it at once where the concurrency is used up."""
+        """Start the event, queue it, or end it at once where there is no room for it."""
+        if self._overload.yields and not invocation.has_slot:
+            self._meter.shed()
+            invocation.end(EXPIRED)
+            return
         throttled = self._throttled(now_s)
         if throttled is not None and not (invocation.has_slot and self._reserved is None):
             self._meter.throttled()
@@ -225,7 +234,9 @@ class Pool:
         """Give the next event to an environment that is new or has answered."""
         self.environments.add(environment)
         if environment.invocation is not None:
-            self._meter.worked(now_s - environment.invocation.started_s)
+            worked_s = now_s - environment.invocation.started_s
+            self._meter.worked(worked_s)
+            self._overload.worked(worked_s)
         environment.invocation = None
         invocation = self._next(now_s)
         if invocation is None:
@@ -243,9 +254,15 @@ class Pool:
         """End what has waited or run for too long; called several times a second."""
         if now_s >= self._cools_s:
             self._warm, self._peak, self._cools_s = self._peak, 0, now_s + KEPT_WARM_S
+        if not (self._waiting and self.environments):
+            self._overload.is_over()
+        self._overload.look_round(now_s)
         for queue in (self._slots, self._queue):
             while queue and self._is_over(queue[0], now_s):
                 self._expire(queue.popleft())
+        self._end_running(now_s)
+
+    def _end_running(self, now_s: float) -> None:
         for environment in tuple(self.environments):
             invocation = environment.invocation
             if invocation is None:
@@ -281,20 +298,34 @@ class Pool:
         environment.start(invocation)
 
     def _next(self, now_s: float) -> Invocation | None:
-        """Return the oldest event that somebody still waits for, and end the overdue on the way."""
+        """Return the oldest event that somebody waits for, and end the overdue on the way.
+
+        Under overload it is the newest.
+        """
+        overload = self._overload
         while queue := self._slots or self._queue:
-            invocation = queue.popleft()
+            is_newest = overload.is_on and queue is self._queue
+            invocation = queue.pop() if is_newest else queue.popleft()
             if self._is_over(invocation, now_s):
                 self._expire(invocation)
                 continue
             self._waiting -= 1
+            if queue is self._queue:
+                overload.waited(now_s - invocation.queued_s, now_s)
             return invocation
+        overload.is_over()
         return None
 
     def _is_over(self, invocation: Invocation, now_s: float) -> bool:
-        return invocation.ended is None or now_s - invocation.queued_s > self.queue_deadline_s
+        if invocation.ended is None:
+            return True
+        patience_s = self.queue_deadline_s
+        if self._overload.is_on and not invocation.has_slot:
+            patience_s = min(patience_s, self._overload.share_s)
+        return now_s - invocation.queued_s > patience_s
 
     def _expire(self, invocation: Invocation) -> None:
         if invocation.ended is not None:
             self._waiting -= 1
+            self._meter.shed()
             invocation.end(EXPIRED)

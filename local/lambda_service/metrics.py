@@ -88,13 +88,22 @@ class RouteMeter:
 class FunctionMeter:
     """The counts and times of one function's events."""
 
-    __slots__ = ("cold_starts", "invocations", "throttles", "timeouts", "waits", "worked_s")
+    __slots__ = (
+        "cold_starts",
+        "invocations",
+        "sheds",
+        "throttles",
+        "timeouts",
+        "waits",
+        "worked_s",
+    )
 
     def __init__(self) -> None:
         self.waits = Timings()
         self.invocations = 0
         self.worked_s = 0.0
         self.throttles = 0
+        self.sheds = 0
         self.cold_starts = 0
         self.timeouts = 0
 
@@ -110,6 +119,10 @@ class FunctionMeter:
     def throttled(self) -> None:
         """Count one event over the function's concurrency."""
         self.throttles += 1
+
+    def shed(self) -> None:
+        """Count one event that waited too long, or made room for a more important function."""
+        self.sheds += 1
 
     def cold_start(self) -> None:
         """Count one environment that came up."""
@@ -204,6 +217,10 @@ class Metrics(Collector):
             labels=("function",),
         )
         throttles = _counter("gateway_throttles", "Events over the concurrency")
+        sheds = _counter(
+            "gateway_sheds",
+            "Events that waited too long, or made room for more important functions",
+        )
         cold_starts = _counter("gateway_cold_starts", "Environments that came up")
         timeouts = _counter(
             "gateway_invoke_timeouts", "Events that took longer than function or integration may"
@@ -211,9 +228,10 @@ class Metrics(Collector):
         for function, meter in self._functions.items():
             meter.waits.add_to(waits, (function,))
             throttles.add_metric((function,), meter.throttles)
+            sheds.add_metric((function,), meter.sheds)
             cold_starts.add_metric((function,), meter.cold_starts)
             timeouts.add_metric((function,), meter.timeouts)
-        return waits, throttles, cold_starts, timeouts
+        return waits, throttles, sheds, cold_starts, timeouts
 
     def _collect_pools(self) -> Iterable[Metric]:
         in_flight = GaugeMetricFamily("gateway_inflight", "Requests that wait for their answer")

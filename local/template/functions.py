@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from local.template.asynchronous import read_asynchronous
 from local.template.code import inline_code, read_code
@@ -47,7 +48,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         raise block.error("Handler", f"{handler!r} is no module.function; correct it")
     if "DurableConfig" in block:
         raise block.not_emulated("DurableConfig", "durable functions are not emulated; remove it")
-    environments, every_s, runtime_client = _here(resources, name)
+    here = _here(resources, name)
     function = Function(
         logical_id=name,
         name=resources.physical_name(block, "FunctionName"),
@@ -62,13 +63,14 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         reserved_concurrency=block.optional_integer(
             "ReservedConcurrentExecutions", lowest=0, highest=1_000_000
         ),
-        environments=environments,
-        every_s=every_s,
+        environments=here.environments,
+        every_s=here.every_s,
+        priority=here.priority,
         asynchronous=_asynchronous(resources, block),
         logging=_logging(block),
         is_built_by_make=resources.metadata(name).get("BuildMethod") == "makefile"
         and not resources.says_what_it_takes,
-        runtime_client=runtime_client if runs_python else "bootstrap",
+        runtime_client=here.runtime_client if runs_python else "bootstrap",
     )
     block.finish()
     return function
@@ -121,16 +123,25 @@ def _runtime(block: Properties) -> str:
     return runtime
 
 
-def _here(resources: Resources, name: str) -> tuple[int, int | None, str]:
-    """Read what Metadata.Spillway says of this machine: environments, how often, by what."""
+class Here(NamedTuple):
+    """The words of Metadata.Spillway on a function on this machine."""
+
+    environments: int
+    every_s: int | None
+    priority: int | None
+    runtime_client: str
+
+
+def _here(resources: Resources, name: str) -> Here:
     ours = resources.ours(name)
     environments = ours.integer("Environments", 1, lowest=1, highest=ENVIRONMENTS_MAX)
     every_s = ours.optional_integer("EverySeconds", lowest=1, highest=86_400)
+    priority = ours.optional_integer("Priority", lowest=1, highest=9)
     runtime_client = ours.text("RuntimeClient", "")
     if runtime_client not in ("", "awslambdaric"):
         raise ours.error("RuntimeClient", f"{runtime_client!r} is unknown; there is awslambdaric")
     ours.finish()
-    return environments, every_s, runtime_client
+    return Here(environments, every_s, priority, runtime_client)
 
 
 def _layer(resources: Resources, name: str) -> tuple[Path, ...]:

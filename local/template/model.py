@@ -82,6 +82,7 @@ class Function:
     storage_mb: int = 512  # of its temporary directory
     runtime: str = ""  # as declared; what runs is the Python that everything here has
     every_s: int | None = None  # of its schedules here; AWS has none shorter than a minute
+    priority: int | None = None  # 1 is the most important: others make room for it first
     asynchronous: Asynchronous = Asynchronous()
     logging: Logging = Logging()
     is_built_by_make: bool = False  # its Makefile has a target build-LOGICALID

@@ -224,6 +224,15 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
+TEXT = {"schema": {"type": "string"}}
+RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds until a retry", "schema": {"type": "integer"}}
+}
+LIMIT_FIELDS = {  # draft-ietf-httpapi-ratelimit-headers
+    "RateLimit-Policy": {"description": "The tenant's limit: q requests in w seconds", **TEXT},
+    "RateLimit": {"description": "r requests are left, and t seconds fill it again", **TEXT},
+}
+
 
 def document() -> dict[str, Any]:
     """Return the document of the template as it is now."""
@@ -258,8 +267,8 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": components,
             "responses": {
-                name: {"description": description, "content": content}
-                for name, description in PROBLEMS.values()
+                name: {"description": description, **_sent_with(status), "content": content}
+                for status, (name, description) in PROBLEMS.items()
             },
             "securitySchemes": {
                 "token": {
@@ -324,8 +333,11 @@ def _operation(
             "content": content,
         }
     answer = {operation.answer_type: {"schema": schema_of[repr(operation.answer)]}}
+    done = {"description": "Done", "content": answer}
+    if route.authorizer is not None:
+        done["headers"] = LIMIT_FIELDS
     described["responses"] = {
-        str(operation.status): {"description": "Done", "content": answer},
+        str(operation.status): done,
         **_problems(route, operation),
     }
     if operation.has_tag:
@@ -333,6 +345,16 @@ def _operation(
     if route.authorizer is not None:
         described["security"] = [{"token": [view.scope]}]
     return described
+
+
+def _sent_with(status: int) -> dict[str, Any]:
+    """Return the headers that problems of a status have."""
+    match status:
+        case 429:
+            return {"headers": {**RETRY_AFTER, **LIMIT_FIELDS}}
+        case 409 | 503:
+            return {"headers": RETRY_AFTER}
+    return {}
 
 
 def _problems(route: Route, operation: Operation) -> dict[str, Any]:

@@ -117,3 +117,17 @@ def test_an_operation_declares_its_parameters_and_every_answer(path, operation):
     assert len([each for each in statuses if each < 300]) == 1
     assert (statuses >= {401, 403}) == ("security" in operation)
     assert operation["tags"]
+
+
+def test_it_declares_the_limits_of_a_tenant_where_there_is_one_and_when_to_retry():
+    limited = [
+        path
+        for path, operation in OPERATIONS
+        if any("RateLimit" in each.get("headers", {}) for each in operation["responses"].values())
+    ]
+    responses = DOCUMENT["components"]["responses"]
+    retried = [name for name, each in responses.items() if "Retry-After" in each.get("headers", {})]
+
+    assert limited == [path for path, operation in OPERATIONS if "security" in operation]
+    assert sorted(retried) == ["Conflict", "Throttled", "Unavailable"]
+    assert "RateLimit-Policy" in responses["Throttled"]["headers"]

@@ -21,6 +21,23 @@ def test_readiness_names_each_dependency(anybody):
     assert set(answer.body["dependencies"].values()) == {"ok"}
 
 
+def test_the_limit_of_a_tenant_is_told_where_a_token_is_needed_and_only_there(anybody, demo):
+    is_limited = {
+        path: "ratelimit" in client.call("GET", path).headers
+        for client, path in (
+            (anybody, "/health"),
+            (anybody, "/health/ready"),
+            (anybody, "/.well-known/jwks.json"),
+            (demo, "/v1/payments"),
+            (demo, "/v1/notifications"),
+            (demo, "/v1/analytics/names"),
+        )
+    }
+
+    assert is_limited == {path: path.startswith("/v1/") for path in is_limited}
+    assert demo.call("GET", "/v1/payments").headers["ratelimit-policy"].startswith('"payments";q=')
+
+
 def test_a_token_says_what_it_is_for_and_how_long(anybody):
     basic = base64.b64encode(b"demo:demo-secret").decode()
 

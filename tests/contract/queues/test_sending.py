@@ -1,13 +1,19 @@
 """Sends: bodies, attributes, sizes, batches."""
 
+import boto3
 import pytest
+from botocore.config import Config
 from moto import mock_aws
 
 from backend.settings import settings
 from redis_sqs import QueueUnavailable, Typed
+from redis_sqs.breaker import CALLS_MIN
 from redis_sqs.limits import MESSAGE_BYTES_MAX
 from redis_sqs.sqs_queue import SqsQueue
+from tests.conftest import free_port
 from tests.contract.queues.places import Place, only, total
+
+NOWHERE = "eu-nowhere-1"  # a region has a breaker, which no other test must find open
 
 
 @pytest.mark.row("3.20")
@@ -94,6 +100,25 @@ def test_a_delay_is_at_most_fifteen_minutes(place: Place, delay_s: int):
 def test_a_queue_that_is_not_there_is_unavailable():
     with mock_aws(), pytest.raises(QueueUnavailable, match="nowhere"):
         SqsQueue(f"https://sqs.{settings.aws_region}.amazonaws.com/123456789012/nowhere").send("a")
+
+
+def test_an_sqs_that_never_answers_is_left_alone():
+    config = Config(retries={"total_max_attempts": 1}, region_name=NOWHERE)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    client = boto3.client(
+        "sqs",
+        endpoint_url=nobody,
+        config=config,
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+    queue = SqsQueue(f"{nobody}/000000000000/gone", region=NOWHERE, client=client)
+    for _ in range(CALLS_MIN):
+        with pytest.raises(QueueUnavailable, match="does not answer"):
+            queue.send("a")
+
+    with pytest.raises(QueueUnavailable, match="failed too often"):
+        queue.send("a")
 
 
 @pytest.mark.row("3.19")

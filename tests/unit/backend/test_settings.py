@@ -21,6 +21,8 @@ def test_an_empty_environment_gives_what_suits_one_machine():
         ("QUEUE_BACKEND", "rabbit"),
         ("QUEUE_DEPTH_MAX", "many"),
         ("QUEUE_DEPTH_MAX", "0"),
+        ("PAYMENT_REQUESTS_PER_TENANT_S", "0"),
+        ("ANALYTICS_WRITES_PER_TENANT_S", "-5"),
         ("PROVIDER_URL", "ftp://example"),
         ("MONGO_DATABASE", ""),
         ("SMS_URL", "smtp://example"),

@@ -1,60 +1,89 @@
-"""A circuit breaker: a dependency that fails too often is left alone for a while, then probed.
+"""The breakers of the dependencies: what opens them, and who is told.
 
-It decides before a call, learns after it and holds nothing in between. An execution environment has
-one event at a time, so each has a breaker of its own, which needs no lock.
+An open one writes a line of the log and counts in the metric `BreakersOpened`, by the dependency.
+It stands in Redis until it closes, so that GET /health/ready shows what other processes
+left alone.
 """
 
-import random
-from collections import deque
+import functools
+import time
+from contextlib import suppress
 
-from backend.errors import CircuitOpen
+import redis
 
-WINDOW_S = 10.0  # calls further back say nothing of now
-CALLS_MIN = 5  # fewer say too little
-FAILED_SHARE = 0.5
-OPEN_FIRST_S = 2.0
-OPEN_LONGEST_S = 30.0  # how late a recovery may be noticed
+from backend.errors import CircuitOpen, StoreUnavailable
+from backend.settings import settings
+from backend.telemetry import logger, metrics_of
+from redis_sqs import breaker as circuits
+from redis_sqs.breaker import Breaker
+from redis_sqs.redis_scripts import ScriptServer
+
+NAMES = (
+    "document store",
+    "Redis server",
+    "SQS service",
+    "payment provider",
+    "mail server",
+    "SMS gateway",
+)
+NOTE_TIMEOUT_S = 0.05  # nobody waits for a note
+NOTE_LIFE_MS = 60_000  # twice the longest; a process that ends never closes its breakers
+WAIT_S = 1.0  # as long as a call without an answer took
+
+# A server that is there answers in milliseconds, so one call without an answer in time says enough;
+# and it is back within seconds, or many requests have waited for it already.
+store = Breaker(
+    "document store", StoreUnavailable, calls_min=1, open_first_s=0.5, open_longest_s=4.0
+)
 
 
-class Breaker:
-    """A circuit, closed until half of the last calls failed; then open, longer after each probe."""
+def breaker_of(name: str) -> Breaker:
+    """Return a breaker that half of the calls have to fail for, whose refusal is CircuitOpen."""
+    return Breaker(name, CircuitOpen)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._calls: deque[tuple[float, bool]] = deque(maxlen=1_000)
-        self._open_s = 0.0  # 0 while closed
-        self._probe_at_s = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Return whether no call but a probe is made; half-open is open, too."""
-        return bool(self._open_s)
+def answered() -> None:
+    """Take note that the store has answered."""
+    if store.is_open:
+        store.learn(succeeded=1, failed=0, now_s=time.monotonic())
 
-    def admit(self, calls: int, *, now_s: float) -> int:
-        """Return how many of the `calls` may be made: all, or one probe; raises CircuitOpen."""
-        if not self._open_s:
-            return calls
-        if now_s < self._probe_at_s:
-            raise CircuitOpen(f"{self.name} fails too often just now; it is asked again soon.")
-        return min(calls, 1)
 
-    def learn(self, *, succeeded: int, failed: int, now_s: float) -> None:
-        """Take note of what became of the calls that were admitted."""
-        if self._open_s:
-            if succeeded:
-                self._open_s = 0.0
-                self._calls.clear()
-            elif failed:
-                self._open(min(2 * self._open_s, OPEN_LONGEST_S), now_s)
-            return
-        self._calls.extend((now_s, True) for _ in range(succeeded))
-        self._calls.extend((now_s, False) for _ in range(failed))
-        while self._calls and self._calls[0][0] < now_s - WINDOW_S:
-            self._calls.popleft()
-        failures = sum(not good for _, good in self._calls)
-        if len(self._calls) >= CALLS_MIN and failures >= FAILED_SHARE * len(self._calls):
-            self._open(OPEN_FIRST_S, now_s)
+def wait_for_store() -> None:
+    """Wait before a batch until the store may be asked, a second at most.
 
-    def _open(self, open_s: float, now_s: float) -> None:
-        self._open_s = open_s
-        self._probe_at_s = now_s + open_s * random.uniform(0.5, 1)  # not all processes at once
+    Batches that fail at once would cost every message that waits a receive.
+    """
+    time.sleep(min(store.probe_in_s(now_s=time.monotonic()), WAIT_S))
+
+
+def open_now() -> list[str]:
+    """Return the dependencies that some process leaves alone just now; none where Redis is out."""
+    try:
+        marks = _notes().call("MGET", *map(_key, NAMES))
+    except redis.RedisError:
+        return []
+    return [name for name, mark in zip(NAMES, marks, strict=True) if mark]
+
+
+def _tell(breaker: Breaker, open_s: float) -> None:
+    if open_s:
+        logger.warning("left alone", extra={"dependency": breaker.name, "for_s": open_s})
+        metrics = metrics_of(breaker.name.replace(" ", "-"))
+        metrics.count("BreakersOpened")
+        metrics.flush_metrics()
+    if breaker.name in NAMES:
+        key = _key(breaker.name)
+        with suppress(redis.RedisError):
+            _notes().call(*(("SET", key, "open", "PX", NOTE_LIFE_MS) if open_s else ("DEL", key)))
+
+
+circuits.listeners.append(_tell)
+
+
+def _key(name: str) -> str:
+    return f"breaker:{{open}}:{name.replace(' ', '-').lower()}"  # braces: one slot of a cluster
+
+
+@functools.cache
+def _notes() -> ScriptServer:
+    return ScriptServer(settings.redis_url, answer_timeout_s=NOTE_TIMEOUT_S, is_optional=True)

@@ -18,11 +18,11 @@ from chalice.app import Blueprint, Chalice, MultiDict, Request, Response
 from backend import strict_json, telemetry, tracing
 from backend.errors import (
     PROBLEM_CONTENT_TYPE,
-    RETRY_AFTER_S,
     BackendError,
     Forbidden,
     InvalidRequest,
     NotFound,
+    Throttled,
     Unauthorized,
     of_queue,
     problem,
@@ -155,8 +155,10 @@ def endpoint(
 ) -> Callable[[Callable[..., Response]], View]:
     """Make a function of a Call a view of `app`; `scope` None means open to everybody.
 
-    A body under a Content-Encoding is refused, but where the view `unpacks` it itself.
+    A body under a Content-Encoding is refused, but where the view `unpacks` it itself. Where a
+    scope is needed, the caller's tenant has a limit of requests a second.
     """
+    limited = _limited_as(scope) if scope else None
 
     def decorate(view: Callable[..., Response]) -> View:
         @functools.wraps(view)
@@ -167,20 +169,41 @@ def endpoint(
                 request_id_of(request), traceparent=request.headers.get("traceparent", "")
             )
             tracing.begin()
+            fields: dict[str, str] = {}
             try:
                 caller = _caller(request, scope) if scope else ANYBODY
+                if limited:
+                    limited(caller.tenant, fields)
                 if not unpacks:
                     _refuse_packed(request)
-                return view(Call(caller=caller, request=request), **path)
+                response = view(Call(caller=caller, request=request), **path)
             except BackendError as error:
-                return _problem_response(error, request)
+                response = _problem_response(error, request)
             except QueueUnavailable as error:
-                return _problem_response(of_queue(error), request)
+                response = _problem_response(of_queue(error), request)
+            response.headers.update(fields)
+            return response
 
         guarded.scope = scope  # type: ignore[attr-defined]  # a test walks the routes by it
         return guarded
 
     return decorate
+
+
+def _limited_as(scope: str) -> Callable[[str, dict[str, str]], None]:
+    """Return what takes a request of a tenant from its limit and writes the RateLimit fields."""
+    from backend import rate_limits  # noqa: PLC0415  # it needs Redis, open routes need not
+
+    group = rate_limits.group_of(scope)
+
+    def take(tenant: str, fields: dict[str, str]) -> None:
+        turn = rate_limits.take(tenant, group)
+        fields.update(turn.fields)
+        if turn.wait_s:
+            detail = f"Too many requests to {group}; retry after the time given."
+            raise Throttled(detail, retry_after_s=turn.wait_s)
+
+    return take
 
 
 def reply(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -213,6 +236,8 @@ def consumer(
     The reasons are logged, and answered as `failureReasons` besides what AWS reads: the workers of
     one machine keep them with the messages.
     """
+    from backend import breaker  # noqa: PLC0415  # it needs Redis, open routes need not
+
     metrics = metrics_of(name)
 
     def decorate(
@@ -223,6 +248,7 @@ def consumer(
             records, reasons = _records(event, shape)
             objects = {each.message_id: tuple(about(each.body)) for each in records}
             _begin_batch(records, objects, context)
+            breaker.wait_for_store()
             try:
                 reasons |= _reasons(handle(records)) if records else {}
             except Exception as error:  # edge: an invocation; its records come again
@@ -343,10 +369,11 @@ def _verified(request: Request) -> Caller:
 def _problem_response(error: BackendError, request: Request) -> Response:
     headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM_CONTENT_TYPE}
     if error.status in RETRYABLE_STATUSES:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers["Retry-After"] = str(error.retry_after_s)
     if error.status >= 500:
         extra = {**(request.uri_params or {}), "detail": error.detail}
-        logger.warning(error.code, extra=extra, exc_info=error)
+        # Where nothing was called a traceback says nothing, and a store that is out has many.
+        logger.warning(error.code, extra=extra, exc_info=error if error.__cause__ else None)
     body = json.dumps(problem(error, request_id=request_id_of(request)))
     return Response(body=body, status_code=error.status, headers=headers)
 

@@ -8,6 +8,7 @@ BackendError
 │   ├── Forbidden           403
 │   ├── NotFound            404
 │   ├── Conflict            409 the same request may succeed later
+│   ├── Throttled           429 so may it, after the time given
 │   └── InvalidState        409 it cannot
 └── Unavailable             503, the same request may succeed later
     ├── StoreUnavailable
@@ -51,6 +52,7 @@ class BackendError(Exception):
     title: ClassVar[str] = "Internal server error"
     code: str = "internal_error"
     retryable: ClassVar[bool] = False
+    retry_after_s: int = RETRY_AFTER_S
 
     def __init__(self, detail: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(detail)
@@ -130,6 +132,19 @@ class Conflict(RequestError):
     title = "Conflict"
     code = "conflict"
     retryable = True
+
+
+class Throttled(RequestError):
+    """More requests than one tenant may send to these routes."""
+
+    status = 429
+    title = "Too many requests"
+    code = "throttled"
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class InvalidState(RequestError):

@@ -198,6 +198,18 @@ class Settings:
     notifications_per_recipient_h: int = _setting(
         _count, "60", "Notifications an hour to one recipient of a tenant; more are held back"
     )
+    payment_requests_per_tenant_s: int = _setting(
+        _count, "2000", "Requests a second of one tenant to payments; more are answered with 429"
+    )
+    notification_requests_per_tenant_s: int = _setting(
+        _count, "2000", "The same for notifications, webhooks' endpoints and suppressions"
+    )
+    analytics_reads_per_tenant_s: int = _setting(
+        _count, "2000", "The same for metrics and names of events"
+    )
+    analytics_writes_per_tenant_s: int = _setting(
+        _count, "2000", "The same for events; a batch is one request"
+    )
     token_private_key: str = _setting(
         str, "", "Ed25519 private key (PEM) that signs and checks access tokens", secret=True
     )

@@ -5,6 +5,7 @@ Domains' `store.py` modules keep to single-document operations on the collection
 
 import functools
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.operations import IndexModel
 from snapshot_restore_py import register_after_restore  # type: ignore[import-untyped]
 
-from backend import tracing
+from backend import breaker, tracing
 from backend.errors import StoreUnavailable
 from backend.settings import settings
 
@@ -73,13 +74,21 @@ def opened_early(find: Callable[[], C]) -> Callable[[], C]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn the driver's errors into StoreUnavailable; duplicate keys are the caller's to judge."""
+    """Turn the driver's errors into StoreUnavailable; duplicate keys are the caller's to judge.
+
+    A store that gave no answer in time is left alone for a while: it fails at once then.
+    """
+    breaker.store.admit(1, now_s=time.monotonic())
     try:
         yield
     except (DuplicateKeyError, BulkWriteError):
+        breaker.answered()
         raise
     except PyMongoError as error:
+        if error.timeout:
+            breaker.store.learn(succeeded=0, failed=1, now_s=time.monotonic())
         raise StoreUnavailable("The document store does not answer.") from error
+    breaker.answered()
 
 
 def newest(

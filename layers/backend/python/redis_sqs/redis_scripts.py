@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
+
+from redis_sqs.breaker import Breaker
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def client(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Red
     return redis.Redis.from_url(
         url,
         decode_responses=True,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_S, answer_timeout_s),
         socket_timeout=answer_timeout_s,
         max_connections=CONNECTIONS_MAX,
         driver_info=DRIVER,
@@ -44,27 +45,16 @@ class LeftAlone(redis.TimeoutError):
     """The server gave no answer just now, and is not asked again until a probe is due."""
 
 
-class Circuit:
-    """The breaker of one server in this process: one time-out opens it, the next call is a probe.
+def _breaker(name: str) -> Breaker:
+    """Return the breaker of one server: one time-out opens it.
 
     One is enough, because a server that is there answers within a millisecond, and each further
-    wait is a client's. A probe that is answered leaves nothing to do: the circuit is closed.
+    wait is a client's.
     """
-
-    def __init__(self) -> None:
-        self._probe_at_s = 0.0  # monotonic
-
-    def check(self) -> None:
-        """Raise LeftAlone while the circuit is open."""
-        if self._probe_at_s and time.monotonic() < self._probe_at_s:
-            raise LeftAlone("no answer in time just now; asked again soon")
-
-    def open(self) -> None:
-        """Leave the server alone for a while, not equally long in all processes."""
-        self._probe_at_s = time.monotonic() + OPEN_S * random.uniform(0.5, 1)
+    return Breaker(name, LeftAlone, calls_min=1, open_first_s=OPEN_S, open_longest_s=OPEN_S)
 
 
-_CIRCUITS: dict[str, Circuit] = {}  # by URL
+_BREAKERS: dict[str, Breaker] = {}  # by URL
 
 # Told of each script: its name, the server, when it began (epoch, ns), the class of an error or "".
 Observer = Callable[[str, tuple[str, int], int, str], None]
@@ -97,11 +87,17 @@ class ScriptServer:
     from its pool and tells its observers, costs 55. Every script may run twice, so a connection
     that turns out to be closed is opened once more and the script repeated. A server that does not
     answer in time is left alone by the whole process for a while: every call then fails at once.
+    What is optional and waits less has a breaker of its own: it says nothing of the server.
     """
 
-    def __init__(self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, is_optional: bool = False
+    ) -> None:
         self._client = client(url, answer_timeout_s=answer_timeout_s)
-        self._circuit = _CIRCUITS.setdefault(url, Circuit())
+        if is_optional:
+            self._breaker = _breaker("optional part of Redis")
+        else:
+            self._breaker = _BREAKERS.setdefault(url, _breaker("Redis server"))
         options = self._client.connection_pool.connection_kwargs
         self._address = (str(options.get("host") or options.get("path")), options.get("port") or 0)
         self._mine = threading.local()
@@ -131,15 +127,19 @@ class ScriptServer:
             try:
                 connection = self._connection()
                 connection.send_command(*command)
-                return connection.read_response()
+                answer = connection.read_response()
             except LeftAlone:
                 raise
             except redis.TimeoutError:
-                self._circuit.open()
+                self._leave_alone()
                 raise
             except redis.ConnectionError:
                 if last:
                     raise
+            else:
+                if self._breaker.is_open:
+                    self._breaker.learn(succeeded=1, failed=0, now_s=time.monotonic())
+                return answer
         raise AssertionError("the second round returns or raises")
 
     def post(
@@ -160,7 +160,7 @@ class ScriptServer:
 
     def _connection(self) -> Any:
         """Return this thread's connection with nothing left to read on it; raises LeftAlone."""
-        self._circuit.check()
+        self._breaker.admit(1, now_s=time.monotonic())
         mine = self._mine
         if not hasattr(mine, "connection"):
             # Not the pool's own: it would count the connections of threads that have ended.
@@ -171,8 +171,11 @@ class ScriptServer:
         owed, mine.owed = mine.owed, None
         if owed is not None:
             self._take_posted(owed)
-            self._circuit.check()
+            self._breaker.admit(1, now_s=time.monotonic())
         return mine.connection
+
+    def _leave_alone(self) -> None:
+        self._breaker.learn(succeeded=0, failed=1, now_s=time.monotonic())
 
     def _take_posted(self, script: Script) -> None:
         try:
@@ -180,7 +183,7 @@ class ScriptServer:
                 logger.warning("a posted script changed nothing", extra={"script": script.name})
         except redis.RedisError as error:
             if isinstance(error, redis.TimeoutError):
-                self._circuit.open()
+                self._leave_alone()
             if isinstance(error, NoScriptError):  # the server has started anew
                 self._mine.posted.discard(script.digest)
             logger.warning("a posted script failed", extra={"script": script.name}, exc_info=True)

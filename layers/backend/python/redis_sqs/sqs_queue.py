@@ -2,6 +2,7 @@
 
 import functools
 import math
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from redis_sqs import NO_ATTRIBUTES, REGION, Attributes, Depth, Message, Typed, limits
+from redis_sqs.breaker import Breaker
 from redis_sqs.errors import QueueFull, QueueUnavailable
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     )
 
 CONNECT_TIMEOUT_S = 1.0
-ANSWER_TIMEOUT_S = limits.WAIT_MAX_S + 2.0  # a long poll is answered when its time is over
+ANSWER_TIMEOUT_S = 2.0  # twice within the five seconds of a function
+POLL_TIMEOUT_S = limits.WAIT_MAX_S + 2.0  # a long poll is answered when its time is over
 ATTEMPTS = 2  # the caller's own retry comes on top; SQS's calls are safe to repeat
 
 # SQS answers these where it is the caller who has to wait: in flight or per second.
@@ -55,7 +58,9 @@ class SqsQueue:
     ) -> None:
         self.name = url.rstrip("/").rpartition("/")[2]
         self._url = url
-        self._client = client or _client(region)
+        self._client = client or _client(region, ANSWER_TIMEOUT_S)
+        self._polling_client = client
+        self._region = region
 
     def send(
         self,
@@ -107,8 +112,9 @@ class SqsQueue:
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
         """Take up to `max_messages`, waiting at most `wait_s` (in whole seconds, rounded up)."""
         limits.check_receive(max_messages, wait_s)
+        client = self._polling_client or _client(self._region, POLL_TIMEOUT_S)
         with self._errors():
-            answer = self._client.receive_message(
+            answer = client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=max_messages,
                 WaitTimeSeconds=math.ceil(wait_s),
@@ -184,9 +190,14 @@ class SqsQueue:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        breaker = _breaker(self._region)
+        breaker.admit(1, now_s=time.monotonic())
+        succeeded = 0
         try:
             yield
+            succeeded = 1
         except ClientError as error:
+            succeeded = 1
             if error.response["Error"]["Code"] in _FULL:
                 raise QueueFull(f"Queue {self.name} takes no more; retry later.") from error
             if error.response["Error"]["Code"] in _WRONG:
@@ -194,10 +205,18 @@ class SqsQueue:
             raise QueueUnavailable(f"Queue {self.name} refuses: {error}") from error
         except BotoCoreError as error:
             raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
+        finally:
+            breaker.learn(succeeded=succeeded, failed=1 - succeeded, now_s=time.monotonic())
 
 
 @functools.cache
-def _client(region: str) -> "SQSClient":
+def _breaker(region: str) -> Breaker:
+    """Return the breaker of a region's SQS."""
+    return Breaker("SQS service", QueueUnavailable)
+
+
+@functools.cache
+def _client(region: str, answer_timeout_s: float) -> "SQSClient":
     """Return the client of all queues; it opens connections when it is used, so after any fork.
 
     It takes 60 ms of CPU to make: in Lambda's init phase, which has a whole processor. The first
@@ -208,7 +227,7 @@ def _client(region: str) -> "SQSClient":
         region_name=region,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=ANSWER_TIMEOUT_S,
+            read_timeout=answer_timeout_s,
             retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
         ),
     )

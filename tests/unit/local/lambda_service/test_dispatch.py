@@ -44,7 +44,12 @@ class FakeEnvironment:
         self.is_cut = True
 
 
-def pool(reserved: int | None = None, timeout_s: int = 3, account: Account | None = None) -> Pool:
+def pool(
+    reserved: int | None = None,
+    timeout_s: int = 3,
+    account: Account | None = None,
+    priority: int | None = None,
+) -> Pool:
     function = Function(
         logical_id="Pages",
         name="Pages",
@@ -56,6 +61,7 @@ def pool(reserved: int | None = None, timeout_s: int = 3, account: Account | Non
         environment={},
         reserved_concurrency=reserved,
         environments=1,
+        priority=priority,
     )
     return Pool(function, FunctionMeter(), queue_deadline_s=DEADLINE_S, account=account)
 

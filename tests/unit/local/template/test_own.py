@@ -104,3 +104,15 @@ def test_lambda_gets_the_versions_that_everything_else_is_locked_to():
 
     assert pins
     assert [pin for pin in pins if not re.search(rf"^{re.escape(pin)}\b", lock, re.MULTILINE)] == []
+
+
+def test_payments_are_refused_last_and_analytics_first(template):
+    by_priority = sorted(
+        (each.priority, name) for name, each in template.functions.items() if each.priority
+    )
+
+    assert [name for _, name in by_priority] == [
+        "PaymentsFunction",
+        "NotificationsFunction",
+        "AnalyticsFunction",
+    ]

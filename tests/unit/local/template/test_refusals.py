@@ -82,6 +82,7 @@ def test_the_user_may_allow_what_is_not_emulated(read, resources, resource, prop
         (property_of_function("Environment: {Variables: {A: [1]}}"), "Pages: Env", "be text"),
         (property_of_function("Events: {A: {Properties: {}}}"), "Pages: Events.A.Type", "missing"),
         (FUNCTION + "    Metadata: {Spillway: {Environments: 0}}", "Pages: Metadata", "1 to 64"),
+        (FUNCTION + "    Metadata: {Spillway: {Priority: 0}}", "Pages: Metadata", "1 to 9"),
         (FUNCTION + "    Metadata: {Spillway: {Env: 1}}", "Pages: Metadata.Spillway.Env", "not em"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a b}}", "Q: QueueName", "1 to 80"),
         ("  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: a.fifo}}", "Q: Fifo", "FIFO"),

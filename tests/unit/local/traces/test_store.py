@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psutil
 import pytest
 
 from local.traces.reading import BadQuery, detail, rows
@@ -196,3 +197,12 @@ def test_a_trace_is_known_by_the_request_and_by_the_form_of_aws():
     for text in (trace_id(1), "Root=1-00000000-000000000000000000000001", "r-1"):
         assert known(store, text)["id"] == trace_id(1)
     assert detail(store, "nobody") is None
+
+
+def test_traces_take_about_the_memory_that_is_counted():
+    process, store = psutil.Process(), TraceStore()
+    before = process.memory_info().rss
+    for number in range(4_000):
+        store.add([span(number, attributes={"url.path": "/payments" * 20})])
+
+    assert process.memory_info().rss - before < 2 * store.size
