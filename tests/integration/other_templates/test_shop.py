@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import pytest
@@ -184,6 +185,36 @@ def test_records_of_kinesis_come_again_from_the_first_that_is_reported(shop: Cop
     call(shop, "kinesis", "put_records", StreamName="Clicks", Records=records)
 
     assert wait_until(lambda: ["late", "last"] in noted(shop, "aws:kinesis batch"))
+
+
+def test_a_change_of_a_table_goes_on_to_the_stream_that_it_names(shop: CopiedProject):
+    call(shop, "dynamodb", "put_item", TableName="Stock", Item={"id": {"S": "pen"}})
+
+    def changes() -> list[Any]:
+        texts = chain(*noted(shop, "aws:kinesis batch"))
+        return [json.loads(text) for text in texts if text.startswith("{")]
+
+    (change,) = wait_until(changes)
+    assert (change["eventName"], change["tableName"]) == ("INSERT", "Stock")
+    assert change["dynamodb"]["NewImage"] == {"id": {"S": "pen"}}
+
+
+def test_a_mail_that_a_function_sends_by_ses_is_in_the_mailbox(shop: CopiedProject):
+    mail = {"Subject": {"Data": "Sold"}, "Body": {"Text": {"Data": "one pen"}}}
+    to = {"ToAddresses": ["ada@example.com"]}
+    call(shop, "ses", "send_email", Source="shop@example.com", Destination=to, Message=mail)
+    content = {"Simple": {**mail, "Subject": {"Data": "Sold again"}}}
+    call(
+        shop,
+        *("sesv2", "send_email"),
+        **{"FromEmailAddress": "shop@example.com", "Destination": to, "Content": content},
+    )
+
+    def subjects() -> set[str]:
+        with urlopen(f"http://127.0.0.1:{shop.ports['MAILBOX']}/messages", timeout=10) as answer:
+            return {each["subject"] for each in json.load(answer)["messages"]}
+
+    assert wait_until(lambda: subjects() == {"Sold", "Sold again"})
 
 
 def test_a_state_machine_runs_the_function(shop: CopiedProject):
