@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from local.template.cfn_functions import said_as_sam
+from local.template.cfn_functions import owner_of, said_as_sam
 from local.template.document import fragment
 from local.template.foreach import unrolled
 from local.template.generated import (
@@ -257,6 +257,9 @@ class Resolver:
                 return before[attribute] + self.name_of(name)
             case ("AWS::Serverless::Function", "Arn"):
                 return self._arn_of(name)
+            case ("AWS::Lambda::Url", _):
+                function = owner_of(self.resources[name], self.resources)
+                return self._of_url(function, attribute) if function else UNKNOWN
             case ("AWS::SQS::Queue" | "AWS::Serverless::Function", _):
                 raise self._error(where, f"{kind} has no attribute {attribute}; use Arn")
         if kind not in KINDS:
@@ -266,12 +269,15 @@ class Resolver:
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""
         if function := url_owner(name, self.resources):
-            url = f"{api_url(url_api(function))}/"
-            addresses = {"FunctionUrl": url, "FunctionArn": self._arn_of(function)}
-            return addresses.get(attribute, UNKNOWN)
+            return self._of_url(function, attribute)
         if name in (*self.resources, *IMPLICIT_APIS) or is_generated(name, self.resources):
             return UNKNOWN
         raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
+
+    def _of_url(self, function: str, attribute: str) -> Any:
+        url = f"{api_url(url_api(function))}/"
+        addresses = {"FunctionUrl": url, "FunctionArn": self._arn_of(function)}
+        return addresses.get(attribute, UNKNOWN)
 
     def _arn_of(self, function: str) -> str:
         return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name_of(function)}"

@@ -5,9 +5,10 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGateway.ht
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGatewayV2.html
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from local.template.references import referred
 
 _REST = "AWS::ApiGateway::"
 _HTTP = "AWS::ApiGatewayV2::"
@@ -32,7 +33,6 @@ _OF_HTTP_STAGE = (
     *("StageName", "StageVariables", "DefaultRouteSettings", "RouteSettings"),
     "AccessLogSettings",
 )
-_VARIABLE = re.compile(r"\$\{([A-Za-z0-9]+)(\.[\w.]+)?\}")
 
 Resource = dict[str, Any]
 
@@ -55,7 +55,7 @@ def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, st
     for name, resource in resources.items():
         if resource["Type"] in PARTS:
             property = "RestApiId" if resource["Type"].startswith(_REST) else "ApiId"
-            apis = _referred(_properties(resource).get(property)) & resources.keys()
+            apis = referred(_properties(resource).get(property)) & resources.keys()
             if not any(resources[api]["Type"] in (*_SAMS, REST_API, HTTP_API) for api in apis):
                 yield name, property
 
@@ -70,7 +70,7 @@ class _Parts:
         for name, resource in resources.items():
             kind = resource["Type"].removeprefix(prefix)
             properties = _properties(resource)
-            if resource["Type"] in PARTS and api in _referred(properties.get(property)):
+            if resource["Type"] in PARTS and api in referred(properties.get(property)):
                 self._by_kind.setdefault(kind, {})[name] = properties
 
     def of(self, kind: str) -> dict[str, Resource]:
@@ -122,7 +122,7 @@ class _RestApi:
         """Return the path of a resource, by its parents up to the root."""
         parts: list[str] = []
         resources = self._parts.of("Resource")
-        while (names := _referred(reference) & resources.keys()) and len(parts) < len(resources):
+        while (names := referred(reference) & resources.keys()) and len(parts) < len(resources):
             resource = resources[names.pop()]
             parts.append(str(resource.get("PathPart")))
             reference = resource.get("ParentId")
@@ -204,7 +204,7 @@ class _HttpApi:
 
     def _integration(self, target: Any) -> Resource:
         integrations = self._parts.of("Integration")
-        for name in _referred(target) & integrations.keys():
+        for name in referred(target) & integrations.keys():
             integration = dict(integrations[name])
             fields = {
                 "type": integration.pop("IntegrationType", ""),
@@ -232,26 +232,10 @@ def _security(method: Resource) -> list[Resource]:
     if kind == "AWS_IAM":
         entry[kind] = []
     elif kind != "NONE":
-        entry |= dict.fromkeys(_referred(method.get("AuthorizerId")) or ("?",), scopes)
+        entry |= dict.fromkeys(referred(method.get("AuthorizerId")) or ("?",), scopes)
     if str(method.get("ApiKeyRequired", "false")).lower() == "true":
         entry[_KEY_SCHEME] = []
     return [entry] if entry else []
-
-
-def _referred(value: Any) -> set[str]:
-    """Return the logical ids that a value refers to, wherever in it."""
-    if isinstance(value, list):
-        return set().union(*map(_referred, value))
-    if isinstance(value, str):
-        return {match[1] for match in _VARIABLE.finditer(value)}
-    if not isinstance(value, dict):
-        return set()
-    if "Ref" in value:
-        return {str(value["Ref"])}
-    if "Fn::GetAtt" in value:
-        path = value["Fn::GetAtt"]
-        return {str(path[0] if isinstance(path, list) else path).partition(".")[0]}
-    return set().union(*map(_referred, value.values()))
 
 
 def _api(kind: str, properties: Resource) -> Resource:
