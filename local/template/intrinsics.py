@@ -18,7 +18,9 @@ from local.template.foreach import unrolled
 from local.template.generated import (
     IMPLICIT_APIS,
     api_url,
+    at_this_machine,
     is_generated,
+    is_http_api,
     url_api,
     url_owner,
 )
@@ -156,6 +158,8 @@ class Resolver:
 
     def _filled(self, value: Any) -> Any:
         """Return `value` with what services have said in the place of their placeholders."""
+        if isinstance(value, str) and ".execute-api." in value:
+            value = at_this_machine(value, self.resources)
         if not isinstance(value, str) or "{{" not in value:
             return value
         self.placeholders.update(PLACEHOLDER.findall(value))
@@ -246,6 +250,8 @@ class Resolver:
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
         path = ".".join(self.resolve(value, where)) if isinstance(value, list) else value
         name, attribute = path.split(".", 1)
+        if attribute == "ApiEndpoint" and is_http_api(name, self.resources):
+            return api_url(name)
         generated = f"{name}.{attribute.partition('.')[0]}"
         if name not in self.resources or is_generated(generated, self.resources):
             return self._get_generated(name, attribute, where)
