@@ -36,8 +36,17 @@ class ApiBuilders:
                 with resources.refusals.leaving_out():
                     self._apis[name] = ApiBuilder(resources, name, kind)
 
-    def add(self, event_kind: str, event: Properties, function: str) -> None:
-        """Add the route of an event of type Api or HttpApi to the API that it names, or SAM's."""
+    def add(
+        self,
+        event_kind: str,
+        event: Properties,
+        function: str,
+        integration: Integration | None = None,
+    ) -> None:
+        """Add the route of an event of type Api or HttpApi to the API that it names, or SAM's.
+
+        What it calls is the function's proxy, or the integration.
+        """
         kind = EVENT_KINDS[event_kind]
         name = event.text(_REFERENCE[kind], _IMPLICIT[kind])
         if name == _IMPLICIT[kind] and name not in self._apis:
@@ -46,7 +55,7 @@ class ApiBuilders:
         if api is None or api.kind != kind:
             sentence = f"{name} is no {kind} of this template; use !Ref of one"
             raise event.not_emulated(_REFERENCE[kind], sentence)
-        api.add(event, function)
+        api.add(event, function, integration)
 
     def add_url(self, url: Properties, function: str) -> None:
         """Add the URL of a function, an API that comes after those with events."""
@@ -98,10 +107,12 @@ class ApiBuilder:
         if self._definition.exists:
             self._take_definition()
 
-    def add(self, event: Properties, function: str) -> None:
+    def add(
+        self, event: Properties, function: str, integration: Integration | None = None
+    ) -> None:
         """Add the route of an event; one of an API with a definition stands there already."""
         if self._definition.takes_events:
-            self._add(event, function)
+            self._add(event, function, integration)
 
     def build(self) -> Api:
         """Return the whole API. Raises TemplateError where two routes are the same."""

@@ -116,6 +116,9 @@ class _Builder:
                         self._event(events, event, name, apis)
                 if url:
                     apis.add_url(url, name)
+        for route, integration in self._stack.routes:
+            with self._refusals.leaving_out():
+                apis.add("Api", route, "", integration)
         for name in resources.of_type(MAPPING):
             with self._refusals.leaving_out():
                 self._mapping_resource(name)

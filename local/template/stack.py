@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from local.template.api_records import Integration
 from local.template.document import fragment
+from local.template.integrations import start_execution
 from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated
 from local.template.reader import Properties
@@ -37,6 +39,7 @@ class StackBuilder:
         self._resources = resources
         self.made: Made = {}
         self.between: list[Properties] = []  # mappings from queues that stand before a function
+        self.routes: list[tuple[Properties, Integration]] = []  # of what starts a state machine
         for kind in KINDS:
             for name in resources.of_type(kind):
                 with resources.refusals.leaving_out():
@@ -124,6 +127,9 @@ class StackBuilder:
         """Have a rule or schedule start a state machine, as its event says."""
         kind, properties = about.get("Type"), dict(about.get("Properties") or {})
         arn = self._resources.resolver.resolve({"Ref": name}, (name, ""))
+        if kind == "Api":
+            self._start_by_route(name, event, properties, arn)
+            return
         inputs = {key: properties[key] for key in INPUTS if key in properties}
         is_on = properties.get(
             "State", "ENABLED" if properties.get("Enabled", True) else "DISABLED"
@@ -150,12 +156,21 @@ class StackBuilder:
             rule |= {key: properties[key] for key in names if key in properties}
             rule |= {"Target": target, "FlexibleTimeWindow": {"Mode": "OFF"}}
         else:
-            self._warn(name, f"Events.{event}", f"{kind} starts no execution here; the API does")
+            self._warn(name, f"Events.{event}", f"{kind} starts no execution, on AWS neither")
             return
         self.made[name + event] = {
             "Type": SCHEDULE if kind == "ScheduleV2" else RULE,
             "Properties": rule,
         }
+
+    def _start_by_route(
+        self, name: str, event: str, properties: dict[str, Any], arn: str
+    ) -> None:
+        """Have a route of an API start a state machine with the body, as SAM does."""
+        path = f"Events.{event}.Properties"
+        block = Properties(self._resources.refusals, name, properties, path)
+        is_unescaped = block.flag("UnescapeMappingTemplate", False)
+        self.routes.append((block, start_execution(arn, is_unescaped=is_unescaped)))
 
     def _named(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return the properties of the resource that services make under that name or ARN."""

@@ -234,6 +234,13 @@ def test_a_state_machine_runs_the_function(shop: CopiedProject):
     assert noted(shop, "sfn") == [{"triggerSource": "sfn"}]
 
 
+def test_a_route_starts_the_state_machine_with_its_body(shop: CopiedProject):
+    status, answer = shop.request("POST", "/start", {"triggerSource": "route"})
+
+    assert (status, answer["executionArn"].split(":")[6]) == (200, "Machine")
+    assert wait_until(lambda: noted(shop, "route")) == [{"triggerSource": "route"}]
+
+
 def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_on(
     shop: CopiedProject,
 ):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.gateway import mapping
 from local.template import TemplateError
 from local.template.service_kinds import PENDING
 from tests.unit.local.template.template_texts import FUNCTION, property_of_function
@@ -261,6 +262,27 @@ def test_a_state_machine_has_its_definition_from_a_file_with_what_it_refers_to(r
 
     assert properties["DefinitionString"] == f'{{"StartAt": "A", "Resource": "{PAGES}"}}'
     assert properties["StateMachineName"] == "Machine"
+
+
+@pytest.mark.parametrize(
+    ("more", "quote"), [("", "\\'"), (", UnescapeMappingTemplate: true", "'")]
+)
+def test_a_route_starts_a_state_machine_with_its_body_as_text(read, more, quote):
+    machine = f"""
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Definition: {{StartAt: A, States: {{}}}}
+      Events: {{Go: {{Type: Api, Properties: {{Path: /go, Method: post{more}}}}}}}
+"""
+    ((route,),) = [api.routes for api in read(FUNCTION + machine).apis]
+    event = {"body": '{"name": "it\'s"}', "headers": {}, "requestContext": {}}
+
+    assert (route.key, route.function) == ("POST /go", "")
+    assert mapping.request_body(route.integration, event) == (
+        f'{{"input": "{{\\"name\\":\\"it{quote}s\\"}}", '
+        f'"stateMachineArn": "arn:aws:states:{AT}:stateMachine:Machine"}}'
+    )
 
 
 @pytest.mark.parametrize(
