@@ -57,6 +57,8 @@ def run(state: Path, port: int, delivery: Delivery, contents: Contents, *, mailb
     # Nobody here can open the mail by which SES verifies an address; each counts as verified.
     ses._identity_verified = lambda _address, **_options: True
     send_on = dynamodb._fan_out_to_kinesis
-    dynamodb._fan_out_to_kinesis = lambda table, change: send_on(table, as_kinesis_has(table, change))
+    dynamodb._fan_out_to_kinesis = lambda table, change: send_on(
+        table, as_kinesis_has(table, change)
+    )
     sys.argv[1:] = []
     main()

@@ -255,6 +255,9 @@ class Resolver:
         generated = f"{name}.{attribute.partition('.')[0]}"
         if name not in self.resources or is_generated(generated, self.resources):
             return self._get_generated(name, attribute, where)
+        return self._attribute(name, attribute, where)
+
+    def _attribute(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         kind = self.resources[name].get("Type")
         match (kind, attribute):
             case ("AWS::SQS::Queue", "Arn" | "QueueName" | "QueueUrl"):

@@ -163,9 +163,7 @@ class StackBuilder:
             "Properties": rule,
         }
 
-    def _start_by_route(
-        self, name: str, event: str, properties: dict[str, Any], arn: str
-    ) -> None:
+    def _start_by_route(self, name: str, event: str, properties: dict[str, Any], arn: str) -> None:
         """Have a route of an API start a state machine with the body, as SAM does."""
         path = f"Events.{event}.Properties"
         block = Properties(self._resources.refusals, name, properties, path)

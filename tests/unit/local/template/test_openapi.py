@@ -185,7 +185,6 @@ REFUSED = [
     ),
     ({"/": {"get": {"x-amazon-apigateway-integration": {"type": "odd"}}}}, "type odd are not emul"),
     ({"/": {"get": to("Nobody")}}, "Nobody is no function of this template"),
-    ({"/": {"get": to(**{"x-amazon-apigateway-request-validator": "all"})}}, "validator: is not"),
 ]
 
 

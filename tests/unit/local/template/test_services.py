@@ -264,9 +264,7 @@ def test_a_state_machine_has_its_definition_from_a_file_with_what_it_refers_to(r
     assert properties["StateMachineName"] == "Machine"
 
 
-@pytest.mark.parametrize(
-    ("more", "quote"), [("", "\\'"), (", UnescapeMappingTemplate: true", "'")]
-)
+@pytest.mark.parametrize(("more", "quote"), [("", "\\'"), (", UnescapeMappingTemplate: true", "'")])
 def test_a_route_starts_a_state_machine_with_its_body_as_text(read, more, quote):
     machine = f"""
   Machine:
