@@ -35,7 +35,8 @@ class Validator:
             message = _MISSING.format(", ".join(missing))
             return Refusal("BAD_REQUEST_PARAMETERS", 400, message, "BadRequestException")
         kind = exchange.request.fields.get("content-type") or JSON
-        model = self._models.get(kind.partition(";")[0].strip().lower())
+        of_kind = self._models.get(kind.partition(";")[0].strip().lower())
+        model = of_kind or self._models.get("$default")
         reason = _reason(model, exchange.request.body) if model else ""
         return dataclasses.replace(INVALID_BODY, reason=reason) if reason else None
 

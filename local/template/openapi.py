@@ -11,7 +11,7 @@ from typing import Any
 from local.template.api_records import Integration, Validation
 from local.template.document import fragment
 from local.template.integrations import read_integration
-from local.template.intrinsics import UNKNOWN
+from local.template.intrinsics import PSEUDO_PARAMETERS, UNKNOWN
 from local.template.reader import Properties
 from local.template.resources import Resources
 from local.template.validation import VALIDATOR, VALIDATORS, of_operation
@@ -27,6 +27,8 @@ _VERBS = ("delete", "get", "head", "options", "patch", "post", "put", _ANY)
 _FUNCTION = re.compile(
     r"(?:^|functions/)arn:aws[\w-]*:lambda:[\w-]*:\d*:function:([\w-]+)[:\w$-]*(?:/invoc|$)"
 )
+# A definition that is a file of its own has them without Fn::Sub.
+_PSEUDO = re.compile(r"\$\{(AWS::\w+)\}")
 _HEADER = "method.response.header."
 _ERROR_HEADER = "gatewayresponse.header."
 _SETTINGS = {"timeoutInMillis": "TimeoutInMillis", "payloadFormatVersion": "PayloadFormatVersion"}
@@ -147,13 +149,14 @@ class Definition:
             return Operation("", event_block, _preflight(integration))
         validation = None if self._is_http else of_operation(block, self._definition, path, method)
         _refuse_extensions(block)
-        function = _FUNCTION.search(integration.peek("uri"))
+        uri = _PSEUDO.sub(_pseudo_value, integration.peek("uri"))
+        function = _FUNCTION.search(uri)
         if "integrationSubtype" in integration or kind != "aws_proxy":
             name = function[1] if function and kind == "aws" else ""
             mapped = read_integration(integration.beside({"type": kind}), calls_function=bool(name))
             return Operation(name, event_block, integration=mapped, validation=validation)
-        uri = integration.left("uri") if "uri" in integration else None
         if function is None:
+            uri = integration.left("uri") if "uri" in integration else None
             raise integration.not_emulated("uri", f"{uri} names no function; use !GetAtt NAME.Arn")
         if "requestParameters" in integration:
             integration.refuse("requestParameters", "is not emulated on this machine; remove it")
@@ -175,6 +178,10 @@ class Definition:
         if scopes:
             auth["AuthorizationScopes"] = scopes
         return {"Auth": auth}
+
+
+def _pseudo_value(match: re.Match[str]) -> str:
+    return str(PSEUDO_PARAMETERS.get(match[1], match[0]))
 
 
 def _authorizer(scheme: Properties) -> dict[str, Any]:
