@@ -189,12 +189,10 @@ def _condition_of(operator: str, operand: Any) -> Condition | None:
             unwanted = operand if isinstance(operand, list) else [operand]
             if unwanted and (_are(str, unwanted) or all(map(_is_number, unwanted))):
                 return lambda value: not _is_among(value, unwanted)
-        case "cidr", str():
-            return _of_network(operand)
         case "numeric", list():
             return _numeric(operand)
-        case (("prefix" | "suffix" | "equals-ignore-case"), str()):
-            return _of_text(operator, operand)
+        case (("prefix" | "suffix" | "equals-ignore-case" | "cidr"), str()):
+            return _of_network(operand) if operator == "cidr" else _of_text(operator, operand)
         case (("prefix" | "suffix"), {"equals-ignore-case": str(text), **others}) if not others:
             holds = _of_text(operator, text.lower())
             return lambda value: isinstance(value, str) and holds(value.lower())

@@ -13,6 +13,7 @@ from typing import Any
 SIMPLE_TABLE = "AWS::Serverless::SimpleTable"
 SAM_STATE_MACHINE = "AWS::Serverless::StateMachine"
 TABLE = "AWS::DynamoDB::Table"
+GLOBAL_TABLE = "AWS::DynamoDB::GlobalTable"
 BUCKET = "AWS::S3::Bucket"
 TOPIC = "AWS::SNS::Topic"
 SUBSCRIPTION = "AWS::SNS::Subscription"
@@ -49,9 +50,7 @@ _TOPIC_ARN = "arn:aws:sns:{at}:{name}"
 _MACHINE_ARN = "arn:aws:states:{at}:stateMachine:{name}"
 KINDS: Mapping[str, Kind] = {
     TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
-    "AWS::DynamoDB::GlobalTable": _named(
-        "TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"
-    ),
+    GLOBAL_TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
     BUCKET: _named(
         "BucketName",
         "arn:aws:s3:::{name}",
@@ -91,6 +90,22 @@ KINDS: Mapping[str, Kind] = {
     "AWS::AppConfig::HostedConfigurationVersion": Kind(),
     "AWS::AppConfig::DeploymentStrategy": Kind("Name"),
     "AWS::AppConfig::Deployment": Kind(),
+}
+
+
+# Properties with an effect on AWS that the services here pass over.
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    GLOBAL_TABLE: ("VectorIndexes",),
+    TABLE: ("ImportSourceSpecification", "VectorIndexes"),
+    BUCKET: (
+        *("InventoryConfigurations", "LifecycleConfiguration", "LoggingConfiguration"),
+        *("ObjectLockConfiguration", "ReplicationConfiguration"),
+    ),
+    TOPIC: ("ArchivePolicy", "ContentBasedDeduplication", "DataProtectionPolicy", "FifoTopic"),
+    SUBSCRIPTION: ("DeliveryPolicy", "RedrivePolicy", "ReplayPolicy"),
+    "AWS::Events::EventBus": ("DeadLetterConfig", "EventSourceName"),
+    SCHEDULE: ("EndDate", "ScheduleExpressionTimezone", "StartDate"),
+    "AWS::Pipes::Pipe": ("Enrichment", "EnrichmentParameters", "TargetParameters"),
 }
 
 

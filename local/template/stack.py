@@ -15,6 +15,7 @@ from local.template.reader import Properties
 from local.template.resources import QUEUE, Resources
 from local.template.service_kinds import (
     BUCKET,
+    IGNORED,
     KINDS,
     RULE,
     SCHEDULE,
@@ -66,6 +67,13 @@ class StackBuilder:
         """Subscribe a function or queue, by its ARN, to the topic of an ARN."""
         properties = {"TopicArn": topic, "Protocol": protocol, "Endpoint": arn, **more}
         self.made[name] = {"Type": SUBSCRIPTION, "Properties": properties}
+
+    def warn_of_ignored(self) -> None:
+        """Warn of each property of what is made that the services here pass over."""
+        for name, resource in self.made.items():
+            for property in IGNORED.get(resource["Type"], ()):
+                if resource["Properties"].get(property) not in (None, False, "false"):
+                    self._warn(name, property, "has no effect in the services here")
 
     def _make(self, name: str, kind: str) -> None:
         resolved = self._resources.made_of(name)

@@ -81,7 +81,10 @@ Resources:
                   default: {{statusCode: 200}}
                   "418":
                     statusCode: 418
-                    responseTemplates: {{application/json: '{{"tea": true}}'}}
+                    responseTemplates:
+                      application/json: >-
+                        #set($context.responseOverride.header.X-Tea = "green")
+                        #set($context.responseOverride.status = 419){{"tea": true}}
           /valid/{{kind}}:
             post:
               x-amazon-apigateway-request-validator: all
@@ -276,10 +279,11 @@ def test_an_error_of_a_function_becomes_the_answer_whose_pattern_it_fits(gateway
 
 
 @pytest.mark.row("1.40")
-def test_a_mock_answers_by_the_status_of_its_template(gateway):
+def test_a_mock_answers_by_the_status_of_its_template_which_another_overrides(gateway):
     answer = gateway.request("GET", "/fixed")
 
-    assert (answer.status, answer.json) == (418, {"tea": True})
+    assert (answer.status, answer.headers["X-Tea"]) == (419, "green")
+    assert answer.json == {"tea": True}
 
 
 @pytest.mark.row("1.40")

@@ -102,6 +102,15 @@ def test_a_table_has_its_index_stream_and_time_to_live(shop: CopiedProject):
     assert live == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
 
 
+def test_a_bucket_has_its_cors_and_website(shop: CopiedProject):
+    s3 = service(shop, "s3")
+    (rule,) = s3.get_bucket_cors(Bucket="uploads")["CORSRules"]
+
+    assert rule == {"AllowedMethods": ["PUT"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 60}
+    website = s3.get_bucket_website(Bucket="uploads")
+    assert website["IndexDocument"] == {"Suffix": "index.html"}
+
+
 @pytest.mark.row("5.1", "5.2")
 def test_an_object_tells_the_function_whose_prefix_and_suffix_it_has(shop: CopiedProject):
     for key in ("out/a.csv", "in/a.txt", "in/a b.csv"):

@@ -301,3 +301,19 @@ def test_nothing_is_guessed_where_a_template_says_what_it_takes_from_this_machin
     text = property_of_function("Policies: [S3ReadPolicy: {BucketName: a}]")
 
     assert read(text, before=before).calls == frozenset()
+
+
+def test_a_property_that_the_services_here_pass_over_is_named(read):
+    resources = """
+  Uploads:
+    Type: AWS::S3::Bucket
+    Properties: {LifecycleConfiguration: {Rules: []}, CorsConfiguration: {CorsRules: []}}
+  News: {Type: AWS::SNS::Topic, Properties: {TopicName: news.fifo, FifoTopic: true}}
+  Plain: {Type: AWS::SNS::Topic, Properties: {FifoTopic: false}}
+"""
+    warnings = read(FUNCTION + resources).warnings
+
+    assert [each.partition("template.yaml:")[2].partition(": ")[2] for each in warnings] == [
+        "Uploads: LifecycleConfiguration: has no effect in the services here",
+        "News: FifoTopic: has no effect in the services here",
+    ]

@@ -1,0 +1,55 @@
+"""The methods that values of a mapping template have as Java's have them, beside airspeed's own."""
+
+from typing import Any
+
+_TEXT = {
+    "charAt": lambda text, index: text[index],
+    "concat": lambda text, other: text + str(other),
+    "endsWith": lambda text, end: text.endswith(end),
+    "equals": lambda text, other: text == other,
+    "equalsIgnoreCase": lambda text, other: text.lower() == str(other).lower(),
+    "indexOf": lambda text, part: text.find(part),
+    "isEmpty": lambda text: not text,
+    "lastIndexOf": lambda text, part: text.rfind(part),
+    "toLowerCase": lambda text: text.lower(),
+    "toString": lambda text: text,
+    "toUpperCase": lambda text: text.upper(),
+    "trim": lambda text: text.strip(),
+}
+_LIST = {
+    "indexOf": lambda values, value: values.index(value) if value in values else -1,
+    "toString": lambda values: written(values),
+}
+_MAP = {
+    "containsKey": lambda values, key: key in values,
+    "containsValue": lambda values, value: value in values.values(),
+    "entrySet": lambda values: [{"key": key, "value": each} for key, each in values.items()],
+    "getOrDefault": lambda values, key, default: values.get(key, default),
+    "isEmpty": lambda values: not values,
+    "remove": lambda values, key: values.pop(key, None),
+    "size": len,
+    "toString": lambda values: written(values),
+}
+_NUMBER = {
+    "intValue": int,
+    "toString": lambda value: written(value),
+}
+
+
+def add_to(methods: dict[type, dict[str, Any]]) -> None:
+    """Give the methods to airspeed's table of them, by type."""
+    for kind, added in ((str, _TEXT), (list, _LIST), (dict, _MAP), (int, _NUMBER)):
+        methods.setdefault(kind, {}).update(added)
+    for kind in (float, bool):
+        methods.setdefault(kind, {}).update(_NUMBER)
+
+
+def written(value: Any) -> str:
+    """Return a value as Java's toString writes it."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}={written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
