@@ -1,6 +1,19 @@
 """The methods that values of a mapping template have as Java's have them, beside airspeed's own."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
+
+
+def written(value: Any) -> str:
+    """Return a value as Java's toString writes it."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}={written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
 
 _TEXT = {
     "charAt": lambda text, index: text[index],
@@ -18,7 +31,7 @@ _TEXT = {
 }
 _LIST = {
     "indexOf": lambda values, value: values.index(value) if value in values else -1,
-    "toString": lambda values: written(values),
+    "toString": written,
 }
 _MAP = {
     "containsKey": lambda values, key: key in values,
@@ -28,28 +41,23 @@ _MAP = {
     "isEmpty": lambda values: not values,
     "remove": lambda values, key: values.pop(key, None),
     "size": len,
-    "toString": lambda values: written(values),
+    "toString": written,
 }
 _NUMBER = {
     "intValue": int,
-    "toString": lambda value: written(value),
+    "toString": written,
+}
+
+
+_OF_KIND: Mapping[type, Mapping[str, Callable[..., Any]]] = {
+    str: _TEXT,
+    list: _LIST,
+    dict: _MAP,
+    **dict.fromkeys((int, float, bool), _NUMBER),
 }
 
 
 def add_to(methods: dict[type, dict[str, Any]]) -> None:
     """Give the methods to airspeed's table of them, by type."""
-    for kind, added in ((str, _TEXT), (list, _LIST), (dict, _MAP), (int, _NUMBER)):
+    for kind, added in _OF_KIND.items():
         methods.setdefault(kind, {}).update(added)
-    for kind in (float, bool):
-        methods.setdefault(kind, {}).update(_NUMBER)
-
-
-def written(value: Any) -> str:
-    """Return a value as Java's toString writes it."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}={written(each)}' for key, each in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(written, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else str(value)

@@ -149,15 +149,16 @@ class Definition:
             return Operation("", event_block, _preflight(integration))
         validation = None if self._is_http else of_operation(block, self._definition, path, method)
         _refuse_extensions(block)
-        uri = _PSEUDO.sub(_pseudo_value, integration.peek("uri"))
-        function = _FUNCTION.search(uri)
+        function = _FUNCTION.search(_PSEUDO.sub(_pseudo_value, integration.peek("uri")))
         if "integrationSubtype" in integration or kind != "aws_proxy":
             name = function[1] if function and kind == "aws" else ""
             mapped = read_integration(integration.beside({"type": kind}), calls_function=bool(name))
             return Operation(name, event_block, integration=mapped, validation=validation)
         if function is None:
-            uri = integration.left("uri") if "uri" in integration else None
-            raise integration.not_emulated("uri", f"{uri} names no function; use !GetAtt NAME.Arn")
+            place = integration.left("uri") if "uri" in integration else None
+            raise integration.not_emulated(
+                "uri", f"{place} names no function; use !GetAtt NAME.Arn"
+            )
         if "requestParameters" in integration:
             integration.refuse("requestParameters", "is not emulated on this machine; remove it")
         return Operation(function[1], event_block, validation=validation)

@@ -19,6 +19,7 @@ TOPIC = "AWS::SNS::Topic"
 SUBSCRIPTION = "AWS::SNS::Subscription"
 RULE = "AWS::Events::Rule"
 SCHEDULE = "AWS::Scheduler::Schedule"
+PIPE = "AWS::Pipes::Pipe"
 STREAM = "AWS::Kinesis::Stream"
 USER_POOL = "AWS::Cognito::UserPool"
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
@@ -65,7 +66,7 @@ KINDS: Mapping[str, Kind] = {
     "AWS::Events::Archive": _named("ArchiveName", "arn:aws:events:{at}:archive/{name}"),
     SCHEDULE: _named("Name"),
     "AWS::Scheduler::ScheduleGroup": _named("Name"),
-    "AWS::Pipes::Pipe": _named("Name", "arn:aws:pipes:{at}:pipe/{name}"),
+    PIPE: _named("Name", "arn:aws:pipes:{at}:pipe/{name}"),
     STREAM: _named("Name", "arn:aws:kinesis:{at}:stream/{name}"),
     "AWS::KinesisFirehose::DeliveryStream": _named(
         "DeliveryStreamName", "arn:aws:firehose:{at}:deliverystream/{name}"
@@ -105,7 +106,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     SUBSCRIPTION: ("DeliveryPolicy", "RedrivePolicy", "ReplayPolicy"),
     "AWS::Events::EventBus": ("DeadLetterConfig", "EventSourceName"),
     SCHEDULE: ("EndDate", "ScheduleExpressionTimezone", "StartDate"),
-    "AWS::Pipes::Pipe": ("Enrichment", "EnrichmentParameters", "TargetParameters"),
+    PIPE: ("Enrichment", "EnrichmentParameters", "TargetParameters"),
 }
 
 

@@ -24,12 +24,13 @@ from local.template.service_kinds import (
     TOPIC,
     USER_POOL,
 )
-from local.template.stack_checks import refused
+from local.template.stack_checks import idle_end, refused
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
 QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
 INPUTS = ("Input", "InputPath", "InputTransformer")
+IDLE_PIPE = "nothing goes through it: here pipes lead from a table to a topic or state machine"
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 
 
@@ -74,6 +75,8 @@ class StackBuilder:
             for property in IGNORED.get(resource["Type"], ()):
                 if resource["Properties"].get(property) not in (None, False, "false"):
                     self._warn(name, property, "has no effect in the services here")
+            if end := idle_end(resource["Type"], resource["Properties"]):
+                self._warn(name, end, IDLE_PIPE)
 
     def _make(self, name: str, kind: str) -> None:
         resolved = self._resources.made_of(name)

@@ -317,3 +317,24 @@ def test_a_property_that_the_services_here_pass_over_is_named(read):
         "Uploads: LifecycleConfiguration: has no effect in the services here",
         "News: FifoTopic: has no effect in the services here",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "blamed"),
+    [
+        ("!GetAtt Things.StreamArn", "!Ref News", []),
+        ("!GetAtt Jobs.Arn", "!Ref News", ["Source"]),
+        ("!GetAtt Things.StreamArn", "!GetAtt Pages.Arn", ["Target"]),
+    ],
+)
+def test_a_pipe_through_which_nothing_goes_here_is_named(read, source, target, blamed):
+    resources = f"""{TABLE}      StreamSpecification: {{StreamViewType: NEW_IMAGE}}
+  Jobs: {{Type: AWS::SQS::Queue}}
+  News: {{Type: AWS::SNS::Topic}}
+  Pipe:
+    Type: AWS::Pipes::Pipe
+    Properties: {{Source: {source}, Target: {target}, RoleArn: any}}
+"""
+    warnings = read(FUNCTION + resources).warnings
+
+    assert [each.rpartition("Pipe: ")[2].partition(":")[0] for each in warnings] == blamed
