@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+Methods = Mapping[str, Callable[..., Any]]
+
 
 def written(value: Any) -> str:
     """Return a value as Java's toString writes it."""
@@ -15,7 +17,7 @@ def written(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-_TEXT = {
+_TEXT: Methods = {
     "charAt": lambda text, index: text[index],
     "concat": lambda text, other: text + str(other),
     "endsWith": lambda text, end: text.endswith(end),
@@ -29,11 +31,11 @@ _TEXT = {
     "toUpperCase": lambda text: text.upper(),
     "trim": lambda text: text.strip(),
 }
-_LIST = {
+_LIST: Methods = {
     "indexOf": lambda values, value: values.index(value) if value in values else -1,
     "toString": written,
 }
-_MAP = {
+_MAP: Methods = {
     "containsKey": lambda values, key: key in values,
     "containsValue": lambda values, value: value in values.values(),
     "entrySet": lambda values: [{"key": key, "value": each} for key, each in values.items()],
@@ -43,13 +45,13 @@ _MAP = {
     "size": len,
     "toString": written,
 }
-_NUMBER = {
+_NUMBER: Methods = {
     "intValue": int,
     "toString": written,
 }
 
 
-_OF_KIND: Mapping[type, Mapping[str, Callable[..., Any]]] = {
+_OF_KIND: Mapping[type, Methods] = {
     str: _TEXT,
     list: _LIST,
     dict: _MAP,

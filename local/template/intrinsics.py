@@ -28,6 +28,7 @@ from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 from local.template.service_kinds import (
     KINDS,
+    NAMED,
     PENDING,
     PLACEHOLDER,
     filled,
@@ -221,20 +222,22 @@ class Resolver:
                 | "AWS::ApiGateway::UsagePlan"
             ):
                 return name
-            case kind if kind in KINDS:
-                return self._of_service(name, KINDS[kind].ref, "")
+            case kind if kind in NAMED:
+                return self._of_service(name, NAMED[kind].ref, "")
         return UNKNOWN
 
     def _of_service(self, name: str, text: str, attribute: str) -> str:
         """Return what `text` says of a resource that a service makes, or its placeholder."""
         at = f"{REGION}:{ACCOUNT_ID}"
-        service_value = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
+        service_value = text.format(
+            name=self.service_name(name), id=name, at=at, region=REGION, account=ACCOUNT_ID
+        )
         return service_value or placeholder(name, attribute)
 
     def service_name(self, logical_id: str) -> str:
         """Return the name of a resource that a service makes: as given, or of its logical id."""
         resource = self.resources[logical_id]
-        property = KINDS[resource["Type"]].name
+        property = NAMED[resource["Type"]].name
         declared = (resource.get("Properties") or {}).get(property)
         name = self.resolve(declared, (logical_id, property))
         return name if isinstance(name, str) else name_by_default(resource["Type"], logical_id)
@@ -271,14 +274,16 @@ class Resolver:
                 return self._of_url(function, attribute) if function else UNKNOWN
             case ("AWS::SQS::Queue" | "AWS::Serverless::Function", _):
                 raise self._error(where, f"{kind} has no attribute {attribute}; use Arn")
-        if kind not in KINDS:
-            return UNKNOWN
-        return self._of_service(name, KINDS[kind].attributes.get(attribute, ""), attribute)
+        value = NAMED[kind].attributes.get(attribute, "") if kind in NAMED else ""
+        is_unknown = kind not in KINDS and not value
+        return UNKNOWN if is_unknown else self._of_service(name, value, attribute)
 
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""
         if function := url_owner(name, self.resources):
             return self._of_url(function, attribute)
+        if attribute == "Arn" and name.endswith("Role") and is_generated(name, self.resources):
+            return f"arn:aws:iam::{ACCOUNT_ID}:role/{name}"
         if name in (*self.resources, *IMPLICIT_APIS) or is_generated(name, self.resources):
             return UNKNOWN
         raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")

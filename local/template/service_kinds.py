@@ -94,6 +94,13 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+# Resources that are not made here, though others may name them.
+ONLY_NAMED: Mapping[str, Kind] = {
+    "AWS::IAM::Role": _named("RoleName", "arn:aws:iam::{account}:role/{name}"),
+    "AWS::IAM::User": _named("UserName", "arn:aws:iam::{account}:user/{name}"),
+    "AWS::Logs::LogGroup": _named("LogGroupName", "arn:aws:logs:{at}:log-group:{name}:*"),
+}
+NAMED = {**KINDS, **ONLY_NAMED}
 # Properties with an effect on AWS that the services here pass over.
 IGNORED: Mapping[str, tuple[str, ...]] = {
     GLOBAL_TABLE: ("VectorIndexes",),
