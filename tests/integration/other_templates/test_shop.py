@@ -213,11 +213,8 @@ def test_a_mail_that_a_function_sends_by_ses_is_in_the_mailbox(shop: CopiedProje
     to = {"ToAddresses": ["ada@example.com"]}
     call(shop, "ses", "send_email", Source="shop@example.com", Destination=to, Message=mail)
     content = {"Simple": {**mail, "Subject": {"Data": "Sold again"}}}
-    call(
-        shop,
-        *("sesv2", "send_email"),
-        **{"FromEmailAddress": "shop@example.com", "Destination": to, "Content": content},
-    )
+    sender = "shop@example.com"
+    call(shop, "sesv2", "send_email", FromEmailAddress=sender, Destination=to, Content=content)
 
     def subjects() -> set[str]:
         with urlopen(f"http://127.0.0.1:{shop.ports['MAILBOX']}/messages", timeout=10) as answer:
