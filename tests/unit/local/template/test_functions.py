@@ -252,3 +252,15 @@ def test_a_part_of_a_function_that_is_not_here_is_refused(read, kind, property):
 
     with pytest.raises(TemplateError, match=f"Part: {property}: is no function of this template"):
         read(FUNCTION + part)
+
+
+def test_a_part_of_a_function_whose_condition_does_not_hold_is_none(read):
+    part = """
+  Address:
+    Type: AWS::Lambda::Url
+    Condition: Never
+    Properties: {TargetFunctionArn: !Ref Pages, AuthType: NONE}
+"""
+    template = read(FUNCTION + part, before="Conditions: {Never: !Equals [a, b]}")
+
+    assert [api.routes for api in template.apis] == [()]

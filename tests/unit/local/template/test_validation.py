@@ -146,3 +146,13 @@ def test_only_parameters_are_validated_where_only_they_are_to_be(read):
 def test_a_validation_that_cannot_be_is_refused(read, resources, sentence):
     with pytest.raises(TemplateError, match=sentence):
         read(resources)
+
+
+def test_a_model_may_belong_to_the_api_that_sam_makes(read):
+    resources = f"""{FUNCTION}      Events:
+        A: {{Type: Api, Properties: {{Path: /a, Method: get}}}}
+  Pet:
+    Type: AWS::ApiGateway::Model
+    Properties: {{RestApiId: !Ref ServerlessRestApi, Schema: {{type: object}}}}
+"""
+    assert read(resources).warnings == ()
