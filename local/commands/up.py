@@ -239,9 +239,9 @@ def _show_addresses(template: Template, running: Status) -> None:
             further = [api.name for api in template.apis[1:]]
             names = ("API", *further, "console", "Lambda", "OTLP")
             for name, address in zip(names, each.address.split(), strict=False):
-                _say(f"{name:<12}{address}")
+                _say(f"{name:<11} {address}")
         elif "://" in each.address:
-            _say(f"{each.name:<12}{each.address}")
+            _say(f"{each.name:<11} {each.address}")
     explained = f"`{PROGRAM} explain` lists the routes, and what differs from AWS"
     _say(f"\n{EXTENSION.first_request(template, running.url) or explained}")
 

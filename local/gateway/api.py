@@ -12,6 +12,7 @@ from local.gateway.request_spans import RequestTracer
 from local.gateway.router import MethodRouter, Router
 from local.gateway.signature_authorizer import SignatureChecker
 from local.gateway.usage import Keys
+from local.gateway.validation import Validator
 from local.gateway.variables import compile_template
 from local.http.request import Request
 from local.lambda_service.buffered_log import BufferedLog
@@ -109,6 +110,7 @@ class _Targets:
                 slot=None if route.authorizer or route.needs_key else Slot(),
                 payload=route.payload,
                 scopes=route.scopes,
+                validator=Validator(route.validation) if route.validation else None,
                 caller=self._caller(route),
             )
             for route in self._api.routes

@@ -100,7 +100,15 @@ class Target:
     payload: str = "1.0"
     scopes: tuple[str, ...] = ()
     fixed: Answer | None = None
+    validator: "RequestValidator | None" = None
     caller: "Integrated | None" = None  # what is called instead of a function's proxy
+
+
+class RequestValidator(Protocol):
+    """The validation of the requests of a route."""
+
+    def refusal(self, exchange: "Exchange") -> Refusal | None:
+        """Return why a request is refused, None where it is valid."""
 
 
 class Integrated(Protocol):
@@ -256,6 +264,7 @@ class Exchange:
             route_key=target.key if target else "",
             error_message=refusal.message if refusal else None,
             error_type=refusal.kind if refusal else "",
+            invalid=refusal.reason if refusal else "",
             caller=grant.caller if grant else {},
             key_id=key.id if key else "",
             **more,
@@ -309,6 +318,9 @@ class Exchange:
         self._reply(status, lines + self._shared.dialect.identifiers(self.context), body)
 
     def _admit(self, target: Target) -> None:
+        if target.validator is not None and (refusal := target.validator.refusal(self)):
+            self.refuse(refusal)
+            return
         if target.caller is not None:
             self.started_s = monotonic()
             target.caller.serve(self)

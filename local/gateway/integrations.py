@@ -290,9 +290,22 @@ def _mapped(integration: Integration, event: mapping.Event, reply: Reply) -> tup
     if response.templates:
         kind = next(iter(response.templates))
         body = mapping.rendered(response.templates[kind], body, event)
+    override = event.get("responseOverride") or {}
+    headers |= {name: str(value) for name, value in (override.get("header") or {}).items()}
     if not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind if response.templates else "application/json"
-    return response.status, _lines(headers), body.encode()
+    return _status(override.get("status", response.status)), _lines(headers), body.encode()
+
+
+def _status(value: Any) -> int:
+    """Return the status that a template sets. Raises IntegrationError."""
+    try:
+        status = int(value)
+    except (TypeError, ValueError):
+        status = 0
+    if not 100 <= status <= 599:
+        raise IntegrationError(f"{value!r} is no status")
+    return status
 
 
 def _judged(integration: Integration, reply: Reply) -> str:

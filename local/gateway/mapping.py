@@ -12,13 +12,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
+from local.gateway import java_methods
 from local.template import Integration, IntegrationResponse
 
-Event = Mapping[str, Any]
+Event = dict[str, Any]
 
 _STEP = re.compile(r"\.([\w$-]+)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{(request\.[\w.$\[\]'-]+|context\.[\w.]+|stageVariables\.\w+)\}")
 _LISTS = {"header": "headers", "querystring": "queryStringParameters", "path": "pathParameters"}
+
+
+OVERRIDES = ("requestOverride", "responseOverride")
 
 
 class UnsupportedMediaType(Exception):
@@ -52,13 +56,14 @@ class _Input:
     def __init__(self, body: str, event: Event) -> None:
         self.body = body
         self._event = event
+        self._document = _parsed(body)  # which a template may change by #set
 
     def path(self, path: str) -> Any:
-        value = path_of(_parsed(self.body), path)
+        value = path_of(self._document, path)
         return "" if value is None else value
 
     def json(self, path: str) -> str:
-        return json.dumps(path_of(_parsed(self.body), path), separators=(",", ":"))
+        return json.dumps(path_of(self._document, path), separators=(",", ":"))
 
     def params(self, name: str | None = None) -> Any:
         places = ("path", "querystring", "header")
@@ -83,14 +88,23 @@ class _Util:
     parseJson = staticmethod(lambda text: json.loads(_text(text)))
 
 
+def _overrides() -> dict[str, Any]:
+    return {place: {} for place in _LISTS}
+
+
 def rendered(template: str, body: str, event: Event) -> str:
-    """Return a template filled in. Raises BadTemplate."""
+    """Return a template filled in; what it overrides is in the event then. Raises BadTemplate.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-override-request-response-parameters.html
+    """
     import airspeed  # noqa: PLC0415 - few APIs have a template
 
+    java_methods.add_to(airspeed.operators.__additional_methods__)
+    overrides = {name: event.setdefault(name, _overrides()) for name in OVERRIDES}
     names = {
         "input": _Input(body, event),
         "util": _Util(),
-        "context": event.get("requestContext") or {},
+        "context": {**(event.get("requestContext") or {}), **overrides},
         "stageVariables": event.get("stageVariables") or {},
     }
     try:
@@ -121,7 +135,8 @@ def request_parameters(integration: Integration, place: str, event: Event) -> di
         for name, source in integration.parameters.items()
         if name.startswith(prefix)
     }
-    return {name: value for name, value in values.items() if value is not None}
+    values |= (event.get("requestOverride") or {}).get(place) or {}
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def _parameter(source: str, event: Event) -> str | None:

@@ -23,6 +23,7 @@ class Refusal:
     error_type: str
     key: str = "message"  # authorization errors are spelled with a capital M (row 1.56, denials)
     retry_after_s: int | None = None
+    reason: str = ""  # that a body is invalid
     challenge: str = ""  # of a JSON Web Token, for WWW-Authenticate
 
 

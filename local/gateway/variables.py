@@ -26,6 +26,7 @@ class Situation:
     route_key: str = ""
     error_message: str | None = None
     error_type: str = ""
+    invalid: str = ""  # why the body is
     caller: Mapping[str, Any] = field(default_factory=dict)  # as the authorizer names it
     key_id: str = ""
     status: int = 0
@@ -44,7 +45,7 @@ _VARIABLES: dict[str, Callable[[Situation], Any]] = {
     "error.message": lambda one: one.error_message or "null",
     "error.messageString": lambda one: orjson.dumps(one.error_message).decode(),
     "error.responseType": lambda one: one.error_type,
-    "error.validationErrorString": lambda one: "",
+    "error.validationErrorString": lambda one: one.invalid,
     "extendedRequestId": lambda one: one.context.extended_request_id,
     "httpMethod": lambda one: one.request.method,
     "identity.apiKeyId": lambda one: one.key_id or "-",

@@ -105,6 +105,8 @@ class System:
         port, made = self.ports.services, service_values.path_of(self.state)
         url = self.services.elsewhere
         elsewhere: tuple[str, ...] = ("--endpoint", url) if url else ()
+        has_mailbox = any(each.name == "mailbox" for each in self.simulators)
+        smtp = ("--mailbox", f"127.0.0.1:{self.ports.others['smtp']}") if has_mailbox else ()
         return Process(
             name="services",
             stage=Stage.STORE,
@@ -112,7 +114,7 @@ class System:
                 "local.services",
                 *(*self.template.options, "--state", self.state),
                 *("--port", port, "--gateway", f"http://127.0.0.1:{self.ports.invoke}"),
-                *elsewhere,
+                *(*elsewhere, *smtp),
             ),
             address=self.services.url(port),
             answers=made.is_file,

@@ -48,7 +48,7 @@ def main() -> int:
     if options.endpoint:
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
     else:
-        emulator.run(state, options.port, delivery, contents)
+        emulator.run(state, options.port, delivery, contents, mailbox=options.mailbox)
     return 0
 
 
@@ -74,6 +74,9 @@ def _options() -> argparse.Namespace:
         metavar="URL",
         default="http://127.0.0.1:3001",
         help="where functions and queues are (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--mailbox", metavar="HOST:PORT", default="", help="the SMTP server that gets SES's mails"
     )
     return parser.parse_args()
 

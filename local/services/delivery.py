@@ -120,6 +120,27 @@ def as_lambda_has_it(event: Any) -> Any:
     return event
 
 
+def as_kinesis_has(table: str, change: dict[str, Any]) -> dict[str, Any]:
+    """Return the change of a table as a Kinesis stream gets it, of the one in the table's own.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/kds_using-data-streams.html
+    """
+    names = ("Keys", "NewImage", "OldImage", "SizeBytes")
+    item = {name: change["dynamodb"][name] for name in names if name in change["dynamodb"]}
+    of_change = ("awsRegion", "eventID", "eventName", "eventSource")
+    return {
+        **{name: change[name] for name in of_change},
+        "userIdentity": change.get("userIdentity"),
+        "recordFormat": "application/json",
+        "tableName": table,
+        "dynamodb": {
+            **item,
+            "ApproximateCreationDateTime": time.time_ns() // 1_000_000,
+            "ApproximateCreationDateTimePrecision": "MILLISECOND",
+        },
+    }
+
+
 def forwarder(delivery: Delivery) -> Callable[[Any, Any, str, str], dict[str, Any]]:
     """Return what the emulator calls to run a stand-in of `stack`: where is KIND:NAME."""
 

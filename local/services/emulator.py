@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from local.services.contents import Contents, install
-from local.services.delivery import Delivery, forwarder
+from local.services.delivery import Delivery, as_kinesis_has, forwarder
 from local.template.intrinsics import ACCOUNT_ID, REGION
 
 PACKAGE = "ministack"
@@ -22,8 +22,11 @@ def objects_of(state: Path) -> Path:
     return folder_of(state) / "s3"
 
 
-def run(state: Path, port: int, delivery: Delivery, contents: Contents) -> None:
-    """Serve on the loopback port until SIGTERM, then write what is to be kept."""
+def run(state: Path, port: int, delivery: Delivery, contents: Contents, *, mailbox: str) -> None:
+    """Serve on the loopback port until SIGTERM, then write what is to be kept.
+
+    What SES and Cognito send goes to the `mailbox`, HOST:PORT, or where it is empty to nobody.
+    """
     folder = folder_of(state)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ |= {
@@ -36,6 +39,7 @@ def run(state: Path, port: int, delivery: Delivery, contents: Contents) -> None:
         "STATE_DIR": str(folder / "state"),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(objects_of(state)),
+        "SMTP_HOST": mailbox,
         "TMPDIR": str(folder),  # of its file with the process's id
         "IOT_MTLS_ENABLED": "0",  # ports that nobody asked for
         "SFTP_ENABLED": "0",
@@ -44,11 +48,17 @@ def run(state: Path, port: int, delivery: Delivery, contents: Contents) -> None:
     logging.getLogger("local").setLevel(logging.INFO)
     # It reads the variables when it is imported.
     from ministack.app import main  # noqa: PLC0415
-    from ministack.services import lambda_svc  # noqa: PLC0415
+    from ministack.services import dynamodb, lambda_svc, ses  # noqa: PLC0415
 
     # Who runs a function is its variable's to say; the call by HTTP that it would make loses the
     # name of an error, which state machines catch by.
     lambda_svc._execute_function_proxy = forwarder(delivery)
     install(contents)
+    # Nobody here can open the mail by which SES verifies an address; each counts as verified.
+    ses._identity_verified = lambda _address, **_options: True
+    send_on = dynamodb._fan_out_to_kinesis
+    dynamodb._fan_out_to_kinesis = lambda table, change: send_on(
+        table, as_kinesis_has(table, change)
+    )
     sys.argv[1:] = []
     main()

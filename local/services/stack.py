@@ -9,7 +9,15 @@ from typing import Any
 
 from local.template import Function, Queue, Template
 from local.template.intrinsics import ACCOUNT_ID, REGION
-from local.template.service_kinds import BUCKET, PLACEHOLDER, RULE, SCHEDULE, SUBSCRIPTION, TOPIC
+from local.template.service_kinds import (
+    BUCKET,
+    PIPE,
+    PLACEHOLDER,
+    RULE,
+    SCHEDULE,
+    SUBSCRIPTION,
+    TOPIC,
+)
 
 Resource = dict[str, Any]
 
@@ -17,7 +25,7 @@ FORWARDED_TO = "MINISTACK_LAMBDA_PROXY_URL"  # who runs a function, in the words
 # What these tell a function is asynchronous, as on AWS: the function's own retries follow.
 ASYNCHRONOUS = (BUCKET, TOPIC, SUBSCRIPTION, RULE, SCHEDULE)
 # Made after all others, which they may name by ARN.
-LATER = (BUCKET, SUBSCRIPTION, RULE, SCHEDULE, "AWS::Pipes::Pipe")
+LATER = (BUCKET, SUBSCRIPTION, RULE, SCHEDULE, PIPE)
 EVENT_PREFIX = "event--"
 QUEUE_PREFIX = "queue--"
 _FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:"

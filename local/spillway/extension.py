@@ -19,6 +19,7 @@ from local.spillway.keys import (
     webhook_secrets_key,
 )
 from local.template import Template
+from local.template.service_kinds import USER_POOL
 
 PROVIDER_WEBHOOKS = "/v1/provider/webhooks"  # the route by which payments hear of the provider
 PAYMENTS = "PaymentsFunction"
@@ -70,7 +71,7 @@ def _processes(template: Template, state: Path, ports: Ports) -> Iterator[Proces
             answers=lambda: listens(others["provider"]),
             port_settings=((others["provider"], "--provider-port"),),
         )
-    if "SMTP_URL" in template.provides:
+    if "SMTP_URL" in template.provides or _mails_by_services(template):
         smtp, mailbox = others["smtp"], others["mailbox"]
         yield Process(
             name="mailbox",
@@ -83,6 +84,14 @@ def _processes(template: Template, state: Path, ports: Ports) -> Iterator[Proces
             answers=lambda: listens(smtp) and listens(mailbox),
             port_settings=((smtp, "--smtp-port"), (mailbox, "--mailbox-port")),
         )
+
+
+def _mails_by_services(template: Template) -> bool:
+    """Tell whether SES, or a user pool with its codes, may send mails."""
+    kinds = {str(each["Type"]) for each in template.made.values()}
+    return "ses" in template.calls or any(
+        kind == USER_POOL or kind.startswith("AWS::SES::") for kind in kinds
+    )
 
 
 def _check(template: Template, variables: Mapping[str, str]) -> None:

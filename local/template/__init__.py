@@ -17,6 +17,7 @@ from local.template.api_records import (
     SignatureAuthorizer,
     Throttle,
     UsagePlan,
+    Validation,
 )
 from local.template.build import load
 from local.template.model import (
@@ -53,5 +54,6 @@ __all__ = [
     "TemplateError",
     "Throttle",
     "UsagePlan",
+    "Validation",
     "load",
 ]

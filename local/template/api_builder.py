@@ -12,7 +12,7 @@ from local.template.authorizers import IAM
 from local.template.cors import preflights
 from local.template.generated import url_api
 from local.template.http_api import read_http_api, read_route_throttle
-from local.template.openapi import Definition
+from local.template.openapi import Definition, Operation
 from local.template.reader import Properties
 from local.template.resources import API, FUNCTION, HTTP_API, Resources
 from local.template.rest_api import read_api
@@ -36,8 +36,17 @@ class ApiBuilders:
                 with resources.refusals.leaving_out():
                     self._apis[name] = ApiBuilder(resources, name, kind)
 
-    def add(self, event_kind: str, event: Properties, function: str) -> None:
-        """Add the route of an event of type Api or HttpApi to the API that it names, or SAM's."""
+    def add(
+        self,
+        event_kind: str,
+        event: Properties,
+        function: str,
+        integration: Integration | None = None,
+    ) -> None:
+        """Add the route of an event of type Api or HttpApi to the API that it names, or SAM's.
+
+        What it calls is the function's proxy, or the integration.
+        """
         kind = EVENT_KINDS[event_kind]
         name = event.text(_REFERENCE[kind], _IMPLICIT[kind])
         if name == _IMPLICIT[kind] and name not in self._apis:
@@ -46,7 +55,7 @@ class ApiBuilders:
         if api is None or api.kind != kind:
             sentence = f"{name} is no {kind} of this template; use !Ref of one"
             raise event.not_emulated(_REFERENCE[kind], sentence)
-        api.add(event, function)
+        api.add(event, function, integration)
 
     def add_url(self, url: Properties, function: str) -> None:
         """Add the URL of a function, an API that comes after those with events."""
@@ -98,10 +107,10 @@ class ApiBuilder:
         if self._definition.exists:
             self._take_definition()
 
-    def add(self, event: Properties, function: str) -> None:
+    def add(self, event: Properties, function: str, integration: Integration | None = None) -> None:
         """Add the route of an event; one of an API with a definition stands there already."""
         if self._definition.takes_events:
-            self._add(event, function)
+            self._add(event, function, integration)
 
     def build(self) -> Api:
         """Return the whole API. Raises TemplateError where two routes are the same."""
@@ -140,13 +149,19 @@ class ApiBuilder:
             with self._resources.refusals.leaving_out():
                 if operation.preflight is not None:
                     self._add_preflight(operation.event, operation.preflight)
-                elif operation.integration and not operation.function:
-                    self._add(operation.event, "", operation.integration)
+                elif not operation.function and operation.integration:
+                    self._add_operation(operation, "")
                 elif function := names.get(operation.function):
-                    self._add(operation.event, function, operation.integration)
+                    self._add_operation(operation, function)
                 else:
                     sentence = f"{operation.function} is no function of this template; add it"
                     raise operation.event.not_emulated("uri", sentence)
+
+    def _add_operation(self, operation: Operation, function: str) -> None:
+        self._add(operation.event, function, operation.integration)
+        if operation.validation:
+            route = dataclasses.replace(self._routes[-1], validation=operation.validation)
+            self._routes[-1] = route
 
     def _add(
         self, event: Properties, function: str, integration: Integration | None = None

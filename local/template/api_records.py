@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping as ReadOnlyDict
 from dataclasses import dataclass, field
+from typing import Any
 
 REST_TIMEOUT_MS = 29_000  # 1.33: what a REST API waits for a function
 HTTP_TIMEOUT_MS = 30_000  # 1.75: and an HTTP API
@@ -38,6 +39,14 @@ class Integration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What a request to a route has to have."""
+
+    parameters: tuple[str, ...]  # method.request.querystring.NAME, .header.NAME, .path.NAME
+    schemas: ReadOnlyDict[str, Any]  # of bodies, by content type; each stands by itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One method of one resource; `function` and `authorizer` are names in the same template."""
 
@@ -51,6 +60,7 @@ class Route:
     payload: str = "1.0"  # format of the event; an HTTP API has 2.0 too
     scopes: tuple[str, ...] = ()  # of a JWT: one of them is needed
     integration: Integration | None = None
+    validation: Validation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,4 +194,5 @@ class Api:
     preflights: tuple[Preflight, ...] = ()
     cors: Cors | None = None
     usage_plans: tuple[UsagePlan, ...] = ()
+    models: ReadOnlyDict[str, Any] = field(default_factory=dict)  # JSON schemas by name
     key_source: str = "HEADER"  # of API keys; AUTHORIZER takes them from its answer

@@ -116,6 +116,9 @@ class _Builder:
                         self._event(events, event, name, apis)
                 if url:
                     apis.add_url(url, name)
+        for route, integration in self._stack.routes:
+            with self._refusals.leaving_out():
+                apis.add("Api", route, "", integration)
         for name in resources.of_type(MAPPING):
             with self._refusals.leaving_out():
                 self._mapping_resource(name)
@@ -125,13 +128,15 @@ class _Builder:
             raise resources.error(refused[0], "Events", refused[1])
         ours = self._ours()
         provides = frozenset(map(str, ours.sequence("Provides")))
+        schedules = (*self._schedules, *take_schedules(self._stack.made, resources))
+        self._stack.warn_of_ignored()
         template = Template(
             path=self._refusals.file,
             apis=apis.build(),
             functions=self._functions,
             queues=queues,
             mappings=tuple(self._mappings),
-            schedules=(*self._schedules, *take_schedules(self._stack.made, resources)),
+            schedules=schedules,
             streams=tuple(self._streams),
             made=self._stack.made,
             provides=provides,

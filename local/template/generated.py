@@ -56,6 +56,10 @@ _OF_THE_TEMPLATE = re.compile(
     rf"|ApiGatewayDomainName(V2)?{_HASH}|RecordSetGroup{_HASH}"
 )
 
+_ON_AWS = re.compile(
+    r"https?://(?P<api>\w+)\.execute-api\.[\w-]+\.amazonaws\.com(?P<stage>/[^/\s\"'{}]+)?"
+)
+
 
 def is_generated(name: str, resources: Mapping[str, Any]) -> bool:
     """Tell whether SAM makes a resource of that logical id, or that referenceable property."""
@@ -87,6 +91,39 @@ def api_url(name: str) -> str:
     """Return the address of the API of that logical id, as the system that runs has it."""
     addresses = json.loads(os.environ.get(API_URLS_VARIABLE, "{}"))
     return str(addresses.get(name, addresses.get("", "http://127.0.0.1:5002")))
+
+
+def at_this_machine(text: str, resources: Mapping[str, Any]) -> str:
+    """Return `text` with the addresses that APIs of the template have on AWS as their own here.
+
+    The stage is a part of an address on AWS, and none here.
+    """
+    return _ON_AWS.sub(lambda match: _address(match, resources), text)
+
+
+def is_http_api(name: str, resources: Mapping[str, Any]) -> bool:
+    """Tell whether a logical id is an HTTP API's, of the template or SAM's own."""
+    return _api_kind(name, resources) == IMPLICIT_APIS["ServerlessHttpApi"]
+
+
+def _api_kind(name: str, resources: Mapping[str, Any]) -> str:
+    return _kind(resources.get(name)) or IMPLICIT_APIS.get(name, "")
+
+
+def _address(match: re.Match[str], resources: Mapping[str, Any]) -> str:
+    api, stage = match["api"], match["stage"] or ""
+    is_http = is_http_api(api, resources)
+    if not is_http and _api_kind(api, resources) != IMPLICIT_APIS["ServerlessRestApi"]:
+        return match[0]
+    if is_http:  # whose stage mostly is $default, without a name
+        stage = stage if stage.removeprefix("/") in _stages(resources) else ""
+    rest = match["stage"] or ""
+    return api_url(api) + rest.removeprefix(stage)
+
+
+def _stages(resources: Mapping[str, Any]) -> set[str]:
+    blocks = [each.get("Properties") for each in resources.values() if isinstance(each, dict)]
+    return {str(each["StageName"]) for each in blocks if each and "StageName" in each}
 
 
 def _is_of(suffix: str, kind: str, resource: Any) -> bool:

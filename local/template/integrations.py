@@ -67,6 +67,24 @@ def read_integration(block: Properties, *, calls_function: bool) -> Integration:
     )
 
 
+def start_execution(state_machine: str, *, is_unescaped: bool) -> Integration:
+    """Return SAM's integration of a route that starts a state machine with the request's body."""
+    escaped = "$util.escapeJavaScript($input.json('$'))"
+    escaped += """.replaceAll("\\\\'","'")""" if is_unescaped else ""
+    template = f'''{{"input": "{escaped}", "stateMachineArn": "{state_machine}"}}'''
+    return Integration(
+        kind="aws",
+        service="states",
+        action="StartExecution",
+        templates={"application/json": template},
+        passthrough="never",
+        responses=tuple(
+            IntegrationResponse(pattern=str(status), status=status, parameters={}, templates={})
+            for status in (200, 400)
+        ),
+    )
+
+
 def _subtype(block: Properties) -> Integration:
     subtype = block.text("integrationSubtype")
     if subtype not in SUBTYPES:

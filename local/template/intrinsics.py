@@ -12,13 +12,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from local.template.cfn_functions import said_as_sam
+from local.template.cfn_functions import owner_of, said_as_sam
 from local.template.document import fragment
 from local.template.foreach import unrolled
 from local.template.generated import (
     IMPLICIT_APIS,
     api_url,
+    at_this_machine,
     is_generated,
+    is_http_api,
     url_api,
     url_owner,
 )
@@ -26,6 +28,7 @@ from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 from local.template.service_kinds import (
     KINDS,
+    NAMED,
     PENDING,
     PLACEHOLDER,
     filled,
@@ -156,6 +159,8 @@ class Resolver:
 
     def _filled(self, value: Any) -> Any:
         """Return `value` with what services have said in the place of their placeholders."""
+        if isinstance(value, str) and ".execute-api." in value:
+            value = at_this_machine(value, self.resources)
         if not isinstance(value, str) or "{{" not in value:
             return value
         self.placeholders.update(PLACEHOLDER.findall(value))
@@ -217,20 +222,22 @@ class Resolver:
                 | "AWS::ApiGateway::UsagePlan"
             ):
                 return name
-            case kind if kind in KINDS:
-                return self._of_service(name, KINDS[kind].ref, "")
+            case kind if kind in NAMED:
+                return self._of_service(name, NAMED[kind].ref, "")
         return UNKNOWN
 
     def _of_service(self, name: str, text: str, attribute: str) -> str:
         """Return what `text` says of a resource that a service makes, or its placeholder."""
         at = f"{REGION}:{ACCOUNT_ID}"
-        service_value = text.format(name=self.service_name(name), id=name, at=at, region=REGION)
+        service_value = text.format(
+            name=self.service_name(name), id=name, at=at, region=REGION, account=ACCOUNT_ID
+        )
         return service_value or placeholder(name, attribute)
 
     def service_name(self, logical_id: str) -> str:
         """Return the name of a resource that a service makes: as given, or of its logical id."""
         resource = self.resources[logical_id]
-        property = KINDS[resource["Type"]].name
+        property = NAMED[resource["Type"]].name
         declared = (resource.get("Properties") or {}).get(property)
         name = self.resolve(declared, (logical_id, property))
         return name if isinstance(name, str) else name_by_default(resource["Type"], logical_id)
@@ -246,9 +253,14 @@ class Resolver:
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
         path = ".".join(self.resolve(value, where)) if isinstance(value, list) else value
         name, attribute = path.split(".", 1)
+        if attribute == "ApiEndpoint" and is_http_api(name, self.resources):
+            return api_url(name)
         generated = f"{name}.{attribute.partition('.')[0]}"
         if name not in self.resources or is_generated(generated, self.resources):
             return self._get_generated(name, attribute, where)
+        return self._attribute(name, attribute, where)
+
+    def _attribute(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         kind = self.resources[name].get("Type")
         match (kind, attribute):
             case ("AWS::SQS::Queue", "Arn" | "QueueName" | "QueueUrl"):
@@ -257,21 +269,29 @@ class Resolver:
                 return before[attribute] + self.name_of(name)
             case ("AWS::Serverless::Function", "Arn"):
                 return self._arn_of(name)
+            case ("AWS::Lambda::Url", _):
+                function = owner_of(self.resources[name], self.resources)
+                return self._of_url(function, attribute) if function else UNKNOWN
             case ("AWS::SQS::Queue" | "AWS::Serverless::Function", _):
                 raise self._error(where, f"{kind} has no attribute {attribute}; use Arn")
-        if kind not in KINDS:
-            return UNKNOWN
-        return self._of_service(name, KINDS[kind].attributes.get(attribute, ""), attribute)
+        value = NAMED[kind].attributes.get(attribute, "") if kind in NAMED else ""
+        is_unknown = kind not in KINDS and not value
+        return UNKNOWN if is_unknown else self._of_service(name, value, attribute)
 
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""
         if function := url_owner(name, self.resources):
-            url = f"{api_url(url_api(function))}/"
-            addresses = {"FunctionUrl": url, "FunctionArn": self._arn_of(function)}
-            return addresses.get(attribute, UNKNOWN)
+            return self._of_url(function, attribute)
+        if attribute == "Arn" and name.endswith("Role") and is_generated(name, self.resources):
+            return f"arn:aws:iam::{ACCOUNT_ID}:role/{name}"
         if name in (*self.resources, *IMPLICIT_APIS) or is_generated(name, self.resources):
             return UNKNOWN
         raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
+
+    def _of_url(self, function: str, attribute: str) -> Any:
+        url = f"{api_url(url_api(function))}/"
+        addresses = {"FunctionUrl": url, "FunctionArn": self._arn_of(function)}
+        return addresses.get(attribute, UNKNOWN)
 
     def _arn_of(self, function: str) -> str:
         return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name_of(function)}"

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.template.api_records import Integration
+from local.template.api_records import Integration, Validation
 from local.template.document import fragment
 from local.template.integrations import read_integration
-from local.template.intrinsics import UNKNOWN
+from local.template.intrinsics import PSEUDO_PARAMETERS, UNKNOWN
 from local.template.reader import Properties
 from local.template.resources import Resources
+from local.template.validation import VALIDATOR, VALIDATORS, of_operation
 
 _AMAZON = "x-amazon-"
 # Nothing on one machine is asked for permission, and networks are not here.
@@ -26,6 +27,8 @@ _VERBS = ("delete", "get", "head", "options", "patch", "post", "put", _ANY)
 _FUNCTION = re.compile(
     r"(?:^|functions/)arn:aws[\w-]*:lambda:[\w-]*:\d*:function:([\w-]+)[:\w$-]*(?:/invoc|$)"
 )
+# A definition that is a file of its own has them without Fn::Sub.
+_PSEUDO = re.compile(r"\$\{(AWS::\w+)\}")
 _HEADER = "method.response.header."
 _ERROR_HEADER = "gatewayresponse.header."
 _SETTINGS = {"timeoutInMillis": "TimeoutInMillis", "payloadFormatVersion": "PayloadFormatVersion"}
@@ -57,6 +60,7 @@ class Operation:
     event: Properties
     preflight: dict[str, str] | None = None
     integration: Integration | None = None
+    validation: Validation | None = None
 
 
 class Definition:
@@ -80,6 +84,7 @@ class Definition:
             definition = fragment((resources.folder / definition).resolve())
         # SAM has the events of such an API only give permissions, unless it is told to merge them.
         self.takes_events = properties.flag("MergeDefinitions", False) or not self.exists
+        self._definition = definition
         self._block = properties.item(name, definition)
         self._schemes = self._security_schemes()
         self._keys: set[str] = set()  # schemes that ask for an API key
@@ -108,6 +113,9 @@ class Definition:
 
     def operations(self) -> Iterator[Operation]:
         """Yield every operation that runs here; the others are refused or left out by name."""
+        if not self._is_http:
+            for name in (VALIDATOR, VALIDATORS):
+                self._block.take(name, None)
         paths = self._block.block("paths")
         for path in paths.names():
             methods = paths.block(path)
@@ -139,18 +147,21 @@ class Definition:
         event_block = block.item("", properties)
         if kind == "mock" and method == "options":
             return Operation("", event_block, _preflight(integration))
+        validation = None if self._is_http else of_operation(block, self._definition, path, method)
         _refuse_extensions(block)
-        function = _FUNCTION.search(integration.peek("uri"))
+        function = _FUNCTION.search(_PSEUDO.sub(_pseudo_value, integration.peek("uri")))
         if "integrationSubtype" in integration or kind != "aws_proxy":
             name = function[1] if function and kind == "aws" else ""
             mapped = read_integration(integration.beside({"type": kind}), calls_function=bool(name))
-            return Operation(name, event_block, integration=mapped)
-        uri = integration.left("uri") if "uri" in integration else None
+            return Operation(name, event_block, integration=mapped, validation=validation)
         if function is None:
-            raise integration.not_emulated("uri", f"{uri} names no function; use !GetAtt NAME.Arn")
+            place = integration.left("uri") if "uri" in integration else None
+            raise integration.not_emulated(
+                "uri", f"{place} names no function; use !GetAtt NAME.Arn"
+            )
         if "requestParameters" in integration:
             integration.refuse("requestParameters", "is not emulated on this machine; remove it")
-        return Operation(function[1], event_block)
+        return Operation(function[1], event_block, validation=validation)
 
     def _auth(self, block: Properties) -> dict[str, Any]:
         """Return the security of an operation; one that has none gets the API's default."""
@@ -168,6 +179,10 @@ class Definition:
         if scopes:
             auth["AuthorizationScopes"] = scopes
         return {"Auth": auth}
+
+
+def _pseudo_value(match: re.Match[str]) -> str:
+    return str(PSEUDO_PARAMETERS.get(match[1], match[0]))
 
 
 def _authorizer(scheme: Properties) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Filter patterns of event source mappings, compiled to functions of a record.
 
 A pattern names fields; each has a list of conditions of which one must hold. What EventBridge knows
-beyond Lambda's operators (cidr, wildcard, an operator in anything-but) is refused by name.
+beyond that (wildcard, an operator in anything-but) is refused by name.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from itertools import product
 from types import UnionType
 from typing import Any
@@ -190,12 +191,28 @@ def _condition_of(operator: str, operand: Any) -> Condition | None:
                 return lambda value: not _is_among(value, unwanted)
         case "numeric", list():
             return _numeric(operand)
-        case (("prefix" | "suffix" | "equals-ignore-case"), str()):
-            return _of_text(operator, operand)
+        case (("prefix" | "suffix" | "equals-ignore-case" | "cidr"), str()):
+            return _of_network(operand) if operator == "cidr" else _of_text(operator, operand)
         case (("prefix" | "suffix"), {"equals-ignore-case": str(text), **others}) if not others:
             holds = _of_text(operator, text.lower())
             return lambda value: isinstance(value, str) and holds(value.lower())
     return None
+
+
+def _of_network(operand: str) -> Condition:
+    """Return the test for an address of a network, of version 4 or 6."""
+    try:
+        network = ip_network(operand, strict=False)
+    except ValueError as error:
+        raise PatternError(f"{operand!r} is no network; write it as 10.0.0.0/24") from error
+
+    def holds(value: Any) -> bool:
+        try:
+            return isinstance(value, str) and ip_address(value) in network
+        except ValueError:
+            return False
+
+    return holds
 
 
 def _of_text(operator: str, operand: str) -> Condition:

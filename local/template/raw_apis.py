@@ -5,14 +5,20 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGateway.ht
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGatewayV2.html
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from local.template.generated import IMPLICIT_APIS
+from local.template.references import referred
+from local.template.validation import VALIDATOR, VALIDATORS
 
 _REST = "AWS::ApiGateway::"
 _HTTP = "AWS::ApiGatewayV2::"
 REST_API, HTTP_API = _REST + "RestApi", _HTTP + "Api"
-_PARTS_OF_REST = ("Resource", "Method", "Authorizer", "Deployment", "Stage", "GatewayResponse")
+_PARTS_OF_REST = (
+    *("Resource", "Method", "Authorizer", "Deployment", "Stage", "GatewayResponse"),
+    *("Model", "RequestValidator"),
+)
 _PARTS_OF_HTTP = ("Route", "Integration", "Authorizer", "Deployment", "Stage")
 PARTS = (
     *(_REST + part for part in _PARTS_OF_REST),
@@ -23,8 +29,8 @@ KINDS = (REST_API, HTTP_API, *PARTS)
 _SAMS = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")
 _INTEGRATION = "x-amazon-apigateway-integration"
 _AUTHORIZER = "x-amazon-apigateway-authorizer"
-_VALIDATOR = "x-amazon-apigateway-request-validator"
 _KEY_SCHEME = "api_key"
+_PLACES = {"querystring": "query", "header": "header", "path": "path"}
 _OF_REST_API = ("BinaryMediaTypes", "ApiKeySourceType")
 _OF_HTTP_API = ("CorsConfiguration",)
 _OF_REST_STAGE = ("StageName", "Variables", "MethodSettings", "AccessLogSetting")
@@ -32,7 +38,6 @@ _OF_HTTP_STAGE = (
     *("StageName", "StageVariables", "DefaultRouteSettings", "RouteSettings"),
     "AccessLogSettings",
 )
-_VARIABLE = re.compile(r"\$\{([A-Za-z0-9]+)(\.[\w.]+)?\}")
 
 Resource = dict[str, Any]
 
@@ -55,8 +60,9 @@ def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, st
     for name, resource in resources.items():
         if resource["Type"] in PARTS:
             property = "RestApiId" if resource["Type"].startswith(_REST) else "ApiId"
-            apis = _referred(_properties(resource).get(property)) & resources.keys()
-            if not any(resources[api]["Type"] in (*_SAMS, REST_API, HTTP_API) for api in apis):
+            names = referred(_properties(resource).get(property))
+            kinds = {resources[api]["Type"] for api in names & resources.keys()}
+            if not names & IMPLICIT_APIS.keys() and not kinds & {*_SAMS, REST_API, HTTP_API}:
                 yield name, property
 
 
@@ -70,7 +76,7 @@ class _Parts:
         for name, resource in resources.items():
             kind = resource["Type"].removeprefix(prefix)
             properties = _properties(resource)
-            if resource["Type"] in PARTS and api in _referred(properties.get(property)):
+            if resource["Type"] in PARTS and api in referred(properties.get(property)):
                 self._by_kind.setdefault(kind, {})[name] = properties
 
     def of(self, kind: str) -> dict[str, Resource]:
@@ -88,6 +94,11 @@ class _RestApi:
         definition = self._properties.get("Body") or {
             "paths": self._paths(),
             "securityDefinitions": self._schemes(),
+            "definitions": self._models(),
+            VALIDATORS: {
+                name: _lower_first(each)
+                for name, each in self._parts.of("RequestValidator").items()
+            },
             "x-amazon-apigateway-gateway-responses": self._gateway_responses(),
         }
         if "BodyS3Location" in self._properties:
@@ -122,7 +133,7 @@ class _RestApi:
         """Return the path of a resource, by its parents up to the root."""
         parts: list[str] = []
         resources = self._parts.of("Resource")
-        while (names := _referred(reference) & resources.keys()) and len(parts) < len(resources):
+        while (names := referred(reference) & resources.keys()) and len(parts) < len(resources):
             resource = resources[names.pop()]
             parts.append(str(resource.get("PathPart")))
             reference = resource.get("ParentId")
@@ -142,9 +153,30 @@ class _RestApi:
                 },
             },
         }
-        if "RequestValidatorId" in method:
-            operation[_VALIDATOR] = "all"
-        return operation
+        if validator := method.get("RequestValidatorId"):
+            operation[VALIDATOR] = next(iter(referred(validator)), str(validator))
+        return {**operation, **self._wanted(method)}
+
+    def _wanted(self, method: Resource) -> Resource:
+        """Return the parameters and the body that a method describes, as OpenAPI has them."""
+        parameters = [
+            {"in": _PLACES.get(name.split(".")[2]), "name": name.split(".", 3)[3], "required": on}
+            for name, on in (method.get("RequestParameters") or {}).items()
+            if name.count(".") > 2
+        ]
+        content = {
+            kind: {"schema": {"$ref": f"#/definitions/{name}"}}
+            for kind, reference in (method.get("RequestModels") or {}).items()
+            for name in referred(reference) or {str(reference)}
+        }
+        return {"parameters": parameters, "requestBody": {"content": content}}
+
+    def _models(self) -> Resource:
+        """Return the schemas by logical id and by name."""
+        models = {}
+        for name, model in self._parts.of("Model").items():
+            models[name] = models[str(model.get("Name", name))] = model.get("Schema") or {}
+        return models
 
     def _schemes(self) -> Resource:
         schemes: Resource = {_KEY_SCHEME: {"type": "apiKey", "name": "x-api-key", "in": "header"}}
@@ -204,7 +236,7 @@ class _HttpApi:
 
     def _integration(self, target: Any) -> Resource:
         integrations = self._parts.of("Integration")
-        for name in _referred(target) & integrations.keys():
+        for name in referred(target) & integrations.keys():
             integration = dict(integrations[name])
             fields = {
                 "type": integration.pop("IntegrationType", ""),
@@ -232,26 +264,10 @@ def _security(method: Resource) -> list[Resource]:
     if kind == "AWS_IAM":
         entry[kind] = []
     elif kind != "NONE":
-        entry |= dict.fromkeys(_referred(method.get("AuthorizerId")) or ("?",), scopes)
+        entry |= dict.fromkeys(referred(method.get("AuthorizerId")) or ("?",), scopes)
     if str(method.get("ApiKeyRequired", "false")).lower() == "true":
         entry[_KEY_SCHEME] = []
     return [entry] if entry else []
-
-
-def _referred(value: Any) -> set[str]:
-    """Return the logical ids that a value refers to, wherever in it."""
-    if isinstance(value, list):
-        return set().union(*map(_referred, value))
-    if isinstance(value, str):
-        return {match[1] for match in _VARIABLE.finditer(value)}
-    if not isinstance(value, dict):
-        return set()
-    if "Ref" in value:
-        return {str(value["Ref"])}
-    if "Fn::GetAtt" in value:
-        path = value["Fn::GetAtt"]
-        return {str(path[0] if isinstance(path, list) else path).partition(".")[0]}
-    return set().union(*map(_referred, value.values()))
 
 
 def _api(kind: str, properties: Resource) -> Resource:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.template import raw_apis, support
+from local.template import cfn_functions, raw_apis, support
 from local.template.intrinsics import UNKNOWN, Resolver
 from local.template.model import TemplateError
 from local.template.reader import Properties, Refusals, merged
@@ -126,9 +126,18 @@ class Resources:
             condition = resource.get("Condition")
             if condition is not None and not self.resolver.holds(condition, (name, "Condition")):
                 continue
-            if self._is_here(name, resource["Type"]):
+            if resource["Type"] in cfn_functions.PARTS:
+                self._check_owner(name, resource)
+            elif self._is_here(name, resource["Type"]):
                 existing[name] = resource
         return existing
+
+    def _check_owner(self, name: str, part: dict[str, Any]) -> None:
+        """Refuse a part of a function that is none of this template; others are in theirs."""
+        if cfn_functions.owner_of(part, self.resolver.resources) is None:
+            property = cfn_functions.PARTS[part["Type"]]
+            sentence = "is no function of this template; use !Ref or !GetAtt of one"
+            self.refusals.refuse(name, property, sentence)
 
     def _with_apis(self, resources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Return the resources, APIs that are written part by part as SAM's."""

@@ -70,6 +70,7 @@ def read_api(
         variables=stage_variables(properties.block("Variables")),
         log_format=log_format(properties.block("AccessLogSetting")),
         usage_plans=read_sam_usage_plan(auth, name),
+        models=properties.take("Models", {}),
         key_source=_key_source(properties),
     )
     auth.finish(support.AUTH_PROPERTIES_WITHOUT_EFFECT)

@@ -15,6 +15,7 @@ from local.template.api_records import (
 )
 from local.template.authorizers import IAM
 from local.template.reader import Properties
+from local.template.validation import read_validation
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # what ANY stands for
 DEFAULT = "$default"  # the route of an HTTP API that takes what no other does
@@ -48,20 +49,13 @@ def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaul
         authorizer=authorizer,
         key=f"{method} {path}",
         needs_key=needs_key,
+        validation=read_validation(event, api.models),
         timeout_ms=event.integer(
             "TimeoutInMillis", REST_TIMEOUT_MS, lowest=50, highest=REST_TIMEOUT_MS
         ),
     )
-    _refuse_validation(event.block("RequestModel"))
-    event.finish(support.EVENT_PROPERTIES_WITHOUT_EFFECT)
+    event.finish()
     return route
-
-
-def _refuse_validation(model: Properties) -> None:
-    for name in ("ValidateBody", "ValidateParameters"):
-        if model.flag(name, False):
-            model.refuse(name, "requests are not validated here; remove it")
-    model.finish(support.REQUEST_MODEL_PROPERTIES_WITHOUT_EFFECT)
 
 
 def read_http_route(event: Properties, function: str, api: Api, defaults: Defaults) -> Route:

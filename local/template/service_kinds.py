@@ -13,11 +13,13 @@ from typing import Any
 SIMPLE_TABLE = "AWS::Serverless::SimpleTable"
 SAM_STATE_MACHINE = "AWS::Serverless::StateMachine"
 TABLE = "AWS::DynamoDB::Table"
+GLOBAL_TABLE = "AWS::DynamoDB::GlobalTable"
 BUCKET = "AWS::S3::Bucket"
 TOPIC = "AWS::SNS::Topic"
 SUBSCRIPTION = "AWS::SNS::Subscription"
 RULE = "AWS::Events::Rule"
 SCHEDULE = "AWS::Scheduler::Schedule"
+PIPE = "AWS::Pipes::Pipe"
 STREAM = "AWS::Kinesis::Stream"
 USER_POOL = "AWS::Cognito::UserPool"
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
@@ -49,9 +51,7 @@ _TOPIC_ARN = "arn:aws:sns:{at}:{name}"
 _MACHINE_ARN = "arn:aws:states:{at}:stateMachine:{name}"
 KINDS: Mapping[str, Kind] = {
     TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
-    "AWS::DynamoDB::GlobalTable": _named(
-        "TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"
-    ),
+    GLOBAL_TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
     BUCKET: _named(
         "BucketName",
         "arn:aws:s3:::{name}",
@@ -66,7 +66,7 @@ KINDS: Mapping[str, Kind] = {
     "AWS::Events::Archive": _named("ArchiveName", "arn:aws:events:{at}:archive/{name}"),
     SCHEDULE: _named("Name"),
     "AWS::Scheduler::ScheduleGroup": _named("Name"),
-    "AWS::Pipes::Pipe": _named("Name", "arn:aws:pipes:{at}:pipe/{name}"),
+    PIPE: _named("Name", "arn:aws:pipes:{at}:pipe/{name}"),
     STREAM: _named("Name", "arn:aws:kinesis:{at}:stream/{name}"),
     "AWS::KinesisFirehose::DeliveryStream": _named(
         "DeliveryStreamName", "arn:aws:firehose:{at}:deliverystream/{name}"
@@ -91,6 +91,29 @@ KINDS: Mapping[str, Kind] = {
     "AWS::AppConfig::HostedConfigurationVersion": Kind(),
     "AWS::AppConfig::DeploymentStrategy": Kind("Name"),
     "AWS::AppConfig::Deployment": Kind(),
+}
+
+
+# Resources that are not made here, though others may name them.
+ONLY_NAMED: Mapping[str, Kind] = {
+    "AWS::IAM::Role": _named("RoleName", "arn:aws:iam::{account}:role/{name}"),
+    "AWS::IAM::User": _named("UserName", "arn:aws:iam::{account}:user/{name}"),
+    "AWS::Logs::LogGroup": _named("LogGroupName", "arn:aws:logs:{at}:log-group:{name}:*"),
+}
+NAMED = {**KINDS, **ONLY_NAMED}
+# Properties with an effect on AWS that the services here pass over.
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    GLOBAL_TABLE: ("VectorIndexes",),
+    TABLE: ("ImportSourceSpecification", "VectorIndexes"),
+    BUCKET: (
+        *("InventoryConfigurations", "LifecycleConfiguration", "LoggingConfiguration"),
+        *("ObjectLockConfiguration", "ReplicationConfiguration"),
+    ),
+    TOPIC: ("ArchivePolicy", "ContentBasedDeduplication", "DataProtectionPolicy", "FifoTopic"),
+    SUBSCRIPTION: ("DeliveryPolicy", "RedrivePolicy", "ReplayPolicy"),
+    "AWS::Events::EventBus": ("DeadLetterConfig", "EventSourceName"),
+    SCHEDULE: ("EndDate", "ScheduleExpressionTimezone", "StartDate"),
+    PIPE: ("Enrichment", "EnrichmentParameters", "TargetParameters"),
 }
 
 

@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from local.template.api_records import Integration
 from local.template.document import fragment
+from local.template.integrations import start_execution
 from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated
 from local.template.reader import Properties
 from local.template.resources import QUEUE, Resources
 from local.template.service_kinds import (
     BUCKET,
+    IGNORED,
     KINDS,
     RULE,
     SCHEDULE,
@@ -21,12 +24,13 @@ from local.template.service_kinds import (
     TOPIC,
     USER_POOL,
 )
-from local.template.stack_checks import refused
+from local.template.stack_checks import idle_end, refused
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
 QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
 INPUTS = ("Input", "InputPath", "InputTransformer")
+IDLE_PIPE = "nothing goes through it: here pipes lead from a table to a topic or state machine"
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 
 
@@ -37,6 +41,7 @@ class StackBuilder:
         self._resources = resources
         self.made: Made = {}
         self.between: list[Properties] = []  # mappings from queues that stand before a function
+        self.routes: list[tuple[Properties, Integration]] = []  # of what starts a state machine
         for kind in KINDS:
             for name in resources.of_type(kind):
                 with resources.refusals.leaving_out():
@@ -63,6 +68,15 @@ class StackBuilder:
         """Subscribe a function or queue, by its ARN, to the topic of an ARN."""
         properties = {"TopicArn": topic, "Protocol": protocol, "Endpoint": arn, **more}
         self.made[name] = {"Type": SUBSCRIPTION, "Properties": properties}
+
+    def warn_of_ignored(self) -> None:
+        """Warn of each property of what is made that the services here pass over."""
+        for name, resource in self.made.items():
+            for property in IGNORED.get(resource["Type"], ()):
+                if resource["Properties"].get(property) not in (None, False, "false"):
+                    self._warn(name, property, "has no effect in the services here")
+            if end := idle_end(resource["Type"], resource["Properties"]):
+                self._warn(name, end, IDLE_PIPE)
 
     def _make(self, name: str, kind: str) -> None:
         resolved = self._resources.made_of(name)
@@ -124,6 +138,9 @@ class StackBuilder:
         """Have a rule or schedule start a state machine, as its event says."""
         kind, properties = about.get("Type"), dict(about.get("Properties") or {})
         arn = self._resources.resolver.resolve({"Ref": name}, (name, ""))
+        if kind == "Api":
+            self._start_by_route(name, event, properties, arn)
+            return
         inputs = {key: properties[key] for key in INPUTS if key in properties}
         is_on = properties.get(
             "State", "ENABLED" if properties.get("Enabled", True) else "DISABLED"
@@ -150,12 +167,19 @@ class StackBuilder:
             rule |= {key: properties[key] for key in names if key in properties}
             rule |= {"Target": target, "FlexibleTimeWindow": {"Mode": "OFF"}}
         else:
-            self._warn(name, f"Events.{event}", f"{kind} starts no execution here; the API does")
+            self._warn(name, f"Events.{event}", f"{kind} starts no execution, on AWS neither")
             return
         self.made[name + event] = {
             "Type": SCHEDULE if kind == "ScheduleV2" else RULE,
             "Properties": rule,
         }
+
+    def _start_by_route(self, name: str, event: str, properties: dict[str, Any], arn: str) -> None:
+        """Have a route of an API start a state machine with the body, as SAM does."""
+        path = f"Events.{event}.Properties"
+        block = Properties(self._resources.refusals, name, properties, path)
+        is_unescaped = block.flag("UnescapeMappingTemplate", False)
+        self.routes.append((block, start_execution(arn, is_unescaped=is_unescaped)))
 
     def _named(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return the properties of the resource that services make under that name or ARN."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from local.template.service_kinds import BUCKET, TABLE
+from local.template.service_kinds import BUCKET, PIPE, TABLE
 
 _BUCKET_NAME = re.compile(
     r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]"
@@ -18,6 +18,16 @@ def refused(kind: str, properties: dict[str, Any]) -> tuple[str, str] | None:
         sentence = "has to be 3 to 63 of a-z 0-9 . - with a letter or digit at both ends"
         return "BucketName", f"{properties['BucketName']!r} {sentence}"
     return _refused_table(properties) if kind == TABLE else None
+
+
+def idle_end(kind: str, properties: dict[str, Any]) -> str | None:
+    """Return the end of a pipe by which nothing goes through it here, None where all is well."""
+    if kind != PIPE:
+        return None
+    if not str(properties.get("Source")).startswith("arn:aws:dynamodb:"):
+        return "Source"
+    is_target = str(properties.get("Target")).startswith(("arn:aws:sns:", "arn:aws:states:"))
+    return None if is_target else "Target"
 
 
 def _refused_table(properties: dict[str, Any]) -> tuple[str, str] | None:

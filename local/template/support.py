@@ -13,8 +13,6 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::ApiGateway::DocumentationPart": "text for people",
     "AWS::ApiGateway::DocumentationVersion": "text for people",
     "AWS::ApiGateway::DomainName": "a domain name",
-    "AWS::ApiGateway::Model": "a method that asks for validation is refused",
-    "AWS::ApiGateway::RequestValidator": "a method that asks for it is refused",
     "AWS::ApiGateway::BasePathMappingV2": "a domain name",
     "AWS::ApiGateway::DomainNameAccessAssociation": "a domain name",
     "AWS::ApiGateway::DomainNameV2": "a domain name",
@@ -125,7 +123,6 @@ API_PROPERTIES_WITHOUT_EFFECT = {
     "EndpointConfiguration": "the gateway listens on loopback",
     "FailOnWarnings": "a detail of how SAM deploys",
     "Mode": "a detail of how SAM deploys",
-    "Models": "requests are validated by none; an event that asks for it is refused",
     "Name": _TEXT,
     "OpenApiVersion": "a detail of how SAM deploys",
     "PropagateTags": _TEXT,
@@ -190,15 +187,6 @@ MAPPING_PROPERTIES_WITHOUT_EFFECT = {
 AUTH_PROPERTIES_WITHOUT_EFFECT = {
     "ResourcePolicy": _PERMISSIONS,
     "InvokeRole": _PERMISSIONS,
-}
-
-EVENT_PROPERTIES_WITHOUT_EFFECT = {
-    "RequestParameters": "API Gateway checks them where it is told to validate, which is refused",
-}
-
-REQUEST_MODEL_PROPERTIES_WITHOUT_EFFECT = {
-    "Model": "what requests would be validated by",
-    "Required": "a part of the model's description",
 }
 
 AUTHORIZER_PROPERTIES_WITHOUT_EFFECT = {

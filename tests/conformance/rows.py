@@ -63,6 +63,7 @@ ROWS = {
     "1.64": "form and number of API keys and usage plans",
     "1.65": "tokens of user pools",
     "1.66": "signatures",
+    "1.67": "requests that are not valid: 400",
     # API Gateway, HTTP API
     "1.70": "the event, payload 2.0",
     "1.71": "the path arrives decoded, the query encoded",

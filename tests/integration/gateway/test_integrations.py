@@ -31,6 +31,14 @@ Resources:
     Properties:
       StageName: prod
       DefinitionBody:
+        x-amazon-apigateway-request-validators:
+          all: {{validateRequestBody: true, validateRequestParameters: true}}
+        x-amazon-apigateway-gateway-responses:
+          BAD_REQUEST_BODY:
+            responseTemplates:
+              application/json: '{{"why": "$context.error.validationErrorString"}}'
+        definitions:
+          Pet: {{type: object, required: [name], properties: {{age: {{type: integer}}}}}}
         paths:
           /queue:
             post:
@@ -73,7 +81,23 @@ Resources:
                   default: {{statusCode: 200}}
                   "418":
                     statusCode: 418
-                    responseTemplates: {{application/json: '{{"tea": true}}'}}
+                    responseTemplates:
+                      application/json: >-
+                        #set($context.responseOverride.header.X-Tea = "green")
+                        #set($context.responseOverride.status = 419){{"tea": true}}
+          /valid/{{kind}}:
+            post:
+              x-amazon-apigateway-request-validator: all
+              parameters:
+                - {{name: q, in: query, required: true}}
+                - {{name: X-A, in: header, required: true}}
+                - {{name: Pet, in: body, schema: {{$ref: "#/definitions/Pet"}}}}
+              x-amazon-apigateway-integration:
+                type: mock
+                requestTemplates:
+                  application/json: '{{"statusCode": 200}}'
+                  text/xml: '{{"statusCode": 200}}'
+                responses: {{default: {{statusCode: 200}}}}
           /broken:
             get:
               x-amazon-apigateway-integration:
@@ -255,10 +279,11 @@ def test_an_error_of_a_function_becomes_the_answer_whose_pattern_it_fits(gateway
 
 
 @pytest.mark.row("1.40")
-def test_a_mock_answers_by_the_status_of_its_template(gateway):
+def test_a_mock_answers_by_the_status_of_its_template_which_another_overrides(gateway):
     answer = gateway.request("GET", "/fixed")
 
-    assert (answer.status, answer.json) == (418, {"tea": True})
+    assert (answer.status, answer.headers["X-Tea"]) == (419, "green")
+    assert answer.json == {"tea": True}
 
 
 @pytest.mark.row("1.40")
@@ -275,3 +300,41 @@ def test_an_integration_that_comes_to_nothing_is_500(gateway, path):
     answer = gateway.request("GET", path)
 
     assert (answer.status, answer.json) == (500, {"message": "Internal server error"})
+
+
+def validated(gateway: GatewayProcess, target: str, body: bytes, kind: str = "") -> Any:
+    headers = {"X-A": "a", **({"Content-Type": kind} if kind else {})}
+    return gateway.request("POST", f"/valid/{target}", body, headers)
+
+
+@pytest.mark.row("1.67")
+def test_a_request_without_its_parameters_is_refused_by_their_names(gateway):
+    answer = gateway.request("POST", "/valid/a?q=", b'{"name": "ada"}', {})
+
+    assert (answer.status, answer.headers["x-amzn-ErrorType"]) == (400, "BadRequestException")
+    assert answer.json == {"message": "Missing required request parameters: [q, X-A]"}
+
+
+@pytest.mark.row("1.67")
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "Can not parse JSON body"),
+        (b"{", "Can not parse JSON body"),
+        (b"[]", "body must be object"),
+        (b"{}", "body must contain ['name'] properties"),
+        (b'{"name": 1, "age": "x"}', "body.age must be integer"),
+    ],
+)
+def test_a_body_that_does_not_fit_its_model_is_refused(gateway, body, reason):
+    answer = validated(gateway, "a?q=1", body)
+
+    assert (answer.status, answer.json) == (400, {"why": reason})
+
+
+@pytest.mark.row("1.67")
+def test_a_valid_request_and_one_of_a_type_without_a_model_go_on(gateway):
+    valid = validated(gateway, "a?q=1", b'{"name": "ada", "age": 3}', "application/json; x=y")
+
+    assert valid.status == 200
+    assert validated(gateway, "a?q=1", b"<a/>", "text/xml").status == 200

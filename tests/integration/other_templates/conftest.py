@@ -27,6 +27,8 @@ PORTS = (
     "SERVICES",
     "VALKEY",
     "OTLP",
+    "SMTP",
+    "MAILBOX",
     *(f"WORKER_{index}" for index in range(5)),
 )
 

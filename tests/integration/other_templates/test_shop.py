@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import pytest
@@ -101,6 +102,15 @@ def test_a_table_has_its_index_stream_and_time_to_live(shop: CopiedProject):
     assert live == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
 
 
+def test_a_bucket_has_its_cors_and_website(shop: CopiedProject):
+    s3 = service(shop, "s3")
+    (rule,) = s3.get_bucket_cors(Bucket="uploads")["CORSRules"]
+
+    assert rule == {"AllowedMethods": ["PUT"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 60}
+    website = s3.get_bucket_website(Bucket="uploads")
+    assert website["IndexDocument"] == {"Suffix": "index.html"}
+
+
 @pytest.mark.row("5.1", "5.2")
 def test_an_object_tells_the_function_whose_prefix_and_suffix_it_has(shop: CopiedProject):
     for key in ("out/a.csv", "in/a.txt", "in/a b.csv"):
@@ -186,6 +196,33 @@ def test_records_of_kinesis_come_again_from_the_first_that_is_reported(shop: Cop
     assert wait_until(lambda: ["late", "last"] in noted(shop, "aws:kinesis batch"))
 
 
+def test_a_change_of_a_table_goes_on_to_the_stream_that_it_names(shop: CopiedProject):
+    call(shop, "dynamodb", "put_item", TableName="Stock", Item={"id": {"S": "pen"}})
+
+    def changes() -> list[Any]:
+        texts = chain(*noted(shop, "aws:kinesis batch"))
+        return [json.loads(text) for text in texts if text.startswith("{")]
+
+    (change,) = wait_until(changes)
+    assert (change["eventName"], change["tableName"]) == ("INSERT", "Stock")
+    assert change["dynamodb"]["NewImage"] == {"id": {"S": "pen"}}
+
+
+def test_a_mail_that_a_function_sends_by_ses_is_in_the_mailbox(shop: CopiedProject):
+    mail = {"Subject": {"Data": "Sold"}, "Body": {"Text": {"Data": "one pen"}}}
+    to = {"ToAddresses": ["ada@example.com"]}
+    call(shop, "ses", "send_email", Source="shop@example.com", Destination=to, Message=mail)
+    content = {"Simple": {**mail, "Subject": {"Data": "Sold again"}}}
+    sender = "shop@example.com"
+    call(shop, "sesv2", "send_email", FromEmailAddress=sender, Destination=to, Content=content)
+
+    def subjects() -> set[str]:
+        with urlopen(f"http://127.0.0.1:{shop.ports['MAILBOX']}/messages", timeout=10) as answer:
+            return {each["subject"] for each in json.load(answer)["messages"]}
+
+    assert wait_until(lambda: subjects() == {"Sold", "Sold again"})
+
+
 def test_a_state_machine_runs_the_function(shop: CopiedProject):
     machine = f"arn:aws:states:{AT}:stateMachine:Machine"
     arguments = {"stateMachineArn": machine, "input": '{"triggerSource": "sfn"}'}
@@ -201,6 +238,13 @@ def test_a_state_machine_runs_the_function(shop: CopiedProject):
         *("SUCCEEDED", {"triggerSource": "sfn"}),
     )
     assert noted(shop, "sfn") == [{"triggerSource": "sfn"}]
+
+
+def test_a_route_starts_the_state_machine_with_its_body(shop: CopiedProject):
+    status, answer = shop.request("POST", "/start", {"triggerSource": "route"})
+
+    assert (status, answer["executionArn"].split(":")[6]) == (200, "Machine")
+    assert wait_until(lambda: noted(shop, "route")) == [{"triggerSource": "route"}]
 
 
 def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_on(

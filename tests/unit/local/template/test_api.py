@@ -98,10 +98,6 @@ def test_the_api_brings_authorizers_responses_throttles_and_binary_types(read):
         ("{RestApiId: !Ref Api, Method: FETCH, Path: /a}", "is none of"),
         ("{Method: GET, Path: /a, RestApiId: Pages}", "Pages is no AWS::Serverless::Api"),
         ("{RestApiId: !Ref Api, Method: GET, Path: /a, Auth: {Authorizer: X}}", "not an author"),
-        (
-            "{RestApiId: !Ref Api, Method: GET, Path: /a, RequestModel: {ValidateBody: true}}",
-            "RequestModel.ValidateBody: requests are not validated",
-        ),
     ],
 )
 def test_a_route_that_cannot_be_is_refused(read, properties, sentence):
@@ -109,14 +105,6 @@ def test_a_route_that_cannot_be_is_refused(read, properties, sentence):
         read(event(properties))
 
     assert sentence in str(caught.value)
-
-
-def test_what_a_request_would_be_described_by_has_no_effect(read):
-    described = "RequestParameters: [method.request.header.A], RequestModel: {Model: M}"
-    template = read(event(f"{{RestApiId: !Ref Api, Method: GET, Path: /a, {described}}}"))
-
-    assert [route.path for route in template.api.routes] == ["/a"]
-    assert template.warnings == ()
 
 
 def test_a_route_cannot_stand_twice(read):

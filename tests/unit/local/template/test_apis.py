@@ -90,3 +90,22 @@ def test_more_apis_than_ports_are_refused_by_name(read):
 
     with pytest.raises(TemplateError, match=f"{APIS_MAX} APIs and URLs of functions are served"):
         read(functions)
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ("https://${ServerlessRestApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/Prod/", "a/"),
+        ("https://${ServerlessRestApi}.execute-api.us-east-1.amazonaws.com/Prod", "a"),
+        ("https://${Pets}.execute-api.eu-west-1.amazonaws.com/prod/pets?a=b", "b/pets?a=b"),
+        ("https://${ServerlessHttpApi}.execute-api.eu-west-1.amazonaws.com/http", "c/http"),
+        ("${ServerlessHttpApi.ApiEndpoint}/http", "c/http"),
+    ],
+)
+def test_the_address_that_an_api_has_on_aws_is_its_own_here(read, monkeypatch, value, resolved):
+    addresses = '{"Pets": "http://b", "": "http://a", "ServerlessHttpApi": "http://c"}'
+    monkeypatch.setenv(API_URLS_VARIABLE, addresses)
+    knows = f"      Environment: {{Variables: {{OWN: !Sub '{value}'}}}}\n"
+    template = read(REST + FUNCTION + knows)
+
+    assert template.functions["Pages"].environment == {"OWN": f"http://{resolved}"}

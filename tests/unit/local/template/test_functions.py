@@ -224,3 +224,43 @@ def test_a_layer_of_others_is_named_with_what_to_do_and_leaves_its_function(read
     assert template.functions["Pages"].layers == ()
     (warning,) = template.warnings
     assert "layer:pandas:3 is not here, and an import of what it has fails; list its" in warning
+
+
+def test_a_url_and_the_settings_of_events_may_be_resources_of_their_own(read):
+    knows = property_of_function("Environment: {Variables: {OWN: !GetAtt Address.FunctionUrl}}")
+    parts = """
+  Address:
+    Type: AWS::Lambda::Url
+    Properties: {TargetFunctionArn: !GetAtt Pages.Arn, AuthType: NONE}
+  Retries:
+    Type: AWS::Lambda::EventInvokeConfig
+    Properties: {FunctionName: !Ref Pages, Qualifier: $LATEST, MaximumRetryAttempts: 0}
+"""
+    template = read(knows + parts)
+
+    assert template.functions["Pages"].asynchronous.retries_max == 0
+    assert [api.name for api in template.apis] == ["PagesUrlApi"]
+    assert template.functions["Pages"].environment == {"OWN": "http://127.0.0.1:5002/"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "property"),
+    [("AWS::Lambda::Url", "TargetFunctionArn"), ("AWS::Lambda::EventInvokeConfig", "FunctionName")],
+)
+def test_a_part_of_a_function_that_is_not_here_is_refused(read, kind, property):
+    part = f"\n  Part: {{Type: {kind}, Properties: {{{property}: other}}}}\n"
+
+    with pytest.raises(TemplateError, match=f"Part: {property}: is no function of this template"):
+        read(FUNCTION + part)
+
+
+def test_a_part_of_a_function_whose_condition_does_not_hold_is_none(read):
+    part = """
+  Address:
+    Type: AWS::Lambda::Url
+    Condition: Never
+    Properties: {TargetFunctionArn: !Ref Pages, AuthType: NONE}
+"""
+    template = read(FUNCTION + part, before="Conditions: {Never: !Equals [a, b]}")
+
+    assert [api.routes for api in template.apis] == [()]

@@ -59,9 +59,9 @@ FIFO = "FifoQueue: true"
         ),
         pytest.param(
             mapping(
-                'FilterCriteria: {Filters: [{Pattern: \'{"body": {"a": [{"cidr": "::"}]}}\'}]}'
+                'FilterCriteria: {Filters: [{Pattern: \'{"body": {"a": [{"wildcard": "a*"}]}}\'}]}'
             ),
-            "FilterCriteria.Filters.0.Pattern", "cidr", marks=pytest.mark.row("4.16"),
+            "FilterCriteria.Filters.0.Pattern", "wildcard", marks=pytest.mark.row("4.16"),
         ),
         pytest.param(
             mapping("DestinationConfig: {OnFailure: {Destination: arn}}"),

@@ -92,6 +92,18 @@ def test_operations_of_functions_are_routes_with_their_authorizer_and_key(read):
     ]
 
 
+def test_a_definition_in_a_file_names_the_account_without_a_function(read):
+    operation = to()
+    uri = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:Pages"
+    operation["x-amazon-apigateway-integration"]["uri"] = (
+        f"arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}:lambda:path/2015-03-31/functions/{uri}"
+        "/invocations"
+    )
+    (route,) = read(described({"openapi": "3.0.1", "paths": {"/a": {"get": operation}}})).api.routes
+
+    assert route.function == "Pages"
+
+
 def test_what_the_definition_says_of_the_whole_api_is_the_apis(read):
     api = read(described(DEFINITION)).api
 
@@ -185,7 +197,6 @@ REFUSED = [
     ),
     ({"/": {"get": {"x-amazon-apigateway-integration": {"type": "odd"}}}}, "type odd are not emul"),
     ({"/": {"get": to("Nobody")}}, "Nobody is no function of this template"),
-    ({"/": {"get": to(**{"x-amazon-apigateway-request-validator": "all"})}}, "validator: is not"),
 ]
 
 

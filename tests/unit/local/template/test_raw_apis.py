@@ -169,7 +169,6 @@ def test_a_deployment_may_name_the_stage(read):
             "Pet",
         ),
         (HTTP.replace("ProtocolType: HTTP", "ProtocolType: WEBSOCKET"), "only HTTP is emulated"),
-        (REST.replace("HttpMethod: GET", "HttpMethod: GET\n      RequestValidatorId: x"), "valid"),
     ],
 )
 def test_what_single_resources_ask_for_and_nobody_emulates_is_refused(read, resources, sentence):

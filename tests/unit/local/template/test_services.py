@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.gateway import mapping
 from local.template import TemplateError
 from local.template.service_kinds import PENDING
 from tests.unit.local.template.template_texts import FUNCTION, property_of_function
@@ -263,6 +264,25 @@ def test_a_state_machine_has_its_definition_from_a_file_with_what_it_refers_to(r
     assert properties["StateMachineName"] == "Machine"
 
 
+@pytest.mark.parametrize(("more", "quote"), [("", "\\'"), (", UnescapeMappingTemplate: true", "'")])
+def test_a_route_starts_a_state_machine_with_its_body_as_text(read, more, quote):
+    machine = f"""
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Definition: {{StartAt: A, States: {{}}}}
+      Events: {{Go: {{Type: Api, Properties: {{Path: /go, Method: post{more}}}}}}}
+"""
+    ((route,),) = [api.routes for api in read(FUNCTION + machine).apis]
+    event = {"body": '{"name": "it\'s"}', "headers": {}, "requestContext": {}}
+
+    assert (route.key, route.function) == ("POST /go", "")
+    assert mapping.request_body(route.integration, event) == (
+        f'{{"input": "{{\\"name\\":\\"it{quote}s\\"}}", '
+        f'"stateMachineArn": "arn:aws:states:{AT}:stateMachine:Machine"}}'
+    )
+
+
 @pytest.mark.parametrize(
     ("policies", "services"),
     [
@@ -281,3 +301,40 @@ def test_nothing_is_guessed_where_a_template_says_what_it_takes_from_this_machin
     text = property_of_function("Policies: [S3ReadPolicy: {BucketName: a}]")
 
     assert read(text, before=before).calls == frozenset()
+
+
+def test_a_property_that_the_services_here_pass_over_is_named(read):
+    resources = """
+  Uploads:
+    Type: AWS::S3::Bucket
+    Properties: {LifecycleConfiguration: {Rules: []}, CorsConfiguration: {CorsRules: []}}
+  News: {Type: AWS::SNS::Topic, Properties: {TopicName: news.fifo, FifoTopic: true}}
+  Plain: {Type: AWS::SNS::Topic, Properties: {FifoTopic: false}}
+"""
+    warnings = read(FUNCTION + resources).warnings
+
+    assert [each.partition("template.yaml:")[2].partition(": ")[2] for each in warnings] == [
+        "Uploads: LifecycleConfiguration: has no effect in the services here",
+        "News: FifoTopic: has no effect in the services here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "blamed"),
+    [
+        ("!GetAtt Things.StreamArn", "!Ref News", []),
+        ("!GetAtt Jobs.Arn", "!Ref News", ["Source"]),
+        ("!GetAtt Things.StreamArn", "!GetAtt Pages.Arn", ["Target"]),
+    ],
+)
+def test_a_pipe_through_which_nothing_goes_here_is_named(read, source, target, blamed):
+    resources = f"""{TABLE}      StreamSpecification: {{StreamViewType: NEW_IMAGE}}
+  Jobs: {{Type: AWS::SQS::Queue}}
+  News: {{Type: AWS::SNS::Topic}}
+  Pipe:
+    Type: AWS::Pipes::Pipe
+    Properties: {{Source: {source}, Target: {target}, RoleArn: any}}
+"""
+    warnings = read(FUNCTION + resources).warnings
+
+    assert [each.rpartition("Pipe: ")[2].partition(":")[0] for each in warnings] == blamed

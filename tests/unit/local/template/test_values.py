@@ -150,7 +150,7 @@ def test_names_of_what_is_not_here_are_told_where_they_are_known(read, value, re
     assert template.functions["Pages"].environment == {"VALUE": resolved}
 
 
-@pytest.mark.parametrize("value", ["!GetAtt PagesRole.Arn", "!ImportValue shared", "!GetAZs ''"])
+@pytest.mark.parametrize("value", ["!ImportValue shared", "!GetAZs ''"])
 def test_what_sam_or_another_stack_makes_is_left_out_of_the_environment(read, value):
     template = read(property_of_function(f"Environment: {{Variables: {{VALUE: {value}}}}}"))
 
@@ -201,7 +201,6 @@ def test_a_condition_that_depends_on_itself_is_refused(read):
         "!Sub '${Pages.Alias}'",
         "!Ref PagesAliaslive",
         "!Ref PagesDeploymentGroup",
-        "!GetAtt PagesRole.Arn",
         "!Ref PagesVersion0123456789",
         "!Ref PagesOftenPermission",
         "!Ref Shop.Stage",
@@ -228,13 +227,14 @@ def test_what_sam_makes_beside_a_resource_may_be_referred_to(read, value):
 @pytest.mark.parametrize(
     ("value", "resolved"),
     [
+        ("!GetAtt PagesRole.Arn", "arn:aws:iam::000000000000:role/PagesRole"),
         ("!GetAtt PagesUrl.FunctionUrl", "http://127.0.0.1:5002/"),
         ("!Sub '${PagesUrl.FunctionUrl}a'", "http://127.0.0.1:5002/a"),
         ("!GetAtt PagesUrl.FunctionArn", "arn:aws:lambda:eu-west-1:000000000000:function:Pages"),
         ("!Ref PagesUrl", "arn:aws:lambda:eu-west-1:000000000000:function:Pages"),
     ],
 )
-def test_the_url_of_a_function_is_the_one_that_is_served_here(read, value, resolved):
+def test_the_role_and_the_url_that_sam_makes_for_a_function_are_known(read, value, resolved):
     assert read(_with_generated(value)).functions["Pages"].environment == {"VALUE": resolved}
 
 
@@ -265,3 +265,22 @@ def test_a_flag_may_stand_in_quotes_twice(read):
     events = f"      Events: {{A: {{Type: Api, Properties: {route}}}}}\n"
 
     assert read(api + FUNCTION + events).api.routes[0].needs_key
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ("!GetAtt Reader.Arn", "arn:aws:iam::000000000000:role/Reader"),
+        ("!GetAtt Writer.Arn", "arn:aws:iam::000000000000:role/writer"),
+        ("!Ref Writer", "writer"),
+        ("!Ref Lines", "/aws/lines"),
+        ("!GetAtt Lines.Arn", "arn:aws:logs:eu-west-1:000000000000:log-group:/aws/lines:*"),
+    ],
+)
+def test_a_role_and_a_log_group_have_names_though_nobody_makes_them(read, value, resolved):
+    resources = f"""{property_of_function(f"Environment: {{Variables: {{VALUE: {value}}}}}")}
+  Reader: {{Type: AWS::IAM::Role}}
+  Writer: {{Type: AWS::IAM::Role, Properties: {{RoleName: writer}}}}
+  Lines: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: /aws/lines}}}}
+"""
+    assert read(resources).functions["Pages"].environment == {"VALUE": resolved}
