@@ -110,13 +110,23 @@ Resources:
 """
 
 
+BROKEN_ANSWERS = {
+    "/garbage": b"no HTTP\r\n\r\n",
+    "/short": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour",
+    "/large": b"HTTP/1.1 200 OK\r\n\r\n" + bytes(10 * 1024 * 1024 + 1),
+}
+
+
 class Echo(BaseHTTPRequestHandler):
-    """A server that tells what it was asked."""
+    """A server that returns the request it got, or an answer that is broken."""
+
+    def do_GET(self) -> None:
+        self.wfile.write(BROKEN_ANSWERS[self.path])
 
     def do_PUT(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
-        seen = [self.path, self.headers.get("X-Stage"), self.rfile.read(length).decode()]
-        body = json.dumps(seen).encode()
+        request = [self.path, self.headers.get("X-Stage"), self.rfile.read(length).decode()]
+        body = json.dumps(request).encode()
         self.send_response(207)
         self.send_header("X-Far", "yes")
         self.send_header("Content-Length", str(len(body)))
@@ -270,8 +280,18 @@ def test_a_request_goes_on_to_an_http_server_and_its_answer_comes_back(gateway):
 
 
 @pytest.mark.row("1.40")
-@pytest.mark.parametrize("path", ["/nowhere", "/broken"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/broken", *(f"/far{path}" for path in BROKEN_ANSWERS)]
+)
 def test_an_integration_that_comes_to_nothing_is_500(gateway, path):
     answer = gateway.request("GET", path)
 
     assert (answer.status, answer.json) == (500, {"message": "Internal server error"})
+
+
+@pytest.mark.row("1.40")
+def test_brackets_inside_brackets_without_end_are_answered(gateway):
+    body = "[" * 100_000
+    answer = gateway.request("POST", "/mapped/7", body, {"Content-Type": "application/json"})
+
+    assert answer.status == 500
