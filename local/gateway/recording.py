@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from local.gateway.events import Context
-from local.gateway.exchange import Answer, Exchange
+from local.gateway.exchange import Exchange
 from local.gateway.policy import Grant
 from local.gateway.responses import Refusal
+from local.gateway.target import Answer
 from local.http.request import Request
 from local.lambda_service.throttle import TokenBucket
 
