@@ -50,7 +50,7 @@ def _running(request: pytest.FixtureRequest) -> "System | str":
     """Return the system, emptied, or a sentence about why there is none."""
     try:
         from pytest_spillway.aws import NotIdle  # noqa: PLC0415
-        from pytest_spillway.systems import NotStarted, Systems, wanted_by  # noqa: PLC0415
+        from pytest_spillway.systems import NotStarted, Systems, choice_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("local."):
             raise
@@ -60,7 +60,7 @@ def _running(request: pytest.FixtureRequest) -> "System | str":
         stash[SYSTEMS] = Systems(ends_with_parent=hasattr(request.config, "workerinput"))
         request.config.add_cleanup(stash[SYSTEMS].stop)
     try:
-        system = stash[SYSTEMS].running(wanted_by(request))
+        system = stash[SYSTEMS].running(choice_of(request))
         system.aws.reset()
     except (NotStarted, NotIdle) as error:
         return str(error)

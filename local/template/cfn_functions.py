@@ -1,4 +1,4 @@
-"""Functions and layers that are written without SAM, said as SAM says them."""
+"""Functions and layers that are written without SAM, in the form that SAM gives them."""
 
 from typing import Any
 
@@ -9,17 +9,22 @@ PLAIN = {
 _RENAMED = {"Code": "CodeUri", "Content": "ContentUri", "DeadLetterConfig": "DeadLetterQueue"}
 
 
-def said_as_sam(resources: dict[str, Any]) -> dict[str, Any]:
+def with_functions_of_sam(resources: dict[str, Any]) -> dict[str, Any]:
     """Return the resources, those of Lambda itself as SAM's; Globals are not for them."""
     return {
-        name: {**resource, "Type": PLAIN[kind], "IgnoreGlobals": "*", "Properties": _said(resource)}
+        name: {
+            **resource,
+            "Type": PLAIN[kind],
+            "IgnoreGlobals": "*",
+            "Properties": _properties_of_sam(resource),
+        }
         if isinstance(resource, dict) and (kind := str(resource.get("Type"))) in PLAIN
         else resource
         for name, resource in resources.items()
     }
 
 
-def _said(resource: dict[str, Any]) -> dict[str, Any]:
+def _properties_of_sam(resource: dict[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = dict(resource.get("Properties") or {})
     code = properties.get("Code")
     for theirs, ours in (("ZipFile", "InlineCode"), ("ImageUri", "ImageUri")):

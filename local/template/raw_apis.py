@@ -1,5 +1,6 @@
-"""APIs that are written resource by resource, without SAM, said as SAM says them: one API with an
-OpenAPI definition each.
+"""APIs that are written resource by resource, without SAM, in the form that SAM gives them.
+
+Each becomes one API with an OpenAPI definition.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGateway.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGatewayV2.html
@@ -20,7 +21,7 @@ PARTS = (
 )
 KINDS = (REST_API, HTTP_API, *PARTS)
 
-_SAMS = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")
+_OF_SAM = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")
 _INTEGRATION = "x-amazon-apigateway-integration"
 _AUTHORIZER = "x-amazon-apigateway-authorizer"
 _VALIDATOR = "x-amazon-apigateway-request-validator"
@@ -37,17 +38,17 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z0-9]+)(\.[\w.]+)?\}")
 Resource = dict[str, Any]
 
 
-def said_as_sam(resources: Mapping[str, Resource]) -> dict[str, Resource]:
+def with_apis_of_sam(resources: Mapping[str, Resource]) -> dict[str, Resource]:
     """Return the resources, each API with its parts in one resource of SAM's."""
-    as_sam = {name: each for name, each in resources.items() if each["Type"] not in PARTS}
+    result = {name: each for name, each in resources.items() if each["Type"] not in PARTS}
     for name, resource in resources.items():
         if resource["Type"] == REST_API:
             rest = _RestApi(name, resource, resources)
-            as_sam[name] = _api("AWS::Serverless::Api", rest.as_sam())
+            result[name] = _api("AWS::Serverless::Api", rest.as_sam())
         elif resource["Type"] == HTTP_API and _properties(resource).get("ProtocolType") == "HTTP":
             api = _HttpApi(name, resource, resources)
-            as_sam[name] = _api("AWS::Serverless::HttpApi", api.as_sam())
-    return as_sam
+            result[name] = _api("AWS::Serverless::HttpApi", api.as_sam())
+    return result
 
 
 def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
@@ -55,8 +56,8 @@ def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, st
     for name, resource in resources.items():
         if resource["Type"] in PARTS:
             property = "RestApiId" if resource["Type"].startswith(_REST) else "ApiId"
-            apis = _referred(_properties(resource).get(property)) & resources.keys()
-            if not any(resources[api]["Type"] in (*_SAMS, REST_API, HTTP_API) for api in apis):
+            apis = _references(_properties(resource).get(property)) & resources.keys()
+            if not any(resources[api]["Type"] in (*_OF_SAM, REST_API, HTTP_API) for api in apis):
                 yield name, property
 
 
@@ -70,7 +71,7 @@ class _Parts:
         for name, resource in resources.items():
             kind = resource["Type"].removeprefix(prefix)
             properties = _properties(resource)
-            if resource["Type"] in PARTS and api in _referred(properties.get(property)):
+            if resource["Type"] in PARTS and api in _references(properties.get(property)):
                 self._by_kind.setdefault(kind, {})[name] = properties
 
     def of(self, kind: str) -> dict[str, Resource]:
@@ -79,6 +80,8 @@ class _Parts:
 
 
 class _RestApi:
+    """A REST API and its parts."""
+
     def __init__(self, name: str, resource: Resource, resources: Mapping[str, Resource]) -> None:
         self._properties = _properties(resource)
         self._parts = _Parts(name, "RestApiId", _REST, resources)
@@ -94,7 +97,7 @@ class _RestApi:
             definition = self._properties["BodyS3Location"]
         return {
             "StageName": "default",
-            **_chosen(self._properties, _OF_REST_API),
+            **_selection(self._properties, _OF_REST_API),
             **self._stage(),
             "DefinitionBody": definition,
         }
@@ -103,10 +106,10 @@ class _RestApi:
         """Return the settings of the stage, which a deployment may make by itself."""
         for deployment in self._parts.of("Deployment").values():
             if "StageName" in deployment:
-                described = deployment.get("StageDescription") or {}
-                return _chosen({**described, **deployment}, _OF_REST_STAGE)
+                description = deployment.get("StageDescription") or {}
+                return _selection({**description, **deployment}, _OF_REST_STAGE)
         for stage in self._parts.of("Stage").values():
-            return _chosen(stage, _OF_REST_STAGE)
+            return _selection(stage, _OF_REST_STAGE)
         return {}
 
     def _paths(self) -> Resource:
@@ -122,7 +125,7 @@ class _RestApi:
         """Return the path of a resource, by its parents up to the root."""
         parts: list[str] = []
         resources = self._parts.of("Resource")
-        while (names := _referred(reference) & resources.keys()) and len(parts) < len(resources):
+        while (names := _references(reference) & resources.keys()) and len(parts) < len(resources):
             resource = resources[names.pop()]
             parts.append(str(resource.get("PathPart")))
             reference = resource.get("ParentId")
@@ -165,6 +168,8 @@ class _RestApi:
 
 
 class _HttpApi:
+    """An HTTP API and its parts."""
+
     def __init__(self, name: str, resource: Resource, resources: Mapping[str, Resource]) -> None:
         self._properties = _properties(resource)
         self._parts = _Parts(name, "ApiId", _HTTP, resources)
@@ -179,8 +184,8 @@ class _HttpApi:
         if "BodyS3Location" in self._properties:
             definition = self._properties["BodyS3Location"]
         return {
-            **_chosen(self._properties, _OF_HTTP_API),
-            **next((_chosen(stage, _OF_HTTP_STAGE) for stage in stages), {}),
+            **_selection(self._properties, _OF_HTTP_API),
+            **next((_selection(stage, _OF_HTTP_STAGE) for stage in stages), {}),
             "DefinitionBody": definition,
         }
 
@@ -204,7 +209,7 @@ class _HttpApi:
 
     def _integration(self, target: Any) -> Resource:
         integrations = self._parts.of("Integration")
-        for name in _referred(target) & integrations.keys():
+        for name in _references(target) & integrations.keys():
             integration = dict(integrations[name])
             fields = {
                 "type": integration.pop("IntegrationType", ""),
@@ -225,23 +230,23 @@ class _HttpApi:
 
 
 def _security(method: Resource) -> list[Resource]:
-    """Return the security of a method or route, as OpenAPI has it."""
+    """Return the security of a method or route in OpenAPI's form."""
     kind = method.get("AuthorizationType", "NONE")
     scopes = method.get("AuthorizationScopes") or []
     entry: Resource = {}
     if kind == "AWS_IAM":
         entry[kind] = []
     elif kind != "NONE":
-        entry |= dict.fromkeys(_referred(method.get("AuthorizerId")) or ("?",), scopes)
+        entry |= dict.fromkeys(_references(method.get("AuthorizerId")) or ("?",), scopes)
     if str(method.get("ApiKeyRequired", "false")).lower() == "true":
         entry[_KEY_SCHEME] = []
     return [entry] if entry else []
 
 
-def _referred(value: Any) -> set[str]:
+def _references(value: Any) -> set[str]:
     """Return the logical ids that a value refers to, wherever in it."""
     if isinstance(value, list):
-        return set().union(*map(_referred, value))
+        return set().union(*map(_references, value))
     if isinstance(value, str):
         return {match[1] for match in _VARIABLE.finditer(value)}
     if not isinstance(value, dict):
@@ -251,7 +256,7 @@ def _referred(value: Any) -> set[str]:
     if "Fn::GetAtt" in value:
         path = value["Fn::GetAtt"]
         return {str(path[0] if isinstance(path, list) else path).partition(".")[0]}
-    return set().union(*map(_referred, value.values()))
+    return set().union(*map(_references, value.values()))
 
 
 def _api(kind: str, properties: Resource) -> Resource:
@@ -262,7 +267,7 @@ def _properties(resource: Resource) -> Resource:
     return dict(resource.get("Properties") or {})
 
 
-def _chosen(properties: Resource, names: tuple[str, ...]) -> Resource:
+def _selection(properties: Resource, names: tuple[str, ...]) -> Resource:
     return {name: properties[name] for name in names if name in properties}
 
 
