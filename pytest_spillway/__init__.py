@@ -51,8 +51,8 @@ def _running(request: pytest.FixtureRequest) -> "System | str":
     try:
         from pytest_spillway.aws import NotIdle  # noqa: PLC0415
         from pytest_spillway.systems import NotStarted, Systems, choice_of  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("local."):
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "local":
             raise
         return "a package `local` of this project hides Spillway's; rename it"
     stash = request.config.stash
