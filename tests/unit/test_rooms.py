@@ -26,8 +26,8 @@ ARROWS = {
     # The page shows, and acts on, what stands in the same process: the requests of `gateway`, the
     # pools of `lambda_service`, and the queues by the actions of `sqs`. None of them knows it.
     "console": {
-        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs", "template"),
-        "traces",
+        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sample_events"),
+        *("sqs", "template", "traces"),
     },
     "gateway": {"http", "lambda_service", "runtime", "template", "traces"},
     "sqs": {"aws_models", "http", "template", "traces"},
