@@ -74,34 +74,28 @@ class Gateway:
         python: str,
         console_views: str = "",
     ) -> None:
-        logs = state / "logs"
+        functions = template.functions
         metrics = Metrics()
         self._addresses = addresses
         self._runtime = parse_address(addresses.runtime)
         self._pressure = requests_waiting.path_of(state)
-        self._meters = {name: metrics.function(name) for name in template.functions}
-        account = _account(template, concurrency)
-        pool = partial(Pool, queue_deadline_s=queue_deadline_s, account=account)
-        self._pools = {
-            name: pool(function, self._meters[name])
-            for name, function in template.functions.items()
-        }
-        embedded = EmbeddedMetrics(metrics.registry)
+        self._meters = {name: metrics.function(name) for name in functions}
+        pool = partial(
+            Pool, queue_deadline_s=queue_deadline_s, account=_account(template, concurrency)
+        )
+        self._pools = {name: pool(functions[name], meter) for name, meter in self._meters.items()}
         self._tracing = Tracing()
         metrics.registry.register(self._tracing)
         recorder = self._tracing.recorder
-        self._output = FunctionOutput(logs / "functions", template.functions, embedded)
-        self._access_log = BufferedLog(logs / "access.log")
-        _check_ports(template, addresses)
-        self._apis = [
-            ApiGateway(
-                api, self._pools, metrics, self._access_log, self._output, recorder, port=port
-            )
-            for api, port in zip(template.apis, addresses.ports, strict=True)
-        ]
-        metrics.watch(
-            self._pools, template.hosted, lambda: sum(each.in_flight for each in self._apis)
+        self._output = FunctionOutput(
+            state / "logs" / "functions", functions, EmbeddedMetrics(metrics.registry)
         )
+        self._access_log = BufferedLog(state / "logs" / "access.log")
+        _check_ports(template, addresses)
+        shared = (self._pools, metrics, self._access_log, self._output, recorder)
+        ports = zip(template.apis, addresses.ports, strict=True)
+        self._apis = [ApiGateway(api, *shared, port=port) for api, port in ports]
+        metrics.watch(self._pools, template.hosted, self._in_flight)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s, recorder)
@@ -124,18 +118,26 @@ class Gateway:
         self._console = ConsoleSide(parts, self._tracing.store, console_views, addresses)
         if self._sqs and carrier:
             add_queue_work(self._console.page, template, carrier, self._sqs.actions)
+        self._servers = self._new_servers(aws, limits)
+        self._warnings = template.warnings
+
+    def _in_flight(self) -> int:
+        return sum(each.in_flight for each in self._apis)
+
+    def _new_servers(self, aws: AwsApis, limits: Limits) -> tuple[Server, ...]:
+        """Return the servers in the order of their ports; that of traces is the last."""
         of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
-        self._servers = (
+        return (
             *(Server(api, of_each) for api in self._apis),
             Server(self._console.page, CONSOLE_LIMITS),
             Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
             self._tracing.server,
         )
-        for warning in template.warnings:
-            log.warning("%s", warning)
 
     async def run(self) -> None:
         """Listen, serve until a signal, drain. Raises PortTaken."""
+        for warning in self._warnings:
+            log.warning("%s", warning)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
