@@ -21,10 +21,6 @@ _VARIABLE = re.compile(r"\$\{(request\.[\w.$\[\]'-]+|context\.[\w.]+|stageVariab
 _LISTS = {"header": "headers", "querystring": "queryStringParameters", "path": "pathParameters"}
 
 
-# The errors of a template that asks too much of a value.
-_OF_TEMPLATES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-
-
 class UnsupportedMediaType(Exception):
     """A request whose content type has no template where there has to be one."""
 
@@ -99,7 +95,7 @@ def rendered(template: str, body: str, event: Event) -> str:
     }
     try:
         return str(airspeed.Template(template).merge(names))
-    except (airspeed.TemplateError, *_OF_TEMPLATES) as error:
+    except (airspeed.TemplateError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise BadTemplate(str(error) or type(error).__name__) from error
 
 
