@@ -50,8 +50,8 @@ def _running(request: pytest.FixtureRequest) -> "System | str":
     """Return the system, emptied, or a sentence about why there is none."""
     try:
         from pytest_spillway.aws import NotIdle  # noqa: PLC0415
-        from pytest_spillway.systems import NotStarted, Systems, wanted_by  # noqa: PLC0415
-    except ImportError as error:  # of a module that theirs has not, or of a name in it
+        from pytest_spillway.systems import NotStarted, Systems, choice_of  # noqa: PLC0415
+    except ImportError as error:
         if (error.name or "").partition(".")[0] != "local":
             raise
         return "a package `local` of this project hides Spillway's; rename it"
@@ -60,7 +60,7 @@ def _running(request: pytest.FixtureRequest) -> "System | str":
         stash[SYSTEMS] = Systems(ends_with_parent=hasattr(request.config, "workerinput"))
         request.config.add_cleanup(stash[SYSTEMS].stop)
     try:
-        system = stash[SYSTEMS].running(wanted_by(request))
+        system = stash[SYSTEMS].running(choice_of(request))
         system.aws.reset()
     except (NotStarted, NotIdle) as error:
         return str(error)

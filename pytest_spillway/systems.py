@@ -45,8 +45,8 @@ class NotStarted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The system that a test is marked with."""
+class Choice:
+    """The choice of a test's system, which its mark makes."""
 
     template: Path
     parameters: tuple[tuple[str, str], ...] = ()
@@ -60,33 +60,33 @@ class Wanted:
         return ["--template", str(self.template), *parameters, *services]
 
 
-def wanted_by(request: pytest.FixtureRequest) -> Wanted:
+def choice_of(request: pytest.FixtureRequest) -> Choice:
     """Return the system that the test's mark names. Raises NotStarted."""
     mark = request.node.get_closest_marker(MARK)
     arguments, named = (mark.args, mark.kwargs) if mark else ((), {})
     root = request.config.rootpath
     try:
-        return _wanted(request.path.parent, root, *arguments, **named)
+        return _choice(request.path.parent, root, *arguments, **named)
     except TypeError as error:
-        reason = str(error).removeprefix("_wanted() ")
+        reason = str(error).removeprefix("_choice() ")
         raise NotStarted(f"@pytest.mark.{MARK} {reason}") from error
 
 
-def _wanted(
+def _choice(
     folder: Path,
     root: Path,
     template: str | Path | None = None,
     parameters: Mapping[str, object] | None = None,
     services: bool | str | None = None,
-) -> Wanted:
+) -> Choice:
     names = (template,) if template else TEMPLATES
     switched = other_services.ON if services else other_services.OFF
-    chosen = switched if isinstance(services, bool) else services
+    option = switched if isinstance(services, bool) else services
     pairs = sorted((name, str(value)) for name, value in (parameters or {}).items())
     for place in _upwards(folder, root):
         for path in (place / name for name in names):
             if path.is_file():
-                return Wanted(path.resolve(), tuple(pairs), chosen or "")
+                return Choice(path.resolve(), tuple(pairs), option or "")
     raise NotStarted(f"there is no {names[0]} in {folder} and up to {root}")
 
 
@@ -101,24 +101,24 @@ def _upwards(folder: Path, root: Path) -> Iterator[Path]:
 class System:
     """A running system and its folder."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, choice: Choice) -> None:
         """Start it and wait until it is ready. Raises NotStarted."""
         _delete_left_folders()
         # Not a folder of pytest's: the sockets in it may have a hundred characters in all.
         self._state = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         for number in range(1, STARTS_MAX + 1):
-            self._supervisor = self._start(wanted)
+            self._supervisor = self._start(choice)
             reason = self._refusal()
             if not reason:
-                self.aws = Aws(self._state, are_services_own="://" not in wanted.services)
+                self.aws = Aws(self._state, are_services_own="://" not in choice.services)
                 return
             if " taken" not in reason or number == STARTS_MAX:
                 self.stop()
-                raise NotStarted(f"the system of {wanted.template} does not start: {reason}")
+                raise NotStarted(f"the system of {choice.template} does not start: {reason}")
 
-    def _start(self, wanted: Wanted) -> "subprocess.Popen[bytes]":
+    def _start(self, choice: Choice) -> "subprocess.Popen[bytes]":
         command = [
-            *(sys.executable, "-P", "-m", "local", "up", "--foreground", *wanted.options),
+            *(sys.executable, "-P", "-m", "local", "up", "--foreground", *choice.options),
             *("--state", str(self._state), "--workers", "1", "--end-with", str(os.getpid())),
         ]
         with (self._state / "up.log").open("wb") as errors:
@@ -176,22 +176,22 @@ class Systems:
     def __init__(self, *, ends_with_parent: bool) -> None:
         if ends_with_parent:  # a worker of pytest-xdist ends its test first, which may take long
             signal_on_parent_death(os.getppid())
-        self._running: dict[Wanted, System] = {}
-        self._refused: dict[Wanted, str] = {}
+        self._running: dict[Choice, System] = {}
+        self._refused: dict[Choice, str] = {}
 
-    def running(self, wanted: Wanted) -> System:
+    def running(self, choice: Choice) -> System:
         """Return the system, started where no earlier test has. Raises NotStarted."""
-        if wanted in self._refused:
-            raise NotStarted(self._refused[wanted])
-        if wanted not in self._running:
+        if choice in self._refused:
+            raise NotStarted(self._refused[choice])
+        if choice not in self._running:
             try:
-                self._running[wanted] = System(wanted)
+                self._running[choice] = System(choice)
             except NotStarted as error:
-                self._refused[wanted] = str(error)
+                self._refused[choice] = str(error)
                 raise
-        system = self._running[wanted]
+        system = self._running[choice]
         if not system.is_running:
-            raise NotStarted(f"the system of {wanted.template} has ended during the tests")
+            raise NotStarted(f"the system of {choice.template} has ended during the tests")
         return system
 
     def stop(self) -> None:

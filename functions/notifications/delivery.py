@@ -83,7 +83,7 @@ def deliver(
     ours = [each for each in claimed if each.claim == claim]
     holds = dict(holding(ours, now_ms=now_ms)) if ours else {}
     holds |= {each.id: life_cycle.DEADLY for each in ours if life_cycle.is_deadly(each)}
-    changed = [_held(each, holds[each.id], now_ms) for each in ours if each.id in holds]
+    changed = [_hold_back(each, holds[each.id], now_ms) for each in ours if each.id in holds]
     changed += _sent([each for each in ours if each.id not in holds], channels, now_ms)
     notifications.finish(changed)
     wakeups.try_to_send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
@@ -114,7 +114,7 @@ def id_of(message: NotificationMessage) -> str:
     return message.id
 
 
-def _held(notification: Notification, why: Hold, now_ms: int) -> Notification:
+def _hold_back(notification: Notification, why: Hold, now_ms: int) -> Notification:
     if isinstance(why, Later):
         return life_cycle.held_back(notification, why.due_ms, has_turn=why.has_turn, now_ms=now_ms)
     return life_cycle.attempted(notification, why, (), now_ms=now_ms)

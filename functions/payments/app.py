@@ -56,7 +56,7 @@ def create_payment(call: Call) -> Response:
     claim = Claim(tenant=tenant, key=key, fingerprint=life_cycle.fingerprint(request))
     answer = accept(claim=claim, request=request)
     report(f"payment {_outcome(answer)}", payment_id=answer["id"])
-    return _given(answer, status=201, location=f"/v1/payments/{answer['id']}")
+    return _response(answer, status=201, location=f"/v1/payments/{answer['id']}")
 
 
 @idempotent("POST /v1/payments")
@@ -78,21 +78,21 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
 @endpoint(app, "payments:write")
 def capture_payment(call: Call, payment_id: str) -> Response:
     """Capture what is held, or a part of it; a worker does it."""
-    return _given(_operation(call, payment_id, CaptureRequest), status=202)
+    return _response(_operation(call, payment_id, CaptureRequest), status=202)
 
 
 @app.route("/v1/payments/{payment_id}/cancel", methods=["POST"])
 @endpoint(app, "payments:write")
 def cancel_payment(call: Call, payment_id: str) -> Response:
     """Release what is held, also the rest of a partial capture; a worker does it."""
-    return _given(_operation(call, payment_id, CancelRequest), status=202)
+    return _response(_operation(call, payment_id, CancelRequest), status=202)
 
 
 @app.route("/v1/payments/{payment_id}/refunds", methods=["POST"])
 @endpoint(app, "payments:write")
 def refund_payment(call: Call, payment_id: str) -> Response:
     """Refund what was captured, or a part of it; a worker does it."""
-    return _given(_operation(call, payment_id, RefundRequest), status=201)
+    return _response(_operation(call, payment_id, RefundRequest), status=201)
 
 
 def _operation(call: Call, payment_id: str, shape: type[OperationRequest]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _outcome(answer: dict[str, Any]) -> str:
     return "answered again" if isinstance(answer, Replayed) else "accepted"
 
 
-def _given(answer: dict[str, Any], *, status: int, location: str | None = None) -> Response:
+def _response(answer: dict[str, Any], *, status: int, location: str | None = None) -> Response:
     headers = {"Location": location} if location else {}
     if isinstance(answer, Replayed):
         headers["Idempotent-Replayed"] = "true"

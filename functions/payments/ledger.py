@@ -40,7 +40,10 @@ def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
     """Return `payment` with more entries and what is then open."""
     ledger = (*payment.ledger, *entries)
     return replace(
-        payment, ledger=ledger, amount_held=_held(ledger), amount_refunding=_refunding(ledger)
+        payment,
+        ledger=ledger,
+        amount_held=_open_charges(ledger),
+        amount_refunding=_refunding(ledger),
     )
 
 
@@ -67,21 +70,23 @@ def violations(payment: Payment) -> list[str]:
         "no more is refunded than captured": payment.amount_refunded + payment.amount_refunding
         <= payment.amount_captured,
         "what is held is the payment's amount": authorized_amount in (0, payment.amount),
-        "the ledger holds what the payment says": _held(payment.ledger) == payment.amount_held >= 0,
+        "the ledger holds what the payment says": _open_charges(payment.ledger)
+        == payment.amount_held
+        >= 0,
         "the ledger is refunding what the payment says": _refunding(payment.ledger)
         == payment.amount_refunding
         >= 0,
         "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
         == refund_ids,
         "money and status agree": _status_agrees(payment),
-        "the last event tells what the payment is": _told(payment.events[-1])
-        in (_told(payment), (None, 0, 0)),  # older versions told nothing
+        "the last event tells what the payment is": _public_state(payment.events[-1])
+        in (_public_state(payment), (None, 0, 0)),  # older versions told nothing
         "every amount is positive": all(each.amount > 0 for each in payment.ledger),
     }
     return [claim for claim, holds in claims.items() if not holds]
 
 
-def _told(each: Payment | Event) -> tuple[Status | None, int, int]:
+def _public_state(each: Payment | Event) -> tuple[Status | None, int, int]:
     return each.status, each.amount_captured, each.amount_refunded
 
 
@@ -120,7 +125,7 @@ def _open(entries: Iterable[Entry]) -> int:
     return sum(totals.values())
 
 
-def _held(entries: Iterable[Entry]) -> int:
+def _open_charges(entries: Iterable[Entry]) -> int:
     return _open(each for each in entries if _is_charge(each))
 
 

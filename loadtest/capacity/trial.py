@@ -75,7 +75,7 @@ class Bench:
         oldest = self._oldest(queues)
         queues.drain(_say_nothing)
         measured = figures(driver.work, driver.journal)
-        measures = _seen(driver, measured, cpu, oldest)
+        measures = _measures_of(driver, measured, cpu, oldest)
         reasons, by_generator = judge(measures, self._thresholds)
         rows = [float(row["cpu_us_per_arrival"]) for row in used.rows]
         return Trial(
@@ -186,7 +186,7 @@ def _over(what: str, value: float, limit: float, unit: str) -> str:
     return f"{what} {value:.1f} {unit} (at most {limit:g} {unit})"
 
 
-def _seen(
+def _measures_of(
     driver: Driver, measured: Figures, cpu: CpuMeter, oldest: tuple[str, float] | None
 ) -> Measures:
     times = measured.total.times

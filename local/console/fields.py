@@ -41,6 +41,14 @@ def table(body: Any, name: str) -> Mapping[str, Any]:
     return value
 
 
+def anything(body: Any, name: str) -> Any:
+    """Return a field that has to be there, but may be null. Raises Refused."""
+    value = _field(body, name, None)
+    if value is None and name not in body:
+        raise Refused(400, f"{name} is missing")
+    return value
+
+
 def _field(body: Any, name: str, default: Any) -> Any:
     if not isinstance(body, dict):
         raise Refused(400, "send an object")

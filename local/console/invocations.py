@@ -51,10 +51,10 @@ class Invocation:
         """Return it as the page shows it."""
         ends = [match[0] for line in self.lines if (match := _FAILED.search(line["text"]))]
         end = "timeout" if any("timed out" in each for each in ends) else "error"
-        known = "success" if self.report else ""
+        outcome = end if ends else "success" if self.report else ""
         return {
             "request_id": self.request_id,
-            "status": self.status or (end if ends else known),
+            "status": self.status or outcome,
             "at": self.at,
             **self.report,
             "lines": self.lines,

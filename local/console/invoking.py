@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import orjson
 
-from local.console import invocations, samples, secrets
-from local.console.answers import Page, Refused, as_json, in_thread, number
+from local.console import fields, invocations, samples, secrets
+from local.console.answers import Page, as_json, in_thread, number
 from local.console.functions import named
 from local.console.pages import Console, Parameters
 from local.console.parts import Parts
@@ -35,16 +35,16 @@ def add(console: Console, parts: Parts) -> None:
 
     async def invoke(parameters: Parameters, body: Any) -> Page:
         name = named(parts, parameters)
-        return as_json(await _invoke(parts, name, _member(body, "event", object)))
+        return as_json(await _invoke(parts, name, fields.anything(body, "event")))
 
     async def keep(parameters: Parameters, body: Any) -> Page:
-        name, title = named(parts, parameters), _member(body, "name", str)
-        event = _member(body, "event", object)
+        name, title = named(parts, parameters), fields.text(body, "name")
+        event = fields.anything(body, "event")
         await asyncio.to_thread(samples.keep, parts.state, name, title, event)
         return as_json({"kept": title}, 201)
 
     async def remove(parameters: Parameters, body: Any) -> Page:
-        name, title = named(parts, parameters), _member(body, "name", str)
+        name, title = named(parts, parameters), fields.text(body, "name")
         await asyncio.to_thread(samples.remove, parts.state, name, title)
         return as_json({"removed": title})
 
@@ -53,13 +53,6 @@ def add(console: Console, parts: Parts) -> None:
     console.add_action("/api/functions/{name}/invoke", invoke)
     console.add_action("/api/functions/{name}/events", keep)
     console.add_action("/api/functions/{name}/events/remove", remove)
-
-
-def _member(body: Any, name: str, kind: type) -> Any:
-    """Return a member of an action's body. Raises Refused."""
-    if not isinstance(body, dict) or name not in body or not isinstance(body[name], kind):
-        raise Refused(400, f"the body must be an object with the member {name}")
-    return body[name]
 
 
 def _log(parts: Parts, name: str, parameters: Parameters) -> dict[str, Any]:

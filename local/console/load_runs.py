@@ -101,7 +101,7 @@ class LoadRuns:
 
     async def start(self, parameters: Mapping[str, str], body: Any) -> Page:
         """Start a smoke run, or a steady one of `rate` for `duration_s`. Raises Refused."""
-        title, variables, duration_s = _chosen(body)
+        title, variables, duration_s = _settings_of(body)
         addresses = await asyncio.to_thread(self._addresses)
         async with self._starting:
             if self._is_running:
@@ -211,7 +211,7 @@ class LoadRuns:
         return {**addresses, **self._own}
 
 
-def _chosen(body: Any) -> tuple[str, dict[str, str], int]:
+def _settings_of(body: Any) -> tuple[str, dict[str, str], int]:
     """Return the title of a run, its variables, and how long it sends. Raises Refused."""
     rate, duration_s = fields.number(body, "rate", None), fields.number(body, "duration_s", None)
     if rate is None and duration_s is None:

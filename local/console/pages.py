@@ -149,9 +149,7 @@ async def _answer(
     except (TimeoutError, OSError) as error:
         log.warning("%s failed: %s", target, error)
         page = sentence_page(503, "Service Unavailable")
-    except Exception:
-        # The process's edge for what the console does: the client is answered in any case, and the
-        # error goes on to the loop, which logs it.
+    except Exception:  # edge: a request; its client is answered, and the loop logs the error
         _reply(client, sentence_page(500, "Internal Server Error"))
         raise
     _reply(client, page)

@@ -75,24 +75,24 @@ def _listed(parts: Parts, parameters: Parameters) -> list[dict[str, Any]]:
             row["ms"] >= slow_ms
             and (not route or row["route"] == route)
             and _has_status(each.status, status)
-            and (not text or text in _searched(each))
+            and (not text or text in _searchable_text(each))
         ):
             listed.append(row)
     return listed[:limit]
 
 
-def _has_status(status: int, wanted: str) -> bool:
-    """Return whether a status is the wanted one: `404`, `4xx`, `errors`, or any by an empty one."""
-    if wanted == "errors":
+def _has_status(status: int, query: str) -> bool:
+    """Return whether a status fits: to `404`, `4xx` or `errors`; any fits to an empty query."""
+    if query == "errors":
         return status >= 400
-    return not wanted or str(status) == wanted or f"{status // 100}xx" == wanted
+    return not query or str(status) == query or f"{status // 100}xx" == query
 
 
-def _searched(recorded: Recorded) -> str:
-    """Return what a text is looked for in, in lower case and without secrets."""
+def _searchable_text(recorded: Recorded) -> str:
+    """Return the text of a request that a search looks into, in lower case and without secrets."""
     parts = (recorded.body, recorded.answer, recorded.log)
-    known = f"{recorded.method} {recorded.target} {recorded.context.request_id} {recorded.route} "
-    text = known + " ".join(part.decode(errors="replace") for part in parts)
+    line = f"{recorded.method} {recorded.target} {recorded.context.request_id} {recorded.route} "
+    text = line + " ".join(part.decode(errors="replace") for part in parts)
     return secrets.without(text, secrets.of_headers(_headers(recorded))).lower()
 
 

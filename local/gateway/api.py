@@ -5,12 +5,13 @@ from time import monotonic
 
 from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
-from local.gateway.exchange import Dialect, Exchange, Shared, Slot, Target
+from local.gateway.exchange import Dialect, Exchange, Shared
 from local.gateway.integrations import Caller
 from local.gateway.recording import RecentRequests
 from local.gateway.request_spans import RequestTracer
 from local.gateway.router import MethodRouter, Router
 from local.gateway.signature_authorizer import SignatureChecker
+from local.gateway.target import Slot, Target
 from local.gateway.usage import Keys
 from local.gateway.validation import Validator
 from local.gateway.variables import compile_template
@@ -32,7 +33,7 @@ from local.traces.sampling import Recorder
 
 
 class ApiGateway:
-    """Answers requests to one API by the functions of a template."""
+    """The gateway of one API, which its functions and integrations answer."""
 
     def __init__(
         self,
@@ -80,6 +81,8 @@ class ApiGateway:
 
 
 class _Targets:
+    """The targets of an API's routes, which share its authorizers, keys and buckets."""
+
     def __init__(self, api: Api, pools: Mapping[str, Pool], metrics: Metrics) -> None:
         self._api = api
         self._pools = pools

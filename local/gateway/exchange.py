@@ -18,14 +18,14 @@ from local.gateway.events import Context, Stage, method_arn
 from local.gateway.policy import Grant
 from local.gateway.responses import Refusal
 from local.gateway.results import MalformedResponse
+from local.gateway.target import Answer, Slot, Target
 from local.gateway.usage import Keys
 from local.gateway.variables import Situation, Text
 from local.http.request import Request, no_reply
 from local.lambda_service.buffered_log import BufferedLog
-from local.lambda_service.dispatch import End, Invocation, Outcome, Pool
+from local.lambda_service.dispatch import End, Invocation, Outcome
 from local.lambda_service.metrics import RouteMeter
 from local.lambda_service.output import FunctionOutput
-from local.lambda_service.throttle import TokenBucket
 from local.runtime.frames import dumps
 from local.template import ApiKey, Function
 from local.traces.context import header
@@ -42,8 +42,6 @@ _REFUSAL_OF_END = {
     End.THROTTLED: responses.FUNCTION_THROTTLED,
     End.TIMED_OUT: responses.TIMED_OUT,
 }
-
-Answer = tuple[int, str, bytes]  # status, header lines (each ended by CRLF) and body
 
 
 class Dialect(Protocol):
@@ -68,56 +66,6 @@ class Dialect(Protocol):
 
     def unrouted(self, request: Request) -> Answer | None:
         """Return the answer to a request without route, None where it is refused."""
-
-
-class Slot:
-    """The place of one request of a route that anybody may call, whatever others have in flight.
-
-    `/health` and the route that gives out tokens answer while callers without a valid token use up
-    the account's concurrency.
-    """
-
-    __slots__ = ("is_taken",)
-
-    def __init__(self) -> None:
-        self.is_taken = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A route with everything that can be known before a request comes."""
-
-    method: str
-    path: str
-    key: str  # of the route
-    pool: Pool | None  # None where `fixed` is answered instead
-    authorizer: RequestAuthorizer | None
-    keys: Keys | None  # where an API key is needed
-    bucket: TokenBucket | None
-    meter: RouteMeter
-    patience_s: float  # of the gateway, once the function has started
-    slot: Slot | None  # None where an authorizer or a key is needed
-    payload: str = "1.0"
-    scopes: tuple[str, ...] = ()
-    fixed: Answer | None = None
-    validator: "RequestValidator | None" = None
-    caller: "Integrated | None" = None  # what is called instead of a function's proxy
-
-
-class RequestValidator(Protocol):
-    """The validation of the requests of a route."""
-
-    def refusal(self, exchange: "Exchange") -> Refusal | None:
-        """Return why a request is refused, None where it is valid."""
-
-
-class Integrated(Protocol):
-    """An integration with something else than a function's proxy."""
-
-    place: str  # what is called, for people
-
-    def serve(self, exchange: "Exchange") -> None:
-        """Answer or refuse the request, now or later."""
 
 
 class Router(Protocol):

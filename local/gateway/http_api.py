@@ -15,12 +15,13 @@ import orjson
 from local.gateway.authorizer import LambdaAuthorizer
 from local.gateway.cors import Origins
 from local.gateway.events import Context, Stage, split_target
-from local.gateway.exchange import Answer, Exchange
+from local.gateway.exchange import Exchange
 from local.gateway.http_events import event_1_0, event_2_0, question_1_0, question_2_0
 from local.gateway.http_results import read_http_result
 from local.gateway.identity import identity_of
 from local.gateway.policy import read_policy, read_simple
 from local.gateway.responses import Refusal
+from local.gateway.target import Answer
 from local.gateway.variables import Situation
 from local.http.request import Request
 from local.lambda_service.dispatch import Pool

@@ -5,7 +5,6 @@ user pools of REST APIs (row 1.65).
 import asyncio
 import json
 import logging
-import os
 import re
 import time
 from abc import ABC, abstractmethod
@@ -18,11 +17,12 @@ from local.gateway.authorizer import Callback, Subject
 from local.gateway.identity import Source, source_of
 from local.gateway.policy import Grant
 from local.gateway.responses import UNAUTHORIZED, Refusal
+from local.runtime.aws_calls import endpoint_of
 from local.template import JwtAuthorizer, PoolAuthorizer
 
 log = logging.getLogger(__name__)
 
-POOLS_URL = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"  # where user pools are, here or on AWS
+POOLS = "Cognito Identity Provider"  # the SDKs' name of the service that has user pools
 _POOL = re.compile(r"(https://cognito-idp\.[\w-]+\.amazonaws\.com)/([\w-]+)")
 ALGORITHMS = ["RS256", "RS384", "RS512"]  # API Gateway takes RSA only
 KEYS_KEPT_S = 7200.0  # as long as API Gateway may keep them
@@ -153,7 +153,7 @@ class PoolChecker(TokenChecker):
 def _keys_of(issuer: str) -> dict[str, jwt.PyJWK]:
     """Return the public keys of an issuer by their ids. Raises OSError and ValueError."""
     if pool := _POOL.fullmatch(issuer):
-        address = os.environ.get(POOLS_URL) or os.environ.get("AWS_ENDPOINT_URL", pool[1])
+        address = endpoint_of(POOLS) or pool[1]
         keys_url = f"{address.rstrip('/')}/{pool[2]}/.well-known/jwks.json"
     else:
         keys_url = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")["jwks_uri"]

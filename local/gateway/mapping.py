@@ -1,4 +1,4 @@
-"""Mapping of requests and answers between an API and what it is integrated with.
+"""The mapping of requests and answers between an API and its integrations.
 
 `event` is the request as the event of payload 1.0 has it.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
@@ -34,7 +34,7 @@ class BadTemplate(Exception):
 
 
 def path_of(document: Any, path: str) -> Any:
-    """Return what a JSONPath such as $.a.b[0] leads to in a document, None where it ends."""
+    """Return the value at a JSONPath such as $.a.b[0] of a document, or None."""
     position, value = 1, document
     while position < len(path):
         step = _STEP.match(path, position)
@@ -184,10 +184,10 @@ def _context(source: str, event: Event) -> str | None:
     return None if value is None else _text(value)
 
 
-def chosen(integration: Integration, what: str) -> IntegrationResponse | None:
+def response_for(integration: Integration, outcome: str) -> IntegrationResponse | None:
     """Return the response for a status or an error's message, by its pattern or the default."""
     for response in integration.responses:
-        if not response.pattern or re.fullmatch(response.pattern, what, re.DOTALL):
+        if not response.pattern or re.fullmatch(response.pattern, outcome, re.DOTALL):
             return response
     return None
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from local.gateway.events import Context
-from local.gateway.exchange import Answer, Exchange
+from local.gateway.exchange import Exchange
 from local.gateway.policy import Grant
 from local.gateway.responses import Refusal
+from local.gateway.target import Answer
 from local.http.request import Request
 from local.lambda_service.throttle import TokenBucket
+from local.traces.span import SLOW_S
 
 KEPT_MAX = 200
 BODY_MAX_BYTES = 16 * 1024  # of a body, an answer and a log
@@ -21,7 +23,6 @@ EVENT_MAX_BYTES = 32 * 1024  # with the body, escaped; all together 18 MB at mos
 IDLE_PER_S = 10.0  # below this rate every request is kept
 IDLE_BURST = 50
 ONE_OF = 100  # above it
-SLOW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

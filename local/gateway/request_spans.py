@@ -9,10 +9,10 @@ from typing import Any
 from local.gateway.events import split_target
 from local.gateway.exchange import Exchange
 from local.gateway.responses import QUOTA_EXCEEDED, THROTTLED
-from local.lambda_service.invocation_spans import SLOW_S, invocation_spans, throttled_span
+from local.lambda_service.invocation_spans import invocation_spans, throttled_span
 from local.traces.context import TraceContext, new_span_id
 from local.traces.sampling import Clock, Recorder
-from local.traces.span import SLOW, Span
+from local.traces.span import SLOW, SLOW_S, Span
 
 SERVICE = "gateway"
 # A route's usual time is the mean of its last requests, each weighted by this much.

@@ -6,11 +6,12 @@ from typing import Any
 
 from local.gateway.authorizer import LambdaAuthorizer, Subject
 from local.gateway.events import Context, Stage, build_event, collapse, split_target
-from local.gateway.exchange import Answer, Exchange
+from local.gateway.exchange import Exchange
 from local.gateway.identity import Identity, identity_of
 from local.gateway.policy import read_policy
 from local.gateway.responses import GatewayResponses, Refusal
 from local.gateway.results import read_result
+from local.gateway.target import Answer
 from local.gateway.variables import Situation
 from local.http.request import Request
 from local.lambda_service.dispatch import Pool

@@ -12,10 +12,9 @@ from local.lambda_service.dispatch import End, Invocation, Outcome
 from local.template import Function
 from local.traces.context import TraceContext, header, new_span_id, new_trace_id, of_header
 from local.traces.sampling import Clock, Recorder
-from local.traces.span import Event, Span
+from local.traces.span import SLOW_S, Event, Span
 
 WAITED_MIN_S = 0.000_5  # a shorter wait is none: an environment was idle
-SLOW_S = 1.0  # an invocation that takes longer is recorded in any case
 TEXT_MAX_CHARS = 4_000  # of an error's message, and of its stack
 
 

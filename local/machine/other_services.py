@@ -38,7 +38,7 @@ class OtherServices:
     def variables(self, port: int, invoke_url: str, environ: Mapping[str, str]) -> dict[str, str]:
         """Return where functions find every service; without ours each is refused by name.
 
-        Where `environ` says it for all of them, it is said only of those on AWS.
+        Where `environ` names one place for all, only those on AWS get a variable.
         """
         real = {_variable(name): _real_url(name) for name in self.on_aws}
         real[LET_THROUGH] = ",".join(self.on_aws)

@@ -69,7 +69,14 @@ class System:
     console_views: str = ""  # the module with those of an extension
 
     def processes(self) -> list[Process]:
-        return [*self._stores(), *self.simulators, *self._serving()]
+        """Return the table, in the order in which the processes are started."""
+        serving = (*self._hosts(), self._gateway(), *self._workers())
+        return [*self._stores(), *self.simulators, *serving]
+
+    @property
+    def _of_template(self) -> tuple[object, ...]:
+        """Return the options of each process that reads the template."""
+        return (*self.template.options, "--state", self.state)
 
     def _wants(self, variable: str) -> bool:
         return variable in self.template.provides
@@ -112,7 +119,7 @@ class System:
             stage=Stage.STORE,
             command=python(
                 "local.services",
-                *(*self.template.options, "--state", self.state),
+                *self._of_template,
                 *("--port", port, "--gateway", f"http://127.0.0.1:{self.ports.invoke}"),
                 *(*elsewhere, *smtp),
             ),
@@ -120,9 +127,7 @@ class System:
             answers=made.is_file,
         )
 
-    def _serving(self) -> Iterator[Process]:
-        ports = self.ports
-        of_template = (*self.template.options, "--state", self.state)
+    def _hosts(self) -> Iterator[Process]:
         for function in self.template.hosted:
             connect = f"unix:{self.state / 'run' / 'gateway.sock'}"
             is_debugged = function == self.template.debugged
@@ -134,21 +139,24 @@ class System:
                     interpreter.command(
                         self.python.path,
                         "local.runtime.host",
-                        *(*of_template, "--function", function, "--connect", connect),
-                        *(("--debug-port", ports.debug) if is_debugged else ()),
+                        *(*self._of_template, "--function", function, "--connect", connect),
+                        *(("--debug-port", self.ports.debug) if is_debugged else ()),
                     )
                 ),
-                address=f"debugpy://127.0.0.1:{ports.debug}"
+                address=f"debugpy://127.0.0.1:{self.ports.debug}"
                 if is_debugged
                 else counted(environments, "environment"),
             )
+
+    def _gateway(self) -> Process:
+        ports = self.ports
         views = ("--console-views", self.console_views) if self.console_views else ()
-        yield Process(
+        return Process(
             name="gateway",
             stage=Stage.GATEWAY,
             command=python(
                 "local.server",
-                *(*of_template, "--port", ports.gateway, "--console-port", ports.console),
+                *(*self._of_template, "--port", ports.gateway, "--console-port", ports.console),
                 *("--invoke-port", ports.invoke, "--otlp-port", ports.otlp),
                 *("--python", self.python.path, *views),
                 *(part for port in ports.apis for part in ("--api-port", port)),
@@ -169,15 +177,18 @@ class System:
                 (ports.invoke, "--invoke-port"),
             ),
         )
+
+    def _workers(self) -> Iterator[Process]:
+        ports = self.ports.workers
         # One worker runs a schedule; without one nothing would, where there is no queue.
-        workers = len(ports.workers) if self.template.mappings else bool(self.template.schedules)
-        for index, port in enumerate(ports.workers[:workers]):
+        count = len(ports) if self.template.mappings else bool(self.template.schedules)
+        for index, port in enumerate(ports[:count]):
             yield Process(
                 name=f"worker-{index}",
                 stage=Stage.WORKER,
                 command=python(
                     "queue_workers",
-                    *(*of_template, "--python", self.python.path),
+                    *(*self._of_template, "--python", self.python.path),
                     *("--index", index, "--metrics-port", port),
                 ),
                 address=f"http://127.0.0.1:{port}/metrics",

@@ -61,7 +61,7 @@ def variables(
         settings |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     if "REDIS_URL" not in {**settings, **environ}:
         # For those who carry the queues: a function's own REDIS_URL is what its template says.
-        settings["REDIS_URL_FILE"] = _kept(redis_url_file(state), redis_url)
+        settings["REDIS_URL_FILE"] = _write_file(redis_url_file(state), redis_url)
     always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", export.URL: settings[export.URL]}
     return {**settings, **environ, **always}
 
@@ -88,7 +88,7 @@ def _has_credentials(environ: Mapping[str, str]) -> bool:
     return bool(named) or (Path.home() / ".aws" / "credentials").is_file()
 
 
-def _kept(path: Path, text: str) -> str:
+def _write_file(path: Path, text: str) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return str(path)

@@ -133,12 +133,13 @@ def _patch(module: Any, let_through: frozenset[str]) -> None:
             named["region_name"] = region  # the one that all of this machine is in
         if is_real or (is_old and not url):
             service_id = self.get_service_model(service_name).service_id
-            named["endpoint_url"] = _endpoint_of(service_id)
+            named["endpoint_url"] = endpoint_of(service_id)
         return make(self, service_name, **named)
 
     module.Session.create_client = create_client
 
 
-def _endpoint_of(service_id: Any) -> str | None:
-    name = str(service_id).upper().replace(" ", "_")
+def endpoint_of(service_id: str) -> str | None:
+    """Return where this process finds a service, by the name that AWS's SDKs have for it."""
+    name = service_id.upper().replace(" ", "_")
     return os.environ.get(f"AWS_ENDPOINT_URL_{name}") or os.environ.get("AWS_ENDPOINT_URL")

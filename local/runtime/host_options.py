@@ -12,6 +12,7 @@ IMPORT_RETRY_S = 15  # long enough to read the log, short enough to wait for aft
 
 
 def parse_options(words: list[str] | None) -> argparse.Namespace:
+    """Return the options among the words of a command line; exit where they are wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m local.runtime.host",
         description="Run the execution environments of one function of a SAM template.",
@@ -39,6 +40,24 @@ def parse_options(words: list[str] | None) -> argparse.Namespace:
         help="where each environment keeps a temporary directory (default: the system's)",
     )
     parser.add_argument(
+        "--reload",
+        action="store_true",
+        default=os.environ.get("RELOAD", "") not in ("", "0"),
+        help="import the handler again when a file of it has changed (or RELOAD=1)",
+    )
+    parser.add_argument(
+        "--end-with",
+        type=arguments.number(1, PID_MAX),
+        metavar="PID",
+        help="end when this process, which started the host, has gone",
+    )
+    _add_import(parser)
+    _add_debugger(parser)
+    return parser.parse_args(words)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--import-max-s",
         type=float,
         default=IMPORT_MAX_S,
@@ -58,12 +77,9 @@ def parse_options(words: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="end when the handler cannot be imported, where AWS would answer each event with why",
     )
-    parser.add_argument(
-        "--reload",
-        action="store_true",
-        default=os.environ.get("RELOAD", "") not in ("", "0"),
-        help="import the handler again when a file of it has changed (or RELOAD=1)",
-    )
+
+
+def _add_debugger(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--debug-port",
         type=arguments.port,
@@ -73,10 +89,3 @@ def parse_options(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--debug-waits", action="store_true", help="take no event before a debugger is attached"
     )
-    parser.add_argument(
-        "--end-with",
-        type=arguments.number(1, PID_MAX),
-        metavar="PID",
-        help="end when this process, which started the host, has gone",
-    )
-    return parser.parse_args(words)

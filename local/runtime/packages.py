@@ -32,7 +32,7 @@ def without_packages(template: Template, state: Path, python: Interpreter) -> li
     return [
         function
         for function in template.functions.values()
-        if (packages := _wanted(function, python))
+        if (packages := _requirements(function, python))
         and packages != _installed(folder(state, function.logical_id))
     ]
 
@@ -90,7 +90,7 @@ def install(function: Function, state: Path, python: Interpreter) -> None:
         lines = done.stderr.splitlines() or [f"{command[0]} failed"]
         errors = [line for line in lines if line.startswith("ERROR: ")]
         raise NotInstalled((errors or lines)[-1].removeprefix("ERROR: "))
-    (unfinished / LISTED).write_text(_wanted(function, python))
+    (unfinished / LISTED).write_text(_requirements(function, python))
     shutil.rmtree(place, ignore_errors=True)
     unfinished.replace(place)
 
@@ -112,7 +112,7 @@ def _lists(function: Function) -> list[Path]:
     return [path for place in places if (path := place / LISTED).is_file()]
 
 
-def _wanted(function: Function, python: Interpreter) -> str:
+def _requirements(function: Function, python: Interpreter) -> str:
     lists = [path.read_text() for path in _lists(function)]
     if function.is_built_by_make and (makefile := function.code_uri / MAKEFILE).is_file():
         lists.insert(0, makefile.read_text())

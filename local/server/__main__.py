@@ -17,7 +17,8 @@ from local.lambda_service.dispatch import CONCURRENCY_DEFAULT
 from local.machine.queue_carrier import CarrierError, carrier_of
 from local.runtime.frames import AddressError
 from local.server import tracing
-from local.server.process import QUEUE_DEADLINE_MS, Addresses, Gateway, PortTaken
+from local.server.addresses import Addresses
+from local.server.process import QUEUE_DEADLINE_MS, Gateway, PortTaken
 from local.template import TemplateError
 from local.template.options import chosen
 from local.traces.export import BadEndpoint
@@ -102,6 +103,23 @@ def _options() -> argparse.Namespace:
         metavar="PORT",
         help=f"port that takes spans by OTLP (default: {tracing.PORT}, or the next free one)",
     )
+    parser.add_argument(
+        "--runtime",
+        metavar="ADDRESS",
+        help="unix:/path or tcp:host:port where environments dial in"
+        " (default: run/gateway.sock in the state directory)",
+    )
+    parser.add_argument(
+        "--console-views",
+        default="",
+        metavar="MODULE",
+        help="module whose `add_views` gives the console more views (default: none)",
+    )
+    _add_limits(parser)
+    return parser.parse_args()
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     arguments.add_number(
         parser,
         "--account-concurrency",
@@ -119,12 +137,6 @@ def _options() -> argparse.Namespace:
         unit="S",
         variable="ASYNC_RETRY_S",
     )
-    parser.add_argument(
-        "--runtime",
-        metavar="ADDRESS",
-        help="unix:/path or tcp:host:port where environments dial in"
-        " (default: run/gateway.sock in the state directory)",
-    )
     arguments.add_number(
         parser,
         "--queue-deadline-ms",
@@ -134,17 +146,10 @@ def _options() -> argparse.Namespace:
         unit="MS",
         variable="QUEUE_DEADLINE_MS",
     )
-    parser.add_argument(
-        "--console-views",
-        default="",
-        metavar="MODULE",
-        help="module whose `add_views` gives the console more views (default: none)",
-    )
     _add_deadline(parser, "head", LIMITS.head_s, "send the head of a request")
     _add_deadline(parser, "body", LIMITS.body_s, "send its body")
     _add_deadline(parser, "idle", LIMITS.idle_s, "keep a connection without a request")
     _add_deadline(parser, "write", LIMITS.write_s, "read its answer")
-    return parser.parse_args()
 
 
 def _add_deadline(parser: argparse.ArgumentParser, name: str, default_s: float, what: str) -> None:

@@ -9,18 +9,12 @@ import resource
 import signal
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
-from importlib import import_module
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from local.console.answers import Page, as_json
-from local.console.load_runs import add_load_runs
-from local.console.pages import Console, Parameters
 from local.console.parts import Parts
 from local.console.queue_work import add_queue_work
-from local.console.sampler import Sampler
-from local.console.trace_views import add_trace_views
-from local.console.views import add_views
 from local.gateway.api import ApiGateway
 from local.http.limits import Limits
 from local.http.server import Server
@@ -36,8 +30,9 @@ from local.lambda_service.metrics import Metrics
 from local.lambda_service.output import FunctionOutput
 from local.machine import requests_waiting
 from local.runtime.frames import parse_address
-from local.server import story
+from local.server.addresses import Addresses
 from local.server.aws import AwsApis
+from local.server.console_side import ConsoleSide
 from local.server.tracing import PORT, Tracing
 from local.sqs.api import SqsApi
 from local.template import Template, TemplateError
@@ -62,22 +57,6 @@ class PortTaken(Exception):
     """A port on which somebody else listens where the gateway should."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Addresses:
-    """The addresses at which the gateway listens."""
-
-    host: str
-    ports: tuple[int, ...]  # of the APIs
-    console_port: int
-    invoke_port: int
-    otlp_port: int | None  # the usual one, or the next that is free
-    runtime: str  # unix:/path or tcp:host:port, where environments dial in
-
-    @property
-    def all_ports(self) -> tuple[int, ...]:
-        return (*self.ports, self.console_port, self.invoke_port)
-
-
 class Gateway:
     """The servers of the process and what they share."""
 
@@ -95,40 +74,28 @@ class Gateway:
         python: str,
         console_views: str = "",
     ) -> None:
-        logs = state / "logs"
+        functions = template.functions
         metrics = Metrics()
         self._addresses = addresses
         self._runtime = parse_address(addresses.runtime)
         self._pressure = requests_waiting.path_of(state)
-        self._meters = {name: metrics.function(name) for name in template.functions}
-        account = _account(template, concurrency)
-        self._pools = {
-            name: Pool(
-                function, self._meters[name], queue_deadline_s=queue_deadline_s, account=account
-            )
-            for name, function in template.functions.items()
-        }
-        embedded = EmbeddedMetrics(metrics.registry)
+        self._meters = {name: metrics.function(name) for name in functions}
+        pool = partial(
+            Pool, queue_deadline_s=queue_deadline_s, account=_account(template, concurrency)
+        )
+        self._pools = {name: pool(functions[name], meter) for name, meter in self._meters.items()}
         self._tracing = Tracing()
         metrics.registry.register(self._tracing)
         recorder = self._tracing.recorder
-        self._output = FunctionOutput(logs / "functions", template.functions, embedded)
-        self._access_log = BufferedLog(logs / "access.log")
-        if len(template.apis) != len(addresses.ports):
-            raise TemplateError(template.path, "", "", _ports_missing(template, addresses))
-        self._apis = [
-            ApiGateway(
-                api, self._pools, metrics, self._access_log, self._output, recorder, port=port
-            )
-            for api, port in zip(template.apis, addresses.ports, strict=True)
-        ]
-        metrics.watch(
-            self._pools, template.hosted, lambda: sum(each.in_flight for each in self._apis)
+        self._output = FunctionOutput(
+            state / "logs" / "functions", functions, EmbeddedMetrics(metrics.registry)
         )
-        self._console = Console(metrics.registry)
-        add_trace_views(self._console, self._tracing.store)
-        self._console.add_view("/api/story/{id}", story.view_of(state))
-        self._console.add_view("/api/flush", self._flushed)
+        self._access_log = BufferedLog(state / "logs" / "access.log")
+        _check_ports(template, addresses)
+        shared = (self._pools, metrics, self._access_log, self._output, recorder)
+        ports = zip(template.apis, addresses.ports, strict=True)
+        self._apis = [ApiGateway(api, *shared, port=port) for api, port in ports]
+        metrics.watch(self._pools, template.hosted, self._in_flight)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
             Background(self._pools, self._hosts, Store(carrier), retry_s, recorder)
@@ -148,26 +115,29 @@ class Gateway:
             aws=aws,
             has_queues=self._sqs is not None,
         )
-        self._sampler = Sampler(parts)
-        add_views(self._console, parts, self._sampler.history)
-        if console_views:
-            import_module(console_views).add_views(self._console, template, state)
-        own = {"TARGET": addresses.ports[0], "CONSOLE": addresses.console_port}
-        self._loads = add_load_runs(self._console, template, state, own)
+        self._console = ConsoleSide(parts, self._tracing.store, console_views, addresses)
         if self._sqs and carrier:
-            add_queue_work(self._console, template, carrier, self._sqs.actions)
+            add_queue_work(self._console.page, template, carrier, self._sqs.actions)
+        self._servers = self._new_servers(aws, limits)
+        self._warnings = template.warnings
+
+    def _in_flight(self) -> int:
+        return sum(each.in_flight for each in self._apis)
+
+    def _new_servers(self, aws: AwsApis, limits: Limits) -> tuple[Server, ...]:
+        """Return the servers in the order of their ports; that of traces is the last."""
         of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
-        self._servers = (
+        return (
             *(Server(api, of_each) for api in self._apis),
-            Server(self._console, CONSOLE_LIMITS),
+            Server(self._console.page, CONSOLE_LIMITS),
             Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
             self._tracing.server,
         )
-        for warning in template.warnings:
-            log.warning("%s", warning)
 
     async def run(self) -> None:
         """Listen, serve until a signal, drain. Raises PortTaken."""
+        for warning in self._warnings:
+            log.warning("%s", warning)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -184,7 +154,7 @@ class Gateway:
             self._addresses.console_port,
             self._addresses.invoke_port,
         )
-        background = [loop.create_task(self._sampler.run())]
+        background = [loop.create_task(self._console.sampler.run())]
         if self._background:
             background.append(loop.create_task(self._background.run()))
         await self._tick_until(stop)
@@ -192,8 +162,7 @@ class Gateway:
             task.cancel()
         for listener in listeners:
             listener.close()
-        if self._loads:
-            self._loads.end()
+        self._console.end()
         await self._drain()
         runtime.close()
         self._hosts.stop()
@@ -226,11 +195,6 @@ class Gateway:
         if isinstance(runtime, str):
             Path(runtime).chmod(0o600)  # whoever may connect may answer for a function
         return listeners, server
-
-    async def _flushed(self, _parameters: Parameters) -> Page:
-        """Write what functions have printed so far, for who reads their logs next."""
-        self._output.flush()
-        return as_json({})
 
     def _environment(self) -> EnvironmentConnection:
         return EnvironmentConnection(self._pools, self._meters, self._output)
@@ -268,13 +232,15 @@ class Gateway:
         self._tick(0)
 
 
-def _ports_missing(template: Template, addresses: Addresses) -> str:
-    """Return the sentence that refuses a number of ports that is not the number of APIs."""
-    names = ", ".join(api.name for api in template.apis)
-    return (
-        f"there are {len(addresses.ports)} ports for the APIs {names};"
-        " give --api-port for each API behind the first"
-    )
+def _check_ports(template: Template, addresses: Addresses) -> None:
+    """Raise TemplateError where there is not one port for each API."""
+    if len(template.apis) != len(addresses.ports):
+        names = ", ".join(api.name for api in template.apis)
+        sentence = (
+            f"there are {len(addresses.ports)} ports for the APIs {names};"
+            " give --api-port for each API behind the first"
+        )
+        raise TemplateError(template.path, "", "", sentence)
 
 
 def _account(template: Template, concurrency: int) -> Account:

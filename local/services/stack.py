@@ -60,7 +60,9 @@ def resources_of(template: Template, endpoint: str) -> dict[str, Resource]:
 def outputs_of(template: Template) -> dict[str, Resource]:
     """Return an output for each thing that the template wants to know of its stack."""
     texts = sorted(text for text in template.placeholders if text.startswith("{{made:"))
-    return {f"Value{number}": {"Value": _said(text)} for number, text in enumerate(texts)}
+    return {
+        f"Value{number}": {"Value": _with_references(text)} for number, text in enumerate(texts)
+    }
 
 
 def placeholders_of(template: Template) -> dict[str, str]:
@@ -70,18 +72,18 @@ def placeholders_of(template: Template) -> dict[str, str]:
 
 
 def _made(resource: Any) -> Resource:
-    properties = _said(resource["Properties"])
+    properties = _with_references(resource["Properties"])
     if resource["Type"] in ASYNCHRONOUS:
         properties = _renamed(properties)
     return {"Type": resource["Type"], "Properties": properties}
 
 
-def _said(value: Any) -> Any:
+def _with_references(value: Any) -> Any:
     """Return `value` with references in the place of placeholders."""
     if isinstance(value, dict):
-        return {key: _said(each) for key, each in value.items()}
+        return {key: _with_references(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_said(each) for each in value]
+        return [_with_references(each) for each in value]
     if not isinstance(value, str) or "{{made:" not in value:
         return value
     literal = value.replace("${", "${!")

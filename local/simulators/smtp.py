@@ -223,10 +223,10 @@ class SmtpConnection(asyncio.Protocol):
         else:
             self._is_taking = True
             mail = Mail(sender=self._sender or "", recipients=tuple(self._recipients), raw=raw)
-            self._take(mail, self._kept)
+            self._take(mail, self._acknowledge)
         return True
 
-    def _kept(self) -> None:
+    def _acknowledge(self) -> None:
         self._is_taking = False
         self._reset()
         self._replies.append(OK)

@@ -90,7 +90,7 @@ class MoveTasks:
         source = self._queue(request, "SourceArn")
         check_number("MaxResults", request.get("MaxResults", 1), 1, LISTED_MAX)
         last = self._carrier.moves(source, []).last()
-        return {"Results": [_told(last)] if last else []}
+        return {"Results": [_entry_of(last)] if last else []}
 
     def stop(self) -> None:
         """End the tasks that run here; what they moved is moved."""
@@ -116,7 +116,7 @@ def arn_of(name: str) -> str:
     return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}"
 
 
-def _told(task: Any) -> Json:
+def _entry_of(task: Any) -> Json:
     entry = {
         "Status": task.status,
         "SourceArn": arn_of(task.source),

@@ -102,7 +102,7 @@ class ApiBuilder:
         read = read_api if kind == API else read_http_api
         block = resources.properties(name)
         self._definition = Definition(resources, block, is_http=kind == HTTP_API)
-        block = block.beside(self._definition.said_as_sam())
+        block = block.beside(self._definition.properties_of_sam())
         self._api, self._defaults = read(name, block, resources.by_arn(FUNCTION))
         if self._definition.exists:
             self._take_definition()

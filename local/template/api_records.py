@@ -20,7 +20,7 @@ class IntegrationResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integration:
-    """What a route calls instead of a function's proxy."""
+    """The integration of a route that is not the proxy of a function."""
 
     kind: str  # aws, http, http_proxy, mock; subtype is an HTTP API's with a service
     uri: str = ""
@@ -34,7 +34,7 @@ class Integration:
 
     @property
     def place(self) -> str:
-        """What is called, for people."""
+        """The name of the called service, URL or function, for people."""
         return f"{self.service} {self.action}".strip() or self.uri or self.kind
 
 

@@ -54,7 +54,7 @@ def load(
     """
     file = Path(path).resolve()
     document, lines = documents.read(file)
-    document = nested.inlined(file, document)
+    document = nested.with_nested_stacks(file, document)
     refusals = Refusals(file, allow_unsupported)
     parameter_values = parameters or {}
     try:

@@ -1,5 +1,5 @@
-"""Functions and layers that are written without SAM, said as SAM says them; and the parts of a
-function that are resources of their own, its URL and its settings of asynchronous events.
+"""Functions and layers that are written without SAM, in the form that SAM gives them; and the parts
+of a function that are resources of their own, its URL and its settings of asynchronous events.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,15 @@ _IN_SAM = {EVENT_CONFIG: "EventInvokeConfig", URL: "FunctionUrlConfig"}
 _RENAMED = {"Code": "CodeUri", "Content": "ContentUri", "DeadLetterConfig": "DeadLetterQueue"}
 
 
-def said_as_sam(resources: dict[str, Any]) -> dict[str, Any]:
+def with_functions_of_sam(resources: dict[str, Any]) -> dict[str, Any]:
     """Return the resources, those of Lambda itself as SAM's; Globals are not for them."""
     as_sam = {
-        name: {**resource, "Type": PLAIN[kind], "IgnoreGlobals": "*", "Properties": _said(resource)}
+        name: {
+            **resource,
+            "Type": PLAIN[kind],
+            "IgnoreGlobals": "*",
+            "Properties": _properties_of_sam(resource),
+        }
         if isinstance(resource, dict) and (kind := str(resource.get("Type"))) in PLAIN
         else resource
         for name, resource in resources.items()
@@ -62,7 +67,7 @@ def _put_into(resources: dict[str, Any], function: str, part: dict[str, Any]) ->
     resources[function] = {**resources[function], "Properties": properties}
 
 
-def _said(resource: dict[str, Any]) -> dict[str, Any]:
+def _properties_of_sam(resource: dict[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = dict(resource.get("Properties") or {})
     code = properties.get("Code")
     for theirs, ours in (("ZipFile", "InlineCode"), ("ImageUri", "ImageUri")):

@@ -43,7 +43,9 @@ def inline_code(block: Properties) -> Path:
         shutil.copyfile(cfnresponse.__file__, folder / "cfnresponse.py")
 
     try:
-        return _kept(hashlib.sha256(f"with cfnresponse {text}".encode()).hexdigest(), write)
+        return _cached_folder(
+            hashlib.sha256(f"with cfnresponse {text}".encode()).hexdigest(), write
+        )
     except OSError as error:
         sentence = f"cannot be written to {_cache()} ({error.strerror}); set XDG_CACHE_HOME"
         raise block.error("InlineCode", sentence) from error
@@ -54,7 +56,7 @@ def _alone(file: Path) -> Path:
     if file.suffix != ".py":
         raise ValueError("it is no zip file")
     digest = hashlib.sha256(file.name.encode() + file.read_bytes()).hexdigest()
-    return _kept(digest, lambda folder: shutil.copy(file, folder))
+    return _cached_folder(digest, lambda folder: shutil.copy(file, folder))
 
 
 @lru_cache(maxsize=64)  # functions of one template often share a package
@@ -66,10 +68,10 @@ def _unpacked(package: Path) -> Path:
             archive.extractall(folder)
 
     with package.open("rb") as file:
-        return _kept(hashlib.file_digest(file, "sha256").hexdigest(), unpack)
+        return _cached_folder(hashlib.file_digest(file, "sha256").hexdigest(), unpack)
 
 
-def _kept(digest: str, fill: Callable[[Path], object]) -> Path:
+def _cached_folder(digest: str, fill: Callable[[Path], object]) -> Path:
     """Return a folder named by its content: processes that make it at once agree then."""
     folder = _cache() / digest[:32]
     if not folder.is_dir():

@@ -59,7 +59,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         timeout_s=block.integer("Timeout", 3, lowest=1, highest=900),
         memory_mb=block.integer("MemorySize", 128, lowest=128, highest=10240),
         storage_mb=_storage_mb(block),
-        environment=_environment(resources, name, block),
+        environment=_environment(resources, block),
         reserved_concurrency=block.optional_integer(
             "ReservedConcurrentExecutions", lowest=0, highest=1_000_000
         ),
@@ -178,7 +178,7 @@ def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple
     return tuple(folder for folders in reversed(unpacked) for folder in folders)
 
 
-def _environment(resources: Resources, name: str, block: Properties) -> dict[str, str]:
+def _environment(resources: Resources, block: Properties) -> dict[str, str]:
     environment = block.block("Environment")
     variables = environment.block("Variables")
     environment.finish()

@@ -1,5 +1,6 @@
-"""Integrations of a route with something else than a function's proxy: a service of AWS, HTTP, a
-fixed answer, or a function whose event and answer are mapped.
+"""Integrations of routes that are not the proxy of a function.
+
+They are with a service of AWS, HTTP, a fixed answer, or a function with a mapped event and answer.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-integration.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-aws-services-reference.html
@@ -11,7 +12,7 @@ from typing import Any
 from local.template.api_records import Integration, IntegrationResponse
 from local.template.reader import Properties
 
-# The services that an API calls by themselves, with the prefix of their actions where it is JSON.
+# The services that take actions as JSON, each with the prefix of its X-Amz-Target.
 JSON_SERVICES = {
     "dynamodb": "DynamoDB_20120810",
     "events": "AWSEvents",
@@ -41,9 +42,9 @@ _OF_SERVICE = re.compile(
 
 
 def read_integration(block: Properties, *, calls_function: bool) -> Integration:
-    """Return the integration; raises TemplateError where nobody here can do it.
+    """Return the integration of a block. Raises TemplateError for one that is not emulated.
 
-    A service is none where the integration `calls_function`.
+    An integration that `calls_function` has no service.
     """
     if "integrationSubtype" in block:
         return _subtype(block)
@@ -98,13 +99,13 @@ def _subtype(block: Properties) -> Integration:
 
 
 def _service(block: Properties, uri: str) -> tuple[str, str]:
-    """Return the service and its action; of a path the path itself, from its slash on."""
+    """Return the service and its action, or its path, which begins with a slash."""
     match = _OF_SERVICE.fullmatch(uri)
     if match is None:
         raise block.not_emulated("uri", f"{uri} names neither a function nor a service of AWS")
     service, form, rest = match["service"], match["form"], match["rest"]
-    is_known = service in SERVICES and (form == "action" or service in ("sqs", "s3"))
-    if not is_known:
+    is_emulated = service in SERVICES and (form == "action" or service in ("sqs", "s3"))
+    if not is_emulated:
         sentence = f"integrations with {service} by {form} are not emulated; use a function"
         raise block.not_emulated("uri", f"{sentence} in between")
     return service, rest if form == "action" else f"/{rest}"

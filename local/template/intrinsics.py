@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from local.template.cfn_functions import owner_of, said_as_sam
+from local.template.cfn_functions import owner_of, with_functions_of_sam
 from local.template.document import fragment
 from local.template.foreach import unrolled
 from local.template.generated import (
@@ -95,7 +95,7 @@ class Resolver:
         self._open_conditions: list[str] = []
         self.resources = {
             name: said_as_cloudformation(resource)
-            for name, resource in said_as_sam(self._unrolled(document)).items()
+            for name, resource in with_functions_of_sam(self._unrolled(document)).items()
         }
         self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
             "Ref": self._ref,

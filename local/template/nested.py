@@ -1,8 +1,8 @@
-"""Stacks inside a stack whose template is a file here: their resources become the outer stack's.
+"""Nested stacks whose template is a file here: their resources become those of the outer stack.
 
-Logical ids of a nested stack get its own as a prefix, as do conditions and mappings; a reference
-to one of its parameters becomes what the outer stack gives, or the default; one to its outputs
-becomes their value. Paths start at the nested template's folder.
+The names of resources, conditions and mappings begin with the logical id of the nested stack. A
+reference to a parameter becomes the outer stack's value for it, or its default; a reference to an
+output becomes the output's value. Paths start at the nested template's folder.
 
 https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-application.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html
@@ -37,8 +37,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z0-9]+)((?:\.[\w.]+)?)\}")
 Document = dict[str, Any]
 
 
-def inlined(file: Path, document: Document, depth: int = 0) -> Document:
-    """Return a document whose nested stacks that are files here are part of it.
+def with_nested_stacks(file: Path, document: Document, depth: int = 0) -> Document:
+    """Return the document with the nested stacks in it whose templates are files here.
 
     Raises TemplateError for a stack inside itself, and for a file that cannot be read.
     """
@@ -56,7 +56,7 @@ def inlined(file: Path, document: Document, depth: int = 0) -> Document:
     outputs: dict[str, Any] = {}
     for name, path in stacks.items():
         properties = outer["Resources"].pop(name).get("Properties") or {}
-        inner = inlined(path, documents.read(path)[0], depth + 1)
+        inner = with_nested_stacks(path, documents.read(path)[0], depth + 1)
         nested = _Nested(name, path.parent, inner, properties.get("Parameters") or {})
         for section in ("Resources", "Conditions", "Mappings"):
             outer[section] = {**(outer.get(section) or {}), **nested.section(section)}
@@ -65,7 +65,7 @@ def inlined(file: Path, document: Document, depth: int = 0) -> Document:
 
 
 def _template_of(file: Path, resource: Any) -> Path | None:
-    """Return the file of a nested stack; None of what is no stack, or one from elsewhere."""
+    """Return the file of a nested stack; None for another resource, or a template elsewhere."""
     if not isinstance(resource, dict) or resource.get("Type") not in PLACES:
         return None
     place = (resource.get("Properties") or {}).get(PLACES[resource["Type"]])
@@ -77,7 +77,7 @@ def _template_of(file: Path, resource: Any) -> Path | None:
 
 
 class _Nested:
-    """One nested stack, said as a part of the outer one."""
+    """One nested stack in the form of a part of the outer one."""
 
     def __init__(
         self, name: str, folder: Path, document: Document, parameters: Mapping[str, Any]
@@ -85,14 +85,14 @@ class _Nested:
         self._name = name
         self._folder = folder
         self._document = document
-        declared = document.get("Parameters") or {}
+        declarations = document.get("Parameters") or {}
         self._parameters = {
             parameter: parameters.get(parameter, about.get("Default", ""))
-            for parameter, about in declared.items()
+            for parameter, about in declarations.items()
         }
         self._own = {*document["Resources"], *(one[1] for one in _IMPLICIT.values())}
         self._functions: dict[str, Callable[[Any], Any]] = {
-            "Ref": self._referred,
+            "Ref": self._reference,
             "Fn::GetAtt": self._attribute,
             "Fn::Sub": self._text,
             "Fn::If": self._of_named("Fn::If"),
@@ -115,7 +115,7 @@ class _Nested:
         }
 
     def _resource(self, resource: Any) -> Any:
-        """Return a resource with the Globals of its own template, which the outer ones are not."""
+        """Return a resource with the Globals of its own template, and none of the outer one."""
         if not isinstance(resource, dict):
             return resource
         shared: Any = {}
@@ -173,7 +173,7 @@ class _Nested:
 
         return rewrite
 
-    def _referred(self, name: Any) -> Any:
+    def _reference(self, name: Any) -> Any:
         if name in self._parameters:
             return self._parameters[name]
         return {"Ref": self._name + name if name in self._own else name}

@@ -1,6 +1,6 @@
-"""The OpenAPI definition of an API, said as SAM says it: events, authorizers, gateway responses.
+"""The OpenAPI definition of an API, read into events, authorizers and gateway responses of SAM.
 
-Functions by aws_proxy and preflights by mock are what is emulated; the rest is refused by name.
+An integration that is not emulated is refused by its name.
 """
 
 import re
@@ -89,8 +89,8 @@ class Definition:
         self._schemes = self._security_schemes()
         self._keys: set[str] = set()  # schemes that ask for an API key
 
-    def said_as_sam(self) -> dict[str, Any]:
-        """Return properties of the API that the definition has instead of the API."""
+    def properties_of_sam(self) -> dict[str, Any]:
+        """Return the properties that the definition has in the place of the API's own."""
         block = self._block
         properties: dict[str, Any] = {}
         if types := block.sequence("x-amazon-apigateway-binary-media-types"):

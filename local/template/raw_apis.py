@@ -1,5 +1,6 @@
-"""APIs that are written resource by resource, without SAM, said as SAM says them: one API with an
-OpenAPI definition each.
+"""APIs that are written resource by resource, without SAM, in the form that SAM gives them.
+
+Each becomes one API with an OpenAPI definition.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGateway.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGatewayV2.html
@@ -26,7 +27,7 @@ PARTS = (
 )
 KINDS = (REST_API, HTTP_API, *PARTS)
 
-_SAMS = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")
+_OF_SAM = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")
 _INTEGRATION = "x-amazon-apigateway-integration"
 _AUTHORIZER = "x-amazon-apigateway-authorizer"
 _KEY_SCHEME = "api_key"
@@ -42,17 +43,17 @@ _OF_HTTP_STAGE = (
 Resource = dict[str, Any]
 
 
-def said_as_sam(resources: Mapping[str, Resource]) -> dict[str, Resource]:
+def with_apis_of_sam(resources: Mapping[str, Resource]) -> dict[str, Resource]:
     """Return the resources, each API with its parts in one resource of SAM's."""
-    as_sam = {name: each for name, each in resources.items() if each["Type"] not in PARTS}
+    result = {name: each for name, each in resources.items() if each["Type"] not in PARTS}
     for name, resource in resources.items():
         if resource["Type"] == REST_API:
             rest = _RestApi(name, resource, resources)
-            as_sam[name] = _api("AWS::Serverless::Api", rest.as_sam())
+            result[name] = _api("AWS::Serverless::Api", rest.as_sam())
         elif resource["Type"] == HTTP_API and _properties(resource).get("ProtocolType") == "HTTP":
             api = _HttpApi(name, resource, resources)
-            as_sam[name] = _api("AWS::Serverless::HttpApi", api.as_sam())
-    return as_sam
+            result[name] = _api("AWS::Serverless::HttpApi", api.as_sam())
+    return result
 
 
 def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
@@ -62,7 +63,7 @@ def parts_of_no_api(resources: Mapping[str, Resource]) -> Iterator[tuple[str, st
             property = "RestApiId" if resource["Type"].startswith(_REST) else "ApiId"
             names = referred(_properties(resource).get(property))
             kinds = {resources[api]["Type"] for api in names & resources.keys()}
-            if not names & IMPLICIT_APIS.keys() and not kinds & {*_SAMS, REST_API, HTTP_API}:
+            if not names & IMPLICIT_APIS.keys() and not kinds & {*_OF_SAM, REST_API, HTTP_API}:
                 yield name, property
 
 
@@ -85,6 +86,8 @@ class _Parts:
 
 
 class _RestApi:
+    """A REST API and its parts."""
+
     def __init__(self, name: str, resource: Resource, resources: Mapping[str, Resource]) -> None:
         self._properties = _properties(resource)
         self._parts = _Parts(name, "RestApiId", _REST, resources)
@@ -105,7 +108,7 @@ class _RestApi:
             definition = self._properties["BodyS3Location"]
         return {
             "StageName": "default",
-            **_chosen(self._properties, _OF_REST_API),
+            **_selection(self._properties, _OF_REST_API),
             **self._stage(),
             "DefinitionBody": definition,
         }
@@ -114,10 +117,10 @@ class _RestApi:
         """Return the settings of the stage, which a deployment may make by itself."""
         for deployment in self._parts.of("Deployment").values():
             if "StageName" in deployment:
-                described = deployment.get("StageDescription") or {}
-                return _chosen({**described, **deployment}, _OF_REST_STAGE)
+                description = deployment.get("StageDescription") or {}
+                return _selection({**description, **deployment}, _OF_REST_STAGE)
         for stage in self._parts.of("Stage").values():
-            return _chosen(stage, _OF_REST_STAGE)
+            return _selection(stage, _OF_REST_STAGE)
         return {}
 
     def _paths(self) -> Resource:
@@ -197,6 +200,8 @@ class _RestApi:
 
 
 class _HttpApi:
+    """An HTTP API and its parts."""
+
     def __init__(self, name: str, resource: Resource, resources: Mapping[str, Resource]) -> None:
         self._properties = _properties(resource)
         self._parts = _Parts(name, "ApiId", _HTTP, resources)
@@ -211,8 +216,8 @@ class _HttpApi:
         if "BodyS3Location" in self._properties:
             definition = self._properties["BodyS3Location"]
         return {
-            **_chosen(self._properties, _OF_HTTP_API),
-            **next((_chosen(stage, _OF_HTTP_STAGE) for stage in stages), {}),
+            **_selection(self._properties, _OF_HTTP_API),
+            **next((_selection(stage, _OF_HTTP_STAGE) for stage in stages), {}),
             "DefinitionBody": definition,
         }
 
@@ -257,7 +262,7 @@ class _HttpApi:
 
 
 def _security(method: Resource) -> list[Resource]:
-    """Return the security of a method or route, as OpenAPI has it."""
+    """Return the security of a method or route in OpenAPI's form."""
     kind = method.get("AuthorizationType", "NONE")
     scopes = method.get("AuthorizationScopes") or []
     entry: Resource = {}
@@ -278,7 +283,7 @@ def _properties(resource: Resource) -> Resource:
     return dict(resource.get("Properties") or {})
 
 
-def _chosen(properties: Resource, names: tuple[str, ...]) -> Resource:
+def _selection(properties: Resource, names: tuple[str, ...]) -> Resource:
     return {name: properties[name] for name in names if name in properties}
 
 

@@ -143,7 +143,7 @@ class Resources:
         """Return the resources, APIs that are written part by part as SAM's."""
         for name, property in raw_apis.parts_of_no_api(resources):
             self.refusals.refuse(name, property, "is no API of this template; use !Ref of one")
-        as_sam = raw_apis.said_as_sam(resources)
+        as_sam = raw_apis.with_apis_of_sam(resources)
         for name, resource in list(as_sam.items()):
             if resource["Type"] in raw_apis.KINDS:
                 sentence = "only HTTP is emulated on this machine; remove the API"

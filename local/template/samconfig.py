@@ -24,9 +24,9 @@ _OLD_FORM = re.compile(r"ParameterKey=(?P<name>[^,]+),ParameterValue=(?P<value>.
 def overrides(template: Path, environment: str) -> dict[str, str]:
     """Return the values that an environment of the file beside a template has for its Parameters.
 
-    None without a file; what the template does not declare is passed over, as SAM does. A template
-    that says what it takes from this machine gets nothing of its deployment. Raises TemplateError
-    where the file cannot be read, or has no such environment but `default`.
+    There are none without a file. Names that the template does not declare are passed over, as SAM
+    does. A template with Metadata for this machine gets no values of its deployment. Raises
+    TemplateError where the file cannot be read, or lacks an environment other than `default`.
     """
     places = [template.resolve().parent / name for name in FILES]
     file = next(filter(Path.is_file, places), None)
@@ -38,8 +38,8 @@ def overrides(template: Path, environment: str) -> dict[str, str]:
             return {}
         names = ", ".join(name for name, each in document.items() if isinstance(each, dict))
         raise TemplateError(file, environment, "", f"is no environment; there are: {names}")
-    said, _ = documents.read(template.resolve())
-    ours = _block(_block(said, "Metadata"), "Spillway")
+    stack, _ = documents.read(template.resolve())
+    ours = _block(_block(stack, "Metadata"), "Spillway")
     values: dict[str, str] = {}
     for command in [each for each in COMMANDS if each != DEPLOYMENT or "Provides" not in ours]:
         parameters = _block(_block(_block(document, environment), command), "parameters")
@@ -48,7 +48,7 @@ def overrides(template: Path, environment: str) -> dict[str, str]:
         except ValueError as error:
             place = f"{environment}.{command}.parameters"
             raise TemplateError(file, place, "parameter_overrides", str(error)) from error
-    declared = _block(said, "Parameters")
+    declared = _block(stack, "Parameters")
     return {name: value for name, value in values.items() if name in declared}
 
 

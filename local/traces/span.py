@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 KINDS: tuple[Kind, ...] = ("internal", "server", "client", "producer", "consumer")  # OTLP's order
-SLOW = "spillway.slow"  # the attribute of a span that the gateway has found slow
+SLOW = "spillway.slow"  # the attribute of a span that was slow for its route
+SLOW_S = 1.0  # a request or invocation that takes longer is slow on any route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from local.traces.span import SLOW, Span
+from local.traces.span import SLOW, SLOW_S, Span
 
 TRACES_MAX = 10_000
 BYTES_MAX = 200 * 1024 * 1024
@@ -20,7 +20,6 @@ SPAN_BYTES_MAX = 64 * 1024
 TRACE_BYTES_MAX = 4 * 1024 * 1024
 # Errors and slow ones may fill so much; else what happens now could not be seen for them.
 KEPT_SHARE = 0.9
-SLOW_NS = 1_000_000_000  # a request that takes longer is slow on any route
 # What an entry takes beside its JSON, measured with tracemalloc.
 TRACE_OVERHEAD_BYTES = 1_200
 SPAN_OVERHEAD_BYTES = 200
@@ -76,7 +75,7 @@ class Trace:
         self.is_slow = (
             self.is_slow
             or span.attributes.get(SLOW) is True
-            or (span.kind == "server" and span.end_ns - span.start_ns > SLOW_NS)
+            or (span.kind == "server" and span.end_ns - span.start_ns > SLOW_S * 1e9)
         )
         self.services[span.service] = None
         for link in span.links:

@@ -25,4 +25,4 @@ def page(chromium: Browser) -> Browser:
 
 def shows(page: Browser, text: str, timeout_s: float = 20.0) -> str:
     """Wait until the page shows a text; return all that it shows."""
-    return wait_until(lambda: seen if text in (seen := page.text()) else "", timeout_s)
+    return wait_until(lambda: shown if text in (shown := page.text()) else "", timeout_s)

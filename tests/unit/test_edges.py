@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("functions", "layers/backend/python", "local", "queue_workers", "loadtest")
+SOURCES = (
+    *("functions", "layers/backend/python", "local", "queue_workers", "loadtest"),
+    "pytest_spillway",
+)
 # Each file with what ends there: an invocation, a request, a round of a loop, a thread, a process.
 EDGES = {
     "functions/analytics/app.py": "the records of one tenant in a batch",

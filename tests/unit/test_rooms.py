@@ -11,19 +11,23 @@ ROOT = Path(__file__).parents[2]
 # Each room with those that it may import; docs/architecture.md draws the same.
 ARROWS = {
     "__main__": {"commands"},
+    # Of `lambda_service` and `sqs` the commands take limits and the origins of dead letters only.
     "commands": {
         *("daemon", "lambda_service", "machine", "runtime", "sample_events", "spillway", "sqs"),
         *("template", "traces"),
     },
     "compose": {"spillway"},
+    # The backend's own views use the console; the gateway's process imports them by their name.
     "spillway": {"console", "daemon", "machine", "runtime", "simulators", "template"},
     "server": {
         *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
         *("template", "traces"),
     },
+    # The page shows, and acts on, what stands in the same process: the requests of `gateway`, the
+    # pools of `lambda_service`, and the queues by the actions of `sqs`. None of them knows it.
     "console": {
-        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs", "template"),
-        "traces",
+        *("daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sample_events"),
+        *("sqs", "template", "traces"),
     },
     "gateway": {"http", "lambda_service", "runtime", "template", "traces"},
     "sqs": {"aws_models", "http", "template", "traces"},

@@ -128,7 +128,7 @@ class WebhookChannel:
             tracing.end_http(span, error)
             return RetryAfter(reason=str(error))
         tracing.end_http(span, answer.status)
-        return _judged(answer, now_ms=self._now_ms())
+        return _classify(answer, now_ms=self._now_ms())
 
     def _learn(self, endpoint: Endpoint, answers: Sequence[Answer]) -> None:
         """Remember since when an endpoint fails, and disable it where that is hopeless."""
@@ -165,7 +165,7 @@ def _attributes(url: str) -> tracing.Attributes:
     return {"http.request.method": "POST", "server.address": match["host"] if match else ""}
 
 
-def _judged(answer: egress.Answer, *, now_ms: int) -> Answer:
+def _classify(answer: egress.Answer, *, now_ms: int) -> Answer:
     status = answer.status
     if 200 <= status < 300:
         return Accepted(code=status, reference=f"HTTP {status}")

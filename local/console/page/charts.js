@@ -169,15 +169,6 @@ export function lineChart({title, series = [{name: ""}], format = number, least 
   return chart;
 }
 
-/** A line as high as a word, for a table's cell. */
-export function spark(values, {width = 80, height = 18, label = ""} = {}) {
-  const top = Math.max(largest(values), 1e-9), last = Math.max(1, values.length - 1);
-  const points = values.map((value, index) =>
-    `${(index / last * width).toFixed(1)},${(height - 1 - (value ?? 0) / top * (height - 2)).toFixed(1)}`);
-  return svg("svg", {class: "spark", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label},
-    svg("polyline", {points: points.join(" "), class: "line series-1"}));
-}
-
 function pointAt(time) {
   moment = time;
   charts.forEach(each => each.point());

@@ -28,26 +28,12 @@ export function bytes(count) {
   return `${number(count / 1024 ** 2)} MB`;
 }
 
-export function percent(share) {
-  return share === null || share === undefined ? "–" : `${number(share * 100)} %`;
-}
-
 /** The time of day of a moment in seconds since 1970. */
 export function clock(epochS, {millis = false} = {}) {
   if (!epochS) return "–";
   const moment = new Date(epochS * 1000);
   const text = moment.toLocaleTimeString("en-GB", {hour12: false});
   return millis ? `${text}.${String(moment.getMilliseconds()).padStart(3, "0")}` : text;
-}
-
-/** "3 s ago" of a moment in seconds since 1970. */
-export function ago(epochS) {
-  if (!epochS) return "–";
-  const seconds = Math.max(0, Date.now() / 1000 - epochS);
-  if (seconds < 90) return `${Math.round(seconds)} s ago`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h ago`;
-  return `${Math.round(seconds / 86_400)} days ago`;
 }
 
 /** A text as JSON with line breaks where it is JSON, else as it is. */

@@ -42,9 +42,9 @@ def _place(
             open_moments.append(missing[0])
             continue
         open_moments.pop()
-        known: Sequence[tuple[float, int]] = [places[each] for each in causes if each in places]
-        at_ms = max([current.at_ms, *(time_ms for time_ms, _ in known)])
-        places[current] = at_ms, max((depth + 1 for _, depth in known), default=0)
+        earlier: Sequence[tuple[float, int]] = [places[each] for each in causes if each in places]
+        at_ms = max([current.at_ms, *(time_ms for time_ms, _ in earlier)])
+        places[current] = at_ms, max((depth + 1 for _, depth in earlier), default=0)
 
 
 def _dated(moment: Moment, at_ms: float) -> Moment:

@@ -21,12 +21,12 @@ def gather(object_id: str, state: Path, template: Template, variables: Mapping[s
     document = _part_of(lambda: _documents(object_id, variables), troubles)
     ids = {object_id, *document.ids}
     messages = _part_of(lambda: queues.read(template, variables, ids), troubles)
-    known = lines.of_logs(state / "logs", ids | messages.ids)
-    if known.ids > ids | messages.ids and not troubles:  # messages that only the logs named
-        messages = _part_of(lambda: queues.read(template, variables, known.ids), troubles)
+    logs = lines.of_logs(state / "logs", ids | messages.ids)
+    if logs.ids > ids | messages.ids and not troubles:  # messages that only the logs named
+        messages = _part_of(lambda: queues.read(template, variables, logs.ids), troubles)
     journals = _journals(state / "data", ids)
-    every = (*document.moments, *messages.moments, *journals, *known.moments)
-    return Story(object_id, tuple(in_order(every)), known.trace, tuple(troubles))
+    every = (*document.moments, *messages.moments, *journals, *logs.moments)
+    return Story(object_id, tuple(in_order(every)), logs.trace, tuple(troubles))
 
 
 def _part_of(read: Callable[[], Part], troubles: list[str]) -> Part:

@@ -50,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """What the logs know of an object."""
+    """The moments of an object in the logs, with the ids and the trace that belong to it."""
 
     moments: tuple[Moment, ...]
     ids: frozenset[str]  # the ones looked for, and those of messages that were found to be its own
@@ -63,14 +63,14 @@ def of_logs(folder: Path, ids: Collection[str]) -> Logs:
     Lambda's own lines have no time: they stand at the time of the request's last other line. A line
     of which no time is known stands where its file was last written to, and says so.
     """
-    known, lines = set(ids), []
+    all_ids, lines = set(ids), []
     for _ in range(ROUNDS_MAX):
-        lines = [*_lines(folder, known)]
-        more = {each for line in lines for each in line.others} - known
+        lines = [*_lines(folder, all_ids)]
+        more = {each for line in lines for each in line.others} - all_ids
         if not more:
             break
-        known |= more
-    request_ids = {line.request_id for line in lines if line.request_id} - known
+        all_ids |= more
+    request_ids = {line.request_id for line in lines if line.request_id} - all_ids
     if request_ids:
         lines += [line for line in _lines(folder, request_ids) if line.is_of_request]
     times = _last_times(lines)
@@ -79,7 +79,7 @@ def of_logs(folder: Path, ids: Collection[str]) -> Logs:
     first = min(
         traced, key=lambda line: line.at_ms or times.get(line.request_id) or math.inf, default=None
     )
-    return Logs(tuple(moments), frozenset(known), first.trace if first else None)
+    return Logs(tuple(moments), frozenset(all_ids), first.trace if first else None)
 
 
 def _last_times(lines: Iterable[Line]) -> dict[str, float]:

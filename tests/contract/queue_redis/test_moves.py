@@ -184,8 +184,8 @@ def test_a_task_whose_process_is_killed_loses_and_doubles_nothing(server: Server
     assert abandoned is not None
     assert (abandoned.status, abandoned.moved) == ("FAILED", moved)
     assert rest.moved == 200 - moved
-    kept = [server.hget(KEYS.entries, id_).partition("\n") for id_ in state_of(server, KEYS)]
-    bodies = sorted(body for _, _, body in kept)
+    entries = [server.hget(KEYS.entries, id_).partition("\n") for id_ in state_of(server, KEYS)]
+    bodies = sorted(body for _, _, body in entries)
     assert bodies == sorted(f"body of id {number}" for number in range(200))
 
 

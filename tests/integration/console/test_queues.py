@@ -242,19 +242,18 @@ def test_no_page_of_another_site_changes_a_queue(gateway, valkey, path):
     assert read(gateway, "/api/move_tasks") == {"move_tasks": []}
 
 
-def test_a_redrive_that_dies_in_the_middle_loses_nothing_and_says_so(tmp_path, valkey):
+def test_a_redrive_that_dies_in_the_middle_loses_nothing_and_says_so(gateway, tmp_path, valkey):
     dead_letters(valkey, 200)
-    with started(tmp_path, valkey) as gateway:
-        ask(gateway, "/api/queues/dead/redrive", {"rate_per_s": 50})
-        wait_until(lambda: read(gateway, "/api/queues/dead")["move_task"]["moved"] > 0)
-        gateway.kill()
+    with started(tmp_path, valkey) as other:
+        ask(other, "/api/queues/dead/redrive", {"rate_per_s": 50})
+        wait_until(lambda: read(other, "/api/queues/dead")["move_task"]["moved"] > 0)
+        other.kill()
     moved, stayed = bodies_of("jobs", valkey), bodies_of("dead", valkey)
     with redis.Redis.from_url(valkey) as server:
         server.hincrby("queue:dead:move_task", "beat_ms", -16_000)
-    with started(tmp_path, valkey) as gateway:
-        task = read(gateway, "/api/queues/dead")["move_task"]
-        ask(gateway, "/api/queues/dead/redrive", {"rate_per_s": 500})
-        wait_until(lambda: ended(gateway))
+    task = read(gateway, "/api/queues/dead")["move_task"]
+    ask(gateway, "/api/queues/dead/redrive", {"rate_per_s": 500})
+    wait_until(lambda: ended(gateway))
 
     assert 0 < len(moved) < 200
     assert sorted(moved + stayed) == sorted(f"body {number}" for number in range(200))

@@ -75,13 +75,13 @@ def test_without_a_token_nobody_is_asked(gateway, headers):
 
 def test_the_authorizer_is_a_span_of_the_request_with_its_function_in_it(gateway):
     environment = guard(gateway, policy("Allow", "*"))
-    asked, cached = (gateway.request("GET", "/safe/1", headers=TOKEN) for _ in range(2))
+    fresh, cached = (gateway.request("GET", "/safe/1", headers=TOKEN) for _ in range(2))
 
     spans, others = (
         json.loads(gateway.console(f"/api/traces/{each.headers['x-amzn-RequestId']}"))[
             "trace_spans"
         ]
-        for each in (asked, cached)
+        for each in (fresh, cached)
     )
     assert [(span["name"], span["depth"]) for span in spans if span["service"] != "Safe"] == [
         ("GET /safe/{id}", 0),

@@ -134,13 +134,23 @@ Resources:
 """
 
 
+BROKEN_ANSWERS = {
+    "/garbage": b"no HTTP\r\n\r\n",
+    "/short": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour",
+    "/large": b"HTTP/1.1 200 OK\r\n\r\n" + bytes(10 * 1024 * 1024 + 1),
+}
+
+
 class Echo(BaseHTTPRequestHandler):
-    """A server that tells what it was asked."""
+    """A server that returns the request it got, or an answer that is broken."""
+
+    def do_GET(self) -> None:
+        self.wfile.write(BROKEN_ANSWERS[self.path])
 
     def do_PUT(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
-        seen = [self.path, self.headers.get("X-Stage"), self.rfile.read(length).decode()]
-        body = json.dumps(seen).encode()
+        request = [self.path, self.headers.get("X-Stage"), self.rfile.read(length).decode()]
+        body = json.dumps(request).encode()
         self.send_response(207)
         self.send_header("X-Far", "yes")
         self.send_header("Content-Length", str(len(body)))
@@ -180,6 +190,13 @@ def gateway(
     with process:
         process.environment("Pages", judge)
         yield process
+
+
+@pytest.fixture
+def http_api(gateway: GatewayProcess, monkeypatch: pytest.MonkeyPatch) -> GatewayProcess:
+    """Return the gateway whose requests go to the HTTP API."""
+    monkeypatch.setattr(gateway, "port", HTTP_PORT)
+    return gateway
 
 
 def judge(frame: dict[str, Any]) -> dict[str, Any]:
@@ -251,16 +268,19 @@ def test_a_content_type_without_a_template_is_415_where_nothing_passes_by(gatewa
 
 
 @pytest.mark.row("1.40")
-def test_an_http_api_sends_a_message_of_the_parameters_it_names(gateway, valkey):
-    rest_port, gateway.port = gateway.port, HTTP_PORT
-    try:
-        answer = posted(gateway, "/queue/pet", {"name": "ada"})
-    finally:
-        gateway.port = rest_port
+def test_an_http_api_sends_a_message_of_the_parameters_it_names(gateway, http_api, valkey):
+    answer = posted(http_api, "/queue/pet", {"name": "ada"})
 
     assert answer.status == 200
     assert b"<MessageId>" in answer.body
     assert bodies(gateway) == ["pet: ada"]
+
+
+@pytest.mark.row("1.40")
+def test_brackets_inside_brackets_without_end_are_answered(http_api):
+    answer = http_api.request("POST", "/queue/pet", "[" * 100_000)
+
+    assert answer.status == 500
 
 
 @pytest.mark.row("1.40")
@@ -295,7 +315,9 @@ def test_a_request_goes_on_to_an_http_server_and_its_answer_comes_back(gateway):
 
 
 @pytest.mark.row("1.40")
-@pytest.mark.parametrize("path", ["/nowhere", "/broken"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/broken", *(f"/far{path}" for path in BROKEN_ANSWERS)]
+)
 def test_an_integration_that_comes_to_nothing_is_500(gateway, path):
     answer = gateway.request("GET", path)
 

@@ -214,8 +214,8 @@ def test_what_a_function_exports_stands_in_the_waterfall_of_its_request(shared):
     headers = {"Content-Type": otlp_protobuf.CONTENT_TYPE, "Content-Encoding": "gzip"}
     body = gzip.compress(otlp_protobuf.encode([span]))
     connection.request("POST", "/v1/traces", body, headers)
-    taken = connection.getresponse()
-    status, body = taken.status, taken.read()
+    response = connection.getresponse()
+    status, body = response.status, response.read()
     connection.close()
 
     assert (status, body) == (200, b"")

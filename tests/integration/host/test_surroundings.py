@@ -60,7 +60,7 @@ def test_the_environment_is_lambdas_and_the_hosts_own_variables_win(peer: Peer):
 
 
 def test_opentelemetry_finds_this_machines_port_where_the_shell_names_a_collector(peer: Peer):
-    """Which all is sent on to from there; what the template says of itself stays."""
+    """All goes on to the collector from there; a variable of the template stays."""
     of_exporter = ("ENDPOINT", "TRACES_ENDPOINT", "PROTOCOL")
     names = [*(f"OTEL_EXPORTER_OTLP_{name}" for name in of_exporter), "OTEL_SERVICE_NAME"]
 

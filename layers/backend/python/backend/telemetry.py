@@ -74,16 +74,16 @@ def traces() -> list[str]:
     return [_invocation.trace, *(each.trace for each in _invocation.origins.values())]
 
 
-def trace_of(object_id: str, kept: str = "") -> str:
+def trace_of(object_id: str, stored: str = "") -> str:
     """Return the trace that messages about an object carry on; empty where there is none.
 
     It is the one that the object's message carried; where the event in hand is in the same, the
     trace goes on below the event. Without a message it is the one that the object's document has
-    `kept`, or else that of the event.
+    `stored`, or else that of the event.
     """
     origin = _invocation.origins.get(object_id)
     if origin is None:
-        return kept or _invocation.trace
+        return stored or _invocation.trace
     if _root(origin.trace) == _root(_invocation.trace):
         return _invocation.trace
     return origin.trace

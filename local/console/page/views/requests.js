@@ -120,7 +120,7 @@ async function showOne(root, id, context) {
 }
 
 /** The command that sends a request again; hidden headers stay hidden. */
-export function curlOf(one) {
+function curlOf(one) {
   const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;
   const host = one.headers.find(([name]) => name.toLowerCase() === "host")?.[1] ?? "127.0.0.1:5002";
   const lines = [`curl -X ${one.method} ${quoted(`http://${host}${one.path}`)}`];

@@ -46,12 +46,12 @@ class Console(ThreadingHTTPServer):
     """A console that has one trace, of the slower arrival."""
 
     def __init__(self) -> None:
-        known = f"/api/traces/{trace_id(RUN, 1000)}"
+        path_of_trace = f"/api/traces/{trace_id(RUN, 1000)}"
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = json.dumps({"trace_spans": [SPAN] * 100}).encode()
-                self.send_response(200 if self.path == known else 404)
+                self.send_response(200 if self.path == path_of_trace else 404)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

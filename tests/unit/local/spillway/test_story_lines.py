@@ -80,10 +80,10 @@ def test_a_line_without_a_request_takes_the_time_of_none(redriven: Path):
 
 @pytest.mark.parametrize("looked_for", [OLD, NEW, "pay_1"])
 def test_a_message_is_followed_through_its_redrive_from_either_id(redriven: Path, looked_for: str):
-    known = of_logs(redriven, {looked_for})
+    logs = of_logs(redriven, {looked_for})
 
-    assert {OLD, NEW} <= known.ids
-    assert [each.at_ms for each in known.moments] == [
+    assert {OLD, NEW} <= logs.ids
+    assert [each.at_ms for each in logs.moments] == [
         1796035290000.0,
         1796035320100.0,
         1796035320000.0,
@@ -109,7 +109,7 @@ def test_requests_stand_at_their_millisecond(tmp_path: Path):
         "responseLatency": 3,
     }
     (folder / "access.log").write_text(f"{json.dumps(request)}\n")
-    known = of_logs(folder, {"pay_1"})
+    logs = of_logs(folder, {"pay_1"})
 
-    assert [(each.at_ms, each.source) for each in known.moments] == [(1796035289612, "request")]
-    assert known.trace == "67891233abcdef012345678912345678"
+    assert [(each.at_ms, each.source) for each in logs.moments] == [(1796035289612, "request")]
+    assert logs.trace == "67891233abcdef012345678912345678"

@@ -151,15 +151,15 @@ def test_of_a_span_that_is_too_large_a_part_is_kept(format_):
     events = tuple(Event(name="e", at_ns=START_NS) for _ in range(100))
     sent = span(1, attributes=large, events=events, name="n" * 1_000)
 
-    (kept,) = read(format_, format_.encode([sent]))
+    (result,) = read(format_, format_.encode([sent]))
 
-    assert len(kept.attributes) == 129
-    assert kept.attributes[CUT] is True
-    assert len(kept.attributes["name 1"]) == 4_096
-    assert len(kept.attributes["name 2"]) == 64
-    assert kept.attributes["name 3"] == [[[["…"]]]]
-    assert len(kept.name) == 256
-    assert len(kept.events) == 64
+    assert len(result.attributes) == 129
+    assert result.attributes[CUT] is True
+    assert len(result.attributes["name 1"]) == 4_096
+    assert len(result.attributes["name 2"]) == 64
+    assert result.attributes["name 3"] == [[[["…"]]]]
+    assert len(result.name) == 256
+    assert len(result.events) == 64
 
 
 def test_a_million_attributes_are_not_read():
@@ -171,16 +171,16 @@ def test_a_million_attributes_are_not_read():
     for body, reason in ((many, "attributes, events and links"), (more, "bytes")):
         with pytest.raises(Refused, match=reason):
             read(otlp_protobuf, body)
-    (kept,) = read(otlp_json, one_in_json(attributes=[{"key": str(n)} for n in range(100_000)]))
-    assert len(kept.attributes) == 129
+    (result,) = read(otlp_json, one_in_json(attributes=[{"key": str(n)} for n in range(100_000)]))
+    assert len(result.attributes) == 129
 
 
 def test_numbers_that_json_lacks_are_told_as_text():
     sent = span(1, attributes={"a": float("inf"), "b": float("nan")})
 
-    (kept,) = read(otlp_protobuf, otlp_protobuf.encode([sent]))
+    (result,) = read(otlp_protobuf, otlp_protobuf.encode([sent]))
 
-    assert kept.attributes == {"a": "inf", "b": "nan"}
+    assert result.attributes == {"a": "inf", "b": "nan"}
 
 
 def test_answers_are_those_of_otlp():

@@ -11,8 +11,8 @@ from local.traces.store import SPANS_MAX, TRACE_BYTES_MAX, TraceStore
 from tests.unit.local.traces.spans import START_NS, span, trace_id
 
 
-def known(store: TraceStore, text: str) -> dict[str, Any]:
-    """Return a trace that is known."""
+def detail_of(store: TraceStore, text: str) -> dict[str, Any]:
+    """Return the detail of a trace, which has to be there."""
     shown = detail(store, text)
     assert shown is not None
     return shown
@@ -175,7 +175,7 @@ def test_spans_are_told_in_the_order_of_a_tree():
         ]
     )
 
-    shown = known(store, trace_id(1))
+    shown = detail_of(store, trace_id(1))
 
     order = [(int(each["id"], 16), each["depth"]) for each in shown["trace_spans"]]
     assert order == [(1, 0), (2, 1), (4, 2), (3, 1)]
@@ -187,7 +187,7 @@ def test_spans_that_go_in_a_circle_are_told_too():
     store = TraceStore()
     store.add([span(1, 1, parent_id=f"{2:016x}"), span(1, 2, parent_id=f"{1:016x}")])
 
-    assert len(known(store, trace_id(1))["trace_spans"]) == 2
+    assert len(detail_of(store, trace_id(1))["trace_spans"]) == 2
 
 
 def test_a_trace_is_known_by_the_request_and_by_the_form_of_aws():
@@ -195,7 +195,7 @@ def test_a_trace_is_known_by_the_request_and_by_the_form_of_aws():
     store.add([span(1, attributes={"aws.request_id": "r-1"})])
 
     for text in (trace_id(1), "Root=1-00000000-000000000000000000000001", "r-1"):
-        assert known(store, text)["id"] == trace_id(1)
+        assert detail_of(store, text)["id"] == trace_id(1)
     assert detail(store, "nobody") is None
 
 
