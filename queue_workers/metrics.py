@@ -89,6 +89,9 @@ class QueueDepths(Collector):
         yield age
 
 
+CHOOSE = "choose --metrics-port, or WORKER_0_PORT and the like where `up` starts workers"
+
+
 class PortTaken(Exception):
     """A port on which somebody else listens where the metrics should be read."""
 
@@ -99,4 +102,4 @@ def serve(host: str, port: int, queues: Sequence[tuple[Queue, Queue | None]]) ->
     try:
         start_http_server(port, addr=host, registry=registry)
     except OSError as error:
-        raise PortTaken(f"{host}:{port}: {error.strerror}; choose --metrics-port") from error
+        raise PortTaken(f"{host}:{port}: {error.strerror}; {CHOOSE}") from error

@@ -193,7 +193,7 @@ class QueueWatch:
     def leftovers(self, of_others: Mapping[str, int]) -> list[str]:
         """Return a sentence per queue with messages that are not the run's."""
         waiting = [
-            f"queue {name} held {counted(count, 'message')} before the run; they are not judged"
+            f"queue {name} held {counted(count, 'message')} before the run; this is not judged"
             for name, count in self.left_before.items()
             if count
         ]

@@ -226,9 +226,13 @@ def _shortened(rows: list[Row]) -> list[Row]:
 
 
 def _table(rows: list[Row]) -> list[str]:
-    """Return aligned columns, without those that are empty; of a list its length is shown."""
+    """Return aligned columns, without those that are empty; of a list its length is shown.
+
+    A single column needs no name: the section's says it.
+    """
     names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
+    heads = [names] if len(names) > 1 else []
+    cells = heads + [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -206,7 +206,7 @@ COMMANDS = (
         "state",
         state.run,
         "save the data of the system under a name, load, list, delete or reset it",
-        (f"{PROGRAM} state save before", f"{PROGRAM} state load before"),
+        (f"{PROGRAM} state save before", f"{PROGRAM} state load before", f"{PROGRAM} state list"),
         state.add,
     ),
     Command(
@@ -291,16 +291,19 @@ def _parser() -> argparse.ArgumentParser:
             epilog="\n  ".join(("examples:", *command.examples)),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        one.add_argument(
-            "--state", type=Path, help="state directory (default: .local beside the template)"
-        )
-        _add_template(one, command)
+        _add_places(one, command)
         command.add_options(one)
         one.set_defaults(command=command.run, needs_project=command.needs_project)
     return parser
 
 
-def _add_template(parser: argparse.ArgumentParser, command: Command) -> None:
+def _add_places(parser: argparse.ArgumentParser, command: Command) -> None:
+    if command.template == "unneeded":
+        parser.set_defaults(state=None, template=arguments.default_template())
+        return
+    parser.add_argument(
+        "--state", type=Path, help="state directory (default: .local beside the template)"
+    )
     if command.template == "read":
         arguments.add_template(parser)
     elif command.template == "located":
@@ -308,7 +311,7 @@ def _add_template(parser: argparse.ArgumentParser, command: Command) -> None:
             "--template",
             type=Path,
             default=arguments.default_template(),
-            help="the template that `up` was given (default: %(default)s)",
+            help="the template of the system (default: %(default)s)",
         )
     else:
         parser.set_defaults(template=arguments.default_template())

@@ -13,6 +13,12 @@ from local.machine.status import AlreadyRunning
 FOREIGN = ("REDIS_URL", "REDIS_URL_FILE", "MONGO_URL")
 NAMED = ("save", "load", "delete")
 UNNAMED = {"list": "it shows all that was saved", "reset": "it deletes the data, nothing saved"}
+DONE = {
+    "save": f"saved as {{0}}; `{PROGRAM} state load {{0}}` puts it back",
+    "load": "the data is now that of {}",
+    "delete": "deleted {}",
+    "reset": "the data is deleted; what was saved is kept",
+}
 ROW = "{:<24}{:<28}{:>12}  {}"
 MB = 1_000_000
 
@@ -36,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         with status.lock(state):
             saved_states.finish(state)
             _do(options, state)
+            sys.stdout.write(f"{DONE[options.way].format(options.name)}\n")
     except AlreadyRunning as error:
         sentence = "its data changes while it runs; stop it with"
         raise BadInput(f"{error}: {sentence} `{PROGRAM} down` first") from error
@@ -63,7 +70,10 @@ def _do(options: argparse.Namespace, state: Path) -> None:
 
 
 def _list(state: Path) -> int:
-    for each in saved_states.listed(state):
+    saved = list(saved_states.listed(state))
+    if not saved:
+        sys.stdout.write(f"nothing is saved; `{PROGRAM} state save NAME` saves the data\n")
+    for each in saved:
         size = f"{each.size_bytes / MB:.1f} MB"
         sys.stdout.write(ROW.format(each.name, each.at, size, each.template).rstrip() + "\n")
     return 0

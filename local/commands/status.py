@@ -9,6 +9,7 @@ from dataclasses import replace
 import psutil
 
 from local.daemon.arguments import PROGRAM
+from local.daemon.wording import counted
 from local.machine import status
 from local.machine.status import ProcessStatus
 from local.runtime import import_failures
@@ -53,7 +54,7 @@ def _rows_of_workers(processes: list[ProcessStatus]) -> list[str]:
                 if "--function" in words:
                     counts[words[words.index("--function") + 1]] += 1
     return [
-        ROW.format(name, "-", "running", "-", f"{count} environments in workers")
+        ROW.format(name, "-", "running", "-", f"{counted(count, 'environment')} in workers")
         for name, count in sorted(counts.items())
     ]
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -234,16 +234,22 @@ def _tell_failures(state: Path) -> int:
 
 
 def _show_addresses(template: Template, running: Status) -> None:
+    rows = list(_addresses(template, running))
+    width = max(10, *(len(name) for name, _ in rows))
+    for name, address in rows:
+        _say(f"{name:<{width}}  {address}")
+    explained = f"`{PROGRAM} explain` lists the routes, and what differs from AWS"
+    _say(f"\n{EXTENSION.first_request(template, running.url) or explained}")
+
+
+def _addresses(template: Template, running: Status) -> Iterator[tuple[str, str]]:
     for each in running.processes:
         if each.name == "gateway":
             further = [api.name for api in template.apis[1:]]
             names = ("API", *further, "console", "Lambda", "OTLP")
-            for name, address in zip(names, each.address.split(), strict=False):
-                _say(f"{name:<11} {address}")
+            yield from zip(names, each.address.split(), strict=False)
         elif "://" in each.address:
-            _say(f"{each.name:<11} {each.address}")
-    explained = f"`{PROGRAM} explain` lists the routes, and what differs from AWS"
-    _say(f"\n{EXTENSION.first_request(template, running.url) or explained}")
+            yield each.name, each.address
 
 
 def _say(line: str) -> None:

@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
     last, _ = running(options.state)
     addresses = [each.address for each in last.processes if each.name == "mailbox"]
     if not addresses:
-        raise BadInput("no mailbox is running; this system sends its mails elsewhere")
+        raise BadInput(
+            "this system has no mailbox of its own: if it sends mails, it sends them elsewhere"
+        )
     base = addresses[0].split()[1].removesuffix("/messages")
     try:
         lines = _one(base, options.number) if options.number else _list(base, options)

@@ -104,6 +104,7 @@ class System:
             "GET /charges": lambda: self.lines("charges", self.charges, query),
             "GET /messages": lambda: self.lines("messages", self.mails, query),
             "GET /connections": lambda: (200, self.connections),
+            "POST /api/marks": lambda: (200, {}),
             "GET /api/queues": lambda: (200, {"queues": [self.queue()]}),
             "GET /api/processes": lambda: (200, [self.process()]),
             "GET /api/functions": lambda: (200, self.pools()),

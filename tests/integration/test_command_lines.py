@@ -63,9 +63,26 @@ def test_a_sample_event_is_printed_outside_of_any_project(tmp_path: Path) -> Non
     assert unknown.stderr.startswith("there is no event 'tea'; there are: api, http-api, ")
 
 
+def test_each_step_of_a_state_says_what_it_did(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    steps = ("list", "save first", "list", "load first", "reset", "delete first")
+
+    lines = [run("local", "state", *each.split(), cwd=tmp_path).stdout for each in steps]
+
+    assert lines[0].startswith("nothing is saved; ")
+    assert lines[1].startswith("saved as first; ")
+    assert lines[2].startswith("first ")
+    assert lines[3:] == [
+        "the data is now that of first\n",
+        "the data is deleted; what was saved is kept\n",
+        "deleted first\n",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["local", "event", "sqs", "--state", "x"], "unrecognized arguments: --state x"),
         (["local", "up", "--port", "99999"], "'99999' is no whole number from 1 to 65535"),
         (["local", "up", "--template", "none.yaml"], "none.yaml: cannot read the template"),
         (["local", "up", "--state", "/dev/null/x"], "/dev/null/x cannot be made"),

@@ -110,7 +110,7 @@ def test_what_was_left_before_the_run_is_noted_and_not_judged(tmp_path: Path):
 
     assert (code, report["verdict"], report["reasons"]) == (0, "passed", [])
     assert report["notes"] == [
-        "queue payments held 2 messages before the run; they are not judged",
+        "queue payments held 2 messages before the run; this is not judged",
         "2 messages of payments were in its dead-letter queue before the run",
     ]
     assert "note: queue payments held 2 messages before the run" in errors

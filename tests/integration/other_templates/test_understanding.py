@@ -70,6 +70,7 @@ def test_explain_shows_tables_of_what_there_is(orders: CopiedProject):
     assert "  POST    /orders       Taker" in lines
     assert "schedules" not in lines
     assert lines[-1].endswith(" documented differences are about what it has; --all lists them")
+    assert "  here" not in lines
     assert not [line for line in lines if line.startswith("  3.23")]
 
 

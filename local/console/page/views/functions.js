@@ -49,7 +49,7 @@ function showAll(root, context) {
   };
   replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), filterField),
     failing, h("section", {class: "card"}, list.element),
-    h("p", {class: "faint"}, "Counts since the start. Percentiles are of the bounds that durations are counted by."));
+    h("p", {class: "faint"}, "Counts are since the gateway started. A percentile is the upper bound of the range of durations that it falls into."));
   context.every(EVERY_MS, async () => {
     const answer = await context.get("/api/functions");
     bounds = answer.bounds_ms;
