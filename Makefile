@@ -41,7 +41,7 @@ status: $(READY) ## one line a process
 logs: $(READY) ## follow the logs
 	@$(BIN)/python -m local logs --follow
 
-load: $(READY) ## the 1k profile; PROFILE=smoke for half a minute, or RATE= and DURATION=, TARGET= for another address
+load: $(READY) ## the 1k profile; PROFILE=smoke for half a minute, or RATE= and DURATION=, FAULTS=, TARGET= for another address
 	@$(BIN)/python -m loadtest
 
 capacity: $(READY) ## the highest rate that holds, messages included; TARGET= for another address, TIME_S=
