@@ -26,6 +26,7 @@ import redis
 
 from local.machine import status
 from tests.conftest import wait_until
+from tests.drills.table import sections
 from tests.e2e.conftest import ROOT, System, own_system
 
 RATE = 100
@@ -284,7 +285,7 @@ def main() -> int:
         sys.stdout.write(f"{rows[-1]}\n")
         sys.stdout.flush()
     if options.write:
-        TABLE.write_text(_page(rows, options.seed))
+        TABLE.write_text(_page(rows, options.seed) + sections())
     return 1 if wrong else 0
 
 
