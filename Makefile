@@ -69,7 +69,8 @@ compose-test: $(READY) ## the system in containers: end to end, scaling, kills, 
 drills: $(READY) ## faults on systems of their own; DRILL= one by name (F01 to F23, fairness, notifications, misbehaving)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(or \
 	  $(addsuffix $(if $(filter fairness,$(DRILL)), --write),$(filter fairness notifications misbehaving,$(DRILL))),$(addprefix payments ,\
-	  $(filter F07 F08 F09 F13 F18,$(DRILL))),under_load $(DRILL))
+	  $(filter F07 F08 F09 F13 F18,$(DRILL))),$(addprefix surroundings ,\
+	  $(filter F10 F12 F17 F19 F20 F21,$(DRILL))),under_load $(DRILL))
 
 collapse: $(READY) ## the predecessor's faults switched on one by one, before and after; writes docs/collapse.md
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.collapse $(REPLAY)

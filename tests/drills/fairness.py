@@ -23,7 +23,7 @@ from typing import Any
 
 from backend.announcer import FRESH_S
 from tests.conftest import wait_until
-from tests.drills.table import write_section
+from tests.drills.table import today, write_section
 from tests.e2e.conftest import Client, System, log_in, own_system
 from tests.integration.webhook_sink import Drip, WebhookSink
 
@@ -262,11 +262,10 @@ def main() -> int:
     if options.write:
         write_section(
             "Fairness",
-            f"A quiet tenant asks {QUIET_PER_S} times a second, alone and beside a greedy one; its"
+            f"Written by `make drills DRILL=fairness` on {today()}. A quiet tenant asks {QUIET_PER_S} times a second, alone and beside a greedy one; its"
             f" p99 may be {RATIO_MAX:.0f} times that alone, or {FLOOR_MS:.0f} ms more. The best of"
             f" at most {ROUNDS} rounds of {SECONDS} s.",
             [HEAD, *rows],
-            "make drills DRILL=fairness",
         )
     return 0 if passed else 1
 

@@ -26,7 +26,7 @@ import redis
 
 from loadtest.generator.profile import MAX_DURATION_S
 from local.machine import status
-from tests.drills.table import write_section
+from tests.drills.table import today, write_section
 from tests.e2e.conftest import ROOT, System, own_system
 
 SAMPLES = 100  # of a soak, evenly
@@ -167,11 +167,11 @@ def main() -> int:
     sys.stdout.write("\n".join([*_rows(samples), "", verdict]) + "\n")
     write_section(
         "Soak (F24)",
-        f"{options.rate} arrivals a second for {options.duration} s: {totals['ok']:,} of"
+        f"Written by `make soak DURATION={options.duration} RATE={options.rate}` on {today()}:"
+        f" {options.rate} arrivals a second for {options.duration} s: {totals['ok']:,} of"
         f" {totals['scheduled']:,} answered, {max(samples.keys, default=0):,} keys in Valkey at"
         f" most. From the first fifth to the last, without the first tenth. Verdict: {verdict}.",
         _rows(samples),
-        f"make soak DURATION={options.duration} RATE={options.rate}",
     )
     return 1 if wrong else 0
 
