@@ -262,7 +262,8 @@ def main() -> int:
     if options.write:
         write_section(
             "Fairness",
-            f"Written by `make drills DRILL=fairness` on {today()}. A quiet tenant asks {QUIET_PER_S} times a second, alone and beside a greedy one; its"
+            f"Written by `make drills DRILL=fairness` on {today()}."
+            f" A quiet tenant asks {QUIET_PER_S} times a second, alone and beside a greedy one; its"
             f" p99 may be {RATIO_MAX:.0f} times that alone, or {FLOOR_MS:.0f} ms more. The best of"
             f" at most {ROUNDS} rounds of {SECONDS} s.",
             [HEAD, *rows],

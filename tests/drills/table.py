@@ -1,4 +1,4 @@
-"""The sections of docs/drills.md, each between two marks and written by the drills that it is of."""
+"""The sections of docs/drills.md, each between two marks and written by its own drills."""
 
 import re
 from datetime import UTC, datetime
