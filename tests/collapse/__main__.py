@@ -6,6 +6,7 @@ written.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import threading
@@ -36,7 +37,7 @@ SETTLE_S = 50.0  # the relay sends again after 30 s what was lost on its way to 
 STILL_S = 10.0  # without a relay nothing happens any more after this
 FAULT_AT_S = 5.0  # in the peak
 STALL_S = 4.0  # longer than clients wait
-BRIEF_STALL_S = 2.0
+BRIEF_STALL_S = 2.4  # a connection that is not taken is asked for again after 1 s and 3 s
 PRESSURE_S = 5.0
 DONE = ("succeeded", "failed", "requires_capture", "canceled", "delivered", "suppressed")
 
@@ -112,7 +113,7 @@ REPLAYS = {
         fault="a connection per arrival, and a backlog of 100",
         instead="connections are used again, and the backlog is 4,096",
         disturbance=stall_briefly,
-        rate_per_s=300,
+        rate_per_s=OVERLOAD_PER_S,
         switches="short-backlog",
         reuses=False,
     ),
@@ -280,10 +281,13 @@ def _page(rows: list[str]) -> str:
         "The clients send the profile's shape in twelve seconds, a quarter each of health checks,"
         " payments, events and\nnotifications, wait three seconds for an answer and ask three times"
         " at most. Lost is what was answered with 201 or 202 and\nnot done "
-        f"{SETTLE_S:.0f} s later; doubled are customers' payments that were charged more than once."
+        f"{SETTLE_S:.0f} s later, or {STILL_S:.0f} s where nobody sends again; doubled are"
+        " customers' payments that were charged more than once."
         " The faults live in\n`tests/collapse`, beside the system's own code: no setting has"
         " them.\n\n"
         f"{HEAD}\n" + "\n".join(rows) + "\n"
+        f"\nOn {os.cpu_count()} processors; their load average was {os.getloadavg()[2]:.0f} in the"
+        " last fifteen minutes, the replay's own included.\n"
     )
 
 

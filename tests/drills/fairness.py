@@ -107,7 +107,7 @@ class Thing:
 
 THINGS = {
     "gateway": Thing(
-        "gateway", "300 requests a second for nothing", flood, read_payments, "a list of one"
+        "gateway", "five requests for nothing at a time", flood, read_payments, "a list of one"
     ),
     "environments": Thing(
         "environments",
@@ -116,10 +116,8 @@ THINGS = {
         lambda client: client.call("POST", "/v1/analytics/events", {"name": "quiet"}),
         "one event",
     ),
-    "queues": Thing(
-        "queues", "60 mails a second", notify, notify_and_wait, "a mail, until it is delivered"
-    ),
-    "cache": Thing("cache", "60 new keys a second", fill_cache, replay, "a replay of one key"),
+    "queues": Thing("queues", "mails", notify, notify_and_wait, "a mail, until it is delivered"),
+    "cache": Thing("cache", "payments under new keys", fill_cache, replay, "a replay of one key"),
     "documents": Thing(
         "documents", "lists of 100 payments", list_payments, read_payments, "a list of one"
     ),

@@ -118,7 +118,7 @@ def f17_slow_clients(site: Site, _: Surroundings) -> tuple[str, bool]:
     slow_ms = p99_ms(site)
     dribble.join()
     _wait(lambda: _descriptors(site) <= before + 10, CLOSED_WITHIN_S)
-    left = _descriptors(site) - before
+    left = max(0, _descriptors(site) - before)
     for each in heads + bodies:
         each.close()
     site.create_many(10)
@@ -149,10 +149,9 @@ def f19_prepare(surroundings: Surroundings) -> None:
 def f19_full_disk(site: Site, surroundings: Surroundings) -> tuple[str, bool]:
     """Fill the disk under Valkey's log while payments come, and make room again."""
     filler = Path(surroundings.variables["DRILL_FOLDER"]) / "filler"
-    with filler.open("wb") as file, suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-            file.flush()
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
     site.create_for(SECONDS)
     left = shutil.disk_usage(filler.parent).free
     filler.unlink()

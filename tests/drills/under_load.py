@@ -298,8 +298,11 @@ def _page(rows: list[str], seed: int) -> str:
         f" the fault {FAULT_AT_S:.0f} s after the start. Accepted are payments and notifications"
         " that were answered with 201 or 202.\n\n"
         "The other drills have commands of their own: `make drills DRILL=F07` (and F08, F09, F13,"
-        " F18: provider, redelivery, a sleeping\nworker, one key from 200 sides), `notifications`,"
-        " `misbehaving`.\n\n"
+        " F18: provider, redelivery, a sleeping\nworker, one key from 200 sides; F10, F12, F17,"
+        " F19, F20, F21: what surrounds the payments), `fairness`,\n`notifications`,"
+        " `misbehaving`; `make soak` is F24 and `make load` F25. Receivers of webhooks that fail,"
+        " hang or lead\ninside (F22) are tested one by one in"
+        " `tests/integration/notifications`.\n\n"
         f"{HEAD}\n|{rule}|\n" + "\n".join(rows) + "\n"
     )
 
