@@ -113,7 +113,7 @@ REPLAYS = {
         fault="a connection per arrival, and a backlog of 100",
         instead="connections are used again, and the backlog is 4,096",
         disturbance=stall_briefly,
-        rate_per_s=OVERLOAD_PER_S,
+        rate_per_s=300,
         switches="short-backlog",
         reuses=False,
     ),
