@@ -85,8 +85,8 @@ def growth(values: list[float]) -> tuple[float, float]:
 
 def judged(samples: Samples, report: Mapping[str, Any]) -> Iterable[str]:
     """Return what has grown, and what the run's own audit says against it."""
-    for name, taken in samples.processes.items():
-        warm = taken[int(len(taken) * WARM_SHARE) :]
+    for name, series in samples.processes.items():
+        warm = series[int(len(series) * WARM_SHARE) :]
         before_mb, after_mb = growth([each.rss_mb for each in warm])
         if after_mb > before_mb * (1 + GROWTH_MAX) and after_mb - before_mb > GROWTH_FLOOR_MB:
             yield f"{name} grew from {before_mb:.0f} to {after_mb:.0f} MB"
@@ -134,8 +134,8 @@ def soak(system: System, folder: Path, *, rate: int, duration_s: int) -> tuple[S
 
 def _rows(samples: Samples) -> list[str]:
     rows = ["| process | memory, MB | descriptors | threads |", "|---|---|---|---|"]
-    for name, taken in samples.processes.items():
-        warm = taken[int(len(taken) * WARM_SHARE) :]
+    for name, series in samples.processes.items():
+        warm = series[int(len(series) * WARM_SHARE) :]
         spans = [
             growth([getattr(each, what) for each in warm])
             for what in ("rss_mb", "descriptors", "threads")

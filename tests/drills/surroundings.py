@@ -42,7 +42,7 @@ CUT_SHARE = 0.05  # of the pieces in which a store's answers come
 TMPFS = "8m"
 FLOOR_MS = 150.0  # below it a p99 on a busy machine says nothing
 UNKNOWN_KIDS = 2000
-DEAD_WITHIN_S = 180.0  # five receives, with the visibility timeout between
+DEAD_WITHIN_S = 270.0  # five receives, with the visibility timeout of 30 s between
 
 
 class Missing(Exception):
@@ -67,10 +67,12 @@ def f10_poison(site: Site, _: Surroundings) -> tuple[str, bool]:
         queue.send_batch([*bodies[:5], poison, *bodies[5:]])
     _wait(lambda: dead.depth().visible >= len(poisons), DEAD_WITHIN_S)
     letters = dead.receive(10)
-    died = sorted(letter.body for letter in letters)
+    dead_bodies = sorted(letter.body for letter in letters)
     for letter in letters:
         dead.delete(letter.receipt_handle)
-    return f"{len(died)} of {len(poisons)} poisoned messages died", died == sorted(poisons)
+    return f"{len(dead_bodies)} of {len(poisons)} poisoned messages died", dead_bodies == sorted(
+        poisons
+    )
 
 
 def f12_prepare(surroundings: Surroundings) -> None:

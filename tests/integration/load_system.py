@@ -116,8 +116,10 @@ class System:
         return self.create_other(route, headers)
 
     def create_other(self, route: str, headers: dict[str, str]) -> Answer:
-        """Answer a scenario that has no audit."""
-        scenario = next(each for each in SCENARIOS if route == f"{each.method} {each.path}")
+        """Answer a scenario that has no audit; 404 for what this system has not, such as traces."""
+        scenario = next((s for s in SCENARIOS if route == f"{s.method} {s.path}"), None)
+        if scenario is None:
+            return 404, {}
         return scenario.status, {"id": headers.get("idempotency-key", "none")}
 
     def token(self, headers: dict[str, str]) -> Answer:

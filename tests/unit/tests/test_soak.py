@@ -17,21 +17,21 @@ def samples(
     *, mb: tuple[float, float] = (100, 100), descriptors: tuple[int, int] = (50, 50), keys: int = 9
 ) -> Samples:
     """Return samples of one process that goes evenly from the first value to the second."""
-    taken = Samples(keys=[keys])
+    samples_of_run = Samples(keys=[keys])
     for number in range(COUNT):
         share = number / (COUNT - 1)
-        taken.processes.setdefault("gateway", []).append(
+        samples_of_run.processes.setdefault("gateway", []).append(
             Sample(
                 rss_mb=mb[0] + (mb[1] - mb[0]) * share,
                 descriptors=round(descriptors[0] + (descriptors[1] - descriptors[0]) * share),
                 threads=8,
             )
         )
-    return taken
+    return samples_of_run
 
 
 @pytest.mark.parametrize(
-    ("taken", "wrong"),
+    ("samples_of_run", "wrong"),
     [
         (samples(), []),
         (samples(mb=(1000, 1040)), []),
@@ -42,8 +42,8 @@ def samples(
         (samples(keys=200_000), ["Valkey had 200,000 keys"]),
     ],
 )
-def test_what_has_grown_in_a_soak_is_named(taken: Samples, wrong: list[str]):
-    assert list(judged(taken, CLEAN)) == wrong
+def test_what_has_grown_in_a_soak_is_named(samples_of_run: Samples, wrong: list[str]):
+    assert list(judged(samples_of_run, CLEAN)) == wrong
 
 
 def test_a_soak_that_lost_something_or_fell_behind_does_not_pass():
