@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest pytest_spillway clients/python
 
-.PHONY: up down status logs load capacity test check drills simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test pictures prometheus alerts-test audit help
+.PHONY: up down status logs load capacity test check drills collapse soak simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test pictures prometheus alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -41,7 +41,7 @@ status: $(READY) ## one line a process
 logs: $(READY) ## follow the logs
 	@$(BIN)/python -m local logs --follow
 
-load: $(READY) ## the 1k profile; PROFILE=smoke for half a minute, or RATE= and DURATION=, TARGET= for another address
+load: $(READY) ## the 1k profile; PROFILE=smoke for half a minute, or RATE= and DURATION=, FAULTS=, TARGET= for another address
 	@$(BIN)/python -m loadtest
 
 capacity: $(READY) ## the highest rate that holds, messages included; TARGET= for another address, TIME_S=
@@ -66,11 +66,19 @@ parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that ca
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q -m containers tests/compose
 
-drills: $(READY) ## faults on systems of their own; DRILL= one by name (F01 to F23, notifications, misbehaving, overload)
+drills: $(READY) ## faults on systems of their own; DRILL= one by name (F01 to F23, fairness, notifications, misbehaving, overload)
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.$(or \
-	  $(filter notifications misbehaving overload,$(DRILL)),$(addprefix overload ,\
-	  $(filter F15 F16,$(DRILL))),$(addprefix payments ,\
-	  $(filter F07 F08 F09 F13 F18,$(DRILL))),under_load $(DRILL))
+	  $(addsuffix $(if $(filter fairness,$(DRILL)), --write),$(filter fairness notifications misbehaving overload,$(DRILL))),$(addprefix payments ,\
+	  $(filter F07 F08 F09 F13 F18,$(DRILL))),$(addprefix overload ,\
+	  $(filter F15 F16,$(DRILL))),$(addprefix surroundings ,\
+	  $(filter F10 F12 F17 F19 F20 F21,$(DRILL))),under_load $(DRILL))
+
+collapse: $(READY) ## the predecessor's faults switched on one by one, before and after; writes docs/collapse.md
+	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.collapse $(REPLAY)
+
+soak: $(READY) ## a steady load for half an hour, then memory, descriptors, keys: DURATION=1800, RATE=300
+	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.drills.soak \
+	  --duration $(or $(DURATION),1800) --rate $(or $(RATE),300)
 
 simulation: $(READY) ## histories full of faults; DOMAIN=analytics for its, SEEDS= how many, SEED= the first
 	@PYTHONPATH=.:functions:layers/backend/python $(BIN)/python -m tests.simulation \

@@ -7,6 +7,8 @@ from pathlib import Path
 from ssl import SSLError
 from urllib.parse import urlsplit
 
+from loadtest.faults import grammar
+from loadtest.faults.grammar import Fault, FaultError
 from loadtest.generator import tls
 from loadtest.generator.driver import MAX_IN_FLIGHT, Address
 from loadtest.generator.profile import Profile, ProfileError, named, steady
@@ -28,6 +30,10 @@ VARIABLES = {
     "CONSOLE": ("http://127.0.0.1:5080", "queues and processes; empty where there is none"),
     "PROVIDER": ("http://127.0.0.1:5090", "the provider's journal; empty where there is none"),
     "MAILBOX": ("http://127.0.0.1:8025", "the mailbox; empty where there is none"),
+    "FAULTS": (
+        "",
+        "such as `kill worker at 100s; pause valkey for 5s at 130s`; only for a system here",
+    ),
     "AWS_LIMITS": ("10,100,1000", "concurrency of each function at which throttles are estimated"),
     "AWS_PROVISIONED": ("25", "environments of each function that the estimate keeps warm"),
     "REPORTS": (str(REPORTS), "the folder that gets a report per run"),
@@ -58,6 +64,7 @@ class Options:
     console: str
     provider: str
     mailbox: str
+    faults: tuple[Fault, ...]
     aws_limits: tuple[int, ...]
     aws_provisioned: int
     reports: Path
@@ -74,8 +81,9 @@ def read(environment: Mapping[str, str]) -> Options:
             f"CONNECTIONS is {value['CONNECTIONS']!r}; it must be reuse or per-arrival"
         )
     target = value["TARGET"].rstrip("/")
+    profile = _profile(value)
     return Options(
-        profile=_profile(value),
+        profile=profile,
         target=target,
         address=_address(target, value["CA_FILE"]),
         ca_file=value["CA_FILE"],
@@ -86,6 +94,7 @@ def read(environment: Mapping[str, str]) -> Options:
         console=value["CONSOLE"].rstrip("/"),
         provider=value["PROVIDER"].rstrip("/"),
         mailbox=value["MAILBOX"].rstrip("/"),
+        faults=_faults(value["FAULTS"], profile),
         aws_limits=_limits(value["AWS_LIMITS"]),
         aws_provisioned=number(value, "AWS_PROVISIONED"),
         reports=Path(value["REPORTS"]),
@@ -127,6 +136,13 @@ def _profile(value: Mapping[str, str]) -> Profile:
         return named(value["PROFILE"])
     except ProfileError as error:
         raise UsageError(str(error)) from error
+
+
+def _faults(text: str, profile: Profile) -> tuple[Fault, ...]:
+    try:
+        return grammar.parse(text, profile.duration_s)
+    except FaultError as error:
+        raise UsageError(f"FAULTS: {error}") from error
 
 
 def _limits(text: str) -> tuple[int, ...]:

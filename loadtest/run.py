@@ -12,11 +12,15 @@ from typing import Any
 import gevent
 from locust.event import EventHook
 
+from loadtest.faults import window
+from loadtest.faults.grammar import FaultError
+from loadtest.faults.injection import Injection
+from loadtest.faults.window import Happening, Rest
 from loadtest.generator.driver import Driver
 from loadtest.generator.profile import ONE_K, schedule
 from loadtest.generator.scenarios import new_run_id, workload
 from loadtest.on_aws import aws, aws_report
-from loadtest.options import DEMO_CLIENT, LOAD_CLIENT, OTHER_CLIENT, REPORTS, Options
+from loadtest.options import DEMO_CLIENT, LOAD_CLIENT, OTHER_CLIENT, REPORTS, Options, UsageError
 from loadtest.recording import causes
 from loadtest.recording.causes import Evidence
 from loadtest.recording.measure import Figures, figures, milliseconds
@@ -51,6 +55,8 @@ class LoadRun:
 
     def __init__(self, options: Options, request: EventHook, fleet: Fleet | None = None):
         self._options = options
+        self._injection = _injection(options)
+        self._happenings: list[Happening] = []
         self._request = request
         self._id = new_run_id()
         self._work = workload(schedule(options.profile))
@@ -99,12 +105,13 @@ class LoadRun:
         )
         servers_after = servers.look(self._sources.console)
         readings = figures(self._work, self._driver.journal)
+        rest = window.rest(self._work, self._driver.journal, self._happenings)
         record = self._recorder.record(self._origin_s, self._queues.history)
-        evidence = self._evidence(readings, record)
+        evidence = self._evidence(readings, record, rest)
         claims = claims_of(self._work, self._driver.journal, self._id)
         audited = self._audit(claims)
         of_others = self._dead_of_others(letters_before, claims, audited)
-        facts = self._facts(readings, audited, evidence, of_others)
+        facts = self._facts(readings, audited, evidence, of_others, rest)
         verdict = judge(facts)
         used = servers.between(servers_before, servers_after, readings.sent)
         record.machine.extend(causes.condition(evidence))
@@ -122,6 +129,7 @@ class LoadRun:
     def _drive(self) -> None:
         watchers = [gevent.spawn(watch) for watch in (self._tick, self._tell, self._queues.watch)]
         self._cpu.sample()
+        self._injection.start(lambda: self._driver.elapsed_s)
         try:
             self._driver.run()
         finally:
@@ -129,6 +137,7 @@ class LoadRun:
             gevent.killall(watchers)
             self._cpu.sample()
             self._tell_locust()
+            self._happenings = self._injection.finish(self._driver.elapsed_s)
 
     def _tick(self) -> None:
         progress = Progress(self._driver, self._work)
@@ -169,31 +178,37 @@ class LoadRun:
         )
         return audit(claims, self._sources, period)
 
-    def _evidence(self, readings: Figures, record: Record) -> Evidence:
+    def _evidence(self, readings: Figures, record: Record, rest: Rest) -> Evidence:
         profile = self._work.schedule.profile
         return Evidence(
-            seconds=readings.seconds,
+            seconds=window.without_explained(readings.seconds, self._happenings),
             moments=record.moments,
             judged=profile.seconds_of(profile.judged_phase),
-            worst_window=readings.worst_window,
+            worst_window=rest.worst_window,
             slo_p99_ms=self._options.slo_p99_ms,
             processors=os.cpu_count() or 1,
         )
 
     def _facts(
-        self, readings: Figures, audited: Audit, evidence: Evidence, of_others: Mapping[str, int]
+        self,
+        readings: Figures,
+        audited: Audit,
+        evidence: Evidence,
+        of_others: Mapping[str, int],
+        rest: Rest,
     ) -> Facts:
         judged = self._work.schedule.profile.judged_phase
+        p99_ms = milliseconds(readings.phase(judged).times.latency)["p99"]
         return Facts(
             scheduled=readings.scheduled,
             sent=readings.sent,
-            failed=readings.failed,
-            skipped=readings.skipped,
-            errors=readings.errors,
-            worst_window_s=readings.worst_window.start_s,
-            reached=readings.worst_window.reached,
+            failed=rest.failed,
+            skipped=rest.skipped,
+            errors=rest.errors,
+            worst_window_s=rest.worst_window.start_s,
+            reached=rest.worst_window.reached,
             judged_phase=judged,
-            p99_ms=milliseconds(readings.phase(judged).times.latency)["p99"],
+            p99_ms=rest.p99_ms if self._happenings else p99_ms,
             slo_p99_ms=self._options.slo_p99_ms,
             lag_p99_ms=milliseconds(readings.total.times.lag)["p99"],
             generator_cpu=self._cpu.busiest,
@@ -201,6 +216,9 @@ class LoadRun:
             undrained=self._queues.undrained(accounted=not audited.differing),
             doubts=self._driver.doubts,
             died=self._queues.died(of_others),
+            undone=window.undone(self._happenings),
+            has_faults=bool(self._happenings),
+            skipped_by_faults=rest.skipped_by_faults,
             causes=causes.causes(evidence),
             disturbance=causes.disturbance(evidence),
         )
@@ -229,7 +247,8 @@ class LoadRun:
     def _run(self, used: servers.ServerUsage, record: Record, notes: list[str]) -> report.Run:
         return report.Run(
             id=self._id,
-            profile=self._options.profile.name,
+            profile=_profile_name(self._options),
+            faults=window.as_rows(self._happenings, self._work, self._driver.journal),
             target=self._options.target,
             connections="reuse" if self._options.keep_alive else "per-arrival",
             started_at_s=self._started_at_s,
@@ -250,7 +269,7 @@ class LoadRun:
     def _write(self, document: dict[str, Any], verdict: Verdict) -> Outcome:
         folder = report.write(self._options.reports, document, report_html.page(document))
         is_1k = self._options.profile is ONE_K and self._options.reports == REPORTS
-        if is_1k and verdict.name == "passed":
+        if is_1k and verdict.name == "passed" and not self._happenings:
             LAST_GOOD_1K.write_bytes(report.as_bytes(document))
         return Outcome(verdict, folder, document)
 
@@ -264,6 +283,18 @@ class LoadRun:
 
 def _api(options: Options, base: str) -> Api | None:
     return Api(base, ca_file=options.ca_file) if base else None
+
+
+def _injection(options: Options) -> Injection:
+    try:
+        return Injection(options.faults, options.console)
+    except FaultError as error:
+        raise UsageError(f"FAULTS: {error}") from error
+
+
+def _profile_name(options: Options) -> str:
+    """Return the name by which reports are told apart: a run with faults is compared with such."""
+    return f"{options.profile.name}-faults" if options.faults else options.profile.name
 
 
 def _other_tenants(options: Options, client: tuple[str, str]) -> tuple[Api, ...]:
@@ -293,9 +324,20 @@ def summary(outcome: Outcome) -> str:
         f"{audited['events_counted']:,} of {audited['events_accepted']:,} events counted; "
         f"{audited['notifications_delivered']:,} of {audited['notifications_accepted']:,} "
         "notifications delivered",
+        *(f"  fault: {_fault_line(row)}" for row in document["faults"]),
         *(f"  {reason}" for reason in outcome.verdict.reasons),
         *(f"  machine: {sentence}" for sentence in document["recorded"]["machine"]),
         *(f"  note: {note}" for note in (*document["notes"], *audited["notes"])),
         f"  report: {outcome.folder / 'report.html'}",
     ]
     return "\n".join(lines)
+
+
+def _fault_line(row: Mapping[str, Any]) -> str:
+    """Return one fault's line: what was done, and the failures that it explains."""
+    if not row["happened"]:
+        return f"{row['fault']}: did not happen"
+    return (
+        f"{row['fault']}: {row['sentence']}; {counted(row['failed'], 'arrival')} failed "
+        f"in the time that it explains, from {row['began_s']:.0f} s to {row['explains_until_s']} s"
+    )

@@ -45,6 +45,9 @@ class Facts:
     died: tuple[str, ...] = ()  # queues with new dead letters, or why none could be seen
     doubts: tuple[str, ...] = ()  # sentences of the generators against the run
     causes: Mapping[str, str] = field(default_factory=dict)  # by the kind of fault
+    undone: tuple[str, ...] = ()  # faults of the run that did not happen
+    has_faults: bool = False  # `failed`, `skipped`, `reached` and p99 are what they do not explain
+    skipped_by_faults: int = 0
     disturbance: str = ""  # how the machine made the run slow, "" if it did not
 
 
@@ -97,12 +100,13 @@ def _faults(facts: Facts) -> Iterator[_Fault]:
     if facts.failed:
         kinds = ", ".join(f"{name} {count:,}" for name, count in facts.errors.items())
         kind = "late" if facts.errors.keys() <= LATE_ERRORS else "failed"
-        yield _Fault(kind, f"{facts.failed:,} of {facts.sent:,} failed: {kinds}")
+        where = " outside of what the faults explain" if facts.has_faults else ""
+        yield _Fault(kind, f"{facts.failed:,} of {facts.sent:,} failed{where}: {kinds}")
     if facts.skipped:
         yield _Fault(
             "skipped", f"{counted(facts.skipped, 'arrival')} skipped: too many were in flight"
         )
-    unsent = facts.scheduled - facts.sent - facts.skipped
+    unsent = facts.scheduled - facts.sent - facts.skipped - facts.skipped_by_faults
     if unsent:
         yield _Fault(
             "stopped",
@@ -122,4 +126,5 @@ def _faults(facts: Facts) -> Iterator[_Fault]:
         )
     yield from (_Fault("audit", f"audit: {difference}") for difference in facts.differences)
     yield from (_Fault("undrained", sentence) for sentence in facts.undrained)
+    yield from (_Fault("undone", sentence) for sentence in facts.undone)
     yield from (_Fault("died", sentence) for sentence in facts.died)

@@ -118,7 +118,7 @@ def figures(work: Workload, journal: Journal) -> Figures:
         scenarios=scenarios,
         total=total,
         seconds=_seconds(work, journal),
-        worst_window=min(_windows(work, journal), key=lambda window: window.reached),
+        worst_window=min(windows(work, journal), key=lambda window: window.reached),
         bytes_received=journal.bytes_received,
     )
 
@@ -187,7 +187,8 @@ def exact(values: list[float], share: float) -> float | None:
     return round(sorted(values)[max(0, ceil(len(values) * share) - 1)], 3)
 
 
-def _windows(work: Workload, journal: Journal) -> Iterator[Window]:
+def windows(work: Workload, journal: Journal) -> Iterator[Window]:
+    """Yield the share that was sent in time, for each five seconds with an arrival."""
     due_s = work.schedule.due_s
     edges = range(0, work.schedule.profile.duration_s + WINDOW_S, WINDOW_S)
     first = 0

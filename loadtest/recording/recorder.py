@@ -168,6 +168,12 @@ def _breathe() -> None:
     gevent.sleep(BREATH_S)
 
 
+def is_this_machine(listed: list[dict[str, Any]]) -> bool:
+    """Return whether the processes that the console lists are this machine's."""
+    names = {int(each["pid"]): str(each["name"]) for each in listed if each["pid"]}
+    return _are_here(Processes(names).cpu_s(), listed)
+
+
 def _are_here(used_s: dict[str, float], listed: list[dict[str, Any]]) -> bool:
     """Return whether the console's process ids are this machine's.
 

@@ -20,6 +20,15 @@ class Line:
     values: Values
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A span of seconds that stands out in every chart."""
+
+    label: str
+    from_s: float
+    to_s: float
+
+
 def chart(
     lines: Sequence[Line],
     *,
@@ -27,10 +36,11 @@ def chart(
     limit: float | None = None,
     length_s: int = 0,
     height: int = HEIGHT,
+    marks: Sequence[Mark] = (),
 ) -> str:
     """Return one chart with a legend over `length_s` seconds, or as many as there are values.
 
-    `limit` draws a dashed line that values should stay under.
+    `limit` draws a dashed line that values should stay under, `marks` shade seconds.
     """
     lines = [Line(line.label, line.css, _padded(line.values, length_s)) for line in lines]
     step_s = ceil(max(len(line.values) for line in lines) / MAX_POINTS)
@@ -41,7 +51,8 @@ def chart(
         top = _ceiling(max(top, limit * 1.05))
     frame = _Frame(count, top, height)
     drawn = "".join(_polyline(line, frame) for line in lines)
-    marks = _limit(limit, frame, unit) if limit is not None and limit <= top else ""
+    bound = _limit(limit, frame, unit) if limit is not None and limit <= top else ""
+    shades = "".join(_mark(mark, frame, step_s) for mark in marks)
     legend = "".join(
         f'<span><i class="{line.css}"></i>{escape(line.label)}</span>' for line in lines
     )
@@ -49,7 +60,7 @@ def chart(
         f'<div class="legend">{legend}</div>'
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(", ".join(line.label for line in lines))} over time">'
-        f"{_grid(frame, step_s, unit)}{marks}{drawn}"
+        f"{shades}{_grid(frame, step_s, unit)}{bound}{drawn}"
         f"{_hover(lines, frame, step_s, unit)}</svg>"
     )
 
@@ -114,6 +125,17 @@ def _grid(frame: _Frame, step_s: int, unit: str) -> str:
         parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{second} s</text>')
     parts.append(f'<text x="{LEFT + 6}" y="{TOP + 12}">{escape(unit)}</text>')
     return "".join(parts)
+
+
+def _mark(mark: Mark, frame: _Frame, step_s: int) -> str:
+    last = float(frame.count - 1)
+    x = frame.x(min(last, mark.from_s / step_s))
+    width = max(2.0, round(frame.x(min(last, mark.to_s / step_s)) - x, 1))
+    return (
+        f'<rect class="mark" x="{x}" y="{TOP}" width="{width}" '
+        f'height="{frame.height - TOP - BOTTOM}"/>'
+        f'<text x="{x + 3}" y="{TOP + 26}">{escape(mark.label)}</text>'
+    )
 
 
 def _limit(limit: float, frame: _Frame, unit: str) -> str:

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
-from loadtest.reporting.charts import Line, chart
+from loadtest.reporting.charts import Line, Mark, chart
 
 HEIGHT = 130
 LINES_MAX = 6  # of one chart: as many as there are colours
@@ -21,28 +22,38 @@ def length_s(report: Row) -> int:
     return max([len(report["seconds"]), *ends])
 
 
+def marks(report: Row) -> list[Mark]:
+    """Return the spans of the run's faults, for every chart."""
+    return [
+        Mark(row["fault"].rpartition(" at ")[0], row["began_s"], row["ended_s"])
+        for row in report.get("faults", ())
+        if row["happened"]
+    ]
+
+
 def recorded(report: Row) -> str:
     """Return the charts, or nothing for a report that recorded nothing."""
     rows = _rows(report)
     if not rows:
         return ""
     count = length_s(report)
+    shown = partial(_chart, shades=marks(report))
     parts = [
-        _chart("Processors", _processors(rows, count, report["machine"]["cpus"]), "% of all"),
-        _chart("Processes", _largest(_named(rows, count, "processes", _percent)), "% of one"),
-        _chart("Tasks that wanted to run", _column(rows, count, {"runnable": "tasks"}), "tasks"),
-        _chart("Waits for the disk", _disk(rows, count), "ms"),
-        _chart(
+        shown("Processors", _processors(rows, count, report["machine"]["cpus"]), "% of all"),
+        shown("Processes", _largest(_named(rows, count, "processes", _percent)), "% of one"),
+        shown("Tasks that wanted to run", _column(rows, count, {"runnable": "tasks"}), "tasks"),
+        shown("Waits for the disk", _disk(rows, count), "ms"),
+        shown(
             "Longest waits for an environment",
             _largest(_named(rows, count, "pools", lambda pool: pool["longest_wait_ms"])),
             "ms",
         ),
-        _chart(
+        shown(
             "Oldest message",
             _largest(_named(rows, count, "queues", lambda queue: queue["age_s"])),
             "s",
         ),
-        _chart("Slow commands of Valkey", _slow(rows, count), "ms"),
+        shown("Slow commands of Valkey", _slow(rows, count), "ms"),
     ]
     notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(report["recorded"]))
     return "".join(parts) + (f"<ul>{notes}</ul>" if notes else "")
@@ -56,7 +67,7 @@ def _rows(report: Row) -> list[Row]:
     return [row for row in report.get("recorded", {}).get("seconds", []) if row["at_s"] >= 0]
 
 
-def _chart(title: str, series: Series, unit: str) -> str:
+def _chart(title: str, series: Series, unit: str, *, shades: Sequence[Mark]) -> str:
     lines = [
         Line(name, f"c{number}", values)
         for number, (name, values) in enumerate(series.items())
@@ -64,7 +75,7 @@ def _chart(title: str, series: Series, unit: str) -> str:
     ]
     if not lines:
         return ""
-    return f"<h3>{escape(title)}</h3>{chart(lines, unit=unit, height=HEIGHT)}"
+    return f"<h3>{escape(title)}</h3>{chart(lines, unit=unit, height=HEIGHT, marks=shades)}"
 
 
 def _processors(rows: Iterable[Row], count: int, processors: int) -> Series:

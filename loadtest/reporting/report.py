@@ -43,6 +43,7 @@ class Run:
     queues: list[dict[str, Any]]
     generators: int = 1  # processes that sent the arrivals
     client: str = ""  # whose token the arrivals carried
+    faults: Sequence[dict[str, Any]] = ()  # that the run was asked for, and how they went
     notes: Sequence[str] = ()  # seen, and not judged
     aws: dict[str, Any] = field(default_factory=dict)  # what the run would be there
     record: Record = field(default_factory=Record)
@@ -90,6 +91,7 @@ def document(
         "servers_note": run.servers_note,
         "queues": run.queues,
         "client": run.client,
+        "faults": list(run.faults),
         "notes": list(run.notes),
         "audit": _audit(audit),
         "aws": run.aws,

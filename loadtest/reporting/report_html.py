@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtest.on_aws import aws_html
 from loadtest.reporting.charts import Line, chart
-from loadtest.reporting.recorded_html import length_s, recorded
+from loadtest.reporting.recorded_html import length_s, marks, recorded
 from loadtest.reporting.report import judged
 from loadtest.reporting.traces_html import waterfalls
 
@@ -27,6 +27,7 @@ def page(report: Report) -> str:
     title = f"Load report {report['profile']}, {report['started_at']}: {report['verdict']}"
     sections = (
         _verdict,
+        _faults,
         _throughput,
         _latency,
         _traces,
@@ -70,6 +71,23 @@ def _verdict(report: Report) -> str:
     )
 
 
+def _faults(report: Report) -> str:
+    rows = [
+        (
+            row["fault"],
+            row["sentence"] if row["happened"] else f"did not happen: {row['sentence']}",
+            f"{row['began_s']:.0f} s to {row['explains_until_s']} s" if row["happened"] else "-",
+            f"{row['failed']:,}",
+        )
+        for row in report.get("faults", ())
+    ]
+    if not rows:
+        return ""
+    note = "What failed in these spans is explained by the fault; all else is judged as ever."
+    head = ("fault", "what was done", "explains failures from, to", "failed in that time")
+    return _section("Faults", _table(head, rows), note)
+
+
 def _throughput(report: Report) -> str:
     seconds = report["seconds"]
     lines = [
@@ -77,7 +95,8 @@ def _throughput(report: Report) -> str:
         Line("answered well", "ok", [second["ok"] for second in seconds]),
         Line("failed", "failed", [second["failed"] for second in seconds]),
     ]
-    return _section("Throughput", chart(lines, unit="arrivals/s", length_s=length_s(report)))
+    drawn = chart(lines, unit="arrivals/s", length_s=length_s(report), marks=marks(report))
+    return _section("Throughput", drawn)
 
 
 def _latency(report: Report) -> str:
@@ -90,7 +109,13 @@ def _latency(report: Report) -> str:
         "From the scheduled start to the last byte, failures included, "
         "by the second in which the arrival was due."
     )
-    latency = chart(lines, unit="ms", limit=report["slo_p99_ms"], length_s=length_s(report))
+    latency = chart(
+        lines,
+        unit="ms",
+        limit=report["slo_p99_ms"],
+        length_s=length_s(report),
+        marks=marks(report),
+    )
     return _section("Latency, and what went on meanwhile", latency + recorded(report), note)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import psutil
 
 from local.commands import (
+    clean,
     env,
     event,
     explain,
@@ -264,6 +265,13 @@ COMMANDS = (
         (f"{PROGRAM} new-domain orders",),
         new_domain.add,
         is_of_backend=True,
+    ),
+    Command(
+        "clean",
+        clean.run,
+        "what old logs, reports, journals and left files take; frees them with --yes",
+        (f"{PROGRAM} clean", f"{PROGRAM} clean --yes"),
+        clean.add,
     ),
     Command(
         "env",

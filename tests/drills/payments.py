@@ -25,6 +25,7 @@ import psutil
 
 from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
+from tests.drills.table import write_payments_row
 from tests.e2e.conftest import Answer, Client, System, log_in, own_system
 
 VISA = {"amount": 1250, "currency": "EUR", "payment_method": "pm_card_visa"}
@@ -133,11 +134,11 @@ class Site:
 
 def f07_slow_provider(site: Site) -> tuple[str, bool]:
     """Let every answer take 3 s, over the time-out, and lose some after their effect."""
-    calm_ms = _p99_ms(site)
+    calm_ms = p99_ms(site)
     site.set_faults(p50_ms=3000, p99_ms=3500, p_lost=0.3)
     with ThreadPoolExecutor(1) as pool:
         payments = pool.submit(site.create_for, UNTIL_S["F07"])
-        slow_ms = _p99_ms(site)
+        slow_ms = p99_ms(site)
         payments.result()
     thrown = site.set_faults()
     evidence = (
@@ -218,7 +219,7 @@ DRILLS: dict[str, Callable[[Site], tuple[str, bool]]] = {
 }
 
 
-def _p99_ms(site: Site) -> float:
+def p99_ms(site: Site) -> float:
     """Return the p99 of another domain's requests, over two hundred of them."""
     times = []
     for _ in range(200):
@@ -242,6 +243,10 @@ def _run(name: str) -> int:
         site = Site(system)
         evidence, happened = DRILLS[name](site)
         wrong = site.audit() + ([] if happened else ["the fault or its bound did not hold"])
+    verdict = "; ".join(wrong) or "passed"
+    write_payments_row(
+        name, [evidence, f"{len(set(site.accepted)):,}", f"{site.repeated:,}", verdict]
+    )
     sys.stdout.write(
         f"{name}: {evidence}; {len(set(site.accepted))} payments accepted after "
         f"{site.repeated} 5xx, "

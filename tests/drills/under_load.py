@@ -26,6 +26,7 @@ import redis
 
 from local.machine import status
 from tests.conftest import wait_until
+from tests.drills.table import sections
 from tests.e2e.conftest import ROOT, System, own_system
 
 RATE = 100
@@ -34,7 +35,6 @@ FAULT_AT_S = 10.0
 LOAD_TIMEOUT_S = 300  # the run, its drains and its audit
 BACK_WITHIN_S = 30.0  # the supervisor's longest pause before a restart, and the start
 TABLE = ROOT / "docs" / "drills.md"
-CURVES = "\n## Overload, as curves\n"  # from here on tests.drills.overload writes the page
 NOTHING_OF = ("lost", "doubled", "ledger_imbalance", "unresolved")
 Fault = Callable[["Place"], str]
 
@@ -285,8 +285,7 @@ def main() -> int:
         sys.stdout.write(f"{rows[-1]}\n")
         sys.stdout.flush()
     if options.write:
-        _, heading, curves = TABLE.read_text().partition(CURVES)
-        TABLE.write_text(_page(rows, options.seed) + heading + curves)
+        TABLE.write_text(_page(rows, options.seed) + sections())
     return 1 if wrong else 0
 
 
@@ -299,8 +298,11 @@ def _page(rows: list[str], seed: int) -> str:
         f" the fault {FAULT_AT_S:.0f} s after the start. Accepted are payments and notifications"
         " that were answered with 201 or 202.\n\n"
         "The other drills have commands of their own: `make drills DRILL=F07` (and F08, F09, F13,"
-        " F18: provider, redelivery, a sleeping\nworker, one key from 200 sides), `notifications`,"
-        " `misbehaving`.\n\n"
+        " F18: provider, redelivery, a sleeping\nworker, one key from 200 sides; F10, F12, F17,"
+        " F19, F20, F21: what surrounds the payments), `fairness`,\n`notifications`,"
+        " `misbehaving`; `make soak` is F24 and `make load` F25. Receivers of webhooks that fail,"
+        " hang or lead\ninside (F22) are tested one by one in"
+        " `tests/integration/notifications`.\n\n"
         f"{HEAD}\n|{rule}|\n" + "\n".join(rows) + "\n"
     )
 

@@ -138,9 +138,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @contextmanager
-def own_system(state: Path) -> Iterator[System]:
-    """Run a whole system on free ports, with its state in this folder."""
-    running = _on_free_ports(state)
+def own_system(state: Path, **variables: str) -> Iterator[System]:
+    """Run a whole system on free ports, with its state in this folder and these variables."""
+    running = _on_free_ports(state, variables)
     up = running.local("up", timeout_s=UP_TIMEOUT_S)
     assert up.returncode == 0, up.stdout + up.stderr
     try:
@@ -150,7 +150,7 @@ def own_system(state: Path) -> Iterator[System]:
         assert down.returncode == 0, down.stdout + down.stderr
 
 
-def _on_free_ports(state: Path) -> System:
+def _on_free_ports(state: Path, variables: Mapping[str, str]) -> System:
     # Each is given: of two systems that start together both would take the same next free one.
     names = (
         "GATEWAY",
@@ -170,6 +170,7 @@ def _on_free_ports(state: Path) -> System:
         "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/backend/python'}",
         **{f"{name}_PORT": str(port) for name, port in ports.items()},
         **workers,
+        **variables,
     }
     return System(
         gateway=f"http://127.0.0.1:{ports['GATEWAY']}",

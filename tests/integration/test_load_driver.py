@@ -126,6 +126,19 @@ def test_a_dead_letter_of_somebody_else_is_noted_and_does_not_fail_the_run(tmp_p
     assert report["notes"] == ["1 message of payments that somebody else sent died meanwhile"]
 
 
+def test_a_fault_of_the_run_happens_and_what_is_slow_because_of_it_passes(tmp_path: Path):
+    with running("none") as (base, _):
+        faults = {"FAULTS": "stop documents 1s at 1s"}  # that system is one process
+        code, errors = run_valid({**settings(base, tmp_path, duration_s=3), **faults})
+        report = report_in(tmp_path)
+    (fault,) = report["faults"]
+
+    assert (code, report["reasons"], report["profile"]) == (0, [], "100-per-s-faults")
+    assert (fault["happened"], fault["sentence"]) == (True, "documents stood still for 1 s")
+    assert report["phases"][0]["latency_ms"]["p99"] > report["slo_p99_ms"]
+    assert "fault: pause documents for 1s at 1s: documents stood still for 1 s" in errors
+
+
 def test_a_charge_of_another_tenants_payment_is_noted_and_not_blamed(tmp_path: Path):
     with running("charges another tenant's payment") as (base, _):
         code, _ = run_valid(settings(base, tmp_path, duration_s=1))

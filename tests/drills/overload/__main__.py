@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -26,11 +25,11 @@ import psutil
 from local.machine import status
 from tests.conftest import free_port
 from tests.drills.overload.clients import PATHS, RETRIES, Answer, Clients, Stretch, stretch
+from tests.drills.table import today, write_section
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-PAGE = ROOT / "docs" / "drills.md"
-BEGINNING = "\n## Overload, as curves\n"
+TITLE = "Overload, as curves"
 PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY")
 PEAK_S = 8.0
 OVERLOAD_S, AFTER_S = 40.0, 15.0
@@ -212,9 +211,9 @@ def _table(curve: Sequence[Stretch]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drills.overload", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *DRILLS], metavar="F15|F16")
-    parser.add_argument("--write", action="store_true", help=f"write the curves to {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help="write the curves to docs/drills.md")
     options = parser.parse_args()
-    text, failed = BEGINNING, False
+    text, failed = "", False
     for name in options.names or DRILLS:
         with running() as site:
             result = DRILLS[name](site)
@@ -223,10 +222,8 @@ def main() -> int:
         text += f"\n**{name}** ({verdict}): {result.sentence}.\n\n{_table(result.curve)}"
     sys.stdout.write(text)
     if options.write:
-        date = f"{datetime.now(UTC):%Y-%m-%d}"
-        origin = f"{BEGINNING}\nWritten by `python -m tests.drills.overload --write` on {date}.\n"
-        curves = text.removeprefix(BEGINNING)
-        PAGE.write_text(PAGE.read_text().partition(BEGINNING)[0] + origin + curves)
+        origin = f"Written by `python -m tests.drills.overload --write` on {today()}."
+        write_section(TITLE, origin, text.strip("\n").split("\n"))
     return 1 if failed else 0
 
 

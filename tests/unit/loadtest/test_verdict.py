@@ -48,6 +48,11 @@ def test_a_run_inside_every_bound_passes_without_a_reason():
         ),
         ({"p99_ms": 150.1}, "p99 in the peak 150.1 ms, at most 150 ms is required"),
         ({"differences": ("lost: 1, such as pay_1",)}, "audit: lost: 1, such as pay_1"),
+        ({"undone": ("the fault did not happen",)}, "the fault did not happen"),
+        (
+            {"has_faults": True, "failed": 1, "errors": {"http_503": 1}},
+            "1 of 127,800 failed outside of what the faults explain: http_503 1",
+        ),
         ({"undrained": ("queue payments was not empty",)}, "queue payments was not empty"),
     ],
 )
@@ -56,6 +61,12 @@ def test_one_fault_fails_the_run_and_is_its_one_reason(change: dict[str, object]
 
     assert verdict.exit_code is Exit.FAILED
     assert (verdict.name, verdict.reasons) == ("failed", (reason,))
+
+
+def test_an_arrival_that_a_fault_kept_from_being_sent_is_not_taken_for_an_early_stop():
+    verdict = judge(replace(GOOD, sent=127_700, has_faults=True, skipped_by_faults=100))
+
+    assert verdict.name == "passed"
 
 
 @pytest.mark.parametrize(

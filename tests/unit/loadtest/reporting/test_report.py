@@ -296,3 +296,20 @@ def test_a_body_without_a_length_ends_with_the_connection():
 def test_bytes_that_are_no_response_are_refused(received: bytes):
     with pytest.raises(BadResponse):
         parse(received)
+
+
+def test_a_fault_stands_in_the_page_and_shades_every_chart_for_its_time():
+    document = a_report()
+    row = {"began_s": 1.2, "ended_s": 3.4, "explains_until_s": 14, "failed": 7, "happened": True}
+    document["faults"] = [
+        row | {"fault": "kill worker at 1s", "sentence": "worker-0 was killed"},
+        row | {"fault": "kill gateway at 2s", "sentence": "no gateway ran", "happened": False},
+    ]
+
+    page = report_html.page(document)
+
+    assert "<td>worker-0 was killed</td><td>1 s to 14 s</td><td>7</td>" in page
+    assert "<td>did not happen: no gateway ran</td><td>-</td>" in page
+    assert page.count('class="mark"') == 2
+    assert page.count(">kill worker</text>") == 2
+    assert "kill gateway</text>" not in page

@@ -1,0 +1,1 @@
+"""The collapse, replayed: the predecessor's faults, switched on one by one."""

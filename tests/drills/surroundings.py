@@ -1,0 +1,359 @@
+"""Drills of what surrounds the payments: `python -m tests.drills.surroundings F17`.
+
+Each makes its fault really happen, says so, and passes only if every payment that was accepted ends
+with one charge. F10 messages that cannot be handled, F12 workers whose clock is an hour off, F17
+clients that dribble, F19 a disk under Valkey that is full, F20 stores whose answers are cut off,
+F21 tokens of unknown keys.
+"""
+
+import argparse
+import base64
+import json
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from local.machine import status
+from local.machine.stores import Valkey
+from tests.conftest import free_port, wait_until
+from tests.drills.payments import Site, p99_ms
+from tests.drills.table import write_payments_row
+from tests.e2e.conftest import Client, own_system
+from tests.integration.relay import Relay, received
+
+FAKETIME = "libfaketime.so.1"
+SECONDS = 15.0  # that a fault lasts
+SLOW_HEADS, SLOW_BODIES = 500, 200
+CLOSED_WITHIN_S = 15.0  # the gateway's longest deadline for a request, and some seconds
+CUT_SHARE = 0.05  # of the pieces in which a store's answers come
+TMPFS = "8m"
+FLOOR_MS = 150.0  # below it a p99 on a busy machine says nothing
+UNKNOWN_KIDS = 2000
+DEAD_WITHIN_S = 270.0  # five receives, with the visibility timeout of 30 s between
+
+
+class Missing(Exception):
+    """A tool that this machine lacks; the text names its package."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a drill needs around its system: variables for it, and what to undo at the end."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    stack: ExitStack = field(default_factory=ExitStack)
+    relays: list["CuttingRelay"] = field(default_factory=list)
+
+
+def f10_poison(site: Site, _: Surroundings) -> tuple[str, bool]:
+    """Put a message that nobody can handle among nine that somebody can, four times over."""
+    queue, dead = site.queue("payments"), site.queue("payments-dlq")
+    poisons = ["not json", '{"payment_id": 5}', "[]", '{"payment_id": "pay_nobody", "tenant": 7}']
+    for poison in poisons:
+        bodies = [json.dumps({"payment_id": site.create().body["id"]}) for _ in range(9)]
+        queue.send_batch([*bodies[:5], poison, *bodies[5:]])
+    _wait(lambda: dead.depth().visible >= len(poisons), DEAD_WITHIN_S)
+    letters = dead.receive(10)
+    dead_bodies = sorted(letter.body for letter in letters)
+    for letter in letters:
+        dead.delete(letter.receipt_handle)
+    return f"{len(dead_bodies)} of {len(poisons)} poisoned messages died", dead_bodies == sorted(
+        poisons
+    )
+
+
+def f12_prepare(surroundings: Surroundings) -> None:
+    """Have the drill's workers start with a clock that is an hour ahead."""
+    places = [*Path("/usr/lib").glob(f"*/faketime/{FAKETIME}")]
+    if not places:
+        raise Missing("F12 needs libfaketime: `apt-get install libfaketime`")
+    surroundings.variables["FAKETIME_LIBRARY"] = str(places[0])
+
+
+def f12_wrong_clock(site: Site, surroundings: Surroundings) -> tuple[str, bool]:
+    """Run one more worker whose clock is an hour ahead, and one an hour behind."""
+    last = status.read(site.system.state)
+    assert last is not None
+    worker = psutil.Process(next(each.pid for each in last.processes if each.name == "worker-0"))
+    for offset in ("+3600s", "-3600s"):
+        environment = {
+            **worker.environ(),
+            "LD_PRELOAD": surroundings.variables["FAKETIME_LIBRARY"],
+            "FAKETIME": offset,
+            "WORKER_PORT": str(free_port()),
+        }
+        process = subprocess.Popen(worker.cmdline(), env=environment, cwd=worker.cwd())
+        surroundings.stack.callback(process.kill)
+    before = site.redeliveries()
+    site.create_for(SECONDS)
+    redelivered = site.redeliveries() - before
+    return f"2 workers an hour off, {redelivered:.0f} redeliveries", redelivered == 0
+
+
+def f17_slow_clients(site: Site, _: Surroundings) -> tuple[str, bool]:
+    """Begin 500 heads and dribble 200 bodies, and end none of them."""
+    calm_ms = p99_ms(site)
+    before = _descriptors(site)
+    where = urlsplit(site.system.gateway)
+    heads = [
+        _begin(where.port or 0, b"GET /health HTTP/1.1\r\nHost: x\r\nX: ")
+        for _ in range(SLOW_HEADS)
+    ]
+    posted = b"POST /v1/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+    bodies = [_begin(where.port or 0, posted) for _ in range(SLOW_BODIES)]
+    most = _descriptors(site)
+    dribble = threading.Thread(target=_dribble, args=(bodies,))
+    dribble.start()
+    slow_ms = p99_ms(site)
+    dribble.join()
+    _wait(lambda: _descriptors(site) <= before + 10, CLOSED_WITHIN_S)
+    left = max(0, _descriptors(site) - before)
+    for each in heads + bodies:
+        each.close()
+    site.create_many(10)
+    evidence = (
+        f"{most - before} connections more, p99 {calm_ms:.0f} -> {slow_ms:.0f} ms, {left} left"
+    )
+    is_felt = slow_ms > max(2 * calm_ms, FLOOR_MS)
+    return evidence, most - before > SLOW_HEADS and left <= 10 and not is_felt
+
+
+def f19_prepare(surroundings: Surroundings) -> None:
+    """Have Valkey write to a file system of 8 MB."""
+    folder = Path(surroundings.stack.enter_context(tempfile.TemporaryDirectory()))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={TMPFS}", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        raise Missing(f"F19 needs the right to mount a tmpfs, as root: {mounted.stderr.strip()}")
+    surroundings.stack.callback(subprocess.run, ["umount", "-l", str(folder)], check=False)
+    port = _valkey_at(folder, surroundings)
+    surroundings.variables["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+    surroundings.variables["DRILL_FOLDER"] = str(folder)
+
+
+def f19_full_disk(site: Site, surroundings: Surroundings) -> tuple[str, bool]:
+    """Fill the disk under Valkey's log while payments come, and make room again."""
+    filler = Path(surroundings.variables["DRILL_FOLDER"]) / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+    site.create_for(SECONDS)
+    left = shutil.disk_usage(filler.parent).free
+    filler.unlink()
+    site.create_many(20)
+    return f"{left:,} bytes were left on the disk", left < 65536
+
+
+def f20_prepare(surroundings: Surroundings) -> None:
+    """Put a relay that can cut answers off in front of both stores."""
+    folder = Path(surroundings.stack.enter_context(tempfile.TemporaryDirectory()))
+    documents = free_port()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "local.documents",
+            "--port",
+            str(documents),
+            "--data",
+            folder / "d.sqlite",
+        ]
+    )
+    surroundings.stack.callback(process.wait)
+    surroundings.stack.callback(process.terminate)
+    valkey = _valkey_at(folder, surroundings)
+    for port in (documents, valkey):
+        wait_until(lambda port=port: _listens(port))  # type: ignore[misc]
+        surroundings.relays.append(surroundings.stack.enter_context(CuttingRelay(port)))
+    mongo, redis_ = (relay.port for relay in surroundings.relays)
+    surroundings.variables["MONGO_URL"] = f"mongodb://127.0.0.1:{mongo}"
+    surroundings.variables["REDIS_URL"] = f"redis://127.0.0.1:{redis_}/0"
+
+
+def f20_cut_answers(site: Site, surroundings: Surroundings) -> tuple[str, bool]:
+    """Cut off one answer in twenty of both stores, half of them in the middle."""
+    for relay in surroundings.relays:
+        relay.share = CUT_SHARE
+    site.create_for(SECONDS)
+    for relay in surroundings.relays:
+        relay.share = 0.0
+    cuts = [relay.cuts for relay in surroundings.relays]
+    site.create_many(20)
+    return f"{cuts[0]} answers of documents and {cuts[1]} of Valkey cut off", all(cuts)
+
+
+def f21_unknown_keys(site: Site, _: Surroundings) -> tuple[str, bool]:
+    """Send tokens that name keys nobody knows, while honest tokens are used."""
+    assert site.demo.token is not None
+    claims, signature = site.demo.token.split(".")[1:]
+    refused: list[int] = []
+
+    def flood() -> None:
+        stranger = Client(site.system.gateway)
+        for number in range(UNKNOWN_KIDS):
+            header = json.dumps({"alg": "EdDSA", "typ": "at+jwt", "kid": f"unknown-{number}"})
+            head = base64.urlsafe_b64encode(header.encode()).decode().rstrip("=")
+            stranger.token = f"{head}.{claims}.{signature}"
+            refused.append(stranger.call("GET", "/v1/payments").status)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    site.create_for(SECONDS)
+    flooding.join()
+    evidence = f"{len(refused)} tokens of unknown keys, honest ones refused {site.refused}"
+    return evidence, set(refused) == {401} and not site.refused
+
+
+class CuttingRelay(Relay):
+    """A relay that resets a share of the answers, half of them after the first half of a piece."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.share = 0.0
+        self.cuts = 0
+        self._chance = random.Random(1)
+
+    def back(self, server: socket.socket, client: socket.socket) -> None:
+        """Pass on what the server answers, until its end or a cut."""
+        while data := received(server):
+            try:
+                if self._chance.random() >= self.share:
+                    client.sendall(data)
+                    continue
+                self.cuts += 1
+                if self.cuts % 2:
+                    client.sendall(data[: len(data) // 2])
+                linger = struct.pack("ii", 1, 0)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            return
+
+
+def _valkey_at(folder: Path, surroundings: Surroundings) -> int:
+    """Start a Valkey that keeps its data in this folder; return its port."""
+    valkey = Valkey(directory=folder, port=free_port(), socket_path=folder / "valkey.sock")
+    process = subprocess.Popen(valkey.command, stdout=subprocess.DEVNULL)
+    surroundings.stack.callback(process.wait)
+    surroundings.stack.callback(process.terminate)
+    wait_until(valkey.answers)
+    return valkey.port
+
+
+def _wait(predicate: Callable[[], bool], timeout_s: float) -> None:
+    """Wait until this holds, or the time is over; the drill's own claim says which."""
+    until_s = time.monotonic() + timeout_s
+    while not predicate() and time.monotonic() < until_s:
+        time.sleep(0.5)
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _begin(port: int, start: bytes) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), 5)
+    client.sendall(start)
+    return client
+
+
+def _dribble(clients: list[socket.socket]) -> None:
+    for _ in range(5):
+        time.sleep(1)
+        for each in clients:
+            with suppress(OSError):
+                each.send(b" ")
+
+
+def _descriptors(site: Site) -> int:
+    last = status.read(site.system.state)
+    assert last is not None
+    gateway = next(each.pid for each in last.processes if each.name == "gateway")
+    return int(psutil.Process(gateway).num_fds())
+
+
+Prepare = Callable[[Surroundings], None]
+Fault = Callable[[Site, Surroundings], tuple[str, bool]]
+
+
+def nothing_to_prepare(_: Surroundings) -> None:
+    """Leave the surroundings as they are."""
+
+
+DRILLS: dict[str, tuple[Prepare, Fault]] = {
+    "F10": (nothing_to_prepare, f10_poison),
+    "F12": (f12_prepare, f12_wrong_clock),
+    "F17": (nothing_to_prepare, f17_slow_clients),
+    "F19": (f19_prepare, f19_full_disk),
+    "F20": (f20_prepare, f20_cut_answers),
+    "F21": (nothing_to_prepare, f21_unknown_keys),
+}
+
+
+@contextmanager
+def _site(prepare: Prepare) -> Iterator[tuple[Site, Surroundings]]:
+    surroundings = Surroundings()
+    with surroundings.stack:
+        prepare(surroundings)
+        folder = surroundings.stack.enter_context(
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        )
+        system = surroundings.stack.enter_context(
+            own_system(Path(folder), **surroundings.variables)
+        )
+        yield Site(system), surroundings
+
+
+def run(name: str) -> int:
+    """Run one drill; return 0 where it passed."""
+    prepare, fault = DRILLS[name]
+    try:
+        with _site(prepare) as (site, surroundings):
+            evidence, happened = fault(site, surroundings)
+            wrong = site.audit() + ([] if happened else ["the fault or its bound did not hold"])
+    except Missing as error:
+        sys.stdout.write(f"{name}: {error}: failed\n")
+        return 1
+    verdict = "; ".join(wrong) or "passed"
+    write_payments_row(
+        name, [evidence, f"{len(set(site.accepted)):,}", f"{site.repeated:,}", verdict]
+    )
+    sys.stdout.write(
+        f"{name}: {evidence}; {len(set(site.accepted))} payments accepted after "
+        f"{site.repeated} 5xx, "
+        f"{'; '.join(wrong) or 'none lost, none doubled'}: {'failed' if wrong else 'passed'}\n"
+    )
+    return 1 if wrong else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.drills.surroundings")
+    parser.add_argument("drills", nargs="*", metavar="DRILL", help=f"of {', '.join(DRILLS)} (all)")
+    names = parser.parse_args().drills or list(DRILLS)
+    if unknown := set(names) - DRILLS.keys():
+        parser.error(f"no drill {', '.join(sorted(unknown))}; there are {', '.join(DRILLS)}")
+    return max([run(name) for name in names])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
