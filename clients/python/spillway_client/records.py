@@ -62,6 +62,7 @@ class Readiness:
 
     status: Literal["ok", "unavailable"]
     dependencies: Mapping[str, Literal["ok", "unavailable"]]
+    left_alone: tuple[str, ...]  # what some function asks nothing of for the moment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
