@@ -90,6 +90,7 @@ class PollerSite:
         *,
         waited_s: Callable[[], float] = lambda: NEVER_S,
         longest_s: float = 60,
+        breath_s: float = 0,
     ) -> Future[int]:
         poller = Poller(
             RedisQueue(self.queue.name, redis_url=self.url),
@@ -97,7 +98,7 @@ class PollerSite:
             mapping,
             visibility_timeout_s=30,
             stop=self.stop,
-            request_priority=RequestPriority(waited_s, self.folder, longest_s, CALM_S),
+            request_priority=RequestPriority(waited_s, self.folder, longest_s, CALM_S, breath_s),
             recorder=Recorder(self.spans.extend),
         )
         return self.pool.submit(poller.run_once)

@@ -53,6 +53,18 @@ def test_messages_stay_where_they_are_while_requests_wait_and_another_has_the_tu
     environment.close()
 
 
+def test_a_turn_is_taken_only_once_no_request_has_waited_for_a_breath(site: PollerSite):
+    site.queue.send_batch(['"stays"'])
+    environment = site.environment()
+    ago_s = [0.0, 0.004, 0.006]  # beyond CALM_S all would go on
+    handled = site.run_once(waited_s=lambda: ago_s.pop(0), breath_s=0.005)
+    environment.answer(environment.take())
+
+    assert handled.result(timeout=5) == 1
+    assert ago_s == []
+    environment.close()
+
+
 def test_the_turn_of_a_poller_that_has_gone_is_taken_by_another(site: PollerSite):
     site.queue.send_batch(['"goes on"'])
     environment = site.environment()
