@@ -22,10 +22,10 @@ from backend.entrypoint import (
     consumer,
     endpoint,
     reply,
-    request_id_of,
     scheduled,
 )
 from backend.errors import PROBLEM_CONTENT_TYPE, InvalidRequest, Unavailable, problem
+from backend.problem_answers import request_id_of
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of, report
 

@@ -12,8 +12,9 @@ from chalice.app import Response
 from api import service
 from api.schema import Health, Readiness
 from backend import tokens
-from backend.entrypoint import Call, api, endpoint, reply, request_id_of
+from backend.entrypoint import Call, api, endpoint, reply
 from backend.errors import PROBLEM_CONTENT_TYPE, RETRY_AFTER_S, RequestError, Unauthorized, problem
+from backend.problem_answers import request_id_of
 from backend.settings import settings
 
 app = api("api")

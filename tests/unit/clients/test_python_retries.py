@@ -2,11 +2,7 @@
 
 import pickle
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,52 +21,14 @@ from spillway_client import (
     Unauthorized,
     UnexpectedAnswer,
 )
-from spillway_client.client import DEFAULT_RETRIES
 from spillway_client.records import Token
 from spillway_client.tokens import Tokens
-from spillway_client.transport import Clock
 from tests.conftest import free_port, wait_until
 from tests.integration.webhook_sink import Certificate
 from tests.unit.clients.scripted_api import HANG_UP, Answer, ScriptedApi
+from tests.unit.clients.scripted_client import HEALTH, TestClock, client_of, notify, problem
 
-HEALTH = Answer(body={"status": "ok"})
 QUEUED = Answer(202, {"id": "ntf_1"})
-
-
-@dataclass
-class TestClock:
-    """A clock that moves only by waiting; each chance is the greatest one."""
-
-    __test__ = False
-    now_s: float = 1000.0
-    waits: list[float] = field(default_factory=list)
-
-    def sleep(self, wait_s: float) -> None:
-        self.waits.append(wait_s)
-        self.now_s += wait_s
-
-    def clock(self) -> Clock:
-        return Clock(now=lambda: self.now_s, sleep=self.sleep, uniform=lambda least, most: most)
-
-
-@contextmanager
-def client_of(
-    api: ScriptedApi, clock: TestClock, retries: Retries = DEFAULT_RETRIES
-) -> Iterator[Client]:
-    with Client(api.url, "demo", "secret", clock=clock.clock(), retries=retries) as client:
-        yield client
-
-
-def problem(status: int, code: str, **members: object) -> Answer:
-    headers = {"Retry-After": str(members.pop("retry_after"))} if "retry_after" in members else {}
-    body = {"code": code, "detail": "No.", "request_id": "req_1", "retryable": True, **members}
-    return Answer(status, body, headers)
-
-
-def notify(client: Client, key: str | None = None) -> str:
-    return client.create_notification(
-        channel="email", to="ada@example.com", template="welcome", idempotency_key=key
-    ).id
 
 
 @pytest.mark.parametrize("failure", [HANG_UP, problem(503, "overloaded"), Answer(502, b"<html>")])
@@ -338,74 +296,3 @@ def test_an_event_that_is_sent_again_is_the_same_event():
 
     assert api.requests[0].body == api.requests[1].body
     assert b'"event_id"' in api.requests[0].body
-
-
-def test_a_list_gets_page_after_page_as_it_is_used():
-    def page(*names: str, more: bool) -> Answer:
-        return Answer(body={"data": [{"name": each} for each in names], "has_more": more})
-
-    pages = [page("a", "b", more=True), page("c", more=False)]
-    with ScriptedApi(pages) as api, client_of(api, TestClock()) as client:
-        names = client.list_names()
-        assert api.requests == []
-        assert next(names).name == "a"
-        assert len(api.requests) == 1
-        assert [each.name for each in names] == ["b", "c"]
-
-    assert api.requests[0].path == "/v1/analytics/names?limit=100"
-    assert api.requests[1].path == "/v1/analytics/names?limit=100&starting_after=b"
-
-
-def test_a_list_ends_at_a_page_without_items():
-    empty = Answer(body={"data": [], "has_more": True})
-    with ScriptedApi([empty]) as api, client_of(api, TestClock()) as client:
-        assert list(client.list_names()) == []
-
-
-def test_what_cannot_be_meant_is_refused_before_it_is_sent():
-    with ScriptedApi() as api, client_of(api, TestClock()) as client:
-        for wrong in ("", ".", ".."):
-            with pytest.raises(ValueError, match="no id"):
-                client.get_payment(wrong)
-        for key in ("", "a b", "a\r\nX: y", "é", "k" * 256):
-            with pytest.raises(ValueError, match="idempotency key"):
-                notify(client, key)
-        with pytest.raises(ValueError, match="no time zone"):
-            next(client.list_payments(created_gte=datetime(2026, 1, 1)))
-
-    assert api.requests == []
-
-
-@pytest.mark.parametrize(
-    "base_url", ["", "localhost:5002", "ftp://host", "https://", "http://a?b=c"]
-)
-def test_a_base_url_that_is_none_is_named(base_url: str):
-    with pytest.raises(ValueError, match="base_url is not an address"):
-        Client(base_url, "demo", "secret")
-
-
-def test_an_id_stays_in_its_place_of_the_path():
-    refusal = problem(404, "not_found", retryable=False)
-    with (
-        ScriptedApi([refusal]) as api,
-        client_of(api, TestClock()) as client,
-        pytest.raises(NotFound),
-    ):
-        client.get_payment("a/../b?c=d#e")
-
-    assert api.requests[0].path == "/v1/payments/a%2F..%2Fb%3Fc%3Dd%23e"
-
-
-def test_a_stage_stands_before_each_path():
-    with ScriptedApi([HEALTH]) as api, Client(f"{api.url}/Prod/", "demo", "secret") as client:
-        client.get_health()
-
-    assert api.requests[0].path == "/Prod/health"
-
-
-def test_times_are_sent_in_utc():
-    nothing = Answer(body={"data": [], "has_more": False})
-    with ScriptedApi([nothing]) as api, client_of(api, TestClock()) as client:
-        assert list(client.list_payments(created_gte=datetime(2026, 1, 1, tzinfo=UTC))) == []
-
-    assert "created_gte=2026-01-01T00%3A00%3A00Z" in api.requests[0].path

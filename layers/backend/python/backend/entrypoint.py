@@ -21,19 +21,18 @@ from backend.errors import (
     BackendError,
     Forbidden,
     InvalidRequest,
-    NotFound,
     Throttled,
     Unauthorized,
     of_queue,
     problem,
 )
+from backend.problem_answers import problem_of_chalice, problem_response, request_id_of
 from backend.telemetry import Origin, logger, metrics_of
 from redis_sqs import QueueUnavailable
 
 T = TypeVar("T")
 View = Callable[..., Response]
 
-RETRYABLE_STATUSES = frozenset({409, 429, 503})
 REQUEST_FIELDS = (
     "headers",
     "multiValueQueryStringParameters",
@@ -144,7 +143,7 @@ def api(name: str) -> Chalice:
         metrics.finish(request.lambda_context)
         tracing.end(request.lambda_context)
         if response.status_code >= 400 and isinstance(response.body, dict):
-            return _problem_of_chalice(response, request)
+            return problem_of_chalice(response, request)
         return response
 
     return app
@@ -178,9 +177,9 @@ def endpoint(
                     _refuse_packed(request)
                 response = view(Call(caller=caller, request=request), **path)
             except BackendError as error:
-                response = _problem_response(error, request)
+                response = problem_response(error, request)
             except QueueUnavailable as error:
-                response = _problem_response(of_queue(error), request)
+                response = problem_response(of_queue(error), request)
             response.headers.update(fields)
             return response
 
@@ -364,39 +363,6 @@ def _verified(request: Request) -> Caller:
         raise Unauthorized("Send a valid access token as Authorization: Bearer.")
     claims = tokens.verify(token)
     return Caller(tenant=claims.tenant, client_id=claims.client_id, scopes=claims.scopes)
-
-
-def _problem_response(error: BackendError, request: Request) -> Response:
-    headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM_CONTENT_TYPE}
-    if error.status in RETRYABLE_STATUSES:
-        headers["Retry-After"] = str(error.retry_after_s)
-    if error.status >= 500:
-        extra = {**(request.uri_params or {}), "detail": error.detail}
-        # Where nothing was called a traceback says nothing, and a store that is out has many.
-        logger.warning(error.code, extra=extra, exc_info=error if error.__cause__ else None)
-    body = json.dumps(problem(error, request_id=request_id_of(request)))
-    return Response(body=body, status_code=error.status, headers=headers)
-
-
-def request_id_of(request: Request) -> str:
-    """Return the id that the gateway gave the request (its `x-amzn-RequestId`)."""
-    request_id = request.context.get("requestId")  # `chalice local` gives none
-    return str(request_id or getattr(request.lambda_context, "aws_request_id", "none"))
-
-
-def _problem_of_chalice(response: Response, request: Request) -> Response:
-    """Turn what Chalice answers by itself into our shape; its bodies are dicts, ours are text."""
-    detail = str(response.body.get("Message", "")) or "The request failed."
-    match response.status_code:
-        case 404:
-            error: BackendError = NotFound(detail)
-        case 415:
-            error = InvalidRequest(detail, status=415, code="unsupported_media_type")
-        case status if status < 500:
-            error = InvalidRequest(detail, status=status)
-        case _:
-            error = BackendError("An internal error; retry with the same Idempotency-Key.")
-    return _problem_response(error, request)
 
 
 def _records(event: dict[str, Any], shape: Any) -> tuple[list[Record], dict[str, str]]:

@@ -1,6 +1,7 @@
 // The requests that were recorded: a live list with filters, and one of them with all its parts.
 
 import {h, replace} from "/dom.js";
+import {filters} from "/filters.js";
 import {bytes, clock, duration, pretty} from "/format.js";
 import {table} from "/table.js";
 
@@ -18,13 +19,13 @@ export async function show(root, {path, query}, context) {
 }
 
 function showAll(root, query, context) {
+  const {changed, choice, later, round} = filters(read);
   const routes = h("select", {"aria-label": "Route", onchange: changed}, h("option", {value: ""}, "every route"));
   const status = choice("Status", STATUSES, query.get("status"));
   const slow = choice("Time", SLOW, query.get("slow_ms"));
   const text = h("input", {type: "search", placeholder: "Text in path, body, answer or log", "aria-label": "Text",
     "data-filter": true, value: query.get("text") ?? "", oninput: later});
   const known = new Set();
-  let timer = null, round = 0;
   const list = table({
     label: "Requests",
     none: "No request that the filters let through.",
@@ -44,26 +45,11 @@ function showAll(root, query, context) {
     h("section", {class: "card"}, list.element),
     h("p", {class: "faint"}, "The last 200: every request below ten a second, above that one in a hundred, and each that failed or took over a second."));
 
-  function choice(label, options, chosen) {
-    return h("select", {"aria-label": label, onchange: changed},
-      options.map(([value, name]) => h("option", {value, selected: value === (chosen ?? "")}, name)));
-  }
-
-  function later() {
-    clearTimeout(timer);
-    timer = setTimeout(changed, 250);
-  }
-
-  function changed() {
-    round += 1;
-    read().catch(() => {});  // the next poll says what is wrong
-  }
-
   async function read() {
-    const ours = round;
-    const filters = new URLSearchParams({route: routes.value, status: status.value, slow_ms: slow.value, text: text.value.trim()});
-    const {requests} = await context.get(`/api/recorded?${filters}`);
-    if (ours !== round) return;
+    const ours = round();
+    const wishes = new URLSearchParams({route: routes.value, status: status.value, slow_ms: slow.value, text: text.value.trim()});
+    const {requests} = await context.get(`/api/recorded?${wishes}`);
+    if (ours !== round()) return;
     for (const {route} of requests) {
       if (!route || known.has(route)) continue;
       known.add(route);

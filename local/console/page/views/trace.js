@@ -1,6 +1,7 @@
 // The traces: a live list with filters, and one of them as a waterfall of its spans.
 
 import {h, replace} from "/dom.js";
+import {filters} from "/filters.js";
 import {bytes, clock, duration, number} from "/format.js";
 import {table} from "/table.js";
 
@@ -16,13 +17,13 @@ export async function show(root, {path, query}, context) {
 }
 
 function showAll(root, query, context) {
+  const {choice, later, round} = filters(read);
   const status = choice("End", STATUSES, query.get("status"));
   const slow = choice("Time", TIMES, query.get("min_ms"));
   const route = h("input", {type: "search", placeholder: "Route", "aria-label": "Route", value: query.get("route") ?? "", oninput: later});
   const text = h("input", {type: "search", placeholder: "Name, id or service", "aria-label": "Name, id or service",
     "data-filter": true, value: query.get("text") ?? "", oninput: later});
   const counts = h("p", {class: "faint"});
-  let timer = null, round = 0;
   const list = table({
     label: "Traces",
     none: "No trace that the filters let through.",
@@ -40,28 +41,13 @@ function showAll(root, query, context) {
   replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), status, slow, route, text),
     h("section", {class: "card"}, list.element), counts);
 
-  function choice(label, options, chosen) {
-    return h("select", {"aria-label": label, onchange: changed},
-      options.map(([value, name]) => h("option", {value, selected: value === (chosen ?? "")}, name)));
-  }
-
-  function later() {
-    clearTimeout(timer);
-    timer = setTimeout(changed, 250);
-  }
-
-  function changed() {
-    round += 1;
-    read().catch(() => {});  // the next poll says what is wrong
-  }
-
   async function read() {
-    const ours = round;
-    const filters = new URLSearchParams({limit: LIMIT});
+    const ours = round();
+    const wishes = new URLSearchParams({limit: LIMIT});
     const wanted = {status: status.value, min_ms: slow.value, route: route.value.trim(), text: text.value.trim()};
-    for (const [name, value] of Object.entries(wanted)) if (value) filters.set(name, value);
-    const answer = await context.get(`/api/traces?${filters}`);
-    if (ours !== round) return;
+    for (const [name, value] of Object.entries(wanted)) if (value) wishes.set(name, value);
+    const answer = await context.get(`/api/traces?${wishes}`);
+    if (ours !== round()) return;
     list.update(answer.traces);
     replace(counts, `${number(answer.kept.traces)} traces are kept in ${bytes(answer.kept.bytes)}.`,
       answer.kept.refused_spans ? ` ${number(answer.kept.refused_spans)} spans were refused.` : "");
