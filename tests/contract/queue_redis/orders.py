@@ -1,11 +1,14 @@
 """The queue of orders, and what Redis holds of it, read and written past the queue."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from redis_sqs.kinds import keys as names
 from redis_sqs.kinds import kind_of
 from redis_sqs.redis_queue import RedisQueue
+from redis_sqs.redis_scripts import observe
 
 Server = Any  # redis-py types its answers as bytes or text, whatever decode_responses says
 
@@ -86,5 +89,12 @@ def milliseconds(server: Server) -> int:
     return int(seconds * 1000 + micros // 1000)
 
 
-def calls(server: Server, command: str) -> int:
-    return int(server.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
+@contextmanager
+def scripts_of_this_process() -> Iterator[list[str]]:
+    """Yield the names of the scripts that run here meanwhile, whoever else asks the server."""
+    names: list[str] = []
+    observe(lambda name, *_: names.append(name))
+    try:
+        yield names
+    finally:
+        observe(None)
