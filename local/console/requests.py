@@ -3,21 +3,18 @@
 One that was recorded can be sent again, with the secrets that the page does not show.
 """
 
-import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from local.console import secrets
+from local.console import own_requests, secrets
 from local.console.answers import Page, Refused, as_json, in_thread, number
 from local.console.pages import Console, Parameters
 from local.console.parts import Parts
 from local.daemon import logs
 from local.gateway.api import ApiGateway
 from local.gateway.recording import KEPT_MAX, Recorded
-from local.http.request import Request
 
 REQUESTS_SHOWN = 50
 SLOW_MS_MAX = 1_000_000
@@ -211,20 +208,13 @@ async def _again(api: ApiGateway, recorded: Recorded) -> dict[str, Any]:
     """Send a request again, and return the status and id of its answer."""
     if len(recorded.body) < recorded.body_bytes:
         raise Refused(409, f"its body of {recorded.body_bytes} bytes was not kept whole")
-    answered = asyncio.get_running_loop().create_future()
-
-    def reply(status: int, header_lines: str, body: bytes) -> None:
-        if not answered.done():
-            answered.set_result(status)
-
-    request = Request(recorded.peer, time.monotonic())
-    request.method, request.target = recorded.method, recorded.target
-    request.headers = [each for each in recorded.headers if each[1] not in DROPPED]
-    request.fields = {name: value for _, name, value in request.headers}
-    request.body, request.reply = recorded.body, reply
+    headers = (each for each in recorded.headers if each[1] not in DROPPED)
+    request = own_requests.new(
+        recorded.method, recorded.target, peer=recorded.peer, headers=headers
+    )
+    request.body = recorded.body
     api.recent.want(request)
-    api.handle(request)
-    status = await answered
+    status, _ = await own_requests.send(api, request)
     again = (
         each.context.request_id
         for each in api.recent.newest_first()

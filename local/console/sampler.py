@@ -51,6 +51,7 @@ class Sampler:
         counts = _counted(metrics.statuses())
         meters = [metrics.function(name) for name in pools]
         counts["throttles"] = sum(meter.throttles for meter in meters)
+        counts["sheds"] = sum(meter.sheds for meter in meters)
         counts["invocations"] = counts["failed"] = counts["cold_starts"] = counts["timeouts"] = 0
         for tally in self._parts.tallies().values():
             counts["invocations"] += tally["invocations"]

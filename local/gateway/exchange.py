@@ -81,8 +81,8 @@ class Tracer(Protocol):
     def decide(self, wish: bool | None, epoch_s: float) -> bool:
         """Return whether a request is traced that begins now; `wish` is the client's."""
 
-    def ended(self, exchange: "Exchange", status: int, ended_s: float) -> None:
-        """Take a request that is answered, or whose client has gone."""
+    def ended(self, exchange: "Exchange", status: int, ended_s: float) -> bool:
+        """Take a request that is answered, or whose client has gone; return whether it is kept."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +96,8 @@ class Shared:
     access_log: BufferedLog
     log_line: Text | None  # the template's wording of a line of the access log
     output: FunctionOutput
-    record: Callable[["Exchange", Answer, float], None]  # each that ended, with its time
+    # Each that ended, with its time and whether its trace is kept.
+    record: Callable[["Exchange", Answer, float, bool], None]
     tracer: Tracer
     in_flight: int = 0
 
@@ -330,7 +331,7 @@ class Exchange:
         latency_s = now_s - self.request.received_s
         integration_s = now_s - self.started_s if self.started_s else 0.0
         self.meter.answered(status, latency_s)
-        shared.tracer.ended(self, status, now_s)
+        is_traced = shared.tracer.ended(self, status, now_s)
         if shared.log_line is None:
             line = access_line(
                 self.request,
@@ -350,7 +351,7 @@ class Exchange:
             )
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
-        shared.record(self, (status, lines, body), now_s)
+        shared.record(self, (status, lines, body), now_s, is_traced)
 
 
 def _json(event: object) -> bytes:

@@ -1,7 +1,7 @@
 """The last requests, whole, for the console: a bounded ring that is cheap under load.
 
-All are kept while few come, one in a hundred under load, and each that failed or took long. The
-ring holds references to what is there anyway, cut to a bound; nothing is made until somebody looks.
+Those are kept whose trace is (`local.traces.sampling` has the rule). The ring holds references to
+what is there anyway, cut to a bound; nothing is made until somebody looks.
 """
 
 from collections import deque
@@ -14,15 +14,10 @@ from local.gateway.policy import Grant
 from local.gateway.responses import Refusal
 from local.gateway.target import Answer
 from local.http.request import Request
-from local.lambda_service.throttle import TokenBucket
-from local.traces.span import SLOW_S
 
 KEPT_MAX = 200
 BODY_MAX_BYTES = 16 * 1024  # of a body, an answer and a log
 EVENT_MAX_BYTES = 32 * 1024  # with the body, escaped; all together 18 MB at most
-IDLE_PER_S = 10.0  # below this rate every request is kept
-IDLE_BURST = 50
-ONE_OF = 100  # above it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,39 +51,30 @@ class Recorded:
 
 
 class RecentRequests:
-    """The ring, and the rule by which a request comes into it."""
+    """The ring of requests, and those that come into it in any case."""
 
     def __init__(self) -> None:
         self._ring: deque[Recorded] = deque(maxlen=KEPT_MAX)
-        self._idle = TokenBucket(IDLE_PER_S, IDLE_BURST, 0.0)
-        self._count = 0
         self._wanted: list[Request] = []  # that are kept in any case
 
     def want(self, request: Request) -> None:
         """Have a request kept that is about to come."""
         self._wanted.append(request)
 
-    def ended(self, exchange: Exchange, answer: Answer, ended_s: float) -> None:
-        """Keep a request that is answered in place of the oldest one, if the rule says so."""
-        latency_s = ended_s - exchange.request.received_s
-        if self._wants(exchange.request, answer[0], latency_s, ended_s):
+    def ended(self, exchange: Exchange, answer: Answer, ended_s: float, is_traced: bool) -> None:
+        """Keep an answered request in place of the oldest one, if its trace is kept."""
+        if self._is_wanted(exchange.request) or is_traced:
             self._ring.append(_recorded(exchange, answer, ended_s))
 
     def newest_first(self) -> Iterator[Recorded]:
         """Yield what is kept."""
         return iter(tuple(reversed(self._ring)))
 
-    def _wants(self, request: Request, status: int, latency_s: float, now_s: float) -> bool:
-        self._count += 1
-        if self._wanted and request in self._wanted:
-            self._wanted.remove(request)
-            return True
-        return (
-            self._idle.take(now_s)
-            or status >= 500
-            or latency_s > SLOW_S
-            or self._count % ONE_OF == 0
-        )
+    def _is_wanted(self, request: Request) -> bool:
+        if not self._wanted or request not in self._wanted:
+            return False
+        self._wanted.remove(request)
+        return True
 
 
 def _recorded(exchange: Exchange, answer: Answer, ended_s: float) -> Recorded:

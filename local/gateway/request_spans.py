@@ -35,13 +35,18 @@ class RequestTracer:
         self._second = 0
         self._slower = 0  # requests of this second that took longer than usual
 
-    def ended(self, exchange: Exchange, status: int, ended_s: float) -> None:
-        """Record a request that is answered, if it is traced, has failed or was slow."""
+    def ended(self, exchange: Exchange, status: int, ended_s: float) -> bool:
+        """Keep the spans of an answered request that is traced, has failed or was slow.
+
+        Returns whether they are kept.
+        """
         latency_s = ended_s - exchange.request.received_s
         is_slow = self._is_slow(exchange, latency_s, ended_s)
-        if exchange.is_traced or is_slow or status >= 500:
-            self._recorder.keep([*request_spans(exchange, status, ended_s, is_slow=is_slow)])
-            exchange.meter.durations.exemplify(latency_s, exchange.context.incoming.trace_id)
+        if not (exchange.is_traced or is_slow or status >= 500):
+            return False
+        self._recorder.keep([*request_spans(exchange, status, ended_s, is_slow=is_slow)])
+        exchange.meter.durations.exemplify(latency_s, exchange.context.incoming.trace_id)
+        return True
 
     def _is_slow(self, exchange: Exchange, latency_s: float, now_s: float) -> bool:
         meter = exchange.meter

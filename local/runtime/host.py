@@ -210,7 +210,8 @@ class Host:
             serve = self.client(self.function, folders).start()
             self.init_ms = (time.perf_counter() - started) * 1000
         if self.debugger:
-            log(f"{self.function.logical_id}: a debugger can attach at port {self.debug_port}")
+            if not self.debug_waits:  # else `invoke --debug` says so
+                log(f"{self.function.logical_id}: a debugger can attach at port {self.debug_port}")
             debugger.listen(self.debugger, self.debug_port, waits=self.debug_waits)
         handler.restore()
         Environment(

@@ -64,7 +64,7 @@ def _pages(system: System, reports: Path) -> Iterator[tuple[str, str]]:
         # From the request to receipt and webhook, where it has been traced so far.
         widest = max(traces, key=lambda each: (len(each["services"]), each["spans"]), default=None)
         if widest:
-            yield "trace", f"{system.console}/#/trace/{widest['id']}"
+            yield "trace", f"{system.console}/#/traces/{widest['id']}"
     for page in sorted(reports.glob("*/report.html"))[-1:]:
         yield "report", page.resolve().as_uri()
 

@@ -1,5 +1,6 @@
 """The console's page in a real browser, on a gateway that answers: `make console-test`."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,16 @@ from tests.integration.gateway_process import GatewayProcess, returns
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
+Metadata: {Spillway: {Ready: /ready}}
 Resources:
+  Probe:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: probe.handler
+      Runtime: python3.13
+      CodeUri: functions/
+      Events:
+        Ready: {Type: Api, Properties: {Path: /ready, Method: GET}}
   Pages:
     Type: AWS::Serverless::Function
     Properties:
@@ -29,12 +39,18 @@ VIEWS = [
     "functions",
     "functions/Pages",
     "requests",
-    "trace",
+    "traces",
     "queues",
     "loads",
     "payments",
 ]
 WIDTHS = [360, 800, 1280]
+# Whether the name of the open view can be seen in the navigation, where it is there.
+TAB_IN_SIGHT = """(() => {
+  const tab = document.querySelector("#navigation [aria-current]")?.getBoundingClientRect();
+  const bar = document.querySelector("#navigation").getBoundingClientRect();
+  return !tab || (tab.left >= bar.left - 1 && tab.right <= bar.right + 1);
+})()"""
 # In it nothing may be wider than the window; what is in a scroller of its own may.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 pytestmark = pytest.mark.browser
@@ -45,6 +61,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
     with GatewayProcess(tmp_path_factory.mktemp("gateway"), TEMPLATE) as gateway:
         gateway.environment("Pages", returns({"statusCode": 200, "body": "hi"}, stdout=PRINTED))
         gateway.request("GET", "/pages/<b>bold", headers={"Authorization": "Bearer abcdefgh"})
+        unready = {"dependencies": {"queues": "unavailable"}, "left_alone": ["mail server"]}
+        gateway.environment("Probe", returns({"statusCode": 503, "body": json.dumps(unready)}))
         yield gateway
 
 
@@ -60,8 +78,16 @@ def test_every_view_opens_without_an_error_and_fits_every_width(gateway, page: B
     for width in WIDTHS:
         page.resize(width, dark=width == 800)
         assert page.evaluate(OVERFLOW) <= 0
+        wait_until(lambda: page.evaluate(TAB_IN_SIGHT))
     assert "This view failed" not in page.text()
     assert page.errors == []
+
+
+def test_the_overview_says_what_is_not_ready_and_what_is_left_alone(gateway, page: Browser):
+    page.open(address(gateway))
+
+    shown = shows(page, "Not ready (503): queues.")
+    assert "Left alone for a moment, after failures: mail server." in shown
 
 
 def test_names_logs_and_values_are_shown_as_text_and_secrets_are_not(gateway, page: Browser):
@@ -82,17 +108,19 @@ def test_names_logs_and_values_are_shown_as_text_and_secrets_are_not(gateway, pa
 def test_a_request_is_opened_by_keyboard_and_sent_again(gateway, page: Browser):
     page.open(address(gateway, "requests"))
     shows(page, "/pages/<b>bold")
-    page.evaluate("document.querySelector('tr.opens').focus()")
+    rows = "[...document.querySelectorAll('tr.opens')]"
+    page.evaluate(f"{rows}.find(row => row.textContent.includes('/pages/')).focus()")
     for kind in ("keyDown", "keyUp"):
         page.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r")
     shows(page, "Send again")
-    before = len(gateway.environments[-1].frames)
+    pages = gateway.environments[0]
+    before = len(pages.frames)
     page.evaluate(
         "[...document.querySelectorAll('button')].find(b => b.textContent == 'Send again').click()"
     )
 
     assert "wait for an environment" in shows(page, "It was answered with 200")
-    assert len(gateway.environments[-1].frames) == before + 1
+    assert len(pages.frames) == before + 1
     assert "abcdefgh" not in page.text()
 
 

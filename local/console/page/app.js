@@ -8,7 +8,7 @@ const VIEWS = [
   {name: "overview", title: "Overview", needs: "/api/history"},
   {name: "functions", title: "Functions", needs: "/api/functions"},
   {name: "requests", title: "Requests", needs: "/api/recorded"},
-  {name: "trace", title: "Traces", needs: "/api/traces"},
+  {name: "traces", title: "Traces", needs: "/api/traces"},
   {name: "queues", title: "Queues", needs: "/api/queues"},
   {name: "loads", title: "Load runs", needs: "/api/loads"},
   {name: "payments", title: "Payments", needs: "/api/payments"},
@@ -159,13 +159,15 @@ function reopenWhenBack(life) {
 
 function markNavigation(name) {
   for (const link of document.querySelectorAll("#navigation a")) {
-    if (link.dataset.view === name) {
-      link.setAttribute("aria-current", "page");
-      link.scrollIntoView({block: "nearest", inline: "nearest"});
-    } else {
-      link.removeAttribute("aria-current");
-    }
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
+  scrollNavigation();
+}
+
+/** Bring the name of the view that is open into sight. */
+function scrollNavigation() {
+  document.querySelector("#navigation [aria-current]")?.scrollIntoView({block: "nearest", inline: "nearest"});
 }
 
 function showNavigation() {
@@ -239,4 +241,5 @@ document.getElementById("theme").addEventListener("click", nextTheme);
 document.getElementById("help").addEventListener("click", showKeys);
 document.addEventListener("keydown", onKey);
 addEventListener("hashchange", route);
+addEventListener("resize", scrollNavigation);
 start();

@@ -165,7 +165,7 @@ function invokeCard(address, context) {
       replace(outcome,
         h("p", {}, h("span", {class: result.failed ? "badge bad" : "badge"}, result.failed ? "failed" : "done"),
           ` after ${duration(result.ms)} `,
-          result.trace_id && context.has("/api/traces") ? h("a", {href: `#/trace/${result.trace_id}`}, "trace") : null),
+          result.trace_id && context.has("/api/traces") ? h("a", {href: `#/traces/${result.trace_id}`}, "trace") : null),
         h("h3", {}, "Result"), h("pre", {tabindex: 0}, pretty(result.result)),
         h("h3", {}, "Log"), h("pre", {tabindex: 0}, result.log || "nothing"));
     });

@@ -11,6 +11,7 @@ const EVERY_MS = 2000, HOUR_S = 3600, GAP_S = 10, POINTS_MAX = 600;
 const RANGES = [["5 min", 300], ["15 min", 900], ["1 h", HOUR_S]];
 const STATUSES = [["status:4xx", "4xx"], ["status:429", "429"], ["status:500", "500"],
   ["status:502", "502"], ["status:503", "503"], ["status:504", "504"]];
+const READY_MS = 5000;
 const SHOWN_MAX = 6;  // lines of one chart
 
 export async function show(root, parameters, context) {
@@ -21,12 +22,13 @@ export async function show(root, parameters, context) {
   const marks = h("ul", {class: "marks"});
   const marksCard = h("section", {class: "card"}, h("h2", {}, "What happened"), marks);
   const processes = processTable();
+  const trouble = h("p", {class: "bad", hidden: true});
   const ranges = RANGES.map(([text, seconds]) => h("button", {
     type: "button", class: "plain", "aria-pressed": seconds === rangeS, onclick: () => chooseRange(seconds),
   }, text));
   replace(root,
     h("div", {class: "row"}, h("h1", {class: "grow"}, title), h("span", {role: "group", "aria-label": "Range"}, ranges)),
-    tiles.element,
+    tiles.element, trouble,
     h("div", {class: "charts"}, charts.map(each => each.chart.element)),
     marksCard,
     h("section", {class: "card"}, h("h2", {}, "Processes"), processes.element));
@@ -37,6 +39,13 @@ export async function show(root, parameters, context) {
     draw();
   });
   context.every(EVERY_MS, async () => processes.update(withCpu(await context.get("/api/processes"))));
+  if (context.has("/api/readiness")) {
+    context.every(READY_MS, async () => {
+      const sentence = troubleOf(await context.get("/api/readiness"));
+      say(trouble, sentence);
+      trouble.hidden = !sentence;
+    });
+  }
 
   function chooseRange(seconds) {
     if (seconds > rangeS) Object.assign(history, {times: [], columns: new Map()});  // read anew
@@ -72,6 +81,17 @@ export async function show(root, parameters, context) {
   }
 
   return () => charts.forEach(each => each.chart.close());
+}
+
+/** Say what is not ready, and what some function leaves alone because it failed too often. */
+function troubleOf({status, answer}) {
+  const failing = Object.entries(answer?.dependencies ?? {}).filter(([, state]) => state !== "ok").map(([name]) => name);
+  const alone = answer?.left_alone ?? [];
+  const sentences = [
+    status === 200 ? "" : `Not ready (${status})${failing.length ? `: ${failing.join(", ")}` : ""}.`,
+    alone.length ? `Left alone for a moment, after failures: ${alone.join(", ")}.` : "",
+  ];
+  return sentences.filter(Boolean).join(" ");
 }
 
 /** Add what came since the last time; another server's history replaces this one's. */
@@ -145,7 +165,8 @@ function makeCharts() {
     chart("Refused and failed requests a second", part => lines(...STATUSES)(part)),
     chart("Environments", lines(["busy", "busy"], ["environments", "there"], ["waiting", "requests waiting"])),
     chart("Workers", lines(["worker_busy", "busy"], ["worker_environments", "environments"])),
-    chart("Function errors and throttles a second", lines(["failed", "errors"], ["timeouts", "time-outs"], ["throttles", "throttles"])),
+    chart("Function errors and refusals a second", lines(["failed", "errors"], ["timeouts", "time-outs"],
+      ["throttles", "throttles"], ["sheds", "refused for load"])),
     chart("Messages on the queues", linesOf("depth:")),
     chart("Age of the oldest message", linesOf("age_s:"), {format: value => duration(value === null || value === undefined ? value : value * 1000)}),
     chart("Dead letters", linesOf("dead:")),

@@ -70,7 +70,7 @@ async function showOne(root, id, context) {
     h("div", {class: "row"},
       h("span", {class: one.status >= 500 ? "badge bad" : "badge"}, one.status), h("span", {}, duration(one.ms)),
       h("span", {class: "faint"}, `${clock(one.at_s, {millis: true})} from ${one.peer || "nowhere"}`),
-      one.trace_id && context.has("/api/traces") ? h("a", {href: `#/trace/${one.trace_id}`}, "trace") : null,
+      one.trace_id && context.has("/api/traces") ? h("a", {href: `#/traces/${one.trace_id}`}, "trace") : null,
       one.function ? h("a", {href: `#/functions/${encodeURIComponent(one.function)}?text=${one.invocation_id}`}, "its function's log") : null,
       again, h("button", {type: "button", onclick: copy}, "Copy as curl"), outcome),
     timesCard(one),

@@ -60,7 +60,7 @@ function storyOf(story) {
   return [
     (story.missing ?? []).map(each => h("p", {class: "bad"}, `A part is missing: ${each}.`)),
     lines.element,
-    story.trace ? h("p", {}, h("a", {href: `#/trace/${encodeURIComponent(story.trace)}`}, "Its trace")) : null,
+    story.trace ? h("p", {}, h("a", {href: `#/traces/${encodeURIComponent(story.trace)}`}, "Its trace")) : null,
   ];
 }
 

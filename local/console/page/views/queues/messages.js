@@ -73,7 +73,7 @@ export function messageList(about, context) {
     return h("div", {},
       h("dl", {class: "pairs"}, pairs(message, isDead).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
       body, h("div", {class: "row"}, whole, remove,
-        traceId ? h("a", {href: `#/trace/${traceId}`}, "Trace") : null), came);
+        traceId ? h("a", {href: `#/traces/${traceId}`}, "Trace") : null), came);
   }
 
   list.element = h("section", {class: "card"}, h("h2", {}, "Messages"),

@@ -28,9 +28,9 @@ function showAll(root, query, context) {
     label: "Traces",
     none: "No trace that the filters let through.",
     key: each => each.id,
-    open: each => context.navigate(`#/trace/${each.id}`),
+    open: each => context.navigate(`#/traces/${each.id}`),
     columns: [
-      {name: "time", of: each => h("a", {href: `#/trace/${each.id}`}, clock(each.start_ms / 1000, {millis: true}))},
+      {name: "time", of: each => h("a", {href: `#/traces/${each.id}`}, clock(each.start_ms / 1000, {millis: true}))},
       {name: "what", left: true, of: each => each.name},
       {name: "status", of: each => each.status ?? "–", bad: each => each.error},
       {name: "took", of: each => duration(each.duration_ms), bad: each => each.slow},
@@ -77,7 +77,7 @@ async function showOne(root, id, context) {
       h("span", {class: "faint"}, `${number(trace.spans)} spans`),
       trace.request_id ? h("a", {href: `#/requests/${encodeURIComponent(trace.request_id)}`}, "its request") : null,
       h("code", {class: "faint"}, trace.id)),
-    trace.linked?.length ? h("p", {}, "Linked: ", trace.linked.map(each => [h("a", {href: `#/trace/${each}`}, each.slice(0, 8)), " "])) : null,
+    trace.linked?.length ? h("p", {}, "Linked: ", trace.linked.map(each => [h("a", {href: `#/traces/${each}`}, each.slice(0, 8)), " "])) : null,
     h("section", {class: "card"},
       h("ul", {class: "legend"}, services.map((each, index) => h("li", {}, h("i", {class: `swatch series-${index % COLOURS + 1}`}), each))),
       h("div", {class: "spans waterfall", role: "list", "aria-label": "Spans"}, scale(total), rows),
@@ -92,7 +92,7 @@ async function showOne(root, id, context) {
 }
 
 function back() {
-  return h("a", {href: "#/trace", "data-back": true}, "Traces");
+  return h("a", {href: "#/traces", "data-back": true}, "Traces");
 }
 
 function scale(total) {
@@ -131,6 +131,6 @@ function aboutOf(span) {
       Object.entries(span.attributes).map(([name, value]) => pair(name, text(value)))),
     span.events.length ? [h("h3", {}, "Events"), h("dl", {class: "pairs"}, span.events.map(each =>
       pair(duration(each.at_ms), [each.name, " ", Object.keys(each.attributes).length ? h("pre", {}, Object.entries(each.attributes).map(([name, value]) => `${name}: ${text(value)}\n`)) : null])))] : null,
-    span.links.length ? [h("h3", {}, "Links"), h("p", {}, span.links.map(each => [h("a", {href: `#/trace/${each.trace_id}`}, each.trace_id), " "]))] : null,
+    span.links.length ? [h("h3", {}, "Links"), h("p", {}, span.links.map(each => [h("a", {href: `#/traces/${each.trace_id}`}, each.trace_id), " "]))] : null,
   ];
 }
