@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.e2e.conftest import key, log_in
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 PAYMENT = {"amount": 1250, "currency": "EUR", "payment_method": "pm_card_visa"}
+WITNESSES = ("provider", "mailbox")
 ENVIRONMENTS = re.compile(r'^gateway_environments\{function="PaymentsFunction".* (\d+)', re.M)
 
 
@@ -93,6 +95,21 @@ def test_the_image_and_the_settings_hold_no_secret(stack: Stack):
     settings = [line for each in stack.containers() for line in each["Config"]["Env"]]
 
     assert not [line for line in settings if "PRIVATE KEY" in line or "secret_sha256" in line]
+
+
+def test_the_console_tells_the_story_of_a_payment(stack: Stack):
+    payment_id = _pay(stack)
+    wait_until(lambda: _settled(stack, payment_id), 30)
+
+    def story() -> dict[str, Any]:
+        address = f"{stack.address('CONSOLE')}/api/story/{payment_id}"
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            body: dict[str, Any] = json.load(answer)
+        return body
+
+    known = {"request", "document", "ledger"}
+    wait_until(lambda: known <= {line["source"] for line in story()["lines"]}, 15)
+    assert story()["missing"] == [f"there is no journal of the {each} here" for each in WITNESSES]
 
 
 def test_more_replicas_add_environments_without_a_restart(stack: Stack):

@@ -4,16 +4,19 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from local.daemon import arguments
 from local.daemon.arguments import PROGRAM
 from local.daemon.logs import printable
 from local.machine.plan import BadInput
 from local.machine.running import running
 from local.spillway.story import Moment, Story
 from local.spillway.story.gathering import gather
+from local.template import Template, load
 
 ID_CHARACTERS = (8, 200)  # fewer would be in every line
 GAP_MS = 1_000  # a longer pause is shown as one
@@ -33,8 +36,8 @@ def run(options: argparse.Namespace) -> int:
     shortest, longest = ID_CHARACTERS
     if not shortest <= len(options.id) <= longest:
         raise BadInput(f"{options.id!r} is no id: one has {shortest} to {longest} characters")
-    last, template = running(options.state)
-    story = gather(options.id, options.state, template, {**os.environ, **last.variables})
+    template, variables = _system(options.state)
+    story = gather(options.id, options.state, template, variables)
     for trouble in story.troubles:
         sys.stderr.write(f"a part is missing: {trouble}\n")
     if not story.moments:
@@ -49,6 +52,20 @@ def run(options: argparse.Namespace) -> int:
     if story.trace:
         sys.stdout.write(f"trace {story.trace}: `{PROGRAM} trace {story.trace}`\n")
     return 0
+
+
+def _system(state: Path) -> tuple[Template, Mapping[str, str]]:
+    """Return the template and the variables of the system whose state is here.
+
+    In a container nothing supervises it: its own variables name the stores. Raises BadInput.
+    """
+    try:
+        last, template = running(state)
+    except BadInput:
+        if "MONGO_URL" not in os.environ:
+            raise
+        return load(arguments.default_template()), os.environ
+    return template, {**os.environ, **last.variables}
 
 
 def _members(story: Story) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def gather(object_id: str, state: Path, template: Template, variables: Mapping[s
     logs = lines.of_logs(state / "logs", ids | messages.ids)
     if logs.ids > ids | messages.ids and not troubles:  # messages that only the logs named
         messages = _part_of(lambda: queues.read(template, variables, logs.ids), troubles)
-    journals = _journals(state / "data", ids)
+    journals = _journals(state / "data", ids, troubles)
     every = (*document.moments, *messages.moments, *journals, *logs.moments)
     return Story(object_id, tuple(in_order(every)), logs.trace, tuple(troubles))
 
@@ -50,9 +50,11 @@ def _documents(object_id: str, variables: Mapping[str, str]) -> Part:
     )
 
 
-def _journals(data: Path, ids: set[str]) -> Iterator[Moment]:
-    yield from lines.of_journal(data / "provider.jsonl", ids, _effect)
-    yield from lines.of_journal(data / "mailbox.jsonl", ids, _mail)
+def _journals(data: Path, ids: set[str], troubles: list[str]) -> Iterator[Moment]:
+    for path, describe in ((data / "provider.jsonl", _effect), (data / "mailbox.jsonl", _mail)):
+        if not path.exists():
+            troubles.append(f"there is no journal of the {path.stem} here")
+        yield from lines.of_journal(path, ids, describe)
 
 
 def _effect(entry: Mapping[str, Any]) -> Moment:
