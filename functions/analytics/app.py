@@ -9,9 +9,17 @@ from typing import Any
 import msgspec
 from chalice.app import Response
 
-from analytics import ingestion, losses, queries, recount, service, store, upkeep
+from analytics import exact, ingestion, losses, queries, recount, service, store, upkeep
 from analytics.groups import Groups
-from analytics.schema import Accepted, EventMessage, EventRequest, MetricQuery, NamesQuery
+from analytics.schema import (
+    Accepted,
+    EventMessage,
+    EventRequest,
+    EventsQuery,
+    FunnelQuery,
+    MetricQuery,
+    NamesQuery,
+)
 from analytics.uniques import Uniques
 from backend import queues
 from backend.clock import now_ms
@@ -94,6 +102,22 @@ def get_metric(call: Call) -> Response:
     if tag in cached_tags or cached_tags.strip() == "*":
         return Response(body="", status_code=304, headers={**headers})
     return reply(body.decode(), headers=headers)
+
+
+@app.route("/v1/analytics/events", methods=["GET"])
+@endpoint(app, "analytics:read")
+def list_analytics_events(call: Call) -> Response:
+    """List the events of a name as they were counted, newest minute first."""
+    query = call.query(EventsQuery)
+    return reply(exact.page(query, tenant=call.caller.tenant, events=store, now_ms=now_ms()))
+
+
+@app.route("/v1/analytics/funnel", methods=["GET"])
+@endpoint(app, "analytics:read")
+def get_funnel(call: Call) -> Response:
+    """Show how many users went how far through steps."""
+    query = call.query(FunnelQuery)
+    return reply(exact.funnel(query, tenant=call.caller.tenant, events=store, now_ms=now_ms()))
 
 
 @app.route("/v1/analytics/names", methods=["GET"])

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Struct
 
-from analytics import periods
+from analytics import exact, periods
 from analytics.groups import NONE_SHOWN, OTHER, OTHER_SHOWN, limit_of, names_of, shown
-from analytics.periods import LENGTHS_MS, UTC, Periods
+from analytics.periods import LENGTHS_MS, UTC, Granularity, Periods
 from analytics.schema import Metric, MetricQuery, Named, NamePage, NamesQuery, Point
 from analytics.service import AGE_MAX_MS
 from analytics.tallies import (
@@ -29,9 +29,11 @@ from analytics.tallies import (
     Part,
     Period,
     Span,
+    StoredEvent,
     Sums,
     Tally,
     Tier,
+    tally_of,
     total,
 )
 from backend.clock import parse_rfc3339, rfc3339, time_zone
@@ -43,8 +45,8 @@ CLOCK_CHANGE_MS = 2 * HOUR_MS  # by how much local periods may together be longe
 OPEN_MS = MINUTE_MS  # after its end: events wait on the queue, rarely for longer
 
 
-class Counts(Protocol):
-    """The store of buckets and periods; `analytics.store` says what each function guarantees."""
+class Counts(exact.Events, Protocol):
+    """The store of events, buckets and periods; `analytics.store` says what each guarantees."""
 
     def changed_of(
         self, tier: Tier, tenant: str, name: str, *, start_ms: int, end_ms: int
@@ -81,13 +83,13 @@ def measure(
         )
     span = _span(query)
     series = (tenant, query.name)
-    if query.granularity == "minute":
-        tallies = _minutes(
-            *series, start_ms=span.periods.starts[0], end_ms=span.periods.end_ms, counts=counts
-        )
+    uniques: Mapping[int, int] = {}
+    if query.where is not None:
+        by_period, uniques = _of_some(*series, query.where, span, events=counts, now_ms=now_ms)
     else:
-        tallies = _hours_and_parts(*series, span=span, counts=counts, now_ms=now_ms)
-    by_period = _by_period(tallies, span.periods)
+        by_period = _of_all(*series, query.granularity, span, counts=counts, now_ms=now_ms)
+        if query.group_by is None:
+            uniques = _uniques(*series, by_period, span.periods, users=users, now_ms=now_ms)
     metric = Metric(
         name=query.name,
         granularity=query.granularity,
@@ -96,7 +98,6 @@ def measure(
     )
     if query.group_by is not None:
         return _grouped(metric, query.group_by, by_period, span=span, now_ms=now_ms)
-    uniques = _uniques(*series, by_period, span.periods, users=users, now_ms=now_ms)
     points = [
         _point(at_ms, tally, span, now_ms=now_ms, uniques=uniques.get(at_ms))
         for at_ms, tally in sorted(by_period.items())
@@ -172,6 +173,35 @@ def _zone(query: MetricQuery) -> ZoneInfo:
         raise InvalidRequest(
             "timezone must be an IANA name such as Europe/Amsterdam.", param="timezone"
         ) from error
+
+
+def _of_all(  # whose events, and when
+    tenant: str, name: str, granularity: Granularity, span: _Span, *, counts: Counts, now_ms: int
+) -> dict[int, Tally]:
+    """Return the tallies of the periods, from what is counted."""
+    if granularity == "minute":
+        bounds = {"start_ms": span.periods.starts[0], "end_ms": span.periods.end_ms}
+        tallies = _minutes(tenant, name, **bounds, counts=counts)
+    else:
+        tallies = _hours_and_parts(tenant, name, span=span, counts=counts, now_ms=now_ms)
+    return _by_period(tallies, span.periods)
+
+
+def _of_some(  # whose events, which and when
+    tenant: str, name: str, where: str, span: _Span, *, events: exact.Events, now_ms: int
+) -> tuple[dict[int, Tally], dict[int, int]]:
+    """Return the tallies and the users of the periods, from the events themselves."""
+    bounds = {"start_ms": span.periods.starts[0], "end_ms": span.periods.end_ms}
+    by_period: dict[int, list[StoredEvent]] = defaultdict(list)
+    for event in exact.some(tenant, name, where, **bounds, events=events, now_ms=now_ms):
+        by_period[span.periods.start_of(event.occurred_at_ms)].append(event)
+    return (
+        {at_ms: tally_of(within) for at_ms, within in by_period.items()},
+        {
+            at_ms: len({each.user_id for each in within} - {None})
+            for at_ms, within in by_period.items()
+        },
+    )
 
 
 def _hours_and_parts(

@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from analytics.periods import Granularity
 from backend.errors import Fault, InvalidRequest
+from backend.pages import PageQuery
 from backend.shapes import END, Moment
 
 RESERVED = "payment."  # what payments report: few names, which clients cannot use
@@ -124,7 +125,8 @@ class MetricQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The query of GET /v1/analytics/metrics; `to` is excluded.
 
     Hours and days are those of `timezone` (an IANA name; UTC), and `from` and `to` are starts of
-    such: others are refused with the nearest. Minutes are widened to whole ones.
+    such: others are refused with the nearest. Minutes are widened to whole ones. `where` is a JSON
+    object: only events that have all these properties are counted, exactly, of the last 21 days.
     """
 
     name: SeriesName
@@ -133,13 +135,15 @@ class MetricQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     granularity: Granularity = "minute"
     timezone: Annotated[str, Meta(max_length=64)] | None = None
     group_by: PropertyName | None = None
+    where: Annotated[str, Meta(max_length=2_000)] | None = None
 
 
 class Point(Struct, frozen=True, kw_only=True):
     """One point of a metric; a period, or a group of it, without events has none.
 
     `uniques` is None by minute, by group, by hours and days that are not UTC's, for hours older
-    than two days and days older than three weeks, and while users are counted anew. A `partial`
+    than two days and days older than three weeks, and while users are counted anew; with `where` it
+    is exact by every period. A `partial`
     period is not over, or its last events may still be on their way, or only a part of the minute
     was asked for. `min` and `max` of the group `(none)` are None where another group has the same.
     """
@@ -187,3 +191,67 @@ class NamePage(Struct, frozen=True, kw_only=True):
 
     data: list[Named]
     has_more: bool
+
+
+class EventsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/analytics/events; `to` is excluded."""
+
+    name: SeriesName
+    start: Moment = field(name="from")
+    end: Moment = field(name="to")
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """An event as it was counted."""
+
+    event_id: str
+    name: str
+    occurred_at: str
+    user_id: str | None
+    value: float | None
+    properties: dict[str, str | int | float | bool | None]
+
+
+class EventPage(Struct, frozen=True, kw_only=True):
+    """One page of events: the newest minute first, in it by the ids, backwards."""
+
+    data: list[EventView]
+    has_more: bool
+
+
+class FunnelQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/analytics/funnel; `to` is excluded.
+
+    `steps` are 2 to 8 names of events with commas between. The first happens from `from` to `to`,
+    the last at most `within_s` seconds after it.
+    """
+
+    steps: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z][a-z0-9_.]{0,63}( ?, ?[a-z][a-z0-9_.]{0,63}){1,7}" + END,
+            extra={"expected": "2 to 8 names of events with commas between"},
+        ),
+    ]
+    start: Moment = field(name="from")
+    end: Moment = field(name="to")
+    within_s: Annotated[int, Meta(ge=1, le=21 * 24 * 3600)] = 24 * 3600
+
+
+class FunnelStep(Struct, frozen=True, kw_only=True):
+    """The users who came to a step; `share` is of those of the first, None where there are none."""
+
+    name: str
+    users: int
+    share: float | None
+
+
+class Funnel(Struct, frozen=True, kw_only=True):
+    """The answer of GET /v1/analytics/funnel.
+
+    Events without a user are in none. A `partial` one is not over: users may still come further.
+    """
+
+    steps: list[FunnelStep]
+    within_s: int
+    partial: bool

@@ -14,6 +14,7 @@ from analytics.losses import WatchedQueue
 from analytics.tallies import (
     DAYS,
     HOURS,
+    MINUTE_MS,
     MINUTES_KEPT_MS,
     Bucket,
     Part,
@@ -37,7 +38,10 @@ SET_LIFE_S = 23 * DAY_S  # values of a day are admitted as long as its events co
 READ_MAX = 500  # documents of one answer: requests of clients wait behind it
 ADMIT_ATTEMPTS = 2  # the first may lose to another worker that makes the same set
 
-EVENT_INDEXES = (IndexModel([("at", 1)], name="age", expireAfterSeconds=EVENT_LIFE_S),)
+EVENT_INDEXES = (
+    IndexModel([("at", 1)], name="age", expireAfterSeconds=EVENT_LIFE_S),
+    IndexModel([("tenant", 1), ("name", 1), ("at", 1), ("_id", 1)], name="series"),
+)
 SET_INDEXES = (IndexModel([("made_at", 1)], name="age", expireAfterSeconds=SET_LIFE_S),)
 # A document that is not yet in its period has `unfolded`: its tenant and name.
 UNFOLDED = IndexModel([("unfolded", 1)], name="unfolded", sparse=True)
@@ -184,6 +188,54 @@ def events_of(at_ms: int) -> Iterator[StoredEvent]:
     with store_errors():
         for document in _events().find({"at": moment(at_ms)}, batch_size=READ_MAX):
             yield _event(document)
+
+
+def event(tenant: str, name: str, event_id: str) -> StoredEvent | None:
+    """Return one event of a name, None where there is none of this id."""
+    query = {"_id": arrivals.event_id(tenant, event_id), "name": name}
+    with store_errors():
+        document = _events().find_one(query)
+    return None if document is None else _event(document)
+
+
+def events_between(
+    tenant: str, name: str, *, start_ms: int, end_ms: int, limit: int
+) -> list[StoredEvent]:
+    """Return up to `limit` events of one name that happened in this time."""
+    query = _happened(tenant, name, start_ms, end_ms)
+    with store_errors():
+        documents = _events().find(query, limit=limit, batch_size=READ_MAX)
+        return [_event(each) for each in documents]
+
+
+def event_page(  # the query of a list
+    tenant: str,
+    name: str,
+    *,
+    start_ms: int,
+    end_ms: int,
+    limit: int,
+    after: StoredEvent | None,
+) -> list[StoredEvent]:
+    """Return up to `limit` events of one name and time, newest minute first, beyond `after`."""
+    query = _happened(tenant, name, start_ms, end_ms)
+    if after is not None:
+        # The first bounds the scan of the index; the second orders what is in the same minute.
+        query["at"]["$lte"] = after.at
+        query["$or"] = [{"at": {"$lt": after.at}}, {"_id": {"$lt": after.id}}]
+    with store_errors():
+        documents = _events().find(query, sort=[("at", -1), ("_id", -1)], limit=limit)
+        return [_event(each) for each in documents]
+
+
+def _happened(tenant: str, name: str, start_ms: int, end_ms: int) -> Document:
+    """Return the filter of one name's events in this time; the index knows their minutes."""
+    return {
+        "tenant": tenant,
+        "name": name,
+        "at": {"$gte": moment(start_ms // MINUTE_MS * MINUTE_MS), "$lt": moment(end_ms)},
+        "occurred_at_ms": {"$gte": start_ms, "$lt": end_ms},
+    }
 
 
 def buckets_of(at_ms: int) -> dict[str, tuple[Part, frozenset[str], bool]]:

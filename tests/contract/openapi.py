@@ -131,6 +131,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /v1/analytics/metrics": Operation(
         answer=analytics.schema.Metric, query=analytics.schema.MetricQuery, has_tag=True
     ),
+    "GET /v1/analytics/events": Operation(
+        answer=analytics.schema.EventPage, query=analytics.schema.EventsQuery
+    ),
+    "GET /v1/analytics/funnel": Operation(
+        answer=analytics.schema.Funnel, query=analytics.schema.FunnelQuery
+    ),
     "GET /v1/analytics/names": Operation(
         answer=analytics.schema.NamePage, query=analytics.schema.NamesQuery
     ),

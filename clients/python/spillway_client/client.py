@@ -1,5 +1,6 @@
 """The client: a method for each operation of the API, by the names of its OpenAPI document."""
 
+import json
 import ssl
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +13,11 @@ from spillway_client.calls import Calls, members_of, path_of, present
 from spillway_client.records import (
     Accepted,
     Balances,
+    CountedEvent,
     Deleted,
     Event,
     EventName,
+    Funnel,
     Health,
     Ledger,
     Metric,
@@ -217,8 +220,12 @@ class Client:
         granularity: Literal["day", "hour", "minute"] = "minute",
         timezone: str | None = None,
         group_by: str | None = None,
+        where: Mapping[str, object] | None = None,
     ) -> Metric:
-        """Return how often an event happened, in each period of a range."""
+        """Return how often an event happened, in each period of a range.
+
+        `where` has it count only events with these properties, of the last 21 days.
+        """
         return self._calls.get(
             Metric,
             "/v1/analytics/metrics",
@@ -228,6 +235,34 @@ class Client:
             granularity=granularity,
             timezone=timezone,
             group_by=group_by,
+            where=None if where is None else json.dumps(where),
+        )
+
+    def list_analytics_events(
+        self, name: str, *, from_: datetime, to: datetime, starting_after: str | None = None
+    ) -> Iterator[CountedEvent]:
+        """Yield the events of a name as they were counted, newest minute first."""
+        return self._calls.pages(
+            CountedEvent,
+            "/v1/analytics/events",
+            "event_id",
+            name=name,
+            from_=from_,
+            to=to,
+            starting_after=starting_after,
+        )
+
+    def get_funnel(
+        self, steps: Sequence[str], *, from_: datetime, to: datetime, within_s: int | None = None
+    ) -> Funnel:
+        """Return how many users went how far through 2 to 8 events, in their order."""
+        return self._calls.get(
+            Funnel,
+            "/v1/analytics/funnel",
+            steps=",".join(steps),
+            from_=from_,
+            to=to,
+            within_s=within_s,
         )
 
     def create_notification(

@@ -230,6 +230,36 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CountedEvent:
+    """An event as it was counted."""
+
+    event_id: str
+    name: str
+    occurred_at: datetime
+    user_id: str | None
+    value: float | None
+    properties: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FunnelStep:
+    """The users who came to a step; `share` is of those of the first."""
+
+    name: str
+    users: int
+    share: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Funnel:
+    """How far users went; a `partial` one is not over."""
+
+    steps: tuple[FunnelStep, ...]
+    within_s: int
+    partial: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Queued:
     """The answer to what will be sent."""
 

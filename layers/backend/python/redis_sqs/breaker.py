@@ -1,10 +1,11 @@
 """A circuit breaker: a dependency that fails too often is left alone for a while, then probed.
 
-It decides before a call, learns after it and holds nothing in between. An execution environment has
-one event at a time, so each has breakers of its own, which need no lock, and one probe at a time.
+It decides before a call, learns after it and holds nothing in between. Each process has breakers of
+its own. Threads share one: a queue's is learned by who waits for messages and by who sends.
 """
 
 import random
+import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -42,6 +43,7 @@ class Breaker:
         self._calls: deque[tuple[float, bool]] = deque(maxlen=1_000)
         self._open_s = 0.0  # 0 while closed
         self._probe_at_s = 0.0
+        self._learning = threading.RLock()  # who is told may learn, too
 
     @property
     def is_open(self) -> bool:
@@ -62,6 +64,10 @@ class Breaker:
 
     def learn(self, *, succeeded: int, failed: int, now_s: float) -> None:
         """Take note of what became of the calls that were admitted."""
+        with self._learning:
+            self._learn(succeeded, failed, now_s)
+
+    def _learn(self, succeeded: int, failed: int, now_s: float) -> None:
         if self._open_s:
             if succeeded:
                 self._open_s = 0.0
