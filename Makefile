@@ -15,6 +15,8 @@ DEPLOY_VENV ?= .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/.installed
 # The machine's own, or Debian's package unpacked where nothing else sees it.
 PROMETHEUS ?= $(or $(shell command -v prometheus),$(abspath $(VENV))/prometheus/usr/bin/prometheus)
+CLIENTS_VENV ?= .venv-clients
+CLIENTS_READY := $(CLIENTS_VENV)/.installed
 BENCH_VENV ?= .venv-bench
 BENCH_READY := $(BENCH_VENV)/.installed
 export PYTHONPATH := $(CURDIR)
@@ -23,7 +25,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest pytest_spillway clients/python
 
-.PHONY: up down status logs load capacity test check drills collapse soak simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test pictures prometheus alerts-test audit help
+.PHONY: up down status logs load capacity test check drills collapse soak simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test clients-test pictures prometheus alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -119,11 +121,14 @@ prometheus: $(READY) $(PROMETHEUS)
 alerts-test: $(READY) $(PROMETHEUS) ## alerts and panels in Prometheus, on a system under load (needs Debian's apt)
 	@PROMETHEUS=$(PROMETHEUS) $(BIN)/python -m pytest -q -m prometheus tests/e2e/test_alerts.py
 
+clients-test: $(READY) $(CLIENTS_READY) ## Celery, Dramatiq, the AWS CLI and others, unchanged (needs Node 20 and npm)
+	@CLIENTS_TOOLS=$(abspath $(CLIENTS_VENV)) $(BIN)/python -m pytest -q -m clients tests/well_known_clients
+
 audit: $(READY) ## known vulnerabilities of all that is pinned, by osv.dev; fails where nothing was looked up
 	@$(BIN)/python -m tests.audit requirements.lock tests/deploy/requirements.lock \
-	  tests/bench/comparison/requirements.lock
+	  tests/bench/comparison/requirements.lock tests/well_known_clients/requirements.lock
 
-lock: ## pin and hash what requirements.in names (needs uv)
+lock: ## pin and hash what requirements.in and package.json name (needs uv and npm)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade requirements.in -o requirements.lock
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-header \
@@ -132,10 +137,15 @@ lock: ## pin and hash what requirements.in names (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade \
 	  tests/bench/comparison/requirements.in -o tests/bench/comparison/requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links --upgrade \
+	  tests/well_known_clients/requirements.in -o tests/well_known_clients/requirements.lock
+	npm install --prefix tests/well_known_clients --package-lock-only --omit-lockfile-registry-resolved
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c '$(USABLE)' 2>/dev/null \
 	  || { echo "Spillway needs Python 3.11 to 3.13 with its venv module; set PYTHON=" >&2; exit 2; }
+	@test ! -L $(VENV) || { echo "$(VENV) is a symbolic link; set VENV= to a folder" >&2; exit 2; }
 	@echo "installing into $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -163,4 +173,15 @@ $(BENCH_READY): tests/bench/comparison/requirements.lock
 	@$(PYTHON) -m venv --clear $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r tests/bench/comparison/requirements.lock
+	@touch $@
+
+$(CLIENTS_READY): tests/well_known_clients/requirements.lock tests/well_known_clients/package-lock.json
+	@echo "installing clients of other people into $(CLIENTS_VENV) (once, about a minute)"
+	@command -v npm >/dev/null || { echo "the clients' tests need Node 20 with npm" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(CLIENTS_VENV)
+	@$(CLIENTS_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r tests/well_known_clients/requirements.lock
+	@mkdir -p $(CLIENTS_VENV)/node
+	@cp tests/well_known_clients/package*.json $(CLIENTS_VENV)/node
+	@npm ci --silent --prefix $(CLIENTS_VENV)/node
 	@touch $@

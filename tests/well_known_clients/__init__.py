@@ -1,0 +1,1 @@
+"""Well-known clients, unchanged, against this machine's SQS, Lambda and documents."""
