@@ -1,9 +1,12 @@
 """The messages to others about a change: events for analytics, a receipt for the customer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from backend.clock import rfc3339
+from payments.dispute_schema import Dispute
+from payments.provider import DisputeStatus
 from payments.schema import Event, Outgoing, Payment
 
 # Whatever a shop has to act on; what it asked for itself (`payment.refund_requested`) it knows.
@@ -18,6 +21,16 @@ ANNOUNCED = {
     "payment.capture_failed",
     "payment.cancel_failed",
     "payment.refund_failed",
+    "payment.dispute_created",
+    "payment.dispute_updated",
+    "payment.dispute_closed",
+    "payment.dispute_evidence_failed",
+    "payment.dispute_acceptance_failed",
+}
+STATUSES: Mapping[str, DisputeStatus | None] = {  # of a dispute after these events; None: its last
+    "payment.dispute_created": "needs_response",
+    "payment.dispute_updated": "under_review",
+    "payment.dispute_closed": None,
 }
 
 
@@ -81,11 +94,33 @@ def _data(payment: Payment, event: Event) -> dict[str, object]:
         "metadata": payment.metadata,
     }
     for each in payment.operations:
-        if each.id == event.operation:
+        if each.id == event.operation and not each.dispute:
             data[each.kind] = {"id": each.id, "amount": each.amount}
+    if dispute := _dispute(payment, event):
+        data["dispute"] = {
+            "id": dispute.id,
+            "status": _status_after(payment, event, dispute),
+            "amount": dispute.amount,
+            "fee": dispute.fee,
+            "reason": dispute.reason,
+            "evidence_due_by": rfc3339(dispute.due_ms),
+        }
     if payment.failure and event.type == "payment.failed":
         data["decline_code"] = payment.failure.code
     return data
+
+
+def _dispute(payment: Payment, event: Event) -> Dispute | None:
+    """Return the dispute that an event belongs to, itself or by the operation that answers it."""
+    answers = {each.id: each.dispute for each in payment.operations if each.dispute}
+    dispute_id = event.dispute or answers.get(event.operation or "")
+    return next((each for each in payment.disputes if each.id == dispute_id), None)
+
+
+def _status_after(payment: Payment, event: Event, dispute: Dispute) -> DisputeStatus:
+    """Return what a dispute was right after an event."""
+    types = [e.type for e in payment.events[: event.n] if e.dispute == dispute.id]
+    return STATUSES[types[-1]] or dispute.status
 
 
 def _receipt(payment: Payment) -> dict[str, object]:

@@ -16,23 +16,41 @@ from backend.telemetry import logger, metrics_of, report
 from payments import (
     balance_store,
     balances,
+    dispute_lists,
+    disputes,
     life_cycle,
     reconciliation,
     service,
     store,
     webhooks,
 )
+from payments.dispute_schema import (
+    Acceptance,
+    AcceptanceRequest,
+    DisputeListQuery,
+    EvidenceRequest,
+    EvidenceSubmission,
+)
 from payments.provider import Provider
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
+    MoneyRequest,
     OperationRequest,
     PaymentListQuery,
     PaymentRequest,
     RefundRequest,
     SettlePayment,
 )
-from payments.views import as_asked, balances_view, ledger_view, refund_view, view
+from payments.views import (
+    DisputePage,
+    answer_view,
+    as_asked,
+    balances_view,
+    dispute_view,
+    ledger_view,
+    view,
+)
 
 app = api("payments")
 metrics = metrics_of("payments")
@@ -95,10 +113,14 @@ def refund_payment(call: Call, payment_id: str) -> Response:
     return _response(_operation(call, payment_id, RefundRequest), status=201)
 
 
-def _operation(call: Call, payment_id: str, shape: type[OperationRequest]) -> dict[str, Any]:
+def _operation(call: Call, payment_id: str, shape: type[MoneyRequest]) -> dict[str, Any]:
+    return _operated(call, payment_id, call.body(shape, may_be_empty=True))
+
+
+def _operated(call: Call, payment_id: str, request: OperationRequest) -> dict[str, Any]:
     register(call.context)
+    shape = type(request)
     key = f"{call.idempotency_key()} {shape.__name__} {payment_id}"  # a route's keys are its own
-    request = call.body(shape, may_be_empty=True)
     claim = Claim(tenant=call.caller.tenant, key=key, fingerprint=life_cycle.fingerprint(request))
     answer = operate(claim=claim, request=request, payment_id=payment_id)
     kind = life_cycle.KINDS[shape]
@@ -118,12 +140,7 @@ def operate(*, claim: Claim, request: OperationRequest, payment_id: str) -> dict
         queues=outgoing,
         now_ms=now_ms(),
     )
-    payment_then = as_asked(payment, operation)
-    is_refund = operation.kind == "refund"
-    shown = (
-        refund_view(payment_then, payment_then.operations[-1]) if is_refund else view(payment_then)
-    )
-    answer: dict[str, Any] = msgspec.to_builtins(shown)
+    answer: dict[str, Any] = msgspec.to_builtins(answer_view(payment, operation))
     return Replayed(answer) if replayed else answer
 
 
@@ -138,6 +155,43 @@ def _response(answer: dict[str, Any], *, status: int, location: str | None = Non
     # Sorted, as the replay cache keeps it: a repeat is answered with the same bytes.
     text = msgspec.json.encode(answer, order="sorted").decode()
     return reply(text, status=status, headers=headers)
+
+
+@app.route("/v1/disputes", methods=["GET"])
+@endpoint(app, "payments:read")
+def list_disputes(call: Call) -> Response:
+    """List disputes, newest first."""
+    page, has_more = dispute_lists.newest(
+        call.query(DisputeListQuery), tenant=call.caller.tenant, payments=store
+    )
+    return reply(DisputePage(data=[dispute_view(*each) for each in page], has_more=has_more))
+
+
+@app.route("/v1/disputes/{dispute_id}", methods=["GET"])
+@endpoint(app, "payments:read")
+def get_dispute(call: Call, dispute_id: str) -> Response:
+    """Show a dispute."""
+    pair = dispute_lists.find(dispute_id, tenant=call.caller.tenant, payments=store)
+    return reply(dispute_view(*pair))
+
+
+@app.route("/v1/disputes/{dispute_id}", methods=["POST"])
+@endpoint(app, "payments:write")
+def submit_evidence(call: Call, dispute_id: str) -> Response:
+    """Answer a dispute with evidence, once; a worker hands it to the provider."""
+    evidence = call.body(EvidenceRequest).evidence
+    payment, _ = dispute_lists.find(dispute_id, tenant=call.caller.tenant, payments=store)
+    request = EvidenceSubmission(dispute=dispute_id, evidence=evidence)
+    return _response(_operated(call, payment.id, request), status=202)
+
+
+@app.route("/v1/disputes/{dispute_id}/close", methods=["POST"])
+@endpoint(app, "payments:write")
+def close_dispute(call: Call, dispute_id: str) -> Response:
+    """Accept a dispute: it is lost; a worker tells the provider."""
+    call.body(AcceptanceRequest, may_be_empty=True)
+    payment, _ = dispute_lists.find(dispute_id, tenant=call.caller.tenant, payments=store)
+    return _response(_operated(call, payment.id, Acceptance(dispute=dispute_id)), status=202)
 
 
 @app.route("/v1/payments/{payment_id}/ledger", methods=["GET"])
@@ -180,19 +234,19 @@ def hear_provider(call: Call) -> Response:
     body = call.raw_body
     secret = settings.provider_webhook_secret
     webhooks.check(body, call.request.headers, secret=secret, now_s=now_ms() / 1000)
-    answer = webhooks.answer(body)
-    if answer:
-        service.pass_on(answer, queues=outgoing)
-        report("provider's answer accepted", payment_id=answer.outcome.reference)
-    return reply({"status": "accepted" if answer else "ignored"}, status=202)
+    word = webhooks.word(body)
+    if word:
+        service.pass_on(word, queues=outgoing)
+        report("provider's answer accepted", payment_id=word.reference)
+    return reply({"status": "accepted" if word else "ignored"}, status=202)
 
 
 @consumer("payments", SettlePayment, about=lambda body: (body.payment_id,))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Settle the payments that these messages name, and hear what the provider told of them."""
     payment_ids = {record.message_id: record.body.payment_id for record in records}
-    answers = [record.body.answer for record in records if record.body.answer]
-    missed = service.hear(answers, payments=store, queues=outgoing, now_ms=now_ms())
+    words = [record.body.answer or record.body.dispute for record in records]
+    missed = service.hear(filter(None, words), payments=store, queues=outgoing, now_ms=now_ms())
     settled = service.settle(
         set(payment_ids.values()),
         payments=store,
@@ -247,6 +301,7 @@ def reconciler(event: dict[str, Any]) -> Any:
     report.stuck = reconciliation.stuck(payments=store, now_ms=now_ms())
     report.dead_letters = dead_letters.depth().visible
     metrics.count("PaymentMismatches", len(report.mismatches))
+    metrics.count("DisputesDueSoon", disputes.due_soon(payments=store, now_ms=now_ms()))
     metrics.count("PaymentsUnsettled", report.unsettled)
     metrics.count("PaymentsStuck", report.stuck)
     metrics.count("PaymentDeadLetters", report.dead_letters)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from payments.schema import Entry, EntryState, Event, Operation, Payment, Status
+from payments.dispute_schema import Dispute
+from payments.schema import Account, Entry, EntryState, Event, Operation, Payment, Status
 
 CHARGE = "charge"
 
@@ -36,25 +37,70 @@ def refund(state: EntryState, operation: Operation, event: int) -> Entry:
     )
 
 
+def dispute(state: EntryState, dispute: Dispute, event: int) -> Entry:
+    """Book a dispute: its amount is held back, then withdrawn for good or released."""
+    return Entry(
+        transfer=dispute.id,
+        state=state,
+        debit="disputes",
+        credit="provider_clearing",
+        amount=dispute.amount,
+        event=event,
+    )
+
+
+def fee(dispute: Dispute, event: int) -> list[Entry]:
+    """Book the fee of a dispute, which the provider keeps however it ends; none is no entry."""
+    if not dispute.fee:
+        return []
+    entry = Entry(
+        transfer=f"{dispute.id}:fee",
+        state="posted",
+        debit="fees",
+        credit="provider_clearing",
+        amount=dispute.fee,
+        event=event,
+    )
+    return [entry]
+
+
 def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
     """Return `payment` with more entries and what is then open."""
     ledger = (*payment.ledger, *entries)
-    return replace(
+    changed = replace(
         payment,
         ledger=ledger,
         amount_held=_open_charges(ledger),
         amount_refunding=_refunding(ledger),
     )
+    if not payment.disputes:
+        return changed
+    return replace(
+        changed,
+        amount_disputing=_open(_debits(ledger, "disputes")),
+        amount_disputed=_posted(changed, "disputes"),
+        amount_fees=_posted(changed, "fees"),
+    )
+
+
+def disputable(payment: Payment) -> int:
+    """Return what is captured and neither refunded nor disputed, in minor units.
+
+    What a refund has reserved counts: the provider may be asked for it after the dispute.
+    """
+    disputed = payment.amount_disputing + payment.amount_disputed
+    return payment.amount_captured - payment.amount_refunded - disputed
 
 
 def refundable(payment: Payment) -> int:
-    """Return what is captured and neither refunded nor promised to a refund, in minor units."""
-    return payment.amount_captured - payment.amount_refunded - payment.amount_refunding
+    """Return what is disputable and not promised to a refund, in minor units."""
+    return disputable(payment) - payment.amount_refunding
 
 
 def violations(payment: Payment) -> list[str]:
     """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
     posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds")}
+    disputing, disputed, fees = _disputed(payment.disputes)
     refund_ids = {each.id for each in payment.operations if each.kind == "refund"}
     authorized_amount = sum(
         each.amount for each in payment.ledger if each.state == "pending" and _is_charge(each)
@@ -69,6 +115,22 @@ def violations(payment: Payment) -> list[str]:
         "no more is captured than the payment's amount": payment.amount_captured <= payment.amount,
         "no more is refunded than captured": payment.amount_refunded + payment.amount_refunding
         <= payment.amount_captured,
+        "no more is refunded and disputed than captured": disputable(payment) >= 0,
+        "the ledger holds back what open disputes are of": _open(
+            _debits(payment.ledger, "disputes")
+        )
+        == payment.amount_disputing
+        == disputing,
+        "the ledger has withdrawn what lost disputes are of": _posted(payment, "disputes")
+        == payment.amount_disputed
+        == disputed,
+        "the ledger has the fee of every dispute": _posted(payment, "fees")
+        == payment.amount_fees
+        == fees,
+        "every dispute has its entries": [
+            each.transfer for each in _debits(payment.ledger, "disputes") if each.state == "pending"
+        ]
+        == [each.id for each in payment.disputes],
         "what is held is the payment's amount": authorized_amount in (0, payment.amount),
         "the ledger holds what the payment says": _open_charges(payment.ledger)
         == payment.amount_held
@@ -76,7 +138,9 @@ def violations(payment: Payment) -> list[str]:
         "the ledger is refunding what the payment says": _refunding(payment.ledger)
         == payment.amount_refunding
         >= 0,
-        "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
+        "every refund has its entries": {
+            each.transfer for each in _debits(payment.ledger, "refunds")
+        }
         == refund_ids,
         "money and status agree": _status_agrees(payment),
         "the last event tells what the payment is": _public_state(payment.events[-1])
@@ -91,7 +155,7 @@ def _public_state(each: Payment | Event) -> tuple[Status | None, int, int]:
 
 
 def _status_agrees(payment: Payment) -> bool:
-    statuses = [each.status for each in payment.operations if each.kind != "refund"]
+    statuses = [each.status for each in payment.operations if each.kind in ("capture", "cancel")]
     if "pending" in statuses and (payment.status != "processing" or statuses.count("pending") > 1):
         return False
     match payment.status:
@@ -130,11 +194,21 @@ def _open_charges(entries: Iterable[Entry]) -> int:
 
 
 def _refunding(entries: Iterable[Entry]) -> int:
-    return _open(_refunds(entries))
+    return _open(_debits(entries, "refunds"))
 
 
-def _refunds(entries: Iterable[Entry]) -> list[Entry]:
-    return [each for each in entries if not _is_charge(each)]
+def _debits(entries: Iterable[Entry], account: Account) -> list[Entry]:
+    return [each for each in entries if each.debit == account]
+
+
+def _disputed(disputes: Iterable[Dispute]) -> tuple[int, int, int]:
+    """Return what open disputes are of, what lost ones are, and the fees of all."""
+    open_amount = lost_amount = fees = 0
+    for each in disputes:
+        open_amount += each.amount if each.status in ("needs_response", "under_review") else 0
+        lost_amount += each.amount if each.status == "lost" else 0
+        fees += each.fee
+    return open_amount, lost_amount, fees
 
 
 def _is_charge(entry: Entry) -> bool:

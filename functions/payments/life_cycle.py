@@ -1,22 +1,31 @@
 """The life of a payment as pure functions from document to document; nothing here does I/O."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from backend import ids
 from backend.errors import InvalidState
-from payments import ledger
+from payments import asks, disputes, ledger
 from payments.announcements import announcements
-from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome, Path, matches
+from payments.dispute_schema import Acceptance, EvidenceSubmission
+from payments.history import happened
+from payments.provider import (
+    Ask,
+    ChargeOrder,
+    DisputeReport,
+    Outcome,
+    matches,
+)
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
     Entry,
     Event,
     Failure,
+    MoneyRequest,
     Operation,
     OperationKind,
     OperationRequest,
@@ -33,14 +42,17 @@ KINDS: Mapping[type[OperationRequest], OperationKind] = {
     CaptureRequest: "capture",
     CancelRequest: "cancel",
     RefundRequest: "refund",
+    EvidenceSubmission: "dispute_evidence",
+    Acceptance: "dispute_acceptance",
 }
 POSTPONED_MS = 10_000  # an open breaker probes the provider every 30 s at the latest
 REMIND_MS = 50_000  # so that a settlement whose message is lost is driven on within a minute
-PREFIXES: Mapping[OperationKind, str] = {"capture": "cap_", "cancel": "can_", "refund": "re_"}
-PATHS: Mapping[OperationKind, Path] = {
-    "capture": "/captures",
-    "cancel": "/voids",
-    "refund": "/refunds",
+PREFIXES: Mapping[OperationKind, str] = {
+    "capture": "cap_",
+    "cancel": "can_",
+    "refund": "re_",
+    "dispute_evidence": "ev_",
+    "dispute_acceptance": "acc_",
 }
 
 DECLINES = {
@@ -96,12 +108,20 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
     """Return `payment` with an operation asked for and promised; raises InvalidState.
 
     A capture or a cancel is the payment's next state, so it is `processing` until the provider has
-    answered; refunds run beside one another, each reserving its amount.
+    answered; refunds run beside one another, each reserving its amount, and so do answers to
+    disputes.
     """
     kind = KINDS[type(request)]
-    amount = _amount_of(payment, request, kind)
-    if len(payment.operations) >= OPERATIONS_MAX:
-        raise InvalidState(f"A payment takes {OPERATIONS_MAX} operations at most.")
+    response: Mapping[str, object] = {}
+    operations_max = OPERATIONS_MAX
+    if isinstance(request, EvidenceSubmission | Acceptance):
+        amount = disputes.answerable(payment, request, now_ms=now_ms)
+        response = disputes.response_fields(request)
+        operations_max += disputes.RESPONSES_MAX
+    else:
+        amount = _amount_of(payment, request, kind)
+    if len(payment.operations) >= operations_max:
+        raise InvalidState(f"A payment takes {operations_max} operations at most.")
     operation = Operation(
         id=operation_id(request, payment.id, key),
         kind=kind,
@@ -109,12 +129,13 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
         amount=amount,
         event=len(payment.events) + 1,
         reason=getattr(request, "reason", None),
+        **response,  # type: ignore[arg-type]
     )
-    changed = _happened(
+    changed = happened(
         replace(
             payment,
             operations=(*payment.operations, operation),
-            status=payment.status if kind == "refund" else "processing",
+            status="processing" if kind in ("capture", "cancel") else payment.status,
         ),
         f"payment.{kind}_requested",
         now_ms,
@@ -131,30 +152,40 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
 
 def due(payment: Payment) -> list[Ask]:
     """Return what the provider is still to be asked, each under a key that never changes."""
-    asks = [
-        _operation_ask(payment, each) for each in payment.operations if each.status == "pending"
+    orders = [
+        asks.of_operation(payment, each) for each in payment.operations if each.status == "pending"
     ]
     if payment.status == "processing" and payment.charge_id is None:
-        asks.append(_charge_ask(payment))
-    return asks
+        orders.append(asks.of_charge(payment))
+    return orders
 
 
 def awaited(payment: Payment) -> list[Ask]:
-    """Return what the provider may still answer: what is due, and a charge waiting for a customer.
+    """Return what the provider may still answer: what is due, and what it may tell by itself.
 
-    The customer acts at the provider at any time, also while a cancel is being asked for.
+    A customer acts on a charge that waits at any time, also while a cancel is being asked for; and
+    what is held may lapse.
     """
-    asks = due(payment)
+    orders = due(payment)
+    if payment.amount_held and payment.charge_id:
+        orders.append(asks.of_lapse(payment, payment.charge_id))
     is_open = payment.status in ("requires_action", "processing")
     if payment.charge_id and is_open and not (payment.ledger or payment.failure):
-        asks.append(_charge_ask(payment))
-    return asks
+        orders.append(asks.of_charge(payment))
+    return orders
 
 
-def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) -> Payment:
+def answered(
+    payment: Payment,
+    outcomes: Mapping[str, Outcome],
+    reports: Sequence[DisputeReport] = (),
+    *,
+    now_ms: int,
+) -> Payment:
     """Return `payment` after the provider's definitive answers, by the keys of what is awaited.
 
     What others must hear of it is in the outbox; without an answer it is the same payment.
+    `reports` are of disputes, which the provider tells of unasked.
     """
     changed = payment
     for ask in awaited(payment):
@@ -163,8 +194,12 @@ def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) 
             continue
         if isinstance(ask.order, ChargeOrder):
             changed = _charged(changed, outcome, now_ms)
+        elif ask.key.endswith(asks.LAPSE):
+            changed = _lapsed(changed, outcome, now_ms)
         else:
             changed = _operated(changed, ask.key, outcome, now_ms)
+    for report in reports:
+        changed = disputes.reported(changed, report, now_ms=now_ms)
     if changed is payment:
         return payment
     asked_already = not due(changed)
@@ -199,7 +234,7 @@ def postponed(payment: Payment, *, now_ms: int) -> Payment:
     )
 
 
-def _amount_of(payment: Payment, request: OperationRequest, kind: OperationKind) -> int:
+def _amount_of(payment: Payment, request: MoneyRequest, kind: OperationKind) -> int:
     """Return what the operation moves, or raise InvalidState where it is not allowed now."""
     amount_held = payment.amount_held
     match kind:
@@ -244,7 +279,7 @@ def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
         amount_captured=payment.amount if status == "succeeded" else 0,
         failure=_failure(outcome) if status == "failed" else None,
     )
-    return _happened(changed, f"payment.{status}", now_ms, entries=entries)
+    return happened(changed, f"payment.{status}", now_ms, entries=entries)
 
 
 def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int) -> Payment:
@@ -255,8 +290,7 @@ def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int
         for each in payment.operations
     )
     payment = replace(payment, operations=operations)
-    transition = {"capture": _captured, "cancel": _canceled, "refund": _refunded}[operation.kind]
-    return transition(payment, operation, done, now_ms)
+    return TRANSITIONS[operation.kind](payment, operation, done, now_ms)
 
 
 def _captured(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
@@ -265,7 +299,7 @@ def _captured(payment: Payment, operation: Operation, done: bool, now_ms: int) -
     entry = ledger.charge("posted", operation.amount, len(payment.events) + 1)
     amount_captured = payment.amount_captured + operation.amount
     changed = replace(payment, status="succeeded", amount_captured=amount_captured)
-    return _happened(changed, "payment.succeeded", now_ms, operation=operation, entries=[entry])
+    return happened(changed, "payment.succeeded", now_ms, operation=operation, entries=[entry])
 
 
 def _canceled(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
@@ -277,18 +311,27 @@ def _canceled(payment: Payment, operation: Operation, done: bool, now_ms: int) -
     is_paid = payment.amount_captured > 0
     changed = replace(payment, status="succeeded" if is_paid else "canceled")
     name = "payment.hold_released" if is_paid else "payment.canceled"
-    return _happened(changed, name, now_ms, operation=operation, entries=entries)
+    return happened(changed, name, now_ms, operation=operation, entries=entries)
+
+
+def _lapsed(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
+    """Release what the bank holds no longer; a capture that is under way will be refused."""
+    entry = ledger.charge("voided", outcome.amount, len(payment.events) + 1)
+    status: Status = "succeeded" if payment.amount_captured else "canceled"
+    changed = replace(payment, status="processing" if due(payment) else status)
+    name = "payment.hold_released" if payment.amount_captured else "payment.canceled"
+    return happened(changed, name, now_ms, entries=[entry])
 
 
 def _refused(payment: Payment, operation: Operation, now_ms: int) -> Payment:
     """Return to what the payment is without a capture or a cancel that the provider refused."""
     status: Status = "failed" if payment.failure else "requires_action"
-    if payment.amount_held:
-        status = "requires_capture"
+    if payment.ledger:  # it was held: unless that has lapsed, it is
+        status = "requires_capture" if payment.amount_held else "canceled"
     if payment.amount_captured:
         status = "succeeded"
     changed = replace(payment, status=status)
-    return _happened(changed, f"payment.{operation.kind}_failed", now_ms, operation=operation)
+    return happened(changed, f"payment.{operation.kind}_failed", now_ms, operation=operation)
 
 
 def _refunded(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
@@ -296,52 +339,16 @@ def _refunded(payment: Payment, operation: Operation, done: bool, now_ms: int) -
     name = "payment.refunded" if done else "payment.refund_failed"
     amount_refunded = payment.amount_refunded + (operation.amount if done else 0)
     changed = replace(payment, amount_refunded=amount_refunded)
-    return _happened(changed, name, now_ms, operation=operation, entries=[entry])
+    return happened(changed, name, now_ms, operation=operation, entries=[entry])
 
 
-def _happened(
-    payment: Payment,
-    type: str,
-    now_ms: int,
-    *,
-    operation: Operation | None = None,
-    entries: Sequence[Entry] = (),
-) -> Payment:
-    """Return `payment`, as this event leaves it, with the event and what it moves in the ledger."""
-    event = Event(
-        n=len(payment.events) + 1,
-        type=type,
-        at_ms=now_ms,
-        amount=operation.amount if operation else sum(each.amount for each in entries),
-        operation=operation.id if operation else None,
-        status=payment.status,
-        amount_captured=payment.amount_captured,
-        amount_refunded=payment.amount_refunded,
-    )
-    changed = replace(payment, events=(*payment.events, event))
-    return ledger.entered(changed, entries) if entries else changed
-
-
-def _charge_ask(payment: Payment) -> Ask:
-    order = ChargeOrder(
-        amount=payment.amount,
-        currency=payment.currency,
-        payment_method=payment.payment_method,
-        capture=payment.capture_method == "automatic",
-        reference=payment.id,
-    )
-    return Ask(key=f"{payment.id}:charge", path="/charges", order=order)
-
-
-def _operation_ask(payment: Payment, operation: Operation) -> Ask:
-    assert payment.charge_id is not None  # nothing else can be captured, canceled or refunded
-    order = MoneyOrder(
-        charge=payment.charge_id,
-        amount=operation.amount,
-        currency=payment.currency,
-        reference=payment.id,
-    )
-    return Ask(key=operation.id, path=PATHS[operation.kind], order=order)
+TRANSITIONS: Mapping[OperationKind, Callable[[Payment, Operation, bool, int], Payment]] = {
+    "capture": _captured,
+    "cancel": _canceled,
+    "refund": _refunded,
+    "dispute_evidence": disputes.responded,
+    "dispute_acceptance": disputes.responded,
+}
 
 
 def _settlement(payment_id: str) -> Outgoing:

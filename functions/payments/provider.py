@@ -9,18 +9,30 @@ import http.client
 import ssl
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from backend import stale_connections, tracing
 from backend.breaker import breaker_of
 from backend.errors import ProviderUnavailable
 from backend.telemetry import trace_of
 
-Path = Literal["/charges", "/captures", "/voids", "/refunds"]
+Path = Literal["/charges", "/captures", "/voids", "/refunds", "/evidence", "/acceptances"]
+EffectKind = Literal[
+    "charge",
+    "capture",
+    "void",
+    "refund",
+    "confirmation",
+    "evidence",
+    "acceptance",
+    "dispute",
+    "lapse",
+]
+DisputeStatus = Literal["needs_response", "under_review", "won", "lost"]
 
 CONNECTIONS_MAX = 10  # one per record of the largest batch
 
@@ -44,12 +56,23 @@ class MoneyOrder(Struct, frozen=True, kw_only=True):
     reference: str
 
 
+class DisputeOrder(Struct, frozen=True, kw_only=True):
+    """An answer to a dispute: evidence, or none where it is given up."""
+
+    dispute_id: str  # the provider's
+    charge: str
+    amount: int  # minor units
+    currency: str
+    reference: str
+    evidence: dict[str, str] = {}
+
+
 class Ask(Struct, frozen=True, kw_only=True):
     """One order with the key under which it has its effect once, and where it goes."""
 
     key: str
     path: Path
-    order: ChargeOrder | MoneyOrder
+    order: ChargeOrder | MoneyOrder | DisputeOrder
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -70,6 +93,25 @@ class Answer(Struct, frozen=True, kw_only=True):
     key: str
     outcome: Outcome
 
+    @property
+    def reference(self) -> str:
+        """The id of the payment that it is about."""
+        return self.outcome.reference
+
+
+class DisputeReport(Struct, frozen=True, kw_only=True):
+    """A dispute as the provider has it; nobody asked for it."""
+
+    id: str  # the provider's
+    reference: str
+    charge: str
+    amount: Annotated[int, Meta(ge=1)]  # minor units
+    currency: str
+    fee: Annotated[int, Meta(ge=0)]  # minor units of the same currency, whatever the end
+    reason: str
+    status: DisputeStatus
+    due_ms: int  # until when it takes evidence
+
 
 class Effect(Struct, frozen=True, kw_only=True):
     """A line of the provider's own record; `sequence` counts from 1."""
@@ -78,7 +120,7 @@ class Effect(Struct, frozen=True, kw_only=True):
     id: str
     idempotency_key: str
     reference: str
-    kind: Literal["charge", "capture", "void", "refund", "confirmation"] = "charge"
+    kind: EffectKind = "charge"
     status: Literal["succeeded", "failed", "requires_action"]
     amount: int
     currency: str
@@ -86,9 +128,12 @@ class Effect(Struct, frozen=True, kw_only=True):
     captured: bool = False
     decline_code: str | None = None
     charge: str | None = None  # of everything that is done to a charge
+    dispute: DisputeReport | None = None  # of a line of kind `dispute`
 
-    def answer(self) -> Answer:
-        """Return it as the answer that the order got, or missed."""
+    def answer(self) -> Answer | DisputeReport:
+        """Return it as the answer that the order got, or missed; or as the report of a dispute."""
+        if self.dispute is not None:
+            return self.dispute
         of_charge = self.charge if self.kind == "confirmation" else None
         outcome = Outcome(
             id=of_charge or self.id,

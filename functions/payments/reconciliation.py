@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from backend.queues import QueueUnavailable
 from backend.telemetry import logger
-from payments import ledger, life_cycle, promises, service
-from payments.provider import Answer, Effect
+from payments import disputes, ledger, life_cycle, promises, service
+from payments.provider import Answer, DisputeReport, Effect
 from payments.schema import Operation, Payment
 
 SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
@@ -69,10 +69,10 @@ class Report(Struct, kw_only=True):
 
     def compare(
         self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]
-    ) -> list[Answer]:
-        """Compare one payment with its effects; returns the answers that it has missed."""
+    ) -> list[Answer | DisputeReport]:
+        """Compare one payment with its effects; returns what it has missed of what was told."""
         self.mismatches += [Mismatch(payment_id, each) for each in mismatches(payment, effects)]
-        missed = _missed(payment, effects) if payment else []
+        _, missed = _heard(payment, effects) if payment else (None, [])
         self.unsettled += bool(missed)
         return missed
 
@@ -98,7 +98,7 @@ def reconcile_new(
     if effects and effects[0].sequence > start + 1:
         gone = {"first": start + 1, "last": effects[0].sequence - 1}
         logger.error("effects were dropped before they were compared", extra=gone)
-    missed: list[Answer] = []
+    missed: list[Answer | DisputeReport] = []
     lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
         payments_by_id = payments.find_many(ids)
@@ -173,6 +173,7 @@ def reconcile_all(
             mine = by_payment.pop(payment.id, [])
             report.compare(payment.id, payment, mine)
             provider_keys = {each.idempotency_key for each in mine}
+            provider_keys |= {each.dispute.id for each in mine if each.dispute}
             if payment.created_ms < kept_since_ms:
                 report.too_old += 1
             elif _answers_before(payment, now_ms - SETTLED_MS) - provider_keys:
@@ -202,18 +203,33 @@ def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
     """Return how a payment and the provider's record of it differ, one sentence each."""
     if payment is None:
         return ["the provider did something for no payment"]
-    operations = {each.id: each for each in payment.operations}
+    hearing = payment
+    if any(each.kind in ("dispute", "lapse") for each in effects):
+        hearing, _ = _heard(payment, effects)
     wrong = [f"it does not hold that {each}" for each in ledger.violations(payment)]
     for effect in effects:
         if effect.currency != payment.currency:
             wrong.append(f"the {effect.kind} is in another currency")
-        if effect.kind == "charge":
-            wrong += _charge_mismatches(payment, effect)
-        elif effect.kind == "confirmation":
-            wrong += _confirmation_mismatches(payment, effect)
-        else:
-            wrong += _operation_mismatches(operations.get(effect.idempotency_key), effect)
+        wrong += _mismatches(payment, hearing, effect)
     return wrong
+
+
+def _mismatches(payment: Payment, hearing: Payment, effect: Effect) -> list[str]:
+    """Return how one effect differs from a payment; `hearing` has heard of all that are compared.
+
+    What the provider did by itself is no difference while the payment may still hear of it.
+    """
+    if effect.dispute:
+        return disputes.mismatches(hearing, effect.dispute)
+    match effect.kind:
+        case "charge":
+            return _charge_mismatches(payment, effect)
+        case "confirmation":
+            return _confirmation_mismatches(payment, effect)
+        case "lapse":
+            return ["what has lapsed is held still"] if hearing.amount_held else []
+    operations = {each.id: each for each in payment.operations}
+    return _operation_mismatches(operations.get(effect.idempotency_key), effect)
 
 
 def _charge_mismatches(payment: Payment, charge: Effect) -> list[str]:
@@ -235,15 +251,19 @@ def _confirmation_mismatches(payment: Payment, confirmation: Effect) -> list[str
     return [claim for claim, holds in claims.items() if holds]
 
 
-def _missed(payment: Payment, effects: Iterable[Effect]) -> list[Answer]:
-    """Return the effects that would change the payment: nobody has told it of them."""
-    awaited = {ask.key for ask in life_cycle.awaited(payment)}
-    answers = [each.answer() for each in effects if each.idempotency_key in awaited]
-    return [
-        each
-        for each in answers
-        if life_cycle.answered(payment, {each.key: each.outcome}, now_ms=0) is not payment
-    ]
+def _heard(
+    payment: Payment, effects: Iterable[Effect]
+) -> tuple[Payment, list[Answer | DisputeReport]]:
+    """Return the payment as the effects leave it, and those that it was never told of."""
+    missed: list[Answer | DisputeReport] = []
+    for effect in effects:
+        awaited = {ask.key for ask in life_cycle.awaited(payment)}
+        word = effect.answer()
+        if effect.dispute or effect.idempotency_key in awaited:
+            changed = service.heard(payment, word, now_ms=0)
+            missed += [word] if changed is not payment else []
+            payment = changed
+    return payment, missed
 
 
 def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[str]:
@@ -285,4 +305,5 @@ def _answers_before(payment: Payment, time_ms: int) -> set[str]:
     """Return the keys under which this payment says that the provider has answered by then."""
     keys = {f"{payment.id}:charge"} if payment.charge_id else set()
     keys |= {each.id for each in payment.operations if each.status != "pending"}
+    keys |= {each.provider_id for each in payment.disputes}
     return keys if payment.events[-1].at_ms < time_ms else set()

@@ -10,7 +10,14 @@ from backend.errors import InvalidRequest
 from backend.pages import PageQuery
 from backend.shapes import END, Email, Moment
 from payments.currencies import CURRENCIES
-from payments.provider import Answer
+from payments.dispute_schema import (
+    Acceptance,
+    Dispute,
+    Evidence,
+    EvidenceSubmission,
+    ResponseKind,
+)
+from payments.provider import Answer, DisputeReport
 
 
 def _check_currency(currency: str, name: str) -> None:
@@ -37,15 +44,16 @@ PaymentMethod = Annotated[
         "pm_card_expiredCard",
         "pm_card_processingError",
         "pm_card_authenticationRequired",
+        "pm_card_createDispute",
     ],
     Meta(extra={"values": "a test token"}),
 ]
 CancelReason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
-OperationKind = Literal["capture", "cancel", "refund"]
+OperationKind = Literal["capture", "cancel", "refund"] | ResponseKind
 CaptureMethod = Literal["automatic", "manual"]
 EntryState = Literal["pending", "posted", "voided"]
-Account = Literal["provider_clearing", "receivable", "refunds"]
+Account = Literal["provider_clearing", "receivable", "refunds", "disputes", "fees"]
 Status = Literal[
     "processing", "requires_capture", "requires_action", "succeeded", "failed", "canceled"
 ]
@@ -82,7 +90,9 @@ class RefundRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: RefundReason | None = None
 
 
-OperationRequest = CaptureRequest | CancelRequest | RefundRequest
+ResponseRequest = EvidenceSubmission | Acceptance
+MoneyRequest = CaptureRequest | CancelRequest | RefundRequest
+OperationRequest = MoneyRequest | ResponseRequest
 
 
 class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,13 +118,14 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_ms: int
     amount: int = 0  # minor units that it moved, or was asked to move
     operation: str | None = None  # id of the operation that it belongs to
+    dispute: str | None = None  # id of the dispute that it belongs to
     status: Status | None = None  # of the payment; none in events that older versions stored
     amount_captured: int = 0  # of the payment, minor units
     amount_refunded: int = 0  # of the payment, minor units
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A capture, cancel or refund that a client asked for; its id is its key at the provider."""
+    """An operation that a client asked for; its id is its key at the provider."""
 
     id: str
     kind: OperationKind
@@ -123,6 +134,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: int  # number of the event that asked for it
     reason: str | None = None
     status: Literal["pending", "succeeded", "failed"] = "pending"
+    dispute: str | None = None  # id of the dispute that it answers
+    evidence: Evidence | None = None
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -131,7 +144,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     Entries are never changed: a pending one is resolved by posted and voided ones of its transfer.
     """
 
-    transfer: str  # "charge", or the id of a refund
+    transfer: str  # "charge", the id of a refund or a dispute, or that of a dispute's fee
     state: EntryState
     debit: Account
     credit: Account
@@ -158,6 +171,7 @@ class SettlePayment(Struct, frozen=True, kw_only=True):
 
     payment_id: str
     answer: Answer | None = None
+    dispute: DisputeReport | None = None
 
 
 class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -180,10 +194,16 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount_refunded: int = 0
     amount_held: int = 0  # authorized, neither captured nor released
     amount_refunding: int = 0  # promised to refunds that the provider has not answered yet
+    amount_disputing: int = 0  # held back for disputes that are open
+    amount_disputed: int = 0  # withdrawn by disputes that are lost
+    amount_fees: int = 0  # of disputes
     charge_id: str | None = None
     failure: Failure | None = None
     events: tuple[Event, ...]
     operations: tuple[Operation, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    disputed_ms: int | None = None  # when the last dispute was opened; only these are in its index
+    dispute_due_ms: int | None = None  # when the first that needs a response must have it
     ledger: tuple[Entry, ...] = ()
     outbox: tuple[Outgoing, ...] = ()
     promised_ms: int | None = None  # when the outbox was last added to; none while it is empty

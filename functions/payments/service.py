@@ -20,8 +20,8 @@ from backend.errors import (
 from backend.pages import page_of
 from backend.queues import Depth, QueueUnavailable
 from backend.telemetry import logger, trace_of
-from payments import life_cycle
-from payments.provider import Answer, Ask, Outcome
+from payments import disputes, life_cycle
+from payments.provider import Answer, Ask, DisputeReport, Outcome
 from payments.schema import (
     Operation,
     OperationRequest,
@@ -166,33 +166,44 @@ def settle(
     return {each.id for each in settled}
 
 
-def pass_on(answer: Answer, *, queues: Queues) -> None:
+def pass_on(word: Answer | DisputeReport, *, queues: Queues) -> None:
     """Have a worker hear what the provider has told; raises QueueUnavailable: it tells it again."""
-    message = SettlePayment(payment_id=answer.outcome.reference, answer=answer)
+    if isinstance(word, DisputeReport):
+        message = SettlePayment(payment_id=word.reference, dispute=word)
+    else:
+        message = SettlePayment(payment_id=word.reference, answer=word)
     body = msgspec.json.encode(message).decode()
     queues["payments"].send_batch([body], traces=[trace_of(message.payment_id)])
 
 
-def hear(answers: Iterable[Answer], *, payments: Payments, queues: Queues, now_ms: int) -> set[str]:
+def hear(
+    words: Iterable[Answer | DisputeReport], *, payments: Payments, queues: Queues, now_ms: int
+) -> set[str]:
     """Take over what the provider told unasked; returns the ids of payments to be told again.
 
-    An answer changes what awaits it and nothing else, so it may come twice, late, in any order, or
-    before the answer to the order itself.
+    An answer changes what awaits it and nothing else, and a report of a dispute moves it on or
+    nothing: each may come twice, late, in any order, or before the answer to the order itself.
     """
     missed: set[str] = set()
-    for answer in answers:
-        payment_id = answer.outcome.reference
-        for payment in payments.find_many([payment_id]).values():
-            outcomes = {answer.key: answer.outcome}
-            changed = life_cycle.answered(payment, outcomes, now_ms=now_ms)
+    for word in words:
+        for payment in payments.find_many([word.reference]).values():
+            changed = heard(payment, word, now_ms=now_ms)
             if changed is payment:
+                missed |= {payment.id} if _is_early(payment, word) else set()
                 continue
             changed = _traced(changed)
             if payments.replace_all([changed], now_ms=now_ms):
                 _keep_promises([changed], payments, queues, now_ms)
             else:
-                missed.add(payment_id)
+                missed.add(payment.id)
     return missed
+
+
+def heard(payment: Payment, word: Answer | DisputeReport, *, now_ms: int) -> Payment:
+    """Return `payment` after one thing that the provider has told; the same if it is not new."""
+    if isinstance(word, DisputeReport):
+        return life_cycle.answered(payment, {}, [word], now_ms=now_ms)
+    return life_cycle.answered(payment, {word.key: word.outcome}, now_ms=now_ms)
 
 
 def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
@@ -246,6 +257,12 @@ def newest(
         created_lt_ms=_bound(query.created_lt, "created_lt"),
     )
     return page_of(query, find=partial(payments.find, tenant), read=read)
+
+
+def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
+    """Tell whether a report that changes nothing may do so once what is due is answered."""
+    is_new = isinstance(word, DisputeReport) and not disputes.of_provider(payment, word.id)
+    return is_new and bool(life_cycle.due(payment))
 
 
 def _bound(text: str | None, param: str) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 import msgspec
-from pymongo import IndexModel, ReplaceOne, UpdateOne
+from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
@@ -11,6 +11,7 @@ from pymongo.write_concern import WriteConcern
 from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
 from payments import balance_store
 from payments.balances import Sums, late
+from payments.provider import DisputeStatus
 from payments.schema import Payment, Status
 
 UNACKNOWLEDGED = WriteConcern(w=0)
@@ -21,8 +22,22 @@ SUMS = {
     "refunded": {"$sum": "$amount_refunded"},
     "held": {"$sum": "$amount_held"},
     "refunding": {"$sum": "$amount_refunding"},
+    "disputing": {"$sum": "$amount_disputing"},
+    "disputed": {"$sum": "$amount_disputed"},
+    "fees": {"$sum": "$amount_fees"},
 }
-INDEXES = (NEWEST, IndexModel([("promised_ms", 1)], name="promised", sparse=True))
+# Of disputed payments only: all others cost nothing.
+DISPUTED = IndexModel(
+    [("tenant", 1), ("disputed_ms", DESCENDING), ("_id", DESCENDING)],
+    name="disputed",
+    partialFilterExpression={"disputed_ms": {"$exists": True}},
+)
+INDEXES = (
+    NEWEST,
+    IndexModel([("promised_ms", 1)], name="promised", sparse=True),
+    DISPUTED,
+    IndexModel([("dispute_due_ms", 1)], name="dispute_due", sparse=True),
+)
 
 
 def insert(payment: Payment) -> Payment | None:
@@ -70,6 +85,32 @@ def page(
         query["created_ms"] = created
     documents = newest(_payments(), query, limit=limit, after=after)
     return [msgspec.convert(document, Payment) for document in documents]
+
+
+def disputed(
+    tenant: str, *, limit: int, after: Payment | None, status: DisputeStatus | None
+) -> list[Payment]:
+    """Return up to `limit` disputed payments, the last disputed first, disputed before `after`.
+
+    With a status, those that have a dispute in it.
+    """
+    query: Document = {"tenant": tenant, "disputed_ms": {"$exists": True}}
+    if after is not None:
+        query["disputed_ms"] = {"$lte": after.disputed_ms}
+        query["$or"] = [{"disputed_ms": {"$lt": after.disputed_ms}}, {"_id": {"$lt": after.id}}]
+    if status is not None:
+        query["disputes.status"] = status
+    order = [("disputed_ms", -1), ("_id", -1)]
+    with store_errors():
+        documents = _payments().find(query, sort=order, limit=limit)
+        return [msgspec.convert(document, Payment) for document in documents]
+
+
+def disputes_due_before(time_ms: int, *, limit: int) -> int:
+    """Count the payments with a dispute that needs a response by `time_ms`, up to `limit`."""
+    with store_errors():
+        due = {"dispute_due_ms": {"$lt": time_ms}}
+        return _payments().count_documents(due, limit=limit)
 
 
 def replace_all(changed: Sequence[Payment], *, now_ms: int) -> set[str]:

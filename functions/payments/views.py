@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from backend.clock import rfc3339
 from payments.balances import Sums
+from payments.dispute_schema import Dispute
+from payments.provider import DisputeStatus
 from payments.schema import Entry, Failure, Operation, Payment, Status
 
 # The types that an event may have by which an operation is done.
@@ -14,6 +16,8 @@ DONE = {
     "refund": ("payment.refunded",),
     "capture": ("payment.succeeded",),
     "cancel": ("payment.canceled", "payment.hold_released"),
+    "dispute_evidence": (),
+    "dispute_acceptance": (),
 }
 
 
@@ -38,6 +42,37 @@ class RefundView(Struct, frozen=True, kw_only=True):
     created_at: str
 
 
+class ResponseView(Struct, frozen=True, kw_only=True):
+    """What the merchant has answered to a dispute last."""
+
+    kind: Literal["evidence", "acceptance"]
+    status: Literal["pending", "succeeded", "failed"]  # of handing it to the provider
+    submitted_at: str
+    evidence: dict[str, str] | UnsetType = UNSET
+
+
+class DisputeView(Struct, frozen=True, kw_only=True):
+    """A dispute as clients see it."""
+
+    id: str
+    payment_id: str
+    status: DisputeStatus
+    amount: int
+    fee: int
+    currency: str
+    reason: str
+    evidence_due_by: str
+    created_at: str
+    response: ResponseView | None
+
+
+class DisputePage(Struct, frozen=True, kw_only=True):
+    """One page of a list."""
+
+    data: list[DisputeView]
+    has_more: bool
+
+
 class PaymentView(Struct, frozen=True, kw_only=True):
     """A payment as clients see it."""
 
@@ -55,6 +90,8 @@ class PaymentView(Struct, frozen=True, kw_only=True):
     created_at: str
     failure: Failure | UnsetType = UNSET
     refunds: list[RefundView]
+    disputed: bool
+    disputes: list[str]
     events: list[EventView]
 
 
@@ -110,6 +147,8 @@ def view(payment: Payment) -> PaymentView:
         created_at=rfc3339(payment.created_ms),
         failure=payment.failure or UNSET,
         refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
+        disputed=bool(payment.disputes),
+        disputes=[each.id for each in payment.disputes],
         events=[
             EventView(
                 id=event_id(payment, each.n),
@@ -135,6 +174,34 @@ def refund_view(payment: Payment, refund: Operation) -> RefundView:
     )
 
 
+def dispute_view(payment: Payment, dispute: Dispute) -> DisputeView:
+    """Return what a client sees of one dispute."""
+    responses = [each for each in payment.operations if each.dispute == dispute.id]
+    return DisputeView(
+        id=dispute.id,
+        payment_id=payment.id,
+        status=dispute.status,
+        amount=dispute.amount,
+        fee=dispute.fee,
+        currency=payment.currency,
+        reason=dispute.reason,
+        evidence_due_by=rfc3339(dispute.due_ms),
+        created_at=rfc3339(payment.events[dispute.event - 1].at_ms),
+        response=_response(payment, responses[-1]) if responses else None,
+    )
+
+
+def answer_view(payment: Payment, operation: Operation) -> PaymentView | RefundView | DisputeView:
+    """Return what the client sees who asked for an operation: what it asked about, as it was."""
+    payment_then = as_asked(payment, operation)
+    if operation.dispute:
+        dispute = next(each for each in payment_then.disputes if each.id == operation.dispute)
+        return dispute_view(payment_then, dispute)
+    if _is_refund(operation):
+        return refund_view(payment_then, payment_then.operations[-1])
+    return view(payment_then)
+
+
 def ledger_view(payment: Payment) -> LedgerView:
     """Return the double entries of `payment`."""
     return LedgerView(
@@ -152,11 +219,13 @@ def balances_view(sums: Sums) -> BalancesView:
             for account, posted, pending in (
                 (
                     "provider_clearing",
-                    each["captured"] - each["refunded"],
-                    each["held"] - each["refunding"],
+                    each["captured"] - each["refunded"] - each["disputed"] - each["fees"],
+                    each["held"] - each["refunding"] - each["disputing"],
                 ),
                 ("receivable", -each["captured"], -each["held"]),
                 ("refunds", each["refunded"], each["refunding"]),
+                ("disputes", each["disputed"], each["disputing"]),
+                ("fees", each["fees"], 0),
             )
         ]
     )
@@ -174,6 +243,12 @@ def as_asked(payment: Payment, operation: Operation | None) -> Payment:
         for each in payment.operations
         if each.event <= len(events)
     ]
+    # Whoever answers a dispute finds it needs a response, and no other answer is shown.
+    disputes = [
+        replace(each, status="needs_response")
+        for each in payment.disputes
+        if each.event <= len(events)
+    ]
     is_refund = operation is not None and _is_refund(operation)
     return replace(
         payment,
@@ -183,6 +258,7 @@ def as_asked(payment: Payment, operation: Operation | None) -> Payment:
         failure=None,
         events=events,
         operations=tuple(operations),
+        disputes=tuple(disputes),
     )
 
 
@@ -199,6 +275,16 @@ def _status_then(
     if (f"payment.{operation.kind}_failed", operation.id) in happened:
         return "failed"
     return "pending"
+
+
+def _response(payment: Payment, operation: Operation) -> ResponseView:
+    is_evidence = operation.kind == "dispute_evidence"
+    return ResponseView(
+        kind="evidence" if is_evidence else "acceptance",
+        status=operation.status,
+        submitted_at=rfc3339(payment.events[operation.event - 1].at_ms),
+        evidence=operation.evidence.texts() if operation.evidence else UNSET,
+    )
 
 
 def _entry(payment: Payment, number: int, entry: Entry) -> EntryView:

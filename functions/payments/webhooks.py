@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from backend import strict_json
 from backend.errors import Unauthorized
-from payments.provider import Answer, Outcome
+from payments.provider import Answer, DisputeReport, Outcome
 
 TOLERANCE_S = 300  # either way; what is older may have been recorded and be sent by somebody else
 SIGNATURES_MAX = 10  # a few while the provider changes its secret
 SECRET_PREFIX = "whsec_"
 HEARD = tuple(f"{kind}." for kind in ("charge", "capture", "void", "refund"))
+DISPUTES = "dispute."
 
 
 class ProviderEvent(Struct, frozen=True, kw_only=True):
@@ -51,9 +52,11 @@ def check(body: bytes, headers: Mapping[str, str], *, secret: str, now_s: float)
         raise _refusal("No webhook-signature is one of ours over this body.")
 
 
-def answer(body: bytes) -> Answer | None:
-    """Return what the provider answers by this event; None for what is not about an order."""
+def word(body: bytes) -> Answer | DisputeReport | None:
+    """Return what the provider tells by this event; None for what is about no order or dispute."""
     event = strict_json.parse(body, ProviderEvent)
+    if event.type.startswith(DISPUTES):
+        return strict_json.convert(event.data, DisputeReport)
     if not event.type.startswith(HEARD):
         return None
     data = strict_json.convert(event.data, Data)

@@ -2,15 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 Status = Literal["succeeded", "failed", "requires_action"]
-Kind = Literal["charge", "capture", "void", "refund"]
-EntryKind = Kind | Literal["confirmation"]
+Kind = Literal["charge", "capture", "void", "refund", "evidence", "acceptance"]
+EntryKind = Kind | Literal["confirmation", "dispute", "lapse"]
+DisputeStatus = Literal["needs_response", "under_review", "won", "lost"]
 
-PREFIXES: dict[Kind, str] = {"capture": "cp", "void": "vd", "refund": "rf"}
+PREFIXES: dict[Kind, str] = {
+    "capture": "cp",
+    "void": "vd",
+    "refund": "rf",
+    "evidence": "ev",
+    "acceptance": "ac",
+}
+REFUSALS = {"evidence": "dispute_not_open", "acceptance": "dispute_not_open"}
+HOLD_MS = 7 * 86_400_000  # after which what is authorized and not captured lapses
+DISPUTED = "pm_card_createDispute"  # a charge of it is disputed once its money is captured
 
 OUTCOMES: dict[str, tuple[Status, str | None]] = {  # test token -> status, decline code
     "pm_card_visa": ("succeeded", None),
@@ -19,6 +29,7 @@ OUTCOMES: dict[str, tuple[Status, str | None]] = {  # test token -> status, decl
     "pm_card_expiredCard": ("failed", "expired_card"),
     "pm_card_processingError": ("failed", "processing_error"),
     "pm_card_authenticationRequired": ("requires_action", None),
+    DISPUTED: ("succeeded", None),
 }
 
 
@@ -30,6 +41,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     payment_method: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]  # a test token
     capture: bool
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    # The clock whose time it is at this charge, and that time; by default our own.
+    test_clock: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    clock_ms: Annotated[int, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class MoneyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +55,34 @@ class MoneyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     amount: Annotated[int, msgspec.Meta(ge=0, le=99_999_999)]  # in the currency's minor unit
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class DisputeOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An order to take evidence in a dispute, or to take it as lost."""
+
+    dispute_id: Annotated[str, msgspec.Meta(pattern="^dp_[0-9]{12}$")]
+    charge: Annotated[str, msgspec.Meta(pattern="^ch_[0-9]{12}$")]
+    amount: Annotated[int, msgspec.Meta(ge=1, le=99_999_999)]  # in the currency's minor unit
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    evidence: dict[str, str] = {}
+
+
+AnyOrder = Order | MoneyOrder | DisputeOrder
+
+
+class Dispute(msgspec.Struct, frozen=True, kw_only=True):
+    """A dispute as it is after a line of the journal."""
+
+    id: str
+    reference: str
+    charge: str
+    amount: int
+    currency: str
+    fee: int
+    reason: str
+    status: DisputeStatus
+    due_ms: int  # until when evidence is taken
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +104,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     captured: bool
     created_ms: int
+    clock_ms: int | msgspec.UnsetType = msgspec.UNSET  # when it happened, by its test clock
 
 
 class NumberedCharge(Charge, frozen=True, kw_only=True):
@@ -75,8 +120,12 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
     charge: str | None = None  # the charge of a capture, void, refund or confirmation
     payment_method: str = ""
     capture: bool = False
+    dispute: Dispute | msgspec.UnsetType = msgspec.UNSET  # of a line of kind `dispute`
+    dispute_id: str | msgspec.UnsetType = msgspec.UNSET  # of an answer to a dispute
+    test_clock: str | msgspec.UnsetType = msgspec.UNSET  # of its charge
+    evidence: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
-    def answers(self, kind: Kind, order: Order | MoneyOrder) -> bool:
+    def answers(self, kind: Kind, order: AnyOrder) -> bool:
         """Return whether this effect came of the same order."""
         if kind != self.kind:
             return False
@@ -91,15 +140,28 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
 
     def event(self) -> bytes:
         """Return the body of the webhook that tells of it."""
-        kind = "charge" if self.kind == "confirmation" else self.kind
+        kind = TOLD_AS.get(self.kind, self.kind)
+        event_type = f"{kind}.{self.status}"
+        data: Charge | Dispute = self.public()
+        if self.dispute:
+            event_type, data = DISPUTE_EVENTS[self.dispute.status], self.dispute
         return msgspec.json.encode(
             {
                 "id": f"evt_{self.sequence:012}",
-                "type": f"{kind}.{self.status}",
+                "type": event_type,
                 "created_ms": self.created_ms,
-                "data": self.public(),
+                "data": data,
             }
         )
+
+
+TOLD_AS: dict[EntryKind, Kind] = {"confirmation": "charge", "lapse": "void"}
+DISPUTE_EVENTS = {
+    "needs_response": "dispute.created",
+    "under_review": "dispute.updated",
+    "won": "dispute.closed",
+    "lost": "dispute.closed",
+}
 
 
 @dataclass(slots=True)
@@ -107,14 +169,18 @@ class Money:
     """The money that is left of one charge."""
 
     authorized: int = 0  # neither captured nor released
-    captured: int = 0  # and not refunded
+    captured: int = 0  # and neither refunded nor disputed
+    clock: str = ""  # the test clock that its time goes by, or our own
+    is_disputed: bool = False  # once it is captured, by its test token
 
     @classmethod
     def of(cls, charge: Entry) -> "Money":
         """Return the money of a fresh or a confirmed charge."""
-        if charge.status != "succeeded":
-            return cls()
-        return cls(captured=charge.amount) if charge.captured else cls(authorized=charge.amount)
+        money = cls(clock=charge.test_clock or "", is_disputed=is_disputed(charge))
+        if charge.status == "succeeded":
+            money.captured = charge.amount if charge.captured else 0
+            money.authorized = charge.amount - money.captured
+        return money
 
     def has(self, kind: Kind, amount: int) -> bool:
         """Return whether there is so much to capture, to release or to refund."""
@@ -124,9 +190,16 @@ class Money:
         """Capture, release or refund `amount`."""
         if kind == "refund":
             self.captured -= amount
-        else:
+        elif kind in ("capture", "void", "lapse"):
             self.authorized -= amount
             self.captured += amount if kind == "capture" else 0
+
+    def dispute(self, dispute: Dispute) -> None:
+        """Hold back what a new dispute is of; release it where it is won."""
+        if dispute.status == "needs_response":
+            self.captured -= dispute.amount
+        elif dispute.status == "won":
+            self.captured += dispute.amount
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,11 +216,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     next: int | None
 
 
-ORDERS: dict[Kind, msgspec.json.Decoder[Order] | msgspec.json.Decoder[MoneyOrder]] = {
+ORDERS: dict[Kind, msgspec.json.Decoder[Any]] = {
     "charge": msgspec.json.Decoder(Order),
     "capture": msgspec.json.Decoder(MoneyOrder),
     "void": msgspec.json.Decoder(MoneyOrder),
     "refund": msgspec.json.Decoder(MoneyOrder),
+    "evidence": msgspec.json.Decoder(DisputeOrder),
+    "acceptance": msgspec.json.Decoder(DisputeOrder),
 }
 ENTRY = msgspec.json.Decoder(Entry)
 
@@ -168,19 +243,21 @@ def charge(order: Order, key: str, *, number: int, now_ms: int) -> Entry:
         sequence=number,
         payment_method=order.payment_method,
         capture=order.capture,
+        test_clock=order.test_clock,
+        clock_ms=order.clock_ms,
     )
 
 
 def operate(
-    order: MoneyOrder, kind: Kind, key: str, *, done: bool, number: int, now_ms: int
+    order: MoneyOrder | DisputeOrder, kind: Kind, key: str, *, done: bool, number: int, now_ms: int
 ) -> Entry:
-    """Note what became of a capture, void or refund."""
+    """Note what became of a capture, void or refund, or of an answer to a dispute."""
     return Entry(
         id=f"{PREFIXES[kind]}_{number:012}",
         idempotency_key=key,
         reference=order.reference,
         status="succeeded" if done else "failed",
-        decline_code=None if done else "amount_not_available",
+        decline_code=None if done else REFUSALS.get(kind, "amount_not_available"),
         amount=order.amount,
         currency=order.currency,
         captured=False,
@@ -188,6 +265,8 @@ def operate(
         sequence=number,
         kind=kind,
         charge=order.charge,
+        dispute_id=getattr(order, "dispute_id", msgspec.UNSET),
+        evidence=getattr(order, "evidence", msgspec.UNSET),
     )
 
 
@@ -203,6 +282,29 @@ def confirm(charge: Entry, outcome: Status, *, number: int, now_ms: int) -> Entr
         created_ms=now_ms,
         sequence=number,
         kind="confirmation",
+        charge=charge.id,
+    )
+
+
+def is_disputed(charge: Entry) -> bool:
+    """Tell whether the test token of a charge has it disputed."""
+    return charge.payment_method == DISPUTED
+
+
+def lapsed(charge: Entry, amount: int, *, number: int, now_ms: int) -> Entry:
+    """Note that what is still authorized of a charge lapses: its bank holds it no longer."""
+    return Entry(
+        id=f"lp_{number:012}",
+        idempotency_key=f"{charge.reference}:lapse",
+        reference=charge.reference,
+        status="succeeded",
+        decline_code=None,
+        amount=amount,
+        currency=charge.currency,
+        captured=False,
+        created_ms=now_ms,
+        sequence=number,
+        kind="lapse",
         charge=charge.id,
     )
 

@@ -115,6 +115,13 @@ class Journal:
         self._acknowledge.append(acknowledge)
         self._file.add(len(line) + 1)
 
+    def when_written(self, call: Callable[[], None]) -> None:
+        """Call `call` once all lines that were appended so far are written."""
+        if self._pending:
+            self._acknowledge.append(call)
+        else:
+            call()
+
     def page(self, after: int, limit: int) -> tuple[list[bytes], int]:
         """Return up to `limit` kept lines after `after`, and the number of the last of them.
 

@@ -8,22 +8,25 @@ tell of charges that wait for their customer, and of what the customer did.
 import argparse
 import asyncio
 import os
-import re
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import msgspec
 
 from local.daemon import arguments
-from local.simulators import charges, serving
-from local.simulators.charges import Confirmation, Entry, Money, MoneyOrder, Order
+from local.simulators import charges, disputes, serving
+from local.simulators.book import KEY_LIFE_MS, UNASKED, Book, now_ms, number_of
+from local.simulators.charges import (
+    AnyOrder,
+    Confirmation,
+    DisputeOrder,
+    Entry,
+    Order,
+)
+from local.simulators.disputes import Opening, Ruling
 from local.simulators.exchange import (
-    JSON,
     Exchange,
     Refusal,
     no_route,
@@ -32,13 +35,11 @@ from local.simulators.exchange import (
     server_of,
 )
 from local.simulators.faults import Dice, Faults
-from local.simulators.journal import Journal, JournalError, Retention
+from local.simulators.journal import Journal, Retention
+from local.simulators.orders import body_of, entry_of, parse, replay
+from local.simulators.timers import REAL, ClockTime
 from local.simulators.webhooks import Webhooks
 
-S = TypeVar("S", bound=msgspec.Struct)
-
-KEY_LIFE_MS = 24 * 3600 * 1000  # as at Stripe: a key used again after a day charges again
-KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}")
 CHARGES_MAX = 2_000_000  # kept; about 250 bytes of memory each, more than an hour at 500/s
 NUMBER_MAX = 10**12 - 1  # as many digits as an id has
 # Some 800,000 lines a file; none is dropped whose key may still be used again.
@@ -51,14 +52,20 @@ KINDS: dict[str, charges.Kind] = {
     "/captures": "capture",
     "/voids": "void",
     "/refunds": "refund",
+    "/evidence": "evidence",
+    "/acceptances": "acceptance",
 }
+TICK_S = 1.0  # how late a hold lapses
 ALLOWED = {
     **dict.fromkeys(KINDS, "POST"),
     "/charges": "GET, POST",
+    "/clocks": "POST",
     "/confirmations": "POST",
+    "/disputes": "POST",
     "/effects": "GET",
     "/faults": "GET, PUT",
     "/health": "GET",
+    "/rulings": "POST",
     "/webhooks": "POST",
 }
 
@@ -76,29 +83,37 @@ class Provider:
         self._dice = dice
         self._webhooks = webhooks
         self._journal = journal
-        self._lines: dict[str, tuple[int, ...]] = {}  # idempotency key -> its lines in the journal
+        self._book = Book(journal)
         self._in_progress: set[str] = set()
-        self._money: dict[str, Money] = {}  # by charge; none where nothing was done with it
-        self._unconfirmed: dict[str, Entry] = {}  # charges that wait for a customer, by reference
-        for number, line in enumerate(journal.replay(), start=journal.first):
-            entry = _entry(line, number, journal)
-            self._index(entry)
-            self._take_effect(entry)
 
     def dispatch(self, exchange: Exchange) -> None:
         """Route one request."""
         match exchange.method, exchange.path:
             case "POST", path if path in KINDS:
                 self._order(KINDS[path], exchange)
-            case "POST", "/confirmations":
-                self._confirm(_body(exchange, Confirmation), exchange)
-            case "POST", "/webhooks":
-                self._resend(_body(exchange, Resend).sequence, exchange)
+            case "POST", path if path in ALLOWED:
+                self._control(path, exchange)
             case "PUT", "/faults":
-                self._dice.set(_body(exchange, Faults))
+                self._dice.set(body_of(exchange, Faults))
                 exchange.answer(200, msgspec.json.encode(self._dice.shown()))
             case "GET", _:
                 self._show(exchange)
+            case _:
+                raise no_route(exchange, ALLOWED)
+
+    def _control(self, path: str, exchange: Exchange) -> None:
+        """Do what customers, their banks and time do."""
+        match path:
+            case "/confirmations":
+                self._confirm(body_of(exchange, Confirmation), exchange)
+            case "/disputes":
+                self._dispute(body_of(exchange, Opening), exchange)
+            case "/rulings":
+                self._rule(body_of(exchange, Ruling), exchange)
+            case "/clocks":
+                self._move_clock(body_of(exchange, ClockTime), exchange)
+            case "/webhooks":
+                self._resend(body_of(exchange, Resend).sequence, exchange)
             case _:
                 raise no_route(exchange, ALLOWED)
 
@@ -118,15 +133,15 @@ class Provider:
                 raise no_route(exchange, ALLOWED)
 
     def _order(self, kind: charges.Kind, exchange: Exchange) -> None:
-        key, order = _parse(kind, exchange)
+        key, order = parse(kind, exchange)
         if self._is_hung(exchange):
             return
         if key in self._in_progress:
             detail = "an order under this key is in progress; retry with the same key"
             raise Refusal(409, "idempotency_in_progress", detail, {"retry-after": "1"})
-        earlier = self._earlier(key)
+        earlier = self._book.earlier(key)
         if earlier is not None:
-            _replay(earlier, kind, order, exchange)
+            replay(earlier, kind, order, exchange)
             return
         if len(self._journal) - self._journal.first >= CHARGES_MAX:
             detail = f"the journal holds {CHARGES_MAX} lines of two days; start with a new one"
@@ -148,181 +163,140 @@ class Provider:
         exchange.is_lost = fault == "lost"
         return fault == "hung"
 
-    def _do(
-        self, kind: charges.Kind, key: str, order: Order | MoneyOrder, exchange: Exchange
-    ) -> None:
+    def _do(self, kind: charges.Kind, key: str, order: AnyOrder, exchange: Exchange) -> None:
         """Have the effect: from its line in the journal on it is there, answered or not."""
-        number, now_ms = self._journal.next_number, _now_ms()
+        number, at_ms = self._journal.next_number, now_ms()
         if isinstance(order, Order):
-            entry = charges.charge(order, key, number=number, now_ms=now_ms)
+            entry = charges.charge(order, key, number=number, now_ms=at_ms)
         else:
-            done = self._is_possible(kind, order)
-            entry = charges.operate(order, kind, key, done=done, number=number, now_ms=now_ms)
+            done = self._book.is_possible(kind, order)
+            entry = charges.operate(order, kind, key, done=done, number=number, now_ms=at_ms)
         self._keep(entry, exchange)
+        if entry.status != "succeeded":
+            return
+        if isinstance(order, DisputeOrder):
+            for status in disputes.statuses(kind, order):
+                self._move_dispute(order.dispute_id, status)
+        elif kind == "capture" or entry.payment_method == charges.DISPUTED:
+            money = self._book.money_of(entry.charge or entry.id)
+            if money.is_disputed and money.captured:
+                money.is_disputed = False  # it is now
+                self._open(entry, Opening(reference=entry.reference), money.captured)
+        if entry.test_clock:  # its time may have passed already
+            until_ms = self._book.timers.now_ms(entry.test_clock)
+            self._journal.when_written(partial(self._pass_time, entry.test_clock, until_ms))
 
     def _confirm(self, confirmation: Confirmation, exchange: Exchange) -> None:
         """Have a customer act on the charge that waits for it."""
-        charge = self._unconfirmed.get(confirmation.reference)
+        charge = self._book.unconfirmed.get(confirmation.reference)
         if charge is None:
             detail = "no charge of this reference waits for its customer"
             raise Refusal(404, "nothing_to_confirm", detail)
         number = self._journal.next_number
-        entry = charges.confirm(charge, confirmation.outcome, number=number, now_ms=_now_ms())
+        entry = charges.confirm(charge, confirmation.outcome, number=number, now_ms=now_ms())
         self._keep(entry, exchange)
 
+    def _dispute(self, opening: Opening, exchange: Exchange) -> None:
+        """Have a customer's bank dispute a charge, or a part of it."""
+        charge = self._book.entry(self._book.lines.get(f"{opening.reference}:charge", (0,))[-1])
+        if charge is None:
+            detail = "there is no charge of this reference, which is the payment's id"
+            raise Refusal(404, "nothing_to_dispute", detail)
+        left = self._book.money_of(charge.id).captured
+        amount = left if opening.amount is None else opening.amount
+        if not 0 < amount <= left:
+            detail = f"of this charge {left} is captured and neither refunded nor disputed"
+            raise Refusal(409, "amount_not_available", detail)
+        self._open(charge, opening, amount, exchange)
+
+    def _rule(self, ruling: Ruling, exchange: Exchange) -> None:
+        if not self._move_dispute(ruling.dispute, ruling.outcome, exchange):
+            raise Refusal(404, "not_found", "there is no open dispute of this id")
+
+    def _open(
+        self, charge: Entry, opening: Opening, amount: int, exchange: Exchange | None = None
+    ) -> None:
+        number = self._journal.next_number
+        at_ms = self._book.now_ms(charge.charge or charge.id)
+        dispute = disputes.opened(charge, opening, amount, number=number, now_ms=at_ms)
+        self._keep(disputes.line(dispute, number=number, now_ms=now_ms()), exchange)
+
+    def _move_dispute(
+        self, dispute_id: str, status: charges.DisputeStatus, exchange: Exchange | None = None
+    ) -> bool:
+        dispute = self._book.disputes.moved(dispute_id, status)
+        if dispute is not None:
+            number = self._journal.next_number
+            self._keep(disputes.line(dispute, number=number, now_ms=now_ms()), exchange)
+        return dispute is not None
+
+    def _move_clock(self, clock: ClockTime, exchange: Exchange) -> None:
+        """Have all happen that is due by then; the answer has it all, also of earlier times."""
+
+        def move() -> None:
+            self._pass_time(clock.test_clock, clock.now_ms)
+            self._book.timers.move(clock.test_clock, clock.now_ms)
+            self._journal.when_written(answer)
+
+        def answer() -> None:
+            numbers = filter(self._book.is_kept, self._book.timers.happened(clock.test_clock))
+            lines = [self._journal.line(number) for number in numbers]
+            exchange.answer(200, msgspec.json.encode(charges.effects(lines, None)))
+
+        self._journal.when_written(move)
+
+    def pass_time(self) -> None:
+        """Have happen what is due by our own clock."""
+        self._pass_time(REAL, now_ms())
+
+    def _pass_time(self, clock: str, until_ms: int) -> None:
+        while due := self._book.timers.next(clock, until_ms=until_ms):
+            number, at_ms = self._journal.next_number, now_ms()
+            if due.object_id.startswith("dp_"):
+                if self._book.disputes.is_unanswered(due.object_id):
+                    self._move_dispute(due.object_id, "lost")
+                continue
+            amount = self._book.money_of(due.object_id).authorized
+            charge = self._book.entry(number_of(due.object_id))
+            if amount and charge:
+                self._keep(charges.lapsed(charge, amount, number=number, now_ms=at_ms))
+
     def _resend(self, sequence: int, exchange: Exchange) -> None:
-        if not self._is_kept(sequence):
+        if not self._book.is_kept(sequence):
             numbers = f"{self._journal.first} to {len(self._journal)}"
             raise Refusal(404, "not_found", f"the journal has the lines {numbers}")
         if self._webhooks is None:
             raise Refusal(409, "no_webhooks", "the provider was started without --webhook-url")
-        entry = _entry(self._journal.line(sequence), sequence, self._journal)
+        entry = entry_of(self._journal.line(sequence), sequence, self._journal)
         self._webhooks.tell(f"evt_{sequence:012}", entry.event())
         exchange.answer(202, b'{"status":"sending"}')
 
-    def _keep(self, entry: Entry, exchange: Exchange) -> None:
-        self._take_effect(entry)
+    def _keep(self, entry: Entry, exchange: Exchange | None = None) -> None:
+        entry = self._book.stamped(entry)
+        self._book.take_effect(entry)
         self._journal.append(msgspec.json.encode(entry), partial(self._settle, entry, exchange))
 
-    def _settle(self, entry: Entry, exchange: Exchange) -> None:
+    def _settle(self, entry: Entry, exchange: Exchange | None) -> None:
         self._in_progress.discard(entry.idempotency_key)
-        self._index(entry)
-        exchange.answer(200, msgspec.json.encode(entry.public()))
-        needs_customer = entry.kind == "confirmation" or entry.status == "requires_action"
-        if self._webhooks is not None and needs_customer:
-            self._webhooks.tell(f"evt_{entry.sequence:012}", entry.event())
-
-    def _is_possible(self, kind: charges.Kind, order: MoneyOrder) -> bool:
-        """Return whether the money is there; a void of nothing gives up a charge that waits."""
-        if kind == "void" and order.amount == 0:
-            waiting = self._unconfirmed.get(order.reference)
-            return waiting is not None and waiting.id == order.charge
-        return self._money_of(order.charge).has(kind, order.amount)
-
-    def _take_effect(self, entry: Entry) -> None:
-        """Keep what the entry means for the orders after it."""
-        if entry.status == "requires_action":
-            self._unconfirmed[entry.reference] = entry
-        if entry.charge is None:
-            return
-        if entry.kind == "confirmation":
-            self._unconfirmed.pop(entry.reference, None)
-            self._money[entry.charge] = Money.of(entry)
-        elif entry.status == "succeeded" and entry.amount:
-            self._money_of(entry.charge).move(entry.kind, entry.amount)
-        elif entry.status == "succeeded":
-            self._unconfirmed.pop(entry.reference, None)
-
-    def _earlier(self, key: str) -> Entry | None:
-        """Return the charge that `key` still stands for."""
-        number = self._lines.get(key, (0,))[-1]
-        if not self._is_kept(number):
-            return None
-        entry = _entry(self._journal.line(number), number, self._journal)
-        return entry if _now_ms() - entry.created_ms < KEY_LIFE_MS else None
-
-    def _money_of(self, charge_id: str) -> Money:
-        """Return the money that is left of a charge in the journal."""
-        number = _number_of(charge_id)
-        if not self._is_kept(number):
-            return Money()  # never charged, or no longer known: nothing is there
-        if charge_id not in self._money:
-            entry = _entry(self._journal.line(number), number, self._journal)
-            self._money[charge_id] = Money.of(entry) if entry.id == charge_id else Money()
-        return self._money[charge_id]
+        self._book.index(entry)
+        if exchange is not None:
+            exchange.answer(200, msgspec.json.encode(entry.dispute or entry.public()))
+        is_news = entry.kind in UNASKED or entry.status == "requires_action"
+        if self._webhooks is not None and is_news:
+            delay_s = disputes.TOLD_AFTER_S if entry.kind == "dispute" else 0.0
+            self._webhooks.tell(f"evt_{entry.sequence:012}", entry.event(), delay_s)
 
     def _lines_of(self, query: str) -> tuple[list[bytes], int | None]:
         fields = query_fields(query, LIST_FIELDS)
         after = query_number(fields, "after", 0, low=0, high=NUMBER_MAX)
         limit = query_number(fields, "limit", PAGE_MAX, low=1, high=PAGE_MAX)
         if "idempotency_key" in fields:
-            numbers = filter(self._is_kept, self._lines.get(fields["idempotency_key"], ()))
+            numbers = filter(
+                self._book.is_kept, self._book.lines.get(fields["idempotency_key"], ())
+            )
             return [self._journal.line(number) for number in numbers], None
         lines, reached = self._journal.page(after, limit)
         return lines, reached if reached < len(self._journal) else None
-
-    def _index(self, entry: Entry) -> None:
-        if entry.kind == "confirmation":
-            return  # a repeat of its charge is answered as at first
-        key = entry.idempotency_key
-        self._lines[key] = (*self._lines.pop(key, ()), entry.sequence)
-        self._forget()
-
-    def _is_kept(self, number: int) -> bool:
-        return self._journal.first <= number <= len(self._journal)
-
-    def _forget(self) -> None:
-        """Forget what belongs to dropped lines, two entries of each kind with each new line.
-
-        All at once would hold up everybody for a second.
-        """
-        first = self._journal.first
-        _drop(self._lines, lambda key: self._lines[key][-1] < first)
-        _drop(self._money, lambda charge_id: _number_of(charge_id) < first)
-        _drop(self._unconfirmed, lambda reference: self._unconfirmed[reference].sequence < first)
-
-
-def _drop(entries: dict[str, Any], is_old: Callable[[str], bool]) -> None:
-    """Delete up to two of the first entries, which are old before others are."""
-    for key in list(islice(entries, 2)):
-        if is_old(key):
-            del entries[key]
-
-
-def _number_of(charge_id: str) -> int:
-    return int(charge_id.removeprefix("ch_"))
-
-
-def _parse(kind: charges.Kind, exchange: Exchange) -> tuple[str, Order | MoneyOrder]:
-    key = exchange.header("idempotency-key")
-    if not KEY_PATTERN.fullmatch(key):
-        detail = "send an Idempotency-Key of 1 to 255 visible ASCII characters"
-        raise Refusal(400, "idempotency_key_required", detail)
-    if exchange.header("content-type").partition(";")[0].strip().lower() != "application/json":
-        raise Refusal(415, "unsupported_media_type", "send content-type: application/json")
-    try:
-        order = charges.ORDERS[kind].decode(exchange.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, "invalid_order", str(error)) from error
-    if isinstance(order, Order) and order.payment_method not in charges.OUTCOMES:
-        detail = f"unknown payment_method; known are {', '.join(charges.OUTCOMES)}"
-        raise Refusal(400, "unknown_payment_method", detail)
-    return key, order
-
-
-def _body(exchange: Exchange, shape: type[S]) -> S:
-    try:
-        return msgspec.json.decode(exchange.body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, f"invalid_{shape.__name__.lower()}", str(error)) from error
-
-
-def _replay(
-    earlier: Entry, kind: charges.Kind, order: Order | MoneyOrder, exchange: Exchange
-) -> None:
-    if not earlier.answers(kind, order):
-        detail = f"this key had other parameters before, as {earlier.id}"
-        raise Refusal(400, "idempotency_key_reused", detail)
-    answer = msgspec.json.encode(earlier.public())
-    exchange.answer(200, answer, JSON | {"idempotent-replayed": "true"})
-
-
-def _entry(line: bytes, number: int, journal: Journal) -> Entry:
-    try:
-        entry = charges.ENTRY.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JournalError(
-            f"journal {journal.path}, line {number}: {error}; move it away"
-        ) from error
-    if entry.sequence != number:
-        raise JournalError(
-            f"journal {journal.path}, line {number} has sequence {entry.sequence}; move it away"
-        )
-    return entry
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -332,9 +306,17 @@ async def _serve(options: argparse.Namespace) -> None:
     journal = Journal(options.journal, RETENTION, sync=True)
     provider = Provider(journal, dice, webhooks)
     server = server_of(provider.dispatch)
+    clock = asyncio.create_task(_keep_time(provider))
     door = serving.Door("charges", "--port", options.port, server.connection, server.connections)
     await serving.serve(options.listen, door)
+    clock.cancel()
     journal.close()
+
+
+async def _keep_time(provider: Provider) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        provider.pass_time()
 
 
 def _secret() -> str:

@@ -40,13 +40,13 @@ class Webhooks:
         self._dice = dice
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def tell(self, event_id: str, body: bytes) -> None:
-        """Have an event sent; nobody waits for it."""
+    def tell(self, event_id: str, body: bytes, after_s: float = 0.0) -> None:
+        """Have an event sent, not before `after_s`; nobody waits for it."""
         for delay_s in self._dice.webhook_delays_s():
             if len(self._under_way) >= UNDER_WAY_MAX:
                 log.warning("webhook %s is dropped: %d are under way", event_id, UNDER_WAY_MAX)
                 return
-            task = asyncio.create_task(self._deliver(event_id, body, delay_s))
+            task = asyncio.create_task(self._deliver(event_id, body, after_s + delay_s))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 

@@ -25,6 +25,7 @@ import notifications.suppressions.routes
 import notifications.suppressions.service
 import notifications.webhooks.endpoint_log
 import notifications.webhooks.endpoints
+import payments.dispute_schema
 import payments.schema
 import payments.views
 import payments.webhooks
@@ -111,6 +112,25 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /v1/payments/{payment_id}/ledger": Operation(
         answer=payments.views.LedgerView, refuses=(404,)
+    ),
+    "GET /v1/disputes": Operation(
+        answer=payments.views.DisputePage, query=payments.dispute_schema.DisputeListQuery
+    ),
+    "GET /v1/disputes/{dispute_id}": Operation(answer=payments.views.DisputeView, refuses=(404,)),
+    "POST /v1/disputes/{dispute_id}": Operation(
+        status=202,
+        answer=payments.views.DisputeView,
+        body=payments.dispute_schema.EvidenceRequest,
+        needs_key=True,
+        refuses=(404, 409),
+    ),
+    "POST /v1/disputes/{dispute_id}/close": Operation(
+        status=202,
+        answer=payments.views.DisputeView,
+        body=payments.dispute_schema.AcceptanceRequest,
+        body_required=False,
+        needs_key=True,
+        refuses=(404, 409),
     ),
     "GET /v1/balances": Operation(answer=payments.views.BalancesView),
     "POST /v1/provider/webhooks": Operation(

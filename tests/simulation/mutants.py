@@ -199,13 +199,13 @@ def a_refused_cancel_that_forgets_what_the_customer_did() -> Iterator[None]:
 
 @_mutant
 def a_payment_that_stays_paid_told_as_canceled() -> Iterator[None]:
-    happened = life_cycle._happened
+    happened = life_cycle.happened
 
     def mutant(payment: Payment, type: str, *arguments: object, **named: object) -> Payment:
         name = type.replace("hold_released", "canceled")
         return happened(payment, name, *arguments, **named)  # type: ignore[arg-type]
 
-    with patch.object(life_cycle, "_happened", mutant):
+    with patch.object(life_cycle, "happened", mutant):
         yield
 
 

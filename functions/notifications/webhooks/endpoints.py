@@ -32,6 +32,11 @@ EventType = Literal[
     "payment.capture_failed",
     "payment.cancel_failed",
     "payment.refund_failed",
+    "payment.dispute_created",
+    "payment.dispute_updated",
+    "payment.dispute_closed",
+    "payment.dispute_evidence_failed",
+    "payment.dispute_acceptance_failed",
 ]
 EventTypes = Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=16)]
 Contact = Annotated[Email, Meta(description="Is told when it is disabled")]
