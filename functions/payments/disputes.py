@@ -56,8 +56,7 @@ def find(payment: Payment, dispute_id: str) -> Dispute | None:
 def reported(payment: Payment, report: DisputeReport, *, now_ms: int) -> Payment:
     """Return `payment` after the provider's report; the same where it tells nothing new.
 
-    A report of other money than the payment's, or of more than is left of it, changes nothing: the
-    reconciler tells of it.
+    A report of other money than the payment's changes nothing: the reconciler tells of it.
     """
     dispute = of_provider(payment, report.id)
     if dispute is None:
@@ -79,7 +78,7 @@ def mismatches(payment: Payment, report: DisputeReport) -> list[str]:
     """Return how a dispute differs from the report of it that the payment has heard."""
     dispute = of_provider(payment, report.id)
     if dispute is None:
-        return ["a dispute is of other money, or of more than was left"]
+        return ["a dispute is of other money than was captured"]
     is_over = report.status in RESOLVED
     claims = {
         "the dispute is of another amount": not _is_same(dispute, report),
@@ -179,12 +178,13 @@ def _with(payment: Payment, disputes: tuple[Dispute, ...]) -> Payment:
 
 
 def _fits(payment: Payment, report: DisputeReport) -> bool:
-    """Tell whether a new dispute is of this payment's money; one that is won holds none of it."""
-    is_won = report.status == "won"
-    left = payment.amount_captured if is_won else ledger.disputable(payment)
+    """Tell whether a new dispute is of this payment's money.
+
+    That it takes back what others have taken already is no reason not to book it: it is gone.
+    """
     return (
         (report.charge, report.currency) == (payment.charge_id, payment.currency)
-        and report.amount <= left
+        and report.amount <= payment.amount_captured
         and len(payment.disputes) < DISPUTES_MAX
     )
 

@@ -86,7 +86,8 @@ def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
 def disputable(payment: Payment) -> int:
     """Return what is captured and neither refunded nor disputed, in minor units.
 
-    What a refund has reserved counts: the provider may be asked for it after the dispute.
+    It is negative while a dispute is known and not yet that an earlier one was won; or for good,
+    where a bank takes back what was refunded already.
     """
     disputed = payment.amount_disputing + payment.amount_disputed
     return payment.amount_captured - payment.amount_refunded - disputed
@@ -94,7 +95,7 @@ def disputable(payment: Payment) -> int:
 
 def refundable(payment: Payment) -> int:
     """Return what is disputable and not promised to a refund, in minor units."""
-    return disputable(payment) - payment.amount_refunding
+    return max(0, disputable(payment) - payment.amount_refunding)
 
 
 def violations(payment: Payment) -> list[str]:
@@ -115,7 +116,6 @@ def violations(payment: Payment) -> list[str]:
         "no more is captured than the payment's amount": payment.amount_captured <= payment.amount,
         "no more is refunded than captured": payment.amount_refunded + payment.amount_refunding
         <= payment.amount_captured,
-        "no more is refunded and disputed than captured": disputable(payment) >= 0,
         "the ledger holds back what open disputes are of": _open(
             _debits(payment.ledger, "disputes")
         )

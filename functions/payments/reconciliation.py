@@ -174,6 +174,9 @@ def reconcile_all(
             report.compare(payment.id, payment, mine)
             provider_keys = {each.idempotency_key for each in mine}
             provider_keys |= {each.dispute.id for each in mine if each.dispute}
+            if ledger.disputable(payment) < 0:
+                what = "more is refunded and disputed than was captured"
+                report.mismatches.append(Mismatch(payment.id, what))
             if payment.created_ms < kept_since_ms:
                 report.too_old += 1
             elif _answers_before(payment, now_ms - SETTLED_MS) - provider_keys:

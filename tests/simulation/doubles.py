@@ -9,7 +9,19 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.errors import CircuitOpen, StoreUnavailable
-from payments.provider import Answer, Ask, ChargeOrder, Effect, MoneyOrder, Outcome, Path
+from payments.provider import (
+    Answer,
+    Ask,
+    ChargeOrder,
+    DisputeOrder,
+    DisputeReport,
+    DisputeStatus,
+    Effect,
+    EffectKind,
+    MoneyOrder,
+    Outcome,
+    Path,
+)
 from payments.schema import Payment
 from redis_sqs import Depth, QueueUnavailable
 from tests.simulation.world import World
@@ -21,13 +33,17 @@ OUTCOMES: dict[str, Status] = {
     "pm_card_chargeDeclined": "failed",
     "pm_card_authenticationRequired": "requires_action",
 }
-Kind = Literal["charge", "capture", "void", "refund", "confirmation"]
-KINDS: Mapping[Path, Kind] = {
+KINDS: Mapping[Path, EffectKind] = {
     "/charges": "charge",
     "/captures": "capture",
     "/voids": "void",
     "/refunds": "refund",
+    "/evidence": "evidence",
+    "/acceptances": "acceptance",
 }
+UNASKED = ("confirmation", "dispute", "lapse")
+FEE = 15
+FORGED = 0.2  # disputes that are followed by a report of other money
 TOLD = 0.2  # of what no customer has to act on, there is a webhook too
 REFUSED = 0.1  # captures, voids and refunds that the provider refuses for good
 AWAY = StoreUnavailable("simulated")
@@ -213,8 +229,7 @@ class Provider:
     A charge that requires action waits until its customer confirms it, or a void gives it up.
     """
 
-    def __init__(self, world: World, tell: Callable[[Answer], None]) -> None:
-        self.done: list[tuple[Ask, Outcome]] = []
+    def __init__(self, world: World, tell: Callable[[Answer | DisputeReport], None]) -> None:
         self.record: list[Effect] = []
         self._world = world
         self._tell = tell  # has a webhook sent
@@ -222,6 +237,8 @@ class Provider:
         self._held: dict[str, int] = {}
         self._captured: dict[str, int] = {}
         self._unconfirmed: dict[str, tuple[Ask, Outcome]] = {}  # by charge
+        self._charges: dict[str, Outcome] = {}
+        self._disputes: dict[str, DisputeReport] = {}  # those that are open
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         if asks and self._world.strikes("open"):
@@ -238,12 +255,14 @@ class Provider:
         if ask.key not in self._by_key:
             self._by_key[ask.key] = (ask, self._do(ask))
             self._note(*self._by_key[ask.key])
+            if isinstance(ask.order, DisputeOrder):
+                self._take_answer(ask, ask.order, self._by_key[ask.key][1])
         first, outcome = self._by_key[ask.key]
         assert first == ask, "a key was used for another order"
         return outcome
 
     def _do(self, ask: Ask) -> Outcome:
-        order, identity = ask.order, f"x_{len(self.done) + 1}"
+        order, identity = ask.order, f"x_{len(self.record) + 1}"
         status: Status = "failed"
         captured = False
         if isinstance(order, ChargeOrder):
@@ -252,6 +271,8 @@ class Provider:
             is_held = status == "succeeded" and not order.capture
             self._held[identity] = order.amount if is_held else 0
             self._captured[identity] = order.amount if captured else 0
+        elif isinstance(order, DisputeOrder):
+            status = "succeeded" if self._takes(order) else "failed"
         elif order.amount == 0:
             status = "succeeded" if self._unconfirmed.pop(order.charge, None) else "failed"
         elif self._move(ask.path, order):
@@ -279,25 +300,128 @@ class Provider:
         self._world.happened["confirmed"] += 1
         self._note(ask, replace(first, status=status, captured=captured), "confirmation")
 
+    def dispute(self) -> None:
+        """Have some customer's bank dispute a charge, or a part of what is left of it."""
+        charges = sorted(each for each, left in self._captured.items() if left > 0)
+        if not charges:
+            return
+        dice = self._world.dice
+        charge = dice.choice(charges)
+        left = self._captured[charge]
+        report = DisputeReport(
+            id=f"dp_{len(self.record) + 1}",
+            reference=self._charges[charge].reference,
+            charge=charge,
+            amount=dice.choice((left, dice.randrange(1, left + 1))),
+            currency="EUR",
+            fee=dice.choice((FEE, 0)),
+            reason="fraudulent",
+            status="needs_response",
+            due_ms=self._world.now_ms + dice.choice((100_000, 10_000_000)),
+        )
+        self._captured[charge] -= report.amount
+        self._world.happened["disputed"] += 1
+        self._report(report)
+        if dice.random() < FORGED:
+            self._tell(self._forged(report))
+
+    def rule(self) -> None:
+        """Have some bank decide an open dispute, answered or not."""
+        if self._disputes:
+            report = self._disputes[self._world.dice.choice(sorted(self._disputes))]
+            self._decide(report, self._world.dice.choice(("won", "lost")))
+
+    def lapse(self) -> None:
+        """Have some bank hold no longer what it has held."""
+        held = sorted(each for each, amount in self._held.items() if amount)
+        if not held:
+            return
+        charge = self._world.dice.choice(held)
+        first = self._charges[charge]
+        outcome = replace(first, id=f"lp_{len(self.record) + 1}", status="succeeded")
+        outcome = replace(outcome, amount=self._held[charge], captured=False)
+        self._held[charge] = 0
+        self._world.happened["lapsed"] += 1
+        self._write("lapse", f"{first.reference}:lapse", outcome, charge)
+
     def effects(self, after: int) -> list[Effect]:
         return self._world.io(lambda: self.record[after : after + 3], UNSENT)
 
-    def _note(self, ask: Ask, outcome: Outcome, kind: Kind | None = None) -> None:
+    def held(self, payment_id: str) -> int:
+        """Return what is still held of a payment's charge."""
+        charges = (each for each, x in self._charges.items() if x.reference == payment_id)
+        return sum(self._held[each] for each in charges)
+
+    def _note(self, ask: Ask, outcome: Outcome, kind: EffectKind | None = None) -> None:
         """Write it down; where a customer has to act, or has, a webhook tells of it."""
-        self.done.append((ask, outcome))
+        if isinstance(ask.order, ChargeOrder):
+            self._charges.setdefault(outcome.id, outcome)
+        charge = outcome.id if kind else getattr(ask.order, "charge", None)
+        self._write(kind or KINDS[ask.path], ask.key, outcome, charge)
+        if outcome.status == "requires_action":
+            self._unconfirmed[outcome.id] = (ask, outcome)
+
+    def _write(
+        self,
+        kind: EffectKind,
+        key: str,
+        outcome: Outcome,
+        charge: str | None,
+        report: DisputeReport | None = None,
+    ) -> None:
         effect = Effect(
-            sequence=len(self.done),
-            idempotency_key=ask.key,
-            kind=kind or KINDS[ask.path],
+            sequence=len(self.record) + 1,
+            idempotency_key=key,
+            kind=kind,
             created_ms=self._world.now_ms,
-            charge=outcome.id if kind else getattr(ask.order, "charge", None),
+            charge=charge,
+            dispute=report,
             **msgspec.to_builtins(outcome),
         )
         self.record.append(effect)
-        if outcome.status == "requires_action":
-            self._unconfirmed[outcome.id] = (ask, outcome)
-        if kind or outcome.status == "requires_action" or self._world.dice.random() < TOLD:
+        is_news = kind in UNASKED or outcome.status == "requires_action"
+        if is_news or self._world.dice.random() < TOLD:
             self._tell(effect.answer())
+
+    def _takes(self, order: DisputeOrder) -> bool:
+        report = self._disputes.get(order.dispute_id)
+        is_open = report is not None and report.status == "needs_response"
+        return is_open and self._world.dice.random() >= REFUSED
+
+    def _take_answer(self, ask: Ask, order: DisputeOrder, outcome: Outcome) -> None:
+        if outcome.status != "succeeded":
+            return
+        report = self._disputes[order.dispute_id]
+        if ask.path == "/acceptances":
+            self._decide(report, "lost")
+            return
+        self._report(replace(report, status="under_review"))
+        if self._world.dice.random() < 0.5:
+            self._decide(self._disputes[report.id], self._world.dice.choice(("won", "lost")))
+
+    def _decide(self, report: DisputeReport, status: DisputeStatus) -> None:
+        if status == "won":
+            self._captured[report.charge] += report.amount
+        self._report(replace(report, status=status))
+
+    def _report(self, report: DisputeReport) -> None:
+        self._disputes[report.id] = report
+        if report.status in ("won", "lost"):
+            del self._disputes[report.id]
+        outcome = replace(self._charges[report.charge], id=report.id, status="succeeded")
+        outcome = replace(outcome, amount=report.amount, captured=False)
+        self._write("dispute", f"{report.id}:{report.status}", outcome, report.charge, report)
+
+    def _forged(self, report: DisputeReport) -> DisputeReport:
+        """Return a report of another dispute that is wrong about the money."""
+        amount = self._charges[report.charge].amount + 1
+        changes: list[dict[str, object]] = [
+            {"charge": "x_0"},
+            {"currency": "USD"},
+            {"amount": amount},
+            {"amount": amount, "status": "won"},
+        ]
+        return replace(report, id="dp_0", **self._world.dice.choice(changes))
 
     def _move(self, path: str, order: MoneyOrder) -> bool:
         left = self._captured if path == "/refunds" else self._held

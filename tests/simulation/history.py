@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from backend.errors import BackendError, InvalidRequest, Unavailable
-from payments import ledger, life_cycle, service
-from payments.provider import Answer, Effect, Outcome
+from payments import disputes, ledger, life_cycle, service
+from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
+from payments.provider import Answer, DisputeReport
 from payments.reconciliation import reconcile_new
 from payments.schema import (
     CancelRequest,
@@ -21,7 +23,7 @@ from payments.schema import (
     RefundRequest,
     SettlePayment,
 )
-from payments.views import as_asked, view
+from payments.views import answer_view, as_asked, view
 from redis_sqs import QueueUnavailable
 from tests.simulation.doubles import OUTCOMES, Provider, Queue, Store
 from tests.simulation.world import Crash, Faults, World
@@ -55,7 +57,7 @@ class History:
             name: Queue(self.world, name) for name in ("payments", "analytics", "notifications")
         }
         self.journal = Journal()
-        self._busy = CLIENTS
+        self._busy = CLIENTS + 1  # the bank
 
     def run(self) -> list[str]:
         """Live with faults, then without, until nothing is left to do; returns the violations."""
@@ -66,6 +68,7 @@ class History:
         self.world.start(self._relay)
         self.world.start(self._reconcile)
         self.world.start(self._customer)
+        self.world.start(self._bank)
         finished = self.world.run(lambda: self._busy == 0, at_most_ms=LIVE_MS)
         self.world.faults = Faults()
         quiet = finished and self.world.run(self._is_quiet, at_most_ms=QUIET_MS)
@@ -134,6 +137,11 @@ class History:
             RefundRequest(amount=amount),
             CancelRequest(),
         ]
+        stored = self.store.documents.get(payment_id)
+        for dispute in stored.disputes if stored else ():
+            evidence = Evidence(uncategorized_text="It was delivered.")
+            requests += 2 * [EvidenceSubmission(dispute=dispute.id, evidence=evidence)]
+            requests.append(Acceptance(dispute=dispute.id))
         request = dice.choice(requests)
         if dice.random() < 0.3:
             self._beside(dice.choice((key, f"{key}-rival")), request, payment_id)
@@ -173,7 +181,7 @@ class History:
             tenant=TENANT,
             **doubles,  # type: ignore[arg-type]
         )
-        return payment, msgspec.json.encode(view(as_asked(payment, operation)))
+        return payment, msgspec.json.encode(answer_view(payment, operation))
 
     def _worker(self) -> None:
         queue = self.queues["payments"]
@@ -188,16 +196,17 @@ class History:
             }
             ids = {receipt: each.payment_id for receipt, each in orders.items()}
             try:
-                self._settle(ids, [each.answer for each in orders.values() if each.answer])
+                words = (each.answer or each.dispute for each in orders.values())
+                self._settle(ids, list(filter(None, words)))
             except Crash:
                 self.world.sleep(500)  # the next process; what was in hand comes back by itself
             except (BackendError, QueueUnavailable):
                 for receipt in ids:
                     queue.release(receipt)
 
-    def _settle(self, ids: dict[tuple[int, int], str], answers: list[Answer]) -> None:
+    def _settle(self, ids: dict[tuple[int, int], str], words: list[Answer | DisputeReport]) -> None:
         queue = self.queues["payments"]
-        missed = service.hear(answers, **self._doubles())  # type: ignore[arg-type]
+        missed = service.hear(words, **self._doubles())  # type: ignore[arg-type]
         settled = service.settle(
             set(ids.values()),
             payments=self.store,
@@ -237,14 +246,31 @@ class History:
             self.world.sleep(self.world.dice.choice((1_000, 20_000, 60_000)))
             self.provider.confirm()
 
-    def _send_webhook(self, answer: Answer) -> None:
+    def _bank(self) -> None:
+        """Dispute, decide and hold no longer, now and then."""
+        acts = (self.provider.dispute, self.provider.rule, self.provider.lapse)
+        for _ in range(self.world.dice.choice((0, 0, 4, 12))):
+            self.world.sleep(self.world.dice.choice((1_000, 5_000, 30_000)))
+            self.world.dice.choice(acts)()
+            self._forge()
+        self._busy -= 1
+
+    def _forge(self) -> None:
+        """Tell wrong of the money of a dispute that is known."""
+        known = [report for each in self.provider.record if (report := each.dispute)]
+        report = known[-1] if known else None
+        payment = self.store.documents.get(report.reference) if report else None
+        if report and payment and disputes.of_provider(payment, report.id):
+            self._send_webhook(replace(report, amount=report.amount + 1, status="won"))
+
+    def _send_webhook(self, answer: Answer | DisputeReport) -> None:
         """Have the API's function pass it on, again and again until it has; or lose it."""
         if self.world.strikes("unsent"):
             return
         for _ in range(2 if self.world.strikes("resent") else 1):
             self.world.start(partial(self._deliver, answer))
 
-    def _deliver(self, answer: Answer) -> None:
+    def _deliver(self, answer: Answer | DisputeReport) -> None:
         if self.world.strikes("late"):
             self.world.sleep(self.world.dice.choice((1_000, 90_000)))
         for _ in range(PATIENCE):
@@ -266,6 +292,7 @@ class History:
             *self._answers_contradicted(),
             *self._documents_broken(),
             *self._money_wrong(),
+            *self._requests_wrong(),
             *self._announcements_missing(),
             *self._announcements_wrong(),
         ]
@@ -301,10 +328,15 @@ class History:
                 if life_cycle.due(each)
             ]
             + [
+                f"more of {each.id} is refunded and disputed than captured"
+                for each in self.store.documents.values()
+                if ledger.disputable(each) < 0
+            ]
+            + [
                 f"{effect.reference} has not heard of its {effect.kind}"
                 for effect in self.provider.record
                 if (payment := self.store.documents.get(effect.reference))
-                and life_cycle.answered(payment, _outcome(effect), now_ms=0) is not payment
+                and service.heard(payment, effect.answer(), now_ms=0) is not payment
             ]
         )
 
@@ -324,8 +356,52 @@ class History:
             theirs = (moved[payment.id]["capture"], moved[payment.id]["refund"])
             if ours != theirs:
                 wrong.append(f"{payment.id}: captured and refunded {ours}, provider {theirs}")
+            wrong += self._disputes_wrong(payment)
+            if payment.amount_held != self.provider.held(payment.id):
+                wrong.append(f"{payment.id} holds {payment.amount_held}, not as the provider")
             if payment.status == "failed" and moved[payment.id]:
                 wrong.append(f"{payment.id} failed, but the provider moved money")
+        return wrong
+
+    def _disputes_wrong(self, payment: Payment) -> list[str]:
+        """Return wrong disputes: ours are the provider's, and their money is where it must be."""
+        last = {
+            each.dispute.id: each.dispute
+            for each in self.provider.record
+            if each.dispute and each.reference == payment.id
+        }
+        theirs = {(each.id, each.amount, each.fee, each.status) for each in last.values()}
+        ours = {(each.provider_id, each.amount, each.fee, each.status) for each in payment.disputes}
+        sums = Counter[str]()
+        for each in last.values():
+            sums[each.status] += each.amount
+            sums["fees"] += each.fee
+        money = (payment.amount_disputing, payment.amount_disputed, payment.amount_fees)
+        expected = (sums["needs_response"] + sums["under_review"], sums["lost"], sums["fees"])
+        wrong = [f"{payment.id} has the disputes {ours}, provider {theirs}"] * (ours != theirs)
+        wrong += [f"{payment.id} has of disputes {money}, not {expected}"] * (money != expected)
+        return wrong
+
+    def _requests_wrong(self) -> list[str]:
+        """Return requests that should have been refused: what is disputed is neither refunded nor
+        answered twice.
+        """
+        wrong = []
+        for each in self.store.versions:
+            operation = each.operations[-1] if each.operations else None
+            if operation is None or operation.event != len(each.events):
+                continue
+            disputed = sum(x.amount for x in each.disputes if x.status != "won")
+            left = each.amount_captured - each.amount_refunded - each.amount_refunding - disputed
+            if operation.kind == "refund" and left < 0:
+                wrong.append(f"{each.id} version {each.version}: what is disputed is refunded")
+            waits = [x.dispute for x in each.operations if x.dispute and x.status == "pending"]
+            statuses = {x.id: x.status for x in each.disputes}
+            if operation.dispute and (
+                waits.count(operation.dispute) > 1
+                or statuses[operation.dispute] != "needs_response"
+            ):
+                wrong.append(f"{each.id} version {each.version}: a dispute is answered twice")
         return wrong
 
     def _announcements_missing(self) -> list[str]:
@@ -335,7 +411,8 @@ class History:
             f"nobody heard of {payment.id} {event.type}"
             for payment in self.store.documents.values()
             for event in payment.events
-            if not event.type.endswith(("created", "requested"))
+            if event.type != "payment.created"
+            and not event.type.endswith("_requested")
             and f"{payment.id}.{event.n}" not in heard
         ]
 
@@ -357,9 +434,18 @@ class History:
         return [event for body in bodies for event in json.loads(body)["events"]]
 
 
-def states_of(payment: Payment) -> list[tuple[str, str, int, int]]:
-    """Return type, status, captured and refunded after each event, from types and amounts alone."""
-    states: list[tuple[str, str, int, int]] = []
+State = tuple[str, str, int, int, str | None]
+
+
+def states_of(payment: Payment) -> list[State]:
+    """Return type, status, captured, refunded and its dispute's status after each event.
+
+    They come from types and amounts alone, but for how disputes end.
+    """
+    states: list[State] = []
+    ends = {each.id: each.status for each in payment.disputes}
+    disputes: dict[str, str] = {}
+    answers = {each.id: each.dispute for each in payment.operations}
     settled = "processing"  # what it is while no capture or cancel is under way
     under_way = False
     captured = refunded = 0
@@ -369,19 +455,20 @@ def states_of(payment: Payment) -> list[tuple[str, str, int, int]]:
         refunded += event.amount if name == "refunded" else 0
         if name in ("capture_requested", "cancel_requested"):
             under_way = True
-        elif event.operation and not name.startswith("refund"):
+        elif event.operation and not name.startswith(("refund", "dispute")):
             under_way = False
         if name in ("requires_capture", "requires_action", "failed", "succeeded", "canceled"):
             settled = name
         status = "processing" if under_way else settled
-        states.append((event.type, status, captured, refunded))
+        if event.dispute:
+            after = {"dispute_created": "needs_response", "dispute_updated": "under_review"}
+            disputes[event.dispute] = after.get(name) or ends[event.dispute]
+        dispute = disputes.get(event.dispute or answers.get(event.operation or "") or "")
+        states.append((event.type, status, captured, refunded, dispute))
     return states
 
 
-def _told(event: dict[str, Any]) -> tuple[str, str, int, int]:
+def _told(event: dict[str, Any]) -> State:
     data = event["data"]
-    return event["name"], data["status"], data["amount_captured"], data["amount_refunded"]
-
-
-def _outcome(effect: Effect) -> dict[str, Outcome]:
-    return {effect.idempotency_key: effect.answer().outcome}
+    dispute = data.get("dispute", {}).get("status")
+    return event["name"], data["status"], data["amount_captured"], data["amount_refunded"], dispute

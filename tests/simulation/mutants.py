@@ -11,9 +11,17 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from payments import announcements, ledger, life_cycle, reconciliation, service
-from payments.provider import Ask, Outcome
-from payments.schema import Event, Payment, PaymentRequest
+from payments import (
+    announcements,
+    asks,
+    disputes,
+    ledger,
+    life_cycle,
+    reconciliation,
+    service,
+)
+from payments.provider import Ask, Effect, Outcome
+from payments.schema import Entry, Event, Payment, PaymentRequest, ResponseRequest
 from tests.simulation.doubles import Provider, Store
 
 MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
@@ -181,7 +189,7 @@ def an_answer_heard_again_when_it_is_known() -> Iterator[None]:
 
 @_mutant
 def a_webhook_that_is_the_only_way_to_hear() -> Iterator[None]:
-    with patch.object(reconciliation, "_missed", lambda payment, effects: []):
+    with patch.object(reconciliation, "_heard", lambda payment, effects: (payment, [])):
         yield
 
 
@@ -199,13 +207,129 @@ def a_refused_cancel_that_forgets_what_the_customer_did() -> Iterator[None]:
 
 @_mutant
 def a_payment_that_stays_paid_told_as_canceled() -> Iterator[None]:
-    happened = life_cycle.happened
+    happened = life_cycle.happened  # type: ignore[attr-defined]  # it comes from elsewhere
 
     def mutant(payment: Payment, type: str, *arguments: object, **named: object) -> Payment:
         name = type.replace("hold_released", "canceled")
         return happened(payment, name, *arguments, **named)  # type: ignore[arg-type]
 
     with patch.object(life_cycle, "happened", mutant):
+        yield
+
+
+@_mutant
+def a_refund_of_what_is_disputed() -> Iterator[None]:
+    def mutant(payment: Payment) -> int:
+        return payment.amount_captured - payment.amount_refunded - payment.amount_refunding
+
+    with patch.object(ledger, "refundable", mutant):
+        yield
+
+
+@_mutant
+def a_dispute_that_holds_nothing_back() -> Iterator[None]:
+    entered = ledger.entered
+
+    def mutant(payment: Payment, entries: Sequence[Entry]) -> Payment:
+        return entered(payment, [each for each in entries if each.debit != "disputes"])
+
+    with patch.object(ledger, "entered", mutant):
+        yield
+
+
+@_mutant
+def a_dispute_without_its_fee() -> Iterator[None]:
+    with patch.object(ledger, "fee", lambda dispute, event: []):
+        yield
+
+
+@_mutant
+def a_won_dispute_that_is_withdrawn() -> Iterator[None]:
+    with patch.object(disputes, "RESOLVED", {"won": "posted", "lost": "posted"}):
+        yield
+
+
+@_mutant
+def a_lost_dispute_that_is_released() -> Iterator[None]:
+    with patch.object(disputes, "RESOLVED", {"won": "voided", "lost": "voided"}):
+        yield
+
+
+@_mutant
+def a_report_that_takes_a_dispute_back() -> Iterator[None]:
+    ranks = {"needs_response": 1, "under_review": 1, "won": 2, "lost": 2}
+
+    class Ranks(dict[str, int]):
+        def __getitem__(self, status: str) -> int:
+            self[status] = self.get(status, 0) + 1  # whatever comes last is the furthest
+            return super().__getitem__(status)
+
+    with patch.object(disputes, "RANKS", Ranks(ranks)):
+        yield
+
+
+@_mutant
+def a_dispute_opened_by_each_report() -> Iterator[None]:
+    with patch.object(disputes, "of_provider", lambda payment, provider_id: None):
+        yield
+
+
+@_mutant
+def a_dispute_of_whatever_is_told() -> Iterator[None]:
+    with patch.object(disputes, "_fits", lambda payment, report: True):
+        yield
+
+
+@_mutant
+def a_report_of_another_amount_believed() -> Iterator[None]:
+    with patch.object(disputes, "_is_same", lambda dispute, report: True):
+        yield
+
+
+@_mutant
+def a_dispute_answered_as_often_as_asked() -> Iterator[None]:
+    def mutant(payment: Payment, request: ResponseRequest, *, now_ms: int) -> int:
+        dispute = disputes.find(payment, request.dispute)
+        assert dispute
+        return dispute.amount
+
+    with patch.object(disputes, "answerable", mutant):
+        yield
+
+
+@_mutant
+def disputes_that_only_webhooks_tell_of() -> Iterator[None]:
+    heard = reconciliation._heard
+
+    def mutant(payment: Payment, effects: Sequence[Effect]) -> object:
+        return heard(payment, [each for each in effects if not each.dispute])
+
+    with patch.object(reconciliation, "_heard", mutant):
+        yield
+
+
+@_mutant
+def a_hold_that_never_lapses() -> Iterator[None]:
+    awaited = life_cycle.awaited
+
+    def mutant(payment: Payment) -> list[Ask]:
+        return [each for each in awaited(payment) if not each.key.endswith(asks.LAPSE)]
+
+    with patch.object(life_cycle, "awaited", mutant):
+        yield
+
+
+@_mutant
+def a_lapse_forgotten_by_a_refusal() -> Iterator[None]:
+    refused = life_cycle._refused
+
+    def mutant(payment: Payment, *arguments: object) -> Payment:
+        return refused(replace(payment, ledger=payment.ledger[:0]), *arguments)  # type: ignore[arg-type]
+
+    def kept(payment: Payment, *arguments: object) -> Payment:
+        return replace(mutant(payment, *arguments), ledger=payment.ledger)
+
+    with patch.object(life_cycle, "_refused", kept):
         yield
 
 

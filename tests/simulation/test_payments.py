@@ -35,6 +35,8 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
         "wiped",
         "redelivered",
         "confirmed",
+        "disputed",
+        "lapsed",
         "unsent",
         "resent",
         "late",
