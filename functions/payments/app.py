@@ -26,7 +26,6 @@ from payments import (
 )
 from payments.dispute_schema import (
     Acceptance,
-    AcceptanceRequest,
     DisputeListQuery,
     EvidenceRequest,
     EvidenceSubmission,
@@ -189,7 +188,6 @@ def submit_evidence(call: Call, dispute_id: str) -> Response:
 @endpoint(app, "payments:write")
 def close_dispute(call: Call, dispute_id: str) -> Response:
     """Accept a dispute: it is lost; a worker tells the provider."""
-    call.body(AcceptanceRequest, may_be_empty=True)
     payment, _ = dispute_lists.find(dispute_id, tenant=call.caller.tenant, payments=store)
     return _response(_operated(call, payment.id, Acceptance(dispute=dispute_id)), status=202)
 
@@ -300,8 +298,9 @@ def reconciler(event: dict[str, Any]) -> Any:
         )
     report.stuck = reconciliation.stuck(payments=store, now_ms=now_ms())
     report.dead_letters = dead_letters.depth().visible
+    report.disputes_due_soon = disputes.due_soon(payments=store, now_ms=now_ms())
     metrics.count("PaymentMismatches", len(report.mismatches))
-    metrics.count("DisputesDueSoon", disputes.due_soon(payments=store, now_ms=now_ms()))
+    metrics.count("DisputesDueSoon", report.disputes_due_soon)
     metrics.count("PaymentsUnsettled", report.unsettled)
     metrics.count("PaymentsStuck", report.stuck)
     metrics.count("PaymentDeadLetters", report.dead_letters)

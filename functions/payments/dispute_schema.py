@@ -44,10 +44,6 @@ class EvidenceRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             yield Fault("evidence", "invalid_value", "`evidence` must have a text at least.")
 
 
-class AcceptanceRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /v1/disputes/{id}/close: nothing, as there is nothing to say."""
-
-
 class EvidenceSubmission(Struct, frozen=True, kw_only=True):
     """The operation that answers a dispute with evidence."""
 

@@ -63,6 +63,7 @@ class Report(Struct, kw_only=True):
     unsettled: int = 0  # the provider has answered, the document does not say so yet
     stuck: int = 0  # asked for STUCK_MS ago and not settled; no more are counted than DOCUMENTS
     dead_letters: int = 0
+    disputes_due_soon: int = 0  # payments with one that has no evidence yet
     sent_again: int = 0  # messages to other domains that had not arrived
     mismatches: list[Mismatch] = []
     wrong_sums: list[str] = []  # of balances; only a whole run adds them up again

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+S = TypeVar("S", bound=msgspec.Struct)
 Status = Literal["succeeded", "failed", "requires_action"]
 Kind = Literal["charge", "capture", "void", "refund", "evidence", "acceptance"]
 EntryKind = Kind | Literal["confirmation", "dispute", "lapse"]
@@ -129,11 +130,11 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
         """Return whether this effect came of the same order."""
         if kind != self.kind:
             return False
-        return order == msgspec.convert(self, type(order), from_attributes=True)
+        return order == _as(type(order), self)
 
     def public(self) -> Charge:
         """Return the charge as clients see it: a confirmation is news of its charge."""
-        charge = msgspec.convert(self, Charge, from_attributes=True)
+        charge = _as(Charge, self)
         if self.kind == "confirmation" and self.charge is not None:
             return msgspec.structs.replace(charge, id=self.charge)
         return charge
@@ -153,6 +154,11 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
                 "data": data,
             }
         )
+
+
+def _as(shape: type[S], entry: Entry) -> S:
+    """Return the part of a line that `shape` has; `convert` takes no fields that are unset."""
+    return shape(**{name: getattr(entry, name) for name in shape.__struct_fields__})
 
 
 TOLD_AS: dict[EntryKind, Kind] = {"confirmation": "charge", "lapse": "void"}
@@ -313,11 +319,7 @@ def page(lines: Sequence[bytes], next_after: int | None) -> Page:
     """Show the charges among journal lines as a page."""
     entries = [ENTRY.decode(line) for line in lines]
     return Page(
-        charges=[
-            msgspec.convert(each, NumberedCharge, from_attributes=True)
-            for each in entries
-            if each.kind == "charge"
-        ],
+        charges=[_as(NumberedCharge, each) for each in entries if each.kind == "charge"],
         next=next_after,
     )
 

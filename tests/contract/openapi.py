@@ -127,8 +127,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/disputes/{dispute_id}/close": Operation(
         status=202,
         answer=payments.views.DisputeView,
-        body=payments.dispute_schema.AcceptanceRequest,
-        body_required=False,
         needs_key=True,
         refuses=(404, 409),
     ),

@@ -9,7 +9,9 @@ import msgspec
 from notifications.webhooks import events
 from notifications.webhooks.endpoints import Endpoint
 from payments.announcements import ANNOUNCED
+from payments.dispute_schema import Acceptance, EvidenceSubmission
 from payments.schema import CancelRequest, CaptureRequest, RefundRequest
+from tests.unit.payments.test_disputes import EVIDENCE, report
 from tests.unit.payments.test_payment_operations import answer, ask, payment_of
 
 PAGE = (Path(__file__).parents[2] / "docs/webhooks.md").read_text()
@@ -43,6 +45,18 @@ def _lives():
         answer(ask(captured, CancelRequest(), "k2"), status="failed"),
         answer(ask(paid, RefundRequest(amount=100))),
         answer(ask(paid, RefundRequest(amount=100)), status="failed"),
+        *_disputed_lives(),
+    ]
+
+
+def _disputed_lives():
+    disputed = report(payment_of("automatic"))
+    evidence = EvidenceSubmission(dispute=disputed.disputes[0].id, evidence=EVIDENCE)
+    acceptance = Acceptance(dispute=disputed.disputes[0].id)
+    return [
+        report(answer(ask(disputed, evidence)), "won"),
+        answer(ask(disputed, evidence), status="failed"),
+        answer(ask(disputed, acceptance), status="failed"),
     ]
 
 
@@ -68,6 +82,7 @@ def test_a_webhook_has_the_fields_of_its_type_s_example_and_a_sequence():
 
         assert body.keys() == {"type", "timestamp", "sequence", "data"}
         assert body["data"].keys() | optional == example.keys() | SAME_IN_ALL
+        assert body["data"].get("dispute", {}).keys() == example.get("dispute", {}).keys()
         assert type(body["sequence"]) is int
 
 

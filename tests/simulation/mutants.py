@@ -7,6 +7,7 @@ in the document until it is done, so the relay sends another message.
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 from unittest.mock import patch
 
 from msgspec.structs import replace
@@ -139,10 +140,10 @@ def an_outbox_cleared_before_it_is_sent() -> Iterator[None]:
 def a_change_that_drops_earlier_promises() -> Iterator[None]:
     answered = life_cycle.answered
 
-    def mutant(payment: Payment, outcomes: dict[str, Outcome], *, now_ms: int) -> Payment:
+    def mutant(payment: Payment, *told: Any, now_ms: int) -> Payment:
         settlement = tuple(each for each in payment.outbox if each.queue == "payments")
         bare = replace(payment, outbox=settlement)
-        changed = answered(bare, outcomes, now_ms=now_ms)
+        changed = answered(bare, *told, now_ms=now_ms)
         return payment if changed is bare else changed
 
     with patch.object(life_cycle, "answered", mutant):

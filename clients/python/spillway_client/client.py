@@ -15,6 +15,7 @@ from spillway_client.records import (
     Balances,
     CountedEvent,
     Deleted,
+    Dispute,
     Event,
     EventName,
     Funnel,
@@ -45,6 +46,7 @@ class Unset(Enum):
 
 UNSET = Unset.UNSET
 PAYMENT, REFUNDS = "/v1/payments/{payment_id}", "/v1/payments/{payment_id}/refunds"
+DISPUTE = "/v1/disputes/{dispute_id}"
 NOTIFICATION = "/v1/notifications/{notification_id}"
 ENDPOINT = "/v1/webhook-endpoints/{endpoint_id}"
 DELIVERY = ENDPOINT + "/deliveries/{notification_id}"
@@ -185,6 +187,39 @@ class Client:
         path = path_of(REFUNDS, payment_id=payment_id)
         body = present(amount=amount, reason=reason)
         return self._calls.send(Refund, "POST", path, body, key=_key(idempotency_key))
+
+    def list_disputes(
+        self,
+        *,
+        starting_after: str | None = None,
+        status: str | None = None,
+        payment_id: str | None = None,
+    ) -> Iterator[Dispute]:
+        """Yield disputes, newest first."""
+        return self._calls.pages(
+            Dispute,
+            "/v1/disputes",
+            starting_after=starting_after,
+            status=status,
+            payment_id=payment_id,
+        )
+
+    def get_dispute(self, dispute_id: str) -> Dispute:
+        """Return a dispute."""
+        return self._calls.get(Dispute, path_of(DISPUTE, dispute_id=dispute_id))
+
+    def submit_evidence(
+        self, dispute_id: str, evidence: Mapping[str, str], *, idempotency_key: str | None = None
+    ) -> Dispute:
+        """Answer a dispute, once: texts by the names that the API has for them."""
+        path = path_of(DISPUTE, dispute_id=dispute_id)
+        body = {"evidence": evidence}
+        return self._calls.send(Dispute, "POST", path, body, key=_key(idempotency_key))
+
+    def close_dispute(self, dispute_id: str, *, idempotency_key: str | None = None) -> Dispute:
+        """Accept a dispute: it is lost."""
+        path = path_of(DISPUTE + "/close", dispute_id=dispute_id)
+        return self._calls.send(Dispute, "POST", path, key=_key(idempotency_key))
 
     def get_ledger(self, payment_id: str) -> Ledger:
         """Return the double entries of a payment."""

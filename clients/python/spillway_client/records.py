@@ -126,7 +126,35 @@ class Payment:
     created_at: datetime
     failure: Failure | None = None
     refunds: tuple[Refund, ...]
+    disputed: bool
+    disputes: tuple[str, ...]
     events: tuple[PaymentEvent, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DisputeResponse:
+    """The last answer to a dispute; `status` says whether the provider has taken it."""
+
+    kind: Literal["acceptance", "evidence"]
+    status: Literal["failed", "pending", "succeeded"]
+    submitted_at: datetime
+    evidence: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dispute:
+    """A dispute of a payment; amounts are in the currency's minor unit."""
+
+    id: str
+    payment_id: str
+    status: Literal["lost", "needs_response", "under_review", "won"]
+    amount: int
+    fee: int
+    currency: str
+    reason: str
+    evidence_due_by: datetime
+    created_at: datetime
+    response: DisputeResponse | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

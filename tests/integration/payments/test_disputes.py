@@ -1,0 +1,223 @@
+"""Disputes by HTTP, with the provider's simulator: held back, answered, decided and listed."""
+
+import json
+
+import pytest
+
+from tests.integration.payments.conftest import VISA
+from tests.integration.payments.test_webhooks import HOOK, SECRET, effects_of, signed
+
+DISPUTES, DISPUTE = "/v1/disputes", "/v1/disputes/{dispute_id}"
+WINNING = {"evidence": {"uncategorized_text": "winning_evidence"}}
+LOSING = {"evidence": {"uncategorized_text": "losing_evidence", "customer_name": "Ada"}}
+
+
+@pytest.fixture(scope="module")
+def api(started):
+    return started("app", PROVIDER_WEBHOOK_SECRET=SECRET)
+
+
+@pytest.fixture(scope="module")
+def worker(started):
+    return started("worker")
+
+
+@pytest.fixture(autouse=True)
+def empty(valkey):
+    """Each test begins with empty queues."""
+
+
+@pytest.fixture
+def ask(api, tenant):
+    """Send a request as this test's tenant."""
+
+    def send(method, resource, key=None, body=None, query=None, **path):
+        headers = {"Idempotency-Key": key} if key else None
+        return api.request(
+            method,
+            resource,
+            path=path or None,
+            body=body,
+            query=query,
+            headers=headers,
+            tenant=tenant,
+            scope="payments:read payments:write",
+        )
+
+    return send
+
+
+@pytest.fixture
+def work(worker, messages):
+    """Have the worker handle what is on the queue; returns what is to come again."""
+    return lambda: worker.consume(messages())
+
+
+@pytest.fixture
+def tell(api, provider, work):
+    """Send the webhooks of all that the provider knows of a payment's disputes."""
+
+    def send(payment_id):
+        for each in effects_of(provider, payment_id):
+            if each["kind"] == "dispute":
+                body = json.dumps({"id": "e", "type": "dispute.updated", "data": each["dispute"]})
+                assert api.request("POST", HOOK, body=body, headers=signed(body)).status == 202
+        assert work() == []
+
+    return send
+
+
+@pytest.fixture
+def disputed(ask, work, tell):
+    """Make a payment that is disputed; returns the id of the payment and of its dispute."""
+
+    def make(key="k"):
+        body = VISA | {"payment_method": "pm_card_createDispute"}
+        payment_id = ask("POST", "/v1/payments", key, body).body["id"]
+        assert work() == []
+        tell(payment_id)
+        payment = ask("GET", "/v1/payments/{payment_id}", payment_id=payment_id).body
+        assert payment["disputed"]
+        return payment_id, payment["disputes"][0]
+
+    return make
+
+
+def balances(ask):
+    sums = {}
+    for each in ask("GET", "/v1/balances").body["data"]:
+        sums[each["account"]] = (each["posted"], each["pending"])
+    return sums
+
+
+def control(provider, path, **body):
+    status, answer, _ = provider.request("POST", path, json.dumps(body).encode())
+    return status, answer
+
+
+def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disputed, tenant):
+    payment_id, dispute_id = disputed()
+    held = balances(ask)
+
+    answers = [ask("POST", DISPUTE, "e", WINNING, dispute_id=dispute_id) for _ in range(2)]
+    assert work() == []
+    tell(payment_id)
+
+    assert [each.status for each in answers] == [202, 202]
+    assert answers[0].body == answers[1].body
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    dispute = ask("GET", DISPUTE, dispute_id=dispute_id).body
+    assert (dispute["status"], dispute["response"]["status"]) == ("won", "succeeded")
+    assert held["disputes"] == (0, 1000)
+    assert held["provider_clearing"] == (1000 - 1500, -1000)
+    assert balances(ask)["disputes"] == (0, 0)
+    assert balances(ask)["fees"] == (1500, 0)
+    assert sum(posted + pending for posted, pending in held.values()) == 0
+
+
+def test_a_lost_dispute_leaves_nothing_to_refund(ask, work, tell, disputed):
+    payment_id, dispute_id = disputed()
+
+    refused = ask("POST", "/v1/payments/{payment_id}/refunds", "r", {}, payment_id=payment_id)
+    ask("POST", DISPUTE, "e", LOSING, dispute_id=dispute_id)
+    assert work() == []
+    tell(payment_id)
+
+    assert (refused.status, refused.body["code"]) == (409, "invalid_state")
+    assert ask("GET", DISPUTE, dispute_id=dispute_id).body["status"] == "lost"
+    assert balances(ask)["disputes"] == (1000, 0)
+    again = ask("POST", DISPUTE, "e2", WINNING, dispute_id=dispute_id)
+    assert (again.status, again.body["code"]) == (409, "invalid_state")
+
+
+def test_a_dispute_is_closed_without_evidence(ask, work, disputed):
+    _, dispute_id = disputed()
+
+    answer = ask("POST", f"{DISPUTE}/close", "c", dispute_id=dispute_id)
+    work()
+
+    assert (answer.status, answer.body["response"]["kind"]) == (202, "acceptance")
+    assert ask("GET", DISPUTE, dispute_id=dispute_id).body["status"] == "lost"
+
+
+def test_a_list_has_each_dispute_once_page_by_page_and_by_status_and_payment(ask, work, disputed):
+    pairs = [disputed(f"k{number}") for number in range(3)]
+    ask("POST", f"{DISPUTE}/close", "c", dispute_id=pairs[0][1])
+    work()
+
+    def listed(**query):
+        body = ask("GET", DISPUTES, query={"limit": "2", **query}).body
+        return [each["id"] for each in body["data"]], body["has_more"]
+
+    newest = [dispute_id for _, dispute_id in reversed(pairs)]
+    assert listed() == (newest[:2], True)
+    assert listed(starting_after=newest[1]) == (newest[2:], False)
+    assert listed(status="lost") == ([pairs[0][1]], False)
+    assert listed(payment_id=pairs[1][0]) == ([pairs[1][1]], False)
+    assert listed(payment_id="pay_x") == ([], False)
+    wrong = ask("GET", DISPUTES, query={"starting_after": "dp_x_1"})
+    assert (wrong.status, wrong.body["param"]) == (422, "starting_after")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "evidence"),
+        ({"evidence": {}}, "evidence"),
+        ({"evidence": {"uncategorized_text": None}}, "evidence"),
+        ({"evidence": {"receipt": "x"}}, "evidence.receipt"),
+        ({"evidence": {"uncategorized_text": "x" * 5001}}, "evidence.uncategorized_text"),
+    ],
+)
+def test_evidence_that_says_nothing_or_what_nobody_reads_is_refused(ask, body, param):
+    answer = ask("POST", DISPUTE, "e", body, dispute_id="dp_x_1")
+
+    assert (answer.status, answer.body["param"]) == (422, param)
+
+
+def test_a_dispute_of_another_tenant_does_not_exist(api, ask, disputed):
+    _, dispute_id = disputed()
+
+    for resource, method in ((DISPUTE, "GET"), (f"{DISPUTE}/close", "POST")):
+        answer = api.request(
+            method,
+            resource,
+            path={"dispute_id": dispute_id},
+            headers={"Idempotency-Key": "k"},
+            tenant="another",
+            scope="payments:read payments:write",
+        )
+        assert (answer.status, answer.body["code"]) == (404, "not_found")
+    assert ask("GET", DISPUTE, dispute_id=f"{dispute_id}1").status == 404
+
+
+def test_the_provider_disputes_no_more_than_is_captured_and_left(ask, work, provider, disputed):
+    payment_id = ask("POST", "/v1/payments", "p", VISA).body["id"]
+    work()
+    body = {"amount": 300}
+    ask("POST", "/v1/payments/{payment_id}/refunds", "r", body, payment_id=payment_id)
+    work()
+
+    statuses = [
+        control(provider, "/disputes", reference=payment_id, **changes)[0]
+        for changes in ({"amount": 701}, {"amount": 600}, {}, {})
+    ]
+
+    assert statuses == [409, 200, 200, 409]
+    assert control(provider, "/disputes", reference="pay_unknown")[0] == 404
+    assert control(provider, "/rulings", dispute="dp_x", outcome="won")[0] == 404
+
+
+def test_the_reconciler_counts_disputes_that_are_due_soon_and_misses_none(
+    ask, work, payments, provider, tell, database
+):
+    database["payments"].delete_many({})
+    payment_id = ask("POST", "/v1/payments", "p", VISA).body["id"]
+    work()
+    control(provider, "/disputes", reference=payment_id, due_s=3600)
+    tell(payment_id)
+
+    report = payments("reconciler").invoke({"all": True})
+
+    assert [each for each in report["mismatches"] if each["payment_id"] == payment_id] == []
+    assert report["disputes_due_soon"] == 1
