@@ -70,6 +70,7 @@ def _event(payment: Payment, event: Event) -> dict[str, object]:
     properties = {"currency": payment.currency}
     if payment.failure:
         properties["decline_code"] = payment.failure.code
+    clock = {"clock": {"id": payment.test_clock, "now_ms": event.clock_ms}}
     return {
         "event_id": f"{payment.id}.{event.n}",
         "name": event.type,
@@ -79,6 +80,7 @@ def _event(payment: Payment, event: Event) -> dict[str, object]:
         "properties": properties,
         "sequence": event.n,
         "data": _data(payment, event),
+        **(clock if payment.test_clock else {}),
     }
 
 
@@ -105,6 +107,8 @@ def _data(payment: Payment, event: Event) -> dict[str, object]:
             "reason": dispute.reason,
             "evidence_due_by": rfc3339(dispute.due_ms),
         }
+    if payment.test_clock:
+        data["test_clock"] = {"id": payment.test_clock, "time": rfc3339(event.clock_ms or 0)}
     if payment.failure and event.type == "payment.failed":
         data["decline_code"] = payment.failure.code
     return data

@@ -16,6 +16,7 @@ from backend.telemetry import logger, metrics_of, report
 from payments import (
     balance_store,
     balances,
+    clock_routes,
     dispute_lists,
     disputes,
     life_cycle,
@@ -52,6 +53,7 @@ from payments.views import (
 )
 
 app = api("payments")
+app.register_blueprint(clock_routes.routes)
 metrics = metrics_of("payments")
 provider = Provider(settings.provider_url, timeout_ms=settings.provider_timeout_ms)
 outgoing: service.Queues = {
@@ -85,6 +87,7 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
         payments=store,
         queues=outgoing,
         now_ms=now_ms(),
+        clock_ms=clock_routes.time_for(request, claim, payments=store),
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
     answer: dict[str, Any] = msgspec.to_builtins(view(as_asked(payment, None)))
@@ -272,6 +275,8 @@ def relay(event: object) -> None:
     """Send what payments promised and could not send."""
     relayed = service.relay(payments=store, queues=outgoing, now_ms=now_ms())
     metrics.count("PaymentsRelayed", relayed)
+    if settings.test_clocks:
+        clock_routes.move_all(payments=store, provider=provider, queues=outgoing)
 
 
 @scheduled("payments")

@@ -24,6 +24,8 @@ def of_charge(payment: Payment) -> Ask:
         payment_method=payment.payment_method,
         capture=payment.capture_method == "automatic",
         reference=payment.id,
+        test_clock=payment.test_clock,
+        clock_ms=payment.events[0].clock_ms,
     )
     return Ask(key=f"{payment.id}:charge", path="/charges", order=order)
 

@@ -13,7 +13,7 @@ from backend.clock import DAY_MS
 from backend.errors import InvalidState
 from payments import ledger
 from payments.dispute_schema import Acceptance, Dispute, EvidenceSubmission
-from payments.history import happened
+from payments.history import at, happened
 from payments.provider import DisputeReport, DisputeStatus
 from payments.schema import EntryState, Operation, Payment, ResponseRequest
 
@@ -62,11 +62,11 @@ def reported(payment: Payment, report: DisputeReport, *, now_ms: int) -> Payment
     if dispute is None:
         if not _fits(payment, report):
             return payment
-        payment = _opened(payment, report, now_ms)
+        payment = _opened(at(payment, report.clock_ms), report, now_ms)
         dispute = payment.disputes[-1]
-    if not _is_same(dispute, report):
+    if not _is_same(dispute, report) or not _is_further(dispute, report.status):
         return payment
-    return _moved(payment, dispute, report.status, now_ms)
+    return _moved(at(payment, report.clock_ms), dispute, report.status, now_ms)
 
 
 def of_provider(payment: Payment, provider_id: str) -> Dispute | None:
@@ -157,7 +157,7 @@ def _opened(payment: Payment, report: DisputeReport, now_ms: int) -> Payment:
 
 def _moved(payment: Payment, dispute: Dispute, status: DisputeStatus, now_ms: int) -> Payment:
     """Return `payment` with its dispute in a status that is further on, or as it is."""
-    if RANKS[status] <= RANKS[dispute.status]:
+    if not _is_further(dispute, status):
         return payment
     after = replace(dispute, status=status)
     changed = _with(payment, tuple(after if each is dispute else each for each in payment.disputes))
@@ -172,8 +172,14 @@ def _moved(payment: Payment, dispute: Dispute, status: DisputeStatus, now_ms: in
     )
 
 
+def _is_further(dispute: Dispute, status: DisputeStatus) -> bool:
+    return RANKS[status] > RANKS[dispute.status]
+
+
 def _with(payment: Payment, disputes: tuple[Dispute, ...]) -> Payment:
     due_ms = [each.due_ms for each in disputes if each.status == "needs_response"]
+    if payment.test_clock:
+        due_ms = []  # that time never comes by our clock, and is nobody's worry
     return replace(payment, disputes=disputes, dispute_due_ms=min(due_ms, default=None))
 
 

@@ -30,6 +30,14 @@ def happened(
         status=payment.status,
         amount_captured=payment.amount_captured,
         amount_refunded=payment.amount_refunded,
+        clock_ms=payment.clock_ms,
     )
     changed = replace(payment, events=(*payment.events, event))
     return ledger.entered(changed, entries) if entries else changed
+
+
+def at(payment: Payment, clock_ms: int | None) -> Payment:
+    """Return `payment` at a time of its test clock; one that is over is its time already."""
+    if not payment.test_clock or clock_ms is None or clock_ms <= (payment.clock_ms or 0):
+        return payment
+    return replace(payment, clock_ms=clock_ms)

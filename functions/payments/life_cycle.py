@@ -11,7 +11,7 @@ from backend.errors import InvalidState
 from payments import asks, disputes, ledger
 from payments.announcements import announcements
 from payments.dispute_schema import Acceptance, EvidenceSubmission
-from payments.history import happened
+from payments.history import at, happened
 from payments.provider import (
     Ask,
     ChargeOrder,
@@ -81,8 +81,13 @@ def fingerprint(request: PaymentRequest | OperationRequest) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def create(request: PaymentRequest, *, key: str, tenant: str, now_ms: int) -> Payment:
-    """Return a new payment in `processing`, its settlement promised in the outbox."""
+def create(
+    request: PaymentRequest, *, key: str, tenant: str, now_ms: int, clock_ms: int | None = None
+) -> Payment:
+    """Return a new payment in `processing`, its settlement promised in the outbox.
+
+    `clock_ms` is the time of the test clock that it is tied to.
+    """
     identity = payment_id(tenant, key)
     return Payment(
         id=identity,
@@ -98,7 +103,13 @@ def create(request: PaymentRequest, *, key: str, tenant: str, now_ms: int) -> Pa
         receipt_email=request.receipt_email,
         status="processing",
         version=1,
-        events=(Event(n=1, type="payment.created", at_ms=now_ms, status="processing"),),
+        test_clock=request.test_clock or None,
+        clock_ms=clock_ms,
+        events=(
+            Event(
+                n=1, type="payment.created", at_ms=now_ms, status="processing", clock_ms=clock_ms
+            ),
+        ),
         outbox=(_settlement(identity),),
         promised_ms=now_ms,
     )
@@ -115,7 +126,7 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
     response: Mapping[str, object] = {}
     operations_max = OPERATIONS_MAX
     if isinstance(request, EvidenceSubmission | Acceptance):
-        amount = disputes.answerable(payment, request, now_ms=now_ms)
+        amount = disputes.answerable(payment, request, now_ms=payment.clock_ms or now_ms)
         response = disputes.response_fields(request)
         operations_max += disputes.RESPONSES_MAX
     else:
@@ -192,12 +203,9 @@ def answered(
         outcome = outcomes.get(ask.key)
         if outcome is None or not matches(outcome, ask):
             continue
-        if isinstance(ask.order, ChargeOrder):
-            changed = _charged(changed, outcome, now_ms)
-        elif ask.key.endswith(asks.LAPSE):
-            changed = _lapsed(changed, outcome, now_ms)
-        else:
-            changed = _operated(changed, ask.key, outcome, now_ms)
+        before = at(changed, outcome.clock_ms)
+        after = _taken(before, ask, outcome, now_ms)
+        changed = changed if after is before else after
     for report in reports:
         changed = disputes.reported(changed, report, now_ms=now_ms)
     if changed is payment:
@@ -254,6 +262,15 @@ def _amount_of(payment: Payment, request: MoneyRequest, kind: OperationKind) -> 
     if amount > left:
         raise InvalidState(f"There is {left} left to {kind}, not {amount}.", param="amount")
     return amount
+
+
+def _taken(payment: Payment, ask: Ask, outcome: Outcome, now_ms: int) -> Payment:
+    """Return `payment` after the answer to one ask."""
+    if isinstance(ask.order, ChargeOrder):
+        return _charged(payment, outcome, now_ms)
+    if ask.key.endswith(asks.LAPSE):
+        return _lapsed(payment, outcome, now_ms)
+    return _operated(payment, ask.key, outcome, now_ms)
 
 
 def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:

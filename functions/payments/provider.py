@@ -37,7 +37,7 @@ DisputeStatus = Literal["needs_response", "under_review", "won", "lost"]
 CONNECTIONS_MAX = 10  # one per record of the largest batch
 
 
-class ChargeOrder(Struct, frozen=True, kw_only=True):
+class ChargeOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A charge to make; `reference` is the payment's id."""
 
     amount: int  # minor units
@@ -45,6 +45,8 @@ class ChargeOrder(Struct, frozen=True, kw_only=True):
     payment_method: str
     capture: bool
     reference: str
+    test_clock: str | None = None  # of the simulator, by which the hold lapses
+    clock_ms: int | None = None  # the time of that clock when the payment was made
 
 
 class MoneyOrder(Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     currency: str
     captured: bool = False
     decline_code: str | None = None
+    clock_ms: int | None = None  # when it happened by the payment's test clock
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -111,6 +114,7 @@ class DisputeReport(Struct, frozen=True, kw_only=True):
     reason: str
     status: DisputeStatus
     due_ms: int  # until when it takes evidence
+    clock_ms: int | None = None  # when it happened by the payment's test clock
 
 
 class Effect(Struct, frozen=True, kw_only=True):
@@ -129,6 +133,7 @@ class Effect(Struct, frozen=True, kw_only=True):
     decline_code: str | None = None
     charge: str | None = None  # of everything that is done to a charge
     dispute: DisputeReport | None = None  # of a line of kind `dispute`
+    clock_ms: int | None = None  # when it happened by the payment's test clock
 
     def answer(self) -> Answer | DisputeReport:
         """Return it as the answer that the order got, or missed; or as the report of a dispute."""
@@ -143,6 +148,7 @@ class Effect(Struct, frozen=True, kw_only=True):
             currency=self.currency,
             captured=self.captured,
             decline_code=self.decline_code,
+            clock_ms=self.clock_ms,
         )
         return Answer(key=self.idempotency_key, outcome=outcome)
 
@@ -200,9 +206,20 @@ class Provider:
 
     def effects(self, after: int) -> list[Effect]:
         """Return the next page of what the provider did; raises ProviderUnavailable."""
+        return self._effects("GET", f"/effects?after={after}")
+
+    def move_clock(self, clock_id: str, now_ms: int) -> list[Effect]:
+        """Have happen what is due by a test clock, and return all that ever was by its time.
+
+        Only the simulator has such clocks; raises ProviderUnavailable.
+        """
+        body = msgspec.json.encode({"test_clock": clock_id, "now_ms": now_ms})
+        return self._effects("POST", "/clocks", body)
+
+    def _effects(self, method: str, path: str, body: bytes | None = None) -> list[Effect]:
         connection = self._connection()
         try:
-            connection.request("GET", f"{self._path}/effects?after={after}")
+            connection.request(method, f"{self._path}{path}", body)
             response = connection.getresponse()
             page = msgspec.json.decode(response.read(), type=EffectPage)
         except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend import shapes
 from backend.errors import InvalidRequest
@@ -69,6 +69,7 @@ class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     description: Annotated[str, Meta(max_length=500)] | None = None
     metadata: Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=50)] = {}
     receipt_email: Email | None = None
+    test_clock: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
 
 
 class CaptureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +123,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Status | None = None  # of the payment; none in events that older versions stored
     amount_captured: int = 0  # of the payment, minor units
     amount_refunded: int = 0  # of the payment, minor units
+    clock_ms: int | None = None  # when it happened by the payment's test clock
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -202,6 +204,8 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     events: tuple[Event, ...]
     operations: tuple[Operation, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    test_clock: str | None = None  # by whose time it goes, instead of our own
+    clock_ms: int | None = None  # the time of that clock at the last event
     disputed_ms: int | None = None  # when the last dispute was opened; only these are in its index
     dispute_due_ms: int | None = None  # when the first that needs a response must have it
     ledger: tuple[Entry, ...] = ()

@@ -20,8 +20,10 @@ from backend.errors import (
 from backend.pages import page_of
 from backend.queues import Depth, QueueUnavailable
 from backend.telemetry import logger, trace_of
+from backend.test_clocks import TestClock
 from payments import disputes, life_cycle
-from payments.provider import Answer, Ask, DisputeReport, Outcome
+from payments.history import at
+from payments.provider import Answer, Ask, DisputeReport, Effect, Outcome
 from payments.schema import (
     Operation,
     OperationRequest,
@@ -46,6 +48,8 @@ class Payments(Protocol):
     def insert(self, payment: Payment) -> Payment | None: ...
 
     def find(self, tenant: str, payment_id: str) -> Payment | None: ...
+
+    def time_of(self, clock_id: str) -> int | None: ...
 
     def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]: ...
 
@@ -73,6 +77,12 @@ class Provider(Protocol):
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]: ...
 
 
+class ClockedProvider(Protocol):
+    """The simulator, whose time test clocks move."""
+
+    def move_clock(self, clock_id: str, now_ms: int) -> list[Effect]: ...
+
+
 Queues = Mapping[str, Sender]  # by the names that an outbox uses
 
 
@@ -84,14 +94,17 @@ def accept(
     payments: Payments,
     queues: Queues,
     now_ms: int,
+    clock_ms: int | None = None,
 ) -> tuple[Payment, bool]:
     """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
     The document's id comes from the key, so a repeat finds the first one. Raises KeyReused when the
     same key comes with another request. What is stored is accepted: a queue that is full or away
-    refuses nothing, the relay sends what could not be sent now.
+    refuses nothing, the relay sends what could not be sent now. `clock_ms` is the time of the test
+    clock that it is tied to.
     """
-    payment = _traced(life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms))
+    payment = life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms, clock_ms=clock_ms)
+    payment = _traced(payment)
     existing = payments.insert(payment)
     if existing:
         _check_fingerprint(existing.fingerprint, payment.fingerprint)
@@ -124,6 +137,8 @@ def operate(
             _check_fingerprint(earlier.fingerprint, life_cycle.fingerprint(request))
             _try_to_send(payment, queues)
             return payment, earlier, True
+        if payment.test_clock:
+            payment = at(payment, payments.time_of(payment.test_clock))
         changed = _traced(life_cycle.requested(payment, request, key=key, now_ms=now_ms))
         if payments.replace_all([changed], now_ms=now_ms):
             _try_to_send(changed, queues)
@@ -197,6 +212,23 @@ def hear(
             else:
                 missed.add(payment.id)
     return missed
+
+
+def move_clock(
+    clock: TestClock,
+    *,
+    payments: Payments,
+    provider: ClockedProvider,
+    queues: Queues,
+    now_ms: int,
+) -> bool:
+    """Have all happen that is due to a test clock's payments, in the order of time.
+
+    Returns whether every payment has heard of it; again is harmless.
+    """
+    effects = provider.move_clock(clock.id, clock.frozen_ms)
+    words = [each.answer() for each in effects]
+    return not hear(words, payments=payments, queues=queues, now_ms=now_ms)
 
 
 def heard(payment: Payment, word: Answer | DisputeReport, *, now_ms: int) -> Payment:

@@ -8,6 +8,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
+from backend import test_clock_store
 from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
 from payments import balance_store
 from payments.balances import Sums, late
@@ -54,6 +55,11 @@ def find(tenant: str, payment_id: str) -> Payment | None:
     """Return a payment of this tenant."""
     with store_errors():
         return _payment(_payments().find_one({"_id": payment_id, "tenant": tenant}))
+
+
+def time_of(clock_id: str) -> int | None:
+    """Return the time of a test clock, or None where it was deleted."""
+    return test_clock_store.time_of(clock_id)
 
 
 def find_many(payment_ids: Collection[str]) -> dict[str, Payment]:

@@ -9,7 +9,7 @@ from backend.clock import rfc3339
 from payments.balances import Sums
 from payments.dispute_schema import Dispute
 from payments.provider import DisputeStatus
-from payments.schema import Entry, Failure, Operation, Payment, Status
+from payments.schema import Entry, Event, Failure, Operation, Payment, Status
 
 # The types that an event may have by which an operation is done.
 DONE = {
@@ -88,6 +88,7 @@ class PaymentView(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str]
     receipt_email: str | None
     created_at: str
+    test_clock: str | UnsetType = UNSET
     failure: Failure | UnsetType = UNSET
     refunds: list[RefundView]
     disputed: bool
@@ -144,7 +145,8 @@ def view(payment: Payment) -> PaymentView:
         description=payment.description,
         metadata=payment.metadata,
         receipt_email=payment.receipt_email,
-        created_at=rfc3339(payment.created_ms),
+        created_at=rfc3339(payment.events[0].clock_ms or payment.created_ms),
+        test_clock=payment.test_clock or UNSET,
         failure=payment.failure or UNSET,
         refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
         disputed=bool(payment.disputes),
@@ -154,7 +156,7 @@ def view(payment: Payment) -> PaymentView:
                 id=event_id(payment, each.n),
                 type=each.type,
                 sequence=each.n,
-                created_at=rfc3339(each.at_ms),
+                created_at=_moment(each),
             )
             for each in payment.events
         ],
@@ -170,7 +172,7 @@ def refund_view(payment: Payment, refund: Operation) -> RefundView:
         amount=refund.amount,
         currency=payment.currency,
         reason=refund.reason,
-        created_at=rfc3339(payment.events[refund.event - 1].at_ms),
+        created_at=_moment(payment.events[refund.event - 1]),
     )
 
 
@@ -186,7 +188,7 @@ def dispute_view(payment: Payment, dispute: Dispute) -> DisputeView:
         currency=payment.currency,
         reason=dispute.reason,
         evidence_due_by=rfc3339(dispute.due_ms),
-        created_at=rfc3339(payment.events[dispute.event - 1].at_ms),
+        created_at=_moment(payment.events[dispute.event - 1]),
         response=_response(payment, responses[-1]) if responses else None,
     )
 
@@ -267,6 +269,11 @@ def event_id(payment: Payment, number: int) -> str:
     return f"evt_{payment.id.removeprefix('pay_')}_{number}"
 
 
+def _moment(event: Event) -> str:
+    """Return when an event happened, by the payment's own clock."""
+    return rfc3339(event.clock_ms or event.at_ms)
+
+
 def _status_then(
     operation: Operation, happened: set[tuple[str, str | None]]
 ) -> Literal["pending", "succeeded", "failed"]:
@@ -282,7 +289,7 @@ def _response(payment: Payment, operation: Operation) -> ResponseView:
     return ResponseView(
         kind="evidence" if is_evidence else "acceptance",
         status=operation.status,
-        submitted_at=rfc3339(payment.events[operation.event - 1].at_ms),
+        submitted_at=_moment(payment.events[operation.event - 1]),
         evidence=operation.evidence.texts() if operation.evidence else UNSET,
     )
 

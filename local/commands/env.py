@@ -28,6 +28,7 @@ def show(options: argparse.Namespace) -> int:
         "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(keys),
         "WEBHOOK_SECRETS_KEY": lambda: webhook_secrets_key(keys),
         "WEBHOOKS_TO_LOOPBACK": lambda: "yes",
+        "TEST_CLOCKS": lambda: "yes",
         "OAUTH_CLIENTS": demo_clients,
     }
     settings = {

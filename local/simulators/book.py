@@ -76,7 +76,9 @@ class Book:
         clock = self.money_of(entry.charge).clock if entry.charge else ""
         if not clock:
             return entry
-        return replace(entry, test_clock=clock, clock_ms=self.timers.now_ms(clock))
+        at_ms = self.timers.now_ms(clock)
+        dispute = replace(entry.dispute, clock_ms=at_ms) if entry.dispute else entry.dispute
+        return replace(entry, test_clock=clock, clock_ms=at_ms, dispute=dispute)
 
     def take_effect(self, entry: Entry) -> None:
         """Keep what the entry means for the orders after it."""

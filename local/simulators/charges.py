@@ -84,6 +84,7 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     status: DisputeStatus
     due_ms: int  # until when evidence is taken
+    clock_ms: int | msgspec.UnsetType = msgspec.UNSET  # when it happened, by its test clock
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

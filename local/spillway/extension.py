@@ -47,6 +47,7 @@ def _settings(state: Path, ports: Ports) -> Mapping[str, Callable[[], str]]:
         "PROVIDER_WEBHOOK_SECRET": lambda: webhook_secret(keys),
         "OAUTH_CLIENTS": demo_clients,
         "WEBHOOKS_TO_LOOPBACK": lambda: "yes",
+        "TEST_CLOCKS": lambda: "yes",
         "SMS_URL": lambda: f"http://127.0.0.1:{others['mailbox']}/sms",
         "PUBLIC_URL": lambda: f"http://127.0.0.1:{ports.gateway}",
         "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(keys),

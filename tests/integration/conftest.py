@@ -105,6 +105,7 @@ def environment(documents_port: int, mailbox: Mailbox, valkey_server: str) -> di
         "TOKEN_PRIVATE_KEY": key.decode(),
         "OAUTH_CLIENTS": json.dumps(CLIENTS),
         "WEBHOOKS_TO_LOOPBACK": "yes",
+        "TEST_CLOCKS": "yes",
     }
 
 

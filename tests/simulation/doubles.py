@@ -43,6 +43,7 @@ KINDS: Mapping[Path, EffectKind] = {
 }
 UNASKED = ("confirmation", "dispute", "lapse")
 FEE = 15
+CLOCK_MS = 500_000_000  # the time of the one test clock, at first
 FORGED = 0.2  # disputes that are followed by a report of other money
 TOLD = 0.2  # of what no customer has to act on, there is a webhook too
 REFUSED = 0.1  # captures, voids and refunds that the provider refuses for good
@@ -57,6 +58,7 @@ class Store:
         self.documents: dict[str, Payment] = {}
         self.versions: list[Payment] = []  # every one that was ever stored
         self.reconciled = 0
+        self.clock_ms = CLOCK_MS
         self._world = world
 
     def insert(self, payment: Payment) -> Payment | None:
@@ -71,6 +73,9 @@ class Store:
     def find(self, tenant: str, payment_id: str) -> Payment | None:
         payment = self.find_many([payment_id]).get(payment_id)
         return payment if payment and payment.tenant == tenant else None
+
+    def time_of(self, clock_id: str) -> int | None:
+        return self._world.io(lambda: self.clock_ms, AWAY)
 
     def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]:
         return self._world.io(

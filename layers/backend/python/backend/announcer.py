@@ -75,6 +75,7 @@ class Announcer:
 def _without_data(announcement: _Announcement) -> str:
     for event in announcement.events:
         event.pop("data", None)
+        event.pop("clock", None)
     return msgspec.json.encode(announcement).decode()
 
 

@@ -171,6 +171,9 @@ class Settings:
     provider_webhook_secret: str = _setting(
         _webhook_secret, "", "Secret that the provider signs its webhooks with", secret=True
     )
+    test_clocks: bool = _setting(
+        _yes_or_no, "no", "Whether tenants may make test clocks: yes or no; for the simulator only"
+    )
     smtp_url: str = _setting(
         _mail_server,
         "smtp://127.0.0.1:1025",
