@@ -13,7 +13,7 @@ from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, sch
 from backend.pages import PageQuery
 from backend.settings import settings
 from backend.telemetry import metrics_of, report
-from notifications import delivery, holds, service, store, wakeups
+from notifications import delivery, holds, service, store, test_clocks, wakeups
 from notifications.channels import email, sms
 from notifications.channels.guarded import Guarded
 from notifications.channels.protocol import Channel
@@ -126,6 +126,8 @@ def relay(event: object) -> None:
     """Send the messages of notifications that have waited long enough."""
     relayed = wakeups.relay(notifications=store, queues=queue_of, now_ms=now_ms())
     metrics.count("NotificationsRelayed", relayed)
+    if settings.test_clocks:
+        test_clocks.move_all(notifications=store, queues=queue_of, now_ms=now_ms)
 
 
 @scheduled("notifications")

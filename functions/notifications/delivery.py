@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from backend.errors import InvalidRequest
 from backend.telemetry import report, trace_of
-from notifications import life_cycle, wakeups
+from notifications import life_cycle, test_clocks, wakeups
 from notifications.answers import Answer
 from notifications.channels.protocol import LATE, Channel
 from notifications.holds import Hold, Later
@@ -86,6 +86,7 @@ def deliver(
     changed = [_hold_back(each, holds[each.id], now_ms) for each in ours if each.id in holds]
     changed += _sent([each for each in ours if each.id not in holds], channels, now_ms)
     notifications.finish(changed)
+    test_clocks.left_behind(changed)
     wakeups.try_to_send((x for x in changed if x.status == "queued"), queues=queues, now_ms=now_ms)
     others = [each for each in claimed if each.claim != claim]
     settled = {
@@ -116,7 +117,13 @@ def id_of(message: NotificationMessage) -> str:
 
 def _hold_back(notification: Notification, why: Hold, now_ms: int) -> Notification:
     if isinstance(why, Later):
-        return life_cycle.held_back(notification, why.due_ms, has_turn=why.has_turn, now_ms=now_ms)
+        return life_cycle.held_back(
+            notification,
+            why.due_ms,
+            has_turn=why.has_turn,
+            now_ms=now_ms,
+            is_planned=why.is_planned,
+        )
     return life_cycle.attempted(notification, why, (), now_ms=now_ms)
 
 

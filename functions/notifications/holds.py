@@ -17,6 +17,7 @@ class Later(NamedTuple):
 
     due_ms: int
     has_turn: bool = False  # among the limits, so that it is not counted again
+    is_planned: bool = False  # by the notification's own clock
 
 
 Hold = Suppressed | Permanent | Later
@@ -37,9 +38,10 @@ def find(
         for name, reason in suppressions.reasons(batch, suppressions=store).items()
     }
     for each in batch:
-        due_ms = life_cycle.due_ms(each, now_ms)
-        if due_ms > now_ms:
-            holds.setdefault(each.id, Later(due_ms))
+        time_ms = life_cycle.time_of(each, now_ms)
+        due_ms = life_cycle.due_ms(each, time_ms)
+        if due_ms > time_ms:
+            holds.setdefault(each.id, Later(due_ms, is_planned=True))
     fresh = [each for each in batch if each.id not in holds and _is_uncounted(each)]
     for name, wait_ms in limits.waits_ms(fresh).items():
         if wait_ms < 0:

@@ -65,8 +65,35 @@ def traced(notification: Notification, trace: str) -> Notification:
     return msgspec.structs.replace(notification, trace=trace) if trace else notification
 
 
+def tied(notification: Notification, clock_id: str, clock_ms: int) -> Notification:
+    """Return the notification tied to a test clock, due at its present time."""
+    return msgspec.structs.replace(
+        notification, test_clock=clock_id, clock_ms=clock_ms, clock_due_ms=clock_ms
+    )
+
+
+def time_of(notification: Notification, now_ms: int) -> int:
+    """Return the time by a notification's own clock."""
+    return now_ms if notification.clock_ms is UNSET else notification.clock_ms
+
+
+def planned(notification: Notification, due_ms: int, *, now_ms: int) -> Notification:
+    """Return the notification queued until a time by its own clock."""
+    if notification.clock_ms is UNSET:
+        return until(notification, due_ms, now_ms=now_ms)
+    if due_ms <= notification.clock_ms:
+        return until(notification, now_ms, now_ms=now_ms)
+    return msgspec.structs.replace(
+        notification,
+        status="queued",
+        claimable_at_ms=NEVER_MS,
+        wake_ms=UNSET,
+        clock_due_ms=due_ms,
+    )
+
+
 def until(notification: Notification, due_ms: int, *, now_ms: int) -> Notification:
-    """Return the notification queued, not to be sent before `due_ms`."""
+    """Return the notification queued, not to be sent before `due_ms` by our clock."""
     is_soon = due_ms - now_ms <= DELAY_MAX_MS
     return msgspec.structs.replace(
         notification,
@@ -89,7 +116,13 @@ def attempted(
     *before, current = notification.attempts
     resumes_at_ms = notification.resumes_at_ms
     is_by_hand = UNSET if resumes_at_ms is UNSET else True
-    attempts = (*before, Attempt(at_ms=current.at_ms, outcome=answer, is_by_hand=is_by_hand))
+    attempt = Attempt(
+        at_ms=current.at_ms,
+        outcome=answer,
+        is_by_hand=is_by_hand,
+        clock_ms=notification.clock_ms,
+    )
+    attempts = (*before, attempt)
     logged = msgspec.structs.replace(
         notification, attempts=attempts[-ATTEMPTS_MAX:], resumes_at_ms=UNSET
     )
@@ -97,12 +130,14 @@ def attempted(
     match answer:
         case Accepted():
             return ended(logged, "delivered")
+        case RetryAfter() if resumes_at_ms is not UNSET and notification.clock_due_ms is not UNSET:
+            return planned(logged, notification.clock_due_ms, now_ms=now_ms)
         case RetryAfter() if resumes_at_ms is not UNSET and resumes_at_ms < NEVER_MS:
             return until(logged, max(resumes_at_ms, now_ms), now_ms=now_ms)
         case RetryAfter(seconds=seconds) if resumes_at_ms is UNSET and steps <= len(schedule_s):
             wait_s = max(seconds or 0, schedule_s[steps - 1])
             wait_ms = round(wait_s * 1000 * (1 + JITTER * _share(logged)))
-            return until(logged, now_ms + wait_ms, now_ms=now_ms)
+            return planned(logged, time_of(logged, now_ms) + wait_ms, now_ms=now_ms)
         case RetryAfter() | Permanent():
             return ended(logged, "failed")
         case Suppressed():
@@ -133,21 +168,34 @@ def due_ms(notification: Notification, wanted_ms: int) -> int:
 
 
 def held_back(
-    notification: Notification, due_ms: int, *, has_turn: bool, now_ms: int
+    notification: Notification,
+    due_ms: int,
+    *,
+    has_turn: bool,
+    now_ms: int,
+    is_planned: bool = False,
 ) -> Notification:
-    """Return the notification as if nobody had claimed it, until `due_ms`."""
+    """Return the notification as if nobody had claimed it, until `due_ms`.
+
+    That is by its own clock where it `is_planned` so.
+    """
     unclaimed = msgspec.structs.replace(
         notification,
         attempts=notification.attempts[:-1],
         has_turn=True if has_turn else notification.has_turn,
     )
-    return until(unclaimed, due_ms, now_ms=now_ms)
+    hold = planned if is_planned else until
+    return hold(unclaimed, due_ms, now_ms=now_ms)
 
 
 def ended(notification: Notification, status: Status) -> Notification:
     """Return the notification with nothing left to do."""
     return msgspec.structs.replace(
-        notification, status=status, claimable_at_ms=NEVER_MS, wake_ms=UNSET
+        notification,
+        status=status,
+        claimable_at_ms=NEVER_MS,
+        wake_ms=UNSET,
+        clock_due_ms=UNSET,
     )
 
 

@@ -28,6 +28,7 @@ class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     variables: Annotated[dict[str, Any], Meta(max_length=32)] = {}
     send_after: Moment | None = None
     quiet_hours: QuietHours | UnsetType = UNSET
+    test_clock: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
 
     @staticmethod
     def cross_check(fields: Mapping[str, Any]) -> Iterator[Fault]:
@@ -70,6 +71,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     at_ms: int
     outcome: Answer | None = None
     is_by_hand: bool | UnsetType = UNSET  # and no step of the schedule
+    clock_ms: int | UnsetType = UNSET  # when it was, by the test clock
 
 
 class Notification(Struct, frozen=True, kw_only=True):
@@ -98,6 +100,11 @@ class Notification(Struct, frozen=True, kw_only=True):
     # Of one attempt by hand, from when on the schedule goes on should it fail: NEVER_MS where the
     # notification is over.
     resumes_at_ms: int | UnsetType = UNSET
+    # Of one tied to a test clock: the time that it has come to by that clock, and when it is due by
+    # it, until it is over. It is claimable only once the clock has come there.
+    test_clock: str | UnsetType = UNSET
+    clock_ms: int | UnsetType = UNSET
+    clock_due_ms: int | UnsetType = UNSET
 
 
 class Queued(Struct, frozen=True, kw_only=True):
@@ -132,6 +139,7 @@ class NotificationView(Struct, frozen=True, kw_only=True):
     failure: str | UnsetType = UNSET  # why it failed or was suppressed
     payment_id: str | UnsetType = UNSET  # of a receipt, or a webhook about a payment
     body: str | UnsetType = UNSET  # of a webhook: the text that is posted and signed
+    test_clock: str | UnsetType = UNSET  # by whose time it is due
 
 
 class NotificationPage(Struct, frozen=True, kw_only=True):
@@ -146,6 +154,7 @@ def view(notification: Notification) -> NotificationView:
     attempts = [_attempt_view(each) for each in notification.attempts]
     is_lost = notification.status in ("failed", "suppressed")
     waits = notification.status == "queued" and notification.claimable_at_ms
+    due_ms = notification.clock_due_ms or notification.claimable_at_ms
     is_webhook = notification.channel == "webhook"
     return NotificationView(
         id=notification.id,
@@ -157,15 +166,16 @@ def view(notification: Notification) -> NotificationView:
         subject=notification.rendered.subject,
         created_at=rfc3339(notification.created_ms),
         attempts=attempts,
-        due_at=rfc3339(notification.claimable_at_ms) if waits else UNSET,
+        due_at=rfc3339(due_ms) if waits else UNSET,
         failure=attempts[-1].reason or UNSET if is_lost else UNSET,
         payment_id=notification.payment_id,
         body=notification.rendered.text if is_webhook else UNSET,
+        test_clock=notification.test_clock,
     )
 
 
 def _attempt_view(attempt: Attempt) -> AttemptView:
-    at = rfc3339(attempt.at_ms)
+    at = rfc3339(attempt.clock_ms or attempt.at_ms)
     match attempt.outcome:
         case None:
             return AttemptView(at=at, result="unknown", code=None, reason=None)

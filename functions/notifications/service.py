@@ -3,10 +3,13 @@
 from functools import partial
 from typing import Protocol
 
+from msgspec import UNSET
+
 from backend.clock import parse_rfc3339
 from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
 from backend.pages import PageQuery, page_of
 from backend.telemetry import trace_of
+from backend.test_clocks import TestClock
 from notifications import life_cycle, wakeups
 from notifications.schema import Notification, NotificationRequest
 from notifications.wakeups import Queues
@@ -20,6 +23,8 @@ class Notifications(Protocol):
     def insert(self, notification: Notification) -> Notification | None: ...
 
     def find(self, tenant: str, notification_id: str) -> Notification | None: ...
+
+    def tie(self, tenant: str, clock_id: str) -> TestClock: ...
 
     def cancel(self, tenant: str, notification_id: str) -> Notification | None: ...
 
@@ -46,9 +51,12 @@ def accept(
     """
     notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
     notification = life_cycle.traced(notification, trace_of(notification.id))
-    due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=now_ms))
-    if due_ms > now_ms:
-        notification = life_cycle.until(notification, due_ms, now_ms=now_ms)
+    if request.test_clock:
+        notification = _tied(notification, request.test_clock, notifications)
+    time_ms = life_cycle.time_of(notification, now_ms)
+    due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=time_ms))
+    if due_ms > time_ms:
+        notification = life_cycle.planned(notification, due_ms, now_ms=now_ms)
     existing = notifications.insert(notification)
     if existing and existing.fingerprint != notification.fingerprint:
         raise KeyReused
@@ -84,6 +92,15 @@ def newest(
     return page_of(
         query, find=partial(notifications.find, tenant), read=partial(notifications.page, tenant)
     )
+
+
+def _tied(notification: Notification, clock_id: str, notifications: Notifications) -> Notification:
+    """Return a new notification at the time of its clock; one that exists is tied already."""
+    existing = notifications.find(notification.tenant, notification.id)
+    if existing and existing.clock_ms is not UNSET:
+        return life_cycle.tied(notification, clock_id, existing.clock_ms)
+    clock = notifications.tie(notification.tenant, clock_id)
+    return life_cycle.tied(notification, clock.id, clock.frozen_ms)
 
 
 def _wanted_ms(request: NotificationRequest, *, now_ms: int) -> int:

@@ -7,7 +7,8 @@ from pymongo import IndexModel, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from backend import arrivals
+from backend import arrivals, test_clock_store, test_clocks
+from backend.settings import settings
 from backend.store import (
     EXPIRY,
     NEWEST,
@@ -19,6 +20,7 @@ from backend.store import (
     opened_early,
     store_errors,
 )
+from backend.test_clocks import TestClock
 from notifications.life_cycle import FINISHED, NEVER_MS
 from notifications.schema import Attempt, Notification
 
@@ -29,6 +31,12 @@ INDEXES = (
     EXPIRY,
     IndexModel([("wake_ms", 1)], name="waiting", sparse=True),
     IndexModel([("log", 1)], name="deliveries", sparse=True),
+    # Of those tied to a test clock that are not over; others have not the field.
+    IndexModel(
+        [("test_clock", 1), ("clock_due_ms", 1)],
+        name="due_by_test_clock",
+        partialFilterExpression={"clock_due_ms": {"$exists": True}},
+    ),
     # The filters of an endpoint's log; only deliveries to endpoints have the field.
     *(
         IndexModel(
@@ -114,6 +122,12 @@ def replace(before: Notification, after: Notification) -> bool:
         return _notifications().replace_one(unchanged, _document(after)).matched_count == 1
 
 
+def tie(tenant: str, clock_id: str) -> TestClock:
+    """Count one object more of a test clock, and return the clock; raises InvalidRequest."""
+    test_clocks.check_allowed(settings.test_clocks)
+    return test_clocks.tie(clock_id, tenant=tenant, clocks=test_clock_store)
+
+
 def cancel(tenant: str, notification_id: str) -> Notification | None:
     """Cancel a notification that is queued; returns it, or None where there is none such."""
     canceled = {"status": "canceled", "claimable_at_ms": NEVER_MS}
@@ -122,7 +136,7 @@ def cancel(tenant: str, notification_id: str) -> Notification | None:
             {"_id": notification_id, "tenant": tenant, "status": "queued"},
             {
                 "$set": {**canceled, "expires_at": moment_after(LIFE_S)},
-                "$unset": {"wake_ms": ""},
+                "$unset": {"wake_ms": "", "clock_due_ms": ""},
             },
             return_document=ReturnDocument.AFTER,
         )
@@ -214,6 +228,14 @@ def woken(notifications: Sequence[Notification]) -> None:
         )
 
 
+def first_due(clock_id: str, until_ms: int, *, limit: int) -> list[Notification]:
+    """Return notifications due by a time of their test clock, the first due first."""
+    due = {"test_clock": clock_id, "clock_due_ms": {"$exists": True, "$lte": until_ms}}
+    with store_errors():
+        documents = _notifications().find(due, sort=[("clock_due_ms", 1)], limit=limit)
+        return [msgspec.convert(document, Notification) for document in documents]
+
+
 CLAIMED_FIELDS = ("status", "claim", "claimable_at_ms", "attempts")  # which the update itself sets
 
 
@@ -228,7 +250,8 @@ def _notifications() -> MongoCollection[Document]:
 
 def _document(notification: Notification, *, without: Collection[str] = ()) -> Document:
     document: Document = msgspec.to_builtins(notification)
-    if notification.status in FINISHED:
+    # Of those tied to a test clock, which may never come to their time, every change begins a life.
+    if notification.status in FINISHED or notification.test_clock:
         is_delivery = notification.channel == "webhook"
         document["expires_at"] = moment_after(DELIVERY_LIFE_S if is_delivery else LIFE_S)
     return {name: value for name, value in document.items() if name not in without}

@@ -20,6 +20,7 @@ import analytics.schema
 import api.schema
 import backend.pages
 import backend.shapes
+import backend.test_clocks
 import notifications.schema
 import notifications.suppressions.routes
 import notifications.suppressions.service
@@ -83,6 +84,7 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=payments.views.PaymentView,
         body=payments.schema.PaymentRequest,
         needs_key=True,
+        refuses=(409,),
     ),
     "GET /v1/payments": Operation(answer=PaymentPage, query=payments.schema.PaymentListQuery),
     "GET /v1/payments/{payment_id}": Operation(answer=payments.views.PaymentView, refuses=(404,)),
@@ -130,6 +132,25 @@ OPERATIONS: Mapping[str, Operation] = {
         needs_key=True,
         refuses=(404, 409),
     ),
+    "POST /v1/test-clocks": Operation(
+        status=201,
+        answer=backend.test_clocks.ClockView,
+        body=backend.test_clocks.ClockRequest,
+        refuses=(409,),
+    ),
+    "GET /v1/test-clocks": Operation(answer=backend.test_clocks.ClockPage),
+    "GET /v1/test-clocks/{clock_id}": Operation(
+        answer=backend.test_clocks.ClockView, refuses=(404,)
+    ),
+    "POST /v1/test-clocks/{clock_id}/advance": Operation(
+        status=202,
+        answer=backend.test_clocks.ClockView,
+        body=backend.test_clocks.ClockRequest,
+        refuses=(404, 409),
+    ),
+    "DELETE /v1/test-clocks/{clock_id}": Operation(
+        answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
+    ),
     "GET /v1/balances": Operation(answer=payments.views.BalancesView),
     "POST /v1/provider/webhooks": Operation(
         status=202,
@@ -163,6 +184,7 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=notifications.schema.Queued,
         body=notifications.schema.NotificationRequest,
         needs_key=True,
+        refuses=(409,),
     ),
     "GET /v1/notifications": Operation(
         answer=notifications.schema.NotificationPage,

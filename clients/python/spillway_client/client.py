@@ -29,6 +29,7 @@ from spillway_client.records import (
     Readiness,
     Refund,
     Suppression,
+    TestClock,
     Token,
     WebhookEndpoint,
 )
@@ -47,6 +48,7 @@ class Unset(Enum):
 UNSET = Unset.UNSET
 PAYMENT, REFUNDS = "/v1/payments/{payment_id}", "/v1/payments/{payment_id}/refunds"
 DISPUTE = "/v1/disputes/{dispute_id}"
+CLOCKS, CLOCK = "/v1/test-clocks", "/v1/test-clocks/{clock_id}"
 NOTIFICATION = "/v1/notifications/{notification_id}"
 ENDPOINT = "/v1/webhook-endpoints/{endpoint_id}"
 DELIVERY = ENDPOINT + "/deliveries/{notification_id}"
@@ -123,6 +125,7 @@ class Client:
         description: str | None = None,
         metadata: Mapping[str, str] | None = None,
         receipt_email: str | None = None,
+        test_clock: str | None = None,
         idempotency_key: str | None = None,
     ) -> Payment:
         """Accept a payment; its worker settles it soon."""
@@ -134,6 +137,7 @@ class Client:
             description=description,
             metadata=metadata,
             receipt_email=receipt_email,
+            test_clock=test_clock,
         )
         return self._calls.send(Payment, "POST", "/v1/payments", body, key=_key(idempotency_key))
 
@@ -220,6 +224,28 @@ class Client:
         """Accept a dispute: it is lost."""
         path = path_of(DISPUTE + "/close", dispute_id=dispute_id)
         return self._calls.send(Dispute, "POST", path, key=_key(idempotency_key))
+
+    def create_test_clock(self, frozen_time: datetime) -> TestClock:
+        """Make a clock that stands at a time, for payments and notifications of the simulator."""
+        body = {"frozen_time": frozen_time}
+        return self._calls.send(TestClock, "POST", CLOCKS, body, repeatable=False)
+
+    def list_test_clocks(self) -> list[TestClock]:
+        """Return all test clocks, newest first."""
+        return members_of(TestClock, self._calls.get(dict, CLOCKS))
+
+    def get_test_clock(self, clock_id: str) -> TestClock:
+        """Return a test clock."""
+        return self._calls.get(TestClock, path_of(CLOCK, clock_id=clock_id))
+
+    def advance_test_clock(self, clock_id: str, frozen_time: datetime) -> TestClock:
+        """Move a clock on, by 60 days at most; it is `advancing` until all has happened."""
+        path = path_of(CLOCK + "/advance", clock_id=clock_id)
+        return self._calls.send(TestClock, "POST", path, {"frozen_time": frozen_time})
+
+    def delete_test_clock(self, clock_id: str) -> Deleted:
+        """Delete a clock; what is tied to it stays as it is."""
+        return self._calls.send(Deleted, "DELETE", path_of(CLOCK, clock_id=clock_id))
 
     def get_ledger(self, payment_id: str) -> Ledger:
         """Return the double entries of a payment."""
@@ -309,6 +335,7 @@ class Client:
         variables: Mapping[str, object] | None = None,
         send_after: datetime | None = None,
         quiet_hours: QuietHours | None = None,
+        test_clock: str | None = None,
         idempotency_key: str | None = None,
     ) -> Queued:
         """Send a notification, now or later."""
@@ -319,6 +346,7 @@ class Client:
             variables=variables,
             send_after=send_after,
             quiet_hours=quiet_hours,
+            test_clock=test_clock,
         )
         path = "/v1/notifications"
         return self._calls.send(Queued, "POST", path, body, key=_key(idempotency_key))

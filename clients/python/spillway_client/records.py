@@ -124,6 +124,7 @@ class Payment:
     metadata: Mapping[str, str]
     receipt_email: str | None
     created_at: datetime
+    test_clock: str | None = None
     failure: Failure | None = None
     refunds: tuple[Refund, ...]
     disputed: bool
@@ -322,6 +323,20 @@ class Notification:
     failure: str | None = None
     payment_id: str | None = None
     body: str | None = None
+    test_clock: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestClock:
+    """A clock of the simulator's, ready once all has happened that is due by its time."""
+
+    __test__ = False  # pytest takes the name for a test's
+
+    id: str
+    status: Literal["advancing", "ready"]
+    frozen_time: datetime
+    created_at: datetime
+    objects: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,13 @@ from notifications.webhooks import bodies
 from notifications.webhooks.endpoints import Endpoint, Endpoints
 
 
+class EventClock(Struct, frozen=True, kw_only=True):
+    """A test clock, and its time at an event."""
+
+    id: str
+    now_ms: int
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """An event as its domain announces it; its id is its object's id, a dot and a number."""
 
@@ -25,6 +32,7 @@ class Event(Struct, frozen=True, kw_only=True):
     properties: Mapping[str, Any] = {}
     sequence: int | None = None  # of its object's events; none in what older versions announced
     data: Mapping[str, Any] = {}  # what the object was right after the event
+    clock: EventClock | None = None  # the test clock of its object
 
 
 class WebhookMessage(Struct, frozen=True, kw_only=True):
@@ -104,6 +112,8 @@ def delivery(
         log=bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
         payment_id=data.get("payment_id", UNSET),
     )
+    if event.clock:
+        notification = life_cycle.tied(notification, event.clock.id, event.clock.now_ms)
     return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
 
 

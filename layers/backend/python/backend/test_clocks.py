@@ -63,13 +63,6 @@ class ClockPage(Struct, frozen=True, kw_only=True):
     data: list[ClockView]
 
 
-class Deleted(Struct, frozen=True, kw_only=True):
-    """The answer to a deletion."""
-
-    id: str
-    deleted: Literal[True] = True
-
-
 class Clocks(Protocol):
     """The store of clocks; `backend.test_clock_store` says what each function guarantees."""
 
