@@ -17,7 +17,7 @@ from notifications.schema import Notification
 from notifications.wakeups import Queues
 
 BATCH = 100  # released at once: they are due at the same time
-RUN_S = 1.5  # for all clocks, of the relay's thirty; the next run goes on
+RUN_S = 4.0  # for all clocks, of thirty that the relay has; the next run goes on
 LOOK_S = 0.05  # until what is in hand is looked for again
 
 

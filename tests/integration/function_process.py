@@ -8,6 +8,7 @@ import importlib
 import itertools
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,10 @@ class FunctionProcess:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(event) + "\n")
         self.process.stdin.flush()
+
+    def has_answered(self, *, within_s: float) -> bool:
+        """Wait so long for an answer that `end` would return at once."""
+        return bool(select.select([self.process.stdout], [], [], within_s)[0])
 
     def end(self) -> Any:
         """Wait for the answer; raises HandlerError where the handler raised."""
