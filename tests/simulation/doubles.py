@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from backend.errors import CircuitOpen, StoreUnavailable
+from backend.errors import CircuitOpen, ProviderUnavailable, StoreUnavailable
 from payments.provider import (
     Answer,
     Ask,
@@ -43,6 +43,7 @@ KINDS: Mapping[Path, EffectKind] = {
 }
 UNASKED = ("confirmation", "dispute", "lapse")
 FEE = 15
+HOLD_MS = 7 * 86_400_000
 CLOCK_MS = 500_000_000  # the time of the one test clock, at first
 FORGED = 0.2  # disputes that are followed by a report of other money
 TOLD = 0.2  # of what no customer has to act on, there is a webhook too
@@ -244,6 +245,9 @@ class Provider:
         self._unconfirmed: dict[str, tuple[Ask, Outcome]] = {}  # by charge
         self._charges: dict[str, Outcome] = {}
         self._disputes: dict[str, DisputeReport] = {}  # those that are open
+        self._clocked: dict[str, int] = {}  # charges of the test clock, and when each lapses
+        self._clock_ms = CLOCK_MS
+        self.by_time: list[Effect] = []  # what happened because the clock was moved
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         if asks and self._world.strikes("open"):
@@ -271,6 +275,8 @@ class Provider:
         status: Status = "failed"
         captured = False
         if isinstance(order, ChargeOrder):
+            if order.clock_ms is not None:
+                self._clocked[identity] = order.clock_ms + HOLD_MS
             status = OUTCOMES[order.payment_method]
             captured = status == "succeeded" and order.capture
             is_held = status == "succeeded" and not order.capture
@@ -289,7 +295,27 @@ class Provider:
             amount=order.amount,
             currency=order.currency,
             captured=captured,
+            clock_ms=(
+                order.clock_ms if isinstance(order, ChargeOrder) else self._time_of(order.charge)
+            ),
         )
+
+    def move_clock(self, clock_id: str, now_ms: int) -> list[Effect]:
+        """Have all lapse that is due by then, the first due first, and return all that ever has."""
+
+        def effect() -> list[Effect]:
+            for charge, at_ms in sorted(self._clocked.items(), key=lambda each: each[1]):
+                if at_ms <= now_ms and self._held[charge]:
+                    self._clock_ms = max(self._clock_ms, at_ms)
+                    self._lapse(charge, at_ms)
+                    self.by_time.append(self.record[-1])
+            self._clock_ms = max(self._clock_ms, now_ms)
+            return list(self.by_time)
+
+        return self._world.io(effect, ProviderUnavailable("simulated"))
+
+    def _time_of(self, charge: str) -> int | None:
+        return self._clock_ms if charge in self._clocked else None
 
     def confirm(self) -> None:
         """Have the customer of some charge that waits act on it."""
@@ -299,6 +325,9 @@ class Provider:
         ask, first = self._unconfirmed.pop(charge)
         assert isinstance(ask.order, ChargeOrder)
         status = self._world.dice.choice(("succeeded", "succeeded", "failed"))
+        first = replace(first, clock_ms=self._time_of(charge))
+        if charge in self._clocked:
+            self._clocked[charge] = self._clock_ms + HOLD_MS
         captured = status == "succeeded" and ask.order.capture
         amounts = self._captured if captured else self._held
         amounts[charge] = ask.order.amount if status == "succeeded" else 0
@@ -338,13 +367,14 @@ class Provider:
 
     def lapse(self) -> None:
         """Have some bank hold no longer what it has held."""
-        held = sorted(each for each, amount in self._held.items() if amount)
-        if not held:
-            return
-        charge = self._world.dice.choice(held)
+        held = sorted(x for x, amount in self._held.items() if amount and x not in self._clocked)
+        if held:
+            self._lapse(self._world.dice.choice(held), None)
+
+    def _lapse(self, charge: str, clock_ms: int | None) -> None:
         first = self._charges[charge]
         outcome = replace(first, id=f"lp_{len(self.record) + 1}", status="succeeded")
-        outcome = replace(outcome, amount=self._held[charge], captured=False)
+        outcome = replace(outcome, amount=self._held[charge], captured=False, clock_ms=clock_ms)
         self._held[charge] = 0
         self._world.happened["lapsed"] += 1
         self._write("lapse", f"{first.reference}:lapse", outcome, charge)
@@ -410,11 +440,12 @@ class Provider:
         self._report(replace(report, status=status))
 
     def _report(self, report: DisputeReport) -> None:
+        report = replace(report, clock_ms=self._time_of(report.charge))
         self._disputes[report.id] = report
         if report.status in ("won", "lost"):
             del self._disputes[report.id]
         outcome = replace(self._charges[report.charge], id=report.id, status="succeeded")
-        outcome = replace(outcome, amount=report.amount, captured=False)
+        outcome = replace(outcome, amount=report.amount, captured=False, clock_ms=report.clock_ms)
         self._write("dispute", f"{report.id}:{report.status}", outcome, report.charge, report)
 
     def _forged(self, report: DisputeReport) -> DisputeReport:

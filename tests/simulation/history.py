@@ -7,9 +7,12 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
+from backend.clock import DAY_MS
 from backend.errors import BackendError, InvalidRequest, Unavailable
+from backend.test_clocks import TestClock
 from payments import disputes, ledger, life_cycle, service
 from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
 from payments.provider import Answer, DisputeReport
@@ -25,7 +28,7 @@ from payments.schema import (
 )
 from payments.views import answer_view, as_asked, view
 from redis_sqs import QueueUnavailable
-from tests.simulation.doubles import OUTCOMES, Provider, Queue, Store
+from tests.simulation.doubles import CLOCK_MS, OUTCOMES, Provider, Queue, Store
 from tests.simulation.world import Crash, Faults, World
 
 CLIENTS = 4
@@ -35,6 +38,8 @@ PATIENCE = 8  # times a client tries the same key before it gives up
 LIVE_MS = 600_000
 QUIET_MS = 3_600_000  # without faults: longer than the relay's reminder
 TENANT = "t"
+CLOCK = "clock_1"
+LAPSED = ("payment.canceled", "payment.hold_released")
 
 
 @dataclass
@@ -57,7 +62,7 @@ class History:
             name: Queue(self.world, name) for name in ("payments", "analytics", "notifications")
         }
         self.journal = Journal()
-        self._busy = CLIENTS + 1  # the bank
+        self._busy = CLIENTS + 2  # the bank and the clock
 
     def run(self) -> list[str]:
         """Live with faults, then without, until nothing is left to do; returns the violations."""
@@ -69,6 +74,7 @@ class History:
         self.world.start(self._reconcile)
         self.world.start(self._customer)
         self.world.start(self._bank)
+        self.world.start(self._clock)
         finished = self.world.run(lambda: self._busy == 0, at_most_ms=LIVE_MS)
         self.world.faults = Faults()
         quiet = finished and self.world.run(self._is_quiet, at_most_ms=QUIET_MS)
@@ -101,6 +107,7 @@ class History:
                 payment_method=dice.choice(["pm_card_visa"] * 4 + list(OUTCOMES)),  # type: ignore[arg-type]
                 capture_method=dice.choice(["automatic", "manual"]),
                 receipt_email="a@example.com",
+                test_clock=dice.choice((UNSET, UNSET, CLOCK)),
             )
             self._create_twice(key, request)
             payment_id = self._until_answered(key, request)
@@ -172,15 +179,20 @@ class History:
     ) -> tuple[Payment, bytes]:
         doubles = self._doubles()
         if isinstance(request, PaymentRequest):
+            doubles["clock_ms"] = self.store.clock_ms if request.test_clock else None
             payment, _ = service.accept(request, key=key, tenant=TENANT, **doubles)  # type: ignore[arg-type]
             return payment, msgspec.json.encode(view(as_asked(payment, None)))
-        payment, operation, _ = service.operate(
+        begun_ms = self.store.clock_ms
+        payment, operation, is_replay = service.operate(
             request,
             payment_id=payment_id,
             key=key,
             tenant=TENANT,
             **doubles,  # type: ignore[arg-type]
         )
+        at_ms = payment.events[operation.event - 1].clock_ms
+        if payment.test_clock and not is_replay and (at_ms or 0) < begun_ms:
+            self.journal.contradictions.append(f"{operation.id} was asked for before its time")
         return payment, msgspec.json.encode(answer_view(payment, operation))
 
     def _worker(self) -> None:
@@ -255,6 +267,31 @@ class History:
             self._forge()
         self._busy -= 1
 
+    def _clock(self) -> None:
+        """Move the test clock on, now and then, each time until all have heard of it."""
+        for _ in range(self.world.dice.choice((0, 2, 4))):
+            self.world.sleep(self.world.dice.choice((1_000, 20_000, 60_000)))
+            self.store.clock_ms += self.world.dice.choice((1_000, 3 * DAY_MS, 8 * DAY_MS))
+            self.world.happened["moved"] += 1
+            for _ in range(PATIENCE):
+                if self._is_moved():
+                    break
+                self.world.sleep(2_000)
+        self._busy -= 1
+
+    def _is_moved(self) -> bool:
+        clock = TestClock(id=CLOCK, tenant=TENANT, created_ms=0, frozen_ms=self.store.clock_ms)
+        begun = list(self.provider.by_time)
+        try:
+            is_moved = service.move_clock(clock, provider=self.provider, **self._doubles())  # type: ignore[arg-type]
+        except (Crash, BackendError, QueueUnavailable):
+            return False
+        for effect in begun if is_moved else ():
+            payment = self.store.documents[effect.reference]
+            if service.heard(payment, effect.answer(), now_ms=0) is not payment:
+                self.journal.contradictions.append(f"{payment.id} is behind its clock")
+        return is_moved
+
     def _forge(self) -> None:
         """Tell wrong of the money of a dispute that is known."""
         known = [report for each in self.provider.record if (report := each.dispute)]
@@ -293,6 +330,7 @@ class History:
             *self._documents_broken(),
             *self._money_wrong(),
             *self._requests_wrong(),
+            *self._times_wrong(),
             *self._announcements_missing(),
             *self._announcements_wrong(),
         ]
@@ -402,6 +440,25 @@ class History:
                 or statuses[operation.dispute] != "needs_response"
             ):
                 wrong.append(f"{each.id} version {each.version}: a dispute is answered twice")
+        return wrong
+
+    def _times_wrong(self) -> list[str]:
+        """Return wrong times: a payment of a clock has its times, in order; no other has any."""
+        wrong = []
+        lapsed_at = {x.reference: x.clock_ms or 0 for x in self.provider.by_time}
+        for payment in self.store.documents.values():
+            times = [each.clock_ms for each in payment.events]
+            if not payment.test_clock:
+                wrong += [f"{payment.id} has times of a clock"] * any(times)
+                continue
+            ours = [each or 0 for each in times]
+            if ours != sorted(ours) or not CLOCK_MS <= ours[0] <= ours[-1] <= self.store.clock_ms:
+                wrong.append(f"{payment.id} happened at {ours}")
+            lapses = [e for e in payment.events if e.type in LAPSED and not e.operation]
+            # Later only where more had happened before the lapse was heard of.
+            theirs = lapsed_at.get(payment.id, 0)
+            if any(each.clock_ms != max(theirs, ours[each.n - 2]) for each in lapses):
+                wrong.append(f"{payment.id} lapsed at {[each.clock_ms for each in lapses]}")
         return wrong
 
     def _announcements_missing(self) -> list[str]:

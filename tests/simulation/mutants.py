@@ -23,7 +23,7 @@ from payments import (
 )
 from payments.provider import Ask, Effect, Outcome
 from payments.schema import Entry, Event, Payment, PaymentRequest, ResponseRequest
-from tests.simulation.doubles import Provider, Store
+from tests.simulation.doubles import CLOCK_MS, Provider, Store
 
 MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
 
@@ -331,6 +331,42 @@ def a_lapse_forgotten_by_a_refusal() -> Iterator[None]:
         return replace(mutant(payment, *arguments), ledger=payment.ledger)
 
     with patch.object(life_cycle, "_refused", kept):
+        yield
+
+
+@_mutant
+def a_clock_that_is_moved_before_all_have_heard() -> Iterator[None]:
+    move_clock = service.move_clock
+
+    def mutant(*arguments: Any, **named: Any) -> bool:
+        move_clock(*arguments, **named)
+        return True
+
+    with patch.object(service, "move_clock", mutant):
+        yield
+
+
+@_mutant
+def a_clock_that_goes_back() -> Iterator[None]:
+    with patch.object(life_cycle, "at", lambda payment, ms: replace(payment, clock_ms=ms)):
+        yield
+
+
+@_mutant
+def an_answer_at_the_time_of_the_one_before() -> Iterator[None]:
+    with patch.object(life_cycle, "at", lambda payment, clock_ms: payment):
+        yield
+
+
+@_mutant
+def a_request_at_the_time_of_the_payment() -> Iterator[None]:
+    with patch.object(Store, "time_of", lambda self, clock_id: CLOCK_MS):
+        yield
+
+
+@_mutant
+def a_report_of_a_dispute_without_its_time() -> Iterator[None]:
+    with patch.object(disputes, "at", lambda payment, ms: replace(payment, clock_ms=ms and 1)):
         yield
 
 

@@ -233,6 +233,23 @@ def test_an_answer_that_speaks_of_other_money_changes_nothing(
     assert (payment["status"], payment["amount_captured"]) == ("requires_action", 0)
 
 
+OF_A_STATUS_THAT_NOBODY_KNOWS = json.dumps(
+    {
+        "id": "evt_1",
+        "type": "dispute.updated",
+        "data": {
+            "id": "dp_1",
+            "reference": "pay_1",
+            "charge": "ch_1",
+            "amount": 1,
+            "currency": "EUR",
+            "fee": 0,
+            "reason": "fraudulent",
+            "status": "warning_closed",
+            "due_ms": 0,
+        },
+    }
+)
 BODY = json.dumps(
     {
         "id": "evt_1",
@@ -302,6 +319,8 @@ def test_without_a_secret_no_webhook_is_taken(payments, messages):
         ("{", 400, "malformed_json"),
         ('{"id":"evt_1","type":"charge.succeeded"}', 422, "invalid_request"),
         ('{"id":"evt_1","type":"charge.succeeded","data":{"id":1}}', 422, "invalid_request"),
+        ('{"id":"evt_1","type":"dispute.created","data":{}}', 422, "invalid_request"),
+        (OF_A_STATUS_THAT_NOBODY_KNOWS, 422, "invalid_request"),
     ],
 )
 def test_a_signed_webhook_that_makes_no_sense_is_refused(api, messages, body, status, code):
