@@ -45,6 +45,7 @@ class FunctionProcess:
 
     def has_answered(self, *, within_s: float) -> bool:
         """Wait so long for an answer that `end` would return at once."""
+        assert self.process.stdout is not None
         return bool(select.select([self.process.stdout], [], [], within_s)[0])
 
     def end(self) -> Any:

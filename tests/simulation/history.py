@@ -281,12 +281,11 @@ class History:
 
     def _is_moved(self) -> bool:
         clock = TestClock(id=CLOCK, tenant=TENANT, created_ms=0, frozen_ms=self.store.clock_ms)
-        begun = list(self.provider.by_time)
         try:
             is_moved = service.move_clock(clock, provider=self.provider, **self._doubles())  # type: ignore[arg-type]
         except (Crash, BackendError, QueueUnavailable):
             return False
-        for effect in begun if is_moved else ():
+        for effect in self.provider.by_time if is_moved else ():
             payment = self.store.documents[effect.reference]
             if service.heard(payment, effect.answer(), now_ms=0) is not payment:
                 self.journal.contradictions.append(f"{payment.id} is behind its clock")

@@ -97,7 +97,7 @@ def control(provider, path, **body):
 
 def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disputed, tenant):
     payment_id, dispute_id = disputed()
-    held = balances(ask)
+    before = balances(ask)
 
     answers = [ask("POST", DISPUTE, "e", WINNING, dispute_id=dispute_id) for _ in range(2)]
     assert work() == []
@@ -108,11 +108,11 @@ def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disput
     assert answers[1].headers["idempotent-replayed"] == "true"
     dispute = ask("GET", DISPUTE, dispute_id=dispute_id).body
     assert (dispute["status"], dispute["response"]["status"]) == ("won", "succeeded")
-    assert held["disputes"] == (0, 1000)
-    assert held["provider_clearing"] == (1000 - 1500, -1000)
+    assert before["disputes"] == (0, 1000)
+    assert before["provider_clearing"] == (1000 - 1500, -1000)
     assert balances(ask)["disputes"] == (0, 0)
     assert balances(ask)["fees"] == (1500, 0)
-    assert sum(posted + pending for posted, pending in held.values()) == 0
+    assert sum(posted + pending for posted, pending in before.values()) == 0
 
 
 def test_a_lost_dispute_leaves_nothing_to_refund(ask, work, tell, disputed):
