@@ -367,9 +367,9 @@ class Provider:
 
     def lapse(self) -> None:
         """Have some bank hold no longer what it has held."""
-        held = sorted(x for x, amount in self._held.items() if amount and x not in self._clocked)
-        if held:
-            self._lapse(self._world.dice.choice(held), None)
+        charges = sorted(x for x, amount in self._held.items() if amount and x not in self._clocked)
+        if charges:
+            self._lapse(self._world.dice.choice(charges), None)
 
     def _lapse(self, charge: str, clock_ms: int | None) -> None:
         first = self._charges[charge]

@@ -140,10 +140,10 @@ def an_outbox_cleared_before_it_is_sent() -> Iterator[None]:
 def a_change_that_drops_earlier_promises() -> Iterator[None]:
     answered = life_cycle.answered
 
-    def mutant(payment: Payment, *told: Any, now_ms: int) -> Payment:
+    def mutant(payment: Payment, *news: Any, now_ms: int) -> Payment:
         settlement = tuple(each for each in payment.outbox if each.queue == "payments")
         bare = replace(payment, outbox=settlement)
-        changed = answered(bare, *told, now_ms=now_ms)
+        changed = answered(bare, *news, now_ms=now_ms)
         return payment if changed is bare else changed
 
     with patch.object(life_cycle, "answered", mutant):
