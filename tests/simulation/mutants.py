@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
+from backend.test_clocks import TestClock
 from payments import (
     announcements,
     asks,
@@ -335,12 +336,10 @@ def a_lapse_forgotten_by_a_refusal() -> Iterator[None]:
 
 
 @_mutant
-def a_clock_that_is_moved_before_all_have_heard() -> Iterator[None]:
-    move_clock = service.move_clock
-
-    def mutant(*arguments: Any, **named: Any) -> bool:
-        move_clock(*arguments, **named)
-        return True
+def a_clock_that_is_moved_before_its_payments_have_heard() -> Iterator[None]:
+    def mutant(clock: TestClock, *, provider: Provider, **named: Any) -> bool:
+        provider.move_clock(clock.id, clock.frozen_ms)
+        return True  # webhooks tell the rest
 
     with patch.object(service, "move_clock", mutant):
         yield
