@@ -51,17 +51,19 @@ def dispute(state: EntryState, dispute: Dispute, event: int) -> Entry:
 
 def fee(dispute: Dispute, event: int) -> list[Entry]:
     """Book the fee of a dispute, which the provider keeps however it ends; none is no entry."""
-    if not dispute.fee:
-        return []
-    entry = Entry(
-        transfer=f"{dispute.id}:fee",
+    return [provider_fee(f"{dispute.id}:fee", dispute.fee, event)] if dispute.fee else []
+
+
+def provider_fee(transfer: str, amount: int, event: int) -> Entry:
+    """Book a fee that the provider keeps of what it owes us."""
+    return Entry(
+        transfer=transfer,
         state="posted",
         debit="fees",
         credit="provider_clearing",
-        amount=dispute.fee,
+        amount=amount,
         event=event,
     )
-    return [entry]
 
 
 def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
@@ -100,7 +102,7 @@ def refundable(payment: Payment) -> int:
 
 def violations(payment: Payment) -> list[str]:
     """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
-    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds")}
+    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds", "fees")}
     disputing, disputed, fees = _disputed(payment.disputes)
     refund_ids = {each.id for each in payment.operations if each.kind == "refund"}
     authorized_amount = sum(
@@ -124,9 +126,7 @@ def violations(payment: Payment) -> list[str]:
         "the ledger has withdrawn what lost disputes are of": _posted(payment, "disputes")
         == payment.amount_disputed
         == disputed,
-        "the ledger has the fee of every dispute": _posted(payment, "fees")
-        == payment.amount_fees
-        == fees,
+        "the ledger has the fee of every dispute": _dispute_fees(payment) == fees,
         "every dispute has its entries": [
             each.transfer for each in _debits(payment.ledger, "disputes") if each.state == "pending"
         ]
@@ -138,6 +138,7 @@ def violations(payment: Payment) -> list[str]:
         "the ledger is refunding what the payment says": _refunding(payment.ledger)
         == payment.amount_refunding
         >= 0,
+        "the ledger has the fees that the payment says": posted["fees"] == payment.amount_fees,
         "every refund has its entries": {
             each.transfer for each in _debits(payment.ledger, "refunds")
         }
@@ -209,6 +210,11 @@ def _disputed(disputes: Iterable[Dispute]) -> tuple[int, int, int]:
         lost_amount += each.amount if each.status == "lost" else 0
         fees += each.fee
     return open_amount, lost_amount, fees
+
+
+def _dispute_fees(payment: Payment) -> int:
+    transfers = {f"{each.id}:fee" for each in payment.disputes}
+    return sum(each.amount for each in payment.ledger if each.transfer in transfers)
 
 
 def _is_charge(entry: Entry) -> bool:

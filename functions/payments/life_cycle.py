@@ -16,6 +16,7 @@ from payments.provider import (
     Ask,
     ChargeOrder,
     DisputeReport,
+    Effect,
     Outcome,
     matches,
 )
@@ -61,6 +62,10 @@ DECLINES = {
     "expired_card": "The card has expired.",
     "processing_error": "The card's bank could not process the payment.",
     "authentication_failed": "The customer did not confirm the payment.",
+    "authentication_required": "The card's bank wants the customer to confirm the payment.",
+    "incorrect_cvc": "The card's security code is wrong.",
+    "amount_not_possible": "The provider does not charge such an amount.",
+    "payment_method_unknown": "The provider cannot charge this payment method.",
 }
 
 
@@ -82,7 +87,13 @@ def fingerprint(request: PaymentRequest | OperationRequest) -> str:
 
 
 def create(
-    request: PaymentRequest, *, key: str, tenant: str, now_ms: int, clock_ms: int | None = None
+    request: PaymentRequest,
+    *,
+    key: str,
+    tenant: str,
+    now_ms: int,
+    provider: str = "",
+    clock_ms: int | None = None,
 ) -> Payment:
     """Return a new payment in `processing`, its settlement promised in the outbox.
 
@@ -101,6 +112,7 @@ def create(
         description=request.description,
         metadata=request.metadata,
         receipt_email=request.receipt_email,
+        provider=provider,
         status="processing",
         version=1,
         test_clock=request.test_clock or None,
@@ -295,6 +307,7 @@ def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
         charge_id=outcome.id,
         amount_captured=payment.amount if status == "succeeded" else 0,
         failure=_failure(outcome) if status == "failed" else None,
+        next_action=outcome.next_action,
     )
     return happened(changed, f"payment.{status}", now_ms, entries=entries)
 
@@ -307,7 +320,34 @@ def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int
         for each in payment.operations
     )
     payment = replace(payment, operations=operations)
-    return TRANSITIONS[operation.kind](payment, operation, done, now_ms)
+    changed = TRANSITIONS[operation.kind](payment, operation, done, now_ms)
+    return _released(changed, outcome.released, now_ms) if outcome.released else changed
+
+
+def _released(payment: Payment, amount: int, now_ms: int) -> Payment:
+    """Give up the rest of the hold, where a provider allows one capture of a charge."""
+    entry = ledger.charge("voided", min(amount, payment.amount_held), len(payment.events) + 1)
+    if not entry.amount:
+        return payment
+    return happened(payment, "payment.hold_released", now_ms, entries=[entry])
+
+
+def with_fees(payment: Payment, fees: Sequence[Effect], *, now_ms: int) -> Payment:
+    """Return `payment` with those fees of the provider in its ledger that are not there yet.
+
+    The same payment where all are, so that fees may be told twice and in any order.
+    """
+    changed = payment
+    for fee in fees:
+        is_known = any(each.transfer == fee.id for each in changed.ledger)
+        if is_known or fee.amount <= 0 or fee.currency != payment.currency:
+            continue
+        entry = ledger.provider_fee(fee.id, fee.amount, len(changed.events) + 1)
+        changed = replace(changed, amount_fees=changed.amount_fees + fee.amount)
+        changed = happened(changed, "payment.provider_fee", now_ms, entries=[entry])
+    if changed is payment:
+        return payment
+    return replace(changed, version=payment.version + 1)
 
 
 def _captured(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:

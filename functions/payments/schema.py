@@ -1,6 +1,6 @@
 """The shapes at the boundary of payments: requests, messages and the stored payment."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from backend import shapes
 from backend.errors import InvalidRequest
 from backend.pages import PageQuery
+from backend.settings import settings
 from backend.shapes import END, Email, Moment
 from payments.currencies import CURRENCIES
 from payments.dispute_schema import (
@@ -17,7 +18,7 @@ from payments.dispute_schema import (
     EvidenceSubmission,
     ResponseKind,
 )
-from payments.provider import Answer, DisputeReport
+from payments.provider import Answer, DisputeReport, NextAction
 
 
 def _check_currency(currency: str, name: str) -> None:
@@ -36,7 +37,7 @@ MetadataKey = Annotated[
     ),
 ]
 MetadataValue = Annotated[str, Meta(max_length=500)]
-PaymentMethod = Annotated[
+TestMethod = Annotated[
     Literal[
         "pm_card_visa",
         "pm_card_chargeDeclined",
@@ -48,6 +49,17 @@ PaymentMethod = Annotated[
     ],
     Meta(extra={"values": "a test token"}),
 ]
+StripeMethod = Annotated[
+    str,
+    Meta(
+        pattern="^pm_[A-Za-z0-9_]{1,250}" + END,
+        extra={"expected": "a payment method made at Stripe such as pm_card_visa"},
+    ),
+]
+if TYPE_CHECKING:
+    PaymentMethod = str
+else:  # where nobody is charged by Stripe, a token that only Stripe knows is a mistake
+    PaymentMethod = StripeMethod if settings.uses_stripe else TestMethod
 CancelReason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
 OperationKind = Literal["capture", "cancel", "refund"] | ResponseKind
@@ -146,7 +158,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     Entries are never changed: a pending one is resolved by posted and voided ones of its transfer.
     """
 
-    transfer: str  # "charge", the id of a refund or a dispute, or that of a dispute's fee
+    transfer: str  # "charge", or the id of a refund, a dispute or a fee
     state: EntryState
     debit: Account
     credit: Account
@@ -198,9 +210,11 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount_refunding: int = 0  # promised to refunds that the provider has not answered yet
     amount_disputing: int = 0  # held back for disputes that are open
     amount_disputed: int = 0  # withdrawn by disputes that are lost
-    amount_fees: int = 0  # of disputes
+    amount_fees: int = 0  # that the provider took for it, of disputes too
+    provider: str = ""  # the name of who charges it; the simulator and older payments have none
     charge_id: str | None = None
     failure: Failure | None = None
+    next_action: NextAction | None = None  # while it requires action
     events: tuple[Event, ...]
     operations: tuple[Operation, ...] = ()
     disputes: tuple[Dispute, ...] = ()

@@ -49,6 +49,8 @@ class Payments(Protocol):
 
     def find(self, tenant: str, payment_id: str) -> Payment | None: ...
 
+    def tie(self, tenant: str, clock_id: str) -> TestClock: ...
+
     def time_of(self, clock_id: str) -> int | None: ...
 
     def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]: ...
@@ -72,7 +74,7 @@ class Payments(Protocol):
 
 
 class Provider(Protocol):
-    """The provider that moves the money; see `payments.provider`."""
+    """The providers that move the money, by the name in each order; see `payments.provider`."""
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]: ...
 
@@ -94,17 +96,20 @@ def accept(
     payments: Payments,
     queues: Queues,
     now_ms: int,
-    clock_ms: int | None = None,
+    provider: str = "",
 ) -> tuple[Payment, bool]:
     """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
     The document's id comes from the key, so a repeat finds the first one. Raises KeyReused when the
     same key comes with another request. What is stored is accepted: a queue that is full or away
-    refuses nothing, the relay sends what could not be sent now. `clock_ms` is the time of the test
-    clock that it is tied to.
+    refuses nothing, the relay sends what could not be sent now.
     """
-    payment = life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms, clock_ms=clock_ms)
-    payment = _traced(payment)
+    clock_ms = _time_for(request, key, tenant, payments) if request.test_clock else None
+    payment = _traced(
+        life_cycle.create(
+            request, key=key, tenant=tenant, now_ms=now_ms, provider=provider, clock_ms=clock_ms
+        )
+    )
     existing = payments.insert(payment)
     if existing:
         _check_fingerprint(existing.fingerprint, payment.fingerprint)
@@ -161,8 +166,26 @@ def settle(
     cleared. A crash between any two of them is made good by the next delivery. While the provider
     is not to be asked, payments are left to the relay instead of using up their messages' receives.
     """
+    settled: set[str] = set()
     stored_payments = payments.find_many(payment_ids)
-    asks = {each.id: life_cycle.due(each) for each in stored_payments.values()}
+    for name in sorted({each.provider for each in stored_payments.values()}):
+        mine = {id_: each for id_, each in stored_payments.items() if each.provider == name}
+        settled |= _settle(mine, payments, provider, queues, now_ms)
+    return settled
+
+
+def _settle(
+    stored_payments: Mapping[str, Payment],
+    payments: Payments,
+    provider: Provider,
+    queues: Queues,
+    now_ms: int,
+) -> set[str]:
+    """Settle payments of one provider."""
+    asks = {
+        each.id: [_addressed(ask, each) for ask in life_cycle.due(each)]
+        for each in stored_payments.values()
+    }
     try:
         outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
     except CircuitOpen:
@@ -238,6 +261,17 @@ def heard(payment: Payment, word: Answer | DisputeReport, *, now_ms: int) -> Pay
     return life_cycle.answered(payment, {word.key: word.outcome}, now_ms=now_ms)
 
 
+def book(fees: Mapping[str, Sequence[Effect]], *, payments: Payments, now_ms: int) -> set[str]:
+    """Enter fees of the provider by payment; returns the ids of payments to be told again."""
+    stored = payments.find_many(list(fees))
+    changed = [
+        after
+        for each in stored.values()
+        if (after := life_cycle.with_fees(each, fees[each.id], now_ms=now_ms)) is not each
+    ]
+    return {each.id for each in changed} - payments.replace_all(changed, now_ms=now_ms)
+
+
 def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
     """Send what was promised and never sent; returns for how many payments.
 
@@ -291,6 +325,14 @@ def newest(
     return page_of(query, find=partial(payments.find, tenant), read=read)
 
 
+def _time_for(request: PaymentRequest, key: str, tenant: str, payments: Payments) -> int | None:
+    """Return the time of the clock that a new payment is tied to; one that exists is tied."""
+    existing = payments.find(tenant, life_cycle.payment_id(tenant, key))
+    if existing:
+        return existing.clock_ms
+    return payments.tie(tenant, request.test_clock or "").frozen_ms
+
+
 def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
     """Tell whether a report that changes nothing may do so once what is due is answered."""
     is_new = isinstance(word, DisputeReport) and not disputes.of_provider(payment, word.id)
@@ -299,6 +341,13 @@ def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
 
 def _bound(text: str | None, param: str) -> int | None:
     return None if text is None else parse_rfc3339(text, param=param)
+
+
+def _addressed(ask: Ask, payment: Payment) -> Ask:
+    """Return an order of a payment with who is to be asked, for whom, and since when it is due."""
+    operation = _operation(payment, ask.key)
+    event = payment.events[operation.event - 1 if operation else 0]
+    return replace(ask, provider=payment.provider, tenant=payment.tenant, since_ms=event.at_ms)
 
 
 def _operation(payment: Payment, operation_id: str) -> Operation | None:

@@ -8,8 +8,10 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from backend import test_clock_store
+from backend import test_clock_store, test_clocks
+from backend.settings import settings
 from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
+from backend.test_clocks import TestClock
 from payments import balance_store
 from payments.balances import Sums, late
 from payments.provider import DisputeStatus
@@ -55,6 +57,12 @@ def find(tenant: str, payment_id: str) -> Payment | None:
     """Return a payment of this tenant."""
     with store_errors():
         return _payment(_payments().find_one({"_id": payment_id, "tenant": tenant}))
+
+
+def tie(tenant: str, clock_id: str) -> TestClock:
+    """Count one object more of a test clock, and return the clock; raises InvalidRequest."""
+    test_clocks.check_allowed(settings.test_clocks)
+    return test_clocks.tie(clock_id, tenant=tenant, clocks=test_clock_store)
 
 
 def time_of(clock_id: str) -> int | None:
@@ -200,9 +208,9 @@ def all_after(payment_id: str, *, limit: int) -> list[Payment]:
         return [msgspec.convert(document, Payment) for document in documents]
 
 
-def reconciled_up_to() -> int:
+def reconciled_up_to(provider: str) -> int:
     """Return the last line of the provider's record that was compared."""
-    return _remembered("effects", "sequence")
+    return _remembered(f"effects {provider}".rstrip(), "sequence")
 
 
 def rounds() -> int:
@@ -215,9 +223,9 @@ def set_rounds(rounds: int) -> None:
     _remember("messages", "rounds", rounds)
 
 
-def set_reconciled_up_to(sequence: int) -> None:
+def set_reconciled_up_to(provider: str, sequence: int) -> None:
     """Remember it for the next run."""
-    _remember("effects", "sequence", sequence)
+    _remember(f"effects {provider}".rstrip(), "sequence", sequence)
 
 
 def _remembered(document_id: str, name: str) -> int:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from backend.clock import rfc3339
 from payments.balances import Sums
 from payments.dispute_schema import Dispute
-from payments.provider import DisputeStatus
+from payments.provider import DisputeStatus, NextAction
 from payments.schema import Entry, Event, Failure, Operation, Payment, Status
 
 # The types that an event may have by which an operation is done.
@@ -90,6 +90,7 @@ class PaymentView(Struct, frozen=True, kw_only=True):
     created_at: str
     test_clock: str | UnsetType = UNSET
     failure: Failure | UnsetType = UNSET
+    next_action: NextAction | UnsetType = UNSET  # while the customer has to confirm
     refunds: list[RefundView]
     disputed: bool
     disputes: list[str]
@@ -148,6 +149,7 @@ def view(payment: Payment) -> PaymentView:
         created_at=rfc3339(payment.events[0].clock_ms or payment.created_ms),
         test_clock=payment.test_clock or UNSET,
         failure=payment.failure or UNSET,
+        next_action=_next_action(payment),
         refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
         disputed=bool(payment.disputes),
         disputes=[each.id for each in payment.disputes],
@@ -161,6 +163,11 @@ def view(payment: Payment) -> PaymentView:
             for each in payment.events
         ],
     )
+
+
+def _next_action(payment: Payment) -> NextAction | UnsetType:
+    is_open = payment.status == "requires_action"
+    return payment.next_action or UNSET if is_open else UNSET
 
 
 def refund_view(payment: Payment, refund: Operation) -> RefundView:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.errors import CircuitOpen, ProviderUnavailable, StoreUnavailable
+from backend.test_clocks import TestClock
 from payments.provider import (
     Answer,
     Ask,
@@ -75,6 +76,10 @@ class Store:
         payment = self.find_many([payment_id]).get(payment_id)
         return payment if payment and payment.tenant == tenant else None
 
+    def tie(self, tenant: str, clock_id: str) -> TestClock:
+        clock = TestClock(id=clock_id, tenant=tenant, created_ms=0, frozen_ms=self.clock_ms)
+        return self._world.io(lambda: clock, AWAY)
+
     def time_of(self, clock_id: str) -> int | None:
         return self._world.io(lambda: self.clock_ms, AWAY)
 
@@ -114,10 +119,10 @@ class Store:
     def all_after(self, payment_id: str, *, limit: int) -> list[Payment]:
         raise NotImplementedError
 
-    def reconciled_up_to(self) -> int:
+    def reconciled_up_to(self, provider: str) -> int:
         return self._world.io(lambda: self.reconciled, AWAY)
 
-    def set_reconciled_up_to(self, sequence: int) -> None:
+    def set_reconciled_up_to(self, provider: str, sequence: int) -> None:
         def effect() -> None:
             self.reconciled = sequence
 
@@ -240,9 +245,10 @@ class Provider:
         self._world = world
         self._tell = tell  # has a webhook sent
         self._by_key: dict[str, tuple[Ask, Outcome]] = {}
-        self._held: dict[str, int] = {}
+        self.held: dict[str, int] = {}
         self._captured: dict[str, int] = {}
         self._unconfirmed: dict[str, tuple[Ask, Outcome]] = {}  # by charge
+        self._captures_once = world.dice.random() < 0.5  # and gives up the rest, as Stripe does
         self._charges: dict[str, Outcome] = {}
         self._disputes: dict[str, DisputeReport] = {}  # those that are open
         self._clocked: dict[str, int] = {}  # charges of the test clock, and when each lapses
@@ -273,14 +279,14 @@ class Provider:
     def _do(self, ask: Ask) -> Outcome:
         order, identity = ask.order, f"x_{len(self.record) + 1}"
         status: Status = "failed"
-        captured = False
+        captured, released = False, 0
         if isinstance(order, ChargeOrder):
             if order.clock_ms is not None:
                 self._clocked[identity] = order.clock_ms + HOLD_MS
             status = OUTCOMES[order.payment_method]
             captured = status == "succeeded" and order.capture
             is_held = status == "succeeded" and not order.capture
-            self._held[identity] = order.amount if is_held else 0
+            self.held[identity] = order.amount if is_held else 0
             self._captured[identity] = order.amount if captured else 0
         elif isinstance(order, DisputeOrder):
             status = "succeeded" if self._takes(order) else "failed"
@@ -288,6 +294,8 @@ class Provider:
             status = "succeeded" if self._unconfirmed.pop(order.charge, None) else "failed"
         elif self._move(ask.path, order):
             status = "succeeded"
+            if ask.path == "/captures" and self._captures_once:
+                released, self.held[order.charge] = self.held[order.charge], 0
         return Outcome(
             id=identity,
             reference=order.reference,
@@ -298,6 +306,7 @@ class Provider:
             clock_ms=(
                 order.clock_ms if isinstance(order, ChargeOrder) else self._time_of(order.charge)
             ),
+            released=released,
         )
 
     def move_clock(self, clock_id: str, now_ms: int) -> list[Effect]:
@@ -305,7 +314,7 @@ class Provider:
 
         def effect() -> list[Effect]:
             for charge, at_ms in sorted(self._clocked.items(), key=lambda each: each[1]):
-                if at_ms <= now_ms and self._held[charge]:
+                if at_ms <= now_ms and self.held[charge]:
                     self._clock_ms = max(self._clock_ms, at_ms)
                     self._lapse(charge, at_ms)
                     self.by_time.append(self.record[-1])
@@ -329,7 +338,7 @@ class Provider:
         if charge in self._clocked:
             self._clocked[charge] = self._clock_ms + HOLD_MS
         captured = status == "succeeded" and ask.order.capture
-        amounts = self._captured if captured else self._held
+        amounts = self._captured if captured else self.held
         amounts[charge] = ask.order.amount if status == "succeeded" else 0
         self._world.happened["confirmed"] += 1
         self._note(ask, replace(first, status=status, captured=captured), "confirmation")
@@ -367,25 +376,20 @@ class Provider:
 
     def lapse(self) -> None:
         """Have some bank hold no longer what it has held."""
-        charges = sorted(x for x, amount in self._held.items() if amount and x not in self._clocked)
+        charges = sorted(x for x, amount in self.held.items() if amount and x not in self._clocked)
         if charges:
             self._lapse(self._world.dice.choice(charges), None)
 
     def _lapse(self, charge: str, clock_ms: int | None) -> None:
         first = self._charges[charge]
         outcome = replace(first, id=f"lp_{len(self.record) + 1}", status="succeeded")
-        outcome = replace(outcome, amount=self._held[charge], captured=False, clock_ms=clock_ms)
-        self._held[charge] = 0
+        outcome = replace(outcome, amount=self.held[charge], captured=False, clock_ms=clock_ms)
+        self.held[charge] = 0
         self._world.happened["lapsed"] += 1
         self._write("lapse", f"{first.reference}:lapse", outcome, charge)
 
     def effects(self, after: int) -> list[Effect]:
         return self._world.io(lambda: self.record[after : after + 3], UNSENT)
-
-    def held(self, payment_id: str) -> int:
-        """Return what is still held of a payment's charge."""
-        charges = (each for each, x in self._charges.items() if x.reference == payment_id)
-        return sum(self._held[each] for each in charges)
 
     def _note(self, ask: Ask, outcome: Outcome, kind: EffectKind | None = None) -> None:
         """Write it down; where a customer has to act, or has, a webhook tells of it."""
@@ -414,6 +418,8 @@ class Provider:
             **msgspec.to_builtins(outcome),
         )
         self.record.append(effect)
+        if effect.status == "succeeded" and (effect.captured or effect.kind == "capture"):
+            self._take_fee(effect)
         is_news = kind in UNASKED or outcome.status == "requires_action"
         if is_news or self._world.dice.random() < TOLD:
             self._tell(effect.answer())
@@ -459,8 +465,22 @@ class Provider:
         ]
         return replace(report, id="dp_0", **self._world.dice.choice(changes))
 
+    def _take_fee(self, effect: Effect) -> None:
+        """Write down the fee of what was captured; every third capture is free."""
+        number = len(self.record) + 1
+        fee = replace(
+            effect,
+            sequence=number,
+            id=f"fee_{number}",
+            idempotency_key=f"fee_{number}",
+            kind="fee",
+            amount=number % 3,
+            captured=False,
+        )
+        self.record.append(fee)
+
     def _move(self, path: str, order: MoneyOrder) -> bool:
-        left = self._captured if path == "/refunds" else self._held
+        left = self._captured if path == "/refunds" else self.held
         if order.amount > left[order.charge] or self._world.dice.random() < REFUSED:
             return False
         left[order.charge] -= order.amount

@@ -104,7 +104,7 @@ class History:
             request = PaymentRequest(
                 amount=dice.randrange(1, 1000),
                 currency="EUR",
-                payment_method=dice.choice(["pm_card_visa"] * 4 + list(OUTCOMES)),  # type: ignore[arg-type]
+                payment_method=dice.choice(["pm_card_visa"] * 4 + list(OUTCOMES)),
                 capture_method=dice.choice(["automatic", "manual"]),
                 receipt_email="a@example.com",
                 test_clock=dice.choice((UNSET, UNSET, CLOCK)),
@@ -179,7 +179,6 @@ class History:
     ) -> tuple[Payment, bytes]:
         doubles = self._doubles()
         if isinstance(request, PaymentRequest):
-            doubles["clock_ms"] = self.store.clock_ms if request.test_clock else None
             payment, _ = service.accept(request, key=key, tenant=TENANT, **doubles)  # type: ignore[arg-type]
             return payment, msgspec.json.encode(view(as_asked(payment, None)))
         begun_ms = self.store.clock_ms
@@ -389,13 +388,14 @@ class History:
         wrong = [f"{each} is charged {count} times" for each, count in charges.items() if count > 1]
         wrong += [f"{each} has no payment" for each in charges if each not in self.store.documents]
         for payment in self.store.documents.values():
-            ours = (payment.amount_captured, payment.amount_refunded)
-            theirs = (moved[payment.id]["capture"], moved[payment.id]["refund"])
+            fees = payment.amount_fees - sum(each.fee for each in payment.disputes)
+            ours = (payment.amount_captured, payment.amount_refunded, fees)
+            theirs = tuple(moved[payment.id][each] for each in ("capture", "refund", "fee"))
             if ours != theirs:
-                wrong.append(f"{payment.id}: captured and refunded {ours}, provider {theirs}")
+                wrong.append(f"{payment.id}: captured, refunded, fees {ours}, provider {theirs}")
             wrong += self._disputes_wrong(payment)
-            if payment.amount_held != self.provider.held(payment.id):
-                wrong.append(f"{payment.id} holds {payment.amount_held}, not as the provider")
+            if payment.amount_held != self.provider.held.get(payment.charge_id or "", 0):
+                wrong.append(f"{payment.id} holds what the provider does not hold, or the reverse")
             if payment.status == "failed" and moved[payment.id]:
                 wrong.append(f"{payment.id} failed, but the provider moved money")
         return wrong
@@ -413,7 +413,8 @@ class History:
         for each in last.values():
             sums[each.status] += each.amount
             sums["fees"] += each.fee
-        money = (payment.amount_disputing, payment.amount_disputed, payment.amount_fees)
+        fees = sum(each.amount for each in payment.ledger if each.transfer.endswith(":fee"))
+        money = (payment.amount_disputing, payment.amount_disputed, fees)
         expected = (sums["needs_response"] + sums["under_review"], sums["lost"], sums["fees"])
         wrong = [f"{payment.id} has the disputes {ours}, provider {theirs}"] * (ours != theirs)
         wrong += [f"{payment.id} has of disputes {money}, not {expected}"] * (money != expected)
@@ -467,7 +468,7 @@ class History:
             f"nobody heard of {payment.id} {event.type}"
             for payment in self.store.documents.values()
             for event in payment.events
-            if event.type != "payment.created"
+            if event.type not in ("payment.created", "payment.provider_fee")
             and not event.type.endswith("_requested")
             and f"{payment.id}.{event.n}" not in heard
         ]
