@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from backend.queues import QueueUnavailable
 from backend.telemetry import logger
-from payments import disputes, ledger, life_cycle, promises, service
+from payments import asks, disputes, ledger, life_cycle, promises, service
 from payments.provider import Answer, DisputeReport, Effect
 from payments.schema import Operation, Payment
 
@@ -280,7 +280,8 @@ def _heard(
 
 
 def _fee_mismatches(payment: Payment, fee: Effect) -> list[str]:
-    is_settled = fee.settled is not None and not life_cycle.awaited(payment)
+    awaited = [x for x in life_cycle.awaited(payment) if not x.key.endswith(asks.LAPSE)]
+    is_settled = fee.settled is not None and not awaited
     claims = {
         "the provider captured another amount": is_settled
         and fee.settled != payment.amount_captured,

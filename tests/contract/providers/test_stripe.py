@@ -361,5 +361,6 @@ def test_a_record_of_more_than_a_page_is_read_whole_and_once(stripe):
 
 def test_an_order_says_nothing_of_a_customer_s_card_but_its_token():
     assert set(ChargeOrder.__struct_fields__) == {
-        *("amount", "currency", "payment_method", "capture", "reference", "off_session")
+        *("amount", "currency", "payment_method", "capture", "reference", "off_session"),
+        *("test_clock", "clock_ms"),
     }
