@@ -87,7 +87,6 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
         payments=store,
         queues=outgoing,
         now_ms=now_ms(),
-        clock_ms=clock_routes.time_for(request, claim, payments=store),
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
     answer: dict[str, Any] = msgspec.to_builtins(view(as_asked(payment, None)))

@@ -5,10 +5,8 @@ from chalice.app import Blueprint, Response
 from backend import test_clock_store, test_clocks
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
-from backend.idempotency import Claim
 from backend.settings import settings
-from payments import life_cycle, service
-from payments.schema import PaymentRequest
+from payments import service
 
 routes = Blueprint(__name__)
 
@@ -56,21 +54,6 @@ def delete_test_clock(call: Call, clock_id: str) -> Response:
     """Delete a test clock; what is tied to it stays as it is."""
     test_clocks.delete(clock_id, tenant=call.caller.tenant, clocks=test_clock_store)
     return reply({"id": clock_id, "deleted": True})
-
-
-def time_for(request: PaymentRequest, claim: Claim, *, payments: service.Payments) -> int | None:
-    """Return the time of the clock that a new payment is tied to; one that exists is tied.
-
-    Raises InvalidRequest and InvalidState. A payment without a clock costs nothing.
-    """
-    if not request.test_clock:
-        return None
-    test_clocks.check_allowed(settings.test_clocks)
-    existing = payments.find(claim.tenant, life_cycle.payment_id(claim.tenant, claim.key))
-    if existing:
-        return existing.clock_ms
-    clock_id, tenant = request.test_clock, claim.tenant
-    return test_clocks.tie(clock_id, tenant=tenant, clocks=test_clock_store).frozen_ms
 
 
 def move_all(

@@ -49,6 +49,8 @@ class Payments(Protocol):
 
     def find(self, tenant: str, payment_id: str) -> Payment | None: ...
 
+    def tie(self, tenant: str, clock_id: str) -> TestClock: ...
+
     def time_of(self, clock_id: str) -> int | None: ...
 
     def find_many(self, payment_ids: Collection[str]) -> dict[str, Payment]: ...
@@ -94,15 +96,14 @@ def accept(
     payments: Payments,
     queues: Queues,
     now_ms: int,
-    clock_ms: int | None = None,
 ) -> tuple[Payment, bool]:
     """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
     The document's id comes from the key, so a repeat finds the first one. Raises KeyReused when the
     same key comes with another request. What is stored is accepted: a queue that is full or away
-    refuses nothing, the relay sends what could not be sent now. `clock_ms` is the time of the test
-    clock that it is tied to.
+    refuses nothing, the relay sends what could not be sent now.
     """
+    clock_ms = _time_for(request, key, tenant, payments) if request.test_clock else None
     payment = life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms, clock_ms=clock_ms)
     payment = _traced(payment)
     existing = payments.insert(payment)
@@ -289,6 +290,14 @@ def newest(
         created_lt_ms=_bound(query.created_lt, "created_lt"),
     )
     return page_of(query, find=partial(payments.find, tenant), read=read)
+
+
+def _time_for(request: PaymentRequest, key: str, tenant: str, payments: Payments) -> int | None:
+    """Return the time of the clock that a new payment is tied to; one that exists is tied."""
+    existing = payments.find(tenant, life_cycle.payment_id(tenant, key))
+    if existing:
+        return existing.clock_ms
+    return payments.tie(tenant, request.test_clock or "").frozen_ms
 
 
 def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:

@@ -8,8 +8,10 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from backend import test_clock_store
+from backend import test_clock_store, test_clocks
+from backend.settings import settings
 from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
+from backend.test_clocks import TestClock
 from payments import balance_store
 from payments.balances import Sums, late
 from payments.provider import DisputeStatus
@@ -55,6 +57,12 @@ def find(tenant: str, payment_id: str) -> Payment | None:
     """Return a payment of this tenant."""
     with store_errors():
         return _payment(_payments().find_one({"_id": payment_id, "tenant": tenant}))
+
+
+def tie(tenant: str, clock_id: str) -> TestClock:
+    """Count one object more of a test clock, and return the clock; raises InvalidRequest."""
+    test_clocks.check_allowed(settings.test_clocks)
+    return test_clocks.tie(clock_id, tenant=tenant, clocks=test_clock_store)
 
 
 def time_of(clock_id: str) -> int | None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.errors import CircuitOpen, ProviderUnavailable, StoreUnavailable
+from backend.test_clocks import TestClock
 from payments.provider import (
     Answer,
     Ask,
@@ -74,6 +75,10 @@ class Store:
     def find(self, tenant: str, payment_id: str) -> Payment | None:
         payment = self.find_many([payment_id]).get(payment_id)
         return payment if payment and payment.tenant == tenant else None
+
+    def tie(self, tenant: str, clock_id: str) -> TestClock:
+        clock = TestClock(id=clock_id, tenant=tenant, created_ms=0, frozen_ms=self.clock_ms)
+        return self._world.io(lambda: clock, AWAY)
 
     def time_of(self, clock_id: str) -> int | None:
         return self._world.io(lambda: self.clock_ms, AWAY)

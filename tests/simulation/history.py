@@ -179,7 +179,6 @@ class History:
     ) -> tuple[Payment, bytes]:
         doubles = self._doubles()
         if isinstance(request, PaymentRequest):
-            doubles["clock_ms"] = self.store.clock_ms if request.test_clock else None
             payment, _ = service.accept(request, key=key, tenant=TENANT, **doubles)  # type: ignore[arg-type]
             return payment, msgspec.json.encode(view(as_asked(payment, None)))
         begun_ms = self.store.clock_ms
