@@ -1,5 +1,6 @@
 """The payments as clients see them; an answer can be given again from fields that never change."""
 
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -218,19 +219,22 @@ def balances_view(sums: Sums) -> BalancesView:
         data=[
             BalanceView(account=account, currency=currency, posted=posted, pending=pending)
             for currency, each in sorted(sums.items())
-            for account, posted, pending in (
-                (
-                    "provider_clearing",
-                    each["captured"] - each["refunded"] - each["disputed"] - each["fees"],
-                    each["held"] - each["refunding"] - each["disputing"],
-                ),
-                ("receivable", -each["captured"], -each["held"]),
-                ("refunds", each["refunded"], each["refunding"]),
-                ("disputes", each["disputed"], each["disputing"]),
-                ("fees", each["fees"], 0),
-            )
+            for account, posted, pending in _accounts(each)
         ]
     )
+
+
+def _accounts(each: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
+    """Yield each account with what is posted and pending; those that few need only where used."""
+    withdrawn = each["refunded"] + each["disputed"] + each["fees"]
+    leaving = each["refunding"] + each["disputing"]
+    yield "provider_clearing", each["captured"] - withdrawn, each["held"] - leaving
+    yield "receivable", -each["captured"], -each["held"]
+    yield "refunds", each["refunded"], each["refunding"]
+    if each["disputed"] or each["disputing"]:
+        yield "disputes", each["disputed"], each["disputing"]
+    if each["fees"]:
+        yield "fees", each["fees"], 0
 
 
 def as_asked(payment: Payment, operation: Operation | None) -> Payment:
