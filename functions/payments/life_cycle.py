@@ -375,7 +375,8 @@ def _lapsed(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
     """Release what the bank holds no longer; a capture that is under way will be refused."""
     entry = ledger.charge("voided", outcome.amount, len(payment.events) + 1)
     status: Status = "succeeded" if payment.amount_captured else "canceled"
-    changed = replace(payment, status="processing" if due(payment) else status)
+    is_under_way = payment.status == "processing"  # refunds leave it as it is
+    changed = replace(payment, status="processing" if is_under_way else status)
     name = "payment.hold_released" if payment.amount_captured else "payment.canceled"
     return happened(changed, name, now_ms, entries=[entry])
 

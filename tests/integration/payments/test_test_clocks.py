@@ -137,8 +137,9 @@ def test_a_capture_happens_at_the_time_that_the_clock_stands_at(
 
 
 def test_disputes_of_a_clock_are_lost_in_the_order_of_their_time_and_alarm_nobody(
-    ask, clock, pay, advance, provider, payments
+    ask, clock, pay, advance, provider, payments, database
 ):
+    database["payments"].delete_many({"dispute_due_ms": {"$exists": True}})  # of other tests
     ids = [pay(clock, f"k{number}") for number in range(2)]
     for payment_id, due_s in zip(ids, (7200, 3600), strict=True):
         body = {"reference": payment_id, "due_s": due_s}

@@ -230,6 +230,15 @@ def test_what_lapses_after_a_partial_capture_leaves_the_payment_paid():
     assert _lapse(captured, 1000) is captured
 
 
+def test_what_lapses_while_a_refund_is_under_way_leaves_the_payment_paid():
+    captured = answer(ask(payment_of(), CaptureRequest(amount=400)))
+
+    lapsed = _lapse(ask(captured, RefundRequest(amount=100), "k2"), 600)
+
+    assert (lapsed.status, lapsed.amount_refunding) == ("succeeded", 100)
+    assert announced(lapsed)[-1]["data"]["status"] == "succeeded"
+
+
 @pytest.mark.parametrize(
     "text", ["", "dp_", "dp_x", "pay_x", "dp_x_0", "dp_x_01", "dp_x_100", "dp_x_-1", "dp_x_\u0661"]
 )
