@@ -301,16 +301,16 @@ def _time_for(request: PaymentRequest, key: str, tenant: str, payments: Payments
 
 
 def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
-    """Tell whether what changes nothing now may do so once what is due is answered.
+    """Tell whether what changes nothing now may do so once what is awaited is answered.
 
     That is a report of a dispute, or the end of a hold, before what they are of is known.
     """
     if isinstance(word, DisputeReport):
         is_new = disputes.of_provider(payment, word.id) is None
     else:
-        may_lapse = payment.amount_held > 0 or payment.charge_id is None
+        may_lapse = payment.amount_held > 0 or not payment.ledger
         is_new = word.key.endswith(asks.LAPSE) and may_lapse
-    return is_new and bool(life_cycle.due(payment))
+    return is_new and any(not x.key.endswith(asks.LAPSE) for x in life_cycle.awaited(payment))
 
 
 def _bound(text: str | None, param: str) -> int | None:
