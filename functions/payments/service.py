@@ -21,7 +21,7 @@ from backend.pages import page_of
 from backend.queues import Depth, QueueUnavailable
 from backend.telemetry import logger, trace_of
 from backend.test_clocks import TestClock
-from payments import disputes, life_cycle
+from payments import asks, disputes, life_cycle
 from payments.history import at
 from payments.provider import Answer, Ask, DisputeReport, Effect, Outcome
 from payments.schema import (
@@ -334,9 +334,16 @@ def _time_for(request: PaymentRequest, key: str, tenant: str, payments: Payments
 
 
 def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
-    """Tell whether a report that changes nothing may do so once what is due is answered."""
-    is_new = isinstance(word, DisputeReport) and not disputes.of_provider(payment, word.id)
-    return is_new and bool(life_cycle.due(payment))
+    """Tell whether what changes nothing now may do so once what is awaited is answered.
+
+    That is a report of a dispute, or the end of a hold, before what they are of is known.
+    """
+    if isinstance(word, DisputeReport):
+        is_new = disputes.of_provider(payment, word.id) is None
+    else:
+        may_lapse = payment.amount_held > 0 or not payment.ledger
+        is_new = word.key.endswith(asks.LAPSE) and may_lapse
+    return is_new and any(not x.key.endswith(asks.LAPSE) for x in life_cycle.awaited(payment))
 
 
 def _bound(text: str | None, param: str) -> int | None:

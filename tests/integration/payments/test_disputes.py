@@ -95,6 +95,26 @@ def control(provider, path, **body):
     return status, answer
 
 
+def test_a_report_that_is_faster_than_the_answer_to_its_charge_comes_again(
+    ask, api, worker, messages, provider
+):
+    body = VISA | {"payment_method": "pm_card_createDispute"}
+    payment_id = ask("POST", "/v1/payments", "k", body).body["id"]
+    messages()
+    order = body | {"capture": True, "reference": payment_id}
+    provider.charge(f"{payment_id}:charge", **order)  # its answer is lost
+    report = effects_of(provider, payment_id)[-1]["dispute"]
+    body = json.dumps({"id": "e", "type": "dispute.created", "data": report})
+    api.request("POST", HOOK, body=body, headers=signed(body))
+    early = messages()
+
+    again = [worker.consume(early) for _ in range(2)]
+
+    assert again == [[each.message_id for each in early], []]
+    payment = ask("GET", "/v1/payments/{payment_id}", payment_id=payment_id).body
+    assert (payment["status"], payment["disputed"]) == ("succeeded", True)
+
+
 def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disputed, tenant):
     payment_id, dispute_id = disputed()
     before = balances(ask)
