@@ -1,10 +1,11 @@
-"""The routes of tenants, clients, the request log and the audit log."""
+"""Tenants, clients, the request log and the audit log; the recorder of requests."""
 
 from functools import partial
 
 from chalice.app import Response
 
-from access import schema, service, store
+from access import request_store, requests, schema, service, store
+from access.requests import RequestQuery
 from access.schema import (
     AuditPage,
     AuditQuery,
@@ -17,12 +18,15 @@ from access.schema import (
     TenantPage,
     TenantRequest,
 )
-from backend import audit
+from backend import audit, clients, request_log
 from backend.clock import now_ms, parse_rfc3339
-from backend.entrypoint import Call, api, endpoint, reply
+from backend.entrypoint import Call, api, endpoint, reply, scheduled
 from backend.pages import PageQuery, page_of
+from backend.settings import STORED_CLIENT
+from backend.telemetry import metrics_of
 
 app = api("access")
+metrics = metrics_of("access")
 REPLAYED = {"Idempotent-Replayed": "true"}
 NOT_STORED = {"Cache-Control": "no-store"}  # answers with a secret
 
@@ -135,6 +139,14 @@ def rotate_client_secret(call: Call, client_id: str) -> Response:
     return reply(view, headers=NOT_STORED if secret else REPLAYED)
 
 
+@app.route("/v1/requests", methods=["GET"])
+@endpoint(app, "requests:read")
+def list_requests(call: Call) -> Response:
+    """List the tenant's requests of the last seven days, newest first."""
+    query = call.query(RequestQuery)
+    return reply(requests.newest(query, tenant=call.caller.tenant, store=request_store))
+
+
 @app.route("/v1/audit-log", methods=["GET"])
 @endpoint(app, "audit:read")
 def list_changes(call: Call) -> Response:
@@ -154,3 +166,16 @@ def list_changes(call: Call) -> Response:
         read=partial(audit.page, tenant, filters | ({"created_ms": created} if created else {})),
     )
     return reply(AuditPage(data=[schema.entry_view(each) for each in page], has_more=has_more))
+
+
+@scheduled("access")
+def recorder(event: object) -> None:
+    """Store the requests that wait to be logged, and note which clients are in use."""
+    for logged in request_log.take():
+        request_store.insert_all(logged)
+        metrics.count("RequestsLogged", len(logged))
+        metrics.count("RequestsUnlogged", sum(each.unlogged for each in logged))
+        client_ids = {each.client_id for each in logged if each.client_id.startswith(STORED_CLIENT)}
+        if client_ids:
+            clients.note_use(client_ids, now_ms=now_ms())
+    metrics.count("RequestsUnlogged", request_log.refused())

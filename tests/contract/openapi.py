@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+import access.requests
 import access.schema
 import analytics.schema
 import api.schema
@@ -150,6 +151,9 @@ OPERATIONS: Mapping[str, Operation] = {
         body_required=False,
         needs_key=True,
         refuses=(404, 409),
+    ),
+    "GET /v1/requests": Operation(
+        answer=access.requests.RequestPage, query=access.requests.RequestQuery
     ),
     "GET /v1/audit-log": Operation(answer=access.schema.AuditPage, query=access.schema.AuditQuery),
     "POST /v1/analytics/events": Operation(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pymongo import IndexModel
 
+from access import request_store
 from access import store as access_store
 from analytics import store as analytics_store
 from backend import arrivals, audit, clients
@@ -28,6 +29,7 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
     clients.TENANTS: access_store.TENANT_INDEXES,
     clients.CLIENTS: access_store.CLIENT_INDEXES,
     "audit_log": audit.INDEXES,
+    "requests": request_store.INDEXES,
     "analytics_events": analytics_store.EVENT_INDEXES,
     "analytics_buckets": analytics_store.BUCKET_INDEXES,
     "analytics_sets": analytics_store.SET_INDEXES,
@@ -38,6 +40,7 @@ LIVES_S = {  # of what says itself when it expires, in the order of the table
     "notifications": [notification_store.LIFE_S, notification_store.DELIVERY_LIFE_S],
     "suppressions": [suppression_store.BOUNCE_LIFE_S],
     "audit_log": [audit.LIFE_S],
+    "requests": [request_store.LIFE_S],
 }
 ROWS = re.findall(
     r"^\| [^|]+ \| `(\w+)` \| ([^|]+) \| (?:`(\w+)`|-) \|$",

@@ -21,6 +21,7 @@ from spillway_client.records import (
     Funnel,
     Health,
     Ledger,
+    LoggedRequest,
     Metric,
     Notification,
     OAuthClient,
@@ -480,6 +481,30 @@ class Client:
         path = path_of(CLIENT + "/rotate-secret", client_id=client_id)
         body = present(overlap_s=overlap_s)
         return self._calls.send(OAuthClient, "POST", path, body, key=_key(idempotency_key))
+
+    def list_requests(
+        self,
+        *,
+        starting_after: str | None = None,
+        status: str | None = None,
+        method: Literal["DELETE", "GET", "PATCH", "POST", "PUT"] | None = None,
+        path: str | None = None,
+        client_id: str | None = None,
+        created_gte: datetime | None = None,
+        created_lt: datetime | None = None,
+    ) -> Iterator[LoggedRequest]:
+        """Yield requests, newest first; a status is 404 or 4xx, a path the beginning of one."""
+        return self._calls.pages(
+            LoggedRequest,
+            "/v1/requests",
+            starting_after=starting_after,
+            status=status,
+            method=method,
+            path=path,
+            client_id=client_id,
+            created_gte=created_gte,
+            created_lt=created_lt,
+        )
 
     def list_changes(
         self,

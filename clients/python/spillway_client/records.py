@@ -118,6 +118,23 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedRequest:
+    """A request of the tenant; `unlogged` like it were left out just before it."""
+
+    id: str
+    created_at: datetime
+    method: str
+    route: str
+    path: str
+    status: int
+    duration_ms: int
+    request_id: str
+    client_id: str
+    code: str | None = None
+    unlogged: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
     """The reason why a payment failed: the decline code, and a sentence for people."""
 

@@ -8,6 +8,7 @@ BackendError.
 import functools
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -140,11 +141,16 @@ def api(name: str) -> Chalice:
 
     @app.middleware("http")
     def edge(request: Request, get_response: Callable[[Request], Response]) -> Response:
+        started_s = time.monotonic()
         response = get_response(request)
         metrics.finish(request.lambda_context)
         tracing.end(request.lambda_context)
         if response.status_code >= 400 and isinstance(response.body, dict):
-            return problem_of_chalice(response, request)
+            response = problem_of_chalice(response, request)
+        if request.context.get("authorizer"):
+            from backend import request_log  # noqa: PLC0415  # it needs Redis, open routes need not
+
+            request_log.note(request, response, started_s=started_s)
         return response
 
     return app
