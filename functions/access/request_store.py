@@ -57,6 +57,8 @@ def insert_all(requests: Sequence[Logged]) -> None:
     ]
     for document in documents:
         document["_id"] = document.pop("id")
+    if not documents:
+        return
     with store_errors():
         try:
             _blocks().insert_many(documents, ordered=False)

@@ -1,5 +1,7 @@
 """Tenants and clients through their door, and the tokens that they get or get not."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -290,3 +292,20 @@ def test_an_issued_token_is_good_for_nothing_once_its_client_is_disabled(access,
 
     assert (before.status, after.status) == (200, 401)
     assert after.body["detail"] == "The client of the access token is disabled."
+
+
+def test_a_configured_client_may_have_an_old_secret_too(start):
+    new, old = (hashlib.sha256(each).hexdigest() for each in (b"new", b"old"))
+    client = {"id": "shop", "tenant": "shop", "scopes": PAYMENTS, "secret_sha256": new}
+    process = start("api.app.app", OAUTH_CLIENTS=json.dumps([{**client, "old_secret_sha256": old}]))
+    statuses = [
+        process.request(
+            "POST",
+            "/oauth2/token",
+            body="grant_type=client_credentials",
+            headers={**FORM, **basic(f"shop:{secret}")},
+        ).status
+        for secret in ("new", "old", "", "older")
+    ]
+
+    assert statuses == [200, 200, 401, 401]

@@ -4,6 +4,7 @@ Each process posts what it answered to Redis and waits for nothing; a recorder t
 A tenant's requests beyond PER_S are left out, and the next that is logged bears their number.
 """
 
+import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,23 +94,37 @@ def note(request: Request, response: Response, *, started_s: float) -> None:
 
 def take() -> Iterator[list[Logged]]:
     """Yield what waits in slices; each is the same again where the recorder dies before the end."""
-    if not server.call("EXISTS", TAKEN):
+    call = _patient_server().call
+    if not call("EXISTS", TAKEN):
         try:
-            server.call("RENAME", WAITING, TAKEN)
+            call("RENAME", WAITING, TAKEN)
         except redis.ResponseError:  # there is no such key: nothing waits
             return
     for start in range(0, WAITING_MAX, SLICE):
-        texts = server.call("LRANGE", TAKEN, start, start + SLICE - 1)
-        if texts:
-            yield [msgspec.json.decode(text, type=Logged) for text in texts]
+        texts = call("LRANGE", TAKEN, start, start + SLICE - 1)
+        yield [each for text in texts if (each := _read(text))]
         if len(texts) < SLICE:
             break
-    server.call("DEL", TAKEN)
+    call("DEL", TAKEN)
 
 
 def refused() -> int:
     """Return how many found no room since the last call."""
-    return int(server.call("GETDEL", REFUSED) or 0)
+    return int(_patient_server().call("GETDEL", REFUSED) or 0)
+
+
+@functools.cache
+def _patient_server() -> ScriptServer:
+    """Return the server as the recorder sees it, which nobody waits for."""
+    return ScriptServer(settings.redis_url)
+
+
+def _read(text: str) -> Logged | None:
+    try:
+        return msgspec.json.decode(text, type=Logged)
+    except msgspec.DecodeError:  # of a version that wrote something else
+        logger.warning("a request that waits to be logged cannot be read", exc_info=True)
+        return None
 
 
 def _count(tenant: str, succeeded: bool, second: int) -> _Count | None:

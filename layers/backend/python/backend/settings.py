@@ -122,7 +122,9 @@ def _clients(value: str) -> Mapping[str, OAuthClient]:
             f"must be a JSON list of objects with id, secret_sha256, tenant and scopes: {error}"
         ) from error
     if any(client.id.startswith(STORED_CLIENT) for client in clients):
-        raise ValueError(f"ids that begin with {STORED_CLIENT} are those of clients in the store")
+        raise ValueError(
+            f"must have no id that begins with {STORED_CLIENT}, as those of the store do"
+        )
     return {client.id: client for client in clients}
 
 
