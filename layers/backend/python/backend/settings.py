@@ -122,9 +122,7 @@ def _clients(value: str) -> Mapping[str, OAuthClient]:
             f"must be a JSON list of objects with id, secret_sha256, tenant and scopes: {error}"
         ) from error
     if any(client.id.startswith(STORED_CLIENT) for client in clients):
-        raise ValueError(
-            f"must have no id that begins with {STORED_CLIENT}, as those of the store do"
-        )
+        raise ValueError(f"must be clients whose ids do not begin with {STORED_CLIENT}")
     return {client.id: client for client in clients}
 
 
