@@ -99,6 +99,8 @@ def change_tenant(request: TenantChange, tenant_id: str, *, store: Store, author
     """Change a tenant; a disabled one's clients get no tokens. Raises NotFound and Conflict."""
     before = find_tenant(tenant_id, store=store)
     after = replace(before, **_members(request))
+    if after == before:
+        return before
     with author.changes(
         "tenant.updated",
         tenant_id,
@@ -182,6 +184,8 @@ def change_client(
         is_active = after.status == "active"
         place = _free_place(before.tenant, store) if is_active else before.id
         after = replace(after, place=place)
+    if after == before:
+        return before
     with author.changes(
         "client.updated",
         client_id,

@@ -292,6 +292,8 @@ def _require_new(url: str, others: Collection[Endpoint]) -> None:
 def _replaced(
     before: Endpoint, after: Endpoint, endpoints: Endpoints, author: Author, verb: str
 ) -> Endpoint:
+    if after == before:
+        return before
     with author.changes(
         f"webhook_endpoint.{verb}",
         before.id,

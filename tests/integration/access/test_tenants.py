@@ -265,6 +265,7 @@ def test_the_last_use_of_a_client_is_shown(access, token, made):
 def test_the_store_has_no_secret_and_neither_has_the_audit_log(access, database, made):
     secret = rotate(access, made.id, "r").body["secret"]
     update(access, made.id, name="tills", status="disabled")
+    update(access, made.id, name="tills")
     log = access("GET", "/v1/audit-log", query={"tenant": made.tenant}).body["data"]
     stored = str(list(database.clients.find())) + str(list(database.audit_log.find()))
 
