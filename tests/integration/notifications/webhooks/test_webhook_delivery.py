@@ -207,7 +207,7 @@ def test_after_a_rotation_both_secrets_hold(make, api, announce, settle):
 
 
 def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told(
-    make, api, announce, settle, settle_mails, mailbox, address, database
+    make, api, announce, settle, settle_mails, mailbox, address
 ):
     with WebhookSink([410]) as sink:
         endpoint_id, _ = make(sink.url, contact=address)
@@ -219,8 +219,18 @@ def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told(
     assert (shown["status"], shown["disabled_because"]) == ("disabled", "It answered 410 Gone.")
     [mail] = mailbox.mails_to(address)
     assert mail["subject"] == f"Your webhook endpoint {endpoint_id} is disabled"
-    change = {"object_id": endpoint_id, "action": "webhook_endpoint.disabled"}
-    assert database.audit_log.find_one(change)["client_id"] is None
+
+
+def test_an_endpoint_that_is_gone_has_an_entry_of_no_client_in_the_audit_log(
+    make, announce, settle, database
+):
+    with WebhookSink([410]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+    entry = database.audit_log.find_one({"object_id": endpoint_id, "client_id": None})
+
+    assert (entry["action"], entry["outcome"]) == ("webhook_endpoint.disabled", "done")
 
 
 def test_what_happens_while_an_endpoint_is_disabled_is_not_sent_to_it(
