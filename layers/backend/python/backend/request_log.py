@@ -1,7 +1,7 @@
 """The requests of tenants, on their way into the log that GET /v1/requests shows.
 
 Each process posts what it answered to Redis and waits for nothing; a recorder takes it from there.
-A tenant's requests beyond PER_S are left out, and the next that is logged bears their number.
+A tenant's requests beyond a burst and a rate are left out; the next that is logged has their number.
 """
 
 import functools
@@ -25,7 +25,7 @@ SCRIPT = Script(Path(__file__).with_name("request_log.lua"))
 WAITING, TAKEN, REFUSED = (f"requests:{{log}}:{name}" for name in ("waiting", "taken", "refused"))
 # Of one tenant in one process, of those that succeeded and of those that did not; posting each of
 # a thousand a second would be more than a hundredth of their cost.
-PER_S = 10
+PER_S, BURST = 5, 100
 WAITING_MAX = 100_000  # some 20 MB; two minutes of 800 logged requests a second
 ANSWER_TIMEOUT_S = 0.05  # a log is not worth a longer wait
 PATH_MAX = 256  # characters
@@ -52,12 +52,13 @@ class Logged(Struct, frozen=True, array_like=True):
 
 
 class _Count:
-    """The requests of one tenant in this second, and those left out since the last logged one."""
+    """The requests of one tenant that may be logged now, and those left out since the last one."""
 
-    __slots__ = ("logged", "second", "unlogged")
+    __slots__ = ("left", "unlogged", "updated_s")
 
-    def __init__(self) -> None:
-        self.second = self.logged = self.unlogged = 0
+    def __init__(self, now_s: float) -> None:
+        self.left, self.updated_s = float(BURST), now_s
+        self.unlogged = 0
 
 
 _counts: dict[tuple[str, bool], _Count] = {}
@@ -68,7 +69,7 @@ def note(request: Request, response: Response, *, started_s: float) -> None:
     context = request.context
     tenant = context["authorizer"].get("tenant")
     ended_s = time.monotonic()
-    if not tenant or (count := _count(tenant, response.status_code < 400, int(ended_s))) is None:
+    if not tenant or (count := _count(tenant, response.status_code < 400, ended_s)) is None:
         return
     path = request.to_original_event().get("path", "")
     logged = Logged(
@@ -127,20 +128,20 @@ def _read(text: str) -> Logged | None:
         return None
 
 
-def _count(tenant: str, succeeded: bool, second: int) -> _Count | None:
+def _count(tenant: str, succeeded: bool, now_s: float) -> _Count | None:
     """Return the count of requests like this one, or None where it is over the limit."""
     count = _counts.get((tenant, succeeded))
     if count is None:
         if len(_counts) >= COUNTS_MAX:
             logger.warning("numbers of requests not logged are forgotten")
             _counts.clear()
-        count = _counts[tenant, succeeded] = _Count()
-    if count.second != second:
-        count.second, count.logged = second, 0
-    if count.logged >= PER_S:
+        count = _counts[tenant, succeeded] = _Count(now_s)
+    count.left = min(count.left + (now_s - count.updated_s) * PER_S, BURST)
+    count.updated_s = now_s
+    if count.left < 1:
         count.unlogged += 1
         return None
-    count.logged += 1
+    count.left -= 1
     return count
 
 
