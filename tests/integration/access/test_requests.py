@@ -139,7 +139,8 @@ def test_another_tenant_s_requests_are_not_there_nor_to_be_gone_on_from(send, sh
 
 def test_what_is_beyond_the_limit_is_left_out_and_counted_in_the_next(start, show, tenant):
     process = start("payments.app.app")
-    sent, log = 0, []
+    sent = 0
+    log: list[dict[str, Any]] = []
     while not any("unlogged" in each for each in log):
         for _ in range(100):
             query = {"limit": "1"}

@@ -1,7 +1,7 @@
 """The requests of tenants, on their way into the log that GET /v1/requests shows.
 
 Each process posts what it answered to Redis and waits for nothing; a recorder takes it from there.
-A tenant's requests beyond a burst and a rate are left out; the next that is logged has their number.
+A tenant's requests beyond a burst and a rate are left out, and counted in the next that is logged.
 """
 
 import functools
