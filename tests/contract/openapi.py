@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+import access.requests
+import access.schema
 import analytics.schema
 import api.schema
 import backend.pages
@@ -119,6 +121,41 @@ OPERATIONS: Mapping[str, Operation] = {
         body=payments.webhooks.ProviderEvent,
         refuses=(401, 422),
     ),
+    "POST /v1/tenants": Operation(
+        status=201,
+        answer=access.schema.TenantView,
+        body=access.schema.TenantRequest,
+        needs_key=True,
+        refuses=(409,),
+    ),
+    "GET /v1/tenants": Operation(answer=access.schema.TenantPage, query=backend.pages.PageQuery),
+    "GET /v1/tenants/{tenant_id}": Operation(answer=access.schema.TenantView, refuses=(404,)),
+    "PATCH /v1/tenants/{tenant_id}": Operation(
+        answer=access.schema.TenantView, body=access.schema.TenantChange, refuses=(404, 409)
+    ),
+    "POST /v1/clients": Operation(
+        status=201,
+        answer=access.schema.ClientView,
+        body=access.schema.ClientRequest,
+        needs_key=True,
+        refuses=(409,),
+    ),
+    "GET /v1/clients": Operation(answer=access.schema.ClientPage, query=access.schema.ClientQuery),
+    "GET /v1/clients/{client_id}": Operation(answer=access.schema.ClientView, refuses=(404,)),
+    "PATCH /v1/clients/{client_id}": Operation(
+        answer=access.schema.ClientView, body=access.schema.ClientChange, refuses=(404, 409)
+    ),
+    "POST /v1/clients/{client_id}/rotate-secret": Operation(
+        answer=access.schema.ClientView,
+        body=access.schema.Rotation,
+        body_required=False,
+        needs_key=True,
+        refuses=(404, 409),
+    ),
+    "GET /v1/requests": Operation(
+        answer=access.requests.RequestPage, query=access.requests.RequestQuery
+    ),
+    "GET /v1/audit-log": Operation(answer=access.schema.AuditPage, query=access.schema.AuditQuery),
     "POST /v1/analytics/events": Operation(
         status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
     ),

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pymongo import IndexModel
 
+from access import request_store
+from access import store as access_store
 from analytics import store as analytics_store
-from backend import arrivals
+from backend import arrivals, audit, clients
 from backend.store import EXPIRY
 from notifications import store as notification_store
 from notifications.suppressions import store as suppression_store
@@ -24,6 +26,10 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
     "notifications": notification_store.INDEXES,
     "suppressions": suppression_store.INDEXES,
     "webhook_endpoints": endpoint_store.INDEXES,
+    clients.TENANTS: access_store.TENANT_INDEXES,
+    clients.CLIENTS: access_store.CLIENT_INDEXES,
+    "audit_log": audit.INDEXES,
+    "requests": request_store.INDEXES,
     "analytics_events": analytics_store.EVENT_INDEXES,
     "analytics_buckets": analytics_store.BUCKET_INDEXES,
     "analytics_sets": analytics_store.SET_INDEXES,
@@ -33,6 +39,8 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
 LIVES_S = {  # of what says itself when it expires, in the order of the table
     "notifications": [notification_store.LIFE_S, notification_store.DELIVERY_LIFE_S],
     "suppressions": [suppression_store.BOUNCE_LIFE_S],
+    "audit_log": [audit.LIFE_S],
+    "requests": [request_store.LIFE_S],
 }
 ROWS = re.findall(
     r"^\| [^|]+ \| `(\w+)` \| ([^|]+) \| (?:`(\w+)`|-) \|$",
@@ -64,6 +72,7 @@ def test_every_collection_of_the_source_is_in_the_table():
     text = "".join(path.read_text() for path in sources)
     names = set(re.findall(r'collection\("(\w+)"', text))
     named = {arrivals.EVENTS, arrivals.NOTIFICATIONS, arrivals.ENDPOINTS}
+    named |= {clients.TENANTS, clients.CLIENTS, "audit_log"}
 
     assert names | named | set(analytics_store.PERIOD_INDEXES) == {name for name, _, _ in ROWS}
 

@@ -49,11 +49,13 @@ class Calls:
         """Get what needs no token."""
         return _read(kind, self._transport.send(Request(method="GET", path=path)))
 
-    def get(self, kind: type[R], path: str, **query: object) -> R:
+    def get(self, kind: type[R], path: str, /, **query: object) -> R:
         """Get one object; members of the query that are None are left out."""
         return _read(kind, self._send(Request(method="GET", path=path + _query(query))))
 
-    def pages(self, kind: type[R], path: str, cursor: str = "id", **query: object) -> Iterator[R]:
+    def pages(
+        self, kind: type[R], path: str, cursor: str = "id", /, **query: object
+    ) -> Iterator[R]:
         """Yield all of a list; `cursor` is the member that says where the next page begins."""
         while True:
             page = self.get(dict, path, limit=PAGE_SIZE, **query)

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from backend import ids
+from backend.audit import Author
 from backend.clock import rfc3339
 from backend.errors import NotFound
 from backend.pages import PageQuery, page_of
@@ -84,6 +85,35 @@ def suppress(
     )
 
 
+def suppress_by_client(
+    request: SuppressionRequest,
+    *,
+    tenant: str,
+    suppressions: Suppressions,
+    author: Author,
+    now_ms: int,
+) -> Suppression:
+    """Write to a recipient no more because a client says so, which the audit log shows."""
+    suppression_id = _id(tenant, request.channel, request.to)
+    before = suppressions.find(tenant, suppression_id)
+    after = {"channel": request.channel, "reason": "manual"}
+    with author.changes(
+        "suppression.created",
+        suppression_id,
+        tenant=tenant,
+        before=None if before is None else _shown(before),
+        after=after,
+    ):
+        return suppress(
+            tenant=tenant,
+            channel=request.channel,
+            to=request.to,
+            reason="manual",
+            suppressions=suppressions,
+            now_ms=now_ms,
+        )
+
+
 def reasons(batch: Sequence[Notification], *, suppressions: Suppressions) -> dict[str, Reason]:
     """Return why not to send some of a batch, by their ids."""
     recipients_of = {each.id: _id(each.tenant, each.channel, each.to) for each in batch}
@@ -105,10 +135,16 @@ def newest(
     )
 
 
-def lift(suppression_id: str, *, tenant: str, suppressions: Suppressions) -> None:
+def lift(suppression_id: str, *, tenant: str, suppressions: Suppressions, author: Author) -> None:
     """Write to a recipient again; raises NotFound."""
-    if not suppressions.delete(tenant, suppression_id):
-        raise NotFound("There is no such suppression.", param="suppression_id")
+    missing = NotFound("There is no such suppression.", param="suppression_id")
+    suppression = suppressions.find(tenant, suppression_id)
+    if suppression is None:
+        raise missing
+    before = _shown(suppression)
+    with author.changes("suppression.deleted", suppression_id, tenant=tenant, before=before):
+        if not suppressions.delete(tenant, suppression_id):
+            raise missing
 
 
 def view(suppression: Suppression) -> SuppressionView:
@@ -120,6 +156,11 @@ def view(suppression: Suppression) -> SuppressionView:
         reason=suppression.reason,
         created_at=rfc3339(suppression.created_ms),
     )
+
+
+def _shown(suppression: Suppression) -> dict[str, str]:
+    """Return the fields that the audit log shows; the recipient is a person's to be forgotten."""
+    return {"channel": suppression.channel, "reason": suppression.reason}
 
 
 def _id(tenant: str, channel: str, to: str) -> str:

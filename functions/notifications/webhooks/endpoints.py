@@ -1,13 +1,16 @@
 """Webhook endpoints of tenants: where their events are sent, with which secret, and how it goes."""
 
+import hashlib
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from backend import egress, ids
+from backend.audit import Author
 from backend.clock import rfc3339
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from backend.settings import settings
@@ -147,6 +150,7 @@ def create(
     *,
     tenant: str,
     endpoints: Endpoints,
+    author: Author,
     now_ms: int,
 ) -> Endpoint:
     """Store a new endpoint; raises InvalidState where there are too many."""
@@ -169,7 +173,14 @@ def create(
             secret=_new_secret(),
             since_ms=now_ms,
         )
-        if endpoints.insert(endpoint):
+        with (
+            suppress(Conflict),
+            author.changes(
+                "webhook_endpoint.created", endpoint.id, tenant=tenant, after=_shown(endpoint)
+            ),
+        ):
+            if not endpoints.insert(endpoint):
+                raise Conflict("Another was created meanwhile.")
             return endpoint
     raise Conflict("Endpoints are created all the time just now; retry.")
 
@@ -187,13 +198,19 @@ def find(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
     return endpoint
 
 
-def delete(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> None:
+def delete(endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author) -> None:
     """Delete an endpoint; what is still to be sent there fails. Raises NotFound."""
-    if not endpoints.delete(tenant, endpoint_id):
-        raise NotFound("There is no such webhook endpoint.", param="endpoint_id")
+    before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
+    with author.changes(
+        "webhook_endpoint.deleted", endpoint_id, tenant=tenant, before=_shown(before)
+    ):
+        if not endpoints.delete(tenant, endpoint_id):
+            raise NotFound("There is no such webhook endpoint.", param="endpoint_id")
 
 
-def rotate(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) -> Endpoint:
+def rotate(
+    endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author, now_ms: int
+) -> Endpoint:
     """Give an endpoint a new secret; for a day the old one signs too. Raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     after = replace(
@@ -202,7 +219,7 @@ def rotate(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) 
         old_secret=before.secret,
         old_secret_until_ms=now_ms + OLD_SECRET_MS,
     )
-    return _replaced(before, after, endpoints)
+    return _replaced(before, after, endpoints, author, "secret_rotated")
 
 
 def change(
@@ -211,6 +228,7 @@ def change(
     *,
     tenant: str,
     endpoints: Endpoints,
+    author: Author,
     now_ms: int,
 ) -> Endpoint:
     """Change an endpoint; what is still to be sent goes to its new URL. Raises as `create` does."""
@@ -223,25 +241,25 @@ def change(
         after = replace(after, events=request.events or (), since_ms=now_ms)
     if request.contact is not UNSET:
         after = replace(after, contact=request.contact)
-    return _replaced(before, after, endpoints)
+    return _replaced(before, after, endpoints, author, "updated")
 
 
-def disable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
+def disable(endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author) -> Endpoint:
     """Send nothing there until it is enabled; the first reason stays. Raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     if before.disabled_because:
         return before
-    return _replaced(before, replace(before, disabled_because=BY_HAND), endpoints)
+    after = replace(before, disabled_because=BY_HAND)
+    return _replaced(before, after, endpoints, author, "disabled")
 
 
-def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) -> Endpoint:
+def enable(
+    endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author, now_ms: int
+) -> Endpoint:
     """Send there again, from the next event on; raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
-    return _replaced(
-        before,
-        replace(before, disabled_because=None, failing_since_ms=None, since_ms=now_ms),
-        endpoints,
-    )
+    after = replace(before, disabled_because=None, failing_since_ms=None, since_ms=now_ms)
+    return _replaced(before, after, endpoints, author, "enabled")
 
 
 def view(endpoint: Endpoint, *, now_ms: int, with_secret: bool = False) -> EndpointView:
@@ -271,7 +289,32 @@ def _require_new(url: str, others: Collection[Endpoint]) -> None:
         raise InvalidState("There is an endpoint with this URL.", code="endpoint_exists")
 
 
-def _replaced(before: Endpoint, after: Endpoint, endpoints: Endpoints) -> Endpoint:
-    if not endpoints.replace(before, after):
-        raise Conflict("The endpoint was changed by somebody else meanwhile; retry.")
+def _replaced(
+    before: Endpoint, after: Endpoint, endpoints: Endpoints, author: Author, verb: str
+) -> Endpoint:
+    if after == before:
+        return before
+    with author.changes(
+        f"webhook_endpoint.{verb}",
+        before.id,
+        tenant=before.tenant,
+        before=_shown(before),
+        after=_shown(after),
+    ):
+        if not endpoints.replace(before, after):
+            raise Conflict("The endpoint was changed by somebody else meanwhile; retry.")
     return after
+
+
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the fields that the audit log shows; path and query of a URL may hold a secret."""
+    return {
+        "host": urlsplit(endpoint.url).netloc,
+        "url_sha256": hashlib.sha256(endpoint.url.encode()).hexdigest(),
+        "events": list(endpoint.events) or None,
+        "contact": endpoint.contact,
+        "disabled_because": endpoint.disabled_because,
+        "old_secret_until": rfc3339(endpoint.old_secret_until_ms)
+        if endpoint.old_secret_until_ms
+        else None,
+    }

@@ -8,8 +8,9 @@ BackendError.
 import functools
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ from backend.errors import (
     problem,
 )
 from backend.problem_answers import problem_of_chalice, problem_response, request_id_of
+from backend.settings import STORED_CLIENT
 from backend.telemetry import Origin, logger, metrics_of
 from redis_sqs import QueueUnavailable
 
@@ -139,11 +141,16 @@ def api(name: str) -> Chalice:
 
     @app.middleware("http")
     def edge(request: Request, get_response: Callable[[Request], Response]) -> Response:
+        started_s = time.monotonic()
         response = get_response(request)
         metrics.finish(request.lambda_context)
         tracing.end(request.lambda_context)
         if response.status_code >= 400 and isinstance(response.body, dict):
-            return problem_of_chalice(response, request)
+            response = problem_of_chalice(response, request)
+        if request.context.get("authorizer"):
+            from backend import request_log  # noqa: PLC0415  # it needs Redis, open routes need not
+
+            request_log.note(request, response, started_s=started_s)
         return response
 
     return app
@@ -328,9 +335,21 @@ ANYBODY = Caller(tenant="", client_id="", scopes=frozenset())
 
 def _caller(request: Request, scope: str) -> Caller:
     caller = _authorized(request) or _verified(request)
+    if caller.client_id.startswith(STORED_CLIENT):
+        caller = _as_stored(caller)
     if scope not in caller.scopes:
         raise Forbidden(f"The token lacks the scope {scope}.")
     return caller
+
+
+def _as_stored(caller: Caller) -> Caller:
+    """Return a client of the store with those of its token's scopes that it still has."""
+    from backend import clients  # noqa: PLC0415  # it needs the store, open routes need not
+
+    scopes = clients.scopes_left(caller.client_id, caller.scopes)
+    if not scopes:
+        raise Unauthorized("The client of the access token is disabled.", code="invalid_token")
+    return replace(caller, scopes=scopes)
 
 
 def _refuse_packed(request: Request) -> None:

@@ -221,6 +221,18 @@ def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told(
     assert mail["subject"] == f"Your webhook endpoint {endpoint_id} is disabled"
 
 
+def test_an_endpoint_that_is_gone_has_an_entry_of_no_client_in_the_audit_log(
+    make, announce, settle, database
+):
+    with WebhookSink([410]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+    entry = database.audit_log.find_one({"object_id": endpoint_id, "client_id": None})
+
+    assert (entry["action"], entry["outcome"]) == ("webhook_endpoint.disabled", "done")
+
+
 def test_what_happens_while_an_endpoint_is_disabled_is_not_sent_to_it(
     make, api, announce, settle, log
 ):
