@@ -4,12 +4,14 @@ Money is promised (pending), moved (posted) or given up (voided). Entries are on
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from msgspec.structs import replace
 
-from payments.schema import Entry, EntryState, Event, Operation, Payment, Status
+from payments.schema import Account, Entry, EntryState, Event, Operation, Payment, Status
 
 CHARGE = "charge"
+FEE: tuple[Account, Account] = ("provider_fees", "provider_clearing")
 
 
 def charge(state: EntryState, amount: int, event: int) -> Entry:
@@ -36,6 +38,24 @@ def refund(state: EntryState, operation: Operation, event: int) -> Entry:
     )
 
 
+def fee(transfer: str, amount: int, event: int) -> Entry:
+    """Book a fee that the provider keeps of what it owes us; one below 0 it gives back."""
+    debit, credit = FEE if amount > 0 else FEE[::-1]
+    return Entry(
+        transfer=transfer,
+        state="posted",
+        debit=debit,
+        credit=credit,
+        amount=abs(amount),
+        event=event,
+    )
+
+
+def is_new(payment: Payment, entry: Entry) -> bool:
+    """Tell whether a transfer moves something, and is not in the ledger yet."""
+    return entry.amount > 0 and all(each.transfer != entry.transfer for each in payment.ledger)
+
+
 def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
     """Return `payment` with more entries and what is then open."""
     ledger = (*payment.ledger, *entries)
@@ -54,7 +74,11 @@ def refundable(payment: Payment) -> int:
 
 def violations(payment: Payment) -> list[str]:
     """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
-    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds")}
+    posted = {
+        "receivable": _posted(payment, "receivable", "credit"),
+        "refunds": _posted(payment, "refunds", "debit"),
+        "provider_fees": _posted(payment, "provider_fees", "debit"),
+    }
     refund_ids = {each.id for each in payment.operations if each.kind == "refund"}
     authorized_amount = sum(
         each.amount for each in payment.ledger if each.state == "pending" and _is_charge(each)
@@ -76,6 +100,9 @@ def violations(payment: Payment) -> list[str]:
         "the ledger is refunding what the payment says": _refunding(payment.ledger)
         == payment.amount_refunding
         >= 0,
+        "the ledger has the fees that the payment says": posted["provider_fees"]
+        - _posted(payment, "provider_fees", "credit")
+        == payment.amount_fees,
         "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
         == refund_ids,
         "money and status agree": _status_agrees(payment),
@@ -105,12 +132,11 @@ def _status_agrees(payment: Payment) -> bool:
             return True
 
 
-def _posted(payment: Payment, account: str) -> int:
-    name = "credit" if account == "receivable" else "debit"
+def _posted(payment: Payment, account: str, side: Literal["debit", "credit"]) -> int:
     return sum(
         each.amount
         for each in payment.ledger
-        if each.state == "posted" and getattr(each, name) == account
+        if each.state == "posted" and getattr(each, side) == account
     )
 
 
@@ -134,7 +160,7 @@ def _refunding(entries: Iterable[Entry]) -> int:
 
 
 def _refunds(entries: Iterable[Entry]) -> list[Entry]:
-    return [each for each in entries if not _is_charge(each)]
+    return [each for each in entries if each.debit == "refunds"]
 
 
 def _is_charge(entry: Entry) -> bool:

@@ -10,7 +10,7 @@ from backend.errors import InvalidRequest
 from backend.pages import PageQuery
 from backend.shapes import END, Email, Moment
 from payments.currencies import CURRENCIES
-from payments.provider import Answer
+from payments.provider import Answer, NextAction
 
 
 def _check_currency(currency: str, name: str) -> None:
@@ -45,7 +45,7 @@ RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
 OperationKind = Literal["capture", "cancel", "refund"]
 CaptureMethod = Literal["automatic", "manual"]
 EntryState = Literal["pending", "posted", "voided"]
-Account = Literal["provider_clearing", "receivable", "refunds"]
+Account = Literal["provider_clearing", "receivable", "refunds", "provider_fees"]
 Status = Literal[
     "processing", "requires_capture", "requires_action", "succeeded", "failed", "canceled"
 ]
@@ -131,7 +131,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     Entries are never changed: a pending one is resolved by posted and voided ones of its transfer.
     """
 
-    transfer: str  # "charge", or the id of a refund
+    transfer: str  # "charge", or the id of a refund or of a fee at the provider
     state: EntryState
     debit: Account
     credit: Account
@@ -180,8 +180,11 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount_refunded: int = 0
     amount_held: int = 0  # authorized, neither captured nor released
     amount_refunding: int = 0  # promised to refunds that the provider has not answered yet
+    amount_fees: int = 0  # that the provider took for it, minor units
+    provider: str = ""  # the name of who charges it; the simulator and older payments have none
     charge_id: str | None = None
     failure: Failure | None = None
+    next_action: NextAction | None = None  # while it requires action
     events: tuple[Event, ...]
     operations: tuple[Operation, ...] = ()
     ledger: tuple[Entry, ...] = ()

@@ -92,10 +92,10 @@ class Store:
     def all_after(self, payment_id: str, *, limit: int) -> list[Payment]:
         raise NotImplementedError
 
-    def reconciled_up_to(self) -> int:
+    def reconciled_up_to(self, provider: str) -> int:
         return self._world.io(lambda: self.reconciled, AWAY)
 
-    def set_reconciled_up_to(self, sequence: int) -> None:
+    def set_reconciled_up_to(self, provider: str, sequence: int) -> None:
         def effect() -> None:
             self.reconciled = sequence
 

@@ -60,10 +60,10 @@ class Documents:
     def all_after(self, payment_id, *, limit):
         return [each for name, each in sorted(self._payments.items()) if name > payment_id][:limit]
 
-    def reconciled_up_to(self):
+    def reconciled_up_to(self, provider):
         return self.sequence
 
-    def set_reconciled_up_to(self, sequence):
+    def set_reconciled_up_to(self, provider, sequence):
         self.sequence = sequence
 
 
