@@ -60,6 +60,8 @@ def create_payment(call: Call) -> Response:
 
 @idempotent("POST /v1/payments")
 def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
+    provider = providers.name_of(claim.tenant)
+    providers.check(request.payment_method, provider)
     payment, replayed = service.accept(
         request,
         key=claim.key,
@@ -67,7 +69,7 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
         payments=store,
         queues=outgoing,
         now_ms=now_ms(),
-        provider=providers.name_of(claim.tenant),
+        provider=provider,
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
     answer: dict[str, Any] = msgspec.to_builtins(view(as_asked(payment, None)))

@@ -4,14 +4,12 @@ Money is promised (pending), moved (posted) or given up (voided). Entries are on
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from msgspec.structs import replace
 
-from payments.schema import Account, Entry, EntryState, Event, Operation, Payment, Status
+from payments.schema import Entry, EntryState, Event, Operation, Payment, Status
 
 CHARGE = "charge"
-FEE: tuple[Account, Account] = ("provider_fees", "provider_clearing")
 
 
 def charge(state: EntryState, amount: int, event: int) -> Entry:
@@ -38,22 +36,16 @@ def refund(state: EntryState, operation: Operation, event: int) -> Entry:
     )
 
 
-def fee(transfer: str, amount: int, event: int) -> Entry:
-    """Book a fee that the provider keeps of what it owes us; one below 0 it gives back."""
-    debit, credit = FEE if amount > 0 else FEE[::-1]
+def provider_fee(transfer: str, amount: int, event: int) -> Entry:
+    """Book a fee that the provider keeps of what it owes us."""
     return Entry(
         transfer=transfer,
         state="posted",
-        debit=debit,
-        credit=credit,
-        amount=abs(amount),
+        debit="fees",
+        credit="provider_clearing",
+        amount=amount,
         event=event,
     )
-
-
-def is_new(payment: Payment, entry: Entry) -> bool:
-    """Tell whether a transfer moves something, and is not in the ledger yet."""
-    return entry.amount > 0 and all(each.transfer != entry.transfer for each in payment.ledger)
 
 
 def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
@@ -74,11 +66,7 @@ def refundable(payment: Payment) -> int:
 
 def violations(payment: Payment) -> list[str]:
     """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
-    posted = {
-        "receivable": _posted(payment, "receivable", "credit"),
-        "refunds": _posted(payment, "refunds", "debit"),
-        "provider_fees": _posted(payment, "provider_fees", "debit"),
-    }
+    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds", "fees")}
     refund_ids = {each.id for each in payment.operations if each.kind == "refund"}
     authorized_amount = sum(
         each.amount for each in payment.ledger if each.state == "pending" and _is_charge(each)
@@ -100,9 +88,7 @@ def violations(payment: Payment) -> list[str]:
         "the ledger is refunding what the payment says": _refunding(payment.ledger)
         == payment.amount_refunding
         >= 0,
-        "the ledger has the fees that the payment says": posted["provider_fees"]
-        - _posted(payment, "provider_fees", "credit")
-        == payment.amount_fees,
+        "the ledger has the fees that the payment says": posted["fees"] == payment.amount_fees,
         "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
         == refund_ids,
         "money and status agree": _status_agrees(payment),
@@ -132,11 +118,12 @@ def _status_agrees(payment: Payment) -> bool:
             return True
 
 
-def _posted(payment: Payment, account: str, side: Literal["debit", "credit"]) -> int:
+def _posted(payment: Payment, account: str) -> int:
+    name = "credit" if account == "receivable" else "debit"
     return sum(
         each.amount
         for each in payment.ledger
-        if each.state == "posted" and getattr(each, side) == account
+        if each.state == "posted" and getattr(each, name) == account
     )
 
 

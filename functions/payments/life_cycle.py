@@ -283,9 +283,10 @@ def with_fees(payment: Payment, fees: Sequence[Effect], *, now_ms: int) -> Payme
     """
     changed = payment
     for fee in fees:
-        entry = ledger.fee(fee.id, fee.amount, len(changed.events) + 1)
-        if fee.currency != payment.currency or not ledger.is_new(changed, entry):
+        is_known = any(each.transfer == fee.id for each in changed.ledger)
+        if is_known or fee.amount <= 0 or fee.currency != payment.currency:
             continue
+        entry = ledger.provider_fee(fee.id, fee.amount, len(changed.events) + 1)
         changed = replace(changed, amount_fees=changed.amount_fees + fee.amount)
         changed = _happened(changed, "payment.provider_fee", now_ms, entries=[entry])
     if changed is payment:
@@ -364,7 +365,7 @@ def _charge_ask(payment: Payment) -> Ask:
         capture=payment.capture_method == "automatic",
         reference=payment.id,
     )
-    return _ask(payment, f"{payment.id}:charge", "/charges", order, payment.created_ms)
+    return Ask(key=f"{payment.id}:charge", path="/charges", order=order)
 
 
 def _operation_ask(payment: Payment, operation: Operation) -> Ask:
@@ -375,21 +376,7 @@ def _operation_ask(payment: Payment, operation: Operation) -> Ask:
         currency=payment.currency,
         reference=payment.id,
     )
-    since_ms = payment.events[operation.event - 1].at_ms
-    return _ask(payment, operation.id, PATHS[operation.kind], order, since_ms)
-
-
-def _ask(
-    payment: Payment, key: str, path: Path, order: ChargeOrder | MoneyOrder, since_ms: int
-) -> Ask:
-    return Ask(
-        key=key,
-        path=path,
-        order=order,
-        provider=payment.provider,
-        tenant=payment.tenant,
-        since_ms=since_ms,
-    )
+    return Ask(key=operation.id, path=PATHS[operation.kind], order=order)
 
 
 def _settlement(payment_id: str) -> Outgoing:

@@ -8,13 +8,13 @@ is repeated here: the message comes back by itself. `payments.providers` speaks 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Path = Literal["/charges", "/captures", "/voids", "/refunds"]
 EffectKind = Literal["charge", "capture", "void", "refund", "confirmation", "fee"]
 
 
-class ChargeOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ChargeOrder(Struct, frozen=True, kw_only=True):
     """A charge to make; `reference` is the payment's id."""
 
     amount: int  # minor units
@@ -22,7 +22,7 @@ class ChargeOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     payment_method: str
     capture: bool
     reference: str
-    customer: str = ""  # the provider's id of who is not there now; the method is one of theirs
+    off_session: bool | UnsetType = UNSET  # true where no customer is there to confirm it
 
 
 class MoneyOrder(Struct, frozen=True, kw_only=True):

@@ -165,7 +165,10 @@ def _settle(
     now_ms: int,
 ) -> set[str]:
     """Settle payments of one provider."""
-    asks = {each.id: life_cycle.due(each) for each in stored_payments.values()}
+    asks = {
+        each.id: [_addressed(ask, each) for ask in life_cycle.due(each)]
+        for each in stored_payments.values()
+    }
     try:
         outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
     except CircuitOpen:
@@ -279,6 +282,13 @@ def newest(
 
 def _bound(text: str | None, param: str) -> int | None:
     return None if text is None else parse_rfc3339(text, param=param)
+
+
+def _addressed(ask: Ask, payment: Payment) -> Ask:
+    """Return an order of a payment with who is to be asked, for whom, and since when it is due."""
+    operation = _operation(payment, ask.key)
+    event = payment.events[operation.event - 1 if operation else 0]
+    return replace(ask, provider=payment.provider, tenant=payment.tenant, since_ms=event.at_ms)
 
 
 def _operation(payment: Payment, operation_id: str) -> Operation | None:

@@ -165,7 +165,7 @@ def balances_view(sums: Sums) -> BalancesView:
                 ),
                 ("receivable", -each["captured"], -each["held"]),
                 ("refunds", each["refunded"], each["refunding"]),
-                *([("provider_fees", each["fees"], 0)] if each["fees"] else []),
+                *([("fees", each["fees"], 0)] if each["fees"] else []),
             )
         ]
     )

@@ -1,12 +1,15 @@
 """The providers of this stack by name, and which of them charges a tenant's payments."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
-from backend.errors import CircuitOpen, Unauthorized
+from backend.errors import CircuitOpen, InvalidRequest, Unauthorized
 from backend.settings import Settings, SettingsError
 from payments.provider import Answer, Ask, Outcome, Provider
 from payments.providers.simulator import Simulator
+from payments.schema import TestMethod
 
+TEST_METHODS = frozenset(get_args(get_args(TestMethod)[0]))
 SIMULATOR = ""  # as older payments have it, which know no other
 STRIPE = "stripe"
 STRIPE_URL = "https://api.stripe.com"
@@ -30,6 +33,12 @@ class Providers:
     def name_of(self, tenant: str) -> str:
         """Return the name of the provider that charges new payments of a tenant."""
         return self._tenants.get(tenant, self._tenants[""])
+
+    def check(self, method: str, name: str) -> None:
+        """Refuse a method that a provider cannot know; raises InvalidRequest."""
+        if name == SIMULATOR and method not in TEST_METHODS:
+            detail = f"{method!r} is not a test token, and this tenant's provider is the simulator."
+            raise InvalidRequest(detail, param="payment_method")
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         """Give orders that are all for one provider; see `payments.provider`.

@@ -16,7 +16,7 @@ from backend.errors import ProviderUnavailable
 from backend.telemetry import logger
 from payments.provider import Answer, Ask, ChargeOrder, Effect, Outcome, matches
 from payments.providers.connections import Connections, Reply, Request, Undecided
-from payments.providers.stripe_events import Event, heard
+from payments.providers.stripe_events import CLOSE, Event, heard
 from payments.providers.stripe_objects import (
     OPERATION,
     PAYMENT,
@@ -52,6 +52,12 @@ FINAL = frozenset(
 )
 
 
+class Method(Struct, frozen=True):
+    """A payment method."""
+
+    customer: str | None = None  # whom it was saved for
+
+
 class Intents(Struct, frozen=True):
     """A list of intents."""
 
@@ -75,6 +81,7 @@ class Stripe:
         self._secrets = secrets
         self._is_live = is_live
         self._record = Record(self._get)
+        self._customers: dict[str, str] = {}  # of saved methods, while a batch is written
 
     @property
     def is_left_alone(self) -> bool:
@@ -86,10 +93,11 @@ class Stripe:
 
         So is first what is so old that its key may have expired: it would be done twice.
         """
+        self._customers.clear()
         before_ms = time.time() * 1000 - KEY_LIFE_MS
         old = [each for each in asks if 0 < each.since_ms < before_ms]
         outcomes = self._look_up(old)
-        fresh = [each for each in asks if each not in old]
+        fresh = [each for each in asks if each not in old and self._knows_customer(each)]
         answers, undecided = self._connections.ask_all(
             [*fresh, *(each for each in old[:LOOKED_UP_MAX] if each.key not in outcomes)],
             write=self._request,
@@ -120,14 +128,25 @@ class Stripe:
         if not event.leaves_open(answer):
             return answer
         path = f"/v1/payment_intents/{answer.outcome.id}"
-        self._connections.post(
-            self._form(f"{path}/cancel", f"{answer.outcome.reference}:close", {})
-        )
+        self._connections.post(self._form(f"{path}/cancel", f"{answer.key}{CLOSE}", {}))
         intent = self._get(path, Intent)
         outcome = intent.of_charge()
         if outcome == "undecided" or intent.status == "requires_payment_method":
             raise ProviderUnavailable("Stripe does not say how the payment ended.")
         return Answer(key=answer.key, outcome=outcome)
+
+    def _knows_customer(self, ask: Ask) -> bool:
+        """Tell whether an order can be written: a saved method is charged with its customer."""
+        order = ask.order
+        if not isinstance(order, ChargeOrder) or order.off_session is not True:
+            return True
+        method = METHODS.get(order.payment_method, order.payment_method)
+        try:
+            customer = self._get(f"/v1/payment_methods/{method}", Method).customer
+        except ProviderUnavailable:
+            return False
+        self._customers[method] = customer or ""
+        return True
 
     def _request(self, ask: Ask) -> Request:
         order, marks = ask.order, {f"metadata[{PAYMENT}]": ask.order.reference}
@@ -141,8 +160,10 @@ class Stripe:
                 "payment_method_types[0]": "card",
                 "capture_method": "automatic" if order.capture else "manual",
                 "confirm": "true",
-                **({"customer": order.customer, "off_session": "true"} if order.customer else {}),
             }
+            if order.off_session is True:
+                fields |= {"off_session": "true"}
+                fields |= {"customer": customer} if (customer := self._customers[method]) else {}
             return self._form("/v1/payment_intents", ask.key, fields | marks)
         path = f"/v1/payment_intents/{order.charge}"
         match ask.path:
@@ -209,7 +230,7 @@ class Stripe:
 
     def _current(self, ask: Ask) -> Outcome | Undecided | None:
         if isinstance(ask.order, ChargeOrder):
-            query = quote(f"metadata['{PAYMENT}']:'{ask.order.reference}'")
+            query = quote(f"metadata['{OPERATION}']:'{ask.key}'")
             intents = self._get(f"/v1/payment_intents/search?query={query}", Intents).data
             return intents[0].of_charge() if intents else None
         if ask.path == "/refunds":

@@ -26,6 +26,7 @@ OF_INTENTS = (
     *("payment_intent.requires_action", "payment_intent.amount_capturable_updated"),
 )
 OF_REFUNDS = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
+CLOSE = ":close"  # ends the key by which an intent is given up whose confirmation failed
 KINDS: Mapping[str, EffectKind] = {"cap": "capture", "can": "void", "re": "refund"}
 
 
@@ -89,18 +90,19 @@ class Event(Struct, frozen=True):
         return kind or ("charge" if self.key == answer.key else "confirmation")
 
     def _of_intent(self, intent: Intent) -> list[Answer]:
-        payment_id = intent.metadata.get(PAYMENT)
-        if not payment_id:
+        if not (intent.metadata.get(PAYMENT) and intent.metadata.get(OPERATION)):
             return []
-        key, outcome = f"{payment_id}:charge", intent.of_charge()
+        key, outcome = intent.metadata[OPERATION], intent.of_charge()
         if self.key.startswith("cap_"):
             key, outcome = self.key, intent.of_capture(intent.amount_received)
         elif self.type == "payment_intent.canceled":
             held = intent.amount if intent.latest_charge else 0
             if self.key.startswith("can_"):
                 key, outcome = self.key, intent.of_void(held)
-            elif held or self.key.endswith(":close"):
-                return []  # what is no longer held is seen with the next capture or cancel
+            elif held:  # nobody asked for the end of the hold
+                key, outcome = f"{intent.metadata[PAYMENT]}:lapse", intent.of_void(held)
+            elif self.key.endswith(CLOSE):
+                return []
         return _decided(key, outcome)
 
 

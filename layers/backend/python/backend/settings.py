@@ -288,6 +288,12 @@ class Settings:
         made._check_mode()
         return made
 
+    @property
+    def uses_stripe(self) -> bool:
+        """Whether some tenant's payments are charged by Stripe."""
+        urls = (self.provider_url, *self.tenant_providers.values())
+        return any(each.startswith("stripe:") for each in urls)
+
     def _check_mode(self) -> None:
         """Refuse a key that charges real cards where nobody said so, and one that charges none."""
         if self.stripe_api_key and ("_live_" in self.stripe_api_key[:8]) is not self.stripe_live:
