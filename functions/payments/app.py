@@ -193,11 +193,10 @@ def hear_provider(call: Call) -> Response:
 @consumer("payments", SettlePayment, about=lambda body: (body.payment_id,))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Settle the payments that these messages name, and hear what the provider told of them."""
-    payment_ids = {record.message_id: record.body.payment_id for record in records}
     answers = [record.body.answer for record in records if record.body.answer]
     missed = service.hear(answers, payments=store, queues=outgoing, now_ms=now_ms())
     settled = service.settle(
-        set(payment_ids.values()),
+        {record.body.payment_id for record in records},
         payments=store,
         provider=providers,
         queues=outgoing,
@@ -208,13 +207,25 @@ def worker(records: Sequence[Record]) -> Iterable[str]:
     done = settled - missed
     for payment_id in done:
         report("payment settled", payment_id=payment_id)
-    open_ids = {each: id_ for each, id_ in payment_ids.items() if id_ not in done}
-    payments = store.find_many(set(open_ids.values())) if open_ids else {}
+    return _unsettled(records, done)
+
+
+def _unsettled(records: Sequence[Record], done: set[str]) -> dict[str, str]:
+    """Return why messages are to come again, by their ids.
+
+    What the provider told of a payment that is not ours never does: another stack may share its
+    account.
+    """
+    left = [each for each in records if each.body.payment_id not in done]
+    payments = store.find_many({each.body.payment_id for each in left}) if left else {}
+    unknown = [each for each in left if each.body.payment_id not in payments]
+    metrics.count("ProviderEventsIgnored", sum(each.body.answer is not None for each in unknown))
     return {
-        message_id: f"NotSettled: Payment {payment_id} is not settled yet."
-        if payment_id in payments
-        else f"NotFound: There is no payment {payment_id}."
-        for message_id, payment_id in open_ids.items()
+        each.message_id: f"NotSettled: Payment {each.body.payment_id} is not settled yet."
+        if each.body.payment_id in payments
+        else f"NotFound: There is no payment {each.body.payment_id}."
+        for each in left
+        if each.body.payment_id in payments or each.body.answer is None
     }
 
 
