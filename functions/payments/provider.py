@@ -77,7 +77,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 class Effect(Struct, frozen=True, kw_only=True):
     """A line of the provider's own record."""
 
-    sequence: int  # from 1; a later line has a greater one
+    sequence: int  # a later line has a greater one; before 1 there was none
     id: str
     idempotency_key: str
     reference: str

@@ -22,7 +22,8 @@ from payments.providers.stripe_objects import OPERATION, PAYMENT, Intent
 T = TypeVar("T", bound=Struct)
 Get = Callable[[str, type[Any]], Any]
 
-KEPT_S = 30 * 86_400  # so long Stripe keeps events
+DAY_S = 86_400
+KEPT_S = 30 * DAY_S  # so long Stripe keeps events
 LINES_S = 10_000  # a second, at most; Stripe takes some hundred orders
 PAGE = 100  # Stripe's largest
 PAGES_MAX = 3  # of one span; a span with more is halved
@@ -85,6 +86,8 @@ class Record:
                 continue
             self._span_s = min(2 * self._span_s, KEPT_S)
             fresh = [each for each in _numbered(lines) if each.sequence > after]
+            if fresh and not after and fresh[0].created_ms > 1_000 * (now_s - KEPT_S + DAY_S):
+                fresh[0] = replace(fresh[0], sequence=1)
             if fresh or end_s > now_s:
                 return fresh
             start_s = end_s

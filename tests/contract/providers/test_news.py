@@ -82,6 +82,7 @@ def test_the_record_tells_of_everything_in_order_under_the_keys_of_the_orders(pl
         (refund.key, "refund", "succeeded", 250),
     ]
     numbers = [each.sequence for each in lines]
+    assert numbers[0] == 1
     assert numbers == sorted(set(numbers))
     (start,) = [e.sequence for e in mine if e.idempotency_key == capture.key]
     assert place.provider.effects(start)[0] == lines[numbers.index(start) + 1]
