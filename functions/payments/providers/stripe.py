@@ -30,8 +30,8 @@ from payments.providers.stripe_record import Record
 
 T = TypeVar("T", bound=Struct)
 
-# Of what is asked and read; an account's own default may differ. 2026-09-30 took payment_method_types
-# away: a later version needs automatic_payment_methods[enabled] and [allow_redirects]=never instead.
+# Of what is asked and read; an account's own default may differ. Versions since 2026-09-30 take no
+# payment_method_types: automatic_payment_methods without redirects is to be sent to them instead.
 VERSION = "2024-06-20"
 KEY_LIFE_MS = 23 * 3_600_000  # Stripe keeps a key for a day at least, and may then forget it
 LOOKED_UP_MAX = 2  # a batch, one after the other, within the worker's time
