@@ -61,7 +61,7 @@ def create_payment(call: Call) -> Response:
 @idempotent("POST /v1/payments")
 def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
     provider = providers.name_of(claim.tenant)
-    providers.check(request.payment_method, provider)
+    providers.check(request, provider)
     payment, replayed = service.accept(
         request,
         key=claim.key,

@@ -7,11 +7,13 @@ from backend.errors import CircuitOpen, InvalidRequest, Unauthorized
 from backend.settings import Settings, SettingsError
 from payments.provider import Answer, Ask, Outcome, Provider
 from payments.providers.simulator import Simulator
-from payments.schema import TestMethod
+from payments.schema import PaymentRequest, TestMethod
 
 TEST_METHODS = frozenset(get_args(get_args(TestMethod)[0]))
 SIMULATOR = ""  # as older payments have it, which know no other
 STRIPE = "stripe"
+# https://docs.stripe.com/currencies#special-cases: a hundred times too much, or too little.
+OTHER_UNITS = frozenset({"ISK", "MGA", "UGX"})
 STRIPE_URL = "https://api.stripe.com"
 
 
@@ -34,11 +36,15 @@ class Providers:
         """Return the name of the provider that charges new payments of a tenant."""
         return self._tenants.get(tenant, self._tenants[""])
 
-    def check(self, method: str, name: str) -> None:
-        """Refuse a method that a provider cannot know; raises InvalidRequest."""
+    def check(self, request: PaymentRequest, name: str) -> None:
+        """Refuse what a provider cannot charge as it is meant; raises InvalidRequest."""
+        method = request.payment_method
         if name == SIMULATOR and method not in TEST_METHODS:
             detail = f"{method!r} is not a test token, and this tenant's provider is the simulator."
             raise InvalidRequest(detail, param="payment_method")
+        if name == STRIPE and request.currency in OTHER_UNITS:
+            detail = f"Stripe counts {request.currency} in another unit than ISO 4217."
+            raise InvalidRequest(detail, param="currency")
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         """Give orders that are all for one provider; see `payments.provider`.

@@ -34,6 +34,7 @@ T = TypeVar("T", bound=Struct)
 # payment_method_types: automatic_payment_methods without redirects is to be sent to them instead.
 VERSION = "2024-06-20"
 KEY_LIFE_MS = 23 * 3_600_000  # Stripe keeps a key for a day at least, and may then forget it
+CUSTOMERS_MAX = 10_000  # some 100 bytes each
 LOOKED_UP_MAX = 2  # a batch, one after the other, within the worker's time
 # Test tokens of ours whose names at Stripe are others.
 METHODS = {
@@ -83,7 +84,7 @@ class Stripe:
         self._secrets = secrets
         self._is_live = is_live
         self._record = Record(self._get)
-        self._customers: dict[str, str] = {}  # of saved methods, while a batch is written
+        self._customers = {"": ""}  # by saved method; of what is none there is none
 
     @property
     def is_left_alone(self) -> bool:
@@ -95,17 +96,14 @@ class Stripe:
 
         So is first what is so old that its key may have expired: it would be done twice.
         """
-        self._customers.clear()
         before_ms = time.time() * 1000 - KEY_LIFE_MS
         old = [each for each in asks if 0 < each.since_ms < before_ms]
-        outcomes = self._look_up(old)
-        fresh = [each for each in asks if each not in old and self._knows_customer(each)]
+        outcomes, undone = self._look_up(old)
+        due = [*(each for each in asks if each not in old), *undone]
         answers, undecided = self._connections.ask_all(
-            [*fresh, *(each for each in old[:LOOKED_UP_MAX] if each.key not in outcomes)],
-            write=self._request,
-            read=self._read,
+            self._with_customers(due), write=self._request, read=self._read
         )
-        return outcomes | answers | self._look_up(undecided)
+        return outcomes | answers | self._look_up(undecided)[0]
 
     def effects(self, after: int) -> list[Effect]:
         """Return what it did next, fees included; raises ProviderUnavailable."""
@@ -137,18 +135,22 @@ class Stripe:
             raise ProviderUnavailable("Stripe does not say how the payment ended.")
         return Answer(key=answer.key, outcome=outcome)
 
-    def _knows_customer(self, ask: Ask) -> bool:
-        """Tell whether an order can be written: a saved method is charged with its customer."""
-        order = ask.order
-        if not isinstance(order, ChargeOrder) or order.off_session is not True:
-            return True
-        method = METHODS.get(order.payment_method, order.payment_method)
-        try:
-            customer = self._get(f"/v1/payment_methods/{method}", Method).customer
-        except ProviderUnavailable:
-            return False
-        self._customers[method] = customer or ""
-        return True
+    def _with_customers(self, asks: Sequence[Ask]) -> list[Ask]:
+        """Return the orders that can be written: a saved method is charged with its customer.
+
+        A few customers are looked up, one after the other, and remembered for the rest.
+        """
+        methods = {each.key: _saved_method(each) for each in asks}
+        unknown = {each for each in methods.values() if each not in self._customers}
+        for method in sorted(unknown)[:LOOKED_UP_MAX]:
+            try:
+                customer = self._get(f"/v1/payment_methods/{method}", Method).customer
+            except ProviderUnavailable:
+                break
+            if len(self._customers) >= CUSTOMERS_MAX:
+                self._customers = {"": ""}
+            self._customers[method] = customer or ""
+        return [each for each in asks if methods[each.key] in self._customers]
 
     def _request(self, ask: Ask) -> Request:
         order, marks = ask.order, {f"metadata[{PAYMENT}]": ask.order.reference}
@@ -164,8 +166,9 @@ class Stripe:
                 "confirm": "true",
             }
             if order.off_session is True:
-                fields |= {"off_session": "true"}
-                fields |= {"customer": customer} if (customer := self._customers[method]) else {}
+                fields["off_session"] = "true"
+            if customer := self._customers[_saved_method(ask)]:
+                fields["customer"] = customer
             return self._form("/v1/payment_intents", ask.key, fields | marks)
         path = f"/v1/payment_intents/{order.charge}"
         match ask.path:
@@ -218,19 +221,26 @@ class Stripe:
             logger.error("Stripe answers in another mode", extra={"payment_intent": intent.id})
         return intent.livemode is self._is_live
 
-    def _look_up(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
-        """Return how orders ended by what Stripe has now; bounded, the rest next time."""
+    def _look_up(self, asks: Sequence[Ask]) -> tuple[dict[str, Outcome], list[Ask]]:
+        """Return how orders ended by what Stripe has now, and those that it certainly never did.
+
+        A few at once; of the rest, and of those that are under way, nothing is said.
+        """
         outcomes: dict[str, Outcome] = {}
+        undone: list[Ask] = []
         for ask in asks[:LOOKED_UP_MAX]:
             try:
                 outcome = self._current(ask)
             except ProviderUnavailable:
                 break
-            if outcome and outcome != "undecided" and matches(outcome, ask):
+            if outcome is None:
+                undone.append(ask)
+            elif outcome != "undecided" and matches(outcome, ask):
                 outcomes[ask.key] = outcome
-        return outcomes
+        return outcomes, undone
 
     def _current(self, ask: Ask) -> Outcome | Undecided | None:
+        """Return how an order ended, None where nothing was done under it."""
         if isinstance(ask.order, ChargeOrder):
             query = quote(f"metadata['{OPERATION}']:'{ask.key}'")
             intents = self._get(f"/v1/payment_intents/search?query={query}", Intents).data
@@ -240,7 +250,9 @@ class Stripe:
             refunds = self._get(path, Refunds).data
             mine = [each for each in refunds if each.metadata.get(OPERATION) == ask.key]
             return mine[0].outcome() if mine else None
-        return _ended(ask, self._get(f"/v1/payment_intents/{ask.order.charge}", Intent))
+        intent = self._get(f"/v1/payment_intents/{ask.order.charge}", Intent)
+        is_open = intent.status in ("requires_capture", "requires_action")
+        return None if is_open else _ended(ask, intent)
 
     def _get(self, path: str, shape: type[T]) -> T:
         """Return an object of Stripe's; raises ProviderUnavailable."""
@@ -255,6 +267,14 @@ class Stripe:
 
 def _decode(body: bytes, shape: type[T]) -> T:
     return msgspec.json.decode(body, type=shape)
+
+
+def _saved_method(ask: Ask) -> str:
+    """Return the method of a customer who is not there, or nothing."""
+    order = ask.order
+    if not isinstance(order, ChargeOrder) or order.off_session is not True:
+        return ""
+    return METHODS.get(order.payment_method, order.payment_method)
 
 
 def _about(ask: Ask, reply: Reply) -> dict[str, object]:

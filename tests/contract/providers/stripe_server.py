@@ -61,6 +61,7 @@ class StripeServer(ThreadingHTTPServer):
         self.age_s = 0
         self.fee = 55
         self.settlement = ""  # currency of the balance, where it is another
+        self.is_blind = False  # it shows nothing
         self.faults: list[str] = []  # each befalls one order
         self.requests: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
         self.intents: dict[str, dict[str, Any]] = {}
@@ -123,6 +124,8 @@ class StripeServer(ThreadingHTTPServer):
 
     def shown(self, path: str, query: dict[str, list[str]]) -> dict[str, Any]:
         """Return what stands at a path."""
+        if self.is_blind:
+            raise Refusal(503, None, type="api_error")
         match path.split("/")[2:]:
             case ["payment_intents", "search"]:
                 name, value = query["query"][0].removeprefix("metadata['").split("']:'")

@@ -95,6 +95,25 @@ def test_an_order_whose_key_stripe_may_have_forgotten_is_looked_up_before_it_is_
     assert stripe.effects(payment_id) == effects
 
 
+@pytest.mark.parametrize("path", ["/charges", "/refunds"])
+def test_an_old_order_that_cannot_be_looked_up_is_not_given(stripe, path):
+    payment_id = reference()
+    ask = charge(payment_id)
+    if path == "/refunds":
+        ask = then(done(stripe, ask).id, payment_id, path, 100)
+    stripe.befall("lost")
+    done(stripe, ask)
+    effects = stripe.effects(payment_id)
+    stripe.server.saved.clear()
+
+    stripe.server.is_blind = True
+    outcome = done(stripe, replace(ask, since_ms=1))
+    stripe.server.is_blind = False
+
+    assert outcome is None
+    assert stripe.effects(payment_id) == effects
+
+
 def test_an_old_order_that_stripe_never_got_is_given(stripe):
     ask = replace(charge(reference()), since_ms=1)
 
