@@ -98,24 +98,22 @@ class Connections:
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return what stands at `path`; raises ProviderUnavailable where nothing answers."""
+        return self._exchange("GET", path, None, headers or {})
+
+    def post(self, request: Request) -> Reply:
+        """Return the answer to one request; raises ProviderUnavailable where nothing answers."""
+        return self._exchange("POST", request.path, request.body, request.headers)
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
         connection = self._connection()
         try:
-            connection.request("GET", f"{self._path}{path}", headers=headers or {})
+            connection.request(method, f"{self._path}{path}", body, headers)
             return self._read(connection)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise ProviderUnavailable("The provider does not show what it did.") from error
-
-    def post(self, request: Request) -> Reply:
-        """Return the answer to one request; raises ProviderUnavailable where nothing answers."""
-        connection = self._connection()
-        try:
-            path = f"{self._path}{request.path}"
-            connection.request("POST", path, request.body, request.headers)
-            return self._read(connection)
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise ProviderUnavailable("The provider does not answer.") from error
 
     def _span(self, ask: Ask) -> tracing.Span | None:
         """Begin the span of an order, in the trace that its payment's message carried."""
