@@ -93,16 +93,16 @@ class Event(Struct, frozen=True):
         if not (intent.metadata.get(PAYMENT) and intent.metadata.get(OPERATION)):
             return []
         key, outcome = intent.metadata[OPERATION], intent.of_charge()
+        if self.key.endswith(CLOSE):
+            return []
         if self.key.startswith("cap_"):
             key, outcome = self.key, intent.of_capture(intent.amount_received)
         elif self.type == "payment_intent.canceled":
-            held = intent.amount if intent.latest_charge else 0
+            amount_held = intent.amount if intent.latest_charge else 0
             if self.key.startswith("can_"):
-                key, outcome = self.key, intent.of_void(held)
-            elif held:  # nobody asked for the end of the hold
-                key, outcome = f"{intent.metadata[PAYMENT]}:lapse", intent.of_void(held)
-            elif self.key.endswith(CLOSE):
-                return []
+                key, outcome = self.key, intent.of_void(amount_held)
+            elif amount_held:  # nobody asked for the end of the hold
+                key, outcome = f"{intent.metadata[PAYMENT]}:lapse", intent.of_void(amount_held)
         return _decided(key, outcome)
 
 

@@ -164,12 +164,12 @@ class OnStripeItself:
         )
 
     def effects(self, reference: str) -> list[str]:
-        found: list[provider.Effect] = []
+        lines: list[provider.Effect] = []
         after = int(time.time() - 600) * 10_000
         while page := self.provider.effects(after):
-            found += page
+            lines += page
             after = page[-1].sequence
-        kinds = [e.kind for e in found if e.reference == reference and e.status == "succeeded"]
+        kinds = [e.kind for e in lines if e.reference == reference and e.status == "succeeded"]
         return [each for each in kinds if each != "fee"]
 
     def confirm(self, reference: str, outcome: str = "succeeded") -> None:

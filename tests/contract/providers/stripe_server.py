@@ -251,6 +251,7 @@ class StripeServer(ThreadingHTTPServer):
     def _fail(self, intent: dict[str, Any], codes: tuple[str, str | None], key: str | None) -> None:
         error = {"type": "card_error", "code": codes[0], "decline_code": codes[1]}
         intent |= {"status": "requires_payment_method", "last_payment_error": error}
+        intent["latest_charge"] = "ch_of_the_failure"
         self.tell("payment_intent.payment_failed", intent, key)
 
     def _refund(self, fields: dict[str, str], key: str) -> dict[str, Any]:

@@ -297,9 +297,9 @@ class Settings:
     def _check_mode(self) -> None:
         """Refuse a key that charges real cards where nobody said so, and one that charges none."""
         if self.stripe_api_key and ("_live_" in self.stripe_api_key[:8]) is not self.stripe_live:
-            mode, asked = ("test", "yes") if self.stripe_live else ("live", "no")
+            mode, answer = ("test", "yes") if self.stripe_live else ("live", "no")
             raise SettingsError(
-                f"STRIPE_API_KEY=(hidden): is of {mode} mode, and STRIPE_LIVE is {asked}"
+                f"STRIPE_API_KEY=(hidden): is of {mode} mode, and STRIPE_LIVE is {answer}"
             )
 
 
