@@ -20,9 +20,8 @@ from payments import (
     reconciliation,
     service,
     store,
-    webhooks,
 )
-from payments.provider import Provider
+from payments.providers import choice
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
@@ -36,7 +35,7 @@ from payments.views import as_asked, balances_view, ledger_view, refund_view, vi
 
 app = api("payments")
 metrics = metrics_of("payments")
-provider = Provider(settings.provider_url, timeout_ms=settings.provider_timeout_ms)
+providers = choice.connect(settings)
 outgoing: service.Queues = {
     "payments": queues.connect(settings.payments_queue_url),
     "analytics": Announcer(
@@ -61,6 +60,8 @@ def create_payment(call: Call) -> Response:
 
 @idempotent("POST /v1/payments")
 def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
+    provider = providers.name_of(claim.tenant)
+    providers.check(request, provider)
     payment, replayed = service.accept(
         request,
         key=claim.key,
@@ -68,6 +69,7 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
         payments=store,
         queues=outgoing,
         now_ms=now_ms(),
+        provider=provider,
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
     answer: dict[str, Any] = msgspec.to_builtins(view(as_asked(payment, None)))
@@ -176,42 +178,54 @@ def list_payments(call: Call) -> Response:
 @app.route("/v1/provider/webhooks", methods=["POST"])
 @endpoint(app)
 def hear_provider(call: Call) -> Response:
-    """Take an event that the provider signed (Standard Webhooks); a worker acts on it."""
-    body = call.raw_body
-    secret = settings.provider_webhook_secret
-    webhooks.check(body, call.request.headers, secret=secret, now_s=now_ms() / 1000)
-    answer = webhooks.answer(body)
-    if answer:
+    """Take an event that a provider signed; a worker acts on it.
+
+    What is about no order of ours is taken too: refused, it would come again and again.
+    """
+    answers = providers.hear(call.raw_body, call.request.headers, now_s=now_ms() / 1000)
+    for answer in answers:
         service.pass_on(answer, queues=outgoing)
         report("provider's answer accepted", payment_id=answer.outcome.reference)
-    return reply({"status": "accepted" if answer else "ignored"}, status=202)
+    metrics.count("ProviderEventsIgnored", int(not answers))
+    return reply({"status": "accepted" if answers else "ignored"}, status=202)
 
 
 @consumer("payments", SettlePayment, about=lambda body: (body.payment_id,))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Settle the payments that these messages name, and hear what the provider told of them."""
-    payment_ids = {record.message_id: record.body.payment_id for record in records}
     answers = [record.body.answer for record in records if record.body.answer]
     missed = service.hear(answers, payments=store, queues=outgoing, now_ms=now_ms())
     settled = service.settle(
-        set(payment_ids.values()),
+        {record.body.payment_id for record in records},
         payments=store,
-        provider=provider,
+        provider=providers,
         queues=outgoing,
         now_ms=now_ms(),
     )
     metrics.count("PaymentsSettled", len(settled))
-    metrics.count("ProviderCircuitOpen", int(provider.is_left_alone))
+    metrics.count("ProviderCircuitOpen", int(providers.is_left_alone))
     done = settled - missed
     for payment_id in done:
         report("payment settled", payment_id=payment_id)
-    open_ids = {each: id_ for each, id_ in payment_ids.items() if id_ not in done}
-    payments = store.find_many(set(open_ids.values())) if open_ids else {}
+    return _unsettled(records, done)
+
+
+def _unsettled(records: Sequence[Record], done: set[str]) -> dict[str, str]:
+    """Return why messages are to come again, by their ids.
+
+    What the provider told of a payment that is not ours never does: another stack may share its
+    account.
+    """
+    left = [each for each in records if each.body.payment_id not in done]
+    payments = store.find_many({each.body.payment_id for each in left}) if left else {}
+    unknown = [each for each in left if each.body.payment_id not in payments]
+    metrics.count("ProviderEventsIgnored", sum(each.body.answer is not None for each in unknown))
     return {
-        message_id: f"NotSettled: Payment {payment_id} is not settled yet."
-        if payment_id in payments
-        else f"NotFound: There is no payment {payment_id}."
-        for message_id, payment_id in open_ids.items()
+        each.message_id: f"NotSettled: Payment {each.body.payment_id} is not settled yet."
+        if each.body.payment_id in payments
+        else f"NotFound: There is no payment {each.body.payment_id}."
+        for each in left
+        if each.body.payment_id in payments or each.body.answer is None
     }
 
 
@@ -228,21 +242,18 @@ def reconciler(event: dict[str, Any]) -> Any:
 
     With `all` everything is compared, also balances with their payments, and nothing changed.
     """
-    if event.get("all"):
-        report = reconciliation.reconcile_all(
-            payments=store,
-            provider=provider,
-            now_ms=now_ms(),
-            documents=arrivals,
-            queues=outgoing,
-        )
-    else:
-        report = reconciliation.reconcile_new(
-            payments=store,
-            provider=provider,
-            queues=outgoing,
-            now_ms=now_ms(),
-            documents=arrivals,
+    reconcile = reconciliation.reconcile_all if event.get("all") else reconciliation.reconcile_new
+    report = reconciliation.Report(effects=0)
+    for name, provider in providers:
+        report.add(
+            reconcile(
+                payments=store,
+                provider=provider,
+                queues=outgoing,
+                now_ms=now_ms(),
+                name=name,
+                documents=arrivals,
+            )
         )
     report.stuck = reconciliation.stuck(payments=store, now_ms=now_ms())
     report.dead_letters = dead_letters.depth().visible

@@ -23,7 +23,7 @@ SLICE_MS = 60_000  # added up at once in a fold: the store has to answer within 
 ROUNDS_MAX = 200  # a run; the next one takes the rest
 PAYMENTS_MAX = 500_000  # added up in a run: 5 s of the store's CPU
 
-NOTHING = dict.fromkeys(("payments", "captured", "refunded", "held", "refunding"), 0)
+NOTHING = dict.fromkeys(("payments", "captured", "refunded", "held", "refunding", "fees"), 0)
 
 
 class Period(Struct, frozen=True, kw_only=True):

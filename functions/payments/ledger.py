@@ -36,6 +36,18 @@ def refund(state: EntryState, operation: Operation, event: int) -> Entry:
     )
 
 
+def provider_fee(transfer: str, amount: int, event: int) -> Entry:
+    """Book a fee that the provider keeps of what it owes us."""
+    return Entry(
+        transfer=transfer,
+        state="posted",
+        debit="fees",
+        credit="provider_clearing",
+        amount=amount,
+        event=event,
+    )
+
+
 def entered(payment: Payment, entries: Sequence[Entry]) -> Payment:
     """Return `payment` with more entries and what is then open."""
     ledger = (*payment.ledger, *entries)
@@ -54,7 +66,7 @@ def refundable(payment: Payment) -> int:
 
 def violations(payment: Payment) -> list[str]:
     """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
-    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds")}
+    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds", "fees")}
     refund_ids = {each.id for each in payment.operations if each.kind == "refund"}
     authorized_amount = sum(
         each.amount for each in payment.ledger if each.state == "pending" and _is_charge(each)
@@ -76,6 +88,7 @@ def violations(payment: Payment) -> list[str]:
         "the ledger is refunding what the payment says": _refunding(payment.ledger)
         == payment.amount_refunding
         >= 0,
+        "the ledger has the fees that the payment says": posted["fees"] == payment.amount_fees,
         "every refund has its entries": {each.transfer for each in _refunds(payment.ledger)}
         == refund_ids,
         "money and status agree": _status_agrees(payment),
@@ -134,7 +147,7 @@ def _refunding(entries: Iterable[Entry]) -> int:
 
 
 def _refunds(entries: Iterable[Entry]) -> list[Entry]:
-    return [each for each in entries if not _is_charge(each)]
+    return [each for each in entries if each.debit == "refunds"]
 
 
 def _is_charge(entry: Entry) -> bool:

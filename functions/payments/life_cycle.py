@@ -10,7 +10,7 @@ from backend import ids
 from backend.errors import InvalidState
 from payments import ledger
 from payments.announcements import announcements
-from payments.provider import Ask, ChargeOrder, MoneyOrder, Outcome, Path, matches
+from payments.provider import Ask, ChargeOrder, Effect, MoneyOrder, Outcome, Path, matches
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
@@ -49,6 +49,10 @@ DECLINES = {
     "expired_card": "The card has expired.",
     "processing_error": "The card's bank could not process the payment.",
     "authentication_failed": "The customer did not confirm the payment.",
+    "authentication_required": "The card's bank wants the customer to confirm the payment.",
+    "incorrect_cvc": "The card's security code is wrong.",
+    "amount_not_possible": "The provider does not charge such an amount.",
+    "payment_method_unknown": "The provider cannot charge this payment method.",
 }
 
 
@@ -69,7 +73,9 @@ def fingerprint(request: PaymentRequest | OperationRequest) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def create(request: PaymentRequest, *, key: str, tenant: str, now_ms: int) -> Payment:
+def create(
+    request: PaymentRequest, *, key: str, tenant: str, now_ms: int, provider: str = ""
+) -> Payment:
     """Return a new payment in `processing`, its settlement promised in the outbox."""
     identity = payment_id(tenant, key)
     return Payment(
@@ -84,6 +90,7 @@ def create(request: PaymentRequest, *, key: str, tenant: str, now_ms: int) -> Pa
         description=request.description,
         metadata=request.metadata,
         receipt_email=request.receipt_email,
+        provider=provider,
         status="processing",
         version=1,
         events=(Event(n=1, type="payment.created", at_ms=now_ms, status="processing"),),
@@ -243,6 +250,7 @@ def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
         charge_id=outcome.id,
         amount_captured=payment.amount if status == "succeeded" else 0,
         failure=_failure(outcome) if status == "failed" else None,
+        next_action=outcome.next_action,
     )
     return _happened(changed, f"payment.{status}", now_ms, entries=entries)
 
@@ -256,7 +264,34 @@ def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int
     )
     payment = replace(payment, operations=operations)
     transition = {"capture": _captured, "cancel": _canceled, "refund": _refunded}[operation.kind]
-    return transition(payment, operation, done, now_ms)
+    changed = transition(payment, operation, done, now_ms)
+    return _released(changed, outcome.released, now_ms) if outcome.released else changed
+
+
+def _released(payment: Payment, amount: int, now_ms: int) -> Payment:
+    """Give up the rest of the hold, where a provider allows one capture of a charge."""
+    entry = ledger.charge("voided", min(amount, payment.amount_held), len(payment.events) + 1)
+    if not entry.amount:
+        return payment
+    return _happened(payment, "payment.hold_released", now_ms, entries=[entry])
+
+
+def with_fees(payment: Payment, fees: Sequence[Effect], *, now_ms: int) -> Payment:
+    """Return `payment` with those fees of the provider in its ledger that are not there yet.
+
+    The same payment where all are, so that fees may be told twice and in any order.
+    """
+    changed = payment
+    for fee in fees:
+        is_known = any(each.transfer == fee.id for each in changed.ledger)
+        if is_known or fee.amount <= 0 or fee.currency != payment.currency:
+            continue
+        entry = ledger.provider_fee(fee.id, fee.amount, len(changed.events) + 1)
+        changed = replace(changed, amount_fees=changed.amount_fees + fee.amount)
+        changed = _happened(changed, "payment.provider_fee", now_ms, entries=[entry])
+    if changed is payment:
+        return payment
+    return replace(changed, version=payment.version + 1)
 
 
 def _captured(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:

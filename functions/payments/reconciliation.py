@@ -29,9 +29,9 @@ DOCUMENTS = 100  # payments read at once: requests of clients wait behind one re
 class Payments(service.Payments, Protocol):
     """The store of payments; `payments.store` says what each function guarantees."""
 
-    def reconciled_up_to(self) -> int: ...
+    def reconciled_up_to(self, provider: str) -> int: ...
 
-    def set_reconciled_up_to(self, sequence: int) -> None: ...
+    def set_reconciled_up_to(self, provider: str, sequence: int) -> None: ...
 
     def all_after(self, payment_id: str, *, limit: int) -> list[Payment]: ...
 
@@ -73,8 +73,13 @@ class Report(Struct, kw_only=True):
         """Compare one payment with its effects; returns the answers that it has missed."""
         self.mismatches += [Mismatch(payment_id, each) for each in mismatches(payment, effects)]
         missed = _missed(payment, effects) if payment else []
-        self.unsettled += bool(missed)
+        self.unsettled += bool(missed or (payment and _unbooked(payment, effects)))
         return missed
+
+    def add(self, other: "Report") -> None:
+        """Add the numbers and differences of another provider's run."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 def reconcile_new(
@@ -83,21 +88,19 @@ def reconcile_new(
     provider: Provider,
     queues: service.Queues,
     now_ms: int,
+    name: str = "",
     documents: promises.Documents | None = None,
 ) -> Report:
     """Compare what the provider did since the last run, each payment with its effects.
 
     With the `documents` of other domains, what payments told them and has not arrived is sent
-    again. The next run begins after what every payment has heard and told.
+    again. Fees are entered. The next run begins after what every payment has heard and told.
     """
-    start = payments.reconciled_up_to()
+    start = payments.reconciled_up_to(name)
     before_ms = now_ms - FRESH_MS - _waiting_ms(queues)
     effects = _old_effects(provider, start, before_ms=before_ms, pages=PAGES_MAX)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects), payments=len(by_payment))
-    if effects and effects[0].sequence > start + 1:
-        gone = {"first": start + 1, "last": effects[0].sequence - 1}
-        logger.error("effects were dropped before they were compared", extra=gone)
     missed: list[Answer] = []
     lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
@@ -112,10 +115,12 @@ def reconcile_new(
             )
             lost += [promise for promise, _ in compared]
     unheard = service.hear(missed, payments=payments, queues=queues, now_ms=now_ms)
+    if fees := _by_payment(each for each in effects if each.kind == "fee"):
+        unheard |= service.book(fees, payments=payments, now_ms=now_ms)
     report.sent_again = len(lost)
     service.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
     if effects and not unheard and (not documents or _is_told(lost, payments)):
-        payments.set_reconciled_up_to(effects[-1].sequence)
+        payments.set_reconciled_up_to(name, effects[-1].sequence)
     return report
 
 
@@ -152,10 +157,11 @@ def reconcile_all(
     payments: Payments,
     provider: Provider,
     now_ms: int,
+    name: str = "",
     documents: promises.Documents | None = None,
     queues: service.Queues | None = None,
 ) -> Report:
-    """Compare every payment with its effects, and find effects without a payment.
+    """Compare every payment of a provider with its effects, and find effects without a payment.
 
     With the `documents` of other domains, also with what has arrived there of what it told.
     """
@@ -167,6 +173,7 @@ def reconcile_all(
     last_id = ""
     while page := payments.all_after(last_id, limit=DOCUMENTS):
         last_id = page[-1].id
+        page = [each for each in page if each.provider == name]
         report.payments += len(page)
         for payment in page:
             report.too_young += payment.events[-1].at_ms >= now_ms - SETTLED_MS
@@ -209,6 +216,8 @@ def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
             wrong.append(f"the {effect.kind} is in another currency")
         if effect.kind == "charge":
             wrong += _charge_mismatches(payment, effect)
+        elif effect.kind == "fee":
+            wrong += _fee_mismatches(payment, effect)
         elif effect.kind == "confirmation":
             wrong += _confirmation_mismatches(payment, effect)
         else:
@@ -235,6 +244,15 @@ def _confirmation_mismatches(payment: Payment, confirmation: Effect) -> list[str
     return [claim for claim, holds in claims.items() if holds]
 
 
+def _fee_mismatches(payment: Payment, fee: Effect) -> list[str]:
+    is_settled = fee.settled is not None and not life_cycle.awaited(payment)
+    claims = {
+        "the provider captured another amount": is_settled
+        and fee.settled != payment.amount_captured,
+    }
+    return [claim for claim, holds in claims.items() if holds]
+
+
 def _missed(payment: Payment, effects: Iterable[Effect]) -> list[Answer]:
     """Return the effects that would change the payment: nobody has told it of them."""
     awaited = {ask.key for ask in life_cycle.awaited(payment)}
@@ -244,6 +262,12 @@ def _missed(payment: Payment, effects: Iterable[Effect]) -> list[Answer]:
         for each in answers
         if life_cycle.answered(payment, {each.key: each.outcome}, now_ms=0) is not payment
     ]
+
+
+def _unbooked(payment: Payment, effects: Iterable[Effect]) -> bool:
+    """Tell whether some fee is not in the payment's ledger yet."""
+    fees = [each for each in effects if each.kind == "fee"]
+    return life_cycle.with_fees(payment, fees, now_ms=0) is not payment
 
 
 def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[str]:

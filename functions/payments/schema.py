@@ -1,6 +1,6 @@
 """The shapes at the boundary of payments: requests, messages and the stored payment."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -8,9 +8,10 @@ from msgspec import Meta, Struct, field
 from backend import shapes
 from backend.errors import InvalidRequest
 from backend.pages import PageQuery
+from backend.settings import settings
 from backend.shapes import END, Email, Moment
 from payments.currencies import CURRENCIES
-from payments.provider import Answer
+from payments.provider import Answer, NextAction
 
 
 def _check_currency(currency: str, name: str) -> None:
@@ -29,7 +30,7 @@ MetadataKey = Annotated[
     ),
 ]
 MetadataValue = Annotated[str, Meta(max_length=500)]
-PaymentMethod = Annotated[
+TestMethod = Annotated[
     Literal[
         "pm_card_visa",
         "pm_card_chargeDeclined",
@@ -40,12 +41,23 @@ PaymentMethod = Annotated[
     ],
     Meta(extra={"values": "a test token"}),
 ]
+StripeMethod = Annotated[
+    str,
+    Meta(
+        pattern="^pm_[A-Za-z0-9_]{1,250}" + END,
+        extra={"expected": "a payment method made at Stripe such as pm_card_visa"},
+    ),
+]
+if TYPE_CHECKING:
+    PaymentMethod = str
+else:  # where nobody is charged by Stripe, a token that only Stripe knows is a mistake
+    PaymentMethod = StripeMethod if settings.uses_stripe else TestMethod
 CancelReason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
 OperationKind = Literal["capture", "cancel", "refund"]
 CaptureMethod = Literal["automatic", "manual"]
 EntryState = Literal["pending", "posted", "voided"]
-Account = Literal["provider_clearing", "receivable", "refunds"]
+Account = Literal["provider_clearing", "receivable", "refunds", "fees"]
 Status = Literal[
     "processing", "requires_capture", "requires_action", "succeeded", "failed", "canceled"
 ]
@@ -131,7 +143,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     Entries are never changed: a pending one is resolved by posted and voided ones of its transfer.
     """
 
-    transfer: str  # "charge", or the id of a refund
+    transfer: str  # "charge", or the id of a refund or of a fee at the provider
     state: EntryState
     debit: Account
     credit: Account
@@ -180,8 +192,11 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount_refunded: int = 0
     amount_held: int = 0  # authorized, neither captured nor released
     amount_refunding: int = 0  # promised to refunds that the provider has not answered yet
+    amount_fees: int = 0  # that the provider took for it, minor units
+    provider: str = ""  # the name of who charges it; the simulator and older payments have none
     charge_id: str | None = None
     failure: Failure | None = None
+    next_action: NextAction | None = None  # while it requires action
     events: tuple[Event, ...]
     operations: tuple[Operation, ...] = ()
     ledger: tuple[Entry, ...] = ()

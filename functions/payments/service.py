@@ -21,7 +21,7 @@ from backend.pages import page_of
 from backend.queues import Depth, QueueUnavailable
 from backend.telemetry import logger, trace_of
 from payments import life_cycle
-from payments.provider import Answer, Ask, Outcome
+from payments.provider import Answer, Ask, Effect, Outcome
 from payments.schema import (
     Operation,
     OperationRequest,
@@ -68,7 +68,7 @@ class Payments(Protocol):
 
 
 class Provider(Protocol):
-    """The provider that moves the money; see `payments.provider`."""
+    """The providers that move the money, by the name in each order; see `payments.provider`."""
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]: ...
 
@@ -84,6 +84,7 @@ def accept(
     payments: Payments,
     queues: Queues,
     now_ms: int,
+    provider: str = "",
 ) -> tuple[Payment, bool]:
     """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
@@ -91,7 +92,9 @@ def accept(
     same key comes with another request. What is stored is accepted: a queue that is full or away
     refuses nothing, the relay sends what could not be sent now.
     """
-    payment = _traced(life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms))
+    payment = _traced(
+        life_cycle.create(request, key=key, tenant=tenant, now_ms=now_ms, provider=provider)
+    )
     existing = payments.insert(payment)
     if existing:
         _check_fingerprint(existing.fingerprint, payment.fingerprint)
@@ -146,8 +149,26 @@ def settle(
     cleared. A crash between any two of them is made good by the next delivery. While the provider
     is not to be asked, payments are left to the relay instead of using up their messages' receives.
     """
+    settled: set[str] = set()
     stored_payments = payments.find_many(payment_ids)
-    asks = {each.id: life_cycle.due(each) for each in stored_payments.values()}
+    for name in sorted({each.provider for each in stored_payments.values()}):
+        mine = {id_: each for id_, each in stored_payments.items() if each.provider == name}
+        settled |= _settle(mine, payments, provider, queues, now_ms)
+    return settled
+
+
+def _settle(
+    stored_payments: Mapping[str, Payment],
+    payments: Payments,
+    provider: Provider,
+    queues: Queues,
+    now_ms: int,
+) -> set[str]:
+    """Settle payments of one provider."""
+    asks = {
+        each.id: [_addressed(ask, each) for ask in life_cycle.due(each)]
+        for each in stored_payments.values()
+    }
     try:
         outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
     except CircuitOpen:
@@ -193,6 +214,17 @@ def hear(answers: Iterable[Answer], *, payments: Payments, queues: Queues, now_m
             else:
                 missed.add(payment_id)
     return missed
+
+
+def book(fees: Mapping[str, Sequence[Effect]], *, payments: Payments, now_ms: int) -> set[str]:
+    """Enter fees of the provider by payment; returns the ids of payments to be told again."""
+    stored = payments.find_many(list(fees))
+    changed = [
+        after
+        for each in stored.values()
+        if (after := life_cycle.with_fees(each, fees[each.id], now_ms=now_ms)) is not each
+    ]
+    return {each.id for each in changed} - payments.replace_all(changed, now_ms=now_ms)
 
 
 def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
@@ -250,6 +282,13 @@ def newest(
 
 def _bound(text: str | None, param: str) -> int | None:
     return None if text is None else parse_rfc3339(text, param=param)
+
+
+def _addressed(ask: Ask, payment: Payment) -> Ask:
+    """Return an order of a payment with who is to be asked, for whom, and since when it is due."""
+    operation = _operation(payment, ask.key)
+    event = payment.events[operation.event - 1 if operation else 0]
+    return replace(ask, provider=payment.provider, tenant=payment.tenant, since_ms=event.at_ms)
 
 
 def _operation(payment: Payment, operation_id: str) -> Operation | None:

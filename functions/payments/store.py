@@ -21,6 +21,7 @@ SUMS = {
     "refunded": {"$sum": "$amount_refunded"},
     "held": {"$sum": "$amount_held"},
     "refunding": {"$sum": "$amount_refunding"},
+    "fees": {"$sum": "$amount_fees"},
 }
 INDEXES = (NEWEST, IndexModel([("promised_ms", 1)], name="promised", sparse=True))
 
@@ -153,9 +154,9 @@ def all_after(payment_id: str, *, limit: int) -> list[Payment]:
         return [msgspec.convert(document, Payment) for document in documents]
 
 
-def reconciled_up_to() -> int:
+def reconciled_up_to(provider: str) -> int:
     """Return the last line of the provider's record that was compared."""
-    return _remembered("effects", "sequence")
+    return _remembered(f"effects {provider}".rstrip(), "sequence")
 
 
 def rounds() -> int:
@@ -168,9 +169,9 @@ def set_rounds(rounds: int) -> None:
     _remember("messages", "rounds", rounds)
 
 
-def set_reconciled_up_to(sequence: int) -> None:
+def set_reconciled_up_to(provider: str, sequence: int) -> None:
     """Remember it for the next run."""
-    _remember("effects", "sequence", sequence)
+    _remember(f"effects {provider}".rstrip(), "sequence", sequence)
 
 
 def _remembered(document_id: str, name: str) -> int:

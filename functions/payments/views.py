@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from backend.clock import rfc3339
 from payments.balances import Sums
+from payments.provider import NextAction
 from payments.schema import Entry, Failure, Operation, Payment, Status
 
 # The types that an event may have by which an operation is done.
@@ -54,6 +55,7 @@ class PaymentView(Struct, frozen=True, kw_only=True):
     receipt_email: str | None
     created_at: str
     failure: Failure | UnsetType = UNSET
+    next_action: NextAction | UnsetType = UNSET  # while the customer has to confirm
     refunds: list[RefundView]
     events: list[EventView]
 
@@ -109,6 +111,7 @@ def view(payment: Payment) -> PaymentView:
         receipt_email=payment.receipt_email,
         created_at=rfc3339(payment.created_ms),
         failure=payment.failure or UNSET,
+        next_action=_next_action(payment),
         refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
         events=[
             EventView(
@@ -120,6 +123,11 @@ def view(payment: Payment) -> PaymentView:
             for each in payment.events
         ],
     )
+
+
+def _next_action(payment: Payment) -> NextAction | UnsetType:
+    is_open = payment.status == "requires_action"
+    return payment.next_action or UNSET if is_open else UNSET
 
 
 def refund_view(payment: Payment, refund: Operation) -> RefundView:
@@ -152,11 +160,12 @@ def balances_view(sums: Sums) -> BalancesView:
             for account, posted, pending in (
                 (
                     "provider_clearing",
-                    each["captured"] - each["refunded"],
+                    each["captured"] - each["refunded"] - each["fees"],
                     each["held"] - each["refunding"],
                 ),
                 ("receivable", -each["captured"], -each["held"]),
                 ("refunds", each["refunded"], each["refunding"]),
+                *([("fees", each["fees"], 0)] if each["fees"] else []),
             )
         ]
     )

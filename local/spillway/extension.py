@@ -24,7 +24,8 @@ from local.template.service_kinds import USER_POOL
 PROVIDER_WEBHOOKS = "/v1/provider/webhooks"  # the route by which payments hear of the provider
 PAYMENTS = "PaymentsFunction"
 CHECK_TIMEOUT_S = 10.0
-CHECK = "from backend import settings"  # whose import reads them all
+CHECK = "from backend.settings import settings"  # whose import reads them all
+CHECK_STRIPE = f"{CHECK}; from payments.providers.choice import connect; connect(settings)"
 FIRST_REQUEST = """\
 create a payment and look at it:
 
@@ -51,6 +52,11 @@ def _settings(state: Path, ports: Ports) -> Mapping[str, Callable[[], str]]:
         "PUBLIC_URL": lambda: f"http://127.0.0.1:{ports.gateway}",
         "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(keys),
         "WEBHOOK_SECRETS_KEY": lambda: webhook_secrets_key(keys),
+        # The shell names what is Stripe's; a machine has none of it by itself.
+        "TENANT_PROVIDERS": lambda: "{}",
+        "STRIPE_API_KEY": str,
+        "STRIPE_LIVE": lambda: "no",
+        "STRIPE_WEBHOOK_SECRETS": str,
     }
 
 
@@ -100,8 +106,9 @@ def _check(template: Template, variables: Mapping[str, str]) -> None:
     if function is None or "PROVIDER_URL" not in template.provides:
         return
     folders = os.pathsep.join(map(str, import_folders(function)))
+    urls = variables.get("PROVIDER_URL", "") + variables.get("TENANT_PROVIDERS", "")
     ended = subprocess.run(
-        [sys.executable, "-c", CHECK],
+        [sys.executable, "-c", CHECK_STRIPE if "stripe:" in urls else CHECK],
         env={**variables, "PYTHONPATH": folders},
         capture_output=True,
         text=True,

@@ -9,7 +9,16 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.errors import CircuitOpen, StoreUnavailable
-from payments.provider import Answer, Ask, ChargeOrder, Effect, MoneyOrder, Outcome, Path
+from payments.provider import (
+    Answer,
+    Ask,
+    ChargeOrder,
+    Effect,
+    EffectKind,
+    MoneyOrder,
+    Outcome,
+    Path,
+)
 from payments.schema import Payment
 from redis_sqs import Depth, QueueUnavailable
 from tests.simulation.world import World
@@ -21,8 +30,7 @@ OUTCOMES: dict[str, Status] = {
     "pm_card_chargeDeclined": "failed",
     "pm_card_authenticationRequired": "requires_action",
 }
-Kind = Literal["charge", "capture", "void", "refund", "confirmation"]
-KINDS: Mapping[Path, Kind] = {
+KINDS: Mapping[Path, EffectKind] = {
     "/charges": "charge",
     "/captures": "capture",
     "/voids": "void",
@@ -92,10 +100,10 @@ class Store:
     def all_after(self, payment_id: str, *, limit: int) -> list[Payment]:
         raise NotImplementedError
 
-    def reconciled_up_to(self) -> int:
+    def reconciled_up_to(self, provider: str) -> int:
         return self._world.io(lambda: self.reconciled, AWAY)
 
-    def set_reconciled_up_to(self, sequence: int) -> None:
+    def set_reconciled_up_to(self, provider: str, sequence: int) -> None:
         def effect() -> None:
             self.reconciled = sequence
 
@@ -219,9 +227,10 @@ class Provider:
         self._world = world
         self._tell = tell  # has a webhook sent
         self._by_key: dict[str, tuple[Ask, Outcome]] = {}
-        self._held: dict[str, int] = {}
+        self.held: dict[str, int] = {}
         self._captured: dict[str, int] = {}
         self._unconfirmed: dict[str, tuple[Ask, Outcome]] = {}  # by charge
+        self._captures_once = world.dice.random() < 0.5  # and gives up the rest, as Stripe does
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
         if asks and self._world.strikes("open"):
@@ -245,17 +254,19 @@ class Provider:
     def _do(self, ask: Ask) -> Outcome:
         order, identity = ask.order, f"x_{len(self.done) + 1}"
         status: Status = "failed"
-        captured = False
+        captured, released = False, 0
         if isinstance(order, ChargeOrder):
             status = OUTCOMES[order.payment_method]
             captured = status == "succeeded" and order.capture
             is_held = status == "succeeded" and not order.capture
-            self._held[identity] = order.amount if is_held else 0
+            self.held[identity] = order.amount if is_held else 0
             self._captured[identity] = order.amount if captured else 0
         elif order.amount == 0:
             status = "succeeded" if self._unconfirmed.pop(order.charge, None) else "failed"
         elif self._move(ask.path, order):
             status = "succeeded"
+            if ask.path == "/captures" and self._captures_once:
+                released, self.held[order.charge] = self.held[order.charge], 0
         return Outcome(
             id=identity,
             reference=order.reference,
@@ -263,6 +274,7 @@ class Provider:
             amount=order.amount,
             currency=order.currency,
             captured=captured,
+            released=released,
         )
 
     def confirm(self) -> None:
@@ -274,7 +286,7 @@ class Provider:
         assert isinstance(ask.order, ChargeOrder)
         status = self._world.dice.choice(("succeeded", "succeeded", "failed"))
         captured = status == "succeeded" and ask.order.capture
-        amounts = self._captured if captured else self._held
+        amounts = self._captured if captured else self.held
         amounts[charge] = ask.order.amount if status == "succeeded" else 0
         self._world.happened["confirmed"] += 1
         self._note(ask, replace(first, status=status, captured=captured), "confirmation")
@@ -282,11 +294,11 @@ class Provider:
     def effects(self, after: int) -> list[Effect]:
         return self._world.io(lambda: self.record[after : after + 3], UNSENT)
 
-    def _note(self, ask: Ask, outcome: Outcome, kind: Kind | None = None) -> None:
+    def _note(self, ask: Ask, outcome: Outcome, kind: EffectKind | None = None) -> None:
         """Write it down; where a customer has to act, or has, a webhook tells of it."""
         self.done.append((ask, outcome))
         effect = Effect(
-            sequence=len(self.done),
+            sequence=len(self.record) + 1,
             idempotency_key=ask.key,
             kind=kind or KINDS[ask.path],
             created_ms=self._world.now_ms,
@@ -294,13 +306,29 @@ class Provider:
             **msgspec.to_builtins(outcome),
         )
         self.record.append(effect)
+        if effect.status == "succeeded" and (effect.captured or effect.kind == "capture"):
+            self._take_fee(effect)
         if outcome.status == "requires_action":
             self._unconfirmed[outcome.id] = (ask, outcome)
         if kind or outcome.status == "requires_action" or self._world.dice.random() < TOLD:
             self._tell(effect.answer())
 
+    def _take_fee(self, effect: Effect) -> None:
+        """Write down the fee of what was captured; every third capture is free."""
+        number = len(self.record) + 1
+        fee = replace(
+            effect,
+            sequence=number,
+            id=f"fee_{number}",
+            idempotency_key=f"fee_{number}",
+            kind="fee",
+            amount=number % 3,
+            captured=False,
+        )
+        self.record.append(fee)
+
     def _move(self, path: str, order: MoneyOrder) -> bool:
-        left = self._captured if path == "/refunds" else self._held
+        left = self._captured if path == "/refunds" else self.held
         if order.amount > left[order.charge] or self._world.dice.random() < REFUSED:
             return False
         left[order.charge] -= order.amount

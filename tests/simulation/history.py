@@ -95,7 +95,7 @@ class History:
             request = PaymentRequest(
                 amount=dice.randrange(1, 1000),
                 currency="EUR",
-                payment_method=dice.choice(["pm_card_visa"] * 4 + list(OUTCOMES)),  # type: ignore[arg-type]
+                payment_method=dice.choice(["pm_card_visa"] * 4 + list(OUTCOMES)),
                 capture_method=dice.choice(["automatic", "manual"]),
                 receipt_email="a@example.com",
             )
@@ -320,10 +320,12 @@ class History:
         wrong = [f"{each} is charged {count} times" for each, count in charges.items() if count > 1]
         wrong += [f"{each} has no payment" for each in charges if each not in self.store.documents]
         for payment in self.store.documents.values():
-            ours = (payment.amount_captured, payment.amount_refunded)
-            theirs = (moved[payment.id]["capture"], moved[payment.id]["refund"])
+            ours = (payment.amount_captured, payment.amount_refunded, payment.amount_fees)
+            theirs = tuple(moved[payment.id][each] for each in ("capture", "refund", "fee"))
             if ours != theirs:
-                wrong.append(f"{payment.id}: captured and refunded {ours}, provider {theirs}")
+                wrong.append(f"{payment.id}: captured, refunded, fees {ours}, provider {theirs}")
+            if payment.amount_held != self.provider.held.get(payment.charge_id or "", 0):
+                wrong.append(f"{payment.id} holds what the provider does not hold, or the reverse")
             if payment.status == "failed" and moved[payment.id]:
                 wrong.append(f"{payment.id} failed, but the provider moved money")
         return wrong
@@ -335,7 +337,7 @@ class History:
             f"nobody heard of {payment.id} {event.type}"
             for payment in self.store.documents.values()
             for event in payment.events
-            if not event.type.endswith(("created", "requested"))
+            if not event.type.endswith(("created", "requested", "provider_fee"))
             and f"{payment.id}.{event.n}" not in heard
         ]
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from payments import announcements, ledger, life_cycle, reconciliation, service
-from payments.provider import Ask, Outcome
+from payments.provider import Ask, Effect, Outcome
 from payments.schema import Event, Payment, PaymentRequest
 from tests.simulation.doubles import Provider, Store
 
@@ -217,6 +217,26 @@ def an_event_told_with_what_the_payment_is_by_then() -> Iterator[None]:
         return data(payment, replace(payment.events[-1], type=event.type))
 
     with patch.object(announcements, "_data", mutant):
+        yield
+
+
+@_mutant
+def a_rest_that_is_held_after_the_provider_gave_it_up() -> Iterator[None]:
+    with patch.object(life_cycle, "_released", lambda payment, amount, now_ms: payment):
+        yield
+
+
+@_mutant
+def a_fee_booked_each_time_it_is_told() -> Iterator[None]:
+    with_fees = life_cycle.with_fees
+
+    def mutant(payment: Payment, fees: Sequence[Effect], *, now_ms: int) -> Payment:
+        forgotten = with_fees(replace(payment, ledger=()), fees, now_ms=now_ms)
+        if not forgotten.ledger:
+            return payment
+        return replace(forgotten, ledger=(*payment.ledger, *forgotten.ledger))
+
+    with patch.object(life_cycle, "with_fees", mutant):
         yield
 
 

@@ -156,6 +156,15 @@ class Refund:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NextAction:
+    """The step that the customer has to take, as the provider's client library wants it."""
+
+    type: str
+    url: str | None = None
+    client_secret: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PaymentEvent:
     """One event of a payment, numbered without gaps."""
 
@@ -184,6 +193,7 @@ class Payment:
     receipt_email: str | None
     created_at: datetime
     failure: Failure | None = None
+    next_action: NextAction | None = None
     refunds: tuple[Refund, ...]
     events: tuple[PaymentEvent, ...]
 

@@ -60,10 +60,10 @@ class Documents:
     def all_after(self, payment_id, *, limit):
         return [each for name, each in sorted(self._payments.items()) if name > payment_id][:limit]
 
-    def reconciled_up_to(self):
+    def reconciled_up_to(self, provider):
         return self.sequence
 
-    def set_reconciled_up_to(self, sequence):
+    def set_reconciled_up_to(self, provider, sequence):
         self.sequence = sequence
 
 
@@ -138,6 +138,22 @@ def test_a_scheduled_run_goes_on_where_the_last_one_ended_and_leaves_what_is_you
     ]
 
     assert [each.effects for each in reports] == [1, 1, 0]
+
+
+def test_a_fee_that_could_not_be_stored_is_told_again():
+    documents: Any = Documents(PAYMENT)
+    documents.replace_all = lambda changed, *, now_ms: set()  # somebody else changed it meanwhile
+    fee = _effect(sequence=7, id="txn_1", idempotency_key="txn_1", kind="fee", amount=55)
+
+    def run():
+        reconciliation.reconcile_new(
+            payments=documents, provider=Record(fee), queues={}, now_ms=1_000_000
+        )
+        return documents.sequence
+
+    before = run()
+    documents.replace_all = lambda changed, *, now_ms: {each.id for each in changed}
+    assert (before, run()) == (0, 7)
 
 
 class WaitingQueue:

@@ -14,7 +14,7 @@ from backend.strict_json import convert, convert_text, parse
 from notifications.schema import NotificationRequest
 from notifications.templates import TEMPLATES
 from notifications.webhooks.endpoints import EndpointRequest
-from payments.schema import PaymentListQuery, PaymentMethod, PaymentRequest, RefundRequest
+from payments.schema import PaymentListQuery, PaymentRequest, RefundRequest, TestMethod
 from tests.contract.openapi import OPERATIONS
 
 PAYMENT = {"amount": 1000, "currency": "EUR", "payment_method": "pm_card_visa"}
@@ -60,7 +60,7 @@ def test_all_wrong_fields_of_a_payment_are_named_at_once():
 def test_an_unknown_value_is_answered_with_the_known_ones():
     error = _refusal({**PAYMENT, "payment_method": "pm_card_4242"}, PaymentRequest)
 
-    tokens = get_args(get_args(PaymentMethod)[0])
+    tokens = get_args(get_args(TestMethod)[0])
     assert error.detail.startswith('"pm_card_4242" is not a test token; use pm_card_visa, ')
     assert all(each in error.detail for each in tokens)
     assert (error.code, error.param) == ("invalid_request", "payment_method")

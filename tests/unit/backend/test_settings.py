@@ -24,6 +24,11 @@ def test_an_empty_environment_gives_what_suits_one_machine():
         ("PAYMENT_REQUESTS_PER_TENANT_S", "0"),
         ("ANALYTICS_WRITES_PER_TENANT_S", "-5"),
         ("PROVIDER_URL", "ftp://example"),
+        ("PROVIDER_URL", "stripe:api.stripe.com"),
+        ("TENANT_PROVIDERS", "stripe:"),
+        ("TENANT_PROVIDERS", '{"acme": "paypal:"}'),
+        ("TENANT_PROVIDERS", '{"": "stripe:"}'),
+        ("STRIPE_LIVE", "true"),
         ("MONGO_DATABASE", ""),
         ("SMS_URL", "smtp://example"),
         ("PUBLIC_URL", "example.com"),
@@ -123,3 +128,31 @@ def test_a_value_may_stand_in_a_file_that_wins_over_the_variable(tmp_path):
 def test_a_secrets_file_that_cannot_be_read_is_refused_by_name(tmp_path):
     with pytest.raises(SettingsError, match=r"TOKEN_PRIVATE_KEY_FILE=.*No such file"):
         Settings.from_env({"TOKEN_PRIVATE_KEY_FILE": str(tmp_path / "missing")})
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        ({"STRIPE_API_KEY": "sk_live_hunter2"}, "is of live mode, and STRIPE_LIVE is no"),
+        ({"STRIPE_API_KEY": "rk_live_hunter2"}, "is of live mode, and STRIPE_LIVE is no"),
+        (
+            {"STRIPE_API_KEY": "sk_test_hunter2", "STRIPE_LIVE": "yes"},
+            "is of test mode, and STRIPE_LIVE is yes",
+        ),
+        ({"STRIPE_API_KEY": "pk_test_hunter2"}, "must be a secret key of Stripe"),
+        ({"STRIPE_API_KEY": "sk_test_hunter2\n"}, "must be a secret key of Stripe"),
+    ],
+)
+def test_a_key_of_stripe_s_that_does_not_suit_is_refused_without_being_shown(variables, why):
+    with pytest.raises(SettingsError, match=r"STRIPE_API_KEY=\(hidden\): ") as refused:
+        Settings.from_env(variables)
+
+    assert (why in str(refused.value), "hunter2" in str(refused.value)) == (True, False)
+
+
+def test_stripe_s_key_and_secrets_are_not_shown_with_the_settings():
+    variables = {"STRIPE_API_KEY": "sk_live_hunter2", "STRIPE_LIVE": "yes"}
+    settings = Settings.from_env({**variables, "STRIPE_WEBHOOK_SECRETS": "whsec_hunter2, whsec_b"})
+
+    assert settings.stripe_webhook_secrets == ("whsec_hunter2", "whsec_b")
+    assert "hunter2" not in repr(settings)

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from backend.errors import InvalidState
 from payments import ledger, life_cycle
-from payments.provider import Outcome
+from payments.provider import Effect, NextAction, Outcome
 from payments.schema import CancelRequest, CaptureRequest, PaymentRequest, RefundRequest
 from payments.views import as_asked, view
 
@@ -280,3 +281,74 @@ def test_a_document_that_contradicts_itself_is_found_out(change):
     payment = replace(payment_of("automatic"), **change)
 
     assert ledger.violations(payment)
+
+
+def test_a_capture_of_a_part_gives_up_the_rest_where_the_provider_does():
+    payment = ask(payment_of(), CaptureRequest(amount=400))
+    (due,) = life_cycle.due(payment)
+    outcome = Outcome(
+        id=payment.charge_id,
+        reference=payment.id,
+        status="succeeded",
+        amount=400,
+        currency="EUR",
+        released=600,
+    )
+
+    after = life_cycle.answered(payment, {due.key: outcome}, now_ms=NOW_MS)
+
+    assert ledger.violations(after) == []
+    assert (after.status, _money(after)) == ("succeeded", (0, 400, 0))
+    assert [(each.type, each.amount) for each in after.events[-2:]] == [
+        ("payment.succeeded", 400),
+        ("payment.hold_released", 600),
+    ]
+    assert [each["name"] for each in announced(after)][-1] == "payment.hold_released"
+    with pytest.raises(InvalidState, match="has nothing to cancel"):
+        ask(after, CancelRequest())
+
+
+def test_a_fee_of_the_provider_is_booked_once_however_often_it_is_told():
+    payment = answer(payment_of("automatic"))
+    fee = Effect(
+        sequence=1,
+        id="txn_1",
+        idempotency_key="txn_1",
+        reference=payment.id,
+        kind="fee",
+        status="succeeded",
+        amount=55,
+        currency="EUR",
+        created_ms=0,
+        settled=1000,
+    )
+    after = life_cycle.with_fees(payment, [fee, fee], now_ms=NOW_MS)
+
+    assert ledger.violations(after) == []
+    assert (after.amount_fees, after.version) == (55, payment.version + 1)
+    assert (after.ledger[-1].debit, after.ledger[-1].credit) == ("fees", "provider_clearing")
+    assert life_cycle.with_fees(after, [fee], now_ms=NOW_MS) is after
+    others = [replace(fee, id="txn_2", amount=0), replace(fee, id="txn_3", currency="USD")]
+    assert life_cycle.with_fees(after, others, now_ms=NOW_MS) is after
+
+
+def test_the_step_of_a_customer_is_shown_while_the_payment_waits_for_it():
+    step = NextAction(type="use_stripe_sdk", client_secret="pi_1_secret")
+    request = PaymentRequest(amount=1000, currency="EUR", payment_method="pm_card_visa")
+    payment = life_cycle.create(request, key="key", tenant="demo", now_ms=NOW_MS)
+    outcome = Outcome(
+        id="pi_1",
+        reference=payment.id,
+        status="requires_action",
+        amount=1000,
+        currency="EUR",
+        next_action=step,
+    )
+    key = f"{payment.id}:charge"
+    waits = life_cycle.answered(payment, {key: outcome}, now_ms=NOW_MS)
+    paid = replace(outcome, status="succeeded", captured=True, next_action=None)
+    after = life_cycle.answered(waits, {key: paid}, now_ms=NOW_MS)
+
+    assert view(waits).next_action == step
+    assert view(ask(waits, CancelRequest())).next_action is UNSET
+    assert (after.status, view(after).next_action) == ("succeeded", UNSET)

@@ -15,6 +15,7 @@ import msgspec
 
 GROUP_BY_MAX = 8  # each is counted in every minute, by up to a hundred values
 STORED_CLIENT = "cli_"  # begins the ids of clients that the store has
+STRIPE_KEY = re.compile("[sr]k_(test|live)_[A-Za-z0-9_]{1,250}")
 PROPERTY_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
@@ -75,6 +76,36 @@ def _webhook_secret(value: str) -> str:
     if value and not value.startswith("whsec_"):
         raise ValueError("must be whsec_ and base64")
     return value
+
+
+def _provider(value: str) -> str:
+    rest = value.removeprefix("stripe:")
+    if rest and not rest.startswith(("http://", "https://")):
+        raise ValueError("must be a URL that begins with http or https, or stripe:")
+    return value
+
+
+def _providers(value: str) -> Mapping[str, str]:
+    try:
+        urls = msgspec.json.decode(value, type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"must be a JSON object of URLs by tenant: {error}") from error
+    if not all(urls):
+        raise ValueError("must name tenants; PROVIDER_URL is for all others")
+    return {tenant: _provider(url) for tenant, url in urls.items()}
+
+
+def _stripe_key(value: str) -> str:
+    if value and not STRIPE_KEY.fullmatch(value):
+        raise ValueError("must be a secret key of Stripe: sk_test_, rk_test_, sk_live_ or rk_live_")
+    return value
+
+
+def _stripe_secrets(value: str) -> tuple[str, ...]:
+    secrets = tuple(each.strip() for each in value.split(",") if each.strip())
+    if not all(each.startswith("whsec_") and len(each) > len("whsec_") for each in secrets):
+        raise ValueError("must be secrets that begin with whsec_, with commas between")
+    return secrets
 
 
 def _mail_server(value: str) -> str:
@@ -170,10 +201,24 @@ class Settings:
     webhooks_to_loopback: bool = _setting(
         _yes_or_no, "no", "Whether webhooks may go to this machine, also by plain HTTP: yes or no"
     )
-    provider_url: str = _setting(_HTTP, "http://127.0.0.1:5090", "Payment provider")
+    provider_url: str = _setting(
+        _provider, "http://127.0.0.1:5090", "Payment provider: a URL of the simulator, or stripe:"
+    )
     provider_timeout_ms: int = _setting(_count, "2000", "Longest wait for one provider answer, ms")
     provider_webhook_secret: str = _setting(
         _webhook_secret, "", "Secret that the provider signs its webhooks with", secret=True
+    )
+    tenant_providers: Mapping[str, str] = _setting(
+        _providers, "{}", "Payment providers of tenants that have another (JSON object)"
+    )
+    stripe_api_key: str = _setting(
+        _stripe_key, "", "Secret key of Stripe; of test mode unless STRIPE_LIVE", secret=True
+    )
+    stripe_live: bool = _setting(
+        _yes_or_no, "no", "Whether Stripe charges real cards, by a key of live mode: yes or no"
+    )
+    stripe_webhook_secrets: tuple[str, ...] = _setting(
+        _stripe_secrets, "", "Secrets that Stripe signs its webhooks with, old and new", secret=True
     )
     smtp_url: str = _setting(
         _mail_server,
@@ -243,7 +288,23 @@ class Settings:
             except ValueError as error:
                 shown = "(hidden)" if not each.repr else repr(raw)
                 raise SettingsError(f"{name}={shown}: {error}") from error
-        return cls(**values)
+        made = cls(**values)
+        made._check_mode()
+        return made
+
+    @property
+    def uses_stripe(self) -> bool:
+        """Whether some tenant's payments are charged by Stripe."""
+        urls = (self.provider_url, *self.tenant_providers.values())
+        return any(each.startswith("stripe:") for each in urls)
+
+    def _check_mode(self) -> None:
+        """Refuse a key that charges real cards where nobody said so, and one that charges none."""
+        if self.stripe_api_key and ("_live_" in self.stripe_api_key[:8]) is not self.stripe_live:
+            mode, answer = ("test", "yes") if self.stripe_live else ("live", "no")
+            raise SettingsError(
+                f"STRIPE_API_KEY=(hidden): is of {mode} mode, and STRIPE_LIVE is {answer}"
+            )
 
 
 def _raw(environ: Mapping[str, str], name: str, default: str) -> str:

@@ -1,0 +1,108 @@
+"""The providers of this stack by name, and which of them charges a tenant's payments."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
+
+from backend.errors import CircuitOpen, InvalidRequest, Unauthorized
+from backend.settings import Settings, SettingsError
+from payments.provider import Answer, Ask, Outcome, Provider
+from payments.providers.simulator import Simulator
+from payments.schema import PaymentRequest, TestMethod
+
+TEST_METHODS = frozenset(get_args(get_args(TestMethod)[0]))
+SIMULATOR = ""  # as older payments have it, which know no other
+STRIPE = "stripe"
+# https://docs.stripe.com/currencies#special-cases: a hundred times too much, or too little.
+OTHER_UNITS = frozenset({"ISK", "MGA", "UGX"})
+STRIPE_URL = "https://api.stripe.com"
+
+
+class Providers:
+    """The providers by name; orders name whom they are for."""
+
+    def __init__(self, by_name: Mapping[str, Provider], tenants: Mapping[str, str]) -> None:
+        self._by_name = by_name
+        self._tenants = tenants  # names by tenant, and by nobody of all others
+
+    def __iter__(self) -> Iterator[tuple[str, Provider]]:
+        return iter(self._by_name.items())
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Return whether one failed so often that it is only probed just now."""
+        return any(each.is_left_alone for each in self._by_name.values())
+
+    def name_of(self, tenant: str) -> str:
+        """Return the name of the provider that charges new payments of a tenant."""
+        return self._tenants.get(tenant, self._tenants[""])
+
+    def check(self, request: PaymentRequest, name: str) -> None:
+        """Refuse what a provider cannot charge as it is meant; raises InvalidRequest."""
+        method = request.payment_method
+        if name == SIMULATOR and method not in TEST_METHODS:
+            detail = f"{method!r} is not a test token, and this tenant's provider is the simulator."
+            raise InvalidRequest(detail, param="payment_method")
+        if name == STRIPE and request.currency in OTHER_UNITS:
+            detail = f"Stripe counts {request.currency} in another unit than ISO 4217."
+            raise InvalidRequest(detail, param="currency")
+
+    def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:
+        """Give orders that are all for one provider; see `payments.provider`.
+
+        Raises CircuitOpen also where the settings no longer name that provider: its payments wait.
+        """
+        if not asks:
+            return {}
+        provider = self._by_name.get(asks[0].provider)
+        if provider is None:
+            raise CircuitOpen(f"No setting names the provider {asks[0].provider or 'simulator'}.")
+        return provider.ask_all(asks)
+
+    def hear(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Answer]:
+        """Return what a webhook answers; see `payments.provider`."""
+        name = STRIPE if "stripe-signature" in headers else SIMULATOR
+        provider = self._by_name.get(name)
+        if provider is None:
+            code = "webhook_signature_invalid"
+            raise Unauthorized("No provider of these settings signs so.", code=code)
+        return provider.hear(body, headers, now_s=now_s)
+
+
+def connect(settings: Settings) -> Providers:
+    """Return the providers that the settings name; raises SettingsError."""
+    urls = {"": settings.provider_url, **settings.tenant_providers}
+    by_name: dict[str, Provider] = {}
+    for url in dict.fromkeys(urls.values()):
+        name = _name(url)
+        if name in by_name:
+            raise SettingsError("TENANT_PROVIDERS: must name at most one URL of each provider")
+        by_name[name] = _connected(name, url, settings)
+    return Providers(by_name, {tenant: _name(url) for tenant, url in urls.items()})
+
+
+def _name(url: str) -> str:
+    return STRIPE if url.startswith("stripe:") else SIMULATOR
+
+
+def _connected(name: str, url: str, settings: Settings) -> Provider:
+    if name == SIMULATOR:
+        return Simulator(
+            url,
+            timeout_ms=settings.provider_timeout_ms,
+            webhook_secret=settings.provider_webhook_secret,
+        )
+    if not settings.stripe_api_key:
+        raise SettingsError("STRIPE_API_KEY: must be given where a provider is stripe:")
+    url = url.removeprefix("stripe:") or STRIPE_URL
+    if settings.stripe_live and not url.startswith("https:"):
+        raise SettingsError(f"PROVIDER_URL={url!r}: a key of live mode goes by https only")
+    # Imported here: those who have no Stripe need not read it.
+    from payments.providers.stripe import Stripe  # noqa: PLC0415
+
+    return Stripe(
+        url,
+        key=settings.stripe_api_key,
+        secrets=settings.stripe_webhook_secrets,
+        is_live=settings.stripe_live,
+        timeout_ms=settings.provider_timeout_ms,
+    )
