@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from backend import stale_connections, tracing
 from backend.breaker import breaker_of
@@ -33,6 +33,7 @@ class ChargeOrder(Struct, frozen=True, kw_only=True):
     payment_method: str
     capture: bool
     reference: str
+    off_session: bool | UnsetType = UNSET  # true where no customer is there to confirm it
 
 
 class MoneyOrder(Struct, frozen=True, kw_only=True):
