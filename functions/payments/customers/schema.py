@@ -1,6 +1,6 @@
 """The shapes of customers: requests, the stored customer, its views."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -67,6 +67,13 @@ class Customer(Struct, frozen=True, kw_only=True):
     def has(self, payment_method: str) -> bool:
         """Tell whether the customer has saved this method."""
         return any(each.payment_method == payment_method for each in self.methods)
+
+
+class Place(NamedTuple):
+    """The place of a customer in the list, also of one that was deleted."""
+
+    id: str
+    created_ms: int
 
 
 class CustomerView(Struct, frozen=True, kw_only=True):

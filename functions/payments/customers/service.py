@@ -20,6 +20,7 @@ from payments.customers.schema import (
     CustomerChange,
     CustomerRequest,
     MethodRequest,
+    Place,
     SavedMethod,
 )
 from payments.schema import PaymentRequest
@@ -36,8 +37,10 @@ class Customers(Protocol):
 
     def find(self, tenant: str, customer_id: str) -> Customer | None: ...
 
+    def place(self, tenant: str, customer_id: str) -> Place | None: ...
+
     def page(
-        self, tenant: str, *, limit: int, after: Customer | None, before: Customer | None
+        self, tenant: str, *, limit: int, after: Place | None, before: Place | None
     ) -> list[Customer]: ...
 
     def replace(self, customer: Customer) -> bool: ...
@@ -75,7 +78,7 @@ def create(
 def newest(query: PageQuery, *, tenant: str, customers: Customers) -> tuple[list[Customer], bool]:
     """Return one page of customers, newest first, and whether there are more."""
     return page_of(
-        query, find=partial(customers.find, tenant), read=partial(customers.page, tenant)
+        query, find=partial(customers.place, tenant), read=partial(customers.page, tenant)
     )
 
 

@@ -1,6 +1,7 @@
 """The store of customers: one document each, changed only under its version.
 
-Of a deleted one its id stays for a while, so that the key which made it does not make it anew.
+Of a deleted one its id and its place in the list stay for a while: the key which made it does not
+make it anew, and who deletes customers page by page gets the next page.
 """
 
 from collections.abc import Collection
@@ -19,7 +20,7 @@ from backend.store import (
     newest,
     store_errors,
 )
-from payments.customers.schema import Customer
+from payments.customers.schema import Customer, Place
 
 DELETED_LIFE_S = 30 * 86_400  # longer than anybody repeats a request
 INDEXES = (NEWEST, EXPIRY)
@@ -57,9 +58,15 @@ def find_many(tenant: str, customer_ids: Collection[str]) -> dict[str, Customer]
         return {each["_id"]: msgspec.convert(each, Customer) for each in documents}
 
 
-def page(
-    tenant: str, *, limit: int, after: Customer | None, before: Customer | None
-) -> list[Customer]:
+def place(tenant: str, customer_id: str) -> Place | None:
+    """Return where a customer of this tenant is in the list, or was."""
+    own = [{"tenant": tenant}, {"deleted_by": tenant}]
+    with store_errors():
+        document = _customers().find_one({"_id": customer_id, "$or": own}, {"created_ms": 1})
+        return None if document is None else Place(customer_id, document["created_ms"])
+
+
+def page(tenant: str, *, limit: int, after: Place | None, before: Place | None) -> list[Customer]:
     """Return up to `limit` customers, newest first, next to `after` or `before`."""
     documents = newest(_customers(), {"tenant": tenant}, limit=limit, after=after, before=before)
     return [msgspec.convert(each, Customer) for each in documents]
@@ -75,7 +82,14 @@ def replace(customer: Customer) -> bool:
 
 def delete(tenant: str, customer_id: str) -> bool:
     """Delete all that is known of a customer; tells whether there was one."""
-    mark = {"expires_at": moment_after(DELETED_LIFE_S)}
+    customer = find(tenant, customer_id)
+    if customer is None:
+        return False
+    mark = {
+        "deleted_by": tenant,
+        "created_ms": customer.created_ms,
+        "expires_at": moment_after(DELETED_LIFE_S),
+    }
     with store_errors():
         result = _customers().replace_one({"_id": customer_id, "tenant": tenant}, mark)
         if result.matched_count:

@@ -190,7 +190,25 @@ def test_a_deleted_customer_leaves_its_payments_and_its_key_does_not_make_it_ane
     assert (repeated.status, repeated.body["id"]) == (201, payment["id"])
     assert ask("POST", "/v1/payments", body, key="new").body["code"] == "no_such_customer"
     document = database["customers"].find_one({"_id": customer_id})
-    assert document.keys() == {"_id", "expires_at"}
+    assert document.keys() == {"_id", "deleted_by", "created_ms", "expires_at"}
+
+
+def test_customers_are_paged_also_by_who_deletes_them_page_by_page(ask):
+    made = [ask("POST", "/v1/customers", ADA, key=f"k{n}").body["id"] for n in range(5)][::-1]
+    seen: list[str] = []
+    query: dict[str, str] = {"limit": "2"}
+    while True:
+        page = ask("GET", "/v1/customers", query=query).body
+        for each in page["data"]:
+            seen.append(each["id"])
+            ask("DELETE", CUSTOMER, customer_id=each["id"])
+        if not page["has_more"]:
+            break
+        query["starting_after"] = seen[-1]
+
+    assert seen == made
+    foreign = ask("GET", "/v1/customers", query={"starting_after": made[0]}, tenant="stranger")
+    assert foreign.status == 422
 
 
 def test_a_payment_is_shown_with_its_customer_where_that_is_asked_for(ask, customer_id, pay):

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from backend.errors import Fault, InvalidRequest
 
 T = TypeVar("T")
+E_contra = TypeVar("E_contra", contravariant=True)  # where a read begins
 
 
 class PageQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,17 +26,19 @@ class PageQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             yield Fault("ending_before", "invalid_value", detail)
 
 
-class Read(Protocol[T]):
+class Read(Protocol[T, E_contra]):
     """A read of up to `limit` objects, newest first: those next to one of these, or the newest.
 
     They are older than `after`, or newer than `before`.
     """
 
-    def __call__(self, *, limit: int, after: T | None, before: T | None) -> list[T]: ...
+    def __call__(
+        self, *, limit: int, after: E_contra | None, before: E_contra | None
+    ) -> list[T]: ...
 
 
 def page_of(
-    query: PageQuery, *, find: Callable[[str], T | None], read: Read[T]
+    query: PageQuery, *, find: Callable[[str], E_contra | None], read: Read[T, E_contra]
 ) -> tuple[list[T], bool]:
     """Return the page that `query` asks for, and whether there are more.
 
@@ -65,7 +68,9 @@ def page_in(
     return [objects[each] for each in page], has_more
 
 
-def _edge(object_id: str | None, param: str, find: Callable[[str], T | None]) -> T | None:
+def _edge(
+    object_id: str | None, param: str, find: Callable[[str], E_contra | None]
+) -> E_contra | None:
     if object_id is None:
         return None
     edge = find(object_id)
