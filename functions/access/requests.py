@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from backend.clock import LATEST_MS, parse_rfc3339, rfc3339
 from backend.errors import InvalidRequest
-from backend.pages import PageQuery
+from backend.pages import OneWayQuery
 from backend.request_log import PATH_MAX, Logged
 from backend.shapes import END, Moment
 
@@ -17,7 +17,7 @@ BLOCKS_MAX = 1_000  # read by one call, which may have one request each
 ID = re.compile(r"req_([a-z2-7]{26})_([0-9]{1,6})")
 
 
-class RequestQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RequestQuery(OneWayQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of GET /v1/requests; `path` is the beginning of one."""
 
     status: (

@@ -61,15 +61,18 @@ def places(tenant: str) -> set[int]:
         return {document["place"] for document in active}
 
 
-def tenants(*, limit: int, after: Tenant | None) -> list[Tenant]:
-    """Return up to `limit` tenants, newest first, older than `after`."""
-    documents = newest(_documents_of(Tenant), {}, limit=limit, after=after)
+def tenants(*, limit: int, after: Tenant | None, before: Tenant | None) -> list[Tenant]:
+    """Return up to `limit` tenants, newest first: those next to `after`, or to `before`."""
+    documents = newest(_documents_of(Tenant), {}, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Tenant) for document in documents]
 
 
-def clients(tenant: str, *, limit: int, after: Client | None) -> list[Client]:
-    """Return up to `limit` clients of a tenant, newest first, older than `after`."""
-    documents = newest(_documents_of(Client), {"tenant": tenant}, limit=limit, after=after)
+def clients(
+    tenant: str, *, limit: int, after: Client | None, before: Client | None
+) -> list[Client]:
+    """Return up to `limit` clients of a tenant, newest first: those next to `after` or `before`."""
+    query: Document = {"tenant": tenant}
+    documents = newest(_documents_of(Client), query, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Client) for document in documents]
 
 

@@ -216,16 +216,18 @@ def event_page(  # the query of a list
     end_ms: int,
     limit: int,
     after: StoredEvent | None,
+    before: StoredEvent | None,
 ) -> list[StoredEvent]:
-    """Return up to `limit` events of one name and time, newest minute first, beyond `after`."""
+    """Return up to `limit` events of one name, newest minute first: next to `after` or `before`."""
     query = _happened(tenant, name, start_ms, end_ms)
-    if after is not None:
+    edge, way, bound, order = (before, "$gt", "$gte", 1) if before else (after, "$lt", "$lte", -1)
+    if edge is not None:
         # The first bounds the scan of the index; the second orders what is in the same minute.
-        query["at"]["$lte"] = after.at
-        query["$or"] = [{"at": {"$lt": after.at}}, {"_id": {"$lt": after.id}}]
+        query["$and"] = [{"at": {bound: edge.at}}]
+        query["$or"] = [{"at": {way: edge.at}}, {"_id": {way: edge.id}}]
     with store_errors():
-        documents = _events().find(query, sort=[("at", -1), ("_id", -1)], limit=limit)
-        return [_event(each) for each in documents]
+        cursor = _events().find(query, sort=[("at", order), ("_id", order)], limit=limit)
+        return [_event(each) for each in cursor][::-order]
 
 
 def _happened(tenant: str, name: str, start_ms: int, end_ms: int) -> Document:

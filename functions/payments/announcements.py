@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from payments.schema import Event, Outgoing, Payment
+from payments.schema import Event, Failure, Outgoing, Payment
 
 # Whatever a shop has to act on; what it asked for itself (`payment.refund_requested`) it knows.
 ANNOUNCED = {
@@ -55,8 +55,8 @@ def receipt_key(payment: Payment) -> str:
 
 def _event(payment: Payment, event: Event) -> dict[str, object]:
     properties = {"currency": payment.currency}
-    if payment.failure:
-        properties["decline_code"] = payment.failure.code
+    if failure := _failure_at(payment, event):
+        properties["decline_code"] = failure.code
     return {
         "event_id": f"{payment.id}.{event.n}",
         "name": event.type,
@@ -83,9 +83,16 @@ def _data(payment: Payment, event: Event) -> dict[str, object]:
     for each in payment.operations:
         if each.id == event.operation:
             data[each.kind] = {"id": each.id, "amount": each.amount}
-    if payment.failure and event.type == "payment.failed":
-        data["decline_code"] = payment.failure.code
+    failure = _failure_at(payment, event)
+    if failure and event.type == "payment.failed":
+        data["decline_code"] = failure.code
     return data
+
+
+def _failure_at(payment: Payment, event: Event) -> Failure | None:
+    """Return why the try failed that an event belongs to."""
+    tries = (each.failure for each in payment.attempts if each.event > event.n)
+    return next(tries, payment.failure)
 
 
 def _receipt(payment: Payment) -> dict[str, object]:

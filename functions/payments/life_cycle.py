@@ -4,16 +4,19 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from backend import ids
 from backend.errors import InvalidState
-from payments import ledger
+from payments import ledger, orders
 from payments.announcements import announcements
-from payments.provider import Ask, ChargeOrder, Effect, MoneyOrder, Outcome, Path, matches
+from payments.provider import Ask, ChargeOrder, Effect, Outcome, matches
 from payments.schema import (
+    Attempt,
     CancelRequest,
     CaptureRequest,
+    ConfirmRequest,
     Entry,
     Event,
     Failure,
@@ -33,14 +36,15 @@ KINDS: Mapping[type[OperationRequest], OperationKind] = {
     CaptureRequest: "capture",
     CancelRequest: "cancel",
     RefundRequest: "refund",
+    ConfirmRequest: "confirm",
 }
 POSTPONED_MS = 10_000  # an open breaker probes the provider every 30 s at the latest
 REMIND_MS = 50_000  # so that a settlement whose message is lost is driven on within a minute
-PREFIXES: Mapping[OperationKind, str] = {"capture": "cap_", "cancel": "can_", "refund": "re_"}
-PATHS: Mapping[OperationKind, Path] = {
-    "capture": "/captures",
-    "cancel": "/voids",
-    "refund": "/refunds",
+PREFIXES: Mapping[OperationKind, str] = {
+    "capture": "cap_",
+    "cancel": "can_",
+    "refund": "re_",
+    "confirm": "con_",
 }
 
 DECLINES = {
@@ -49,7 +53,7 @@ DECLINES = {
     "expired_card": "The card has expired.",
     "processing_error": "The card's bank could not process the payment.",
     "authentication_failed": "The customer did not confirm the payment.",
-    "authentication_required": "The card's bank wants the customer to confirm the payment.",
+    "authentication_required": "The customer has to confirm the payment, and was not there.",
     "incorrect_cvc": "The card's security code is wrong.",
     "amount_not_possible": "The provider does not charge such an amount.",
     "payment_method_unknown": "The provider cannot charge this payment method.",
@@ -74,10 +78,21 @@ def fingerprint(request: PaymentRequest | OperationRequest) -> str:
 
 
 def create(
-    request: PaymentRequest, *, key: str, tenant: str, now_ms: int, provider: str = ""
+    request: PaymentRequest,
+    *,
+    key: str,
+    tenant: str,
+    now_ms: int,
+    provider: str = "",
+    payment_method: str | UnsetType = UNSET,
 ) -> Payment:
-    """Return a new payment in `processing`, its settlement promised in the outbox."""
+    """Return a new payment in `processing`, its settlement promised in the outbox.
+
+    Its method is the request's own, or the `payment_method` that its customer has for it.
+    """
     identity = payment_id(tenant, key)
+    method = payment_method or request.payment_method
+    assert method  # a request without one has a customer with a default
     return Payment(
         id=identity,
         tenant=tenant,
@@ -85,12 +100,14 @@ def create(
         created_ms=now_ms,
         amount=request.amount,
         currency=request.currency,
-        payment_method=request.payment_method,
+        payment_method=method,
         capture_method=request.capture_method,
         description=request.description,
         metadata=request.metadata,
         receipt_email=request.receipt_email,
         provider=provider,
+        customer=request.customer or None,
+        off_session=request.off_session is True,
         status="processing",
         version=1,
         events=(Event(n=1, type="payment.created", at_ms=now_ms, status="processing"),),
@@ -102,8 +119,8 @@ def create(
 def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: int) -> Payment:
     """Return `payment` with an operation asked for and promised; raises InvalidState.
 
-    A capture or a cancel is the payment's next state, so it is `processing` until the provider has
-    answered; refunds run beside one another, each reserving its amount.
+    A capture, a cancel or a confirm is the payment's next state, so it is `processing` until the
+    provider has answered; refunds run beside one another, each reserving its amount.
     """
     kind = KINDS[type(request)]
     amount = _amount_of(payment, request, kind)
@@ -117,9 +134,10 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
         event=len(payment.events) + 1,
         reason=getattr(request, "reason", None),
     )
+    before = _retried(payment, request) if isinstance(request, ConfirmRequest) else payment
     changed = _happened(
         replace(
-            payment,
+            before,
             operations=(*payment.operations, operation),
             status=payment.status if kind == "refund" else "processing",
         ),
@@ -139,10 +157,12 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
 def due(payment: Payment) -> list[Ask]:
     """Return what the provider is still to be asked, each under a key that never changes."""
     asks = [
-        _operation_ask(payment, each) for each in payment.operations if each.status == "pending"
+        orders.operation_ask(payment, each)
+        for each in payment.operations
+        if each.status == "pending" and each.kind != "confirm"
     ]
     if payment.status == "processing" and payment.charge_id is None:
-        asks.append(_charge_ask(payment))
+        asks.append(orders.charge_ask(payment))
     return asks
 
 
@@ -154,7 +174,7 @@ def awaited(payment: Payment) -> list[Ask]:
     asks = due(payment)
     is_open = payment.status in ("requires_action", "processing")
     if payment.charge_id and is_open and not (payment.ledger or payment.failure):
-        asks.append(_charge_ask(payment))
+        asks.append(orders.charge_ask(payment))
     return asks
 
 
@@ -208,24 +228,31 @@ def postponed(payment: Payment, *, now_ms: int) -> Payment:
 
 def _amount_of(payment: Payment, request: OperationRequest, kind: OperationKind) -> int:
     """Return what the operation moves, or raise InvalidState where it is not allowed now."""
-    amount_held = payment.amount_held
-    match kind:
-        case "capture":
-            left = amount_held if payment.status in ("requires_capture", "succeeded") else 0
-        case "cancel":
-            if payment.status == "requires_action" or (
-                amount_held and payment.status != "processing"
-            ):
-                return amount_held
-            left = 0
-        case "refund":
-            left = ledger.refundable(payment) if payment.status == "succeeded" else 0
-    amount = left if isinstance(request, CancelRequest) else request.amount or left
+    if kind == "cancel" and payment.status == "requires_action":
+        return payment.amount_held  # nothing, and its charge is given up
+    left = _left_to(kind, payment)
+    amount = left
+    if isinstance(request, CaptureRequest | RefundRequest):
+        amount = request.amount or left
     if not left:
         raise InvalidState(f"A payment that is {payment.status} has nothing to {kind} now.")
     if amount > left:
         raise InvalidState(f"There is {left} left to {kind}, not {amount}.", param="amount")
     return amount
+
+
+def _left_to(kind: OperationKind, payment: Payment) -> int:
+    """Return how much of a payment there is for an operation just now."""
+    match kind, payment.status:
+        case "capture", "requires_capture" | "succeeded":
+            return payment.amount_held
+        case "cancel", status if status != "processing":
+            return payment.amount_held
+        case "refund", "succeeded":
+            return ledger.refundable(payment)
+        case "confirm", "failed":
+            return payment.amount
+    return 0
 
 
 def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
@@ -251,8 +278,33 @@ def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
         amount_captured=payment.amount if status == "succeeded" else 0,
         failure=_failure(outcome) if status == "failed" else None,
         next_action=outcome.next_action,
+        operations=tuple(_confirmed(each, status) for each in payment.operations),
     )
     return _happened(changed, f"payment.{status}", now_ms, entries=entries)
+
+
+def _confirmed(operation: Operation, status: Status) -> Operation:
+    """Return a confirm that waits for this charge as answered; anything else as it is."""
+    if operation.kind != "confirm" or operation.status != "pending":
+        return operation
+    return replace(operation, status="failed" if status == "failed" else "succeeded")
+
+
+def _retried(payment: Payment, request: ConfirmRequest) -> Payment:
+    """Return a payment that failed as it is for its next try, under another key."""
+    attempt = Attempt(
+        payment_method=payment.payment_method,
+        charge_id=payment.charge_id,
+        failure=payment.failure,
+        event=len(payment.events) + 1,
+    )
+    return replace(
+        payment,
+        payment_method=request.payment_method,
+        attempts=(*payment.attempts, attempt),
+        charge_id=None,
+        failure=None,
+    )
 
 
 def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int) -> Payment:
@@ -355,28 +407,6 @@ def _happened(
     )
     changed = replace(payment, events=(*payment.events, event))
     return ledger.entered(changed, entries) if entries else changed
-
-
-def _charge_ask(payment: Payment) -> Ask:
-    order = ChargeOrder(
-        amount=payment.amount,
-        currency=payment.currency,
-        payment_method=payment.payment_method,
-        capture=payment.capture_method == "automatic",
-        reference=payment.id,
-    )
-    return Ask(key=f"{payment.id}:charge", path="/charges", order=order)
-
-
-def _operation_ask(payment: Payment, operation: Operation) -> Ask:
-    assert payment.charge_id is not None  # nothing else can be captured, canceled or refunded
-    order = MoneyOrder(
-        charge=payment.charge_id,
-        amount=operation.amount,
-        currency=payment.currency,
-        reference=payment.id,
-    )
-    return Ask(key=operation.id, path=PATHS[operation.kind], order=order)
 
 
 def _settlement(payment_id: str) -> Outgoing:

@@ -1,12 +1,13 @@
 """The shapes at the boundary of payments: requests, messages and the stored payment."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend import shapes
-from backend.errors import InvalidRequest
+from backend.errors import Fault, InvalidRequest
 from backend.pages import PageQuery
 from backend.settings import settings
 from backend.shapes import END, Email, Moment
@@ -17,6 +18,17 @@ from payments.provider import Answer, NextAction
 def _check_currency(currency: str, name: str) -> None:
     if currency not in CURRENCIES:
         raise InvalidRequest(f"{currency} is not an ISO 4217 currency.", param=name)
+
+
+EXPANSIONS = ("customer", "refunds")
+
+
+def _check_expand(expand: str, name: str) -> None:
+    for each in expand.split(","):
+        if each not in EXPANSIONS:
+            raise InvalidRequest(
+                f"Nothing to expand is called {each!r}; use {' or '.join(EXPANSIONS)}.", param=name
+            )
 
 
 AMOUNT_MAX = 99_999_999  # eight digits of minor units, the limit card networks share
@@ -30,6 +42,7 @@ MetadataKey = Annotated[
     ),
 ]
 MetadataValue = Annotated[str, Meta(max_length=500)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=50)]
 TestMethod = Annotated[
     Literal[
         "pm_card_visa",
@@ -52,9 +65,18 @@ if TYPE_CHECKING:
     PaymentMethod = str
 else:  # where nobody is charged by Stripe, a token that only Stripe knows is a mistake
     PaymentMethod = StripeMethod if settings.uses_stripe else TestMethod
+CustomerId = Annotated[str, Meta(max_length=64)]
+Expand = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="Names with commas between: customer; refunds, which is always whole",
+        extra={"check": _check_expand},
+    ),
+]
 CancelReason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
-OperationKind = Literal["capture", "cancel", "refund"]
+OperationKind = Literal["capture", "cancel", "refund", "confirm"]
 CaptureMethod = Literal["automatic", "manual"]
 EntryState = Literal["pending", "posted", "voided"]
 Account = Literal["provider_clearing", "receivable", "refunds", "fees"]
@@ -68,11 +90,31 @@ class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     amount: Amount
     currency: Currency
-    payment_method: PaymentMethod
+    payment_method: PaymentMethod | UnsetType = UNSET  # without it the customer's default
     capture_method: CaptureMethod = "automatic"
     description: Annotated[str, Meta(max_length=500)] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=50)] = {}
+    metadata: Metadata = field(default_factory=dict)
     receipt_email: Email | None = None
+    # What is UNSET is no part of a fingerprint: keys of versions without these fields still hold.
+    customer: CustomerId | UnsetType = UNSET
+    off_session: bool | UnsetType = UNSET
+
+    @staticmethod
+    def cross_check(fields: Mapping[str, Any]) -> Iterator[Fault]:
+        """Return what is wrong with fields of which each is right by itself."""
+        if fields.get("customer", "") is UNSET:
+            if fields.get("payment_method") is UNSET:
+                detail = "`payment_method` is missing; only with a `customer` there is a default."
+                yield Fault("payment_method", "field_required", detail)
+            if fields.get("off_session", UNSET) is True:
+                detail = "`off_session` needs a `customer` with a saved payment method."
+                yield Fault("off_session", "invalid_value", detail)
+
+
+class ConfirmRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/payments/{id}/confirm: another try of a payment that failed."""
+
+    payment_method: PaymentMethod
 
 
 class CaptureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,7 +136,13 @@ class RefundRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: RefundReason | None = None
 
 
-OperationRequest = CaptureRequest | CancelRequest | RefundRequest
+OperationRequest = CaptureRequest | CancelRequest | RefundRequest | ConfirmRequest
+
+
+class PaymentQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/payments/{id}."""
+
+    expand: Expand | None = None
 
 
 class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,6 +151,12 @@ class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fiel
     status: Status | None = None
     created_gte: Moment | None = None
     created_lt: Moment | None = None
+    customer: CustomerId | None = None
+    currency: Currency | None = None
+    amount_gte: Amount | None = None
+    amount_lte: Amount | None = None
+    metadata: Metadata = field(default_factory=dict)  # all of these, each as `metadata[name]=text`
+    expand: Expand | None = None
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -126,7 +180,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A capture, cancel or refund that a client asked for; its id is its key at the provider."""
+    """What a client asked for of a payment; its id is its key at the provider.
+
+    But for a confirm, whose charge has a key of its own.
+    """
 
     id: str
     kind: OperationKind
@@ -149,6 +206,15 @@ class Entry(Struct, frozen=True, kw_only=True):
     credit: Account
     amount: int  # minor units
     event: int  # number of the event that made it
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """An earlier try of a payment, which failed; the next was confirmed with another method."""
+
+    payment_method: str
+    charge_id: str | None
+    failure: Failure | None
+    event: int  # number of the event that asked for the next
 
 
 class Outgoing(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -197,6 +263,9 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     charge_id: str | None = None
     failure: Failure | None = None
     next_action: NextAction | None = None  # while it requires action
+    customer: str | None = None
+    off_session: bool = False
+    attempts: tuple[Attempt, ...] = ()  # those before the current one
     events: tuple[Event, ...]
     operations: tuple[Operation, ...] = ()
     ledger: tuple[Entry, ...] = ()

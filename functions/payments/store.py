@@ -8,10 +8,19 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
+from backend.clock import parse_rfc3339
+from backend.store import (
+    NEWEST,
+    Document,
+    collection,
+    newest,
+    opened_early,
+    searched,
+    store_errors,
+)
 from payments import balance_store
 from payments.balances import Sums, late
-from payments.schema import Payment, Status
+from payments.schema import Payment, PaymentListQuery
 
 UNACKNOWLEDGED = WriteConcern(w=0)
 CLEARED = {"$unset": {"outbox": "", "promised_ms": ""}}
@@ -23,7 +32,15 @@ SUMS = {
     "refunding": {"$sum": "$amount_refunding"},
     "fees": {"$sum": "$amount_fees"},
 }
-INDEXES = (NEWEST, IndexModel([("promised_ms", 1)], name="promised", sparse=True))
+INDEXES = (
+    NEWEST,
+    IndexModel([("promised_ms", 1)], name="promised", sparse=True),
+    IndexModel(  # the few that are of a customer
+        [("tenant", 1), ("customer", 1), ("created_ms", -1), ("_id", -1)],
+        name="newest_of_customer",
+        partialFilterExpression={"customer": {"$exists": True}},
+    ),
+)
 
 
 def insert(payment: Payment) -> Payment | None:
@@ -51,25 +68,21 @@ def find_many(payment_ids: Collection[str]) -> dict[str, Payment]:
 
 def page(
     tenant: str,
+    query: PaymentListQuery,
     *,
     limit: int,
     after: Payment | None = None,
-    status: Status | None = None,
-    created_gte_ms: int | None = None,
-    created_lt_ms: int | None = None,
+    before: Payment | None = None,
 ) -> list[Payment]:
-    """Return up to `limit` payments, newest first, older than `after`."""
-    created: dict[str, int] = {}
-    query: Document = {"tenant": tenant}
-    if created_gte_ms is not None:
-        created["$gte"] = created_gte_ms
-    if created_lt_ms is not None:
-        created["$lt"] = created_lt_ms
-    if status is not None:
-        query["status"] = status
-    if created:
-        query["created_ms"] = created
-    documents = newest(_payments(), query, limit=limit, after=after)
+    """Return up to `limit` payments that a query asks for, newest first, next to one of these.
+
+    Raises InvalidRequest where too many have to be looked through for them.
+    """
+    indexed, filters = _indexed(tenant, query), _filters(query)
+    if filters:
+        documents = searched(_payments(), indexed, filters, limit=limit, after=after, before=before)
+    else:
+        documents = newest(_payments(), indexed, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Payment) for document in documents]
 
 
@@ -186,6 +199,32 @@ def _remember(document_id: str, name: str, number: int) -> None:
         collection("reconciliation", ()).update_one(
             {"_id": document_id}, {"$set": {name: number}}, upsert=True
         )
+
+
+def _indexed(tenant: str, query: PaymentListQuery) -> Document:
+    """Return the part of a query that an index has: the tenant, customer and time."""
+    of_customer = {"customer": query.customer} if query.customer else {}
+    created = _range(
+        gte=_bound_ms(query.created_gte, "created_gte"),
+        lt=_bound_ms(query.created_lt, "created_lt"),
+    )
+    return {"tenant": tenant, **of_customer, **({"created_ms": created} if created else {})}
+
+
+def _filters(query: PaymentListQuery) -> Document:
+    """Return the part that has to be looked for."""
+    amount = _range(gte=query.amount_gte, lte=query.amount_lte)
+    values = {"status": query.status, "currency": query.currency, "amount": amount or None}
+    filters = {name: value for name, value in values.items() if value is not None}
+    return filters | {f"metadata.{name}": text for name, text in query.metadata.items()}
+
+
+def _range(**bounds: int | None) -> dict[str, int]:
+    return {f"${name}": value for name, value in bounds.items() if value is not None}
+
+
+def _bound_ms(text: str | None, param: str) -> int | None:
+    return None if text is None else parse_rfc3339(text, param=param)
 
 
 @opened_early

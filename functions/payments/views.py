@@ -1,12 +1,16 @@
 """The payments as clients see them; an answer can be given again from fields that never change."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from backend.clock import rfc3339
+from backend.domain_events import public_id
+from payments import ledger
 from payments.balances import Sums
+from payments.customers.schema import CustomerView
 from payments.provider import NextAction
 from payments.schema import Entry, Failure, Operation, Payment, Status
 
@@ -16,6 +20,8 @@ DONE = {
     "capture": ("payment.succeeded",),
     "cancel": ("payment.canceled", "payment.hold_released"),
 }
+
+NO_CUSTOMERS: Mapping[str, CustomerView] = {}
 
 
 class EventView(Struct, frozen=True, kw_only=True):
@@ -56,8 +62,25 @@ class PaymentView(Struct, frozen=True, kw_only=True):
     created_at: str
     failure: Failure | UnsetType = UNSET
     next_action: NextAction | UnsetType = UNSET  # while the customer has to confirm
+    amount_capturable: int  # held, and to be captured or canceled now
+    customer: str | CustomerView | None  # expanded, if that was asked for and there still is one
+    off_session: bool
     refunds: list[RefundView]
     events: list[EventView]
+
+
+class PaymentPage(Struct, frozen=True, kw_only=True):
+    """One page of payments, newest first."""
+
+    data: list[PaymentView]
+    has_more: bool
+
+
+class RefundPage(Struct, frozen=True, kw_only=True):
+    """One page of a payment's refunds, newest first."""
+
+    data: list[RefundView]
+    has_more: bool
 
 
 class EntryView(Struct, frozen=True, kw_only=True):
@@ -95,8 +118,9 @@ class BalancesView(Struct, frozen=True, kw_only=True):
     data: list[BalanceView]
 
 
-def view(payment: Payment) -> PaymentView:
-    """Return what a client sees of `payment`."""
+def view(payment: Payment, customers: Mapping[str, CustomerView] = NO_CUSTOMERS) -> PaymentView:
+    """Return what a client sees of `payment`, with its customer if that is among `customers`."""
+    is_capturable = payment.status in ("requires_capture", "succeeded")
     return PaymentView(
         id=payment.id,
         status=payment.status,
@@ -112,6 +136,9 @@ def view(payment: Payment) -> PaymentView:
         created_at=rfc3339(payment.created_ms),
         failure=payment.failure or UNSET,
         next_action=_next_action(payment),
+        amount_capturable=payment.amount_held if is_capturable else 0,
+        customer=customers.get(payment.customer or "", payment.customer),
+        off_session=payment.off_session,
         refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
         events=[
             EventView(
@@ -141,6 +168,11 @@ def refund_view(payment: Payment, refund: Operation) -> RefundView:
         reason=refund.reason,
         created_at=rfc3339(payment.events[refund.event - 1].at_ms),
     )
+
+
+def refunds_view(payment: Payment) -> list[RefundView]:
+    """Return what a client sees of a payment's refunds, newest first."""
+    return [refund_view(payment, each) for each in payment.operations[::-1] if _is_refund(each)]
 
 
 def ledger_view(payment: Payment) -> LedgerView:
@@ -184,26 +216,32 @@ def as_asked(payment: Payment, operation: Operation | None) -> Payment:
         if each.event <= len(events)
     ]
     is_refund = operation is not None and _is_refund(operation)
-    return replace(
+    tries = [each for each in payment.attempts if each.event > len(events)]
+    then = replace(
         payment,
         status="succeeded" if is_refund else "processing",
+        payment_method=tries[0].payment_method if tries else payment.payment_method,
         amount_captured=sum(e.amount for e in events if e.type == "payment.succeeded"),
         amount_refunded=sum(e.amount for e in events if e.type == "payment.refunded"),
         failure=None,
         events=events,
         operations=tuple(operations),
+        ledger=(),
+        amount_held=0,
     )
+    entries = [each for each in payment.ledger if each.event <= len(events)]
+    return ledger.entered(then, entries) if entries else then
 
 
 def event_id(payment: Payment, number: int) -> str:
     """Return the id of a payment's event as clients see it."""
-    return f"evt_{payment.id.removeprefix('pay_')}_{number}"
+    return public_id(f"{payment.id}.{number}")
 
 
 def _status_then(
     operation: Operation, happened: set[tuple[str, str | None]]
 ) -> Literal["pending", "succeeded", "failed"]:
-    if any((each, operation.id) in happened for each in DONE[operation.kind]):
+    if any((each, operation.id) in happened for each in DONE.get(operation.kind, ())):
         return "succeeded"
     if (f"payment.{operation.kind}_failed", operation.id) in happened:
         return "failed"

@@ -30,6 +30,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     payment_method: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]  # a test token
     capture: bool
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    off_session: bool = False  # no customer is there: what requires one fails
 
 
 class MoneyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +76,7 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
     charge: str | None = None  # the charge of a capture, void, refund or confirmation
     payment_method: str = ""
     capture: bool = False
+    off_session: bool = False
 
     def answers(self, kind: Kind, order: Order | MoneyOrder) -> bool:
         """Return whether this effect came of the same order."""
@@ -155,6 +157,8 @@ ENTRY = msgspec.json.Decoder(Entry)
 def charge(order: Order, key: str, *, number: int, now_ms: int) -> Entry:
     """Carry out an order: its test token alone decides the outcome."""
     status, decline_code = OUTCOMES[order.payment_method]
+    if order.off_session and status == "requires_action":
+        status, decline_code = "failed", "authentication_required"
     return Entry(
         id=f"ch_{number:012}",
         idempotency_key=key,
@@ -168,6 +172,7 @@ def charge(order: Order, key: str, *, number: int, now_ms: int) -> Entry:
         sequence=number,
         payment_method=order.payment_method,
         capture=order.capture,
+        off_session=order.off_session,
     )
 
 

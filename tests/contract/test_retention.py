@@ -13,8 +13,9 @@ from backend.store import EXPIRY
 from notifications import store as notification_store
 from notifications.suppressions import store as suppression_store
 from notifications.webhooks import endpoint_store
-from payments import balance_store
+from payments import balance_store, event_store
 from payments import store as payment_store
+from payments.customers import store as customer_store
 
 ROOT = Path(__file__).parents[2]
 DAY_S = 86_400
@@ -23,6 +24,9 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
     "balance_periods": balance_store.INDEXES,
     "balances": balance_store.BEHIND,
     "reconciliation": (),
+    "events": event_store.INDEXES,
+    "customers": customer_store.INDEXES,
+    "customer_counts": (),
     "notifications": notification_store.INDEXES,
     "suppressions": suppression_store.INDEXES,
     "webhook_endpoints": endpoint_store.INDEXES,
@@ -37,6 +41,7 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
     **analytics_store.PERIOD_INDEXES,
 }
 LIVES_S = {  # of what says itself when it expires, in the order of the table
+    "customers": [customer_store.DELETED_LIFE_S],
     "notifications": [notification_store.LIFE_S, notification_store.DELIVERY_LIFE_S],
     "suppressions": [suppression_store.BOUNCE_LIFE_S],
     "audit_log": [audit.LIFE_S],
@@ -71,7 +76,7 @@ def test_every_collection_of_the_source_is_in_the_table():
     sources = [*(ROOT / "functions").rglob("store.py"), *(ROOT / "functions").rglob("*_store.py")]
     text = "".join(path.read_text() for path in sources)
     names = set(re.findall(r'collection\("(\w+)"', text))
-    named = {arrivals.EVENTS, arrivals.NOTIFICATIONS, arrivals.ENDPOINTS}
+    named = {arrivals.EVENTS, arrivals.NOTIFICATIONS, arrivals.ENDPOINTS, arrivals.LISTED}
     named |= {clients.TENANTS, clients.CLIENTS, "audit_log"}
 
     assert names | named | set(analytics_store.PERIOD_INDEXES) == {name for name, _, _ in ROWS}

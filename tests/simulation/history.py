@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from backend import domain_events
+from backend.announcer import Announcer, Sender
+from backend.domain_events import body, public_id
 from backend.errors import BackendError, InvalidRequest, Unavailable
 from payments import ledger, life_cycle, service
 from payments.provider import Answer, Effect, Outcome
@@ -15,6 +18,7 @@ from payments.reconciliation import reconcile_new
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
+    ConfirmRequest,
     OperationRequest,
     Payment,
     PaymentRequest,
@@ -23,7 +27,7 @@ from payments.schema import (
 )
 from payments.views import as_asked, view
 from redis_sqs import QueueUnavailable
-from tests.simulation.doubles import OUTCOMES, Provider, Queue, Store
+from tests.simulation.doubles import OUTCOMES, Listed, Provider, Queue, Store, ToldQueue
 from tests.simulation.world import Crash, Faults, World
 
 CLIENTS = 4
@@ -51,8 +55,18 @@ class History:
         self.world = World(seed)
         self.store = Store(self.world)
         self.provider = Provider(self.world, self._send_webhook)
-        self.queues = {
-            name: Queue(self.world, name) for name in ("payments", "analytics", "notifications")
+        self.listed = Listed(self.world)
+        self.told = ToldQueue(self.world, self.listed)
+        self.settlements = Queue(self.world, "payments")
+        self.queues: dict[str, Sender] = {
+            "payments": self.settlements,
+            "analytics": Announcer(
+                Queue(self.world, "analytics"),
+                self.told,
+                listens=lambda tenant: True,
+                keep=self.listed.keep,
+            ),
+            "notifications": Queue(self.world, "notifications"),
         }
         self.journal = Journal()
         self._busy = CLIENTS
@@ -75,13 +89,19 @@ class History:
     @property
     def happened(self) -> Counter[str]:
         """The make-up of the history: faults, payments and effects of the provider."""
-        made = {"payments": len(self.store.documents), "effects": len(self.provider.record)}
+        documents = self.store.documents.values()
+        made = {
+            "payments": len(documents),
+            "effects": len(self.provider.record),
+            "tried again": sum(len(each.attempts) for each in documents),
+            "off session": sum(each.off_session for each in documents),
+        }
         return self.world.happened + Counter(made)
 
     def _is_quiet(self) -> bool:
         documents = self.store.documents.values()
         return (
-            not self.queues["payments"]
+            not len(self.settlements)
             and not any(each.outbox for each in documents)
             and self.store.reconciled == len(self.provider.record)
         )
@@ -99,6 +119,8 @@ class History:
                 capture_method=dice.choice(["automatic", "manual"]),
                 receipt_email="a@example.com",
             )
+            if dice.random() < 0.3:
+                request = msgspec.structs.replace(request, customer="cus_1", off_session=True)
             self._create_twice(key, request)
             payment_id = self._until_answered(key, request)
             if payment_id is not None:
@@ -134,6 +156,10 @@ class History:
             RefundRequest(amount=amount),
             CancelRequest(),
         ]
+        retries = 1 if created.payment_method == "pm_card_visa" else 4
+        for _ in range(retries):
+            method = dice.choice(list(OUTCOMES))
+            requests.append(ConfirmRequest(payment_method=method))
         request = dice.choice(requests)
         if dice.random() < 0.3:
             self._beside(dice.choice((key, f"{key}-rival")), request, payment_id)
@@ -176,7 +202,7 @@ class History:
         return payment, msgspec.json.encode(view(as_asked(payment, operation)))
 
     def _worker(self) -> None:
-        queue = self.queues["payments"]
+        queue = self.settlements
         while True:
             messages = queue.receive()
             if not messages:
@@ -196,7 +222,7 @@ class History:
                     queue.release(receipt)
 
     def _settle(self, ids: dict[tuple[int, int], str], answers: list[Answer]) -> None:
-        queue = self.queues["payments"]
+        queue = self.settlements
         missed = service.hear(answers, **self._doubles())  # type: ignore[arg-type]
         settled = service.settle(
             set(ids.values()),
@@ -263,11 +289,13 @@ class History:
     def _violations(self) -> list[str]:
         return [
             *self.journal.contradictions,
+            *self.provider.reused,
             *self._answers_contradicted(),
             *self._documents_broken(),
             *self._money_wrong(),
             *self._announcements_missing(),
             *self._announcements_wrong(),
+            *self._listed_wrong(),
         ]
 
     def _answers_contradicted(self) -> list[str]:
@@ -301,6 +329,11 @@ class History:
                 if life_cycle.due(each)
             ]
             + [
+                f"{each.id} waits for a customer who is not there"
+                for each in self.store.versions
+                if each.off_session and not each.attempts and each.status == "requires_action"
+            ]
+            + [
                 f"{effect.reference} has not heard of its {effect.kind}"
                 for effect in self.provider.record
                 if (payment := self.store.documents.get(effect.reference))
@@ -313,7 +346,8 @@ class History:
         moved: dict[str, Counter[str]] = defaultdict(Counter)
         charges: Counter[str] = Counter()
         for effect in self.provider.record:
-            charges[effect.reference] += effect.kind == "charge"
+            is_charge = effect.kind in ("charge", "confirmation")
+            charges[effect.reference] += is_charge and effect.status == "succeeded"
             if effect.status == "succeeded":
                 kind = "capture" if effect.captured else effect.kind
                 moved[effect.reference][kind] += effect.amount
@@ -354,9 +388,17 @@ class History:
             if (state := states.get((event["data"]["id"], event["sequence"]))) != _told(event)
         ]
 
+    def _listed_wrong(self) -> list[str]:
+        """Return what is wrong: an event is listed before anybody hears of it, as it was told."""
+        return [f"{each} was told before it was listed" for each in self.told.unlisted] + [
+            f"{each['event_id']} is listed otherwise than it was told"
+            for each in self._announced()
+            if self.listed.get(public_id(each["event_id"]))
+            != body(msgspec.convert(each, domain_events.Event))
+        ]
+
     def _announced(self) -> list[dict[str, Any]]:
-        bodies = self.queues["analytics"].sent
-        return [event for body in bodies for event in json.loads(body)["events"]]
+        return [event for body in self.told.sent for event in json.loads(body)["events"]]
 
 
 def states_of(payment: Payment) -> list[tuple[str, str, int, int]]:
@@ -371,6 +413,8 @@ def states_of(payment: Payment) -> list[tuple[str, str, int, int]]:
         refunded += event.amount if name == "refunded" else 0
         if name in ("capture_requested", "cancel_requested"):
             under_way = True
+        elif name == "confirm_requested":
+            settled = "processing"
         elif event.operation and not name.startswith("refund"):
             under_way = False
         if name in ("requires_capture", "requires_action", "failed", "succeeded", "canceled"):

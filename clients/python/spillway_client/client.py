@@ -15,12 +15,14 @@ from spillway_client.records import (
     Balances,
     Change,
     CountedEvent,
+    Customer,
     Deleted,
     Event,
     EventName,
     Funnel,
     Health,
     Ledger,
+    ListedEvent,
     LoggedRequest,
     Metric,
     Notification,
@@ -30,6 +32,7 @@ from spillway_client.records import (
     QuietHours,
     Readiness,
     Refund,
+    SavedMethod,
     Suppression,
     Tenant,
     Token,
@@ -49,6 +52,7 @@ class Unset(Enum):
 
 UNSET = Unset.UNSET
 PAYMENT, REFUNDS = "/v1/payments/{payment_id}", "/v1/payments/{payment_id}/refunds"
+CUSTOMER, METHODS = "/v1/customers/{customer_id}", "/v1/customers/{customer_id}/payment-methods"
 NOTIFICATION = "/v1/notifications/{notification_id}"
 TENANT, CLIENT = "/v1/tenants/{tenant_id}", "/v1/clients/{client_id}"
 ENDPOINT = "/v1/webhook-endpoints/{endpoint_id}"
@@ -121,14 +125,19 @@ class Client:
         *,
         amount: int,
         currency: str,
-        payment_method: str,
+        payment_method: str | None = None,
         capture_method: Literal["automatic", "manual"] = "automatic",
         description: str | None = None,
         metadata: Mapping[str, str] | None = None,
         receipt_email: str | None = None,
+        customer: str | None = None,
+        off_session: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Payment:
-        """Accept a payment; its worker settles it soon."""
+        """Accept a payment; its worker settles it soon.
+
+        A customer's payment is made by its default without a `payment_method`.
+        """
         body = present(
             amount=amount,
             currency=currency,
@@ -137,6 +146,8 @@ class Client:
             description=description,
             metadata=metadata,
             receipt_email=receipt_email,
+            customer=customer,
+            off_session=off_session,
         )
         return self._calls.send(Payment, "POST", "/v1/payments", body, key=_key(idempotency_key))
 
@@ -144,23 +155,45 @@ class Client:
         self,
         *,
         starting_after: str | None = None,
+        ending_before: str | None = None,
         status: str | None = None,
         created_gte: datetime | None = None,
         created_lt: datetime | None = None,
+        customer: str | None = None,
+        currency: str | None = None,
+        amount_gte: int | None = None,
+        amount_lte: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        expand: str | None = None,
     ) -> Iterator[Payment]:
-        """Yield payments, newest first."""
+        """Yield payments, newest first; with `ending_before` those after it, oldest first."""
         return self._calls.pages(
             Payment,
             "/v1/payments",
             starting_after=starting_after,
+            ending_before=ending_before,
             status=status,
             created_gte=created_gte,
             created_lt=created_lt,
+            customer=customer,
+            currency=currency,
+            amount_gte=amount_gte,
+            amount_lte=amount_lte,
+            metadata=metadata,
+            expand=expand,
         )
 
-    def get_payment(self, payment_id: str) -> Payment:
-        """Return a payment."""
-        return self._calls.get(Payment, path_of(PAYMENT, payment_id=payment_id))
+    def get_payment(self, payment_id: str, *, expand: str | None = None) -> Payment:
+        """Return a payment; `expand="customer"` brings its customer along."""
+        return self._calls.get(Payment, path_of(PAYMENT, payment_id=payment_id), expand=expand)
+
+    def confirm_payment(
+        self, payment_id: str, *, payment_method: str, idempotency_key: str | None = None
+    ) -> Payment:
+        """Try a payment that failed again, with another payment method."""
+        path = path_of(PAYMENT + "/confirm", payment_id=payment_id)
+        body = present(payment_method=payment_method)
+        return self._calls.send(Payment, "POST", path, body, key=_key(idempotency_key))
 
     def capture_payment(
         self, payment_id: str, *, amount: int | None = None, idempotency_key: str | None = None
@@ -191,6 +224,24 @@ class Client:
         body = present(amount=amount, reason=reason)
         return self._calls.send(Refund, "POST", path, body, key=_key(idempotency_key))
 
+    def list_refunds(
+        self,
+        payment_id: str,
+        *,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+    ) -> Iterator[Refund]:
+        """Yield a payment's refunds, newest first."""
+        path = path_of(REFUNDS, payment_id=payment_id)
+        return self._calls.pages(
+            Refund, path, starting_after=starting_after, ending_before=ending_before
+        )
+
+    def get_refund(self, payment_id: str, refund_id: str) -> Refund:
+        """Return a refund."""
+        path = path_of(REFUNDS + "/{refund_id}", payment_id=payment_id, refund_id=refund_id)
+        return self._calls.get(Refund, path)
+
     def get_ledger(self, payment_id: str) -> Ledger:
         """Return the double entries of a payment."""
         return self._calls.get(Ledger, path_of(PAYMENT + "/ledger", payment_id=payment_id))
@@ -198,6 +249,102 @@ class Client:
     def get_balances(self) -> Balances:
         """Return all accounts of the tenant."""
         return self._calls.get(Balances, "/v1/balances")
+
+    def list_events(
+        self,
+        *,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        type: str | None = None,
+        object: str | None = None,
+        created_gte: datetime | None = None,
+        created_lt: datetime | None = None,
+    ) -> Iterator[ListedEvent]:
+        """Yield what happened within 30 days, newest first."""
+        return self._calls.pages(
+            ListedEvent,
+            "/v1/events",
+            starting_after=starting_after,
+            ending_before=ending_before,
+            type=type,
+            object=object,
+            created_gte=created_gte,
+            created_lt=created_lt,
+        )
+
+    def get_event(self, event_id: str) -> ListedEvent:
+        """Return an event."""
+        return self._calls.get(ListedEvent, path_of("/v1/events/{event_id}", event_id=event_id))
+
+    def create_customer(
+        self,
+        *,
+        name: str | None = None,
+        email: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Customer:
+        """Make a customer."""
+        body = present(name=name, email=email, description=description, metadata=metadata)
+        path = "/v1/customers"
+        return self._calls.send(Customer, "POST", path, body, key=_key(idempotency_key))
+
+    def list_customers(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Customer]:
+        """Yield customers, newest first."""
+        return self._calls.pages(
+            Customer, "/v1/customers", starting_after=starting_after, ending_before=ending_before
+        )
+
+    def get_customer(self, customer_id: str) -> Customer:
+        """Return a customer."""
+        return self._calls.get(Customer, path_of(CUSTOMER, customer_id=customer_id))
+
+    def update_customer(
+        self,
+        customer_id: str,
+        *,
+        name: str | Unset | None = UNSET,
+        email: str | Unset | None = UNSET,
+        description: str | Unset | None = UNSET,
+        metadata: Mapping[str, str] | Unset | None = UNSET,
+        default_payment_method: str | Unset | None = UNSET,
+    ) -> Customer:
+        """Change what is given; None empties, and `metadata` is replaced as a whole."""
+        members = {
+            "name": name,
+            "email": email,
+            "description": description,
+            "metadata": metadata,
+            "default_payment_method": default_payment_method,
+        }
+        body = {name: value for name, value in members.items() if value is not UNSET}
+        path = path_of(CUSTOMER, customer_id=customer_id)
+        return self._calls.send(Customer, "PATCH", path, body)
+
+    def delete_customer(self, customer_id: str) -> Deleted:
+        """Delete a customer with its saved methods; its payments stay."""
+        return self._calls.send(Deleted, "DELETE", path_of(CUSTOMER, customer_id=customer_id))
+
+    def attach_payment_method(
+        self, customer_id: str, *, payment_method: str, default: bool | None = None
+    ) -> SavedMethod:
+        """Save a payment method of a customer; the first is its default."""
+        path = path_of(METHODS, customer_id=customer_id)
+        body = present(payment_method=payment_method, default=default)
+        return self._calls.send(SavedMethod, "POST", path, body)
+
+    def list_payment_methods(self, customer_id: str) -> list[SavedMethod]:
+        """Return all saved methods of a customer, newest first."""
+        path = path_of(METHODS, customer_id=customer_id)
+        return members_of(SavedMethod, self._calls.get(dict, path))
+
+    def detach_payment_method(self, customer_id: str, payment_method: str) -> Deleted:
+        """Forget a saved method."""
+        ids = {"customer_id": customer_id, "payment_method": payment_method}
+        return self._calls.send(Deleted, "DELETE", path_of(METHODS + "/{payment_method}", **ids))
 
     def create_event(self, event: Event) -> Accepted:
         """Count an event; it has an id, so that it counts once."""
@@ -244,7 +391,13 @@ class Client:
         )
 
     def list_analytics_events(
-        self, name: str, *, from_: datetime, to: datetime, starting_after: str | None = None
+        self,
+        name: str,
+        *,
+        from_: datetime,
+        to: datetime,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
     ) -> Iterator[CountedEvent]:
         """Yield the events of a name as they were counted, newest minute first."""
         return self._calls.pages(
@@ -255,6 +408,7 @@ class Client:
             from_=from_,
             to=to,
             starting_after=starting_after,
+            ending_before=ending_before,
         )
 
     def get_funnel(
@@ -293,9 +447,16 @@ class Client:
         path = "/v1/notifications"
         return self._calls.send(Queued, "POST", path, body, key=_key(idempotency_key))
 
-    def list_notifications(self, *, starting_after: str | None = None) -> Iterator[Notification]:
+    def list_notifications(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Notification]:
         """Yield notifications, newest first."""
-        return self._calls.pages(Notification, "/v1/notifications", starting_after=starting_after)
+        return self._calls.pages(
+            Notification,
+            "/v1/notifications",
+            starting_after=starting_after,
+            ending_before=ending_before,
+        )
 
     def get_notification(self, notification_id: str) -> Notification:
         """Return a notification."""
@@ -314,9 +475,16 @@ class Client:
         body = present(to=to, channel=channel)
         return self._calls.send(Suppression, "POST", "/v1/suppressions", body)
 
-    def list_suppressions(self, *, starting_after: str | None = None) -> Iterator[Suppression]:
+    def list_suppressions(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Suppression]:
         """Yield suppressions, newest first."""
-        return self._calls.pages(Suppression, "/v1/suppressions", starting_after=starting_after)
+        return self._calls.pages(
+            Suppression,
+            "/v1/suppressions",
+            starting_after=starting_after,
+            ending_before=ending_before,
+        )
 
     def delete_suppression(self, suppression_id: str) -> Deleted:
         """Send to a recipient again."""
@@ -382,6 +550,7 @@ class Client:
         endpoint_id: str,
         *,
         starting_after: str | None = None,
+        ending_before: str | None = None,
         status: str | None = None,
         type: str | None = None,
         payment_id: str | None = None,
@@ -391,6 +560,7 @@ class Client:
             Notification,
             path_of(ENDPOINT + "/deliveries", endpoint_id=endpoint_id),
             starting_after=starting_after,
+            ending_before=ending_before,
             status=status,
             type=type,
             payment_id=payment_id,
@@ -418,9 +588,13 @@ class Client:
         body = present(name=name, scopes=scopes)
         return self._calls.send(Tenant, "POST", "/v1/tenants", body, key=_key(idempotency_key))
 
-    def list_tenants(self, *, starting_after: str | None = None) -> Iterator[Tenant]:
+    def list_tenants(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Tenant]:
         """Yield the tenants, newest first."""
-        return self._calls.pages(Tenant, "/v1/tenants", starting_after=starting_after)
+        return self._calls.pages(
+            Tenant, "/v1/tenants", starting_after=starting_after, ending_before=ending_before
+        )
 
     def get_tenant(self, tenant_id: str) -> Tenant:
         """Return a tenant."""
@@ -451,11 +625,19 @@ class Client:
         return self._calls.send(OAuthClient, "POST", "/v1/clients", body, key=_key(idempotency_key))
 
     def list_clients(
-        self, *, starting_after: str | None = None, tenant: str | None = None
+        self,
+        *,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        tenant: str | None = None,
     ) -> Iterator[OAuthClient]:
         """Yield a tenant's clients, newest first."""
         return self._calls.pages(
-            OAuthClient, "/v1/clients", starting_after=starting_after, tenant=tenant
+            OAuthClient,
+            "/v1/clients",
+            starting_after=starting_after,
+            ending_before=ending_before,
+            tenant=tenant,
         )
 
     def get_client(self, client_id: str) -> OAuthClient:
@@ -510,6 +692,7 @@ class Client:
         self,
         *,
         starting_after: str | None = None,
+        ending_before: str | None = None,
         tenant: str | None = None,
         object_id: str | None = None,
         created_gte: datetime | None = None,
@@ -520,6 +703,7 @@ class Client:
             Change,
             "/v1/audit-log",
             starting_after=starting_after,
+            ending_before=ending_before,
             tenant=tenant,
             object_id=object_id,
             created_gte=created_gte,

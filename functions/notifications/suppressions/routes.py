@@ -9,13 +9,13 @@ from backend.entrypoint import Call, endpoint, reply
 from backend.errors import NotFound
 from backend.pages import PageQuery
 from backend.settings import settings
+from backend.shapes import Deleted
 from notifications import recipients, store
 from notifications.schema import Notification
 from notifications.suppressions import service as suppressions
 from notifications.suppressions import store as suppression_store
 from notifications.suppressions.service import SuppressionPage, SuppressionRequest
 from notifications.suppressions.unsubscribe_links import Links
-from notifications.webhooks.endpoints import Deleted
 
 routes = Blueprint(__name__)
 links = Links(base_url=settings.public_url, key=settings.unsubscribe_key)

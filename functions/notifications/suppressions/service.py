@@ -66,7 +66,9 @@ class Suppressions(Protocol):
 
     def delete(self, tenant: str, suppression_id: str) -> bool: ...
 
-    def page(self, tenant: str, *, limit: int, after: Suppression | None) -> list[Suppression]: ...
+    def page(
+        self, tenant: str, *, limit: int, after: Suppression | None, before: Suppression | None
+    ) -> list[Suppression]: ...
 
 
 def suppress(

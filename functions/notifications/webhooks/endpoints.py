@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from backend import egress, ids
+from backend import domain_events, egress, ids
 from backend.audit import Author
 from backend.clock import rfc3339
+from backend.domain_events import EventPattern
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from backend.settings import settings
 from backend.shapes import Email
@@ -24,19 +25,7 @@ GIVEN_UP_AFTER_MS = 5 * 86_400_000  # of failures only; longer than the schedule
 
 BY_HAND = "It was disabled by hand."
 
-EventType = Literal[
-    "payment.succeeded",
-    "payment.requires_capture",
-    "payment.requires_action",
-    "payment.failed",
-    "payment.canceled",
-    "payment.hold_released",
-    "payment.refunded",
-    "payment.capture_failed",
-    "payment.cancel_failed",
-    "payment.refund_failed",
-]
-EventTypes = Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=16)]
+EventTypes = Annotated[tuple[EventPattern, ...], Meta(min_length=1, max_length=16)]
 Contact = Annotated[Email, Meta(description="Is told when it is disabled")]
 
 
@@ -88,7 +77,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
     def wants(self, event_type: str) -> bool:
         """Tell whether events of this type are sent here."""
-        return self.disabled_because is None and (not self.events or event_type in self.events)
+        if self.disabled_because is not None:
+            return False
+        return not self.events or any(domain_events.matches(x, event_type) for x in self.events)
 
     def secrets(self, *, now_ms: int) -> list[str]:
         """Return the secrets to sign with, the new one first; raises sealing.Unsealable.
@@ -122,13 +113,6 @@ class EndpointPage(Struct, frozen=True, kw_only=True):
 
     data: list[EndpointView]
     has_more: Literal[False] = False
-
-
-class Deleted(Struct, frozen=True, kw_only=True):
-    """The answer to a deletion."""
-
-    id: str
-    deleted: Literal[True] = True
 
 
 class Endpoints(Protocol):

@@ -6,12 +6,12 @@ from backend import audit, queues
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
 from backend.settings import settings
+from backend.shapes import Deleted
 from notifications import schema, store
 from notifications.schema import NotificationPage, Queued
 from notifications.webhooks import endpoint_log, endpoint_store, endpoints
 from notifications.webhooks.endpoint_log import DeliveryQuery
 from notifications.webhooks.endpoints import (
-    Deleted,
     EndpointChange,
     EndpointPage,
     EndpointRequest,

@@ -101,10 +101,16 @@ def find(tenant: str, entry_id: str) -> Entry | None:
 
 
 def page(
-    tenant: str, filters: Mapping[str, Any], *, limit: int, after: Entry | None
+    tenant: str,
+    filters: Mapping[str, Any],
+    *,
+    limit: int,
+    after: Entry | None,
+    before: Entry | None,
 ) -> list[Entry]:
-    """Return up to `limit` entries, newest first, older than `after`."""
-    documents = newest(_entries(), {"tenant": tenant, **filters}, limit=limit, after=after)
+    """Return up to `limit` entries, newest first: those next to `after`, or to `before`."""
+    query = {"tenant": tenant, **filters}
+    documents = newest(_entries(), query, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Entry) for document in documents]
 
 

@@ -44,6 +44,7 @@ REQUEST_FIELDS = (
 )
 # Visible ASCII, at most 255 characters, as Stripe takes it; RFC 8941's quotes are optional.
 IDEMPOTENCY_KEY = re.compile(r'^"?([\x21\x23-\x7e]{1,255})"?$')
+MEMBER = re.compile(r"(\w+)\[([^\[\]]*)\]")  # of an object, in a query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +85,21 @@ class Call:
         return strict_json.parse(raw.encode() if isinstance(raw, str) else raw, shape)
 
     def query(self, shape: type[T]) -> T:
-        """Return the query parameters as `shape` (numbers are parsed); raises InvalidRequest."""
+        """Return the query parameters as `shape` (numbers are parsed); raises InvalidRequest.
+
+        `metadata[order]=7` is the member `order` of an object `metadata`.
+        """
         values = self.request.query_params or MultiDict({})
+        members: dict[str, Any] = {}
         for name in values:
             if len(values.getlist(name)) > 1:
                 raise InvalidRequest(f"`{name}` stands in the query twice.", param=name)
-        return strict_json.convert_text(values, shape)
+            member = MEMBER.fullmatch(name)
+            if member is None or isinstance(members.get(member[1]), str):
+                members[name] = values[name]
+            else:
+                members.setdefault(member[1], {})[member[2]] = values[name]
+        return strict_json.convert_text(members, shape)
 
     def idempotency_key(self) -> str:
         """Return the Idempotency-Key header; raises InvalidRequest 400 where it is missing."""

@@ -61,6 +61,20 @@ def test_an_endpoint_gets_what_it_asked_for_and_nothing_of_others(
     assert types(foreign) == []
 
 
+def test_a_wildcard_stands_for_all_types_of_payments_or_for_all_and_each_comes_once(
+    make, announce, settle
+):
+    with WebhookSink() as payments, WebhookSink() as everything:
+        make(payments.url, events=["payment.failed", "payment.*"])
+        make(everything.url, events=["*"])
+        announce("payment.succeeded", "payment.failed")
+        settle()
+
+    for sink in (payments, everything):
+        types = [json.loads(each.body)["type"] for each in sink.deliveries]
+        assert sorted(types) == ["payment.failed", "payment.succeeded"]
+
+
 def test_an_event_that_is_announced_twice_is_sent_once(make, announce, settle):
     with WebhookSink() as sink:
         make(sink.url)
