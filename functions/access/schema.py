@@ -33,7 +33,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class TenantRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /v1/tenants; without `scopes` its clients may have all."""
+    """The body of POST /v1/tenants; without `scopes` its clients may have all that exist."""
 
     name: Name
     scopes: Scopes | None = None

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from backend import egress, rate_limits, request_log, store
+from backend import egress, rate_limits, store
 from backend.settings import Settings
 from notifications.channels import protocol
 from redis_sqs import breaker, redis_scripts, sqs_queue
@@ -17,7 +17,6 @@ TIMES_S = {
     "MongoDB": (store.TIMEOUT_MS / 1000, store.TIMEOUT_MS / 1000),
     "Redis": (redis_scripts.CONNECT_TIMEOUT_S, redis_scripts.ANSWER_TIMEOUT_S),
     "Redis, for limits of tenants": (rate_limits.ANSWER_TIMEOUT_S, rate_limits.ANSWER_TIMEOUT_S),
-    "Redis, for the request log": (request_log.ANSWER_TIMEOUT_S, request_log.ANSWER_TIMEOUT_S),
     "SQS": (sqs_queue.CONNECT_TIMEOUT_S, sqs_queue.ANSWER_TIMEOUT_S),
     "the payment provider": (PROVIDER_S, PROVIDER_S),
     "the mail server": (protocol.BATCH_TIMEOUT_S, protocol.BATCH_TIMEOUT_S),

@@ -158,7 +158,7 @@ def api(name: str) -> Chalice:
         if response.status_code >= 400 and isinstance(response.body, dict):
             response = problem_of_chalice(response, request)
         if request.context.get("authorizer"):
-            from backend import request_log  # noqa: PLC0415  # it needs Redis, open routes need not
+            from backend import request_log  # noqa: PLC0415  # imported with the first scope
 
             request_log.note(request, response, started_s=started_s)
         return response
@@ -208,7 +208,8 @@ def endpoint(
 
 def _limited_as(scope: str) -> Callable[[str, dict[str, str]], None]:
     """Return what takes a request of a tenant from its limit and writes the RateLimit fields."""
-    from backend import rate_limits  # noqa: PLC0415  # it needs Redis, open routes need not
+    # They need Redis, open routes need not; the log is for `api`, and imported before any request.
+    from backend import rate_limits, request_log  # noqa: F401, PLC0415
 
     group = rate_limits.group_of(scope)
 

@@ -27,12 +27,10 @@ WAITING, TAKEN, REFUSED = (f"requests:{{log}}:{name}" for name in ("waiting", "t
 # a thousand a second would be more than a hundredth of their cost.
 PER_S, BURST = 5, 100
 WAITING_MAX = 100_000  # some 20 MB; two minutes of 800 logged requests a second
-ANSWER_TIMEOUT_S = 0.05  # a log is not worth a longer wait
+ANSWER_TIMEOUT_S = 0.25  # rarely waited for at all, and once in two seconds at most
 PATH_MAX = 256  # characters
 SLICE = 5_000  # requests that are taken at once
 COUNTS_MAX = 10_000  # of one process, some 1 MB
-
-server = ScriptServer(settings.redis_url, answer_timeout_s=ANSWER_TIMEOUT_S, is_optional=True)
 
 
 class Logged(Struct, frozen=True, array_like=True):
@@ -86,7 +84,9 @@ def note(request: Request, response: Response, *, started_s: float) -> None:
         count.unlogged,
     )
     try:
-        server.post(SCRIPT, [WAITING, REFUSED], [msgspec.json.encode(logged).decode(), WAITING_MAX])
+        _server().post(
+            SCRIPT, [WAITING, REFUSED], [msgspec.json.encode(logged).decode(), WAITING_MAX]
+        )
     except redis.RedisError:
         count.unlogged += 1
         return
@@ -112,6 +112,11 @@ def take() -> Iterator[list[Logged]]:
 def refused() -> int:
     """Return how many found no room since the last call."""
     return int(_patient_server().call("GETDEL", REFUSED) or 0)
+
+
+@functools.cache
+def _server() -> ScriptServer:
+    return ScriptServer(settings.redis_url, answer_timeout_s=ANSWER_TIMEOUT_S, is_optional=True)
 
 
 @functools.cache
