@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from access.requests import Wanted, tags_of
+from access.requests import Search, tags_of
 from backend import ids
 from backend.request_log import Logged
 from backend.store import (
@@ -73,15 +73,15 @@ def find(tenant: str, block_id: str) -> Block | None:
         return None if document is None else msgspec.convert(document, Block)
 
 
-def blocks(tenant: str, wanted: Wanted, *, after: Block | None) -> Iterator[Block]:
-    """Yield the blocks of a tenant that may have what is wanted, newest first."""
+def blocks(tenant: str, search: Search, *, after: Block | None) -> Iterator[Block]:
+    """Yield the blocks of a tenant that may have what is looked for, newest first."""
     query: Document = {
         "tenant": tenant,
-        "created_ms": {"$gte": wanted.from_ms},
-        "first_ms": {"$lt": wanted.until_ms},
+        "created_ms": {"$gte": search.from_ms},
+        "first_ms": {"$lt": search.until_ms},
     }
-    if wanted.tags:
-        query["$and"] = [{"tags": each} for each in sorted(wanted.tags)]
+    if search.tags:
+        query["$and"] = [{"tags": each} for each in sorted(search.tags)]
     while True:
         documents = newest(_blocks(), query, limit=AT_ONCE, after=after)
         for document in documents:

@@ -60,7 +60,7 @@ class RequestPage(Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class Search(Struct, frozen=True, kw_only=True):
     """The requests that a query is for."""
 
     tags: frozenset[str]
@@ -100,7 +100,7 @@ class Blocks(Protocol):
 
     def find(self, tenant: str, block_id: str) -> Any: ...
 
-    def blocks(self, tenant: str, wanted: Wanted, *, after: Any) -> Iterator[Any]: ...
+    def blocks(self, tenant: str, search: Search, *, after: Any) -> Iterator[Any]: ...
 
 
 def newest(query: RequestQuery, *, tenant: str, store: Blocks) -> RequestPage:
@@ -109,15 +109,15 @@ def newest(query: RequestQuery, *, tenant: str, store: Blocks) -> RequestPage:
     Where the bound is reached the page has what was there until then; without any, the error says
     how to look on.
     """
-    wanted = _wanted(query)
+    search = _search_of(query)
     page: list[RequestView] = []
     searched = 0
-    for number, (block, requests) in enumerate(_parts(query, wanted, tenant, store)):
+    for number, (block, requests) in enumerate(_parts(query, search, tenant, store)):
         if searched > SEARCHED_MAX or number > BLOCKS_MAX:
             return _cut_short(page, block.created_ms)
         searched += len(requests)
         for place in reversed(range(len(requests))):
-            if not wanted.matches(requests[place]):
+            if not search.matches(requests[place]):
                 continue
             if len(page) == query.limit:
                 return RequestPage(data=page, has_more=True)
@@ -126,7 +126,7 @@ def newest(query: RequestQuery, *, tenant: str, store: Blocks) -> RequestPage:
 
 
 def _parts(
-    query: RequestQuery, wanted: Wanted, tenant: str, store: Blocks
+    query: RequestQuery, search: Search, tenant: str, store: Blocks
 ) -> Iterator[tuple[Block, list[Logged]]]:
     """Yield blocks with those of their requests that are older than `starting_after`."""
     after: Block | None = None
@@ -136,7 +136,7 @@ def _parts(
         if after is None or match is None:
             raise InvalidRequest("There is nothing of this id in the list.", param="starting_after")
         yield after, after.requests()[: int(match[2])]
-    for block in store.blocks(tenant, wanted, after=after):
+    for block in store.blocks(tenant, search, after=after):
         yield block, block.requests()
 
 
@@ -151,11 +151,11 @@ def _cut_short(page: list[RequestView], next_ms: int) -> RequestPage:
     return RequestPage(data=page, has_more=True)
 
 
-def _wanted(query: RequestQuery) -> Wanted:
+def _search_of(query: RequestQuery) -> Search:
     client = None if query.client_id is None else f"client {query.client_id}"
     tags = (query.status, query.method, client)
     lower, upper = query.created_gte, query.created_lt
-    return Wanted(
+    return Search(
         tags=frozenset(each for each in tags if each is not None),
         path=query.path or "",
         from_ms=0 if lower is None else parse_rfc3339(lower, param="created_gte"),

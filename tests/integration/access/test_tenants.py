@@ -204,14 +204,14 @@ def test_a_client_is_made_for_one_s_own_tenant_only_whether_another_exists_or_no
 
 def test_nobody_gives_or_takes_scopes_that_he_has_not(access, made):
     mine = {"tenant": made.tenant, "scope": "clients:read clients:write"}
-    given = access("POST", "/v1/clients", {"name": "x", "scopes": PAYMENTS}, key="x", **mine)
+    grant = access("POST", "/v1/clients", {"name": "x", "scopes": PAYMENTS}, key="x", **mine)
     route = "/v1/clients/{client_id}/rotate-secret"
-    taken = access("POST", route, key="y", client_id=made.id, **mine)
+    rotation = access("POST", route, key="y", client_id=made.id, **mine)
     body = {"name": "x", "scopes": ["audit:read"], "tenant": made.tenant}
     beyond = access("POST", "/v1/clients", body, key="z")
 
-    assert (given.status, given.body["code"]) == (422, "scope_not_allowed")
-    assert (taken.status, taken.body["code"]) == (403, "insufficient_scope")
+    assert (grant.status, grant.body["code"]) == (422, "scope_not_allowed")
+    assert (rotation.status, rotation.body["code"]) == (403, "insufficient_scope")
     assert (beyond.status, beyond.body["code"]) == (422, "scope_not_allowed")
 
 

@@ -48,7 +48,7 @@ class Blocks:
     def find(self, tenant: str, block_id: str) -> Any:
         return None
 
-    def blocks(self, tenant: str, wanted: Any, *, after: Any) -> Any:
+    def blocks(self, tenant: str, search: Any, *, after: Any) -> Any:
         while True:
             yield Block(self.read, self.read == self._failed)
             self.read += 1

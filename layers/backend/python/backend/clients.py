@@ -1,4 +1,4 @@
-"""The clients and tenants of the store, as far as tokens are given and checked by them.
+"""The clients and tenants of the store, as far as tokens are issued and checked by them.
 
 `functions/access` makes and changes them. OAUTH_CLIENTS has others, which need no store.
 """

@@ -29,7 +29,7 @@ PER_S, BURST = 5, 100
 WAITING_MAX = 100_000  # some 20 MB; two minutes of 800 logged requests a second
 ANSWER_TIMEOUT_S = 0.25  # rarely waited for at all, and once in two seconds at most
 PATH_MAX = 256  # characters
-SLICE = 5_000  # requests that are taken at once
+SLICE = 5_000  # requests of one read
 COUNTS_MAX = 10_000  # of one process, some 1 MB
 
 
@@ -110,7 +110,7 @@ def take() -> Iterator[list[Logged]]:
 
 
 def refused() -> int:
-    """Return how many found no room since the last call."""
+    """Return how many had no room since the last call."""
     return int(_patient_server().call("GETDEL", REFUSED) or 0)
 
 
