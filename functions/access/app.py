@@ -1,7 +1,9 @@
 """Tenants, clients, the request log and the audit log; the recorder of requests."""
 
+from contextlib import suppress
 from functools import partial
 
+import redis
 from chalice.app import Response
 
 from access import request_store, requests, schema, service, store
@@ -144,6 +146,8 @@ def rotate_client_secret(call: Call, client_id: str) -> Response:
 def list_requests(call: Call) -> Response:
     """List the tenant's requests of the last seven days, newest first."""
     query = call.query(RequestQuery)
+    with suppress(redis.RedisError):  # what waits is shown later then
+        _record(waiting_max=request_log.SLICE)  # what just happened is what people look for
     return reply(requests.newest(query, tenant=call.caller.tenant, store=request_store))
 
 
@@ -171,11 +175,15 @@ def list_changes(call: Call) -> Response:
 @scheduled("access")
 def recorder(event: object) -> None:
     """Store the requests that wait to be logged, and note which clients are in use."""
-    for logged in request_log.take():
+    _record(waiting_max=request_log.WAITING_MAX)
+    metrics.count("RequestsUnlogged", request_log.refused())
+
+
+def _record(*, waiting_max: int) -> None:
+    for logged in request_log.take(waiting_max=waiting_max):
         request_store.insert_all(logged)
         metrics.count("RequestsLogged", len(logged))
         metrics.count("RequestsUnlogged", sum(each.unlogged for each in logged))
         client_ids = {each.client_id for each in logged if each.client_id.startswith(STORED_CLIENT)}
         if client_ids:
             clients.note_use(client_ids, now_ms=now_ms())
-    metrics.count("RequestsUnlogged", request_log.refused())

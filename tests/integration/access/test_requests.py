@@ -158,7 +158,14 @@ def test_a_recorder_that_dies_before_its_end_leaves_no_request_twice(send, show,
     show()
     redis_client.rpush("requests:{log}:taken", text)
 
-    assert len(show()["data"]) == 1
+    assert len(show(path="/v1/payments")["data"]) == 1
+
+
+def test_what_just_happened_is_listed_before_the_recorder_runs(send, function, tenant):
+    send()
+    answer = function("access.app.app").request("GET", "/v1/requests", tenant=tenant, scope=SCOPE)
+
+    assert [each["path"] for each in answer.body["data"]] == ["/v1/payments"]
 
 
 def test_requests_wait_only_up_to_a_bound(send, show, redis_client):
@@ -167,6 +174,15 @@ def test_requests_wait_only_up_to_a_bound(send, show, redis_client):
 
     assert redis_client.get("requests:{log}:refused") == "1"
     assert redis_client.llen("requests:{log}:waiting") == 100_000
+
+
+def test_the_log_is_shown_where_redis_does_not_answer(send, show, start, tenant):
+    send()
+    shown = show()
+    process = start("access.app.app", REDIS_URL="redis://127.0.0.1:1/0")
+
+    answer = process.request("GET", "/v1/requests", tenant=tenant, scope=SCOPE)
+    assert answer.body["data"][-1:] == shown["data"][-1:]
 
 
 def test_a_request_is_served_where_the_log_cannot_be_written(start, tenant):

@@ -22,6 +22,7 @@ from backend.telemetry import logger
 from redis_sqs.redis_scripts import Script, ScriptServer
 
 SCRIPT = Script(Path(__file__).with_name("request_log.lua"))
+END_SCRIPT = Script(Path(__file__).with_name("request_log_end.lua"))
 WAITING, TAKEN, REFUSED = (f"requests:{{log}}:{name}" for name in ("waiting", "taken", "refused"))
 # Of one tenant in one process, of those that succeeded and of those that did not; posting each of
 # a thousand a second would be more than a hundredth of their cost.
@@ -93,20 +94,27 @@ def note(request: Request, response: Response, *, started_s: float) -> None:
     count.unlogged = 0
 
 
-def take() -> Iterator[list[Logged]]:
-    """Yield what waits in slices; each is the same again where the recorder dies before the end."""
-    call = _patient_server().call
-    if not call("EXISTS", TAKEN):
-        try:
-            call("RENAME", WAITING, TAKEN)
-        except redis.ResponseError:  # there is no such key: nothing waits
+def take(*, waiting_max: int = WAITING_MAX) -> Iterator[list[Logged]]:
+    """Yield what waits in slices, unless more than `waiting_max` does.
+
+    Several may take at once, and one may die before the end: each then gets the same slices.
+    """
+    server = _patient_server()
+    if not server.call("EXISTS", TAKEN):
+        if not 0 < server.call("LLEN", WAITING) <= waiting_max:
             return
+        try:
+            server.call("RENAMENX", WAITING, TAKEN)
+        except redis.ResponseError:  # there is no such key: another took it just now
+            return
+    first = ""
     for start in range(0, WAITING_MAX, SLICE):
-        texts = call("LRANGE", TAKEN, start, start + SLICE - 1)
+        texts = server.call("LRANGE", TAKEN, start, start + SLICE - 1)
+        first = first or next(iter(texts), "")
         yield [each for text in texts if (each := _read(text))]
         if len(texts) < SLICE:
             break
-    call("DEL", TAKEN)
+    server.run(END_SCRIPT, [TAKEN], [first])
 
 
 def refused() -> int:
