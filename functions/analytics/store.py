@@ -1,7 +1,7 @@
 """The store of events, buckets and periods; `analytics.service` says why counting is exact."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -218,16 +218,19 @@ def event_page(  # the query of a list
     after: StoredEvent | None,
     before: StoredEvent | None,
 ) -> list[StoredEvent]:
-    """Return up to `limit` events of one name, newest minute first: next to `after` or `before`."""
+    """Return up to `limit` events of one name and time, newest minute first, next to one."""
     query = _happened(tenant, name, start_ms, end_ms)
-    edge, way, bound, order = (before, "$gt", "$gte", 1) if before else (after, "$lt", "$lte", -1)
+    edge, way, further = (before, 1, "$gt") if before else (after, -1, "$lt")
     if edge is not None:
         # The first bounds the scan of the index; the second orders what is in the same minute.
-        query["$and"] = [{"at": {bound: edge.at}}]
-        query["$or"] = [{"at": {way: edge.at}}, {"_id": {way: edge.id}}]
+        if before:
+            query["at"]["$gte"] = max(query["at"]["$gte"], edge.at.replace(tzinfo=UTC))
+        else:
+            query["at"]["$lte"] = edge.at
+        query["$or"] = [{"at": {further: edge.at}}, {"_id": {further: edge.id}}]
     with store_errors():
-        cursor = _events().find(query, sort=[("at", order), ("_id", order)], limit=limit)
-        return [_event(each) for each in cursor][::-order]
+        documents = _events().find(query, sort=[("at", way), ("_id", way)], limit=limit)
+        return [_event(each) for each in [*documents][::-way]]
 
 
 def _happened(tenant: str, name: str, start_ms: int, end_ms: int) -> Document:

@@ -54,7 +54,7 @@ class ListedEventView(Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
-class EventPage(Struct, frozen=True, kw_only=True):
+class ListedEventPage(Struct, frozen=True, kw_only=True):
     """One page of events, newest first."""
 
     data: list[ListedEventView]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from backend import ids
 from backend.errors import InvalidState
-from payments import ledger, orders
+from payments import asks, ledger
 from payments.announcements import announcements
 from payments.provider import Ask, ChargeOrder, Effect, Outcome, matches
 from payments.schema import (
@@ -156,14 +156,14 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
 
 def due(payment: Payment) -> list[Ask]:
     """Return what the provider is still to be asked, each under a key that never changes."""
-    asks = [
-        orders.operation_ask(payment, each)
+    orders = [
+        asks.of_operation(payment, each)
         for each in payment.operations
         if each.status == "pending" and each.kind != "confirm"
     ]
     if payment.status == "processing" and payment.charge_id is None:
-        asks.append(orders.charge_ask(payment))
-    return asks
+        orders.append(asks.of_charge(payment))
+    return orders
 
 
 def awaited(payment: Payment) -> list[Ask]:
@@ -171,11 +171,11 @@ def awaited(payment: Payment) -> list[Ask]:
 
     The customer acts at the provider at any time, also while a cancel is being asked for.
     """
-    asks = due(payment)
+    orders = due(payment)
     is_open = payment.status in ("requires_action", "processing")
     if payment.charge_id and is_open and not (payment.ledger or payment.failure):
-        asks.append(orders.charge_ask(payment))
-    return asks
+        orders.append(asks.of_charge(payment))
+    return orders
 
 
 def answered(payment: Payment, outcomes: Mapping[str, Outcome], *, now_ms: int) -> Payment:

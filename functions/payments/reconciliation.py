@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from backend.queues import QueueUnavailable
 from backend.telemetry import logger
-from payments import ledger, life_cycle, orders, promises, service
+from payments import asks, ledger, life_cycle, promises, service
 from payments.provider import Answer, Effect
 from payments.schema import Attempt, Operation, Payment
 
@@ -268,7 +268,7 @@ def _fee_mismatches(payment: Payment, fee: Effect) -> list[str]:
 
 def _attempt_of(payment: Payment, effect: Effect) -> Attempt | None:
     """Return the earlier try of a payment that an effect is of; none for that of the current."""
-    keys = [orders.charge_key(payment.id, each) for each in range(len(payment.attempts))]
+    keys = [asks.charge_key(payment.id, each) for each in range(len(payment.attempts))]
     if effect.idempotency_key not in keys:
         return None
     return payment.attempts[keys.index(effect.idempotency_key)]
@@ -329,7 +329,7 @@ def _old_effects(
 def _answers_before(payment: Payment, time_ms: int) -> set[str]:
     """Return the keys under which this payment says that the provider has answered by then."""
     answered = [*(each.charge_id for each in payment.attempts), payment.charge_id]
-    keys = {orders.charge_key(payment.id, n) for n, charge in enumerate(answered) if charge}
+    keys = {asks.charge_key(payment.id, n) for n, charge in enumerate(answered) if charge}
     keys |= {
         each.id
         for each in payment.operations

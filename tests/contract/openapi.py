@@ -159,7 +159,9 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=payments.views.LedgerView, refuses=(404,)
     ),
     "GET /v1/balances": Operation(answer=payments.views.BalancesView),
-    "GET /v1/events": Operation(answer=payments.events.EventPage, query=payments.events.EventQuery),
+    "GET /v1/events": Operation(
+        answer=payments.events.ListedEventPage, query=payments.events.EventQuery
+    ),
     "GET /v1/events/{event_id}": Operation(answer=payments.events.ListedEventView, refuses=(404,)),
     "POST /v1/provider/webhooks": Operation(
         status=202,

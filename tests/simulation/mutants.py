@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.announcer import Announcement, Announcer
-from payments import announcements, ledger, life_cycle, orders, reconciliation, service
+from payments import announcements, asks, ledger, life_cycle, reconciliation, service
 from payments.provider import Ask, Effect, Outcome
 from payments.schema import Event, Payment, PaymentRequest
 from tests.simulation.doubles import Provider, Store
@@ -268,18 +268,18 @@ def a_payment_that_is_paid_tried_again() -> Iterator[None]:
 
 @_mutant
 def another_try_under_the_key_of_the_first() -> Iterator[None]:
-    with patch.object(orders, "charge_key", lambda payment_id, attempts=0: f"{payment_id}:charge"):
+    with patch.object(asks, "charge_key", lambda payment_id, attempts=0: f"{payment_id}:charge"):
         yield
 
 
 @_mutant
 def an_off_session_payment_charged_as_if_its_customer_were_there() -> Iterator[None]:
-    charge_ask = orders.charge_ask
+    of_charge = asks.of_charge
 
     def mutant(payment: Payment) -> Ask:
-        return charge_ask(replace(payment, off_session=False))
+        return of_charge(replace(payment, off_session=False))
 
-    with patch.object(orders, "charge_ask", mutant):
+    with patch.object(asks, "of_charge", mutant):
         yield
 
 

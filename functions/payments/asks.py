@@ -1,4 +1,4 @@
-"""The orders that a payment has for the provider, each under a key that never changes."""
+"""The orders to the provider that a payment calls for, each under a key that never changes."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ def charge_key(payment_id: str, attempts: int = 0) -> str:
     return f"{payment_id}:charge" if not attempts else f"{payment_id}:charge:{attempts + 1}"
 
 
-def charge_ask(payment: Payment) -> Ask:
+def of_charge(payment: Payment) -> Ask:
     """Return the order of a payment's charge, or of the try that it has come to."""
     order = ChargeOrder(
         amount=payment.amount,
@@ -34,7 +34,7 @@ def charge_ask(payment: Payment) -> Ask:
     return Ask(key=key, path="/charges", order=order)
 
 
-def operation_ask(payment: Payment, operation: Operation) -> Ask:
+def of_operation(payment: Payment, operation: Operation) -> Ask:
     """Return the order of a capture, a cancel or a refund."""
     assert payment.charge_id is not None  # nothing else can be captured, canceled or refunded
     order = MoneyOrder(
