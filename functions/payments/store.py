@@ -78,11 +78,11 @@ def page(
 
     Raises InvalidRequest where too many have to be looked through for them.
     """
-    indexed, filters = _indexed(tenant, query), _filters(query)
+    whole, filters = _whole(tenant, query), _filters(query)
     if filters:
-        documents = searched(_payments(), indexed, filters, limit=limit, after=after, before=before)
+        documents = searched(_payments(), whole, filters, limit=limit, after=after, before=before)
     else:
-        documents = newest(_payments(), indexed, limit=limit, after=after, before=before)
+        documents = newest(_payments(), whole, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Payment) for document in documents]
 
 
@@ -201,20 +201,21 @@ def _remember(document_id: str, name: str, number: int) -> None:
         )
 
 
-def _indexed(tenant: str, query: PaymentListQuery) -> Document:
-    """Return the part of a query that an index has: the tenant, customer and time."""
-    of_customer = {"customer": query.customer} if query.customer else {}
+def _whole(tenant: str, query: PaymentListQuery) -> Document:
+    """Return the query of the payments that are listed, or looked through for filters."""
+    names = {"customer": query.customer, "status": query.status}
+    chosen = {name: value for name, value in names.items() if value is not None}
     created = _range(
         gte=_bound_ms(query.created_gte, "created_gte"),
         lt=_bound_ms(query.created_lt, "created_lt"),
     )
-    return {"tenant": tenant, **of_customer, **({"created_ms": created} if created else {})}
+    return {"tenant": tenant, **chosen, **({"created_ms": created} if created else {})}
 
 
 def _filters(query: PaymentListQuery) -> Document:
-    """Return the part that has to be looked for."""
+    """Return the part of a query that is looked for within a bound."""
     amount = _range(gte=query.amount_gte, lte=query.amount_lte)
-    values = {"status": query.status, "currency": query.currency, "amount": amount or None}
+    values = {"currency": query.currency, "amount": amount or None}
     filters = {name: value for name, value in values.items() if value is not None}
     return filters | {f"metadata.{name}": text for name, text in query.metadata.items()}
 

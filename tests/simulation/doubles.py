@@ -219,7 +219,7 @@ class Queue:
         return Depth(visible=visible, delayed=0, in_flight=0, oldest_age_s=age_s)
 
 
-class ToldQueue(Queue):
+class WebhookQueue(Queue):
     """The queue of those who hear of events; each event must be listed before."""
 
     def __init__(self, world: World, listed: Mapping[str, str]) -> None:

@@ -27,7 +27,7 @@ from payments.schema import (
 )
 from payments.views import as_asked, view
 from redis_sqs import QueueUnavailable
-from tests.simulation.doubles import OUTCOMES, Listed, Provider, Queue, Store, ToldQueue
+from tests.simulation.doubles import OUTCOMES, Listed, Provider, Queue, Store, WebhookQueue
 from tests.simulation.world import Crash, Faults, World
 
 CLIENTS = 4
@@ -56,13 +56,13 @@ class History:
         self.store = Store(self.world)
         self.provider = Provider(self.world, self._send_webhook)
         self.listed = Listed(self.world)
-        self.told = ToldQueue(self.world, self.listed)
+        self.webhooks = WebhookQueue(self.world, self.listed)
         self.settlements = Queue(self.world, "payments")
         self.queues: dict[str, Sender] = {
             "payments": self.settlements,
             "analytics": Announcer(
                 Queue(self.world, "analytics"),
-                self.told,
+                self.webhooks,
                 listens=lambda tenant: True,
                 keep=self.listed.keep,
             ),
@@ -390,7 +390,7 @@ class History:
 
     def _listed_wrong(self) -> list[str]:
         """Return what is wrong: an event is listed before anybody hears of it, as it was told."""
-        return [f"{each} was told before it was listed" for each in self.told.unlisted] + [
+        return [f"{each} was told before it was listed" for each in self.webhooks.unlisted] + [
             f"{each['event_id']} is listed otherwise than it was told"
             for each in self._announced()
             if self.listed.get(public_id(each["event_id"]))
@@ -398,7 +398,7 @@ class History:
         ]
 
     def _announced(self) -> list[dict[str, Any]]:
-        return [event for body in self.told.sent for event in json.loads(body)["events"]]
+        return [event for body in self.webhooks.sent for event in json.loads(body)["events"]]
 
 
 def states_of(payment: Payment) -> list[tuple[str, str, int, int]]:

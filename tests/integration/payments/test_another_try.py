@@ -57,9 +57,9 @@ def _charges(provider, payment_id):
 def test_another_method_pays_what_failed_and_each_try_has_a_key_of_its_own(
     ask, failed, settle, provider
 ):
-    asked = _confirm(ask, failed, "c1", "pm_card_expiredCard")
-    assert (asked.status, asked.body["status"]) == (202, "processing")
-    assert asked.body["payment_method"] == "pm_card_expiredCard"
+    confirmed = _confirm(ask, failed, "c1", "pm_card_expiredCard")
+    assert (confirmed.status, confirmed.body["status"]) == (202, "processing")
+    assert confirmed.body["payment_method"] == "pm_card_expiredCard"
     assert settle(failed)["failure"]["code"] == "expired_card"
     _confirm(ask, failed, "c2")
     paid = settle(failed)
@@ -161,8 +161,8 @@ def test_refunds_are_listed_and_shown_each_by_itself(ask, settle, api, tenant):
 def test_what_can_be_captured_is_told_while_it_can(ask, settle):
     payment_id = ask("POST", key="k", body=VISA | {"capture_method": "manual"}).body["id"]
     amounts = [settle(payment_id)["amount_capturable"]]
-    asked = ask("POST", "/v1/payments/{payment_id}/capture", "c", payment_id, {"amount": 400})
-    amounts += [asked.body["amount_capturable"], settle(payment_id)["amount_capturable"]]
+    capture = ask("POST", "/v1/payments/{payment_id}/capture", "c", payment_id, {"amount": 400})
+    amounts += [capture.body["amount_capturable"], settle(payment_id)["amount_capturable"]]
     ask("POST", "/v1/payments/{payment_id}/cancel", "x", payment_id)
     amounts.append(settle(payment_id)["amount_capturable"])
 

@@ -195,18 +195,18 @@ def test_a_deleted_customer_leaves_its_payments_and_its_key_does_not_make_it_ane
 
 def test_customers_are_paged_also_by_who_deletes_them_page_by_page(ask):
     made = [ask("POST", "/v1/customers", ADA, key=f"k{n}").body["id"] for n in range(5)][::-1]
-    seen: list[str] = []
+    ids: list[str] = []
     query: dict[str, str] = {"limit": "2"}
     while True:
         page = ask("GET", "/v1/customers", query=query).body
         for each in page["data"]:
-            seen.append(each["id"])
+            ids.append(each["id"])
             ask("DELETE", CUSTOMER, customer_id=each["id"])
         if not page["has_more"]:
             break
-        query["starting_after"] = seen[-1]
+        query["starting_after"] = ids[-1]
 
-    assert seen == made
+    assert ids == made
     foreign = ask("GET", "/v1/customers", query={"starting_after": made[0]}, tenant="stranger")
     assert foreign.status == 422
 

@@ -67,13 +67,13 @@ def announced(payment):
 
 def test_an_event_is_told_the_same_again_after_the_payment_was_tried_again():
     failed = payment_of("automatic", status="failed")
-    told = announced(failed)
+    events = announced(failed)
     paid = answer(ask(failed, ConfirmRequest(payment_method="pm_card_visa")))
 
     again = announcement(paid, [failed.events[1]])
 
-    assert json.loads(again.text())["events"] == told
-    assert told[0]["data"]["decline_code"] == told[0]["properties"]["decline_code"]
+    assert json.loads(again.text())["events"] == events
+    assert events[0]["data"]["decline_code"] == events[0]["properties"]["decline_code"]
     assert "decline_code" not in announced(paid)[-1]["data"]
 
 

@@ -53,8 +53,8 @@ def public_id(event_id: str) -> str:
 def body(event: Event) -> str:
     """Return the JSON of an event that is signed and shown."""
     domain = event.name.partition(".")[0]
-    told = event.data or {"amount": event.value, **event.properties}
-    data = {f"{domain}_id": event.object_id, **told}
+    details = event.data or {"amount": event.value, **event.properties}
+    data = {f"{domain}_id": event.object_id, **details}
     return body_of(event.name, data, at_ms=event.occurred_at_ms, sequence=event.sequence)
 
 
