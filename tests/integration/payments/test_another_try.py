@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.spillway.story import documents
 from tests.integration.payments.conftest import VISA
 
 DECLINED = VISA | {"payment_method": "pm_card_chargeDeclined"}
@@ -128,6 +129,19 @@ def test_the_reconciler_finds_no_difference_in_tries_that_failed(
     report = started("reconciler").invoke({"all": True})
 
     assert [each for each in report["mismatches"] if each["payment_id"] == failed] == []
+
+
+def test_the_story_of_a_try_names_its_own_charge_as_the_cause(
+    ask, failed, settle, documents_port, tenant
+):
+    _confirm(ask, failed, "c1")
+    settle(failed)
+
+    url = f"mongodb://127.0.0.1:{documents_port}"
+    moments = documents.read(url, "spillway", failed, tenants=[tenant]).moments
+    causes = {each.text.partition(" ")[0]: each.after for each in moments}
+    assert f"{failed}:charge failed" in causes["payment.failed"]
+    assert f"{failed}:charge:2 succeeded" in causes["payment.succeeded"]
 
 
 def test_refunds_are_listed_and_shown_each_by_itself(ask, settle, api, tenant):
