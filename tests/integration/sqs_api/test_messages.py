@@ -84,6 +84,7 @@ def test_queues_are_listed_in_pages(sqs):
 
     assert [len(page["QueueUrls"]) for page in pages] == [3, 1]
     assert len({url for page in pages for url in page["QueueUrls"]}) == 4
+    assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix="none")
 
 
 @pytest.mark.row("3.3", "3.4")
