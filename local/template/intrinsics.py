@@ -69,7 +69,7 @@ PSEUDO_PARAMETERS: dict[str, str | Absent] = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
-_PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
+_PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]+)\}")
 
 
 class Resolver:
@@ -94,6 +94,7 @@ class Resolver:
         self._without_value = without_value(document.get("Parameters") or {}, overrides)
         self.missing: dict[str, None] = {}  # parameters without a value that were asked for
         self._open_conditions: list[str] = []
+        self._truths_by_name: dict[str, bool] = {}  # of conditions, which may rest on each other
         self.resources = {
             name: said_as_cloudformation(resource)
             for name, resource in with_functions_of_sam(self._unrolled(document)).items()
@@ -166,11 +167,14 @@ class Resolver:
         """Return whether the condition of that name holds."""
         if not isinstance(condition, str) or condition not in self._conditions:
             raise self._error(where, f"no condition {condition!r} in Conditions; add it there")
+        if condition in self._truths_by_name:
+            return self._truths_by_name[condition]
         if condition in self._open_conditions:
             raise self._error(where, f"the condition {condition!r} depends on itself")
         self._open_conditions.append(condition)
         try:
-            return self.truth(self._conditions[condition], where)
+            self._truths_by_name[condition] = self.truth(self._conditions[condition], where)
+            return self._truths_by_name[condition]
         finally:
             self._open_conditions.pop()
 

@@ -352,3 +352,14 @@ def test_a_role_and_a_log_group_have_names_though_nobody_makes_them(read, value,
   Lines: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: /aws/lines}}}}
 """
     assert read(resources).functions["Pages"].environment == {"VALUE": resolved}
+
+
+def test_conditions_that_rest_on_each_other_are_worked_out_once_each(read):
+    chain = "".join(
+        f"  C{number}: !And [!Condition C{number - 1}, !Condition C{number - 1}]\n"
+        for number in range(1, 40)
+    )
+
+    assert environment(read, "!If [C39, a, b]", f"Conditions:\n  C0: !Equals [a, a]\n{chain}") == {
+        "VALUE": "a"
+    }
