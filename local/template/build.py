@@ -129,6 +129,7 @@ class _Builder:
             raise resources.error(refused[0], "Events", refused[1])
         ours = self._ours()
         provides = frozenset(map(str, ours.sequence("Provides")))
+        self._stack.warn_of_retries()
         schedules = (*self._schedules, *take_schedules(self._stack.made, resources))
         self._stack.warn_of_ignored()
         template = Template(

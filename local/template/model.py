@@ -4,6 +4,7 @@ Every path is absolute; every name is resolved. Records of the API are in `api_r
 becomes them is in `build`.
 """
 
+import math
 from collections.abc import Mapping as ReadOnlyDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,13 +151,17 @@ class StreamMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The times at which the clock invokes a function, and the event that it gets."""
+    """The times at which the clock invokes a function or sends to a queue, and what it gives."""
 
-    function: str  # logical id
+    function: str  # logical id, empty for a queue
     every_s: int | None = None
     cron: Cron | None = None
-    event: object = None  # None is the event that EventBridge makes
+    event: object = None  # None is the event that EventBridge makes; of a queue its text
     arn: str = ""  # of the rule or schedule
+    queue: str = ""  # logical id
+    group: str = ""  # of its messages, where the queue is FIFO
+    starts_s: float = 0  # epoch; no run is before
+    ends_s: float = math.inf  # epoch; no run is after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
