@@ -61,6 +61,7 @@ class Actions:
             "GetQueueUrl": self._url,
             "ListDeadLetterSourceQueues": self._list_sources,
             "ListMessageMoveTasks": self.move_tasks.list,
+            "ListQueueTags": self._tags,
             "ListQueues": self._list,
             "PurgeQueue": self._purge,
             "ReceiveMessage": self._receive,
@@ -264,6 +265,7 @@ class Actions:
                 "FifoQueue": "true",
                 "FifoThroughputLimit": queue.throughput_limit,
             }
+        values |= queue.others
         if queue.dead_letter:
             redrive = {
                 "deadLetterTargetArn": arn_of(queue.dead_letter),
@@ -271,6 +273,10 @@ class Actions:
             }
             values["RedrivePolicy"] = orjson.dumps(redrive).decode()
         return {name: str(each) for name, each in values.items()}
+
+    def _tags(self, request: Json) -> Json:
+        tags = self._queue(request).tags
+        return {"Tags": dict(tags)} if tags else {}
 
     def _url(self, request: Json) -> Json:
         if request.get("QueueOwnerAWSAccountId", ACCOUNT_ID) != ACCOUNT_ID:

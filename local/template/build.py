@@ -21,7 +21,7 @@ from local.template.model import (
     Template,
     TemplateError,
 )
-from local.template.queues import read_mapping, read_queue, refused_mapping
+from local.template.queues import read_mapping, read_queue, refused_mapping, refused_redrive
 from local.template.reader import Properties, Refusals
 from local.template.resources import (
     FUNCTION,
@@ -127,6 +127,9 @@ class _Builder:
         refused = refused_mapping(self._mappings, self._functions, queues)
         if refused:
             raise resources.error(refused[0], "Events", refused[1])
+        if unwanted := refused_redrive(queues, resources.by_arn(QUEUE)):
+            sentence = "the dead-letter queue's RedriveAllowPolicy does not take it"
+            raise resources.error(unwanted, "RedrivePolicy", sentence)
         ours = self._ours()
         provides = frozenset(map(str, ours.sequence("Provides")))
         self._stack.warn_of_retries()

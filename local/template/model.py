@@ -108,6 +108,9 @@ class Queue:
     deduplicates_by_group: bool = False  # FIFO: the same id in another group is another message
     throughput_limit: str = "perQueue"  # FIFO; of AWS, without an effect here
     is_encrypted_by_sqs: bool = True  # of AWS, without an effect here
+    others: ReadOnlyDict[str, str] = field(default_factory=dict)  # SQS attributes without an effect
+    tags: ReadOnlyDict[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] | None = None  # ARNs whose dead letters it takes; None is any
 
     @property
     def is_fifo(self) -> bool:
