@@ -17,7 +17,8 @@ def test_a_record_has_an_event_that_is_nested_as_deep_as_invoke_takes_it():
         cast("Function", _Named()), stored, Condition.SUCCESS, outcome, now_s=0.0
     )
 
-    assert loads(record.encode())["requestPayload"] == loads(event.encode())
+    assert loads(record.encode())["responsePayload"] == 1
+    assert f'"requestPayload":{event}' in record
 
 
 class _Named:
