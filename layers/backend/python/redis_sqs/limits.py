@@ -98,9 +98,9 @@ def _attributes_bytes(attributes: Attributes) -> int:
 def _attribute_bytes(name: str, value: str | Typed) -> int:
     typed = value if isinstance(value, Typed) else Typed("String", value)
     if len(name) > 256 or not _ATTRIBUTE_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of an attribute")
+        raise ValueError(f"{name[:300]!r} is no name of an attribute")
     if len(typed.data_type) > 256 or not _ATTRIBUTE_TYPE.fullmatch(typed.data_type):
-        raise ValueError(f"attribute {name}: {typed.data_type!r} is no data type")
+        raise ValueError(f"attribute {name}: {typed.data_type[:300]!r} is no data type")
     if not typed.value:
         raise ValueError(f"attribute {name} must not be empty")
     if isinstance(typed.value, bytes) != typed.data_type.startswith("Binary"):
@@ -110,5 +110,5 @@ def _attribute_bytes(name: str, value: str | Typed) -> int:
     if not typed.value.isprintable() and (illegal := _ILLEGAL.search(typed.value)):
         raise ValueError(f"attribute {name} must not hold {illegal[0]!r}")
     if typed.data_type.startswith("Number") and not _NUMBER.fullmatch(typed.value):
-        raise ValueError(f"attribute {name}: {typed.value!r} is no number")
+        raise ValueError(f"attribute {name}: {typed.value[:40]!r} is no number")
     return len(name) + len(typed.data_type) + len(typed.value.encode())
