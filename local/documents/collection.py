@@ -13,6 +13,7 @@ from local.documents.filters import Filter
 from local.documents.keys import encode
 from local.documents.paths import Document, Spec
 from local.documents.plan import Index, Plan, choose
+from local.documents.turns import turns
 
 CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
     # Milliseconds as stored: a datetime would refuse years that BSON can hold.
@@ -20,6 +21,7 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # MongoDB's own limit
 CHUNK_ROWS = (8, 256)  # rows of the first and of the largest single read of a scan
+CHUNK_BYTES = 4 * 1024 * 1024  # of documents, about: a read of large ones has fewer rows
 Keys = list[tuple[Index, list[bytes]]]  # the keys of one document in each index
 FIRST_IS_ID = b"_id\x00"
 
@@ -64,6 +66,7 @@ class Collection:
     def __init__(self, connection: sqlite3.Connection, number: int, namespace: str) -> None:
         self.namespace = namespace
         self.number = number
+        self.drops = 0  # of tables of this collection: what reads them may not go on then
         self.indexes = [Index(0, "_id_", (("_id", 1),), unique=True)]
         self._execute = connection.execute
         table = f"documents_{number}"
@@ -79,6 +82,7 @@ class Collection:
         )
 
     def drop_tables(self) -> None:
+        self.drops += 1
         for index in self.indexes[1:]:
             self._execute(f"DROP TABLE {self._entries(index)}")
         self._execute(f"DROP TABLE documents_{self.number}")
@@ -148,6 +152,8 @@ class Collection:
 
     def _by_identity(self, keys: list[bytes]) -> Iterator[Row]:
         for start in range(0, len(keys), CHUNK_ROWS[1]):
+            if start:
+                self.stand_back()
             chunk = keys[start : start + CHUNK_ROWS[1]]
             places = ",".join("?" * len(chunk))
             rows = self._execute(f"{self._by_keys} ({places}) ORDER BY key", chunk)
@@ -165,7 +171,7 @@ class Collection:
         while rows := self._execute(sql, (last, size)).fetchall():
             yield from starmap(Row, rows)
             last = rows[-1][0]
-            size = min(size * 4, CHUNK_ROWS[1])
+            size = self._next_size(size, rows)
 
     def scan(self, plan: Plan) -> Iterator[Row]:
         """Read in chunks that each start behind the last one, so that no read stays open."""
@@ -196,7 +202,28 @@ class Collection:
                     if plan.index.multikey:
                         numbers.add(number)
                 position = rows[-1][:2]
-                size = min(size * 4, CHUNK_ROWS[1])
+                size = self._next_size(size, rows)
+
+    def stand_back(self) -> bool:
+        """Let others run if it is time; return True if they did."""
+        drops = self.drops
+        stood_back = turns.check()
+        if self.drops != drops:
+            raise DocumentsError(175, f"{self.namespace} or an index of it was dropped meanwhile")
+        return stood_back
+
+    def _next_size(self, size: int, rows: list[Any]) -> int:
+        """Let others run if it is time; return how many rows the next read is to have."""
+        if self.stand_back():
+            return max(size // 2, 1)
+        read_bytes = sum(len(row[-1]) for row in rows) + 1
+        return max(min(size * 4, CHUNK_ROWS[1], size * CHUNK_BYTES // read_bytes), 1)
+
+    def current(self, row: Row) -> Row | None:
+        """Read a row again, None if it is not there any more."""
+        sql = f"SELECT id, document FROM documents_{self.number} WHERE id = ?"
+        current = self._execute(sql, (row.id,)).fetchone()
+        return Row(*current) if current else None
 
     def create_index(self, index: Index) -> None:
         """Make the index and enter every document that is there."""
@@ -211,6 +238,7 @@ class Collection:
         self.indexes.append(index)
 
     def drop_index(self, index: Index) -> None:
+        self.drops += 1
         self._execute(f"DROP TABLE {self._entries(index)}")
         self.indexes.remove(index)
 

@@ -16,6 +16,7 @@ from local.documents.paths import Document, parse
 from local.documents.pipeline import sort_spec
 from local.documents.plan import Index
 from local.documents.store import Store
+from local.documents.turns import turns
 from local.documents.updates import NUMBERS
 
 INDEXES_MAX = 64  # MongoDB's own limit
@@ -49,6 +50,12 @@ _INDEX = options(
 )
 
 
+_LONG = frozenset(
+    ["find", "aggregate", "getMore", "count", "distinct"]
+    + ["update", "delete", "findAndModify", "findandmodify"]
+)
+
+
 class Commands:
     """The commands on one store, and the cursors that they leave open."""
 
@@ -65,6 +72,7 @@ class Commands:
         try:
             if command.options is not None:
                 _check(name, body, command.options)
+            turns.begin(_limit_ms(body), writes=command.writes)
             if command.writes:
                 _check_writable(name, body)
                 self.store.begin()
@@ -178,6 +186,13 @@ class Commands:
 
 
 _OK = {"ok": 1.0}
+
+
+def _limit_ms(body: Document) -> int:
+    limit_ms: int = body.get("maxTimeMS") or 0
+    if limit_ms > 2**31 - 1:
+        raise DocumentsError(2, f"{limit_ms} value for maxTimeMS is out of range")
+    return limit_ms
 
 
 def _collection_entry(name: str) -> Document:
@@ -335,6 +350,11 @@ def is_write(body: Document) -> bool:
     """Tell whether a command begins a transaction."""
     command = COMMANDS.get(next(iter(body), ""))
     return command is not None and command.writes
+
+
+def is_long(body: Document) -> bool:
+    """Tell whether a command may read or write many documents, and so has to stand back."""
+    return next(iter(body), "") in _LONG
 
 
 def is_durable(body: Document) -> bool:

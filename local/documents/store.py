@@ -12,6 +12,7 @@ from local.documents.errors import MALFORMED, DocumentsError
 from local.documents.filters import Interval
 from local.documents.keys import DATE, encode
 from local.documents.plan import Index, Plan
+from local.documents.turns import turns
 
 NAME_BYTES_MAX = 255  # of database and collection, MongoDB's own limit
 EXPIRED_MAX = 1_000  # documents that one sweep step deletes before others get their turn
@@ -52,6 +53,7 @@ class Store:
         """Forget the transaction, and with it what the catalogue learnt in it."""
         if self.writing:
             self._connection.execute("ROLLBACK")
+        turns.roll_back()
         self._load()
 
     @contextmanager
@@ -125,6 +127,7 @@ class Store:
 
     def expire(self, now_ms: int) -> int:
         """Delete up to EXPIRED_MAX documents that TTL indexes call expired; return how many."""
+        turns.begin()
         deleted = 0
         for collection in self.collections.values():
             for index in collection.indexes:
@@ -150,6 +153,8 @@ class Store:
         return len(rows)
 
     def _load(self) -> None:
+        for collection in self.collections.values():
+            collection.drops += 1
         self.collections.clear()
         rows = self._connection.execute("SELECT number, database, name FROM collections")
         for number, database, name in rows.fetchall():

@@ -41,6 +41,11 @@ def updated(document: Document, update: Document, *, inserting: bool = False) ->
     return document
 
 
+def check_update(update: Document) -> None:
+    """Refuse what `updated` would refuse whatever the document is: where nothing matched, too."""
+    updated({}, update, inserting=True)
+
+
 def upserted(filter_: Document, update: Document) -> Document:
     """Return the document that an upsert inserts where nothing matched `filter_`."""
     operators = not is_replacement(update)
@@ -167,17 +172,22 @@ def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:
 
 
 def _pull(document: Document, parts: list[str], operand: Any) -> None:
-    if get_at(document, parts) is MISSING:
-        return
-    array = _array_at(document, parts, "$pull")
+    pulled = _pulled(operand)
+    if get_at(document, parts) is not MISSING:
+        array = _array_at(document, parts, "$pull")
+        array[:] = [item for item in array if not pulled(item)]
+
+
+def _pulled(operand: Any) -> Callable[[Any], bool]:
+    """Return the function that tells whether $pull takes an element away."""
     if not isinstance(operand, dict):
-        array[:] = [item for item in array if encode(item) != encode(operand)]
-    elif next(iter(operand), "").startswith("$"):
+        encoded = encode(operand)
+        return lambda item: encode(item) == encoded
+    if next(iter(operand), "").startswith("$"):
         matches = compile_filter({"item": operand}).matches
-        array[:] = [item for item in array if not matches({"item": item})]
-    else:
-        matches = compile_filter(operand).matches
-        array[:] = [item for item in array if not (isinstance(item, dict) and matches(item))]
+        return lambda item: matches({"item": item})
+    matches = compile_filter(operand).matches
+    return lambda item: isinstance(item, dict) and matches(item)
 
 
 _OPERATORS: dict[str, Callable[[Document, list[str], Any], None]] = {

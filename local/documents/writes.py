@@ -1,17 +1,20 @@
 """The commands that write, each inside the store's open transaction."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from local.documents.collection import Collection, Row, decode, encode_document
 from local.documents.errors import MALFORMED, DocumentsError, malformed, refused
+from local.documents.filters import compile_filter
 from local.documents.options import Options, check, options
-from local.documents.paths import Document
+from local.documents.paths import Document, Spec
 from local.documents.pipeline import find_sort
 from local.documents.projections import project
 from local.documents.reads import rows_of
 from local.documents.store import Store
-from local.documents.updates import NUMBERS, is_replacement, updated, upserted
+from local.documents.turns import turns
+from local.documents.updates import NUMBERS, check_update, is_replacement, updated, upserted
 
 Reply = dict[str, Any]
 _UPDATE = options("q:object! u:any! multi:bool upsert:bool")
@@ -59,11 +62,12 @@ def delete(store: Store, database: str, body: Document) -> Reply:
             raise DocumentsError(
                 9, f"The limit field in delete objects must be 0 or 1. Got {limit}"
             )
-        rows = _rows(collection, statement["q"], multi=not statement["limit"])
-        for row in rows:
+        deleted = 0
+        for row in _rows(collection, statement["q"], multi=not statement["limit"]):
             assert collection is not None
             collection.delete(row)
-        return len(rows)
+            deleted += 1
+        return deleted
 
     return _each(body, "deletes", apply)
 
@@ -73,7 +77,7 @@ def find_and_modify(store: Store, database: str, body: Document) -> Reply:
     _check_modification(body)
     keep = project(body["fields"]) if body.get("fields") else None
     collection = store.find(database, name)
-    row = next(rows_of(collection, filter_, find_sort(body.get("sort") or {}), keep=1), None)
+    row = _first(collection, filter_, find_sort(body.get("sort") or {}))
     before = decode(row.raw) if row else None
     after: Document | None = None
     outcome: Document = {"n": 1 if row else 0}
@@ -88,10 +92,25 @@ def find_and_modify(store: Store, database: str, body: Document) -> Reply:
             collection = store.find_or_create(database, name)
             after = _insert_upserted(collection, filter_, body["update"])
             outcome |= {"n": 1, "upserted": after["_id"]}
+        else:
+            check_update(body["update"])
     value = after if body.get("new") else before
     if value is not None and keep is not None:
         value = keep(value)
     return {"lastErrorObject": outcome, "value": value, "ok": 1.0}
+
+
+def _first(collection: Collection | None, filter_: Document, sort: Spec) -> Row | None:
+    """Return the first row in the order of `sort`, as it is now."""
+    while True:
+        pauses = turns.pauses
+        row = next(rows_of(collection, filter_, sort, keep=1), None)
+        if row is None or not sort or pauses == turns.pauses:
+            return row
+        # Others wrote while all rows were read: this one may have changed since.
+        current = collection.current(row) if collection else None
+        if current and current.raw == row.raw:
+            return current
 
 
 def _check_modification(body: Document) -> None:
@@ -110,6 +129,7 @@ def _each(body: Document, field: str, apply: Callable[[int, Any], int]) -> Reply
     total = 0
     errors: list[Document] = []
     for position, item in enumerate(body[field]):
+        turns.check()
         try:
             total += _applied(apply, position, item)
         except DocumentsError as error:
@@ -143,13 +163,16 @@ def _update(
     if is_replacement(change) and multi:
         raise DocumentsError(9, "multi update is not supported for replacement-style update")
     collection = store.find(database, name)
-    rows = _rows(collection, filter_, multi=multi)
-    changed = 0
-    for row in rows:
+    matched = changed = 0
+    for row in _rows(collection, filter_, multi=multi):
         assert collection is not None
+        matched += 1
         changed += collection.change(row, lambda old: updated(old, change)) is not None
-    if rows or not statement.get("upsert"):
-        return len(rows), changed, None
+    if matched:
+        return matched, changed, None
+    if not statement.get("upsert"):
+        check_update(change)
+        return 0, 0, None
     collection = store.find_or_create(database, name)
     return 0, 0, [_insert_upserted(collection, filter_, change)["_id"]]
 
@@ -158,9 +181,17 @@ def _insert_upserted(collection: Collection, filter_: Document, change: Document
     return collection.insert(encode_document(upserted(filter_, change)))
 
 
-def _rows(collection: Collection | None, filter_: Document, *, multi: bool) -> list[Row]:
+def _rows(collection: Collection | None, filter_: Document, *, multi: bool) -> Iterator[Row]:
+    """Return the row to write, or all of them: each as it is when its turn comes."""
+    pauses = turns.pauses
     rows = rows_of(collection, filter_, ())
-    if multi:
-        return [row.bare() for row in rows]
-    first = next(rows, None)
-    return [first] if first else []
+    if not multi:
+        yield from itertools.islice(rows, 1)
+        return
+    compiled = compile_filter(filter_)
+    for row in [row.bare() for row in rows]:
+        assert collection is not None
+        collection.stand_back()
+        current = row if pauses == turns.pauses else collection.current(row)
+        if current and (current is row or compiled.matches(current.document)):
+            yield current
