@@ -7,8 +7,9 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.datetime_ms import DatetimeMS
 
-from local.documents.errors import DocumentsError
+from local.documents.errors import DocumentsError, refused
 from local.documents.filters import Filter
 from local.documents.keys import encode
 from local.documents.paths import Document, Spec
@@ -21,9 +22,11 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # MongoDB's own limit
 CHUNK_ROWS = (8, 256)  # rows of the first and of the largest single read of a scan
+MEASURED_ROWS = 4096  # of which only the sizes are read at once
 CHUNK_BYTES = 4 * 1024 * 1024  # of documents, about: a read of large ones has fewer rows
 Keys = list[tuple[Index, list[bytes]]]  # the keys of one document in each index
 FIRST_IS_ID = b"_id\x00"
+TIMESTAMP_TYPE = b"\x11"  # before the name of a field
 
 
 class Row:
@@ -91,6 +94,20 @@ class Collection:
         (count,) = self._execute(f"SELECT count(*) FROM documents_{self.number}").fetchone()
         return int(count)
 
+    def measure(self) -> tuple[int, int]:
+        """Return the number of documents and the sum of their sizes, read in chunks."""
+        count = size = 0
+        last: int | None = -1
+        sql = (
+            "SELECT count(*), coalesce(sum(length(document)), 0), max(id) FROM"
+            f" (SELECT id, document FROM documents_{self.number} WHERE id > ? ORDER BY id LIMIT ?)"
+        )
+        while last is not None:
+            chunk, chunk_size, last = self._execute(sql, (last, MEASURED_ROWS)).fetchone()
+            count, size = count + chunk, size + chunk_size
+            self.stand_back()
+        return count, size
+
     def insert(self, raw: bytes) -> Document:
         """Store a document, which gets an `_id` if it has none."""
         document = decode(raw)
@@ -101,12 +118,15 @@ class Collection:
             encode_document(document)
         identity = document["_id"]
         _check_identity(identity)
+        if TIMESTAMP_TYPE in raw:
+            _check_timestamps(document)
         keys = self._keys(document)
         self._check_unique(keys, document, row=-1)
         try:
             row = self._execute(self._insert, (encode(identity), raw)).lastrowid
         except sqlite3.IntegrityError:
-            raise self._duplicate(self.indexes[0], document) from None
+            key = encode(identity)
+            raise self._duplicate(self.indexes[0], document, key) from None
         assert row is not None
         self._add_entries(keys, row)
         return document
@@ -251,7 +271,7 @@ class Collection:
                 sql = f"SELECT 1 FROM {self._entries(index)} WHERE key = ? AND id <> ?"
                 for key in index_keys:
                     if self._execute(sql, (key, row)).fetchone():
-                        raise self._duplicate(index, document)
+                        raise self._duplicate(index, document, key)
 
     def _add_entries(self, keys: Keys, row: int) -> None:
         for index, index_keys in keys:
@@ -271,8 +291,8 @@ class Collection:
             for key in index_keys:
                 self._execute(sql, (key, row))
 
-    def _duplicate(self, index: Index, document: Document) -> DocumentsError:
-        value = index.value(document)
+    def _duplicate(self, index: Index, document: Document, key: bytes) -> DocumentsError:
+        value = index.value(document, key)
         shown = ", ".join(f"{path}: {_shown(item)}" for path, item in value.items())
         return DocumentsError(
             11000,
@@ -293,9 +313,27 @@ def _check_identity(identity: Any) -> None:
                 raise DocumentsError(52, f"_id fields may not contain '$'-prefixed fields: {name}")
 
 
+def _check_timestamps(document: Document) -> None:
+    for name, value in document.items():
+        if isinstance(value, bson.Timestamp) and value == bson.Timestamp(0, 0):
+            raise refused("an empty timestamp, which MongoDB replaces by the time, at", name)
+
+
 def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, bson.ObjectId):
-        return f"ObjectId('{value}')"
-    return "null" if value is None else str(value)
+    show = _SHOWN.get(type(value), str)
+    return show(value)
+
+
+def _shown_object(value: Document) -> str:
+    return f"{{ {', '.join(f'{name}: {_shown(item)}' for name, item in value.items())} }}"
+
+
+_SHOWN: dict[type, Callable[[Any], str]] = {
+    str: lambda value: f'"{value}"',
+    bson.ObjectId: lambda value: f"ObjectId('{value}')",
+    dict: _shown_object,
+    list: lambda value: f"[ {', '.join(map(_shown, value))} ]" if value else "[]",
+    bool: lambda value: str(value).lower(),
+    DatetimeMS: lambda value: f"new Date({int(value)})",
+    type(None): lambda _: "null",
+}

@@ -47,7 +47,8 @@ class Server:
         self._restart_is_due = False
         self._restart_not_before_s = 0.0
         self._is_stopping = False
-        turns.may_write = lambda: self._may_write.is_set() and not self._is_stopping
+        turns.is_stopping = False
+        turns.may_write = self._may_write.is_set
         turns.begin_writing = self._begin_again
         metrics.connections.set_function(lambda: len(self.connections))
         metrics.log_bytes.set_function(wal.bytes)
@@ -99,7 +100,7 @@ class Server:
 
     def stop(self) -> None:
         """Have `write` return behind what is there to write, and no client write any more."""
-        self._is_stopping = True
+        self._is_stopping = turns.is_stopping = True
         self._due.set()
 
     async def _write_group(self) -> None:

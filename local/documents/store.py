@@ -9,7 +9,7 @@ import bson
 from local.documents import data_file
 from local.documents.collection import Collection, Row
 from local.documents.errors import MALFORMED, DocumentsError
-from local.documents.filters import Interval
+from local.documents.intervals import Interval
 from local.documents.keys import DATE, encode
 from local.documents.plan import Index, Plan
 from local.documents.turns import turns
@@ -102,6 +102,16 @@ class Store:
                 f"DELETE FROM {table} WHERE {column} = ?", (collection.number,)
             )
         return True
+
+    def rename(self, database: str, name: str, new_database: str, new_name: str) -> None:
+        """Give a collection a name that no other has."""
+        collection = self.collections.pop((database, name))
+        self._connection.execute(
+            "UPDATE collections SET database = ?, name = ? WHERE number = ?",
+            (new_database, new_name, collection.number),
+        )
+        collection.namespace = f"{new_database}.{new_name}"
+        self.collections[new_database, new_name] = collection
 
     def create_index(self, collection: Collection, index: Index) -> None:
         """Make the index; if a document does not allow it, nothing of it remains."""

@@ -1,8 +1,8 @@
-"""The turns of commands: one that works for long stands back now and then, so others are answered.
+"""The turns of commands: one that works for long stands back now and then, for others to run.
 
-Such a command runs in a greenlet of its own. It calls `check` between two chunks of rows and between
-two parts of a long filter or bulk. There it lets the loop go on if its turn is over, and comes
-back behind it; if its time is over, it ends.
+Such a command runs in a greenlet of its own. It calls `check` between two chunks of rows and
+between two parts of a long filter or bulk. There it lets the loop go on if its turn is over, and
+comes back behind it; if its time is over, it ends.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from greenlet import getcurrent, greenlet
 
 from local.documents.errors import DocumentsError
 
-TURN_S = 0.005
+TURN_S = 0.002
 COMMAND_S = 60  # no command takes longer, whatever its maxTimeMS; standing back counts
 PAUSED_MAX = 100  # commands that stand back: each holds a chunk of rows
 
@@ -30,6 +30,7 @@ class Turns:
         self._writes = False
         self._rollbacks = 0
         self.pauses = 0  # of all commands so far: who counts them knows that others ran
+        self.is_stopping = False  # what stands back stays there
         self.may_write: Callable[[], bool] = lambda: True
         self.begin_writing: Callable[[], None] = lambda: None
 
@@ -75,12 +76,14 @@ class Turns:
 
     def resume(self) -> None:
         """Give the next turn behind what the loop has to do first."""
-        if not self._is_resuming:
+        if not (self._is_resuming or self.is_stopping):
             self._is_resuming = True
             asyncio.get_running_loop().call_soon(self._resume)
 
     def _resume(self) -> None:
         self._is_resuming = False
+        if self.is_stopping:
+            return
         for _ in range(len(self._paused)):
             command, writes = self._paused.popleft()
             if not writes or self.may_write():

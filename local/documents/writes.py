@@ -19,16 +19,17 @@ from local.documents.updates import NUMBERS, check_update, is_replacement, updat
 Reply = dict[str, Any]
 _UPDATE = options("q:object! u:any! multi:bool upsert:bool")
 _DELETE = options("q:object! limit:any!")
+_OF_COMMAND = (50, 14031)  # what fails the whole command: out of time, rolled back
 # Fields of MongoDB's statements that are refused for what they are.
 _OTHER_FIELDS = frozenset(["collation", "hint", "arrayFilters", "c", "sort"])
 
 
 def insert(store: Store, database: str, body: Document) -> Reply:
-    collection = store.find_or_create(database, body["insert"])
+    store.find_or_create(database, body["insert"])
 
     def apply(_: int, document: bytes | Document) -> int:
         raw = document if isinstance(document, bytes) else encode_document(document)
-        collection.insert(raw)
+        store.find_or_create(database, body["insert"]).insert(raw)
         return 1
 
     return _each(body, "documents", apply)
@@ -53,9 +54,8 @@ def update(store: Store, database: str, body: Document) -> Reply:
 
 
 def delete(store: Store, database: str, body: Document) -> Reply:
-    collection = store.find(database, body["delete"])
-
     def apply(_: int, item: bytes | Document) -> int:
+        collection = store.find(database, body["delete"])
         statement = _statement("delete.deletes", item, _DELETE)
         limit = statement["limit"]
         if type(limit) not in NUMBERS or limit not in (0, 1):
@@ -133,6 +133,8 @@ def _each(body: Document, field: str, apply: Callable[[int, Any], int]) -> Reply
         try:
             total += _applied(apply, position, item)
         except DocumentsError as error:
+            if error.code in _OF_COMMAND:
+                raise
             shown = {"index": position, "code": error.code, "errmsg": error.message}
             errors.append(shown | error.details)
             if body.get("ordered", True):
