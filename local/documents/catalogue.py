@@ -11,7 +11,7 @@ Reply = dict[str, Any]
 
 def collection_stats(store: Store, database: str, body: Document) -> Reply:
     """Return the measures of one collection; how much it takes on disk is not known for one."""
-    name = body["collStats"]
+    name = body.get("collStats") or body["collstats"]
     scale = _scale(body)
     collection = store.find(database, name)
     count, size = collection.measure() if collection else (0, 0)

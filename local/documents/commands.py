@@ -46,6 +46,7 @@ _CURSOR = options("batchSize:count")
 _LONG = frozenset(
     [
         *("find", "aggregate", "getMore", "count", "distinct", "collStats", "dbStats"),
+        *("collstats", "dbstats"),
         *("update", "delete", "findAndModify", "findandmodify"),
     ]
 )
@@ -272,8 +273,8 @@ def _table() -> dict[str, Command]:
         False,
     )
     add("listDatabases", Commands.list_databases, f"{on_list} authorizedDatabases:bool", False)
-    add("collStats", _on_store(catalogue.collection_stats), "name scale:whole", False)
-    add("dbStats", _on_store(catalogue.database_stats), "any scale:whole", False)
+    add("collStats collstats", _on_store(catalogue.collection_stats), "name scale:whole", False)
+    add("dbStats dbstats", _on_store(catalogue.database_stats), "any scale:whole", False)
     renaming = "string to:string! dropTarget:bool"
     add("renameCollection", Commands.rename_collection, renaming, True)
     add("create", Commands.create, "name", True)
