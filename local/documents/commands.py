@@ -69,7 +69,8 @@ class Commands:
         try:
             if command.options is not None:
                 _check(name, body, command.options)
-            turns.begin(_limit_ms(body), writes=command.writes)
+            limit_ms = _limit_ms(body) if "maxTimeMS" in body else 0
+            turns.begin(limit_ms, writes=command.writes)
             if command.writes:
                 _check_writable(name, body)
                 self.store.begin()
@@ -309,10 +310,11 @@ def is_write(body: Document) -> bool:
 
 def is_long(body: Document) -> bool:
     """Tell whether a command may read or write many documents, and so has to stand back."""
+    name = next(iter(body), "")
+    if name != "insert":
+        return name in _LONG
     documents = body.get("documents")
-    return next(iter(body), "") in _LONG or (
-        isinstance(documents, list) and len(documents) > SHORT_INSERT
-    )
+    return isinstance(documents, list) and len(documents) > SHORT_INSERT
 
 
 def is_durable(body: Document) -> bool:

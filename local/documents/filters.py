@@ -158,7 +158,10 @@ def _conditions(path: str, operand: Any) -> Iterator[tuple[Predicate, list[Inter
     parts = path.split(".")
     if isinstance(operand, Regex):
         operand = {"$regex": operand}
-    conditions = operand if _is_operators(operand) else {"$eq": operand}
+    if not _is_operators(operand):
+        yield _condition(parts, "$eq", operand)
+        return
+    conditions: Document = _with_options_of_patterns(operand)
     for name, value in conditions.items():
         if name in _PREDICATES:
             yield _PREDICATES[name](parts, value), []
@@ -168,8 +171,12 @@ def _conditions(path: str, operand: Any) -> Iterator[tuple[Predicate, list[Inter
             yield from _all_of(parts, value)
         elif name not in _ASIDE:
             yield _condition(parts, name, value)
+
+
+def _with_options_of_patterns(conditions: Document) -> Document:
     if "$options" in conditions and "$regex" not in conditions:
         raise DocumentsError(2, "$options needs a $regex")
+    return conditions
 
 
 def _any_value(parts: list[str], test: Callable[[Any], bool]) -> Predicate:
@@ -244,15 +251,15 @@ def _negated(positive: Predicate) -> Predicate:
 
 
 def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list[Interval]]:
-    operands = value if name == "$in" else [value]
-    if not isinstance(operands, list):
-        raise DocumentsError(2, "$in needs an array")
-    if name == "$in" and any(map(_is_operators, _bounded(name, operands, VALUES_MAX))):
-        raise DocumentsError(2, "cannot nest $ under $in")
-    if name == "$in" and any(isinstance(operand, Regex) for operand in operands):
-        return _in_with_patterns(parts, operands), []
-    test, intervals = _points(operands) if name in ("$eq", "$in") else _range(name, value)
-    arrays = any(isinstance(operand, list) for operand in operands)
+    if name == "$in":
+        _check_in(value)
+        if any(isinstance(operand, Regex) for operand in value):
+            return _in_with_patterns(parts, value), []
+        arrays = any(isinstance(operand, list) for operand in value)
+        test, intervals = _points(value)
+    else:
+        arrays = isinstance(value, list)
+        test, intervals = _points([value]) if name == "$eq" else _range(name, value)
 
     def matches(document: Document) -> bool:
         values = values_at(document, parts)
@@ -264,6 +271,13 @@ def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list
     # a condition that nothing fulfils ($in: []) is bounded by an interval that is empty.
     bounds = intervals or [Interval(b"", False, b"", False)]
     return matches, [] if arrays else bounds
+
+
+def _check_in(operands: Any) -> None:
+    if not isinstance(operands, list):
+        raise DocumentsError(2, "$in needs an array")
+    if any(map(_is_operators, _bounded("$in", operands, VALUES_MAX))):
+        raise DocumentsError(2, "cannot nest $ under $in")
 
 
 def _in_with_patterns(parts: list[str], operands: list[Any]) -> Predicate:

@@ -120,7 +120,7 @@ def unset_at(document: Document, parts: Sequence[str]) -> None:
 def bounded(what: str, fields: Document, maximum: int, code: int = 2) -> None:
     """Refuse more than `maximum` fields."""
     if len(fields) > maximum:
-        raise DocumentsError(code, f"{what} are {len(fields)}, at most {maximum} are allowed")
+        raise DocumentsError(code, f"{what}: {len(fields)} fields, at most {maximum} are allowed")
 
 
 def parse(path: str, empty_code: int = 2) -> list[str]:

@@ -103,13 +103,13 @@ def _conflict(paths: list[list[str]]) -> str:
 
 
 def _changes(name: str, changes: Any) -> Iterator[tuple[str, Any]]:
-    if name in _OTHERS:
-        raise refused("update operator", name)
     if name not in _OPERATORS:
+        if name in _OTHERS:
+            raise refused("update operator", name)
         raise DocumentsError(9, f"Unknown modifier: {name}. Expected a valid update modifier")
     if not isinstance(changes, dict):
         raise DocumentsError(9, f"Modifiers operate on fields but {name} got {changes!r}")
-    bounded(f"the fields of {name}", changes, FIELDS_MAX)
+    bounded(name, changes, FIELDS_MAX)
     yield from changes.items()
 
 

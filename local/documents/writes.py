@@ -1,7 +1,6 @@
 """The commands that write, each inside the store's open transaction."""
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from local.documents.collection import Collection, Row, decode, encode_document
@@ -129,7 +128,8 @@ def _each(body: Document, field: str, apply: Callable[[int, Any], int]) -> Reply
     total = 0
     errors: list[Document] = []
     for position, item in enumerate(body[field]):
-        turns.check()
+        if position:
+            turns.check()
         try:
             total += _applied(apply, position, item)
         except DocumentsError as error:
@@ -183,16 +183,21 @@ def _insert_upserted(collection: Collection, filter_: Document, change: Document
     return collection.insert(encode_document(upserted(filter_, change)))
 
 
-def _rows(collection: Collection | None, filter_: Document, *, multi: bool) -> Iterator[Row]:
-    """Return the row to write, or all of them: each as it is when its turn comes."""
+def _rows(collection: Collection | None, filter_: Document, *, multi: bool) -> Iterable[Row]:
     pauses = turns.pauses
     rows = rows_of(collection, filter_, ())
-    if not multi:
-        yield from itertools.islice(rows, 1)
-        return
+    if multi and collection is not None:
+        return _current_rows(collection, filter_, [row.bare() for row in rows], pauses)
+    first = next(rows, None)
+    return [first] if first else []
+
+
+def _current_rows(
+    collection: Collection, filter_: Document, rows: list[Row], pauses: int
+) -> Iterator[Row]:
+    """Return each row as it is when its turn comes, unless it does not match any more by then."""
     compiled = compile_filter(filter_)
-    for row in [row.bare() for row in rows]:
-        assert collection is not None
+    for row in rows:
         collection.stand_back()
         current = row if pauses == turns.pauses else collection.current(row)
         if current and (current is row or compiled.matches(current.document)):
