@@ -22,6 +22,7 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # MongoDB's own limit
 CHUNK_ROWS = (8, 256)  # rows of the first and of the largest single read of a scan
+DEPTH_MAX = 200  # levels of a document, MongoDB's own limit
 MEASURED_ROWS = 4096  # of which only the sizes are read at once
 CHUNK_BYTES = 4 * 1024 * 1024  # of documents, about: a read of large ones has fewer rows
 Keys = list[tuple[Index, list[bytes]]]  # the keys of one document in each index
@@ -60,7 +61,20 @@ def encode_document(document: Document) -> bytes:
     raw = bson.encode(document, codec_options=CODEC)
     if len(raw) > DOCUMENT_BYTES_MAX:
         raise DocumentsError(10334, f"a document of {len(raw)} bytes is larger than 16 MiB")
+    _check_depth(raw, document)
     return raw
+
+
+def _check_depth(raw: bytes, document: Document) -> None:
+    """Refuse what is nested so deeply that a later filter or sort could not follow it."""
+    if raw.count(b"\x03") + raw.count(b"\x04") < DEPTH_MAX:  # the types of what can hold more
+        return
+    level: list[Any] = [document]
+    for _ in range(DEPTH_MAX):
+        nodes = [node.values() if isinstance(node, dict) else node for node in level]
+        level = [item for node in nodes for item in node if isinstance(item, dict | list)]
+    if level:
+        raise DocumentsError(15, f"a document is nested more than {DEPTH_MAX} levels deep")
 
 
 class Collection:
@@ -116,6 +130,8 @@ class Collection:
             raw = encode_document(document)
         elif len(raw) > DOCUMENT_BYTES_MAX:
             encode_document(document)
+        else:
+            _check_depth(raw, document)
         identity = document["_id"]
         _check_identity(identity)
         if TIMESTAMP_TYPE in raw:

@@ -145,27 +145,6 @@ def test_what_mongodb_refuses_is_refused_with_its_code(
     assert things.count_documents({}) == 2
 
 
-TOO_MANY: dict[str, tuple[Document, int]] = {
-    "branches": ({"find": "things", "filter": {"$or": [{"n": 1}] * 2_001}}, 2),
-    "nested": ({"count": "things", "query": {"$or": [{"$nor": [{"n": 1}] * 1_000}] * 2}}, 2),
-    "values": ({"find": "things", "filter": {"n": {"$in": [1] * 100_001}}}, 2),
-    "sort": ({"find": "things", "sort": {f"n{n}": 1 for n in range(33)}}, 13103),
-    "projection": ({"find": "things", "projection": {f"n{n}": 1 for n in range(5_001)}}, 2),
-    "stages": (pipeline(*[{"$skip": 0}] * 1_001), 7749501),
-}
-
-
-@pytest.mark.parametrize("name", TOO_MANY)
-def test_what_would_keep_the_server_busy_is_refused_with_its_limit(
-    things: Things, name: str
-) -> None:
-    command, code = TOO_MANY[name]
-    with pytest.raises(OperationFailure, match=r"(more|longer) than \d+|at most \d+") as refusal:
-        things.database.command(command)
-
-    assert refusal.value.code == code
-
-
 INSERT: Document = {"insert": "things", "documents": [{"_id": 9}]}
 WRONG_TYPES: list[tuple[Document, int]] = [
     ({"find": 5}, 73),
@@ -355,6 +334,22 @@ def test_values_that_cannot_be_compared_are_stored_all_the_same(things: Things) 
     assert things.find_one({"_id": 3}, {"price": 1, "_id": 0}) == {"price": price}
     with pytest.raises(OperationFailure, match="Decimal128"):
         things.find_one({"price": {"$gt": 1}})
+
+
+def test_what_is_nested_too_deeply_is_refused_and_what_is_not_can_be_compared(
+    things: Things,
+) -> None:
+    deep: Document = {}
+    for _ in range(197):
+        deep = {"a": deep}
+    things.insert_one({"_id": 3, "a": deep})
+    assert [each["_id"] for each in things.find({"a": deep}).sort("a", -1)] == [3]
+
+    with pytest.raises(WriteError) as refusal:
+        things.insert_one({"_id": 4, "a": {"a": {"a": deep}}})
+    with pytest.raises(WriteError, match="200 levels"):
+        things.update_one({"_id": 3}, {"$set": {"a": {"a": {"a": deep}}}})
+    assert refusal.value.code == 15
 
 
 def test_names_of_collections_and_databases_are_checked(embedded: MongoClient[Document]) -> None:

@@ -119,3 +119,22 @@ def test_a_read_of_a_collection_that_is_dropped_meanwhile_ends(many: Things) -> 
     thread.join()
 
     assert result == 0 or result.code == 175
+
+
+TOO_MANY: dict[str, tuple[Document, int]] = {
+    "branches": ({"find": "many", "filter": {"$or": [{"n": 1}] * 2_001}}, 2),
+    "nested": ({"count": "many", "query": {"$or": [{"$nor": [{"n": 1}] * 1_000}] * 2}}, 2),
+    "values": ({"find": "many", "filter": {"n": {"$in": [1] * 100_001}}}, 2),
+    "sort": ({"find": "many", "sort": {f"n{n}": 1 for n in range(33)}}, 13103),
+    "projection": ({"find": "many", "projection": {f"n{n}": 1 for n in range(5_001)}}, 2),
+    "stages": ({"aggregate": "many", "pipeline": [{"$skip": 0}] * 1_001, "cursor": {}}, 7749501),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MANY)
+def test_what_would_keep_the_server_busy_is_refused_with_its_limit(many: Things, name: str) -> None:
+    command, code = TOO_MANY[name]
+    with pytest.raises(OperationFailure, match=r"(more|longer) than \d+|at most \d+") as refusal:
+        many.database.command(command)
+
+    assert refusal.value.code == code
