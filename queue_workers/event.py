@@ -79,7 +79,8 @@ def reason_of(response: object, message_id: str) -> str:
 def _record(message: Message, arn: str, region: str) -> SqsRecord:
     record: SqsRecord = {
         "messageId": message.message_id,
-        "receiptHandle": message.receipt_handle,
+        # As the SQS API tells it, which refuses a handle of another queue.
+        "receiptHandle": f"{message.receipt_handle}@{arn.rpartition(':')[2]}",
         "body": message.body,
         "attributes": {
             "ApproximateReceiveCount": str(message.receive_count),

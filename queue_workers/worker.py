@@ -32,7 +32,7 @@ from queue_workers.invoker import Invoker, Way
 from queue_workers.poller import FILL_S, Poller
 from queue_workers.queue_attributes import QueueAttributes
 from queue_workers.reserved_concurrency import ReservedConcurrency
-from queue_workers.ticker import Ticker
+from queue_workers.ticker import QueueWay, Ticker
 from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs import Queue, QueueUnavailable, redis_scripts
 from redis_sqs.carrier import Carrier
@@ -117,7 +117,7 @@ class Worker:
             self.unplaced.remove(mapping)
             self._add(mapping)
         for number, schedule in tuple(self.unscheduled):
-            name = f"schedule-{schedule.function}-{number}"
+            name = f"schedule-{schedule.function or schedule.queue}-{number}"
             if place := slots.take(requests_waiting.shared(self.state), name, 1):
                 self.places.append(place)
                 self.unscheduled.remove((number, schedule))
@@ -164,17 +164,21 @@ class Worker:
         return ReservedConcurrency(requests_waiting.shared(self.state), function.logical_id, most)
 
     def _add_schedule(self, schedule: Schedule) -> None:
-        function = self.template.functions[schedule.function]
-        every_s = function.every_s or schedule.every_s
+        function = self.template.functions.get(schedule.function)
+        every_s = (function and function.every_s) or schedule.every_s
         ticker = Ticker(
-            self._host(function),
+            self._host(function) if function else self._way_to(schedule),
             schedule,
             every_s=every_s,
             stop=self.stop,
             request_priority=self.request_priority,
             recorder=self.recorder,
         )
-        self._run(ticker, f"the clock for {function.logical_id}")
+        self._run(ticker, f"the clock for {schedule.function or schedule.queue}")
+
+    def _way_to(self, schedule: Schedule) -> QueueWay:
+        name = self.template.queues[schedule.queue].name
+        return QueueWay(self.carrier.connect(f"{QUEUE_URL}{name}"), schedule.group)
 
     def _host(self, function: Function) -> Way:
         """Have a host for `function`; returns the way to its environment.

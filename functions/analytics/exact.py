@@ -51,6 +51,7 @@ class Events(Protocol):
         end_ms: int,
         limit: int,
         after: StoredEvent | None,
+        before: StoredEvent | None,
     ) -> list[StoredEvent]: ...
 
 

@@ -1,7 +1,7 @@
 """The store of events, buckets and periods; `analytics.service` says why counting is exact."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -216,16 +216,21 @@ def event_page(  # the query of a list
     end_ms: int,
     limit: int,
     after: StoredEvent | None,
+    before: StoredEvent | None,
 ) -> list[StoredEvent]:
-    """Return up to `limit` events of one name and time, newest minute first, beyond `after`."""
+    """Return up to `limit` events of one name and time, newest minute first, next to one."""
     query = _happened(tenant, name, start_ms, end_ms)
-    if after is not None:
+    edge, way, further = (before, 1, "$gt") if before else (after, -1, "$lt")
+    if edge is not None:
         # The first bounds the scan of the index; the second orders what is in the same minute.
-        query["at"]["$lte"] = after.at
-        query["$or"] = [{"at": {"$lt": after.at}}, {"_id": {"$lt": after.id}}]
+        if before:
+            query["at"]["$gte"] = max(query["at"]["$gte"], edge.at.replace(tzinfo=UTC))
+        else:
+            query["at"]["$lte"] = edge.at
+        query["$or"] = [{"at": {further: edge.at}}, {"_id": {further: edge.id}}]
     with store_errors():
-        documents = _events().find(query, sort=[("at", -1), ("_id", -1)], limit=limit)
-        return [_event(each) for each in documents]
+        documents = _events().find(query, sort=[("at", way), ("_id", way)], limit=limit)
+        return [_event(each) for each in [*documents][::-way]]
 
 
 def _happened(tenant: str, name: str, start_ms: int, end_ms: int) -> Document:

@@ -12,10 +12,11 @@ from chalice.app import Response
 from api import service
 from api.schema import Health, Readiness
 from backend import tokens
+from backend.clock import now_ms
 from backend.entrypoint import Call, api, endpoint, reply
 from backend.errors import PROBLEM_CONTENT_TYPE, RETRY_AFTER_S, RequestError, Unauthorized, problem
 from backend.problem_answers import request_id_of
-from backend.settings import settings
+from backend.settings import STORED_CLIENT, OAuthClient, settings
 
 app = api("api")
 
@@ -71,10 +72,14 @@ def create_token(call: Call) -> Response:
         grant = service.grant(
             raw.encode() if isinstance(raw, str) else raw,
             request.headers.get("authorization"),
-            clients=settings.oauth_clients,
+            find=_client,
         )
     except RequestError as error:
         return _refusal(error, request_id=request_id_of(request))
+    if grant.client.id.startswith(STORED_CLIENT):
+        from backend import clients  # noqa: PLC0415  # as in `_client`
+
+        clients.note_use([grant.client.id], now_ms=now_ms())
     token = tokens.issue(grant.client, grant.scopes, now_s=int(time.time()))
     body = service.answer(token, grant, lifetime_s=settings.token_lifetime_s)
     return reply(body, headers=NOT_STORED)
@@ -121,6 +126,16 @@ def authorizer(event: dict[str, Any], context: object) -> dict[str, Any]:
         "policyDocument": {"Version": "2012-10-17", "Statement": [allow_all]},
         "context": {"tenant": claims.tenant, "scope": " ".join(sorted(claims.scopes))},
     }
+
+
+def _client(client_id: str) -> OAuthClient | None:
+    """Return the client of that id: a configured one, or else one of the store."""
+    client = settings.oauth_clients.get(client_id)
+    if client is not None or not client_id.startswith(STORED_CLIENT):
+        return client
+    from backend import clients  # noqa: PLC0415  # PyMongo, which configured clients need not
+
+    return clients.find(client_id)
 
 
 def _refusal(error: RequestError, *, request_id: str) -> Response:

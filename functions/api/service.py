@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -12,6 +12,8 @@ from api.schema import Token, TokenRequest
 from backend import strict_json
 from backend.errors import InvalidRequest, Unauthorized
 from backend.settings import OAuthClient
+
+Find = Callable[[str], OAuthClient | None]  # a client by its id
 
 FORM_BYTES_MAX = 4_096
 FIELDS_MAX = 16
@@ -27,10 +29,10 @@ class Grant:
     scopes: frozenset[str]
 
 
-def grant(raw: bytes, authorization: str | None, *, clients: Mapping[str, OAuthClient]) -> Grant:
+def grant(raw: bytes, authorization: str | None, *, find: Find) -> Grant:
     """Check a token request; raises InvalidRequest and Unauthorized with RFC 6749's codes."""
     request = _form(raw)
-    client = _client(request, authorization, clients)
+    client = _client(request, authorization, find)
     if request.grant_type != "client_credentials":
         raise _invalid("The grant_type must be client_credentials.", "unsupported_grant_type")
     scopes = client.scopes if request.scope is None else frozenset(request.scope.split())
@@ -58,18 +60,22 @@ def _form(raw: bytes) -> TokenRequest:
         ) from error
 
 
-def _client(
-    request: TokenRequest, authorization: str | None, clients: Mapping[str, OAuthClient]
-) -> OAuthClient:
+def _client(request: TokenRequest, authorization: str | None, find: Find) -> OAuthClient:
     client_id, secret = request.client_id or "", request.client_secret or ""
     if authorization is not None:
         if request.client_secret is not None:
             raise _invalid("Authenticate by header or by form, not both.", "invalid_request")
         client_id, secret = _basic(authorization)
-    client = clients.get(client_id)
-    expected = client.secret_sha256 if client else NO_SECRET_SHA256
+    client = find(client_id)
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    if not hmac.compare_digest(digest, expected) or client is None:
+    holds = [
+        hmac.compare_digest(digest, expected or NO_SECRET_SHA256)
+        for expected in (
+            client.secret_sha256 if client else "",
+            client.old_secret_sha256 if client else "",
+        )
+    ]
+    if client is None or not secret or not any(holds):
         raise _unknown_client()
     return client
 

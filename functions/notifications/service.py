@@ -29,7 +29,7 @@ class Notifications(Protocol):
     def cancel(self, tenant: str, notification_id: str) -> Notification | None: ...
 
     def page(
-        self, tenant: str, *, limit: int, after: Notification | None
+        self, tenant: str, *, limit: int, after: Notification | None, before: Notification | None
     ) -> list[Notification]: ...
 
 

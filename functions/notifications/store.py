@@ -73,9 +73,13 @@ def find_any(notification_id: str) -> Notification | None:
         return _notification(_notifications().find_one({"_id": notification_id}))
 
 
-def page(tenant: str, *, limit: int, after: Notification | None) -> list[Notification]:
-    """Return up to `limit` notifications, newest first, older than `after`."""
-    documents = newest(_notifications(), {"tenant": tenant}, limit=limit, after=after)
+def page(
+    tenant: str, *, limit: int, after: Notification | None, before: Notification | None
+) -> list[Notification]:
+    """Return up to `limit` notifications, newest first, next to `after` or `before`."""
+    documents = newest(
+        _notifications(), {"tenant": tenant}, limit=limit, after=after, before=before
+    )
     return [msgspec.convert(document, Notification) for document in documents]
 
 
@@ -95,19 +99,22 @@ def deliveries(
     *,
     limit: int,
     after: Notification | None,
+    before: Notification | None,
 ) -> list[Notification]:
-    """Return up to `limit` deliveries to an endpoint, newest first, older than `after`.
+    """Return up to `limit` deliveries to an endpoint, newest first, next to `after` or `before`.
 
     `filters` has the values that some fields must have, by their names in the document.
     """
+    start = f"{endpoint_id}/" if before is None else before.log
     end = f"{endpoint_id}0" if after is None else after.log  # "0" comes after "/"
+    way = 1 if before else -1
     with store_errors():
         documents = _notifications().find(
-            {"log": {"$gt": f"{endpoint_id}/", "$lt": end}, "tenant": tenant, **filters},
-            sort=[("log", -1)],
+            {"log": {"$gt": start, "$lt": end}, "tenant": tenant, **filters},
+            sort=[("log", way)],
             limit=limit,
         )
-        return [msgspec.convert(document, Notification) for document in documents]
+        return [msgspec.convert(each, Notification) for each in [*documents][::-way]]
 
 
 def replace(before: Notification, after: Notification) -> bool:

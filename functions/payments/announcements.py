@@ -7,7 +7,7 @@ import msgspec
 from backend.clock import rfc3339
 from payments.dispute_schema import Dispute
 from payments.provider import DisputeStatus
-from payments.schema import Event, Outgoing, Payment
+from payments.schema import Event, Failure, Outgoing, Payment
 
 # Whatever a shop has to act on; what it asked for itself (`payment.refund_requested`) it knows.
 ANNOUNCED = {
@@ -68,8 +68,8 @@ def receipt_key(payment: Payment) -> str:
 
 def _event(payment: Payment, event: Event) -> dict[str, object]:
     properties = {"currency": payment.currency}
-    if payment.failure:
-        properties["decline_code"] = payment.failure.code
+    if failure := _failure_at(payment, event):
+        properties["decline_code"] = failure.code
     clock = {"clock": {"id": payment.test_clock, "now_ms": event.clock_ms}}
     return {
         "event_id": f"{payment.id}.{event.n}",
@@ -109,8 +109,9 @@ def _data(payment: Payment, event: Event) -> dict[str, object]:
         }
     if payment.test_clock:
         data["test_clock"] = {"id": payment.test_clock, "time": rfc3339(event.clock_ms or 0)}
-    if payment.failure and event.type == "payment.failed":
-        data["decline_code"] = payment.failure.code
+    failure = _failure_at(payment, event)
+    if failure and event.type == "payment.failed":
+        data["decline_code"] = failure.code
     return data
 
 
@@ -125,6 +126,12 @@ def _status_after(payment: Payment, event: Event, dispute: Dispute) -> DisputeSt
     """Return what a dispute was right after an event."""
     types = [e.type for e in payment.events[: event.n] if e.dispute == dispute.id]
     return STATUSES[types[-1]] or dispute.status
+
+
+def _failure_at(payment: Payment, event: Event) -> Failure | None:
+    """Return why the try failed that an event belongs to."""
+    tries = (each.failure for each in payment.attempts if each.event > event.n)
+    return next(tries, payment.failure)
 
 
 def _receipt(payment: Payment) -> dict[str, object]:

@@ -1,16 +1,19 @@
 """Payments: accepted and operated on over HTTP, settled by the worker, kept whole by schedules."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 from chalice.app import Response
+from msgspec import UnsetType
 
 from backend import arrivals, queues
 from backend.announcer import Announcer
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register
+from backend.pages import PageQuery, page_in
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of, report
 from payments import (
@@ -19,46 +22,65 @@ from payments import (
     clock_routes,
     dispute_lists,
     disputes,
+    event_store,
     life_cycle,
     reconciliation,
     service,
     store,
 )
+from payments.customers import service as customer_service
+from payments.customers import store as customer_store
+from payments.customers.routes import routes as customer_routes
+from payments.customers.schema import CustomerView
+from payments.customers.schema import view as customer_view
 from payments.dispute_schema import (
     Acceptance,
     DisputeListQuery,
     EvidenceRequest,
     EvidenceSubmission,
 )
+from payments.event_routes import routes as event_routes
 from payments.providers import choice
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
+    ConfirmRequest,
     MoneyRequest,
     OperationRequest,
+    Payment,
     PaymentListQuery,
+    PaymentQuery,
     PaymentRequest,
     RefundRequest,
     SettlePayment,
 )
 from payments.views import (
+    NO_CUSTOMERS,
     DisputePage,
+    PaymentPage,
+    RefundPage,
     answer_view,
     as_asked,
     balances_view,
     dispute_view,
     ledger_view,
+    refund_view,
+    refunds_view,
     view,
 )
 
 app = api("payments")
+app.register_blueprint(event_routes)
+app.register_blueprint(customer_routes)
 app.register_blueprint(clock_routes.routes)
 metrics = metrics_of("payments")
 providers = choice.connect(settings)
 outgoing: service.Queues = {
     "payments": queues.connect(settings.payments_queue_url),
     "analytics": Announcer(
-        queues.connect(settings.analytics_queue_url), queues.connect(settings.webhooks_queue_url)
+        queues.connect(settings.analytics_queue_url),
+        queues.connect(settings.webhooks_queue_url),
+        keep=event_store.keep,
     ),
     "notifications": queues.connect(settings.notifications_queue_url),
 }
@@ -89,10 +111,24 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
         queues=outgoing,
         now_ms=now_ms(),
         provider=provider,
+        method_of=partial(_method_of, tenant=claim.tenant),
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
     answer: dict[str, Any] = msgspec.to_builtins(view(as_asked(payment, None)))
     return Replayed(answer) if replayed else answer
+
+
+def _method_of(request: PaymentRequest, *, tenant: str) -> str | UnsetType:
+    if not request.customer:
+        return service.own_method(request)
+    return customer_service.method_of(request, tenant=tenant, customers=customer_store)
+
+
+@app.route("/v1/payments/{payment_id}/confirm", methods=["POST"])
+@endpoint(app, "payments:write")
+def confirm_payment(call: Call, payment_id: str) -> Response:
+    """Try a payment that failed again, with another payment method; a worker does it."""
+    return _response(_operation(call, payment_id, ConfirmRequest), status=202)
 
 
 @app.route("/v1/payments/{payment_id}/capture", methods=["POST"])
@@ -117,7 +153,8 @@ def refund_payment(call: Call, payment_id: str) -> Response:
 
 
 def _operation(call: Call, payment_id: str, shape: type[MoneyRequest]) -> dict[str, Any]:
-    return _operated(call, payment_id, call.body(shape, may_be_empty=True))
+    request = call.body(shape, may_be_empty=shape is not ConfirmRequest)
+    return _operated(call, payment_id, request)
 
 
 def _operated(call: Call, payment_id: str, request: OperationRequest) -> dict[str, Any]:
@@ -196,6 +233,24 @@ def close_dispute(call: Call, dispute_id: str) -> Response:
     return _response(_operated(call, payment.id, Acceptance(dispute=dispute_id)), status=202)
 
 
+@app.route("/v1/payments/{payment_id}/refunds", methods=["GET"])
+@endpoint(app, "payments:read")
+def list_refunds(call: Call, payment_id: str) -> Response:
+    """List a payment's refunds, newest first."""
+    query = call.query(PageQuery)
+    payment = service.find(payment_id, tenant=call.caller.tenant, payments=store)
+    page, has_more = page_in(query, refunds_view(payment), id_of=lambda refund: refund.id)
+    return reply(RefundPage(data=page, has_more=has_more))
+
+
+@app.route("/v1/payments/{payment_id}/refunds/{refund_id}", methods=["GET"])
+@endpoint(app, "payments:read")
+def get_refund(call: Call, payment_id: str, refund_id: str) -> Response:
+    """Show a refund."""
+    payment = service.find(payment_id, tenant=call.caller.tenant, payments=store)
+    return reply(refund_view(payment, service.refund(payment, refund_id)))
+
+
 @app.route("/v1/payments/{payment_id}/ledger", methods=["GET"])
 @endpoint(app, "payments:read")
 def get_ledger(call: Call, payment_id: str) -> Response:
@@ -216,17 +271,30 @@ def get_balances(call: Call) -> Response:
 @endpoint(app, "payments:read")
 def get_payment(call: Call, payment_id: str) -> Response:
     """Show a payment."""
-    return reply(view(service.find(payment_id, tenant=call.caller.tenant, payments=store)))
+    query, tenant = call.query(PaymentQuery), call.caller.tenant
+    payment = service.find(payment_id, tenant=tenant, payments=store)
+    return reply(view(payment, _customers_of([payment], query, tenant)))
 
 
 @app.route("/v1/payments", methods=["GET"])
 @endpoint(app, "payments:read")
 def list_payments(call: Call) -> Response:
     """List payments, newest first."""
-    page, has_more = service.newest(
-        call.query(PaymentListQuery), tenant=call.caller.tenant, payments=store
-    )
-    return reply({"data": [view(each) for each in page], "has_more": has_more})
+    query, tenant = call.query(PaymentListQuery), call.caller.tenant
+    page, has_more = service.newest(query, tenant=tenant, payments=store)
+    customers = _customers_of(page, query, tenant)
+    return reply(PaymentPage(data=[view(each, customers) for each in page], has_more=has_more))
+
+
+def _customers_of(
+    payments: Sequence[Payment], query: PaymentQuery | PaymentListQuery, tenant: str
+) -> Mapping[str, CustomerView]:
+    """Return the customers of these payments by id, where the query expands them."""
+    ids = {each.customer for each in payments if each.customer}
+    if not ids or "customer" not in (query.expand or "").split(","):
+        return NO_CUSTOMERS
+    customers = customer_store.find_many(tenant, ids)
+    return {each: customer_view(customer) for each, customer in customers.items()}
 
 
 @app.route("/v1/provider/webhooks", methods=["POST"])
@@ -298,7 +366,10 @@ def reconciler(event: dict[str, Any]) -> Any:
 
     With `all` everything is compared, also balances with their payments, and nothing changed.
     """
-    reconcile = reconciliation.reconcile_all if event.get("all") else reconciliation.reconcile_new
+    reconcile: Callable[..., reconciliation.Report] = reconciliation.reconcile_new
+    if event.get("all"):
+        since_ms = arrivals.listed_since_ms()
+        reconcile = partial(reconciliation.reconcile_all, listed_since_ms=since_ms)
     report = reconciliation.Report(effects=0)
     for name, provider in providers:
         report.add(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec import UNSET
+
 from payments import disputes
 from payments.provider import Ask, ChargeOrder, DisputeOrder, MoneyOrder, Path
 from payments.schema import Operation, OperationKind, Payment
@@ -16,22 +18,36 @@ PATHS: Mapping[OperationKind, Path] = {
 LAPSE = ":lapse"  # ends the key of a hold's end, which nobody asks for
 
 
+def charge_key(payment_id: str, attempts: int = 0) -> str:
+    """Return the key of a payment's charge at the provider, after so many others failed."""
+    return f"{payment_id}:charge" if not attempts else f"{payment_id}:charge:{attempts + 1}"
+
+
 def of_charge(payment: Payment) -> Ask:
-    """Return the ask to charge a payment."""
+    """Return the order of a payment's charge, or of the try that it has come to."""
     order = ChargeOrder(
         amount=payment.amount,
         currency=payment.currency,
         payment_method=payment.payment_method,
         capture=payment.capture_method == "automatic",
         reference=payment.id,
+        # Who confirms a payment with another method is there.
+        off_session=True if payment.off_session and not payment.attempts else UNSET,
         test_clock=payment.test_clock,
-        clock_ms=payment.events[0].clock_ms,
+        clock_ms=_clock_ms(payment),
     )
-    return Ask(key=f"{payment.id}:charge", path="/charges", order=order)
+    key = charge_key(payment.id, len(payment.attempts))
+    return Ask(key=key, path="/charges", order=order)
+
+
+def _clock_ms(payment: Payment) -> int | None:
+    """Return the time of the test clock at which the current try was asked for."""
+    confirms = [each.event for each in payment.operations if each.kind == "confirm"]
+    return payment.events[confirms[-1] - 1 if confirms else 0].clock_ms
 
 
 def of_operation(payment: Payment, operation: Operation) -> Ask:
-    """Return the ask to do what a client asked for."""
+    """Return the order of what a client asked for."""
     assert payment.charge_id is not None  # nothing else can be operated on
     if operation.dispute:
         response = _response(payment, operation)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from backend import ids
@@ -21,8 +22,10 @@ from payments.provider import (
     matches,
 )
 from payments.schema import (
+    Attempt,
     CancelRequest,
     CaptureRequest,
+    ConfirmRequest,
     Entry,
     Event,
     Failure,
@@ -45,6 +48,7 @@ KINDS: Mapping[type[OperationRequest], OperationKind] = {
     RefundRequest: "refund",
     EvidenceSubmission: "dispute_evidence",
     Acceptance: "dispute_acceptance",
+    ConfirmRequest: "confirm",
 }
 POSTPONED_MS = 10_000  # an open breaker probes the provider every 30 s at the latest
 REMIND_MS = 50_000  # so that a settlement whose message is lost is driven on within a minute
@@ -54,6 +58,7 @@ PREFIXES: Mapping[OperationKind, str] = {
     "refund": "re_",
     "dispute_evidence": "ev_",
     "dispute_acceptance": "acc_",
+    "confirm": "con_",
 }
 
 DECLINES = {
@@ -62,7 +67,7 @@ DECLINES = {
     "expired_card": "The card has expired.",
     "processing_error": "The card's bank could not process the payment.",
     "authentication_failed": "The customer did not confirm the payment.",
-    "authentication_required": "The card's bank wants the customer to confirm the payment.",
+    "authentication_required": "The customer has to confirm the payment, and was not there.",
     "incorrect_cvc": "The card's security code is wrong.",
     "amount_not_possible": "The provider does not charge such an amount.",
     "payment_method_unknown": "The provider cannot charge this payment method.",
@@ -93,13 +98,17 @@ def create(
     tenant: str,
     now_ms: int,
     provider: str = "",
+    payment_method: str | UnsetType = UNSET,
     clock_ms: int | None = None,
 ) -> Payment:
     """Return a new payment in `processing`, its settlement promised in the outbox.
 
+    Its method is the request's own, or the `payment_method` that its customer has for it;
     `clock_ms` is the time of the test clock that it is tied to.
     """
     identity = payment_id(tenant, key)
+    method = payment_method or request.payment_method
+    assert method  # a request without one has a customer with a default
     return Payment(
         id=identity,
         tenant=tenant,
@@ -107,12 +116,14 @@ def create(
         created_ms=now_ms,
         amount=request.amount,
         currency=request.currency,
-        payment_method=request.payment_method,
+        payment_method=method,
         capture_method=request.capture_method,
         description=request.description,
         metadata=request.metadata,
         receipt_email=request.receipt_email,
         provider=provider,
+        customer=request.customer or None,
+        off_session=request.off_session is True,
         status="processing",
         version=1,
         test_clock=request.test_clock or None,
@@ -130,9 +141,9 @@ def create(
 def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: int) -> Payment:
     """Return `payment` with an operation asked for and promised; raises InvalidState.
 
-    A capture or a cancel is the payment's next state, so it is `processing` until the provider has
-    answered; refunds run beside one another, each reserving its amount, and so do answers to
-    disputes.
+    A capture, a cancel or a confirm is the payment's next state, so it is `processing` until the
+    provider has answered; refunds run beside one another, each reserving its amount, and so do
+    answers to disputes.
     """
     kind = KINDS[type(request)]
     response: Mapping[str, object] = {}
@@ -154,9 +165,10 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
         reason=getattr(request, "reason", None),
         **response,  # type: ignore[arg-type]
     )
+    before = _retried(payment, request) if isinstance(request, ConfirmRequest) else payment
     changed = happened(
         replace(
-            payment,
+            before,
             operations=(*payment.operations, operation),
             status="processing" if kind in ("capture", "cancel") else payment.status,
         ),
@@ -176,7 +188,9 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
 def due(payment: Payment) -> list[Ask]:
     """Return what the provider is still to be asked, each under a key that never changes."""
     orders = [
-        asks.of_operation(payment, each) for each in payment.operations if each.status == "pending"
+        asks.of_operation(payment, each)
+        for each in payment.operations
+        if each.status == "pending" and each.kind != "confirm"
     ]
     if payment.status == "processing" and payment.charge_id is None:
         orders.append(asks.of_charge(payment))
@@ -256,19 +270,12 @@ def postponed(payment: Payment, *, now_ms: int) -> Payment:
 
 def _amount_of(payment: Payment, request: MoneyRequest, kind: OperationKind) -> int:
     """Return what the operation moves, or raise InvalidState where it is not allowed now."""
-    amount_held = payment.amount_held
-    match kind:
-        case "capture":
-            left = amount_held if payment.status in ("requires_capture", "succeeded") else 0
-        case "cancel":
-            if payment.status == "requires_action" or (
-                amount_held and payment.status != "processing"
-            ):
-                return amount_held
-            left = 0
-        case "refund":
-            left = ledger.refundable(payment) if payment.status == "succeeded" else 0
-    amount = left if isinstance(request, CancelRequest) else request.amount or left
+    if kind == "cancel" and payment.status == "requires_action":
+        return payment.amount_held  # nothing, and its charge is given up
+    left = _left_to(kind, payment)
+    amount = left
+    if isinstance(request, CaptureRequest | RefundRequest):
+        amount = request.amount or left
     if not left:
         raise InvalidState(f"A payment that is {payment.status} has nothing to {kind} now.")
     if amount > left:
@@ -283,6 +290,20 @@ def _taken(payment: Payment, ask: Ask, outcome: Outcome, now_ms: int) -> Payment
     if ask.key.endswith(asks.LAPSE):
         return _lapsed(payment, outcome, now_ms)
     return _operated(payment, ask.key, outcome, now_ms)
+
+
+def _left_to(kind: OperationKind, payment: Payment) -> int:
+    """Return how much of a payment there is for an operation just now."""
+    match kind, payment.status:
+        case "capture", "requires_capture" | "succeeded":
+            return payment.amount_held
+        case "cancel", status if status != "processing":
+            return payment.amount_held
+        case "refund", "succeeded":
+            return ledger.refundable(payment)
+        case "confirm", "failed":
+            return payment.amount
+    return 0
 
 
 def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
@@ -308,8 +329,33 @@ def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
         amount_captured=payment.amount if status == "succeeded" else 0,
         failure=_failure(outcome) if status == "failed" else None,
         next_action=outcome.next_action,
+        operations=tuple(_confirmed(each, status) for each in payment.operations),
     )
     return happened(changed, f"payment.{status}", now_ms, entries=entries)
+
+
+def _confirmed(operation: Operation, status: Status) -> Operation:
+    """Return a confirm that waits for this charge as answered; anything else as it is."""
+    if operation.kind != "confirm" or operation.status != "pending":
+        return operation
+    return replace(operation, status="failed" if status == "failed" else "succeeded")
+
+
+def _retried(payment: Payment, request: ConfirmRequest) -> Payment:
+    """Return a payment that failed as it is for its next try, under another key."""
+    attempt = Attempt(
+        payment_method=payment.payment_method,
+        charge_id=payment.charge_id,
+        failure=payment.failure,
+        event=len(payment.events) + 1,
+    )
+    return replace(
+        payment,
+        payment_method=request.payment_method,
+        attempts=(*payment.attempts, attempt),
+        charge_id=None,
+        failure=None,
+    )
 
 
 def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int) -> Payment:

@@ -15,7 +15,7 @@ from backend.queues import QueueUnavailable
 from backend.telemetry import logger
 from payments import asks, disputes, ledger, life_cycle, promises, service
 from payments.provider import Answer, DisputeReport, Effect
-from payments.schema import Operation, Payment
+from payments.schema import Attempt, Operation, Payment
 
 SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
 FRESH_MS = 20_000  # to a scheduled run, so that it finds what is lost within a minute
@@ -161,10 +161,12 @@ def reconcile_all(
     name: str = "",
     documents: promises.Documents | None = None,
     queues: service.Queues | None = None,
+    listed_since_ms: float = 0,
 ) -> Report:
     """Compare every payment of a provider with its effects, and find effects without a payment.
 
-    With the `documents` of other domains, also with what has arrived there of what it told.
+    With the `documents` of other domains, also with what has arrived there of what it told; no
+    event from before `listed_since_ms` has to be listed.
     """
     told_before_ms = now_ms - SETTLED_MS - _waiting_ms(queues or {})
     effects = _old_effects(provider, 0, before_ms=now_ms - SETTLED_MS, pages=None)
@@ -190,7 +192,12 @@ def reconcile_all(
             elif _answers_before(payment, now_ms - SETTLED_MS) - provider_keys:
                 report.mismatches.append(Mismatch(payment.id, "the provider knows nothing of it"))
         if documents:
-            compared = promises.broken(page, documents=documents, before_ms=told_before_ms)
+            compared = promises.broken(
+                page,
+                documents=documents,
+                before_ms=told_before_ms,
+                listed_since_ms=listed_since_ms,
+            )
             report.mismatches += [
                 Mismatch(promise.payment.id, words)
                 for promise, lacking in compared
@@ -246,20 +253,26 @@ def _mismatches(payment: Payment, hearing: Payment, effect: Effect) -> list[str]
 
 
 def _charge_mismatches(payment: Payment, charge: Effect) -> list[str]:
+    attempt = _attempt_of(payment, charge)
     claims = {
-        "it was charged twice": payment.charge_id not in (None, charge.id),
+        "it was charged twice": payment.charge_id not in (None, charge.id)
+        if attempt is None
+        else charge.status == "succeeded" or attempt.charge_id != charge.id,
         "the charge is of another amount": charge.amount != payment.amount,
     }
     return [claim for claim, holds in claims.items() if holds]
 
 
 def _confirmation_mismatches(payment: Payment, confirmation: Effect) -> list[str]:
+    attempt = _attempt_of(payment, confirmation)
+    charge_id = attempt.charge_id if attempt else payment.charge_id
+    is_paid = bool(payment.ledger) and attempt is None
     waits = any(ask.key == confirmation.idempotency_key for ask in life_cycle.awaited(payment))
     claims = {
-        "another charge was confirmed": payment.charge_id not in (None, confirmation.charge),
+        "another charge was confirmed": charge_id not in (None, confirmation.charge),
         "the confirmation is of another amount": confirmation.amount != payment.amount,
         "the confirmation ended otherwise": not waits
-        and bool(payment.ledger) != (confirmation.status == "succeeded"),
+        and is_paid != (confirmation.status == "succeeded"),
     }
     return [claim for claim, holds in claims.items() if holds]
 
@@ -293,6 +306,14 @@ def _unbooked(payment: Payment, effects: Iterable[Effect]) -> bool:
     """Tell whether some fee is not in the payment's ledger yet."""
     fees = [each for each in effects if each.kind == "fee"]
     return life_cycle.with_fees(payment, fees, now_ms=0) is not payment
+
+
+def _attempt_of(payment: Payment, effect: Effect) -> Attempt | None:
+    """Return the earlier try of a payment that an effect is of; none for that of the current."""
+    keys = [asks.charge_key(payment.id, each) for each in range(len(payment.attempts))]
+    if effect.idempotency_key not in keys:
+        return None
+    return payment.attempts[keys.index(effect.idempotency_key)]
 
 
 def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[str]:
@@ -332,7 +353,12 @@ def _old_effects(
 
 def _answers_before(payment: Payment, time_ms: int) -> set[str]:
     """Return the keys under which this payment says that the provider has answered by then."""
-    keys = {f"{payment.id}:charge"} if payment.charge_id else set()
-    keys |= {each.id for each in payment.operations if each.status != "pending"}
+    answered = [*(each.charge_id for each in payment.attempts), payment.charge_id]
+    keys = {asks.charge_key(payment.id, n) for n, charge in enumerate(answered) if charge}
+    keys |= {
+        each.id
+        for each in payment.operations
+        if each.status != "pending" and each.kind != "confirm"
+    }
     keys |= {each.provider_id for each in payment.disputes}
     return keys if payment.events[-1].at_ms < time_ms else set()

@@ -1,12 +1,13 @@
 """The shapes at the boundary of payments: requests, messages and the stored payment."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from backend import shapes
-from backend.errors import InvalidRequest
+from backend.errors import Fault, InvalidRequest
 from backend.pages import PageQuery
 from backend.settings import settings
 from backend.shapes import END, Email, Moment
@@ -26,6 +27,17 @@ def _check_currency(currency: str, name: str) -> None:
         raise InvalidRequest(f"{currency} is not an ISO 4217 currency.", param=name)
 
 
+EXPANSIONS = ("customer", "refunds")
+
+
+def _check_expand(expand: str, name: str) -> None:
+    for each in expand.split(","):
+        if each not in EXPANSIONS:
+            raise InvalidRequest(
+                f"Nothing to expand is called {each!r}; use {' or '.join(EXPANSIONS)}.", param=name
+            )
+
+
 AMOUNT_MAX = 99_999_999  # eight digits of minor units, the limit card networks share
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="In the currency's minor unit")]
 Currency = Annotated[shapes.Currency, Meta(extra={"check": _check_currency})]
@@ -37,6 +49,7 @@ MetadataKey = Annotated[
     ),
 ]
 MetadataValue = Annotated[str, Meta(max_length=500)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=50)]
 TestMethod = Annotated[
     Literal[
         "pm_card_visa",
@@ -60,9 +73,18 @@ if TYPE_CHECKING:
     PaymentMethod = str
 else:  # where nobody is charged by Stripe, a token that only Stripe knows is a mistake
     PaymentMethod = StripeMethod if settings.uses_stripe else TestMethod
+CustomerId = Annotated[str, Meta(max_length=64)]
+Expand = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="Names with commas between: customer; refunds, which is always whole",
+        extra={"check": _check_expand},
+    ),
+]
 CancelReason = Literal["duplicate", "fraudulent", "requested_by_customer", "abandoned"]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
-OperationKind = Literal["capture", "cancel", "refund"] | ResponseKind
+OperationKind = Literal["capture", "cancel", "refund", "confirm"] | ResponseKind
 CaptureMethod = Literal["automatic", "manual"]
 EntryState = Literal["pending", "posted", "voided"]
 Account = Literal["provider_clearing", "receivable", "refunds", "disputes", "fees"]
@@ -76,12 +98,32 @@ class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     amount: Amount
     currency: Currency
-    payment_method: PaymentMethod
+    payment_method: PaymentMethod | UnsetType = UNSET  # without it the customer's default
     capture_method: CaptureMethod = "automatic"
     description: Annotated[str, Meta(max_length=500)] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=50)] = {}
+    metadata: Metadata = field(default_factory=dict)
     receipt_email: Email | None = None
+    # What is UNSET is no part of a fingerprint: keys of versions without these fields still hold.
+    customer: CustomerId | UnsetType = UNSET
+    off_session: bool | UnsetType = UNSET
     test_clock: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+
+    @staticmethod
+    def cross_check(fields: Mapping[str, Any]) -> Iterator[Fault]:
+        """Return what is wrong with fields of which each is right by itself."""
+        if fields.get("customer", "") is UNSET:
+            if fields.get("payment_method") is UNSET:
+                detail = "`payment_method` is missing; only with a `customer` there is a default."
+                yield Fault("payment_method", "field_required", detail)
+            if fields.get("off_session", UNSET) is True:
+                detail = "`off_session` needs a `customer` with a saved payment method."
+                yield Fault("off_session", "invalid_value", detail)
+
+
+class ConfirmRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/payments/{id}/confirm: another try of a payment that failed."""
+
+    payment_method: PaymentMethod
 
 
 class CaptureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,8 +146,14 @@ class RefundRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 ResponseRequest = EvidenceSubmission | Acceptance
-MoneyRequest = CaptureRequest | CancelRequest | RefundRequest
+MoneyRequest = CaptureRequest | CancelRequest | RefundRequest | ConfirmRequest
 OperationRequest = MoneyRequest | ResponseRequest
+
+
+class PaymentQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/payments/{id}."""
+
+    expand: Expand | None = None
 
 
 class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,6 +162,12 @@ class PaymentListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fiel
     status: Status | None = None
     created_gte: Moment | None = None
     created_lt: Moment | None = None
+    customer: CustomerId | None = None
+    currency: Currency | None = None
+    amount_gte: Amount | None = None
+    amount_lte: Amount | None = None
+    metadata: Metadata = field(default_factory=dict)  # all of these, each as `metadata[name]=text`
+    expand: Expand | None = None
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -139,7 +193,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An operation that a client asked for; its id is its key at the provider."""
+    """What a client asked for of a payment; its id is its key at the provider.
+
+    But for a confirm, whose charge has a key of its own.
+    """
 
     id: str
     kind: OperationKind
@@ -164,6 +221,15 @@ class Entry(Struct, frozen=True, kw_only=True):
     credit: Account
     amount: int  # minor units
     event: int  # number of the event that made it
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """An earlier try of a payment, which failed; the next was confirmed with another method."""
+
+    payment_method: str
+    charge_id: str | None
+    failure: Failure | None
+    event: int  # number of the event that asked for the next
 
 
 class Outgoing(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -215,6 +281,9 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     charge_id: str | None = None
     failure: Failure | None = None
     next_action: NextAction | None = None  # while it requires action
+    customer: str | None = None
+    off_session: bool = False
+    attempts: tuple[Attempt, ...] = ()  # those before the current one
     events: tuple[Event, ...]
     operations: tuple[Operation, ...] = ()
     disputes: tuple[Dispute, ...] = ()

@@ -2,15 +2,15 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 import msgspec
+from msgspec import UnsetType
 from msgspec.structs import replace
 
 from backend.announcer import Sender
-from backend.clock import parse_rfc3339
 from backend.errors import (
     CircuitOpen,
     Conflict,
@@ -32,7 +32,6 @@ from payments.schema import (
     PaymentListQuery,
     PaymentRequest,
     SettlePayment,
-    Status,
 )
 
 OPERATE_ATTEMPTS = 5  # each is lost only to a change that somebody else made
@@ -58,12 +57,11 @@ class Payments(Protocol):
     def page(
         self,
         tenant: str,
+        query: PaymentListQuery,
         *,
         limit: int,
         after: Payment | None = None,
-        status: Status | None = None,
-        created_gte_ms: int | None = None,
-        created_lt_ms: int | None = None,
+        before: Payment | None = None,
     ) -> list[Payment]: ...
 
     def replace_all(self, changed: Sequence[Payment], *, now_ms: int) -> set[str]: ...
@@ -86,9 +84,15 @@ class ClockedProvider(Protocol):
 
 
 Queues = Mapping[str, Sender]  # by the names that an outbox uses
+MethodOf = Callable[[PaymentRequest], str | UnsetType]  # the payment method of a request
 
 
-def accept(
+def own_method(request: PaymentRequest) -> str | UnsetType:
+    """Return the payment method that a request names itself."""
+    return request.payment_method
+
+
+def accept(  # noqa: PLR0913  # what a payment is made of, and of whom
     request: PaymentRequest,
     *,
     key: str,
@@ -97,6 +101,7 @@ def accept(
     queues: Queues,
     now_ms: int,
     provider: str = "",
+    method_of: MethodOf = own_method,
 ) -> tuple[Payment, bool]:
     """Store a payment and send it to be settled; returns it as stored, and whether it was before.
 
@@ -104,18 +109,33 @@ def accept(
     same key comes with another request. What is stored is accepted: a queue that is full or away
     refuses nothing, the relay sends what could not be sent now.
     """
+    if request.customer:  # a repeat asks nothing of a customer, who may be gone
+        existing = payments.find(tenant, life_cycle.payment_id(tenant, key))
+        if existing:
+            return _repeated(existing, request, queues)
     clock_ms = _time_for(request, key, tenant, payments) if request.test_clock else None
     payment = _traced(
         life_cycle.create(
-            request, key=key, tenant=tenant, now_ms=now_ms, provider=provider, clock_ms=clock_ms
+            request,
+            key=key,
+            tenant=tenant,
+            now_ms=now_ms,
+            provider=provider,
+            payment_method=method_of(request),
+            clock_ms=clock_ms,
         )
     )
     existing = payments.insert(payment)
     if existing:
-        _check_fingerprint(existing.fingerprint, payment.fingerprint)
-    payment = existing or payment
+        return _repeated(existing, request, queues)
     _try_to_send(payment, queues)
-    return payment, existing is not None
+    return payment, False
+
+
+def _repeated(payment: Payment, request: PaymentRequest, queues: Queues) -> tuple[Payment, bool]:
+    _check_fingerprint(payment.fingerprint, life_cycle.fingerprint(request))
+    _try_to_send(payment, queues)
+    return payment, True
 
 
 def operate(
@@ -128,7 +148,7 @@ def operate(
     queues: Queues,
     now_ms: int,
 ) -> tuple[Payment, Operation, bool]:
-    """Ask for a capture, cancel or refund; returns payment, operation, and if it is a replay.
+    """Ask for an operation on a payment; returns payment, operation, and if it is a replay.
 
     The operation stands in the payment's document before anybody is asked to do it. Raises
     NotFound, InvalidState, KeyReused when the same key comes with another request, and Conflict
@@ -311,17 +331,19 @@ def find(payment_id: str, *, tenant: str, payments: Payments) -> Payment:
     return payment
 
 
+def refund(payment: Payment, refund_id: str) -> Operation:
+    """Return a refund of a payment; raises NotFound."""
+    operation = _operation(payment, refund_id)
+    if operation is None or operation.kind != "refund":
+        raise NotFound("The payment has no such refund.", param="refund_id")
+    return operation
+
+
 def newest(
     query: PaymentListQuery, *, tenant: str, payments: Payments
 ) -> tuple[list[Payment], bool]:
     """Return one page of payments, newest first, and whether there are more."""
-    read = partial(
-        payments.page,
-        tenant,
-        status=query.status,
-        created_gte_ms=_bound(query.created_gte, "created_gte"),
-        created_lt_ms=_bound(query.created_lt, "created_lt"),
-    )
+    read = partial(payments.page, tenant, query)
     return page_of(query, find=partial(payments.find, tenant), read=read)
 
 
@@ -344,10 +366,6 @@ def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
         may_lapse = payment.amount_held > 0 or not payment.ledger
         is_new = word.key.endswith(asks.LAPSE) and may_lapse
     return is_new and any(not x.key.endswith(asks.LAPSE) for x in life_cycle.awaited(payment))
-
-
-def _bound(text: str | None, param: str) -> int | None:
-    return None if text is None else parse_rfc3339(text, param=param)
 
 
 def _addressed(ask: Ask, payment: Payment) -> Ask:

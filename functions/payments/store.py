@@ -9,13 +9,22 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from backend import test_clock_store, test_clocks
+from backend.clock import parse_rfc3339
 from backend.settings import settings
-from backend.store import NEWEST, Document, collection, newest, opened_early, store_errors
+from backend.store import (
+    NEWEST,
+    Document,
+    collection,
+    newest,
+    opened_early,
+    searched,
+    store_errors,
+)
 from backend.test_clocks import TestClock
 from payments import balance_store
 from payments.balances import Sums, late
 from payments.provider import DisputeStatus
-from payments.schema import Payment, Status
+from payments.schema import Payment, PaymentListQuery
 
 UNACKNOWLEDGED = WriteConcern(w=0)
 CLEARED = {"$unset": {"outbox": "", "promised_ms": ""}}
@@ -40,6 +49,11 @@ INDEXES = (
     IndexModel([("promised_ms", 1)], name="promised", sparse=True),
     DISPUTED,
     IndexModel([("dispute_due_ms", 1)], name="dispute_due", sparse=True),
+    IndexModel(  # the few that are of a customer
+        [("tenant", 1), ("customer", 1), ("created_ms", -1), ("_id", -1)],
+        name="newest_of_customer",
+        partialFilterExpression={"customer": {"$exists": True}},
+    ),
 )
 
 
@@ -79,25 +93,21 @@ def find_many(payment_ids: Collection[str]) -> dict[str, Payment]:
 
 def page(
     tenant: str,
+    query: PaymentListQuery,
     *,
     limit: int,
     after: Payment | None = None,
-    status: Status | None = None,
-    created_gte_ms: int | None = None,
-    created_lt_ms: int | None = None,
+    before: Payment | None = None,
 ) -> list[Payment]:
-    """Return up to `limit` payments, newest first, older than `after`."""
-    created: dict[str, int] = {}
-    query: Document = {"tenant": tenant}
-    if created_gte_ms is not None:
-        created["$gte"] = created_gte_ms
-    if created_lt_ms is not None:
-        created["$lt"] = created_lt_ms
-    if status is not None:
-        query["status"] = status
-    if created:
-        query["created_ms"] = created
-    documents = newest(_payments(), query, limit=limit, after=after)
+    """Return up to `limit` payments that a query asks for, newest first, next to one of these.
+
+    Raises InvalidRequest where too many have to be looked through for them.
+    """
+    whole, filters = _whole(tenant, query), _filters(query)
+    if filters:
+        documents = searched(_payments(), whole, filters, limit=limit, after=after, before=before)
+    else:
+        documents = newest(_payments(), whole, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Payment) for document in documents]
 
 
@@ -240,6 +250,33 @@ def _remember(document_id: str, name: str, number: int) -> None:
         collection("reconciliation", ()).update_one(
             {"_id": document_id}, {"$set": {name: number}}, upsert=True
         )
+
+
+def _whole(tenant: str, query: PaymentListQuery) -> Document:
+    """Return the query of the payments that are listed, or looked through for filters."""
+    names = {"customer": query.customer, "status": query.status}
+    chosen = {name: value for name, value in names.items() if value is not None}
+    created = _range(
+        gte=_bound_ms(query.created_gte, "created_gte"),
+        lt=_bound_ms(query.created_lt, "created_lt"),
+    )
+    return {"tenant": tenant, **chosen, **({"created_ms": created} if created else {})}
+
+
+def _filters(query: PaymentListQuery) -> Document:
+    """Return the part of a query that is looked for within a bound."""
+    amount = _range(gte=query.amount_gte, lte=query.amount_lte)
+    values = {"currency": query.currency, "amount": amount or None}
+    filters = {name: value for name, value in values.items() if value is not None}
+    return filters | {f"metadata.{name}": text for name, text in query.metadata.items()}
+
+
+def _range(**bounds: int | None) -> dict[str, int]:
+    return {f"${name}": value for name, value in bounds.items() if value is not None}
+
+
+def _bound_ms(text: str | None, param: str) -> int | None:
+    return None if text is None else parse_rfc3339(text, param=param)
 
 
 @opened_early

@@ -7,7 +7,10 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from backend.clock import rfc3339
+from backend.domain_events import public_id
+from payments import ledger
 from payments.balances import Sums
+from payments.customers.schema import CustomerView
 from payments.dispute_schema import Dispute
 from payments.provider import DisputeStatus, NextAction
 from payments.schema import Entry, Event, Failure, Operation, Payment, Status
@@ -20,6 +23,8 @@ DONE = {
     "dispute_evidence": (),
     "dispute_acceptance": (),
 }
+
+NO_CUSTOMERS: Mapping[str, CustomerView] = {}
 
 
 class EventView(Struct, frozen=True, kw_only=True):
@@ -92,10 +97,27 @@ class PaymentView(Struct, frozen=True, kw_only=True):
     test_clock: str | UnsetType = UNSET
     failure: Failure | UnsetType = UNSET
     next_action: NextAction | UnsetType = UNSET  # while the customer has to confirm
+    amount_capturable: int  # held, and to be captured or canceled now
+    customer: str | CustomerView | None  # expanded, if that was asked for and there still is one
+    off_session: bool
     refunds: list[RefundView]
     disputed: bool
     disputes: list[str]
     events: list[EventView]
+
+
+class PaymentPage(Struct, frozen=True, kw_only=True):
+    """One page of payments, newest first."""
+
+    data: list[PaymentView]
+    has_more: bool
+
+
+class RefundPage(Struct, frozen=True, kw_only=True):
+    """One page of a payment's refunds, newest first."""
+
+    data: list[RefundView]
+    has_more: bool
 
 
 class EntryView(Struct, frozen=True, kw_only=True):
@@ -133,8 +155,9 @@ class BalancesView(Struct, frozen=True, kw_only=True):
     data: list[BalanceView]
 
 
-def view(payment: Payment) -> PaymentView:
-    """Return what a client sees of `payment`."""
+def view(payment: Payment, customers: Mapping[str, CustomerView] = NO_CUSTOMERS) -> PaymentView:
+    """Return what a client sees of `payment`, with its customer if that is among `customers`."""
+    is_capturable = payment.status in ("requires_capture", "succeeded")
     return PaymentView(
         id=payment.id,
         status=payment.status,
@@ -151,6 +174,9 @@ def view(payment: Payment) -> PaymentView:
         test_clock=payment.test_clock or UNSET,
         failure=payment.failure or UNSET,
         next_action=_next_action(payment),
+        amount_capturable=payment.amount_held if is_capturable else 0,
+        customer=customers.get(payment.customer or "", payment.customer),
+        off_session=payment.off_session,
         refunds=[refund_view(payment, each) for each in payment.operations if _is_refund(each)],
         disputed=bool(payment.disputes),
         disputes=[each.id for each in payment.disputes],
@@ -212,6 +238,11 @@ def answer_view(payment: Payment, operation: Operation) -> PaymentView | RefundV
     return view(payment_then)
 
 
+def refunds_view(payment: Payment) -> list[RefundView]:
+    """Return what a client sees of a payment's refunds, newest first."""
+    return [refund_view(payment, each) for each in payment.operations[::-1] if _is_refund(each)]
+
+
 def ledger_view(payment: Payment) -> LedgerView:
     """Return the double entries of `payment`."""
     return LedgerView(
@@ -263,21 +294,27 @@ def as_asked(payment: Payment, operation: Operation | None) -> Payment:
         if each.event <= len(events)
     ]
     is_refund = operation is not None and _is_refund(operation)
-    return replace(
+    tries = [each for each in payment.attempts if each.event > len(events)]
+    then = replace(
         payment,
         status="succeeded" if is_refund else "processing",
+        payment_method=tries[0].payment_method if tries else payment.payment_method,
         amount_captured=sum(e.amount for e in events if e.type == "payment.succeeded"),
         amount_refunded=sum(e.amount for e in events if e.type == "payment.refunded"),
         failure=None,
         events=events,
         operations=tuple(operations),
         disputes=tuple(disputes),
+        ledger=(),
+        amount_held=0,
     )
+    entries = [each for each in payment.ledger if each.event <= len(events)]
+    return ledger.entered(then, entries) if entries else then
 
 
 def event_id(payment: Payment, number: int) -> str:
     """Return the id of a payment's event as clients see it."""
-    return f"evt_{payment.id.removeprefix('pay_')}_{number}"
+    return public_id(f"{payment.id}.{number}")
 
 
 def _moment(event: Event) -> str:
@@ -288,7 +325,7 @@ def _moment(event: Event) -> str:
 def _status_then(
     operation: Operation, happened: set[tuple[str, str | None]]
 ) -> Literal["pending", "succeeded", "failed"]:
-    if any((each, operation.id) in happened for each in DONE[operation.kind]):
+    if any((each, operation.id) in happened for each in DONE.get(operation.kind, ())):
         return "succeeded"
     if (f"payment.{operation.kind}_failed", operation.id) in happened:
         return "failed"

@@ -57,6 +57,11 @@ def _routes(model: ServiceModel) -> dict[str, Any]:
             for name, member in invoke.members.items()
             if "location" in member.serialization
         },
+        "patterns": {
+            name: [member.metadata["pattern"], member.metadata["max"]]
+            for name, member in invoke.members.items()
+            if name in ("FunctionName", "Qualifier")
+        },
     }
 
 

@@ -150,11 +150,13 @@ def _mappings(template: Template) -> list[Row]:
 def _schedules(template: Template) -> list[Row]:
     rows: list[Row] = []
     for schedule in template.schedules:
-        every_s = template.functions[schedule.function].every_s
+        function = template.functions.get(schedule.function)
+        every_s = function and function.every_s
         cron = schedule.cron
         on_aws = f"{cron.text} {cron.zone}" if cron else f"every {schedule.every_s} s"
         here = f"every {every_s} s" if every_s else on_aws
-        rows.append({"function": schedule.function, "on AWS": on_aws, "here": here})
+        target = schedule.function or template.queues[schedule.queue].name
+        rows.append({"function or queue": target, "on AWS": on_aws, "here": here})
     return rows
 
 

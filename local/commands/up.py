@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,17 @@ def up(options: argparse.Namespace) -> int:
             signal_on_parent_death(options.end_with)
         return _supervise(system, variables)
     started_s = time.monotonic()  # what was installed before may have taken longer than any start
-    return _await_ready(state, template, _start_in_background(state), started_s)
+
+    def is_planned_otherwise() -> bool:
+        """Tell whether other ports would be planned now: another system took some meanwhile."""
+        try:
+            again, _ = plan.make(options, template, environ, EXTENSION, python)
+        except plan.BadInput:
+            return False  # the log says which
+        return again.ports != system.ports
+
+    supervising = _start_in_background(state)
+    return _await_ready(state, template, supervising, started_s, is_planned_otherwise)
 
 
 def _supervise(system: System, variables: Mapping[str, str]) -> int:
@@ -200,8 +210,12 @@ def _await_ready(
     template: Template,
     supervising: subprocess.Popen[bytes] | None,
     started_s: float,
+    may_start_again: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Wait for another process, the supervisor, to say that all is ready or that it failed."""
+    """Wait for another process, the supervisor, to say that all is ready or that it failed.
+
+    What has failed is started once more where it `may_start_again`.
+    """
     while True:
         alive = status.supervisor_pid(state) or (supervising and supervising.poll() is None)
         last = status.read(state)
@@ -218,6 +232,9 @@ def _await_ready(
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break
         time.sleep(POLL_S)
+    if last and last.phase == "failed" and may_start_again():
+        sys.stderr.write("another program took a port meanwhile; starting once more\n")
+        return _await_ready(state, template, _start_in_background(state), time.monotonic())
     reason = last.reason if last and last.phase == "failed" else "the supervisor ended"
     log_path = logs.path_of(state, last.blamed if last and last.blamed else "supervisor")
     tail = "\n".join(logs.tail(log_path, TAIL_LINES))

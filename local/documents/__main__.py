@@ -20,6 +20,7 @@ from local.documents.store import Store
 from local.documents.write_ahead_log import Unsynced, WriteAheadLog
 
 BACKLOG = 1024
+RECURSION_MAX = 3_000  # calls: a filter may be as deep as a document, 200 levels of five each
 FLUSH_S = 1.0  # for clients to take their last answers
 
 
@@ -89,6 +90,7 @@ def _end_unsynced(error: Unsynced) -> NoReturn:
 
 def main() -> int:
     os.umask(0o077)  # the data are for nobody else
+    sys.setrecursionlimit(RECURSION_MAX)
     parser = argparse.ArgumentParser(
         prog="python -m local.documents",
         description="Serve one data file to MongoDB's drivers until SIGTERM.",

@@ -7,12 +7,14 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.datetime_ms import DatetimeMS
 
-from local.documents.errors import DocumentsError
+from local.documents.errors import DocumentsError, refused
 from local.documents.filters import Filter
 from local.documents.keys import encode
 from local.documents.paths import Document, Spec
 from local.documents.plan import Index, Plan, choose
+from local.documents.turns import turns
 
 CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
     # Milliseconds as stored: a datetime would refuse years that BSON can hold.
@@ -20,8 +22,12 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # MongoDB's own limit
 CHUNK_ROWS = (8, 256)  # rows of the first and of the largest single read of a scan
+DEPTH_MAX = 200  # levels of a document, MongoDB's own limit
+MEASURED_ROWS = 4096  # of which only the sizes are read at once
+CHUNK_BYTES = 4 * 1024 * 1024  # of documents, about: a read of large ones has fewer rows
 Keys = list[tuple[Index, list[bytes]]]  # the keys of one document in each index
 FIRST_IS_ID = b"_id\x00"
+TIMESTAMP_TYPE = b"\x11"  # before the name of a field
 
 
 class Row:
@@ -55,7 +61,20 @@ def encode_document(document: Document) -> bytes:
     raw = bson.encode(document, codec_options=CODEC)
     if len(raw) > DOCUMENT_BYTES_MAX:
         raise DocumentsError(10334, f"a document of {len(raw)} bytes is larger than 16 MiB")
+    _check_depth(raw, document)
     return raw
+
+
+def _check_depth(raw: bytes, document: Document) -> None:
+    """Refuse what is nested so deeply that a later filter or sort could not follow it."""
+    if raw.count(b"\x03") + raw.count(b"\x04") < DEPTH_MAX:  # the types of what can hold more
+        return
+    level: list[Any] = [document]
+    for _ in range(DEPTH_MAX):
+        nodes = [node.values() if isinstance(node, dict) else node for node in level]
+        level = [item for node in nodes for item in node if isinstance(item, dict | list)]
+    if level:
+        raise DocumentsError(15, f"a document is nested more than {DEPTH_MAX} levels deep")
 
 
 class Collection:
@@ -64,6 +83,7 @@ class Collection:
     def __init__(self, connection: sqlite3.Connection, number: int, namespace: str) -> None:
         self.namespace = namespace
         self.number = number
+        self.drops = 0  # of tables of this collection: what reads them may not go on then
         self.indexes = [Index(0, "_id_", (("_id", 1),), unique=True)]
         self._execute = connection.execute
         table = f"documents_{number}"
@@ -79,6 +99,7 @@ class Collection:
         )
 
     def drop_tables(self) -> None:
+        self.drops += 1
         for index in self.indexes[1:]:
             self._execute(f"DROP TABLE {self._entries(index)}")
         self._execute(f"DROP TABLE documents_{self.number}")
@@ -86,6 +107,20 @@ class Collection:
     def count(self) -> int:
         (count,) = self._execute(f"SELECT count(*) FROM documents_{self.number}").fetchone()
         return int(count)
+
+    def measure(self) -> tuple[int, int]:
+        """Return the number of documents and the sum of their sizes, read in chunks."""
+        count = size = 0
+        last: int | None = -1
+        sql = (
+            "SELECT count(*), coalesce(sum(length(document)), 0), max(id) FROM"
+            f" (SELECT id, document FROM documents_{self.number} WHERE id > ? ORDER BY id LIMIT ?)"
+        )
+        while last is not None:
+            chunk, chunk_size, last = self._execute(sql, (last, MEASURED_ROWS)).fetchone()
+            count, size = count + chunk, size + chunk_size
+            self.stand_back()
+        return count, size
 
     def insert(self, raw: bytes) -> Document:
         """Store a document, which gets an `_id` if it has none."""
@@ -95,14 +130,19 @@ class Collection:
             raw = encode_document(document)
         elif len(raw) > DOCUMENT_BYTES_MAX:
             encode_document(document)
+        else:
+            _check_depth(raw, document)
         identity = document["_id"]
         _check_identity(identity)
+        if TIMESTAMP_TYPE in raw:
+            _check_timestamps(document)
         keys = self._keys(document)
         self._check_unique(keys, document, row=-1)
         try:
             row = self._execute(self._insert, (encode(identity), raw)).lastrowid
         except sqlite3.IntegrityError:
-            raise self._duplicate(self.indexes[0], document) from None
+            key = encode(identity)
+            raise self._duplicate(self.indexes[0], document, key) from None
         assert row is not None
         self._add_entries(keys, row)
         return document
@@ -148,6 +188,8 @@ class Collection:
 
     def _by_identity(self, keys: list[bytes]) -> Iterator[Row]:
         for start in range(0, len(keys), CHUNK_ROWS[1]):
+            if start:
+                self.stand_back()
             chunk = keys[start : start + CHUNK_ROWS[1]]
             places = ",".join("?" * len(chunk))
             rows = self._execute(f"{self._by_keys} ({places}) ORDER BY key", chunk)
@@ -165,7 +207,7 @@ class Collection:
         while rows := self._execute(sql, (last, size)).fetchall():
             yield from starmap(Row, rows)
             last = rows[-1][0]
-            size = min(size * 4, CHUNK_ROWS[1])
+            size = self._next_size(size, rows)
 
     def scan(self, plan: Plan) -> Iterator[Row]:
         """Read in chunks that each start behind the last one, so that no read stays open."""
@@ -196,7 +238,28 @@ class Collection:
                     if plan.index.multikey:
                         numbers.add(number)
                 position = rows[-1][:2]
-                size = min(size * 4, CHUNK_ROWS[1])
+                size = self._next_size(size, rows)
+
+    def stand_back(self) -> bool:
+        """Let others run if it is time; return True if they did."""
+        drops = self.drops
+        stood_back = turns.check()
+        if self.drops != drops:
+            raise DocumentsError(175, f"{self.namespace} or an index of it was dropped meanwhile")
+        return stood_back
+
+    def _next_size(self, size: int, rows: list[Any]) -> int:
+        """Let others run if it is time; return how many rows the next read is to have."""
+        if self.stand_back():
+            return max(size // 2, 1)
+        read_bytes = sum(len(row[-1]) for row in rows) + 1
+        return max(min(size * 4, CHUNK_ROWS[1], size * CHUNK_BYTES // read_bytes), 1)
+
+    def current(self, row: Row) -> Row | None:
+        """Read a row again, None if it is not there any more."""
+        sql = f"SELECT id, document FROM documents_{self.number} WHERE id = ?"
+        current = self._execute(sql, (row.id,)).fetchone()
+        return Row(*current) if current else None
 
     def create_index(self, index: Index) -> None:
         """Make the index and enter every document that is there."""
@@ -211,6 +274,7 @@ class Collection:
         self.indexes.append(index)
 
     def drop_index(self, index: Index) -> None:
+        self.drops += 1
         self._execute(f"DROP TABLE {self._entries(index)}")
         self.indexes.remove(index)
 
@@ -223,7 +287,7 @@ class Collection:
                 sql = f"SELECT 1 FROM {self._entries(index)} WHERE key = ? AND id <> ?"
                 for key in index_keys:
                     if self._execute(sql, (key, row)).fetchone():
-                        raise self._duplicate(index, document)
+                        raise self._duplicate(index, document, key)
 
     def _add_entries(self, keys: Keys, row: int) -> None:
         for index, index_keys in keys:
@@ -243,8 +307,8 @@ class Collection:
             for key in index_keys:
                 self._execute(sql, (key, row))
 
-    def _duplicate(self, index: Index, document: Document) -> DocumentsError:
-        value = index.value(document)
+    def _duplicate(self, index: Index, document: Document, key: bytes) -> DocumentsError:
+        value = index.value(document, key)
         shown = ", ".join(f"{path}: {_shown(item)}" for path, item in value.items())
         return DocumentsError(
             11000,
@@ -265,9 +329,27 @@ def _check_identity(identity: Any) -> None:
                 raise DocumentsError(52, f"_id fields may not contain '$'-prefixed fields: {name}")
 
 
+def _check_timestamps(document: Document) -> None:
+    for name, value in document.items():
+        if isinstance(value, bson.Timestamp) and value == bson.Timestamp(0, 0):
+            raise refused("an empty timestamp, which MongoDB replaces by the time, at", name)
+
+
 def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, bson.ObjectId):
-        return f"ObjectId('{value}')"
-    return "null" if value is None else str(value)
+    show = _SHOWN.get(type(value), str)
+    return show(value)
+
+
+def _shown_object(value: Document) -> str:
+    return f"{{ {', '.join(f'{name}: {_shown(item)}' for name, item in value.items())} }}"
+
+
+_SHOWN: dict[type, Callable[[Any], str]] = {
+    str: lambda value: f'"{value}"',
+    bson.ObjectId: lambda value: f"ObjectId('{value}')",
+    dict: _shown_object,
+    list: lambda value: f"[ {', '.join(map(_shown, value))} ]" if value else "[]",
+    bool: lambda value: str(value).lower(),
+    DatetimeMS: lambda value: f"new Date({int(value)})",
+    type(None): lambda _: "null",
+}

@@ -7,18 +7,16 @@ from typing import Any
 
 from bson.int64 import Int64
 
-from local.documents import reads, server_info, writes
+from local.documents import catalogue, reads, server_info, writes
 from local.documents.collection import Collection
 from local.documents.errors import MALFORMED, DocumentsError, malformed
 from local.documents.filters import compile_filter
+from local.documents.index_definitions import indexes_to_drop, new_index
 from local.documents.options import Options, check, check_batch, check_longs, options
-from local.documents.paths import Document, parse
-from local.documents.pipeline import sort_spec
-from local.documents.plan import Index
+from local.documents.paths import Document
 from local.documents.store import Store
+from local.documents.turns import turns
 from local.documents.updates import NUMBERS
-
-INDEXES_MAX = 64  # MongoDB's own limit
 
 Reply = dict[str, Any] | bytes
 
@@ -43,10 +41,16 @@ _READ_CONCERN = options(
     " waitLastStableRecoveryTimestamp:bool provenance:string"
 )
 _CURSOR = options("batchSize:count")
-_INDEX = options(
-    "key:object! name:string! v:whole unique:bool sparse:bool background:bool"
-    " expireAfterSeconds:any partialFilterExpression:object"
+
+
+_LONG = frozenset(
+    [
+        *("find", "aggregate", "getMore", "count", "distinct", "collStats", "dbStats"),
+        *("collstats", "dbstats"),
+        *("update", "delete", "findAndModify", "findandmodify"),
+    ]
 )
+SHORT_INSERT = 100  # documents that are inserted without standing back
 
 
 class Commands:
@@ -65,6 +69,8 @@ class Commands:
         try:
             if command.options is not None:
                 _check(name, body, command.options)
+            limit_ms = _limit_ms(body) if "maxTimeMS" in body else 0
+            turns.begin(limit_ms, writes=command.writes)
             if command.writes:
                 _check_writable(name, body)
                 self.store.begin()
@@ -118,7 +124,14 @@ class Commands:
         self.cursors.close(namespace)
         return {"ns": namespace, "ok": 1.0} if self.store.drop(database, body["drop"]) else _OK
 
-    def drop_database(self, database: str, _: Document) -> Reply:
+    def rename_collection(self, _: str, body: Document) -> Reply:
+        for namespace in catalogue.rename(self.store, body):
+            self.cursors.close(namespace)
+        return _OK
+
+    def drop_database(self, database: str, body: Document) -> Reply:
+        if type(body["dropDatabase"]) not in NUMBERS or body["dropDatabase"] != 1:
+            raise DocumentsError(5255100, "have to pass 1 as db parameter")
         for owner, name in list(self.store.collections):
             if owner == database:
                 self.cursors.close(f"{owner}.{name}")
@@ -149,7 +162,7 @@ class Commands:
             collection = self.store.find_or_create(database, body["createIndexes"])
             before = len(collection.indexes)
             for definition in body["indexes"]:
-                index = _index(collection, definition)
+                index = new_index(collection, definition)
                 if index is not None:
                     self.store.create_index(collection, index)
             after = len(collection.indexes)
@@ -164,7 +177,7 @@ class Commands:
     def drop_indexes(self, database: str, body: Document) -> Reply:
         collection = self._existing(database, body["dropIndexes"])
         before = len(collection.indexes)
-        chosen = _indexes_to_drop(collection, body["index"])
+        chosen = indexes_to_drop(collection, body["index"])
         self.cursors.close(collection.namespace)
         for index in chosen:
             self.store.drop_index(collection, index)
@@ -178,6 +191,13 @@ class Commands:
 
 
 _OK = {"ok": 1.0}
+
+
+def _limit_ms(body: Document) -> int:
+    limit_ms: int = body.get("maxTimeMS") or 0
+    if limit_ms > 2**31 - 1:
+        raise DocumentsError(2, f"{limit_ms} value for maxTimeMS is out of range")
+    return limit_ms
 
 
 def _collection_entry(name: str) -> Document:
@@ -229,59 +249,6 @@ def _single_batch(namespace: str, entries: list[Document]) -> Reply:
     return {"cursor": {"id": Int64(0), "ns": namespace, "firstBatch": entries}, "ok": 1.0}
 
 
-def _indexes_to_drop(collection: Collection, chosen: Any) -> list[Index]:
-    """Return the indexes that "*", a name, a list of names or a key specification names."""
-    if chosen == "*":
-        return collection.indexes[1:]
-    if isinstance(chosen, dict):
-        matching = [index for index in collection.indexes if index.spec == tuple(chosen.items())]
-    else:
-        names = chosen if isinstance(chosen, list) else [chosen]
-        matching = [index for index in collection.indexes if index.name in names]
-        if len(matching) < len(set(names)):
-            raise DocumentsError(27, f"index not found with name {chosen}")
-    if not matching:
-        raise DocumentsError(27, f"can't find index with key: {chosen}")
-    if collection.indexes[0] in matching:
-        raise DocumentsError(72, "cannot drop _id index")
-    return matching
-
-
-def _index(collection: Collection, definition: Document) -> Index | None:
-    """Return the index to make, None if it is there already."""
-    requested = _parsed_index(max(index.id for index in collection.indexes) + 1, definition)
-    for index in collection.indexes:
-        if index.as_document() == requested.as_document():
-            return None
-        if index.spec == requested.spec:
-            raise DocumentsError(85, f"an index with these keys exists already: {index.name}")
-        if index.name == requested.name:
-            raise DocumentsError(86, f"an index with other keys has the name {index.name}")
-    if len(collection.indexes) >= INDEXES_MAX:
-        raise DocumentsError(67, f"a collection has at most {INDEXES_MAX} indexes")
-    return requested
-
-
-def _parsed_index(number: int, definition: Document) -> Index:
-    for option in definition.keys() - _INDEX.kinds.keys():
-        raise DocumentsError(67, f"index option '{option}' is not implemented")
-    check("createIndexes.indexes", definition, _INDEX)
-    if not definition["key"]:
-        raise DocumentsError(67, "Index keys cannot be an empty object.")
-    if not definition["name"] or "\0" in definition["name"]:
-        raise DocumentsError(67, "index names cannot be empty, nor hold a NUL")
-    for path in definition["key"]:
-        parse(path)
-    _check_partial(definition)
-    sort_spec(definition["key"])
-    if "expireAfterSeconds" in definition and len(definition["key"]) > 1:
-        raise DocumentsError(67, "TTL indexes are single-field indexes")
-    lifetime_s = definition.get("expireAfterSeconds", 0)
-    if type(lifetime_s) not in NUMBERS or not 0 <= lifetime_s <= 2**31 - 1:
-        raise DocumentsError(67, f"expireAfterSeconds is not 0 to 2147483647: {lifetime_s!r}")
-    return Index.from_document(number, definition)
-
-
 def _table() -> dict[str, Command]:
     commands: dict[str, Command] = {}
 
@@ -307,6 +274,10 @@ def _table() -> dict[str, Command]:
         False,
     )
     add("listDatabases", Commands.list_databases, f"{on_list} authorizedDatabases:bool", False)
+    add("collStats collstats", _on_store(catalogue.collection_stats), "name scale:whole", False)
+    add("dbStats dbstats", _on_store(catalogue.database_stats), "any scale:whole", False)
+    renaming = "string to:string! dropTarget:bool"
+    add("renameCollection", Commands.rename_collection, renaming, True)
     add("create", Commands.create, "name", True)
     add("drop", Commands.drop, "name", True)
     add("dropDatabase", Commands.drop_database, "any", True)
@@ -337,24 +308,21 @@ def is_write(body: Document) -> bool:
     return command is not None and command.writes
 
 
+def is_long(body: Document) -> bool:
+    """Tell whether a command may read or write many documents, and so has to stand back."""
+    name = next(iter(body), "")
+    if name != "insert":
+        return name in _LONG
+    documents = body.get("documents")
+    return isinstance(documents, list) and len(documents) > SHORT_INSERT
+
+
 def is_durable(body: Document) -> bool:
     """Tell whether the answer says something that must outlive a power cut."""
     if is_write(body):
         return True
     concern = body.get("readConcern")
     return isinstance(concern, dict) and concern.get("level") == "majority"
-
-
-def _check_partial(definition: Document) -> None:
-    expression = definition.get("partialFilterExpression")
-    if expression is None:
-        return
-    if definition.get("sparse"):
-        raise DocumentsError(67, 'cannot mix "partialFilterExpression" and "sparse" options')
-    if [*expression.values()] != [{"$exists": True}]:
-        raise DocumentsError(67, f"partialFilterExpression {expression} is not implemented")
-    for path in expression:
-        parse(path)
 
 
 def _alone(run: Callable[[Document], Document]) -> Callable[[Commands, str, Document], Reply]:

@@ -3,20 +3,26 @@
 Every encoding is prefix-free, so encodings joined together sort field by field.
 """
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
 
+import bson
 from bson.binary import Binary
+from bson.code import Code
 from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
 from bson.int64 import Int64
 from bson.objectid import ObjectId
+from bson.regex import Regex
 
 from local.documents.errors import refused
 
 EMPTY_ARRAY = b"\x08"  # sorts before null, where MongoDB puts an array without elements
 NULL = b"\x0a"
 NUMBER, STRING, OBJECT, ARRAY, BINARY, OBJECT_ID, BOOLEAN, DATE = range(0x14, 0x1C)
+TIMESTAMP, PATTERN, CODE, SCOPED_CODE = range(0x1C, 0x20)
 NOT_A_NUMBER = struct.pack(">BQH", NUMBER, 0, 0)
 AFTER = b"\xff"  # greater than any byte that can follow an encoded value
 _INVERTED = bytes(range(255, -1, -1))
@@ -70,6 +76,17 @@ def _binary(value: bytes) -> bytes:
     return struct.pack(">BIB", BINARY, len(value), subtype) + value
 
 
+def _pattern(value: Regex[Any]) -> bytes:
+    flags = "".join(name for name in "imsx" if value.flags & getattr(re, name.upper()))
+    return bytes([PATTERN]) + _text(str(value.pattern)) + _text(flags)
+
+
+def _code(value: Code) -> bytes:
+    if value.scope is None:
+        return bytes([CODE]) + _text(value)
+    return bytes([SCOPED_CODE]) + _text(value) + _object(dict(value.scope))
+
+
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _: NULL,
     Missing: lambda _: NULL,
@@ -83,5 +100,9 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Binary: _binary,
     ObjectId: lambda value: bytes([OBJECT_ID]) + value.binary,
     bool: lambda value: bytes([BOOLEAN, value]),
+    bson.Timestamp: lambda value: struct.pack(">BII", TIMESTAMP, value.time, value.inc),
+    Regex: _pattern,
+    Code: _code,
+    DBRef: lambda value: _object(dict(value.as_doc())),
     DatetimeMS: lambda value: struct.pack(">BQ", DATE, int(value) + 2**63),
 }

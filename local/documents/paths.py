@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bson.dbref import DBRef
+
 from local.documents.errors import DocumentsError, refused
 from local.documents.keys import EMPTY_ARRAY, MISSING, descending, encode
 
@@ -10,6 +12,8 @@ Document = dict[str, Any]
 Direction = int  # 1 ascending, -1 descending
 Spec = tuple[tuple[str, Direction], ...]
 
+FIELDS_MAX = 5_000  # that one projection, group or update names
+SORT_KEYS_MAX = 32  # of a sort or an index, MongoDB's own limit
 PADDING_MAX = 1_500_000  # elements that setting "a.N" may add to an array; MongoDB's own bound
 
 
@@ -25,11 +29,11 @@ def _values_under(value: Any, parts: Sequence[str]) -> list[Any]:
     if isinstance(value, dict):
         return values_at(value, parts)
     if not isinstance(value, list):
-        return [MISSING]
+        return values_at(dict(value.as_doc()), parts) if isinstance(value, DBRef) else [MISSING]
     values: list[Any] = []
     for item in value:
-        if isinstance(item, dict):
-            values += values_at(item, parts)
+        if isinstance(item, dict | DBRef):
+            values += _values_under(item, parts)
     if parts[0].isdigit() and int(parts[0]) < len(value):
         item = value[int(parts[0])]
         values += [item] if len(parts) == 1 else _values_under(item, parts[1:])
@@ -113,12 +117,18 @@ def unset_at(document: Document, parts: Sequence[str]) -> None:
         parent[int(parts[-1])] = None
 
 
-def parse(path: str) -> list[str]:
+def bounded(what: str, fields: Document, maximum: int, code: int = 2) -> None:
+    """Refuse more than `maximum` fields."""
+    if len(fields) > maximum:
+        raise DocumentsError(code, f"{what}: {len(fields)} fields, at most {maximum} are allowed")
+
+
+def parse(path: str, empty_code: int = 2) -> list[str]:
     """Return the parts of a path in a command; positional operators are refused."""
     parts = path.split(".")
     for part in parts:
         if part.startswith("$"):
             raise refused("path element", part)
         if not part:
-            raise DocumentsError(2, f"the path '{path}' has an empty element")
+            raise DocumentsError(empty_code, f"the path '{path}' has an empty element")
     return parts

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from bson.int64 import Int64
@@ -10,7 +11,15 @@ from local.documents.errors import DocumentsError, refused
 from local.documents.expressions import Expression, expression
 from local.documents.filters import compile_filter
 from local.documents.keys import MISSING, encode
-from local.documents.paths import Document, Spec, parse, sort_key
+from local.documents.paths import (
+    FIELDS_MAX,
+    SORT_KEYS_MAX,
+    Document,
+    Spec,
+    bounded,
+    parse,
+    sort_key,
+)
 from local.documents.projections import project
 from local.documents.updates import NUMBERS
 
@@ -29,11 +38,14 @@ _OTHER_STAGES = frozenset(
     )
 )
 SORT_BYTES_MAX = 100 * 1024 * 1024  # what MongoDB lets a sort hold without its disk
+STAGES_MAX = 1_000  # MongoDB's own limit
+SORTED_MAX = 100_000  # documents of a sort behind another stage
 GROUPS_MAX = 100_000  # each holds its accumulators in memory
 
 
 def sort_spec(sort: Document) -> Spec:
     """Return the paths with their directions; `$natural` is left to the caller that allows it."""
+    bounded("the keys of a sort", sort, SORT_KEYS_MAX, code=13103)
     for path, direction in sort.items():
         parse(path)
         _check_direction(path, direction)
@@ -86,6 +98,8 @@ def _whole(stage: str, code: int, operand: Any) -> int:
 
 def check_stages(stages: Any) -> list[Document]:
     """Return the stages as a list of their own; each is an object with one field."""
+    if len(stages) > STAGES_MAX:
+        raise DocumentsError(7749501, f"Pipeline length must be no longer than {STAGES_MAX} stages")
     for stage in stages:
         if not isinstance(stage, dict):
             raise DocumentsError(14, "each element of aggregate.pipeline must be an object")
@@ -97,7 +111,12 @@ def check_stages(stages: Any) -> list[Document]:
 
 
 def in_order(documents: Iterable[Document], spec: Spec) -> Stream:
-    return iter(sorted(documents, key=lambda document: sort_key(document, spec)))
+    keyed: list[tuple[bytes, Document]] = []
+    for document in documents:
+        if len(keyed) >= SORTED_MAX:
+            raise DocumentsError(292, f"$sort of more than {SORTED_MAX} documents; make an index")
+        keyed.append((sort_key(document, spec), document))
+    return (document for _, document in sorted(keyed, key=itemgetter(0)))
 
 
 def run(stream: Stream, stages: list[Document]) -> Stream:
@@ -147,6 +166,8 @@ def _count(stream: Stream, operand: Any) -> Stream:
         raise DocumentsError(40158, "the count field cannot be a $-prefixed path")
     if "." in operand:
         raise DocumentsError(40160, "the count field cannot contain '.'")
+    if operand == "_id":
+        raise DocumentsError(9039800, "the count field cannot be '_id'")
     return _counted(stream, operand)
 
 
@@ -161,6 +182,7 @@ def _group(stream: Stream, operand: Any) -> Stream:
         raise DocumentsError(15947, "a group's fields must be specified in an object")
     if "_id" not in operand:
         raise DocumentsError(15955, "a group specification must include an _id")
+    bounded("the fields of a group", operand, FIELDS_MAX)
     identity = _group_identity(operand["_id"])
     specs = {name: spec for name, spec in operand.items() if name != "_id"}
     return _grouped(stream, identity, {n: _accumulator(n, spec) for n, spec in specs.items()})

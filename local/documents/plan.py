@@ -1,12 +1,12 @@
 """The choice of an index for a filter and a sort, and of the ranges of its keys to read."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from local.documents.errors import DocumentsError
-from local.documents.filters import Bounds, Filter, Interval, intersection
-from local.documents.keys import AFTER, MISSING, NULL, descending
-from local.documents.paths import Document, Spec, field_keys, values_at
+from local.documents.filters import Bounds, Filter
+from local.documents.intervals import Interval, intersection
+from local.documents.keys import AFTER, EMPTY_ARRAY, MISSING, NULL, descending, encode
+from local.documents.paths import Document, Spec, elements, field_keys, values_at
 
 RANGES_MAX = 1_000  # combinations of $in values looked up one by one before the filter takes over
 
@@ -56,9 +56,19 @@ class Index:
             raise DocumentsError(171, f"cannot index parallel arrays {sorted(arrays)}")
         return keys
 
-    def value(self, document: Document) -> Document:
-        """Return the document's value at each path, as an error about a duplicate shows it."""
-        return {path: _first(document, path) for path, _ in self.spec}
+    def value(self, document: Document, key: bytes) -> Document:
+        """Return the value at each path that has this key: of an array, the element."""
+        value: Document = {}
+        for path, direction in self.spec:
+            candidates = values_at(document, path.split("."))
+            for item in [*elements(candidates), *candidates]:
+                encoded = EMPTY_ARRAY if item == [] else encode(item)
+                encoded = descending(encoded) if direction < 0 else encoded
+                if key.startswith(encoded):
+                    value[path] = None if item is MISSING else item
+                    key = key[len(encoded) :]
+                    break
+        return value
 
     def as_document(self) -> Document:
         # MongoDB does not say of the index on _id that it is unique.
@@ -180,8 +190,3 @@ def _order(rest: Spec, sort: Spec) -> int:
         return 1
     backwards = tuple((path, -direction) for path, direction in sort)
     return -1 if rest[: len(sort)] == backwards else 0
-
-
-def _first(document: Document, path: str) -> Any:
-    values = values_at(document, path.split("."))
-    return None if not values or values[0] is MISSING else values[0]

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bson.decimal128 import Decimal128
+
 from local.documents.errors import DocumentsError
 from local.documents.expressions import expression
 from local.documents.keys import MISSING
-from local.documents.paths import Document, parse
+from local.documents.paths import FIELDS_MAX, Document, bounded, parse
 from local.documents.updates import NUMBERS
 
 Tree = dict[str, Any]  # a part of a path -> the Tree below it, True at its end, or an Expression
@@ -14,7 +16,8 @@ Tree = dict[str, Any]  # a part of a path -> the Tree below it, True at its end,
 
 def project(projection: Document) -> Callable[[Document], Document]:
     """Return the function that makes of a document what `projection` leaves of it."""
-    leaves = list(_leaves(projection, ""))
+    leaves = [(path, _plain(value)) for path, value in _leaves(projection, "")]
+    bounded("the fields of a projection", dict(leaves), FIELDS_MAX)
     identity = next((value for path, value in leaves if path == "_id" and _is_flag(value)), None)
     others = [(path, value) for path, value in leaves if path != "_id" or not _is_flag(value)]
     excluding = _excludes(others) if others else identity is not None and not identity
@@ -41,6 +44,11 @@ def _leaves(projection: Document, above: str) -> Iterator[tuple[str, Any]]:
             raise DocumentsError(51270, f"An empty sub-projection is not valid, at path {path}")
         else:
             yield from _leaves(value, f"{path}.")
+
+
+def _plain(value: Any) -> Any:
+    """Return the value; a decimal includes or excludes as any number does."""
+    return bool(value.to_decimal()) if isinstance(value, Decimal128) else value
 
 
 def _is_flag(value: Any) -> bool:

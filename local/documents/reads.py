@@ -31,6 +31,8 @@ from local.documents.wire import cursor_reply
 FIRST_BATCH = 101  # documents, as in MongoDB
 BATCH_MAX = 1_000  # documents of one answer: while it is gathered, everybody else waits
 BATCH_BYTES_MAX = 16 * 1024 * 1024
+ROW_BYTES = 300  # that a row costs in memory besides its document
+DISTINCT_BYTES_MAX = 16 * 1024 * 1024  # MongoDB's own limit: they are one document
 TOP_MAX = 10_000  # documents that a sort keeps of all; more are sorted with the others
 CURSORS_MAX = 1_000
 CURSOR_IDLE_S = 600  # MongoDB's cursorTimeoutMillis
@@ -146,7 +148,7 @@ def rows_of(
 def _bounded(keyed: Iterator[tuple[bytes, Row]]) -> Iterator[tuple[bytes, Row]]:
     total = 0
     for key, row in keyed:
-        total += len(row.raw)
+        total += len(row.raw) + ROW_BYTES
         if total > SORT_BYTES_MAX:
             raise DocumentsError(
                 292, f"Sort exceeded memory limit of {SORT_BYTES_MAX} bytes; make an index"
@@ -182,8 +184,13 @@ def distinct(store: Store, database: str, body: Document) -> dict[str, Any]:
     rows = rows_of(store.find(database, body["distinct"]), body.get("query") or {}, ())
     parts = parse(body["key"])
     distinct_values: dict[bytes, Any] = {}
+    total = 0
     for row in rows:
         for value in elements(values_at(row.document, parts)):
-            if value is not MISSING:
-                distinct_values.setdefault(encode(value), value)
+            key = encode(value)
+            if value is not MISSING and key not in distinct_values:
+                distinct_values[key] = value
+                total += len(key)
+        if total > DISTINCT_BYTES_MAX:
+            raise DocumentsError(17217, "distinct too big, 16mb cap")
     return {"values": [value for _, value in sorted(distinct_values.items())], "ok": 1.0}

@@ -10,10 +10,11 @@ import sqlite3
 import time
 
 from local.documents import metrics, wire
-from local.documents.commands import Commands, is_durable, is_write
+from local.documents.commands import Commands, is_durable, is_long, is_write
 from local.documents.connections import Connection, Connections
 from local.documents.errors import DocumentsError
 from local.documents.store import Store
+from local.documents.turns import turns
 from local.documents.write_ahead_log import Syncs, Unsynced, WriteAheadLog
 
 SWEEP_S = 60  # how often TTL indexes are swept, as MongoDB does
@@ -46,6 +47,9 @@ class Server:
         self._restart_is_due = False
         self._restart_not_before_s = 0.0
         self._is_stopping = False
+        turns.is_stopping = False
+        turns.may_write = self._may_write.is_set
+        turns.begin_writing = self._begin_again
         metrics.connections.set_function(lambda: len(self.connections))
         metrics.log_bytes.set_function(wal.bytes)
 
@@ -55,13 +59,24 @@ class Server:
         if (self._is_stopping or not self._may_write.is_set()) and is_write(request.body):
             self._held_back.add(connection)
             return False
+        if is_long(request.body):
+            turns.take(lambda: self._answer(connection, request))
+        else:
+            self._answer(connection, request)
+        return True
+
+    def _answer(self, connection: Connection, request: wire.Request) -> None:
         body = self._run(request)
         if (self._store.writing or self._is_syncing) and is_durable(request.body):
             self._group.append((connection, request, body))
             self._due.set()
         else:
             connection.reply(request, body)
-        return True
+
+    def _begin_again(self) -> None:
+        """Begin the next part of a write that stood back; what it wrote before is committed."""
+        self._store.begin()
+        self._due.set()
 
     def _run(self, request: wire.Request) -> wire.Body:
         try:
@@ -85,15 +100,16 @@ class Server:
 
     def stop(self) -> None:
         """Have `write` return behind what is there to write, and no client write any more."""
-        self._is_stopping = True
+        self._is_stopping = turns.is_stopping = True
         self._due.set()
 
     async def _write_group(self) -> None:
+        writing = self._store.writing
         group = self._commit()
         restarting = self._takes_restart()
         if restarting:  # no transaction is open just now, and none begins before the end
             self._may_write.clear()
-        if group:
+        if writing or group:
             self._is_syncing = True
             await self._syncs.sync()
             self._is_syncing = False
@@ -144,6 +160,7 @@ class Server:
         waiting, self._held_back = self._held_back, set()
         for connection in waiting:
             connection.resume()
+        turns.resume()
 
     async def keep_house(self) -> None:
         """Keep the log short, close idle cursors and late frames, delete what has expired."""

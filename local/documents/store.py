@@ -9,9 +9,10 @@ import bson
 from local.documents import data_file
 from local.documents.collection import Collection, Row
 from local.documents.errors import MALFORMED, DocumentsError
-from local.documents.filters import Interval
+from local.documents.intervals import Interval
 from local.documents.keys import DATE, encode
 from local.documents.plan import Index, Plan
+from local.documents.turns import turns
 
 NAME_BYTES_MAX = 255  # of database and collection, MongoDB's own limit
 EXPIRED_MAX = 1_000  # documents that one sweep step deletes before others get their turn
@@ -52,6 +53,7 @@ class Store:
         """Forget the transaction, and with it what the catalogue learnt in it."""
         if self.writing:
             self._connection.execute("ROLLBACK")
+        turns.roll_back()
         self._load()
 
     @contextmanager
@@ -101,6 +103,16 @@ class Store:
             )
         return True
 
+    def rename(self, database: str, name: str, new_database: str, new_name: str) -> None:
+        """Give a collection a name that no other has."""
+        collection = self.collections.pop((database, name))
+        self._connection.execute(
+            "UPDATE collections SET database = ?, name = ? WHERE number = ?",
+            (new_database, new_name, collection.number),
+        )
+        collection.namespace = f"{new_database}.{new_name}"
+        self.collections[new_database, new_name] = collection
+
     def create_index(self, collection: Collection, index: Index) -> None:
         """Make the index; if a document does not allow it, nothing of it remains."""
         self._connection.execute("SAVEPOINT index_creation")
@@ -125,6 +137,7 @@ class Store:
 
     def expire(self, now_ms: int) -> int:
         """Delete up to EXPIRED_MAX documents that TTL indexes call expired; return how many."""
+        turns.begin()
         deleted = 0
         for collection in self.collections.values():
             for index in collection.indexes:
@@ -150,6 +163,8 @@ class Store:
         return len(rows)
 
     def _load(self) -> None:
+        for collection in self.collections.values():
+            collection.drops += 1
         self.collections.clear()
         rows = self._connection.execute("SELECT number, database, name FROM collections")
         for number, database, name in rows.fetchall():

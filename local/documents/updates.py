@@ -1,6 +1,7 @@
 """Updates as pure functions on documents: operators, replacements, the seed of an upsert."""
 
 import itertools
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,15 @@ from bson.int64 import Int64
 from local.documents.errors import DocumentsError, refused
 from local.documents.filters import compile_filter, equalities
 from local.documents.keys import MISSING, encode
-from local.documents.paths import Document, get_at, parse, set_at, unset_at
+from local.documents.paths import (
+    FIELDS_MAX,
+    Document,
+    bounded,
+    get_at,
+    parse,
+    set_at,
+    unset_at,
+)
 
 NUMBERS = (int, float, Int64)  # by exact type: bool is an int in Python, not in MongoDB
 
@@ -41,10 +50,20 @@ def updated(document: Document, update: Document, *, inserting: bool = False) ->
     return document
 
 
+def check_update(update: Document) -> None:
+    """Refuse what `updated` would refuse whatever the document is: where nothing matched, too."""
+    updated({}, update, inserting=True)
+
+
 def upserted(filter_: Document, update: Document) -> Document:
     """Return the document that an upsert inserts where nothing matched `filter_`."""
     operators = not is_replacement(update)
     pairs = [(parse(path), value) for path, value in equalities(filter_)]
+    for parts, _ in pairs:
+        if parts[0] == "_id" and len(parts) > 1:
+            raise DocumentsError(
+                111, f"field at '_id' must be exactly specified, '{'.'.join(parts)}' is found"
+            )
     pairs = [(parts, value) for parts, value in pairs if operators or parts == ["_id"]]
     conflict = _conflict([parts for parts, _ in pairs])
     if conflict:
@@ -60,7 +79,7 @@ def upserted(filter_: Document, update: Document) -> Document:
 def _steps(update: Document) -> list[tuple[list[str], str, Any]]:
     """Return the single changes in MongoDB's order: by path, not by operator."""
     steps = [
-        (parse(path), name, operand)
+        (parse(path, empty_code=56), name, operand)
         for name, changes in update.items()
         for path, operand in _changes(name, changes)
     ]
@@ -85,9 +104,12 @@ def _conflict(paths: list[list[str]]) -> str:
 
 def _changes(name: str, changes: Any) -> Iterator[tuple[str, Any]]:
     if name not in _OPERATORS:
-        raise refused("update operator", name)
+        if name in _OTHERS:
+            raise refused("update operator", name)
+        raise DocumentsError(9, f"Unknown modifier: {name}. Expected a valid update modifier")
     if not isinstance(changes, dict):
         raise DocumentsError(9, f"Modifiers operate on fields but {name} got {changes!r}")
+    bounded(name, changes, FIELDS_MAX)
     yield from changes.items()
 
 
@@ -95,20 +117,27 @@ def _unset(document: Document, parts: list[str], _: Any) -> None:
     unset_at(document, parts)
 
 
-def _increment(document: Document, parts: list[str], amount: Any) -> None:
-    current = get_at(document, parts)
-    if type(amount) not in NUMBERS:
-        raise DocumentsError(14, f"Cannot increment with non-numeric argument: {parts[-1]}")
-    if current is MISSING:
-        set_at(document, parts, amount)
-        return
-    if type(current) not in NUMBERS:
-        raise DocumentsError(14, "Cannot apply $inc to a value of non-numeric type")
-    total = current + amount
-    if isinstance(total, int) and not -(2**63) <= total < 2**63:
-        raise DocumentsError(2, "Failed to apply $inc operations: the integer overflows")
-    wide = isinstance(total, int) and Int64 in (type(current), type(amount))
-    set_at(document, parts, Int64(total) if wide else total)
+def _arithmetic(
+    name: str, compute: Callable[[Any, Any], Any], first: Callable[[Any], Any]
+) -> Callable[[Document, list[str], Any], None]:
+    """Return the operator that computes with a number; `first` gives that of a missing field."""
+
+    def apply(document: Document, parts: list[str], operand: Any) -> None:
+        current = get_at(document, parts)
+        if type(operand) not in NUMBERS:
+            raise DocumentsError(14, f"Cannot {name} with non-numeric argument: {parts[-1]}")
+        if current is MISSING:
+            set_at(document, parts, first(operand))
+            return
+        if type(current) not in NUMBERS:
+            raise DocumentsError(14, f"Cannot apply {name} to a value of non-numeric type")
+        total = compute(current, operand)
+        if isinstance(total, int) and not -(2**63) <= total < 2**63:
+            raise DocumentsError(2, f"Failed to apply {name} operations: the integer overflows")
+        wide = isinstance(total, int) and Int64 in (type(current), type(operand))
+        set_at(document, parts, Int64(total) if wide else total)
+
+    return apply
 
 
 def _extreme(sign: int) -> Callable[[Document, list[str], Any], None]:
@@ -121,10 +150,10 @@ def _extreme(sign: int) -> Callable[[Document, list[str], Any], None]:
     return apply
 
 
-def _array_at(document: Document, parts: list[str], name: str) -> list[Any]:
+def _array_at(document: Document, parts: list[str], name: str, code: int = 2) -> list[Any]:
     current = get_at(document, parts)
     if not isinstance(current, list):
-        raise DocumentsError(2, f"The field '{'.'.join(parts)}' must be an array for {name}")
+        raise DocumentsError(code, f"The field '{'.'.join(parts)}' must be an array for {name}")
     return current
 
 
@@ -132,22 +161,28 @@ def _push(document: Document, parts: list[str], operand: Any) -> None:
     has_modifiers = isinstance(operand, dict) and "$each" in operand
     modifiers: Document = operand if has_modifiers else {"$each": [operand]}
     for name in modifiers:
-        if name not in ("$each", "$slice"):
+        if name == "$sort":
             raise refused("$push modifier", name)
+        if name not in ("$each", "$slice", "$position"):
+            raise DocumentsError(2, f"Unrecognized clause in $push: {name}")
     if not isinstance(modifiers["$each"], list):
         raise DocumentsError(2, "The argument to $each in $push must be an array")
-    size = _size(modifiers["$slice"]) if "$slice" in modifiers else None
+    size, position = (
+        _whole(name, modifiers[name]) if name in modifiers else None
+        for name in ("$slice", "$position")
+    )
     if get_at(document, parts) is MISSING:
         set_at(document, parts, [])
     array = _array_at(document, parts, "$push")
-    array.extend(modifiers["$each"])
+    start = len(array) if position is None else position
+    array[start:start] = modifiers["$each"]
     if size is not None:
         set_at(document, parts, array[:size] if size >= 0 else array[size:])
 
 
-def _size(operand: Any) -> int:
+def _whole(name: str, operand: Any) -> int:
     if type(operand) not in NUMBERS or not abs(operand) < 2**63 or operand != int(operand):
-        raise DocumentsError(2, f"The value for $slice must be an integer value: {operand!r}")
+        raise DocumentsError(2, f"The value for {name} must be an integer value: {operand!r}")
     return int(operand)
 
 
@@ -167,27 +202,55 @@ def _add_to_set(document: Document, parts: list[str], operand: Any) -> None:
 
 
 def _pull(document: Document, parts: list[str], operand: Any) -> None:
-    if get_at(document, parts) is MISSING:
-        return
-    array = _array_at(document, parts, "$pull")
+    pulled = _pulled(operand)
+    if get_at(document, parts) is not MISSING:
+        array = _array_at(document, parts, "$pull")
+        array[:] = [item for item in array if not pulled(item)]
+
+
+def _pull_all(document: Document, parts: list[str], operand: Any) -> None:
+    if not isinstance(operand, list):
+        raise DocumentsError(2, "$pullAll requires an array argument")
+    encoded = {encode(item) for item in operand}
+    if get_at(document, parts) is not MISSING:
+        array = _array_at(document, parts, "$pullAll")
+        array[:] = [item for item in array if encode(item) not in encoded]
+
+
+def _pop(document: Document, parts: list[str], operand: Any) -> None:
+    if type(operand) not in NUMBERS or operand not in (1, -1):
+        raise DocumentsError(9, f"$pop expects 1 or -1, found: {operand!r}")
+    if get_at(document, parts) is not MISSING:
+        array = _array_at(document, parts, "$pop", code=14)
+        if array:
+            array.pop(-1 if operand == 1 else 0)
+
+
+def _pulled(operand: Any) -> Callable[[Any], bool]:
+    """Return the function that tells whether $pull takes an element away."""
     if not isinstance(operand, dict):
-        array[:] = [item for item in array if encode(item) != encode(operand)]
-    elif next(iter(operand), "").startswith("$"):
+        encoded = encode(operand)
+        return lambda item: encode(item) == encoded
+    if next(iter(operand), "").startswith("$"):
         matches = compile_filter({"item": operand}).matches
-        array[:] = [item for item in array if not matches({"item": item})]
-    else:
-        matches = compile_filter(operand).matches
-        array[:] = [item for item in array if not (isinstance(item, dict) and matches(item))]
+        return lambda item: matches({"item": item})
+    matches = compile_filter(operand).matches
+    return lambda item: isinstance(item, dict) and matches(item)
 
 
+# Operators of MongoDB that are not here; any other name is none of its either.
+_OTHERS = ("$rename", "$bit", "$currentDate", "$pushAll")
 _OPERATORS: dict[str, Callable[[Document, list[str], Any], None]] = {
     "$set": set_at,
     "$setOnInsert": set_at,
     "$unset": _unset,
-    "$inc": _increment,
+    "$inc": _arithmetic("$inc", operator.add, lambda amount: amount),
+    "$mul": _arithmetic("$mul", operator.mul, lambda factor: type(factor)(0 * factor)),
     "$min": _extreme(-1),
     "$max": _extreme(1),
     "$push": _push,
     "$addToSet": _add_to_set,
     "$pull": _pull,
+    "$pullAll": _pull_all,
+    "$pop": _pop,
 }

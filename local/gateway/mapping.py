@@ -222,7 +222,7 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 def _parsed(body: str) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever asks may nest as deep as a body is long
         return {}
 
 

@@ -7,6 +7,10 @@ from local.aws_models.parameters import table
 
 _TABLE = table("lambda")
 INVOKE: dict[str, list[str]] = _TABLE["invoke"]  # place and name in the request, by parameter
+# The form of a name and of a qualifier, and the most characters.
+PATTERNS: dict[str, tuple[re.Pattern[str], int]] = {
+    name: (re.compile(pattern), most) for name, (pattern, most) in _TABLE["patterns"].items()
+}
 # Parameters that no code here reads: durable functions and tenants are not emulated.
 UNREAD = ("DurableExecutionName", "TenantId")
 

@@ -23,9 +23,6 @@ KINDS = ("RequestResponse", "Event", "DryRun")
 LOG_TYPES = ("None", "Tail")
 
 _PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
-_NAME = re.compile(
-    r"(?:(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:)?\d{12}:function:)?([A-Za-z0-9-_]+)(?::([$\w-]+))?"
-)
 
 
 class Refused(Exception):
@@ -93,15 +90,31 @@ def not_found(name: str) -> Refused:
 
 
 def _function(text: str, qualifier: str) -> str:
-    match = _NAME.fullmatch(text)
-    if match is None:
-        raise _invalid(f"{text!r} is no name or ARN of a function")
-    if match[2] and qualifier and match[2] != qualifier:
-        raise _invalid("the qualifier of the name and the parameter Qualifier differ")
-    name, suffix = match[1], match[2] or qualifier
+    """Return the name in a name, an ARN or a part of one; of whose account and region it is not."""
+    *_, name, _, suffix, _ = _checked("FunctionName", text).groups()
+    if qualifier:
+        _checked("Qualifier", qualifier)
+    if suffix and qualifier and suffix != qualifier:
+        sentence = "The derived qualifier from the function name does not match"
+        raise _invalid(f"{sentence} the specified qualifier.")
+    suffix = suffix or qualifier
     if suffix not in ("", "$LATEST"):
         raise not_found(f"{name}:{suffix}")  # only $LATEST runs here
     return name
+
+
+def _checked(parameter: str, text: str) -> re.Match[str]:
+    """Return how botocore's pattern of a parameter matches. Raises Refused in Lambda's words."""
+    pattern, most = api_table.PATTERNS[parameter]
+    rule = f"have length less than or equal to {most}"
+    match = pattern.fullmatch(text) if len(text) <= most else None
+    if match is None:
+        if len(text) <= most:
+            rule = f"satisfy regular expression pattern: {pattern.pattern}"
+        member = parameter[0].lower() + parameter[1:]
+        sentence = f"Value {text!r} at '{member}' failed to satisfy constraint: Member must {rule}"
+        raise Refused(400, "ValidationException", f"1 validation error detected: {sentence}")
+    return match
 
 
 def _event(request: Request, kind: str) -> bytes:

@@ -31,6 +31,9 @@ DIAL_LONGEST_PAUSE_S = 1.0  # an invoker that restarts has its environments back
 SHORTEST_TIMER_S = 0.000_001  # zero would switch the timer off
 
 
+TOO_LARGE = "Function.ResponseSizeTooLarge"  # Lambda says it, not the function's runtime
+
+
 class Fault(Exception):
     """A failure that Lambda names itself, such as Runtime.MarshalError."""
 
@@ -239,7 +242,7 @@ def marshal(result: Any) -> dict[str, Any]:
         raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
     if len(payload) > RESULT_MAX_BYTES:
         raise Fault(
-            "Function.ResponseSizeTooLarge",
+            TOO_LARGE,
             "Response payload size exceeded maximum allowed payload size"
             f" ({RESULT_MAX_BYTES} bytes).",
         )
@@ -280,7 +283,10 @@ _encode_with_nan = json.JSONEncoder(ensure_ascii=False, default=_number_of_decim
 
 
 def describe(error: Exception, request_id: str) -> dict[str, Any]:
-    """Return Lambda's error object: errorType, errorMessage, requestId and stackTrace."""
+    """Return Lambda's error object: errorType, errorMessage, requestId and stackTrace.
+
+    Of a result that is too large Lambda itself tells, which names no request.
+    """
     if isinstance(error, Fault):
         error_type, stack_trace = error.error_type, error.stack_trace
     else:
@@ -290,12 +296,10 @@ def describe(error: Exception, request_id: str) -> dict[str, Any]:
         # As tuples: Lambda's runtime client shows no marks below the lines.
         stack_trace = traceback.format_list([tuple(each) for each in frames_below])
     message = str(error)[:ERROR_MESSAGE_MAX_CHARS].encode(errors="replace").decode()
-    return {
-        "errorMessage": message,
-        "errorType": error_type,
-        "requestId": request_id,
-        "stackTrace": stack_trace,
-    }
+    described: dict[str, Any] = {"errorMessage": message, "errorType": error_type}
+    if error_type != TOO_LARGE:
+        described |= {"requestId": request_id, "stackTrace": stack_trace}
+    return described
 
 
 def own_stderr() -> TextIO:

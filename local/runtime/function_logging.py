@@ -56,7 +56,7 @@ def of_error(error: Mapping[str, Any], *, is_json: bool) -> str:
         line = {"timestamp": stamp, "level": "ERROR", **error}
         return json.dumps(line, ensure_ascii=False) + "\n"
     head = f"[ERROR] {error['errorType']}: {error['errorMessage']}\n"
-    trace = "".join(error["stackTrace"])
+    trace = "".join(error.get("stackTrace", ()))
     return f"{head}Traceback (most recent call last):\n{trace.rstrip()}\n" if trace else head
 
 

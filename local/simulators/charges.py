@@ -42,6 +42,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     payment_method: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]  # a test token
     capture: bool
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    off_session: bool = False  # no customer is there: what requires one fails
     # The clock whose time it is at this charge, and that time; by default our own.
     test_clock: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType = (
         msgspec.UNSET
@@ -122,6 +123,7 @@ class Entry(NumberedCharge, frozen=True, kw_only=True):
     charge: str | None = None  # the charge of a capture, void, refund or confirmation
     payment_method: str = ""
     capture: bool = False
+    off_session: bool = False
     dispute: Dispute | msgspec.UnsetType = msgspec.UNSET  # of a line of kind `dispute`
     dispute_id: str | msgspec.UnsetType = msgspec.UNSET  # of an answer to a dispute
     test_clock: str | msgspec.UnsetType = msgspec.UNSET  # of its charge
@@ -237,6 +239,8 @@ ENTRY = msgspec.json.Decoder(Entry)
 def charge(order: Order, key: str, *, number: int, now_ms: int) -> Entry:
     """Carry out an order: its test token alone decides the outcome."""
     status, decline_code = OUTCOMES[order.payment_method]
+    if order.off_session and status == "requires_action":
+        status, decline_code = "failed", "authentication_required"
     return Entry(
         id=f"ch_{number:012}",
         idempotency_key=key,
@@ -250,6 +254,7 @@ def charge(order: Order, key: str, *, number: int, now_ms: int) -> Entry:
         sequence=number,
         payment_method=order.payment_method,
         capture=order.capture,
+        off_session=order.off_session,
         test_clock=order.test_clock,
         clock_ms=order.clock_ms,
     )

@@ -33,17 +33,20 @@ def webhook_secrets_key(folder: Path) -> str:
 def demo_clients() -> str:
     """Return the clients that exist on embedded stores only, as OAUTH_CLIENTS has them.
 
-    `demo` and `other` are for people; `load` is the tenant of load runs.
+    `demo` and `other` are for people; `load` is the tenant of load runs, and `admin` makes tenants.
     """
+    scopes = json.loads(SCOPES.read_text(encoding="utf-8"))
+    own = [each for each in scopes if not each.startswith("tenants:")]  # of one tenant
+    clients = {"demo": own, "other": own, "load": own, "admin": scopes}
     return json.dumps(
         [
             {
                 "id": name,
                 "secret_sha256": hashlib.sha256(f"{name}-secret".encode()).hexdigest(),
                 "tenant": name,
-                "scopes": json.loads(SCOPES.read_text(encoding="utf-8")),
+                "scopes": scopes_of_client,
             }
-            for name in ("demo", "other", "load")
+            for name, scopes_of_client in clients.items()
         ]
     )
 

@@ -14,6 +14,7 @@ from local.sqs.checks import (
     check_attempt,
     check_names,
     check_number,
+    check_order,
     check_sent,
     entries_of,
     handle_of,
@@ -60,6 +61,7 @@ class Actions:
             "GetQueueUrl": self._url,
             "ListDeadLetterSourceQueues": self._list_sources,
             "ListMessageMoveTasks": self.move_tasks.list,
+            "ListQueueTags": self._tags,
             "ListQueues": self._list,
             "PurgeQueue": self._purge,
             "ReceiveMessage": self._receive,
@@ -101,7 +103,7 @@ class Actions:
 
     def _send(self, request: Json) -> Json:
         queue = self._queue(request)
-        check_sent(request, is_fifo=queue.is_fifo)
+        check_sent(request, queue)
         attributes = typed(request.get("MessageAttributes") or {})
         system = typed(request.get("MessageSystemAttributes") or {})
         connected = self._connections.to(queue)
@@ -129,10 +131,18 @@ class Actions:
         if visibility_s is not None:
             check_number("VisibilityTimeout", visibility_s, 0, VISIBILITY_MAX_S)
         wait_s = check_number(
-            "WaitTimeSeconds", request.get("WaitTimeSeconds", queue.wait_s), 0, WAIT_MAX_S
+            "WaitTimeSeconds",
+            request.get("WaitTimeSeconds", queue.wait_s),
+            0,
+            WAIT_MAX_S,
+            f"Must be >= 0 and <= {WAIT_MAX_S}, if provided.",
         )
         most = check_number(
-            "MaxNumberOfMessages", request.get("MaxNumberOfMessages", 1), 1, BATCH_MAX
+            "MaxNumberOfMessages",
+            request.get("MaxNumberOfMessages", 1),
+            1,
+            BATCH_MAX,
+            f"Must be between 1 and {BATCH_MAX}, if provided.",
         )
         system = request.get("MessageSystemAttributeNames") or request.get("AttributeNames") or []
         members = self._shapes["ReceiveMessage"]["members"]
@@ -144,7 +154,7 @@ class Actions:
         if attempt_id:
             self._attempts.keep(queue.name, attempt_id, received)
         shown = requested(request.get("MessageAttributeNames"))
-        messages = [message(each, shown, requested(system)) for each in received]
+        messages = [message(each, queue.name, shown, requested(system)) for each in received]
         return {"Messages": messages} if messages else {}
 
     def _again(self, queue: Queue, attempt_id: str, visibility_s: int | None) -> list[Any]:
@@ -166,9 +176,9 @@ class Actions:
                 return received
 
     def _delete(self, request: Json) -> Json:
-        handle = handle_of(request)
-        if self._connections.to(self._queue(request)).delete([handle]):
-            raise invalid_handle(handle, "The receipt handle has expired.")
+        queue = self._queue(request)
+        if self._connections.to(queue).delete([handle_of(request, queue)]):
+            raise invalid_handle(request["ReceiptHandle"], "The receipt handle has expired.")
         return {}
 
     def _purge(self, request: Json) -> Json:
@@ -179,17 +189,20 @@ class Actions:
         return {}
 
     def _change_visibility(self, request: Json) -> Json:
+        if "VisibilityTimeout" not in request:  # botocore's model does not ask it of an entry
+            sentence = "The request must contain the parameter VisibilityTimeout."
+            raise Refused("MissingParameter", sentence)
         after_s = check_number(
             "VisibilityTimeout", request["VisibilityTimeout"], 0, VISIBILITY_MAX_S
         )
-        handle = handle_of(request)
-        queue = self._connections.to(self._queue(request))
-        answer = queue.change_visibility(handle, after_s)
+        queue = self._queue(request)
+        handle = handle_of(request, queue)
+        answer = self._connections.to(queue).change_visibility(handle, after_s)
         if answer is Release.VISIBLE:
             raise Refused(f"{PREFIX}MessageNotInflight", "The specified message isn't in flight.")
         if answer is Release.STALE:
             reason = "Message does not exist or is not available for visibility timeout change."
-            raise invalid_handle(handle, reason)
+            raise invalid_handle(request["ReceiptHandle"], reason)
         return {}
 
     def _batch_of(self, action: Callable[[Json], Json]) -> Callable[[Json], Json]:
@@ -211,7 +224,9 @@ class Actions:
         return run_all
 
     def _send_batch(self, request: Json) -> Json:
-        size = sum(size_of(entry) for entry in entries_of(request))
+        entries = entries_of(request)
+        check_order(entries, self._queue(request))
+        size = sum(size_of(entry) for entry in entries)
         if size > BATCH_BYTES_MAX:
             sentence = f"Batch requests cannot be longer than {BATCH_BYTES_MAX} bytes."
             raise Refused(f"{PREFIX}BatchRequestTooLong", f"{sentence} You have sent {size} bytes.")
@@ -250,6 +265,7 @@ class Actions:
                 "FifoQueue": "true",
                 "FifoThroughputLimit": queue.throughput_limit,
             }
+        values |= queue.others
         if queue.dead_letter:
             redrive = {
                 "deadLetterTargetArn": arn_of(queue.dead_letter),
@@ -257,6 +273,10 @@ class Actions:
             }
             values["RedrivePolicy"] = orjson.dumps(redrive).decode()
         return {name: str(each) for name, each in values.items()}
+
+    def _tags(self, request: Json) -> Json:
+        tags = self._queue(request).tags
+        return {"Tags": dict(tags)} if tags else {}
 
     def _url(self, request: Json) -> Json:
         if request.get("QueueOwnerAWSAccountId", ACCOUNT_ID) != ACCOUNT_ID:
@@ -266,7 +286,8 @@ class Actions:
     def _list(self, request: Json) -> Json:
         prefix = request.get("QueueNamePrefix", "")
         urls = [QUEUE_URL + name for name in self._queues if name.startswith(prefix)]
-        return page_of(urls, request, "QueueUrls")
+        page = page_of(urls, request, "QueueUrls")
+        return page if page["QueueUrls"] else {}  # SQS names no list where there is none
 
     def _list_sources(self, request: Json) -> Json:
         dead_letter = self._queue(request).name

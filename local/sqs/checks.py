@@ -2,25 +2,40 @@
 
 import re
 
-from local.sqs.messages import Attributes, Json
+from local.sqs.messages import HANDLE, Attributes, Json, size_of
 from local.sqs.refusals import PREFIX, Refused
+from local.template import Queue
 
 BATCH_MAX = 10
 DELAY_MAX_S = 900
 LISTED_MAX = 1000  # queues in one answer
 
 _ENTRY_ID = re.compile("[A-Za-z0-9_-]{1,80}")
-_HANDLE = re.compile(r".+:\d+")
 _ID = re.compile("[!-~]{1,128}")
 
+# SQS's own sentences.
+ENTRY_ID_RULE = (
+    "A batch entry id can only contain alphanumeric characters, hyphens and underscores."
+    " It can be at most 80 letters long."
+)
+ID_RULE = "can only include alphanumeric and punctuation characters. 1 to 128 in length."
+NO_GROUP = "The request must contain the parameter MessageGroupId."
+NO_DEDUPLICATION = (
+    "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId"
+    " provided explicitly"
+)
+NOT_OF_TYPE = "The request include parameter that is not valid for this queue type."
 
-def check_number(name: str, value: object, low: int, high: int) -> int:
+
+def check_number(name: str, value: object, low: int, high: int, reason: str = "") -> int:
     """Return the whole number that a parameter is. Raises ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(
-            f"Value {value} for parameter {name} is invalid. Reason: Must be >= {low} and <= {high}"
-        )
+        raise _invalid(name, value, reason or f"Must be >= {low} and <= {high}")
     return value
+
+
+def _invalid(name: str, value: object, reason: str) -> ValueError:
+    return ValueError(f"Value {value} for parameter {name} is invalid. Reason: {reason}")
 
 
 def check_names(names: list[str], shape: Json) -> None:
@@ -54,35 +69,64 @@ def entries_of(request: Json) -> list[Json]:
         sentence = f"Maximum number of entries per request are 10. You have sent {len(entries)}."
         raise Refused(f"{PREFIX}TooManyEntriesInBatchRequest", sentence)
     if not all(_ENTRY_ID.fullmatch(entry["Id"]) for entry in entries):
-        sentence = "An Id is 1 to 80 of A-Z a-z 0-9 - _"
-        raise Refused(f"{PREFIX}InvalidBatchEntryId", sentence)
+        raise Refused(f"{PREFIX}InvalidBatchEntryId", ENTRY_ID_RULE)
     if len({entry["Id"] for entry in entries}) < len(entries):
         raise Refused(f"{PREFIX}BatchEntryIdsNotDistinct", "Two entries have one Id.")
     return entries
 
 
-def handle_of(request: Json) -> str:
-    handle: str = request["ReceiptHandle"]
-    if not _HANDLE.fullmatch(handle):
-        sentence = f'The input receipt handle "{handle}" is not a valid receipt handle.'
+def handle_of(request: Json, queue: Queue) -> str:
+    """Return the handle as the queue itself has it. Raises Refused, also for another queue's."""
+    text: str = request["ReceiptHandle"]
+    match = HANDLE.fullmatch(text)
+    if match is None or match[2] not in (None, queue.name):
+        sentence = f'The input receipt handle "{text}" is not a valid receipt handle.'
         raise Refused("ReceiptHandleIsInvalid", sentence)
-    return handle
+    return match[1]
 
 
-def check_sent(request: Json, *, is_fifo: bool) -> None:
+def check_sent(request: Json, queue: Queue) -> None:
     """Refuse what the queue itself would not, or would in other words."""
     if not request["MessageBody"]:
         raise Refused("MissingParameter", "The request must contain the parameter MessageBody.")
-    if (delay_s := request.get("DelaySeconds")) is not None:
-        check_number("DelaySeconds", delay_s, 0, DELAY_MAX_S)
-    if is_fifo and not request.get("MessageGroupId"):
-        sentence = "The request must contain the parameter MessageGroupId."
-        raise Refused("MissingParameter", sentence)
-    if not is_fifo and "MessageDeduplicationId" in request:
-        raise ValueError("MessageDeduplicationId is not valid for this queue type")
+    _check_delay(request, queue)
+    if queue.is_fifo and "MessageGroupId" not in request:
+        raise Refused("MissingParameter", NO_GROUP)
+    if not queue.is_fifo and "MessageDeduplicationId" in request:
+        raise _invalid("MessageDeduplicationId", request["MessageDeduplicationId"], NOT_OF_TYPE)
     for name in ("MessageGroupId", "MessageDeduplicationId"):
         if not _ID.fullmatch(request.get(name, "absent")):
-            raise ValueError(f"{name} can only include 1 to 128 visible ASCII characters")
+            raise _invalid(name, request[name], f"{name} {ID_RULE}")
+    if lacks_deduplication(request, queue):
+        raise ValueError(NO_DEDUPLICATION)
+    if size_of(request) > queue.message_bytes_max:
+        reason = f"Message must be shorter than {queue.message_bytes_max} bytes."
+        raise ValueError(f"One or more parameters are invalid. Reason: {reason}")
+
+
+def _check_delay(request: Json, queue: Queue) -> None:
+    delay_s = request.get("DelaySeconds")
+    if delay_s is not None:
+        check_number("DelaySeconds", delay_s, 0, DELAY_MAX_S)
+    if delay_s and queue.is_fifo:  # 0 is passed over: the queue's own delay counts
+        raise _invalid("DelaySeconds", delay_s, NOT_OF_TYPE)
+
+
+def lacks_deduplication(entry: Json, queue: Queue) -> bool:
+    """Tell whether a FIFO queue could not tell a message from the same sent again."""
+    has_id = queue.deduplicates_content or "MessageDeduplicationId" in entry
+    return queue.is_fifo and not has_id
+
+
+def check_order(entries: list[Json], queue: Queue) -> None:
+    """Refuse a whole batch for a FIFO queue of which one entry lacks a group, or an id.
+
+    Recorded on AWS: nothing of the batch is sent, and both are InvalidParameterValue.
+    """
+    if queue.is_fifo and not all("MessageGroupId" in entry for entry in entries):
+        raise ValueError(NO_GROUP)
+    if any(lacks_deduplication(entry, queue) for entry in entries):
+        raise ValueError(NO_DEDUPLICATION)
 
 
 def check_attempt(request: Json, *, is_fifo: bool) -> str:

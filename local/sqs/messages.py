@@ -1,6 +1,7 @@
 """Messages and their attributes as the SQS API has them in JSON."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,6 +10,9 @@ from local.sqs.refusals import PREFIX, Refused
 from local.template.intrinsics import ACCOUNT_ID
 
 Json = dict[str, Any]
+# A handle as the queue has it, and behind `@` the queue that it is of. Handles without are taken:
+# functions may have them from elsewhere.
+HANDLE = re.compile(r"([^@]+:[0-9]{1,18})(?:@(.+))?")
 Attributes = dict[str, tuple[str, str | bytes]]  # data type and value by name
 
 
@@ -30,6 +34,9 @@ def _typed(name: str, attribute: Json) -> tuple[str, str | bytes]:
     if attribute.keys() != {"DataType", field}:
         raise ValueError(f"The message attribute '{name}' must have one value, in '{field}'.")
     value: str = attribute[field]
+    if not value:
+        rule = f"must contain a non-empty value of type '{data_type}'."
+        raise ValueError(f"Message (user) attribute '{name}' {rule}")
     return data_type, base64.b64decode(value) if field == "BinaryValue" else value
 
 
@@ -56,8 +63,13 @@ def requested(names: list[str] | None) -> Callable[[str], bool]:
     return lambda name: name in exact or name.startswith(prefixes)
 
 
+def handle(receipt_handle: str, queue: str) -> str:
+    """Return the handle of a message as its receivers see it: another queue refuses it."""
+    return f"{receipt_handle}@{queue}"
+
+
 def message(
-    received: Any, wants: Callable[[str], bool], wants_system: Callable[[str], bool]
+    received: Any, queue: str, wants: Callable[[str], bool], wants_system: Callable[[str], bool]
 ) -> Json:
     """Return a received message with the attributes that its receiver asks for."""
     system = {
@@ -69,7 +81,7 @@ def message(
     }
     shown: Json = {
         "MessageId": received.message_id,
-        "ReceiptHandle": received.receipt_handle,
+        "ReceiptHandle": handle(received.receipt_handle, queue),
         "MD5OfBody": md5(received.body),
         "Body": received.body,
     }

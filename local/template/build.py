@@ -9,8 +9,9 @@ from local.template import document as documents
 from local.template import nested
 from local.template.api_builder import EVENT_KINDS, ApiBuilders
 from local.template.called_services import called_services
+from local.template.foreach import LANGUAGE_EXTENSIONS
 from local.template.functions import read_function, read_layers
-from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
+from local.template.intrinsics import Resolver
 from local.template.model import (
     Function,
     Mapping,
@@ -20,7 +21,7 @@ from local.template.model import (
     Template,
     TemplateError,
 )
-from local.template.queues import read_mapping, read_queue, refused_mapping
+from local.template.queues import read_mapping, read_queue, refused_mapping, refused_redrive
 from local.template.reader import Properties, Refusals
 from local.template.resources import (
     FUNCTION,
@@ -126,8 +127,12 @@ class _Builder:
         refused = refused_mapping(self._mappings, self._functions, queues)
         if refused:
             raise resources.error(refused[0], "Events", refused[1])
+        if unwanted := refused_redrive(queues, resources.by_arn(QUEUE)):
+            sentence = "the dead-letter queue's RedriveAllowPolicy does not take it"
+            raise resources.error(unwanted, "RedrivePolicy", sentence)
         ours = self._ours()
         provides = frozenset(map(str, ours.sequence("Provides")))
+        self._stack.warn_of_retries()
         schedules = (*self._schedules, *take_schedules(self._stack.made, resources))
         self._stack.warn_of_ignored()
         template = Template(

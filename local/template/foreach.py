@@ -1,18 +1,43 @@
 """`Fn::ForEach` of AWS::LanguageExtensions: what stands once in a template becomes several."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
+LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
+TURNS_MAX = 5_000  # of all loops of a template; CloudFormation takes 500 resources
 _LOOP = "Fn::ForEach::"
 
 Collection = Callable[[Any], list[Any]]  # the entries that a loop goes over; may raise
 
 
-def unrolled(value: Any, collection: Collection) -> Any:
+def resources_of(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the resources, with loops unrolled where the template may have any.
+
+    Raises ValueError.
+    """
+    transforms = document.get("Transform")
+    if LANGUAGE_EXTENSIONS not in (transforms if isinstance(transforms, list) else [transforms]):
+        return dict(document["Resources"])
+    turns = count(1)
+
+    def collection(values: Any) -> list[Any]:
+        name = values.get("Ref") if isinstance(values, dict) else None
+        entries = parameters.get(name) if name else values
+        if not isinstance(entries, list):
+            raise ValueError(f"{values!r} is no list, and no parameter that has one")
+        if any(next(turns) > TURNS_MAX for _ in entries):
+            raise ValueError(f"all loops have more than {TURNS_MAX} turns together; shorten them")
+        return entries
+
+    return dict(_unrolled(document["Resources"], collection))
+
+
+def _unrolled(value: Any, collection: Collection) -> Any:
     """Return `value` with every loop in it replaced, or raise ValueError."""
     if isinstance(value, list):
-        return [unrolled(each, collection) for each in value]
+        return [_unrolled(each, collection) for each in value]
     if not isinstance(value, dict):
         return value
     resources: dict[Any, Any] = {}
@@ -20,7 +45,7 @@ def unrolled(value: Any, collection: Collection) -> Any:
         resources |= (
             _turns(inner, collection)
             if str(key).startswith(_LOOP)
-            else {key: unrolled(inner, collection)}
+            else {key: _unrolled(inner, collection)}
         )
     return resources
 
@@ -32,7 +57,7 @@ def _turns(loop: Any, collection: Collection) -> dict[Any, Any]:
     identifier, values, block = loop
     resources: dict[Any, Any] = {}
     for each in collection(values):
-        resources |= unrolled(_with(block, str(identifier), str(each)), collection)
+        resources |= _unrolled(_with(block, str(identifier), str(each)), collection)
     return resources
 
 

@@ -12,6 +12,8 @@ from typing import Any
 # The addresses of APIs by logical id, JSON; the URL of a function is one. Whoever starts them says.
 API_URLS_VARIABLE = "SPILLWAY_API_URLS"
 
+FUNCTION = "AWS::Serverless::Function"
+
 # The APIs that SAM makes for events that name none.
 IMPLICIT_APIS = {
     "ServerlessRestApi": "AWS::Serverless::Api",
@@ -22,7 +24,7 @@ IMPLICIT_APIS = {
 _API_PROPERTIES = ("Stage", "Deployment", "DomainName", "BasePathMapping", "RecordSetGroup")
 _KEYS = ("UsagePlan", "ApiKey", "UsagePlanKey")
 PROPERTIES = {
-    "AWS::Serverless::Function": ("Alias", "Version", "DestinationTopic", "DestinationQueue"),
+    FUNCTION: ("Alias", "Version", "DestinationTopic", "DestinationQueue"),
     "AWS::Serverless::Api": (*_API_PROPERTIES, *_KEYS),
     "AWS::Serverless::HttpApi": (*_API_PROPERTIES, "ApiMapping"),
     "AWS::Serverless::StateMachine": ("Alias", "Version", "Role"),
@@ -34,6 +36,14 @@ PROPERTIES = {
     "AWS::Serverless::WebSocketApi": (*_API_PROPERTIES, "ApiMapping"),
 }
 
+# The property, of a function or of Globals, without which SAM does not make what begins so. What
+# hangs on a part of a property, as an API's domain does, counts as made.
+_NEEDED = {
+    **dict.fromkeys(("Alias", "Version"), "AutoPublishAlias"),
+    **dict.fromkeys(("Url", "URLInvoke"), "FunctionUrlConfig"),
+    "DeploymentGroup": "DeploymentPreference",
+}
+
 # What follows the logical id of a resource in the one that SAM makes for it.
 _HASH = r"[0-9a-f]{10}"
 _API_SUFFIXES = (
@@ -41,8 +51,8 @@ _API_SUFFIXES = (
     r"|\w*AuthorizerPermission|UsagePlan|ApiKey|UsagePlanKey"
 )
 _SUFFIXES = {
-    "AWS::Serverless::Function": rf"Role|Version({_HASH})?|Alias\w*|DeploymentGroup"
-    rf"|UrlPublicPermissions|URLInvokeAllowPublicAccess|EventInvokeConfig\w*|On(Success|Failure)\w*",
+    FUNCTION: rf"Role|Version({_HASH})?|Alias\w*|DeploymentGroup"
+    rf"|Url|UrlPublicPermissions|URLInvokeAllowPublicAccess|EventInvokeConfig\w*|On(Success|Failure)\w*",
     "AWS::Serverless::Api": _API_SUFFIXES,
     "AWS::Serverless::HttpApi": _API_SUFFIXES,
     "AWS::Serverless::WebSocketApi": _API_SUFFIXES,
@@ -61,25 +71,51 @@ _ON_AWS = re.compile(
 )
 
 
-def is_generated(name: str, resources: Mapping[str, Any]) -> bool:
-    """Tell whether SAM makes a resource of that logical id, or that referenceable property."""
+def is_generated(name: str, resources: Mapping[str, Any], shared: Mapping[str, Any]) -> bool:
+    """Tell whether SAM makes a resource of that logical id, or that referenceable property.
+
+    `shared` are the Globals.
+    """
+    makers = _makers(name, resources)
+    return any(not _lacks(*maker, resources, shared) for maker in makers)
+
+
+def lacking(name: str, resources: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
+    """Return the property, FUNCTION.PROPERTY, for which SAM would make `name`; or nothing."""
+    lacks = [_lacks(*maker, resources, shared) for maker in _makers(name, resources)]
+    return next(filter(None, lacks), "")
+
+
+def _makers(name: str, resources: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each resource for which SAM may make `name`, and what `name` has behind its id."""
     kinds = IMPLICIT_APIS | {each: _kind(resource) for each, resource in resources.items()}
     owner, _, property = name.partition(".")
     if property:
-        return property in PROPERTIES.get(kinds.get(owner, ""), ())
-    return bool(_OF_THE_TEMPLATE.fullmatch(name)) or any(
-        _is_of(name.removeprefix(each), kind, resources.get(each))
+        return [(owner, property)] if property in PROPERTIES.get(kinds.get(owner, ""), ()) else []
+    makers = [
+        (each, name.removeprefix(each))
         for each, kind in kinds.items()
-        if name.startswith(each)
-    )
+        if name.startswith(each) and _is_of(name.removeprefix(each), kind, resources.get(each))
+    ]
+    return [*makers, *([("", name)] if _OF_THE_TEMPLATE.fullmatch(name) else [])]
 
 
-def url_owner(name: str, resources: Mapping[str, Any]) -> str | None:
+def _lacks(owner: str, suffix: str, resources: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
+    """Return the property that a function lacks for SAM to make what ends so, or nothing."""
+    function = resources.get(owner) or {}
+    needed = [each for prefix, each in _NEEDED.items() if suffix.startswith(prefix)]
+    if _kind(function) != FUNCTION or not needed:
+        return ""
+    section = {} if function.get("IgnoreGlobals") == "*" else shared.get("Function") or {}
+    properties = {*(function.get("Properties") or {}), *section}
+    return "" if needed[0] in properties else f"{owner}.{needed[0]}"
+
+
+def url_owner(name: str, resources: Mapping[str, Any], shared: Mapping[str, Any]) -> str | None:
     """Return the function whose URL is the resource `name`, None where it is no such URL."""
     function = name.removesuffix("Url")
-    if function == name or _kind(resources.get(function)) != "AWS::Serverless::Function":
-        return None
-    return function
+    is_url = function != name and _kind(resources.get(function)) == FUNCTION
+    return function if is_url and not _lacks(function, "Url", resources, shared) else None
 
 
 def url_api(function: str) -> str:
@@ -131,7 +167,7 @@ def _is_of(suffix: str, kind: str, resource: Any) -> bool:
         return True
     properties = resource.get("Properties") if isinstance(resource, dict) else None
     events = (properties or {}).get("Events")
-    return kind in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine") and any(
+    return kind in (FUNCTION, "AWS::Serverless::StateMachine") and any(
         re.fullmatch(rf"{re.escape(str(event))}\w*", suffix) for event in events or ()
     )
 

@@ -3,7 +3,6 @@
 What only AWS can know, the endpoint of a cluster for instance, resolves to UNKNOWN.
 """
 
-import base64
 import json
 import os
 import re
@@ -14,18 +13,20 @@ from typing import Any
 
 from local.template.cfn_functions import owner_of, with_functions_of_sam
 from local.template.document import fragment
-from local.template.foreach import unrolled
+from local.template.foreach import resources_of
 from local.template.generated import (
     IMPLICIT_APIS,
     api_url,
     at_this_machine,
     is_generated,
     is_http_api,
+    lacking,
     url_api,
     url_owner,
 )
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
+from local.template.plain_values import base64_of, joined, split, text_of
 from local.template.service_kinds import (
     KINDS,
     NAMED,
@@ -60,6 +61,7 @@ UNKNOWN = Absent.UNKNOWN
 PSEUDO_PARAMETERS: dict[str, str | Absent] = {
     "AWS::AccountId": ACCOUNT_ID,
     "AWS::NoValue": Absent.NO_VALUE,
+    "AWS::NotificationARNs": Absent.UNKNOWN,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
     "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/local/local",
@@ -67,9 +69,7 @@ PSEUDO_PARAMETERS: dict[str, str | Absent] = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
-LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
-
-_PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
+_PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]+)\}")
 
 
 class Resolver:
@@ -83,6 +83,7 @@ class Resolver:
         values: Mapping[str, str] | None = None,
     ) -> None:
         self._file = file
+        self._globals: Mapping[str, Any] = document.get("Globals") or {}
         self._values = values or {}
         self.placeholders: set[str] = set()
         self._is_pending = values is PENDING
@@ -93,52 +94,38 @@ class Resolver:
         self._without_value = without_value(document.get("Parameters") or {}, overrides)
         self.missing: dict[str, None] = {}  # parameters without a value that were asked for
         self._open_conditions: list[str] = []
+        self._truths_by_name: dict[str, bool] = {}  # of conditions, which may rest on each other
         self.resources = {
             name: said_as_cloudformation(resource)
             for name, resource in with_functions_of_sam(self._unrolled(document)).items()
         }
         self._functions: dict[str, Callable[[Any, tuple[str, str]], Any]] = {
             "Ref": self._ref,
-            "Condition": self._condition,
-            "Fn::And": lambda value, where: all(self.truth(one, where) for one in value),
-            "Fn::Base64": self._base64,
+            "Condition": self.holds,
+            "Fn::And": lambda value, where: all(self._truths(value, where, 2, 10)),
+            "Fn::Base64": self._of_known(base64_of),
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAZs": lambda _value, _where: UNKNOWN,
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,
             "Fn::ImportValue": lambda _value, _where: UNKNOWN,
-            "Fn::Join": self._join,
+            "Fn::Join": self._of_known(joined),
             "Fn::Length": self._length,
-            "Fn::Not": lambda value, where: not self.truth(value[0], where),
-            "Fn::Or": lambda value, where: any(self.truth(one, where) for one in value),
+            "Fn::Not": lambda value, where: not self._truths(value, where, 1, 1)[0],
+            "Fn::Or": lambda value, where: any(self._truths(value, where, 2, 10)),
             "Fn::Select": self._select,
-            "Fn::Split": self._split,
+            "Fn::Split": self._of_known(split),
             "Fn::Sub": self._sub,
             "Fn::ToJsonString": self._to_json,
             "Fn::Transform": self._include,
         }
 
     def _unrolled(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Return the resources, with loops unrolled where the template may have any."""
-        transforms = document.get("Transform")
-        if LANGUAGE_EXTENSIONS not in (
-            transforms if isinstance(transforms, list) else [transforms]
-        ):
-            return dict(document["Resources"])
-
-        def collection(values: Any) -> list[Any]:
-            name = values.get("Ref") if isinstance(values, dict) else None
-            entries = self._parameters.get(name) if name else values
-            if not isinstance(entries, list):
-                raise ValueError(f"{values!r} is no list, and no parameter that has one")
-            return entries
-
         try:
-            resources = unrolled(document["Resources"], collection)
+            return resources_of(document, self._parameters)
         except ValueError as error:
             raise self._error(("Fn::ForEach", ""), str(error)) from error
-        return dict(resources)
 
     def declare(self, name: str, resource: dict[str, Any]) -> None:
         """Let a resource be referred to that the document has not."""
@@ -171,15 +158,23 @@ class Resolver:
         """Return a condition as a boolean; one that rests on what only AWS knows is false."""
         return self.resolve(value, where) is True
 
+    def _truths(self, value: Any, where: tuple[str, str], fewest: int, most: int) -> list[bool]:
+        if not isinstance(value, list) or not fewest <= len(value) <= most:
+            raise ValueError(value)
+        return [self.truth(one, where) for one in value]
+
     def holds(self, condition: str, where: tuple[str, str]) -> bool:
         """Return whether the condition of that name holds."""
         if not isinstance(condition, str) or condition not in self._conditions:
             raise self._error(where, f"no condition {condition!r} in Conditions; add it there")
+        if condition in self._truths_by_name:
+            return self._truths_by_name[condition]
         if condition in self._open_conditions:
             raise self._error(where, f"the condition {condition!r} depends on itself")
         self._open_conditions.append(condition)
         try:
-            return self.truth(self._conditions[condition], where)
+            self._truths_by_name[condition] = self.truth(self._conditions[condition], where)
+            return self._truths_by_name[condition]
         finally:
             self._open_conditions.pop()
 
@@ -200,11 +195,11 @@ class Resolver:
         if name in IMPLICIT_APIS:
             return name
         if name not in self.resources:
-            if function := url_owner(name, self.resources):
+            if function := url_owner(name, self.resources, self._globals):
                 return self._arn_of(function)
-            if is_generated(name, self.resources):
+            if is_generated(name, self.resources, self._globals):
                 return UNKNOWN
-            raise self._error(where, f"!Ref {name}: no such parameter or resource; add it")
+            raise self._missing(f"!Ref {name}", name, where, "parameter or resource")
         return self._ref_resource(name)
 
     def _ref_resource(self, name: str) -> Any:
@@ -253,10 +248,12 @@ class Resolver:
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
         path = ".".join(self.resolve(value, where)) if isinstance(value, list) else value
         name, attribute = path.split(".", 1)
+        generated = f"{name}.{attribute.partition('.')[0]}"
+        if lacking(generated, self.resources, self._globals):
+            raise self._missing(f"!GetAtt {path}", generated, where)
         if attribute == "ApiEndpoint" and is_http_api(name, self.resources):
             return api_url(name)
-        generated = f"{name}.{attribute.partition('.')[0]}"
-        if name not in self.resources or is_generated(generated, self.resources):
+        if name not in self.resources or is_generated(generated, self.resources, self._globals):
             return self._get_generated(name, attribute, where)
         return self._attribute(name, attribute, where)
 
@@ -280,13 +277,22 @@ class Resolver:
 
     def _get_generated(self, name: str, attribute: str, where: tuple[str, str]) -> Any:
         """Return an attribute of what SAM makes; of that only the URL of a function is here."""
-        if function := url_owner(name, self.resources):
+        if function := url_owner(name, self.resources, self._globals):
             return self._of_url(function, attribute)
-        if attribute == "Arn" and name.endswith("Role") and is_generated(name, self.resources):
+        is_made = is_generated(name, self.resources, self._globals)
+        if attribute == "Arn" and name.endswith("Role") and is_made:
             return f"arn:aws:iam::{ACCOUNT_ID}:role/{name}"
-        if name in (*self.resources, *IMPLICIT_APIS) or is_generated(name, self.resources):
+        if name in (*self.resources, *IMPLICIT_APIS) or is_made:
             return UNKNOWN
-        raise self._error(where, f"!GetAtt {name}.{attribute}: no such resource; add it")
+        raise self._missing(f"!GetAtt {name}.{attribute}", name, where)
+
+    def _missing(
+        self, reference: str, name: str, where: tuple[str, str], kind: str = "resource"
+    ) -> TemplateError:
+        sentence = f"no such {kind}; add it"
+        if property := lacking(name, self.resources, self._globals):
+            sentence = f"SAM makes it for {property} alone; add that"
+        return self._error(where, f"{reference}: {sentence}")
 
     def _of_url(self, function: str, attribute: str) -> Any:
         url = f"{api_url(url_api(function))}/"
@@ -296,39 +302,30 @@ class Resolver:
     def _arn_of(self, function: str) -> str:
         return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name_of(function)}"
 
-    def _condition(self, name: str, where: tuple[str, str]) -> bool:
-        return self.holds(name, where)
-
     def _if(self, value: list[Any], where: tuple[str, str]) -> Any:
         condition, then, otherwise = value
         return self.resolve(then if self.holds(condition, where) else otherwise, where)
 
     def _equals(self, value: list[Any], where: tuple[str, str]) -> Any:
         left, right = (self.resolve(one, where) for one in value)
-        return UNKNOWN if UNKNOWN in (left, right) else str(left) == str(right)
-
-    def _join(self, value: list[Any], where: tuple[str, str]) -> Any:
-        separator, parts = value
-        resolved = self.resolve(parts, where)
-        if resolved is UNKNOWN or UNKNOWN in resolved:
-            return UNKNOWN
-        return separator.join(map(str, resolved))
-
-    def _split(self, value: list[Any], where: tuple[str, str]) -> Any:
-        separator, text = value
-        resolved = self.resolve(text, where)
-        return UNKNOWN if resolved is UNKNOWN else resolved.split(separator)
+        return UNKNOWN if UNKNOWN in (left, right) else text_of(left) == text_of(right)
 
     def _select(self, value: list[Any], where: tuple[str, str]) -> Any:
         index, choices = value
         resolved = self.resolve(choices, where)
-        return UNKNOWN if resolved is UNKNOWN else resolved[int(self.resolve(index, where))]
+        number = int(self.resolve(index, where))
+        if number < 0:  # counts from the end in Python, and nowhere else
+            raise IndexError(number)
+        return UNKNOWN if resolved is UNKNOWN else resolved[number]
 
-    def _base64(self, value: Any, where: tuple[str, str]) -> Any:
-        resolved = self.resolve(value, where)
-        if resolved is UNKNOWN:
-            return UNKNOWN
-        return base64.b64encode(resolved.encode()).decode()
+    def _of_known(self, function: Callable[[Any], Any]) -> Callable[[Any, tuple[str, str]], Any]:
+        """Return the function of CloudFormation that is `function` of what is known here."""
+
+        def run(value: Any, where: tuple[str, str]) -> Any:
+            resolved = self.resolve(value, where)
+            return UNKNOWN if _has_unknown(resolved) else function(resolved)
+
+        return run
 
     def _find_in_map(self, value: list[Any], where: tuple[str, str]) -> Any:
         table, first, second = (self.resolve(one, where) for one in value[:3])
@@ -363,8 +360,10 @@ class Resolver:
                 return f"${{{match[2]}}}"
             name = match[2].strip()
             entry = values[name] if name in values else self._named(name, where)
-            is_known = is_known and entry is not UNKNOWN
-            return str(entry)
+            if entry is UNKNOWN:
+                is_known = False
+                return ""
+            return text_of(entry)
 
         replaced = _PLACEHOLDER.sub(replace, text)
         return replaced if is_known else UNKNOWN
@@ -381,17 +380,13 @@ class Resolver:
         return self._get_att(name, where) if "." in name else self._ref(name, where)
 
 
+def _has_unknown(value: Any) -> bool:
+    return value is UNKNOWN or (isinstance(value, list) and any(map(_has_unknown, value)))
+
+
 def _inside(where: tuple[str, str], name: Any) -> tuple[str, str]:
     resource, property = where
     return resource, f"{property}.{name}" if property else str(name)
-
-
-def is_function(value: Any) -> bool:
-    """Tell whether a value of a document is one of CloudFormation's functions."""
-    if not isinstance(value, dict) or len(value) != 1:
-        return False
-    name = str(next(iter(value)))
-    return name in ("Ref", "Condition") or name.startswith("Fn::")
 
 
 def layer_arn(logical_id: str) -> str:

@@ -4,6 +4,7 @@ Every path is absolute; every name is resolved. Records of the API are in `api_r
 becomes them is in `build`.
 """
 
+import math
 from collections.abc import Mapping as ReadOnlyDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,9 @@ class Queue:
     deduplicates_by_group: bool = False  # FIFO: the same id in another group is another message
     throughput_limit: str = "perQueue"  # FIFO; of AWS, without an effect here
     is_encrypted_by_sqs: bool = True  # of AWS, without an effect here
+    others: ReadOnlyDict[str, str] = field(default_factory=dict)  # SQS attributes without an effect
+    tags: ReadOnlyDict[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] | None = None  # ARNs whose dead letters it takes; None is any
 
     @property
     def is_fifo(self) -> bool:
@@ -150,13 +154,17 @@ class StreamMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The times at which the clock invokes a function, and the event that it gets."""
+    """The times at which the clock invokes a function or sends to a queue, and what it gives."""
 
-    function: str  # logical id
+    function: str  # logical id, empty for a queue
     every_s: int | None = None
     cron: Cron | None = None
-    event: object = None  # None is the event that EventBridge makes
+    event: object = None  # None is the event that EventBridge makes; of a queue its text
     arn: str = ""  # of the rule or schedule
+    queue: str = ""  # logical id
+    group: str = ""  # of its messages, where the queue is FIFO
+    starts_s: float = 0  # epoch; no run is before
+    ends_s: float = math.inf  # epoch; no run is after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ from types import UnionType
 from typing import Any
 
 Condition = Callable[[Any], bool]
-Test = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]  # of an object, and all the record
 Path = tuple[str, ...]  # the fields above
 PATTERN_MAX_CHARS = 4096
 ABSENT = {"exists": False}
@@ -42,6 +41,30 @@ class WrittenNumber(float):
     def __str__(self) -> str:
         """Return the text as it stood in the JSON."""
         return self.text
+
+
+class Record:
+    """A whole record, and which fields no object of it has.
+
+    That is found out once each: a sender may put a hundred thousand objects into one list.
+    """
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+        self._absences: dict[Path, bool] = {}
+
+    def lacks(self, path: Path, name: str) -> bool:
+        """Tell whether no object at that path has the field, be it one of a list."""
+        field = (*path, name)
+        if field not in self._absences:
+            nodes = [self.content]
+            for part in path:
+                nodes = [each for node in nodes for each in _objects(node, part)]
+            self._absences[field] = not any(_leaves(node, name) for node in nodes)
+        return self._absences[field]
+
+
+Test = Callable[[Mapping[str, Any], Record], bool]  # of an object, and all the record
 
 
 class PatternError(Exception):
@@ -74,12 +97,12 @@ def _of_record(text: str) -> Condition:
 
     def passes(record: Mapping[str, Any]) -> bool:
         if "body" not in record:  # of a stream
-            return matches(record, record)
+            return matches(record, Record(record))
         body = _parsed(record["body"])
         if needs_object and not isinstance(body, dict):
             return False
         whole = {**record, "body": body}
-        return matches(whole, whole)
+        return matches(whole, Record(whole))
 
     return passes
 
@@ -128,21 +151,13 @@ def _leaf_test(name: str, alternatives: Sequence[Any], path: Path) -> Test:
     conditions = [_condition(each) for each in alternatives if each != ABSENT]
     may_be_absent = ABSENT in alternatives
 
-    def test(node: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    def test(node: Mapping[str, Any], record: Record) -> bool:
         leaves = _leaves(node, name)
         if any(holds(leaf) for leaf in leaves for holds in conditions):
             return True
-        return may_be_absent and not leaves and _is_absent(record, path, name)
+        return may_be_absent and not leaves and record.lacks(path, name)
 
     return test
-
-
-def _is_absent(record: Mapping[str, Any], path: Path, name: str) -> bool:
-    """Tell whether no object of the record at that path has the field, be it one of a list."""
-    nodes = [record]
-    for part in path:
-        nodes = [each for node in nodes for each in _objects(node, part)]
-    return not any(_leaves(node, name) for node in nodes)
 
 
 def _objects(node: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -1,15 +1,20 @@
 """Queues and event source mappings of a template, with the limits that AWS sets them."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as ReadOnlyDict
 
 from local.template import support
+from local.template.intrinsics import UNKNOWN
 from local.template.model import Function, Mapping, Queue
 from local.template.patterns import PatternError, PatternNotEmulated, compile_filters
 from local.template.reader import Properties
 
 FILTERS_MAX = 5
+SOURCES_MAX = 10
+REDRIVE_PERMISSIONS = ("allowAll", "denyAll", "byQueue")
+KMS = ("KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds")
 FIFO_CHOICES = {  # attributes of a FIFO queue with their values, the default first
     "DeduplicationScope": ("queue", "messageGroup"),
     "FifoThroughputLimit": ("perQueue", "perMessageGroupId"),
@@ -26,6 +31,8 @@ def read_queue(block: Properties, name: str, name_of: Callable[[str], str | None
         raise block.error("FifoQueue", f"a FIFO queue's name ends in .fifo, {name} has to agree")
     deduplicates_content, scope, throughput = _of_fifo(block, is_fifo)
     dead_letter, max_receive_count = _redrive(block.block("RedrivePolicy"), name, name_of)
+    others = _of_encryption(block)
+    sources = _sources(block.block("RedriveAllowPolicy"), others)
     queue = Queue(
         logical_id=block.resource,
         name=name,
@@ -41,10 +48,60 @@ def read_queue(block: Properties, name: str, name_of: Callable[[str], str | None
         deduplicates_content=deduplicates_content,
         deduplicates_by_group=scope == "messageGroup",
         throughput_limit=throughput,
-        is_encrypted_by_sqs=block.flag("SqsManagedSseEnabled", True),
+        is_encrypted_by_sqs=block.flag("SqsManagedSseEnabled", KMS[0] not in others),
+        others=others,
+        tags=_tags(block),
+        sources=sources,
     )
-    block.finish(support.QUEUE_PROPERTIES_WITHOUT_EFFECT)
+    if queue.is_encrypted_by_sqs and KMS[0] in others:
+        raise block.error("SqsManagedSseEnabled", f"excludes {KMS[0]}; remove one")
+    block.finish()
     return queue
+
+
+def refused_redrive(queues: ReadOnlyDict[str, Queue], arns: ReadOnlyDict[str, str]) -> str | None:
+    """Return the queue whose dead letters another does not take, None if there is none."""
+    by_name = {queue.name: queue for queue in queues.values()}
+    by_id = {logical_id: arn for arn, logical_id in arns.items()}
+    for queue in queues.values():
+        target = by_name.get(queue.dead_letter or "")
+        if target and target.sources is not None and by_id[queue.logical_id] not in target.sources:
+            return queue.logical_id
+    return None
+
+
+def _of_encryption(block: Properties) -> dict[str, str]:
+    """Return how messages are encrypted by KMS, without an effect here; keys may be elsewhere."""
+    key = block.left(KMS[0]) if KMS[0] in block else UNKNOWN
+    seconds = block.optional_integer(KMS[1], lowest=60, highest=86_400)
+    return {
+        **({KMS[0]: block.as_text(KMS[0], key)} if key is not UNKNOWN else {}),
+        **({KMS[1]: str(seconds)} if seconds else {}),
+    }
+
+
+def _sources(policy: Properties, others: dict[str, str]) -> tuple[str, ...] | None:
+    """Return the ARNs of the queues whose dead letters a queue takes, or None for any."""
+    if not policy.names():
+        return None
+    permission = policy.text("redrivePermission", "allowAll")
+    arns = tuple(map(str, policy.sequence("sourceQueueArns")))
+    policy.finish()
+    if permission not in REDRIVE_PERMISSIONS:
+        raise policy.error("redrivePermission", f"has to be {' or '.join(REDRIVE_PERMISSIONS)}")
+    if bool(arns) != (permission == "byQueue") or len(arns) > SOURCES_MAX:
+        raise policy.error("sourceQueueArns", f"are 1 to {SOURCES_MAX}, for byQueue alone")
+    content = {"redrivePermission": permission, **({"sourceQueueArns": arns} if arns else {})}
+    others["RedriveAllowPolicy"] = json.dumps(content, separators=(",", ":"))
+    return None if permission == "allowAll" else arns
+
+
+def _tags(block: Properties) -> dict[str, str]:
+    tags = [
+        block.item(f"Tags.{number}", each) for number, each in enumerate(block.sequence("Tags"))
+    ]
+    values = {each.text("Key"): each.left("Value") if "Value" in each else "" for each in tags}
+    return {key: str(value) for key, value in values.items() if value not in (UNKNOWN, None)}
 
 
 def _of_fifo(block: Properties, is_fifo: bool) -> tuple[bool, str, str]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from local.template.intrinsics import UNKNOWN, is_function
+from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated, TemplateError
+from local.template.plain_values import is_function
 
 
 @dataclass(slots=True)

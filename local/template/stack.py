@@ -13,6 +13,7 @@ from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated
 from local.template.reader import Properties
 from local.template.resources import QUEUE, Resources
+from local.template.schedule import is_enabled
 from local.template.service_kinds import (
     BUCKET,
     IGNORED,
@@ -31,6 +32,8 @@ NO_ROLE = "arn:aws:iam::000000000000:role/local"
 QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
 INPUTS = ("Input", "InputPath", "InputTransformer")
 IDLE_PIPE = "nothing goes through it: here pipes lead from a table to a topic or state machine"
+RETRIES = ("RetryPolicy", "DeadLetterConfig")  # of a target
+NO_RETRIES = "has no effect on this machine"
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 
 
@@ -68,6 +71,17 @@ class StackBuilder:
         """Subscribe a function or queue, by its ARN, to the topic of an ARN."""
         properties = {"TopicArn": topic, "Protocol": protocol, "Endpoint": arn, **more}
         self.made[name] = {"Type": SUBSCRIPTION, "Properties": properties}
+
+    def warn_of_retries(self) -> None:
+        """Warn of each target of a rule or schedule that says what follows a failure."""
+        for name, resource in self.made.items():
+            if resource["Type"] not in (RULE, SCHEDULE):
+                continue
+            properties = resource["Properties"]
+            for target in [*(properties.get("Targets") or ()), properties.get("Target") or {}]:
+                for property in RETRIES:
+                    if property in target:
+                        self._warn(name, property, NO_RETRIES)
 
     def warn_of_ignored(self) -> None:
         """Warn of each property of what is made that the services here pass over."""
@@ -261,9 +275,11 @@ class StackBuilder:
     def _on_event(self, block: Properties, function: str, event: str) -> None:
         target = {"Arn": self._arn(function), "Id": f"{function}{event}LambdaTarget"[:64]}
         target |= {name: block.take(name) for name in INPUTS if name in block}
-        for name in ("Target", "DeadLetterConfig", "RetryPolicy"):
-            block.take(name)
-        is_on = block.flag("Enabled", True) and block.text("State", "ENABLED") == "ENABLED"
+        block.take("Target")
+        for name in RETRIES:
+            if block.take(name) is not None:
+                self._warn(function, f"Events.{event}.{name}", NO_RETRIES)
+        is_on = block.flag("Enabled", True) and is_enabled(block)
         rule = {
             "Name": block.text("RuleName", function + event),
             "EventPattern": block.take("Pattern"),

@@ -172,13 +172,6 @@ LAYER_PROPERTIES_WITHOUT_EFFECT = {
     "RetentionPolicy": "nothing is deployed here",
 }
 
-QUEUE_PROPERTIES_WITHOUT_EFFECT = {
-    "KmsDataKeyReusePeriodSeconds": "nothing is encrypted at rest here",
-    "KmsMasterKeyId": "nothing is encrypted at rest here",
-    "RedriveAllowPolicy": _PERMISSIONS,
-    "Tags": _TEXT,
-}
-
 MAPPING_PROPERTIES_WITHOUT_EFFECT = {
     "MetricsConfig": "workers have metrics of their own",
     "Tags": _TEXT,
@@ -203,7 +196,6 @@ PROPERTIES_WITHOUT_EFFECT = {
     "AWS::ApiGateway::ApiKey": API_KEY_PROPERTIES_WITHOUT_EFFECT,
     "AWS::ApiGateway::UsagePlan": USAGE_PLAN_PROPERTIES_WITHOUT_EFFECT,
     "AWS::Serverless::LayerVersion": LAYER_PROPERTIES_WITHOUT_EFFECT,
-    "AWS::SQS::Queue": QUEUE_PROPERTIES_WITHOUT_EFFECT,
     "AWS::Lambda::EventSourceMapping": MAPPING_PROPERTIES_WITHOUT_EFFECT,
 }
 

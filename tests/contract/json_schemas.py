@@ -5,6 +5,7 @@ from typing import Any
 
 import backend.shapes
 
+MEMBERS = {"style": "deepObject", "explode": True}  # such as metadata[order]=7
 TYPE_NAMES = {str: "string", bool: "boolean", int: "integer"}
 
 
@@ -16,6 +17,7 @@ def query_parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
             "in": "query",
             "required": name in schema.get("required", ()),
             "schema": _present(each),
+            **(MEMBERS if each.get("type") == "object" else {}),
         }
         for name, each in schema["properties"].items()
     ]

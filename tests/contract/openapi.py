@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+import access.requests
+import access.schema
 import analytics.schema
 import api.schema
 import backend.pages
@@ -26,7 +28,9 @@ import notifications.suppressions.routes
 import notifications.suppressions.service
 import notifications.webhooks.endpoint_log
 import notifications.webhooks.endpoints
+import payments.customers.schema
 import payments.dispute_schema
+import payments.events
 import payments.schema
 import payments.views
 import payments.webhooks
@@ -41,13 +45,6 @@ SCOPES = ROOT / "local" / "spillway" / "scopes.json"  # of the demo clients
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 REF = "#/components/schemas/{name}"
-
-
-class PaymentPage(msgspec.Struct):
-    """One page of a list."""
-
-    data: list[payments.views.PaymentView]
-    has_more: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +83,57 @@ OPERATIONS: Mapping[str, Operation] = {
         needs_key=True,
         refuses=(409,),
     ),
-    "GET /v1/payments": Operation(answer=PaymentPage, query=payments.schema.PaymentListQuery),
-    "GET /v1/payments/{payment_id}": Operation(answer=payments.views.PaymentView, refuses=(404,)),
+    "GET /v1/payments": Operation(
+        answer=payments.views.PaymentPage, query=payments.schema.PaymentListQuery
+    ),
+    "GET /v1/payments/{payment_id}": Operation(
+        answer=payments.views.PaymentView, query=payments.schema.PaymentQuery, refuses=(404,)
+    ),
+    "POST /v1/payments/{payment_id}/confirm": Operation(
+        status=202,
+        answer=payments.views.PaymentView,
+        body=payments.schema.ConfirmRequest,
+        needs_key=True,
+        refuses=(404, 409),
+    ),
+    "GET /v1/payments/{payment_id}/refunds": Operation(
+        answer=payments.views.RefundPage, query=backend.pages.PageQuery, refuses=(404,)
+    ),
+    "GET /v1/payments/{payment_id}/refunds/{refund_id}": Operation(
+        answer=payments.views.RefundView, refuses=(404,)
+    ),
+    "POST /v1/customers": Operation(
+        status=201,
+        answer=payments.customers.schema.CustomerView,
+        body=payments.customers.schema.CustomerRequest,
+        body_required=False,
+        needs_key=True,
+        refuses=(409,),
+    ),
+    "GET /v1/customers": Operation(
+        answer=payments.customers.schema.CustomerPage, query=backend.pages.PageQuery
+    ),
+    "GET /v1/customers/{customer_id}": Operation(
+        answer=payments.customers.schema.CustomerView, refuses=(404,)
+    ),
+    "PATCH /v1/customers/{customer_id}": Operation(
+        answer=payments.customers.schema.CustomerView,
+        body=payments.customers.schema.CustomerChange,
+        refuses=(404, 409),
+    ),
+    "DELETE /v1/customers/{customer_id}": Operation(answer=backend.shapes.Deleted, refuses=(404,)),
+    "POST /v1/customers/{customer_id}/payment-methods": Operation(
+        status=201,
+        answer=payments.customers.schema.MethodView,
+        body=payments.customers.schema.MethodRequest,
+        refuses=(404, 409),
+    ),
+    "GET /v1/customers/{customer_id}/payment-methods": Operation(
+        answer=payments.customers.schema.MethodPage, refuses=(404,)
+    ),
+    "DELETE /v1/customers/{customer_id}/payment-methods/{payment_method}": Operation(
+        answer=backend.shapes.Deleted, refuses=(404, 409)
+    ),
     "POST /v1/payments/{payment_id}/capture": Operation(
         status=202,
         answer=payments.views.PaymentView,
@@ -152,12 +198,51 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
     ),
     "GET /v1/balances": Operation(answer=payments.views.BalancesView),
+    "GET /v1/events": Operation(
+        answer=payments.events.ListedEventPage, query=payments.events.EventQuery
+    ),
+    "GET /v1/events/{event_id}": Operation(answer=payments.events.ListedEventView, refuses=(404,)),
     "POST /v1/provider/webhooks": Operation(
         status=202,
         answer=dict[str, str],
         body=payments.webhooks.ProviderEvent,
         refuses=(401, 422),
     ),
+    "POST /v1/tenants": Operation(
+        status=201,
+        answer=access.schema.TenantView,
+        body=access.schema.TenantRequest,
+        needs_key=True,
+        refuses=(409,),
+    ),
+    "GET /v1/tenants": Operation(answer=access.schema.TenantPage, query=backend.pages.PageQuery),
+    "GET /v1/tenants/{tenant_id}": Operation(answer=access.schema.TenantView, refuses=(404,)),
+    "PATCH /v1/tenants/{tenant_id}": Operation(
+        answer=access.schema.TenantView, body=access.schema.TenantChange, refuses=(404, 409)
+    ),
+    "POST /v1/clients": Operation(
+        status=201,
+        answer=access.schema.ClientView,
+        body=access.schema.ClientRequest,
+        needs_key=True,
+        refuses=(409,),
+    ),
+    "GET /v1/clients": Operation(answer=access.schema.ClientPage, query=access.schema.ClientQuery),
+    "GET /v1/clients/{client_id}": Operation(answer=access.schema.ClientView, refuses=(404,)),
+    "PATCH /v1/clients/{client_id}": Operation(
+        answer=access.schema.ClientView, body=access.schema.ClientChange, refuses=(404, 409)
+    ),
+    "POST /v1/clients/{client_id}/rotate-secret": Operation(
+        answer=access.schema.ClientView,
+        body=access.schema.Rotation,
+        body_required=False,
+        needs_key=True,
+        refuses=(404, 409),
+    ),
+    "GET /v1/requests": Operation(
+        answer=access.requests.RequestPage, query=access.requests.RequestQuery
+    ),
+    "GET /v1/audit-log": Operation(answer=access.schema.AuditPage, query=access.schema.AuditQuery),
     "POST /v1/analytics/events": Operation(
         status=202, answer=analytics.schema.Accepted, body=analytics.schema.EventRequest
     ),
@@ -203,7 +288,7 @@ OPERATIONS: Mapping[str, Operation] = {
         query=backend.pages.PageQuery,
     ),
     "DELETE /v1/suppressions/{suppression_id}": Operation(
-        answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
+        answer=backend.shapes.Deleted, refuses=(404,)
     ),
     "GET /unsubscribe": Operation(
         answer=str,
@@ -236,7 +321,7 @@ OPERATIONS: Mapping[str, Operation] = {
         refuses=(404, 409),
     ),
     "DELETE /v1/webhook-endpoints/{endpoint_id}": Operation(
-        answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
+        answer=backend.shapes.Deleted, refuses=(404,)
     ),
     "POST /v1/webhook-endpoints/{endpoint_id}/rotate-secret": Operation(
         answer=notifications.webhooks.endpoints.EndpointView, refuses=(404, 409)

@@ -152,7 +152,7 @@ def test_a_method_sends_its_operation_s_request_and_reads_all_of_its_answer(
         re.sub(r"\{\w+\}", TEXT.replace(":", "%3A"), path),
     )
     in_query = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
-    assert parse_qs(parts.query).keys() == in_query
+    assert {each.partition("[")[0] for each in parse_qs(parts.query)} == in_query
     assert ("idempotency-key" in request.headers) == ("idempotency_key" in fields)
     assert request.headers["user-agent"] == "spillway-client"
     assert ("authorization" in request.headers) == ("security" in operation)

@@ -5,14 +5,17 @@ from pathlib import Path
 
 from pymongo import IndexModel
 
+from access import request_store
+from access import store as access_store
 from analytics import store as analytics_store
-from backend import arrivals, test_clock_store, test_clocks
+from backend import arrivals, audit, clients, test_clock_store, test_clocks
 from backend.store import EXPIRY
 from notifications import store as notification_store
 from notifications.suppressions import store as suppression_store
 from notifications.webhooks import endpoint_store
-from payments import balance_store
+from payments import balance_store, event_store
 from payments import store as payment_store
+from payments.customers import store as customer_store
 
 ROOT = Path(__file__).parents[2]
 DAY_S = 86_400
@@ -22,9 +25,16 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
     "balances": balance_store.BEHIND,
     "reconciliation": (),
     "test_clocks": test_clock_store.INDEXES,
+    "events": event_store.INDEXES,
+    "customers": customer_store.INDEXES,
+    "customer_counts": (),
     "notifications": notification_store.INDEXES,
     "suppressions": suppression_store.INDEXES,
     "webhook_endpoints": endpoint_store.INDEXES,
+    clients.TENANTS: access_store.TENANT_INDEXES,
+    clients.CLIENTS: access_store.CLIENT_INDEXES,
+    "audit_log": audit.INDEXES,
+    "requests": request_store.INDEXES,
     "analytics_events": analytics_store.EVENT_INDEXES,
     "analytics_buckets": analytics_store.BUCKET_INDEXES,
     "analytics_sets": analytics_store.SET_INDEXES,
@@ -33,8 +43,11 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
 }
 LIVES_S = {  # of what says itself when it expires, in the order of the table
     "test_clocks": [test_clocks.LIFE_S],
+    "customers": [customer_store.DELETED_LIFE_S],
     "notifications": [notification_store.LIFE_S, notification_store.DELIVERY_LIFE_S],
     "suppressions": [suppression_store.BOUNCE_LIFE_S],
+    "audit_log": [audit.LIFE_S],
+    "requests": [request_store.LIFE_S],
 }
 ROWS = re.findall(
     r"^\| [^|]+ \| `(\w+)` \| ([^|]+) \| (?:`(\w+)`|-) \|$",
@@ -65,7 +78,8 @@ def test_every_collection_of_the_source_is_in_the_table():
     sources = [*(ROOT / "functions").rglob("store.py"), *ROOT.glob("[fl]*/**/*_store.py")]
     text = "".join(path.read_text() for path in sources)
     names = set(re.findall(r'collection\("(\w+)"', text))
-    named = {arrivals.EVENTS, arrivals.NOTIFICATIONS, arrivals.ENDPOINTS}
+    named = {arrivals.EVENTS, arrivals.NOTIFICATIONS, arrivals.ENDPOINTS, arrivals.LISTED}
+    named |= {clients.TENANTS, clients.CLIENTS, "audit_log"}
 
     assert names | named | set(analytics_store.PERIOD_INDEXES) == {name for name, _, _ in ROWS}
 

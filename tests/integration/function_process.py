@@ -111,6 +111,7 @@ def rest_event(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
     tenant: str | None = None,
+    client: str | None = None,
     scope: str = "",
 ) -> dict[str, Any]:
     """Return the event of API Gateway's REST API, authorised for `tenant` where one is given."""
@@ -126,7 +127,7 @@ def rest_event(
         "stage": "prod",
     }
     if tenant is not None:
-        context["authorizer"] = {"principalId": tenant, "tenant": tenant, "scope": scope}
+        context["authorizer"] = {"principalId": client or tenant, "tenant": tenant, "scope": scope}
     return {
         "resource": resource,
         "path": resource.format_map(path or {}),

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,17 @@ Resources:
       CodeUri: code/
       Environment: {Variables: {RUNS: ""}}
       Events: {Often: {Type: Schedule, Properties: {Schedule: rate(1 minute), Input: '"due"'}}}
+"""
+
+SECOND_API = """
+  Second: {Type: AWS::Serverless::HttpApi}
+  Other:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: counter.handler
+      Runtime: python3.13
+      CodeUri: code/
+      Events: {A: {Type: HttpApi, Properties: {ApiId: !Ref Second, Path: /a, Method: GET}}}
 """
 
 CLOCK = """
@@ -258,6 +270,21 @@ def test_a_store_takes_the_next_port_where_its_usual_one_is_taken(system: System
     assert up.returncode == 0, up.stderr
     assert system.process("valkey").address != f"redis://127.0.0.1:{usual}"
     assert system.count() == 1
+
+
+def test_what_loses_a_port_between_plan_and_start_is_started_once_more(
+    system: System, tmp_path: Path
+):
+    (tmp_path / "template.yaml").write_text(TEMPLATE + SECOND_API)
+    with ThreadPoolExecutor(1) as shell:
+        up = shell.submit(system.run, "up")
+        wait_until((system.state / "run" / "valkey.sock").exists)
+        with socket.create_server(("127.0.0.1", system.port + 1)):
+            done = up.result()
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "another program took a port meanwhile; starting once more\n"
+    assert f"http://127.0.0.1:{system.port + 2}\n" in done.stdout
 
 
 def test_a_store_named_by_its_url_is_not_started(system: System, valkey: str):

@@ -1,5 +1,6 @@
 """The store, the queues and the provider in memory, behind the protocols that the service knows."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,8 +9,11 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from backend.announcer import Announcement
+from backend.domain_events import public_id
 from backend.errors import CircuitOpen, ProviderUnavailable, StoreUnavailable
 from backend.test_clocks import TestClock
+from payments.events import listed
 from payments.provider import (
     Answer,
     Ask,
@@ -23,7 +27,7 @@ from payments.provider import (
     Outcome,
     Path,
 )
-from payments.schema import Payment
+from payments.schema import Payment, PaymentListQuery
 from redis_sqs import Depth, QueueUnavailable
 from tests.simulation.world import World
 
@@ -113,7 +117,7 @@ class Store:
 
         return self._world.io(effect, AWAY)
 
-    def page(self, tenant: str, **_: object) -> list[Payment]:
+    def page(self, tenant: str, query: PaymentListQuery, **_: object) -> list[Payment]:
         raise NotImplementedError
 
     def all_after(self, payment_id: str, *, limit: int) -> list[Payment]:
@@ -234,6 +238,36 @@ class Queue:
         return Depth(visible=visible, delayed=0, in_flight=0, oldest_age_s=age_s)
 
 
+class WebhookQueue(Queue):
+    """The queue of those who hear of events; each event must be listed before."""
+
+    def __init__(self, world: World, listed: Mapping[str, str]) -> None:
+        super().__init__(world, "webhooks")
+        self.unlisted: list[str] = []
+        self._listed = listed
+
+    def send_batch(self, bodies: Sequence[str], **options: object) -> list[str]:
+        for event in (each for body in bodies for each in json.loads(body)["events"]):
+            if public_id(event["event_id"]) not in self._listed:
+                self.unlisted.append(event["event_id"])
+        return super().send_batch(bodies, **options)  # type: ignore[arg-type]
+
+
+class Listed(dict[str, str]):
+    """The bodies of listed events by id."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def keep(self, announcements: Sequence[Announcement]) -> None:
+        def effect() -> None:
+            for each in listed(announcements):
+                self.setdefault(each.id, each.body)
+
+        self._world.io(effect, AWAY)
+
+
 class Provider:
     """A provider: each effect happens once a key; an answer that is lost leaves its effect behind.
 
@@ -242,6 +276,7 @@ class Provider:
 
     def __init__(self, world: World, tell: Callable[[Answer | DisputeReport], None]) -> None:
         self.record: list[Effect] = []
+        self.reused: list[str] = []
         self._world = world
         self._tell = tell  # has a webhook sent
         self._by_key: dict[str, tuple[Ask, Outcome]] = {}
@@ -273,7 +308,8 @@ class Provider:
             if isinstance(ask.order, DisputeOrder):
                 self._take_answer(ask, ask.order, self._by_key[ask.key][1])
         first, outcome = self._by_key[ask.key]
-        assert first == ask, "a key was used for another order"
+        if first != ask:
+            self.reused.append(f"the key {ask.key} was used for another order")
         return outcome
 
     def _do(self, ask: Ask) -> Outcome:
@@ -284,6 +320,8 @@ class Provider:
             if order.clock_ms is not None:
                 self._clocked[identity] = order.clock_ms + HOLD_MS
             status = OUTCOMES[order.payment_method]
+            if order.off_session is True and status == "requires_action":
+                status = "failed"
             captured = status == "succeeded" and order.capture
             is_held = status == "succeeded" and not order.capture
             self.held[identity] = order.amount if is_held else 0

@@ -10,7 +10,10 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from backend import domain_events
+from backend.announcer import Announcer, Sender
 from backend.clock import DAY_MS
+from backend.domain_events import body, public_id
 from backend.errors import BackendError, InvalidRequest, Unavailable
 from backend.test_clocks import TestClock
 from payments import disputes, ledger, life_cycle, service
@@ -20,6 +23,7 @@ from payments.reconciliation import reconcile_new
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
+    ConfirmRequest,
     OperationRequest,
     Payment,
     PaymentRequest,
@@ -28,7 +32,15 @@ from payments.schema import (
 )
 from payments.views import answer_view, as_asked, view
 from redis_sqs import QueueUnavailable
-from tests.simulation.doubles import CLOCK_MS, OUTCOMES, Provider, Queue, Store
+from tests.simulation.doubles import (
+    CLOCK_MS,
+    OUTCOMES,
+    Listed,
+    Provider,
+    Queue,
+    Store,
+    WebhookQueue,
+)
 from tests.simulation.world import Crash, Faults, World
 
 CLIENTS = 4
@@ -58,8 +70,18 @@ class History:
         self.world = World(seed)
         self.store = Store(self.world)
         self.provider = Provider(self.world, self._send_webhook)
-        self.queues = {
-            name: Queue(self.world, name) for name in ("payments", "analytics", "notifications")
+        self.listed = Listed(self.world)
+        self.webhooks = WebhookQueue(self.world, self.listed)
+        self.settlements = Queue(self.world, "payments")
+        self.queues: dict[str, Sender] = {
+            "payments": self.settlements,
+            "analytics": Announcer(
+                Queue(self.world, "analytics"),
+                self.webhooks,
+                listens=lambda tenant: True,
+                keep=self.listed.keep,
+            ),
+            "notifications": Queue(self.world, "notifications"),
         }
         self.journal = Journal()
         self._busy = CLIENTS + 2  # the bank and the clock
@@ -84,13 +106,19 @@ class History:
     @property
     def happened(self) -> Counter[str]:
         """The make-up of the history: faults, payments and effects of the provider."""
-        made = {"payments": len(self.store.documents), "effects": len(self.provider.record)}
+        documents = self.store.documents.values()
+        made = {
+            "payments": len(documents),
+            "effects": len(self.provider.record),
+            "tried again": sum(len(each.attempts) for each in documents),
+            "off session": sum(each.off_session for each in documents),
+        }
         return self.world.happened + Counter(made)
 
     def _is_quiet(self) -> bool:
         documents = self.store.documents.values()
         return (
-            not self.queues["payments"]
+            not len(self.settlements)
             and not any(each.outbox for each in documents)
             and self.store.reconciled == len(self.provider.record)
         )
@@ -109,6 +137,8 @@ class History:
                 receipt_email="a@example.com",
                 test_clock=dice.choice((UNSET, UNSET, CLOCK)),
             )
+            if dice.random() < 0.3:
+                request = msgspec.structs.replace(request, customer="cus_1", off_session=True)
             self._create_twice(key, request)
             payment_id = self._until_answered(key, request)
             if payment_id is not None:
@@ -149,6 +179,10 @@ class History:
             evidence = Evidence(uncategorized_text="It was delivered.")
             requests += 2 * [EvidenceSubmission(dispute=dispute.id, evidence=evidence)]
             requests.append(Acceptance(dispute=dispute.id))
+        retries = 1 if created.payment_method == "pm_card_visa" else 4
+        for _ in range(retries):
+            method = dice.choice(list(OUTCOMES))
+            requests.append(ConfirmRequest(payment_method=method))
         request = dice.choice(requests)
         if dice.random() < 0.3:
             self._beside(dice.choice((key, f"{key}-rival")), request, payment_id)
@@ -195,7 +229,7 @@ class History:
         return payment, msgspec.json.encode(answer_view(payment, operation))
 
     def _worker(self) -> None:
-        queue = self.queues["payments"]
+        queue = self.settlements
         while True:
             messages = queue.receive()
             if not messages:
@@ -216,7 +250,7 @@ class History:
                     queue.release(receipt)
 
     def _settle(self, ids: dict[tuple[int, int], str], words: list[Answer | DisputeReport]) -> None:
-        queue = self.queues["payments"]
+        queue = self.settlements
         missed = service.hear(words, **self._doubles())  # type: ignore[arg-type]
         settled = service.settle(
             set(ids.values()),
@@ -324,6 +358,7 @@ class History:
     def _violations(self) -> list[str]:
         return [
             *self.journal.contradictions,
+            *self.provider.reused,
             *self._answers_contradicted(),
             *self._documents_broken(),
             *self._money_wrong(),
@@ -331,6 +366,7 @@ class History:
             *self._times_wrong(),
             *self._announcements_missing(),
             *self._announcements_wrong(),
+            *self._listed_wrong(),
         ]
 
     def _answers_contradicted(self) -> list[str]:
@@ -369,6 +405,11 @@ class History:
                 if ledger.disputable(each) < 0
             ]
             + [
+                f"{each.id} waits for a customer who is not there"
+                for each in self.store.versions
+                if each.off_session and not each.attempts and each.status == "requires_action"
+            ]
+            + [
                 f"{effect.reference} has not heard of its {effect.kind}"
                 for effect in self.provider.record
                 if (payment := self.store.documents.get(effect.reference))
@@ -381,7 +422,8 @@ class History:
         moved: dict[str, Counter[str]] = defaultdict(Counter)
         charges: Counter[str] = Counter()
         for effect in self.provider.record:
-            charges[effect.reference] += effect.kind == "charge"
+            is_charge = effect.kind in ("charge", "confirmation")
+            charges[effect.reference] += is_charge and effect.status == "succeeded"
             if effect.status == "succeeded":
                 kind = "capture" if effect.captured else effect.kind
                 moved[effect.reference][kind] += effect.amount
@@ -486,9 +528,17 @@ class History:
             if (state := states.get((event["data"]["id"], event["sequence"]))) != _told(event)
         ]
 
+    def _listed_wrong(self) -> list[str]:
+        """Return what is wrong: an event is listed before anybody hears of it, as it was told."""
+        return [f"{each} was told before it was listed" for each in self.webhooks.unlisted] + [
+            f"{each['event_id']} is listed otherwise than it was told"
+            for each in self._announced()
+            if self.listed.get(public_id(each["event_id"]))
+            != body(msgspec.convert(each, domain_events.Event))
+        ]
+
     def _announced(self) -> list[dict[str, Any]]:
-        bodies = self.queues["analytics"].sent
-        return [event for body in bodies for event in json.loads(body)["events"]]
+        return [event for body in self.webhooks.sent for event in json.loads(body)["events"]]
 
 
 State = tuple[str, str, int, int, str | None]
@@ -512,6 +562,8 @@ def states_of(payment: Payment) -> list[State]:
         refunded += event.amount if name == "refunded" else 0
         if name in ("capture_requested", "cancel_requested"):
             under_way = True
+        elif name == "confirm_requested":
+            settled = "processing"
         elif event.operation and not name.startswith(("refund", "dispute")):
             under_way = False
         if name in ("requires_capture", "requires_action", "failed", "succeeded", "canceled"):

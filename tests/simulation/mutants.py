@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 from msgspec.structs import replace
 
+from backend.announcer import Announcement, Announcer
 from backend.test_clocks import TestClock
 from payments import (
     announcements,
@@ -387,6 +389,18 @@ def a_rest_that_is_held_after_the_provider_gave_it_up() -> Iterator[None]:
 
 
 @_mutant
+def another_try_beside_one_that_may_still_succeed() -> Iterator[None]:
+    left_to = life_cycle._left_to
+
+    def mutant(kind: str, payment: Payment) -> int:
+        waits = kind == "confirm" and payment.status == "requires_action"
+        return payment.amount if waits else left_to(kind, payment)  # type: ignore[arg-type]
+
+    with patch.object(life_cycle, "_left_to", mutant):
+        yield
+
+
+@_mutant
 def a_fee_booked_each_time_it_is_told() -> Iterator[None]:
     with_fees = life_cycle.with_fees
 
@@ -397,6 +411,52 @@ def a_fee_booked_each_time_it_is_told() -> Iterator[None]:
         return replace(forgotten, ledger=(*payment.ledger, *forgotten.ledger))
 
     with patch.object(life_cycle, "with_fees", mutant):
+        yield
+
+
+@_mutant
+def a_payment_that_is_paid_tried_again() -> Iterator[None]:
+    left_to = life_cycle._left_to
+
+    def mutant(kind: str, payment: Payment) -> int:
+        is_paid = kind == "confirm" and payment.status == "succeeded"
+        return payment.amount if is_paid else left_to(kind, payment)  # type: ignore[arg-type]
+
+    with patch.object(life_cycle, "_left_to", mutant):
+        yield
+
+
+@_mutant
+def another_try_under_the_key_of_the_first() -> Iterator[None]:
+    with patch.object(asks, "charge_key", lambda payment_id, attempts=0: f"{payment_id}:charge"):
+        yield
+
+
+@_mutant
+def an_off_session_payment_charged_as_if_its_customer_were_there() -> Iterator[None]:
+    of_charge = asks.of_charge
+
+    def mutant(payment: Payment) -> Ask:
+        return of_charge(replace(payment, off_session=False))
+
+    with patch.object(asks, "of_charge", mutant):
+        yield
+
+
+@_mutant
+def an_event_told_before_it_is_listed() -> Iterator[None]:
+    send_batch = Announcer.send_batch
+
+    def mutant(self: Announcer, bodies: Sequence[str], **options: object) -> list[str]:
+        keep, self._keep = self._keep, lambda announcements: None
+        try:
+            ids = send_batch(self, bodies, **options)  # type: ignore[arg-type]
+        finally:
+            self._keep = keep
+        keep([msgspec.json.decode(each, type=Announcement) for each in bodies])
+        return ids
+
+    with patch.object(Announcer, "send_batch", mutant):
         yield
 
 

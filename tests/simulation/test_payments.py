@@ -41,6 +41,8 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
         "unsent",
         "resent",
         "late",
+        "tried again",
+        "off session",
     ):
         assert happened[fault], f"no {fault} happened, so nothing is proven about it"
     assert happened["effects"] > SEEDS / BLOCKS

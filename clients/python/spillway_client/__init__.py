@@ -15,7 +15,16 @@ from spillway_client.errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
-from spillway_client.records import Event, Payment, QuietHours, Refund, WebhookEvent
+from spillway_client.records import (
+    Customer,
+    Event,
+    ListedEvent,
+    Payment,
+    QuietHours,
+    Refund,
+    SavedMethod,
+    WebhookEvent,
+)
 from spillway_client.transport import Retries
 from spillway_client.webhooks import verify_webhook
 
@@ -25,15 +34,18 @@ __all__ = [
     "Client",
     "Conflict",
     "ConnectionFailed",
+    "Customer",
     "Event",
     "Forbidden",
     "InvalidRequest",
     "InvalidWebhook",
+    "ListedEvent",
     "NotFound",
     "Payment",
     "QuietHours",
     "Refund",
     "Retries",
+    "SavedMethod",
     "ServerError",
     "SpillwayError",
     "Throttled",

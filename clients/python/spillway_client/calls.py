@@ -49,19 +49,26 @@ class Calls:
         """Get what needs no token."""
         return _read(kind, self._transport.send(Request(method="GET", path=path)))
 
-    def get(self, kind: type[R], path: str, **query: object) -> R:
+    def get(self, kind: type[R], path: str, /, **query: object) -> R:
         """Get one object; members of the query that are None are left out."""
         return _read(kind, self._send(Request(method="GET", path=path + _query(query))))
 
-    def pages(self, kind: type[R], path: str, cursor: str = "id", **query: object) -> Iterator[R]:
-        """Yield all of a list; `cursor` is the member that says where the next page begins."""
+    def pages(
+        self, kind: type[R], path: str, cursor: str = "id", /, **query: object
+    ) -> Iterator[R]:
+        """Yield all of a list; `cursor` is the member that says where the next page begins.
+
+        What comes before an object is yielded from that on, so the other way round.
+        """
+        goes_back = query.get("ending_before") is not None
         while True:
             page = self.get(dict, path, limit=PAGE_SIZE, **query)
             items = members_of(kind, page)
+            items = items[::-1] if goes_back else items
             yield from items
             if not page.get("has_more") or not items:
                 return
-            query["starting_after"] = getattr(items[-1], cursor)
+            query["ending_before" if goes_back else "starting_after"] = getattr(items[-1], cursor)
 
     def send(
         self,
@@ -132,11 +139,12 @@ def _with_token(request: Request, token: str) -> Request:
 
 
 def _query(members: Mapping[str, object]) -> str:
-    texts = {
-        name.rstrip("_"): _time_text(value) if isinstance(value, datetime) else value
-        for name, value in members.items()
-        if value is not None
-    }
+    texts: dict[str, object] = {}
+    for name, value in members.items():
+        if isinstance(value, Mapping):
+            texts |= {f"{name}[{member}]": text for member, text in value.items()}
+        elif value is not None:
+            texts[name.rstrip("_")] = _time_text(value) if isinstance(value, datetime) else value
     return f"?{urlencode(texts)}" if texts else ""
 
 

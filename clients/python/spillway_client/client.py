@@ -13,7 +13,9 @@ from spillway_client.calls import Calls, members_of, path_of, present
 from spillway_client.records import (
     Accepted,
     Balances,
+    Change,
     CountedEvent,
+    Customer,
     Deleted,
     Dispute,
     Event,
@@ -21,14 +23,19 @@ from spillway_client.records import (
     Funnel,
     Health,
     Ledger,
+    ListedEvent,
+    LoggedRequest,
     Metric,
     Notification,
+    OAuthClient,
     Payment,
     Queued,
     QuietHours,
     Readiness,
     Refund,
+    SavedMethod,
     Suppression,
+    Tenant,
     TestClock,
     Token,
     WebhookEndpoint,
@@ -49,7 +56,9 @@ UNSET = Unset.UNSET
 PAYMENT, REFUNDS = "/v1/payments/{payment_id}", "/v1/payments/{payment_id}/refunds"
 DISPUTE = "/v1/disputes/{dispute_id}"
 CLOCKS, CLOCK = "/v1/test-clocks", "/v1/test-clocks/{clock_id}"
+CUSTOMER, METHODS = "/v1/customers/{customer_id}", "/v1/customers/{customer_id}/payment-methods"
 NOTIFICATION = "/v1/notifications/{notification_id}"
+TENANT, CLIENT = "/v1/tenants/{tenant_id}", "/v1/clients/{client_id}"
 ENDPOINT = "/v1/webhook-endpoints/{endpoint_id}"
 DELIVERY = ENDPOINT + "/deliveries/{notification_id}"
 
@@ -120,15 +129,20 @@ class Client:
         *,
         amount: int,
         currency: str,
-        payment_method: str,
+        payment_method: str | None = None,
         capture_method: Literal["automatic", "manual"] = "automatic",
         description: str | None = None,
         metadata: Mapping[str, str] | None = None,
         receipt_email: str | None = None,
         test_clock: str | None = None,
+        customer: str | None = None,
+        off_session: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Payment:
-        """Accept a payment; its worker settles it soon."""
+        """Accept a payment; its worker settles it soon.
+
+        A customer's payment is made by its default without a `payment_method`.
+        """
         body = present(
             amount=amount,
             currency=currency,
@@ -138,6 +152,8 @@ class Client:
             metadata=metadata,
             receipt_email=receipt_email,
             test_clock=test_clock,
+            customer=customer,
+            off_session=off_session,
         )
         return self._calls.send(Payment, "POST", "/v1/payments", body, key=_key(idempotency_key))
 
@@ -145,23 +161,45 @@ class Client:
         self,
         *,
         starting_after: str | None = None,
+        ending_before: str | None = None,
         status: str | None = None,
         created_gte: datetime | None = None,
         created_lt: datetime | None = None,
+        customer: str | None = None,
+        currency: str | None = None,
+        amount_gte: int | None = None,
+        amount_lte: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        expand: str | None = None,
     ) -> Iterator[Payment]:
-        """Yield payments, newest first."""
+        """Yield payments, newest first; with `ending_before` those after it, oldest first."""
         return self._calls.pages(
             Payment,
             "/v1/payments",
             starting_after=starting_after,
+            ending_before=ending_before,
             status=status,
             created_gte=created_gte,
             created_lt=created_lt,
+            customer=customer,
+            currency=currency,
+            amount_gte=amount_gte,
+            amount_lte=amount_lte,
+            metadata=metadata,
+            expand=expand,
         )
 
-    def get_payment(self, payment_id: str) -> Payment:
-        """Return a payment."""
-        return self._calls.get(Payment, path_of(PAYMENT, payment_id=payment_id))
+    def get_payment(self, payment_id: str, *, expand: str | None = None) -> Payment:
+        """Return a payment; `expand="customer"` brings its customer along."""
+        return self._calls.get(Payment, path_of(PAYMENT, payment_id=payment_id), expand=expand)
+
+    def confirm_payment(
+        self, payment_id: str, *, payment_method: str, idempotency_key: str | None = None
+    ) -> Payment:
+        """Try a payment that failed again, with another payment method."""
+        path = path_of(PAYMENT + "/confirm", payment_id=payment_id)
+        body = present(payment_method=payment_method)
+        return self._calls.send(Payment, "POST", path, body, key=_key(idempotency_key))
 
     def capture_payment(
         self, payment_id: str, *, amount: int | None = None, idempotency_key: str | None = None
@@ -247,6 +285,24 @@ class Client:
         """Delete a clock; what is tied to it stays as it is."""
         return self._calls.send(Deleted, "DELETE", path_of(CLOCK, clock_id=clock_id))
 
+    def list_refunds(
+        self,
+        payment_id: str,
+        *,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+    ) -> Iterator[Refund]:
+        """Yield a payment's refunds, newest first."""
+        path = path_of(REFUNDS, payment_id=payment_id)
+        return self._calls.pages(
+            Refund, path, starting_after=starting_after, ending_before=ending_before
+        )
+
+    def get_refund(self, payment_id: str, refund_id: str) -> Refund:
+        """Return a refund."""
+        path = path_of(REFUNDS + "/{refund_id}", payment_id=payment_id, refund_id=refund_id)
+        return self._calls.get(Refund, path)
+
     def get_ledger(self, payment_id: str) -> Ledger:
         """Return the double entries of a payment."""
         return self._calls.get(Ledger, path_of(PAYMENT + "/ledger", payment_id=payment_id))
@@ -254,6 +310,102 @@ class Client:
     def get_balances(self) -> Balances:
         """Return all accounts of the tenant."""
         return self._calls.get(Balances, "/v1/balances")
+
+    def list_events(
+        self,
+        *,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        type: str | None = None,
+        object: str | None = None,
+        created_gte: datetime | None = None,
+        created_lt: datetime | None = None,
+    ) -> Iterator[ListedEvent]:
+        """Yield what happened within 30 days, newest first."""
+        return self._calls.pages(
+            ListedEvent,
+            "/v1/events",
+            starting_after=starting_after,
+            ending_before=ending_before,
+            type=type,
+            object=object,
+            created_gte=created_gte,
+            created_lt=created_lt,
+        )
+
+    def get_event(self, event_id: str) -> ListedEvent:
+        """Return an event."""
+        return self._calls.get(ListedEvent, path_of("/v1/events/{event_id}", event_id=event_id))
+
+    def create_customer(
+        self,
+        *,
+        name: str | None = None,
+        email: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Customer:
+        """Make a customer."""
+        body = present(name=name, email=email, description=description, metadata=metadata)
+        path = "/v1/customers"
+        return self._calls.send(Customer, "POST", path, body, key=_key(idempotency_key))
+
+    def list_customers(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Customer]:
+        """Yield customers, newest first."""
+        return self._calls.pages(
+            Customer, "/v1/customers", starting_after=starting_after, ending_before=ending_before
+        )
+
+    def get_customer(self, customer_id: str) -> Customer:
+        """Return a customer."""
+        return self._calls.get(Customer, path_of(CUSTOMER, customer_id=customer_id))
+
+    def update_customer(
+        self,
+        customer_id: str,
+        *,
+        name: str | Unset | None = UNSET,
+        email: str | Unset | None = UNSET,
+        description: str | Unset | None = UNSET,
+        metadata: Mapping[str, str] | Unset | None = UNSET,
+        default_payment_method: str | Unset | None = UNSET,
+    ) -> Customer:
+        """Change what is given; None empties, and `metadata` is replaced as a whole."""
+        members = {
+            "name": name,
+            "email": email,
+            "description": description,
+            "metadata": metadata,
+            "default_payment_method": default_payment_method,
+        }
+        body = {name: value for name, value in members.items() if value is not UNSET}
+        path = path_of(CUSTOMER, customer_id=customer_id)
+        return self._calls.send(Customer, "PATCH", path, body)
+
+    def delete_customer(self, customer_id: str) -> Deleted:
+        """Delete a customer with its saved methods; its payments stay."""
+        return self._calls.send(Deleted, "DELETE", path_of(CUSTOMER, customer_id=customer_id))
+
+    def attach_payment_method(
+        self, customer_id: str, *, payment_method: str, default: bool | None = None
+    ) -> SavedMethod:
+        """Save a payment method of a customer; the first is its default."""
+        path = path_of(METHODS, customer_id=customer_id)
+        body = present(payment_method=payment_method, default=default)
+        return self._calls.send(SavedMethod, "POST", path, body)
+
+    def list_payment_methods(self, customer_id: str) -> list[SavedMethod]:
+        """Return all saved methods of a customer, newest first."""
+        path = path_of(METHODS, customer_id=customer_id)
+        return members_of(SavedMethod, self._calls.get(dict, path))
+
+    def detach_payment_method(self, customer_id: str, payment_method: str) -> Deleted:
+        """Forget a saved method."""
+        ids = {"customer_id": customer_id, "payment_method": payment_method}
+        return self._calls.send(Deleted, "DELETE", path_of(METHODS + "/{payment_method}", **ids))
 
     def create_event(self, event: Event) -> Accepted:
         """Count an event; it has an id, so that it counts once."""
@@ -300,7 +452,13 @@ class Client:
         )
 
     def list_analytics_events(
-        self, name: str, *, from_: datetime, to: datetime, starting_after: str | None = None
+        self,
+        name: str,
+        *,
+        from_: datetime,
+        to: datetime,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
     ) -> Iterator[CountedEvent]:
         """Yield the events of a name as they were counted, newest minute first."""
         return self._calls.pages(
@@ -311,6 +469,7 @@ class Client:
             from_=from_,
             to=to,
             starting_after=starting_after,
+            ending_before=ending_before,
         )
 
     def get_funnel(
@@ -351,9 +510,16 @@ class Client:
         path = "/v1/notifications"
         return self._calls.send(Queued, "POST", path, body, key=_key(idempotency_key))
 
-    def list_notifications(self, *, starting_after: str | None = None) -> Iterator[Notification]:
+    def list_notifications(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Notification]:
         """Yield notifications, newest first."""
-        return self._calls.pages(Notification, "/v1/notifications", starting_after=starting_after)
+        return self._calls.pages(
+            Notification,
+            "/v1/notifications",
+            starting_after=starting_after,
+            ending_before=ending_before,
+        )
 
     def get_notification(self, notification_id: str) -> Notification:
         """Return a notification."""
@@ -372,9 +538,16 @@ class Client:
         body = present(to=to, channel=channel)
         return self._calls.send(Suppression, "POST", "/v1/suppressions", body)
 
-    def list_suppressions(self, *, starting_after: str | None = None) -> Iterator[Suppression]:
+    def list_suppressions(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Suppression]:
         """Yield suppressions, newest first."""
-        return self._calls.pages(Suppression, "/v1/suppressions", starting_after=starting_after)
+        return self._calls.pages(
+            Suppression,
+            "/v1/suppressions",
+            starting_after=starting_after,
+            ending_before=ending_before,
+        )
 
     def delete_suppression(self, suppression_id: str) -> Deleted:
         """Send to a recipient again."""
@@ -440,6 +613,7 @@ class Client:
         endpoint_id: str,
         *,
         starting_after: str | None = None,
+        ending_before: str | None = None,
         status: str | None = None,
         type: str | None = None,
         payment_id: str | None = None,
@@ -449,6 +623,7 @@ class Client:
             Notification,
             path_of(ENDPOINT + "/deliveries", endpoint_id=endpoint_id),
             starting_after=starting_after,
+            ending_before=ending_before,
             status=status,
             type=type,
             payment_id=payment_id,
@@ -464,6 +639,139 @@ class Client:
         ids = {"endpoint_id": endpoint_id, "notification_id": notification_id}
         path = path_of(DELIVERY + "/resend", **ids)
         return self._calls.send(Queued, "POST", path, repeatable=False)
+
+    def create_tenant(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Tenant:
+        """Make a tenant, whose clients may have these scopes, or all."""
+        body = present(name=name, scopes=scopes)
+        return self._calls.send(Tenant, "POST", "/v1/tenants", body, key=_key(idempotency_key))
+
+    def list_tenants(
+        self, *, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Iterator[Tenant]:
+        """Yield the tenants, newest first."""
+        return self._calls.pages(
+            Tenant, "/v1/tenants", starting_after=starting_after, ending_before=ending_before
+        )
+
+    def get_tenant(self, tenant_id: str) -> Tenant:
+        """Return a tenant."""
+        return self._calls.get(Tenant, path_of(TENANT, tenant_id=tenant_id))
+
+    def update_tenant(
+        self,
+        tenant_id: str,
+        *,
+        name: str | None = None,
+        scopes: Sequence[str] | None = None,
+        status: Literal["active", "disabled"] | None = None,
+    ) -> Tenant:
+        """Change what is given; clients of a disabled tenant get no tokens."""
+        body = present(name=name, scopes=scopes, status=status)
+        return self._calls.send(Tenant, "PATCH", path_of(TENANT, tenant_id=tenant_id), body)
+
+    def create_client(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        tenant: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> OAuthClient:
+        """Make a client; the first answer has the secret, which is not shown again."""
+        body = present(name=name, scopes=scopes, tenant=tenant)
+        return self._calls.send(OAuthClient, "POST", "/v1/clients", body, key=_key(idempotency_key))
+
+    def list_clients(
+        self,
+        *,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        tenant: str | None = None,
+    ) -> Iterator[OAuthClient]:
+        """Yield a tenant's clients, newest first."""
+        return self._calls.pages(
+            OAuthClient,
+            "/v1/clients",
+            starting_after=starting_after,
+            ending_before=ending_before,
+            tenant=tenant,
+        )
+
+    def get_client(self, client_id: str) -> OAuthClient:
+        """Return a client, without its secret."""
+        return self._calls.get(OAuthClient, path_of(CLIENT, client_id=client_id))
+
+    def update_client(
+        self,
+        client_id: str,
+        *,
+        name: str | None = None,
+        scopes: Sequence[str] | None = None,
+        status: Literal["active", "disabled"] | None = None,
+    ) -> OAuthClient:
+        """Change what is given; a disabled client gets no tokens."""
+        body = present(name=name, scopes=scopes, status=status)
+        return self._calls.send(OAuthClient, "PATCH", path_of(CLIENT, client_id=client_id), body)
+
+    def rotate_client_secret(
+        self, client_id: str, *, overlap_s: int = 86_400, idempotency_key: str | None = None
+    ) -> OAuthClient:
+        """Return the client with a new secret; the one until now holds for the overlap."""
+        path = path_of(CLIENT + "/rotate-secret", client_id=client_id)
+        body = present(overlap_s=overlap_s)
+        return self._calls.send(OAuthClient, "POST", path, body, key=_key(idempotency_key))
+
+    def list_requests(
+        self,
+        *,
+        starting_after: str | None = None,
+        status: str | None = None,
+        method: Literal["DELETE", "GET", "PATCH", "POST", "PUT"] | None = None,
+        path: str | None = None,
+        client_id: str | None = None,
+        created_gte: datetime | None = None,
+        created_lt: datetime | None = None,
+    ) -> Iterator[LoggedRequest]:
+        """Yield requests, newest first; a status is 404 or 4xx, a path the beginning of one."""
+        return self._calls.pages(
+            LoggedRequest,
+            "/v1/requests",
+            starting_after=starting_after,
+            status=status,
+            method=method,
+            path=path,
+            client_id=client_id,
+            created_gte=created_gte,
+            created_lt=created_lt,
+        )
+
+    def list_changes(
+        self,
+        *,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        tenant: str | None = None,
+        object_id: str | None = None,
+        created_gte: datetime | None = None,
+        created_lt: datetime | None = None,
+    ) -> Iterator[Change]:
+        """Yield who changed what of a tenant, newest first."""
+        return self._calls.pages(
+            Change,
+            "/v1/audit-log",
+            starting_after=starting_after,
+            ending_before=ending_before,
+            tenant=tenant,
+            object_id=object_id,
+            created_gte=created_gte,
+            created_lt=created_lt,
+        )
 
 
 def _key(idempotency_key: str | None) -> str:

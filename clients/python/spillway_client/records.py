@@ -41,12 +41,19 @@ def _value(kind: Any, value: Any) -> Any:
     if value is None:
         return None
     if get_origin(kind) in (Union, types.UnionType):
-        kind = next(each for each in get_args(kind) if each is not type(None))
+        kind = _alternative(get_args(kind), value)
     if get_origin(kind) is tuple:
         return tuple(_value(get_args(kind)[0], each) for each in value)
     if kind is datetime:
         return datetime.fromisoformat(value)
     return record(kind, value) if isinstance(kind, type) and is_dataclass(kind) else value
+
+
+def _alternative(kinds: tuple[Any, ...], value: Any) -> Any:
+    """Return the kind of a union that a value is of: a record where it is an object."""
+    named = [each for each in kinds if each is not type(None)]
+    is_object = isinstance(value, Mapping)
+    return next((each for each in named if is_dataclass(each) == is_object), named[0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +80,65 @@ class Token:
     expires_in: int
     scope: str
     token_type: Literal["Bearer"] = "Bearer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tenant:
+    """A tenant, and the scopes that its clients may have."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    status: Literal["active", "disabled"]
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OAuthClient:
+    """A client of a tenant; it has its secret only when that was made."""
+
+    id: str
+    tenant: str
+    name: str
+    scopes: tuple[str, ...]
+    status: Literal["active", "disabled"]
+    created_at: datetime
+    secret_created_at: datetime
+    old_secret_until: datetime | None = None
+    last_used_at: datetime | None = None
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """An entry of the audit log; of an update it has the fields that differ."""
+
+    id: str
+    created_at: datetime
+    client_id: str | None
+    request_id: str | None
+    action: str
+    object_id: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    outcome: Literal["done", "refused", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedRequest:
+    """A request of the tenant; `unlogged` like it were left out just before it."""
+
+    id: str
+    created_at: datetime
+    method: str
+    route: str
+    path: str
+    status: int
+    duration_ms: int
+    request_id: str
+    client_id: str
+    code: str | None = None
+    unlogged: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +182,39 @@ class PaymentEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Customer:
+    """A customer, whose saved payment methods stand in a list of their own."""
+
+    id: str
+    name: str | None
+    email: str | None
+    description: str | None
+    metadata: Mapping[str, str]
+    default_payment_method: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedMethod:
+    """A payment method that a customer has saved: its token, and whether it is the default."""
+
+    payment_method: str
+    default: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedEvent:
+    """An event as webhooks tell it; `sequence` numbers those of one payment."""
+
+    id: str
+    type: str
+    timestamp: datetime
+    sequence: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Payment:
     """A payment; amounts are in the currency's minor unit."""
 
@@ -135,6 +234,9 @@ class Payment:
     created_at: datetime
     test_clock: str | None = None
     failure: Failure | None = None
+    amount_capturable: int
+    customer: Customer | str | None
+    off_session: bool
     next_action: NextAction | None = None
     refunds: tuple[Refund, ...]
     disputed: bool

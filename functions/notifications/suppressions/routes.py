@@ -3,18 +3,19 @@
 from chalice.app import Blueprint, Response
 from msgspec import Struct
 
+from backend import audit
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
 from backend.errors import NotFound
 from backend.pages import PageQuery
 from backend.settings import settings
+from backend.shapes import Deleted
 from notifications import recipients, store
 from notifications.schema import Notification
 from notifications.suppressions import service as suppressions
 from notifications.suppressions import store as suppression_store
 from notifications.suppressions.service import SuppressionPage, SuppressionRequest
 from notifications.suppressions.unsubscribe_links import Links
-from notifications.webhooks.endpoints import Deleted
 
 routes = Blueprint(__name__)
 links = Links(base_url=settings.public_url, key=settings.unsubscribe_key)
@@ -53,12 +54,11 @@ def create_suppression(call: Call) -> Response:
     """Send a recipient nothing more."""
     request = call.body(SuppressionRequest)
     recipients.check(request.channel, request.to)
-    stored = suppressions.suppress(
+    stored = suppressions.suppress_by_client(
+        request,
         tenant=call.caller.tenant,
-        channel=request.channel,
-        to=request.to,
-        reason="manual",
         suppressions=suppression_store,
+        author=audit.author(call),
         now_ms=now_ms(),
     )
     return reply(suppressions.view(stored), status=201)
@@ -81,8 +81,12 @@ def list_suppressions(call: Call) -> Response:
 @endpoint(routes, "notifications:write")
 def delete_suppression(call: Call, suppression_id: str) -> Response:
     """Send to a recipient again."""
-    tenant = call.caller.tenant
-    suppressions.lift(suppression_id, tenant=tenant, suppressions=suppression_store)
+    suppressions.lift(
+        suppression_id,
+        tenant=call.caller.tenant,
+        suppressions=suppression_store,
+        author=audit.author(call),
+    )
     return reply(Deleted(id=suppression_id))
 
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from backend import ids
+from backend.audit import Author
 from backend.clock import rfc3339
 from backend.errors import NotFound
 from backend.pages import PageQuery, page_of
@@ -65,7 +66,9 @@ class Suppressions(Protocol):
 
     def delete(self, tenant: str, suppression_id: str) -> bool: ...
 
-    def page(self, tenant: str, *, limit: int, after: Suppression | None) -> list[Suppression]: ...
+    def page(
+        self, tenant: str, *, limit: int, after: Suppression | None, before: Suppression | None
+    ) -> list[Suppression]: ...
 
 
 def suppress(
@@ -82,6 +85,35 @@ def suppress(
             created_ms=now_ms,
         )
     )
+
+
+def suppress_by_client(
+    request: SuppressionRequest,
+    *,
+    tenant: str,
+    suppressions: Suppressions,
+    author: Author,
+    now_ms: int,
+) -> Suppression:
+    """Write to a recipient no more because a client says so, which the audit log shows."""
+    suppression_id = _id(tenant, request.channel, request.to)
+    before = suppressions.find(tenant, suppression_id)
+    after = {"channel": request.channel, "reason": "manual"}
+    with author.changes(
+        "suppression.created",
+        suppression_id,
+        tenant=tenant,
+        before=None if before is None else _shown(before),
+        after=after,
+    ):
+        return suppress(
+            tenant=tenant,
+            channel=request.channel,
+            to=request.to,
+            reason="manual",
+            suppressions=suppressions,
+            now_ms=now_ms,
+        )
 
 
 def reasons(batch: Sequence[Notification], *, suppressions: Suppressions) -> dict[str, Reason]:
@@ -105,10 +137,16 @@ def newest(
     )
 
 
-def lift(suppression_id: str, *, tenant: str, suppressions: Suppressions) -> None:
+def lift(suppression_id: str, *, tenant: str, suppressions: Suppressions, author: Author) -> None:
     """Write to a recipient again; raises NotFound."""
-    if not suppressions.delete(tenant, suppression_id):
-        raise NotFound("There is no such suppression.", param="suppression_id")
+    missing = NotFound("There is no such suppression.", param="suppression_id")
+    suppression = suppressions.find(tenant, suppression_id)
+    if suppression is None:
+        raise missing
+    before = _shown(suppression)
+    with author.changes("suppression.deleted", suppression_id, tenant=tenant, before=before):
+        if not suppressions.delete(tenant, suppression_id):
+            raise missing
 
 
 def view(suppression: Suppression) -> SuppressionView:
@@ -120,6 +158,11 @@ def view(suppression: Suppression) -> SuppressionView:
         reason=suppression.reason,
         created_at=rfc3339(suppression.created_ms),
     )
+
+
+def _shown(suppression: Suppression) -> dict[str, str]:
+    """Return the fields that the audit log shows; the recipient is a person's to be forgotten."""
+    return {"channel": suppression.channel, "reason": suppression.reason}
 
 
 def _id(tenant: str, channel: str, to: str) -> str:

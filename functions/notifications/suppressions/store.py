@@ -72,9 +72,11 @@ def delete(tenant: str, suppression_id: str) -> bool:
         return result.deleted_count == 1
 
 
-def page(tenant: str, *, limit: int, after: Suppression | None) -> list[Suppression]:
-    """Return up to `limit` suppressions, newest first, older than `after`."""
-    documents = newest(_suppressions(), {"tenant": tenant}, limit=limit, after=after)
+def page(
+    tenant: str, *, limit: int, after: Suppression | None, before: Suppression | None
+) -> list[Suppression]:
+    """Return up to `limit` suppressions, newest first, next to `after` or `before`."""
+    documents = newest(_suppressions(), {"tenant": tenant}, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Suppression) for document in documents]
 
 

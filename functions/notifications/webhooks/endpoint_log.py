@@ -7,7 +7,8 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
-from backend import ids
+from backend import domain_events, ids
+from backend.domain_events import Event
 from backend.errors import Conflict, InvalidState, NotFound
 from backend.pages import PageQuery, page_of
 from notifications import life_cycle, wakeups
@@ -15,7 +16,6 @@ from notifications.schema import Notification, Status
 from notifications.wakeups import Queues
 from notifications.webhooks import bodies, events
 from notifications.webhooks.endpoints import Endpoint
-from notifications.webhooks.events import Event
 
 TEST = "webhook.test"
 
@@ -41,6 +41,7 @@ class Deliveries(Protocol):
         *,
         limit: int,
         after: Notification | None,
+        before: Notification | None,
     ) -> list[Notification]: ...
 
     def insert(self, notification: Notification) -> Notification | None: ...
@@ -107,10 +108,10 @@ def send_test(
     """
     _require_enabled(endpoint)
     event = Event(event_id=ids.new("evt_"), name=TEST, occurred_at_ms=now_ms)
-    data = {"endpoint_id": endpoint.id}
+    text = domain_events.body_of(TEST, {"endpoint_id": endpoint.id}, at_ms=now_ms)
     delivery = life_cycle.once(
         msgspec.structs.replace(
-            events.delivery(event, endpoint, data=data, now_ms=now_ms),
+            events.delivery(event, endpoint, text=text, now_ms=now_ms),
             resumes_at_ms=life_cycle.NEVER_MS,
         ),
         now_ms=now_ms,

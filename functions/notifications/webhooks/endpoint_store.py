@@ -7,7 +7,7 @@ from pymongo import IndexModel
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 
-from backend import arrivals
+from backend import arrivals, audit
 from backend.store import Document, collection, store_errors
 from notifications.webhooks.endpoints import Endpoint
 
@@ -73,11 +73,21 @@ def set_failing_since(endpoint_id: str, before_ms: int | None, after_ms: int | N
 
 
 def disable(endpoint_id: str, *, because: str) -> None:
-    """Send nothing there any more; the first reason stays."""
+    """Send nothing there any more, of our own accord; the first reason stays."""
+    enabled = {"_id": endpoint_id, "disabled_because": None}
     with store_errors():
-        _endpoints().update_one(
-            {"_id": endpoint_id, "disabled_because": None}, {"$set": {"disabled_because": because}}
-        )
+        document = _endpoints().find_one(enabled, {"tenant": 1})
+    if document is None:
+        return
+    fields = {"disabled_because": because}
+    tenant = document["tenant"]
+    with (
+        audit.BACKEND.changes(
+            "webhook_endpoint.disabled", endpoint_id, tenant=tenant, after=fields
+        ),
+        store_errors(),
+    ):
+        _endpoints().update_one(enabled, {"$set": fields})
 
 
 def _endpoints() -> MongoCollection[Document]:

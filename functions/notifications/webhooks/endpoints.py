@@ -1,14 +1,18 @@
 """Webhook endpoints of tenants: where their events are sent, with which secret, and how it goes."""
 
+import hashlib
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from backend import egress, ids
+from backend import domain_events, egress, ids
+from backend.audit import Author
 from backend.clock import rfc3339
+from backend.domain_events import EventPattern
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from backend.settings import settings
 from backend.shapes import Email
@@ -21,24 +25,7 @@ GIVEN_UP_AFTER_MS = 5 * 86_400_000  # of failures only; longer than the schedule
 
 BY_HAND = "It was disabled by hand."
 
-EventType = Literal[
-    "payment.succeeded",
-    "payment.requires_capture",
-    "payment.requires_action",
-    "payment.failed",
-    "payment.canceled",
-    "payment.hold_released",
-    "payment.refunded",
-    "payment.capture_failed",
-    "payment.cancel_failed",
-    "payment.refund_failed",
-    "payment.dispute_created",
-    "payment.dispute_updated",
-    "payment.dispute_closed",
-    "payment.dispute_evidence_failed",
-    "payment.dispute_acceptance_failed",
-]
-EventTypes = Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=16)]
+EventTypes = Annotated[tuple[EventPattern, ...], Meta(min_length=1, max_length=16)]
 Contact = Annotated[Email, Meta(description="Is told when it is disabled")]
 
 
@@ -90,7 +77,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
     def wants(self, event_type: str) -> bool:
         """Tell whether events of this type are sent here."""
-        return self.disabled_because is None and (not self.events or event_type in self.events)
+        if self.disabled_because is not None:
+            return False
+        return not self.events or any(domain_events.matches(x, event_type) for x in self.events)
 
     def secrets(self, *, now_ms: int) -> list[str]:
         """Return the secrets to sign with, the new one first; raises sealing.Unsealable.
@@ -126,13 +115,6 @@ class EndpointPage(Struct, frozen=True, kw_only=True):
     has_more: Literal[False] = False
 
 
-class Deleted(Struct, frozen=True, kw_only=True):
-    """The answer to a deletion."""
-
-    id: str
-    deleted: Literal[True] = True
-
-
 class Endpoints(Protocol):
     """The store of endpoints; `webhooks.endpoint_store` says what each function guarantees."""
 
@@ -152,6 +134,7 @@ def create(
     *,
     tenant: str,
     endpoints: Endpoints,
+    author: Author,
     now_ms: int,
 ) -> Endpoint:
     """Store a new endpoint; raises InvalidState where there are too many."""
@@ -174,7 +157,14 @@ def create(
             secret=_new_secret(),
             since_ms=now_ms,
         )
-        if endpoints.insert(endpoint):
+        with (
+            suppress(Conflict),
+            author.changes(
+                "webhook_endpoint.created", endpoint.id, tenant=tenant, after=_shown(endpoint)
+            ),
+        ):
+            if not endpoints.insert(endpoint):
+                raise Conflict("Another was created meanwhile.")
             return endpoint
     raise Conflict("Endpoints are created all the time just now; retry.")
 
@@ -192,13 +182,19 @@ def find(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
     return endpoint
 
 
-def delete(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> None:
+def delete(endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author) -> None:
     """Delete an endpoint; what is still to be sent there fails. Raises NotFound."""
-    if not endpoints.delete(tenant, endpoint_id):
-        raise NotFound("There is no such webhook endpoint.", param="endpoint_id")
+    before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
+    with author.changes(
+        "webhook_endpoint.deleted", endpoint_id, tenant=tenant, before=_shown(before)
+    ):
+        if not endpoints.delete(tenant, endpoint_id):
+            raise NotFound("There is no such webhook endpoint.", param="endpoint_id")
 
 
-def rotate(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) -> Endpoint:
+def rotate(
+    endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author, now_ms: int
+) -> Endpoint:
     """Give an endpoint a new secret; for a day the old one signs too. Raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     after = replace(
@@ -207,7 +203,7 @@ def rotate(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) 
         old_secret=before.secret,
         old_secret_until_ms=now_ms + OLD_SECRET_MS,
     )
-    return _replaced(before, after, endpoints)
+    return _replaced(before, after, endpoints, author, "secret_rotated")
 
 
 def change(
@@ -216,6 +212,7 @@ def change(
     *,
     tenant: str,
     endpoints: Endpoints,
+    author: Author,
     now_ms: int,
 ) -> Endpoint:
     """Change an endpoint; what is still to be sent goes to its new URL. Raises as `create` does."""
@@ -228,25 +225,25 @@ def change(
         after = replace(after, events=request.events or (), since_ms=now_ms)
     if request.contact is not UNSET:
         after = replace(after, contact=request.contact)
-    return _replaced(before, after, endpoints)
+    return _replaced(before, after, endpoints, author, "updated")
 
 
-def disable(endpoint_id: str, *, tenant: str, endpoints: Endpoints) -> Endpoint:
+def disable(endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author) -> Endpoint:
     """Send nothing there until it is enabled; the first reason stays. Raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
     if before.disabled_because:
         return before
-    return _replaced(before, replace(before, disabled_because=BY_HAND), endpoints)
+    after = replace(before, disabled_because=BY_HAND)
+    return _replaced(before, after, endpoints, author, "disabled")
 
 
-def enable(endpoint_id: str, *, tenant: str, endpoints: Endpoints, now_ms: int) -> Endpoint:
+def enable(
+    endpoint_id: str, *, tenant: str, endpoints: Endpoints, author: Author, now_ms: int
+) -> Endpoint:
     """Send there again, from the next event on; raises NotFound."""
     before = find(endpoint_id, tenant=tenant, endpoints=endpoints)
-    return _replaced(
-        before,
-        replace(before, disabled_because=None, failing_since_ms=None, since_ms=now_ms),
-        endpoints,
-    )
+    after = replace(before, disabled_because=None, failing_since_ms=None, since_ms=now_ms)
+    return _replaced(before, after, endpoints, author, "enabled")
 
 
 def view(endpoint: Endpoint, *, now_ms: int, with_secret: bool = False) -> EndpointView:
@@ -276,7 +273,32 @@ def _require_new(url: str, others: Collection[Endpoint]) -> None:
         raise InvalidState("There is an endpoint with this URL.", code="endpoint_exists")
 
 
-def _replaced(before: Endpoint, after: Endpoint, endpoints: Endpoints) -> Endpoint:
-    if not endpoints.replace(before, after):
-        raise Conflict("The endpoint was changed by somebody else meanwhile; retry.")
+def _replaced(
+    before: Endpoint, after: Endpoint, endpoints: Endpoints, author: Author, verb: str
+) -> Endpoint:
+    if after == before:
+        return before
+    with author.changes(
+        f"webhook_endpoint.{verb}",
+        before.id,
+        tenant=before.tenant,
+        before=_shown(before),
+        after=_shown(after),
+    ):
+        if not endpoints.replace(before, after):
+            raise Conflict("The endpoint was changed by somebody else meanwhile; retry.")
     return after
+
+
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the fields that the audit log shows; path and query of a URL may hold a secret."""
+    return {
+        "host": urlsplit(endpoint.url).netloc,
+        "url_sha256": hashlib.sha256(endpoint.url.encode()).hexdigest(),
+        "events": list(endpoint.events) or None,
+        "contact": endpoint.contact,
+        "disabled_because": endpoint.disabled_because,
+        "old_secret_until": rfc3339(endpoint.old_secret_until_ms)
+        if endpoint.old_secret_until_ms
+        else None,
+    }

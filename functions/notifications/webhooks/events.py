@@ -1,38 +1,19 @@
 """Events of other domains: each becomes a notification for every endpoint that wants it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from backend import arrivals
+from backend import arrivals, domain_events
 from backend.announcer import Sender
+from backend.domain_events import Event
 from backend.telemetry import trace_of
 from notifications import life_cycle
 from notifications.schema import Notification
 from notifications.webhooks import bodies
 from notifications.webhooks.endpoints import Endpoint, Endpoints
-
-
-class EventClock(Struct, frozen=True, kw_only=True):
-    """A test clock, and its time at an event."""
-
-    id: str
-    now_ms: int
-
-
-class Event(Struct, frozen=True, kw_only=True):
-    """An event as its domain announces it; its id is its object's id, a dot and a number."""
-
-    event_id: str
-    name: str
-    occurred_at_ms: int
-    value: int | None = None
-    properties: Mapping[str, Any] = {}
-    sequence: int | None = None  # of its object's events; none in what older versions announced
-    data: Mapping[str, Any] = {}  # what the object was right after the event
-    clock: EventClock | None = None  # the test clock of its object
 
 
 class WebhookMessage(Struct, frozen=True, kw_only=True):
@@ -91,14 +72,14 @@ def objects_of(message: WebhookMessage) -> Iterable[str]:
 
 
 def delivery(
-    event: Event, endpoint: Endpoint, *, now_ms: int, data: Mapping[str, Any] | None = None
+    event: Event, endpoint: Endpoint, *, now_ms: int, text: str | None = None
 ) -> Notification:
     """Return the notification that takes `event` to `endpoint`, ready to be sent.
 
-    Its body has `data`, by default what is told of the event's object.
+    Its body is `text`, by default what everybody is told of the event.
     """
-    data = data or _data(event)
     notification_id = arrivals.delivery_id(endpoint.id, event.event_id)
+    is_of_payment = event.object_id.startswith("pay_")
     notification = Notification(
         id=notification_id,
         tenant=endpoint.tenant,
@@ -106,19 +87,10 @@ def delivery(
         created_ms=now_ms,
         channel="webhook",
         to=endpoint.id,
-        rendered=bodies.rendered(
-            event.name, data, at_ms=event.occurred_at_ms, sequence=event.sequence
-        ),
+        rendered=bodies.of_text(event.name, text or domain_events.body(event)),
         log=bodies.log_key(endpoint.id, notification_id, at_ms=now_ms),
-        payment_id=data.get("payment_id", UNSET),
+        payment_id=event.object_id if is_of_payment else UNSET,
     )
     if event.clock:
         notification = life_cycle.tied(notification, event.clock.id, event.clock.now_ms)
     return life_cycle.until(notification, now_ms, now_ms=now_ms)  # woken if its message is lost
-
-
-def _data(event: Event) -> dict[str, Any]:
-    domain, _, _ = event.name.partition(".")
-    object_id, _, _ = event.event_id.partition(".")
-    data = event.data or {"amount": event.value, **event.properties}
-    return {f"{domain}_id": object_id, **data}

@@ -2,16 +2,16 @@
 
 from chalice.app import Blueprint, Response
 
-from backend import queues
+from backend import audit, queues
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
 from backend.settings import settings
+from backend.shapes import Deleted
 from notifications import schema, store
 from notifications.schema import NotificationPage, Queued
 from notifications.webhooks import endpoint_log, endpoint_store, endpoints
 from notifications.webhooks.endpoint_log import DeliveryQuery
 from notifications.webhooks.endpoints import (
-    Deleted,
     EndpointChange,
     EndpointPage,
     EndpointRequest,
@@ -30,6 +30,7 @@ def create_webhook_endpoint(call: Call) -> Response:
         call.body(EndpointRequest),
         tenant=call.caller.tenant,
         endpoints=endpoint_store,
+        author=audit.author(call),
         now_ms=now_ms(),
     )
     headers = {"Location": f"/v1/webhook-endpoints/{made.id}"}
@@ -60,6 +61,7 @@ def update_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
         endpoint_id,
         tenant=call.caller.tenant,
         endpoints=endpoint_store,
+        author=audit.author(call),
         now_ms=now_ms(),
     )
     return reply(view(changed, now_ms=now_ms()))
@@ -69,7 +71,12 @@ def update_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
 @endpoint(routes, "notifications:write")
 def delete_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
     """Delete an endpoint; what is still to be sent there fails."""
-    endpoints.delete(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)
+    endpoints.delete(
+        endpoint_id,
+        tenant=call.caller.tenant,
+        endpoints=endpoint_store,
+        author=audit.author(call),
+    )
     return reply(Deleted(id=endpoint_id))
 
 
@@ -78,7 +85,11 @@ def delete_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
 def rotate_webhook_secret(call: Call, endpoint_id: str) -> Response:
     """Give an endpoint a new secret; for a day the old one signs too."""
     rotated = endpoints.rotate(
-        endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store, now_ms=now_ms()
+        endpoint_id,
+        tenant=call.caller.tenant,
+        endpoints=endpoint_store,
+        author=audit.author(call),
+        now_ms=now_ms(),
     )
     return reply(view(rotated, now_ms=now_ms(), with_secret=True))
 
@@ -88,7 +99,11 @@ def rotate_webhook_secret(call: Call, endpoint_id: str) -> Response:
 def enable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
     """Send to a disabled endpoint again, from the next event on."""
     enabled = endpoints.enable(
-        endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store, now_ms=now_ms()
+        endpoint_id,
+        tenant=call.caller.tenant,
+        endpoints=endpoint_store,
+        author=audit.author(call),
+        now_ms=now_ms(),
     )
     return reply(view(enabled, now_ms=now_ms()))
 
@@ -97,7 +112,12 @@ def enable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
 @endpoint(routes, "notifications:write")
 def disable_webhook_endpoint(call: Call, endpoint_id: str) -> Response:
     """Send nothing to an endpoint until it is enabled."""
-    disabled = endpoints.disable(endpoint_id, tenant=call.caller.tenant, endpoints=endpoint_store)
+    disabled = endpoints.disable(
+        endpoint_id,
+        tenant=call.caller.tenant,
+        endpoints=endpoint_store,
+        author=audit.author(call),
+    )
     return reply(view(disabled, now_ms=now_ms()))
 
 

@@ -115,7 +115,7 @@ def _moments_of_event(payment: dict[str, Any], event: dict[str, Any]) -> Iterato
         f"{event['type']}{amount}{operation}",
         "document",
         key=key_of_event(payment["_id"], event["n"]),
-        after=_effects(payment["_id"], event),
+        after=_effects(payment, event),
     )
     for entry in payment.get("ledger", []):
         if entry["event"] == event["n"]:
@@ -133,13 +133,14 @@ def key_of_effect(order: str, status: str) -> str:
     return f"{order} {status}"
 
 
-def _effects(payment_id: str, event: dict[str, Any]) -> tuple[str, ...]:
+def _effects(payment: dict[str, Any], event: dict[str, Any]) -> tuple[str, ...]:
     """Return the key of what the provider did before this event could happen."""
     status = STATUS_OF_EVENT.get(event["type"])
     if status is None:
         return ()
-    order = event.get("operation") or f"{payment_id}:charge"
-    return (key_of_effect(order, status),)
+    tries = sum(each["event"] < event["n"] for each in payment.get("attempts", []))
+    charge = f"{payment['_id']}:charge" + (f":{tries + 1}" if tries else "")
+    return (key_of_effect(event.get("operation") or charge, status),)
 
 
 def _notification(notification: dict[str, Any]) -> Part:

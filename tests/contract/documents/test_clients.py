@@ -7,6 +7,7 @@ import bson
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 Document = dict[str, Any]
 NODE: Document = {"backpressure": "2", "helloOk": True, "compression": ["none"]}
@@ -147,6 +148,42 @@ def test_databases_are_listed_by_name_and_filter(database: Database[Document]) -
     )
 
     assert answer["databases"] == [{"name": "clients"}]
+
+
+def test_the_stats_of_collections_and_databases_are_what_is_stored(
+    database: Database[Document],
+) -> None:
+    size = len(bson.encode(STORED))
+    database.things.create_index("name")
+    of_collection = database.command("collStats", "things")
+    of_database = database.command("dbStats", scale=2)
+
+    assert (of_collection["count"], of_collection["size"], of_collection["nindexes"]) == (
+        1,
+        size,
+        2,
+    )
+    assert (of_database["objects"], of_database["dataSize"]) == (1, size / 2)
+    assert database.command("collStats", "absent")["count"] == 0
+
+
+def test_a_collection_gets_another_name_with_its_documents_and_indexes(
+    database: Database[Document],
+) -> None:
+    database.things.create_index("name", unique=True)
+    database.others.insert_one({"_id": 5})
+    for target, code in (("others", 48), ("things", 20), ("system.x", 73)):
+        with pytest.raises(OperationFailure) as refusal:
+            database.things.rename(target)
+        assert refusal.value.code == code
+    database.things.rename("others", dropTarget=True)
+
+    assert database.list_collection_names() == ["others"]
+    assert list(database.others.find({"name": "a"})) == [STORED]
+    with pytest.raises(DuplicateKeyError, match=r"clients\.others index: name_1"):
+        database.others.insert_one({"name": "a"})
+    with pytest.raises(OperationFailure, match="does not exist"):
+        database.things.rename("more")
 
 
 def test_the_server_says_how_long_it_waited_for_the_disk(database: Database[Document]) -> None:

@@ -32,12 +32,12 @@ UNKNOWN: Document = {"q": {"$x": 1}}
     ("command", "code"),
     [
         ({"findAndModify": "things", **SET, "fields": {"a": 1, "b": 0}}, 31254),
-        ({"createIndexes": "things", "indexes": [index(a=1), index(b=7)]}, 15975),
+        ({"createIndexes": "things", "indexes": [index(a=1), index(b=7)]}, 67),
         ({"createIndexes": "things", "indexes": [index(a=1), index()]}, 67),
         ({"createIndexes": "things", "indexes": [index(a=1), index(b=1) | {"name": ""}]}, 67),
         ({"createIndexes": "others", "indexes": [index(a=1), index(a=1) | {"name": "b"}]}, 85),
         ({"find": "things", "filter": {"list": {"$in": [{"$gt": 1}]}}}, 2),
-        ({"count": "others", "query": {"$x": 1}}, 238),
+        ({"count": "others", "query": {"$x": 1}}, 2),
         ({"insert": ".things", "documents": [{}]}, 73),
         ({"insert": "things\0", "documents": [{}]}, 73),
         ({"insert": "x" * 300, "documents": [{}]}, 73),
@@ -97,7 +97,7 @@ def test_a_filter_is_refused_where_there_is_no_collection_and_none_is_made(
 ):
     answer = things.database.command(command)
 
-    assert [error["code"] for error in answer["writeErrors"]] == [238]
+    assert [error["code"] for error in answer["writeErrors"]] == [2]
     assert things.database.list_collection_names() == ["things"]
 
 

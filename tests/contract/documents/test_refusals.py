@@ -25,12 +25,13 @@ def things(embedded: MongoClient[Document]) -> Iterator[Things]:
 
 
 READS: list[tuple[Document, str]] = [
-    ({"find": "things", "filter": {"n": {"$regex": "x"}}}, "$regex"),
-    ({"find": "things", "filter": {"n": {"$not": {"$gt": 1}}}}, "$not"),
-    ({"find": "things", "filter": {"list": {"$elemMatch": {"$gt": 1}}}}, "$elemMatch"),
+    ({"find": "things", "filter": {"n": {"$regex": "x", "$options": "m"}}}, "$options m"),
+    ({"find": "things", "filter": {"n": {"$regex": "[[:alpha:]]"}}}, "[[:"),
+    ({"find": "things", "filter": {"n": {"$regex": "(?<=a)b"}}}, "(?<"),
+    ({"find": "things", "filter": {"n": {"$regex": "(a)\\1"}}}, "\\1"),
+    ({"find": "things", "filter": {"list": {"$elemMatch": {"$size": 1}}}}, "$size"),
     ({"find": "things", "filter": {"$where": "1"}}, "$where"),
-    ({"find": "things", "filter": {"$nor": [{"n": 1}]}}, "$nor"),
-    ({"find": "things", "filter": {"n": bson.Regex("x")}}, "Regex"),
+    ({"find": "things", "filter": {"n": {"$bitsAllSet": 1}}}, "$bitsAllSet"),
     ({"find": "things", "filter": {"n": bson.Decimal128("1")}}, "Decimal128"),
     ({"find": "things", "filter": {"n": bson.MaxKey()}}, "MaxKey"),
     ({"find": "things", "filter": {"$or": []}}, "nonempty"),
@@ -105,6 +106,23 @@ WRONG: list[tuple[Document, int]] = [
     (pipeline({"$sort": {}}), 15976),
     (pipeline({"$sort": {"$natural": -1}}), 238),
     (pipeline({"$count": "a.b"}), 40160),
+    ({"find": "things", "filter": {"$x": 1}}, 2),
+    ({"find": "things", "filter": {"n": {"$x": 1}}}, 2),
+    ({"find": "things", "filter": {"n": {"$gt": 1, "x": 1}}}, 2),
+    ({"find": "things", "filter": {"n": {"$regex": "("}}}, 51091),
+    ({"find": "things", "filter": {"n": {"$size": 1.5}}}, 2),
+    ({"find": "things", "filter": {"n": {"$mod": [0, 1]}}}, 2),
+    ({"find": "things", "filter": {"n": {"$not": 1}}}, 2),
+    ({"find": "things", "filter": {"n": {"$ne": bson.Regex("x")}}}, 2),
+    ({"find": "things", "filter": {"n": {"$type": "text"}}}, 2),
+    ({"find": "things", "filter": {"n": {"$options": "i"}}}, 2),
+    ({"find": "things", "maxTimeMS": 2**31}, 2),
+    (pipeline({"$count": "_id"}), 9039800),
+    (pipeline({"$project": {"a": bson.Decimal128("0"), "b": 1}}), 31253),
+    ({"dropDatabase": 2}, 5255100),
+    ({"createIndexes": "things", "indexes": [{"key": {"n": 2}, "name": "n"}]}, 67),
+    ({"createIndexes": "things", "indexes": [{"key": {"n": 1}, "name": "*"}]}, 2),
+    ({"createIndexes": "things", "indexes": [{"key": {"n": 1}, "name": "n", "v": 3}]}, 67),
     ({"find": "things", "sort": {"n": 2}}, 15975),
     ({"find": "things", "sort": {"n": True}}, 15975),
     ({"find": "things", "sort": {"$n": 1}}, 238),
@@ -196,6 +214,17 @@ STATEMENTS: list[tuple[Document, int]] = [
     ({"update": "things", "updates": [{"u": {}}]}, 40414),
     ({"update": "things", "updates": [{"q": 1, "u": {}}]}, 14),
     ({"update": "things", "updates": [{"q": {}, "u": 5}]}, 9),
+    ({"update": "things", "updates": [{"q": {"n": 9}, "u": {"$x": {"n": 1}}}]}, 9),
+    ({"update": "things", "updates": [{"q": {"n": 9}, "u": {"$inc": {"n": "x"}}}]}, 14),
+    ({"update": "others", "updates": [{"q": {}, "u": {"$set": {"a.": 1}}}]}, 56),
+    ({"update": "others", "updates": [{"q": {}, "u": {"$pull": {"a": {"$x": 1}}}}]}, 2),
+    ({"update": "things", "updates": [{"q": {"n": 9}, "u": {"$rename": {"n": "m"}}}]}, 238),
+    ({"update": "things", "updates": [{"q": {}, "u": {"$pop": {"list": 2}}}]}, 9),
+    (
+        {"update": "things", "updates": [{"q": {"_id.x": 1}, "u": {"n": 1}, "upsert": True}]},
+        111,
+    ),
+    ({"insert": "things", "documents": [{"_id": 9, "at": bson.Timestamp(0, 0)}]}, 238),
     ({"update": "things", "updates": [{"q": {}, "u": {}, "multi": "x"}]}, 14),
     ({"update": "things", "updates": [{"q": {}, "u": {}, "upsret": True}]}, 40415),
     ({"delete": "things", "deletes": [{"q": {}}]}, 40414),
@@ -254,7 +283,7 @@ UPDATES: list[tuple[Any, str]] = [
     ({"$set": {"list.$[].k": 1}}, "$[]"),
     ({"$set": 5}, "$set"),
     ({"$set": {"a..b": 1}}, "empty"),
-    ({"$push": {"list": {"$each": [1], "$position": 0}}}, "$position"),
+    ({"$push": {"list": {"$each": [1], "$sort": 1}}}, "$sort"),
     ([{"$set": {"n": 1}}], "pipeline"),
     ({"$inc": {"n": 1}, "m": 1}, "$inc"),
 ]
@@ -289,7 +318,7 @@ def test_write_options_that_are_not_implemented_are_refused(things: Things) -> N
 def test_index_options_that_are_not_implemented_are_refused(things: Things) -> None:
     with pytest.raises(OperationFailure, match="partialFilterExpression"):
         things.create_index("n", partialFilterExpression={"n": {"$gt": 1}})
-    with pytest.raises(OperationFailure, match="'n'"):
+    with pytest.raises(OperationFailure, match="'text'"):
         things.create_index([("n", "text")])
     with pytest.raises(OperationFailure, match="single-field"):
         things.create_index([("n", 1), ("m", 1)], expireAfterSeconds=1)
@@ -305,6 +334,22 @@ def test_values_that_cannot_be_compared_are_stored_all_the_same(things: Things) 
     assert things.find_one({"_id": 3}, {"price": 1, "_id": 0}) == {"price": price}
     with pytest.raises(OperationFailure, match="Decimal128"):
         things.find_one({"price": {"$gt": 1}})
+
+
+def test_what_is_nested_too_deeply_is_refused_and_what_is_not_can_be_compared(
+    things: Things,
+) -> None:
+    deep: Document = {}
+    for _ in range(197):
+        deep = {"a": deep}
+    things.insert_one({"_id": 3, "a": deep})
+    assert [each["_id"] for each in things.find({"a": deep}).sort("a", -1)] == [3]
+
+    with pytest.raises(WriteError) as refusal:
+        things.insert_one({"_id": 4, "a": {"a": {"a": deep}}})
+    with pytest.raises(WriteError, match="200 levels"):
+        things.update_one({"_id": 3}, {"$set": {"a": {"a": {"a": deep}}}})
+    assert refusal.value.code == 15
 
 
 def test_names_of_collections_and_databases_are_checked(embedded: MongoClient[Document]) -> None:

@@ -146,6 +146,8 @@ def test_attributes_keep_their_type(place: Place):
         ({"n" * 257: "a"}, "no name"),
         ({"a": Typed("Text", "a")}, "no data type"),
         ({"a": Typed("Number", "many")}, "no number"),
+        ({"a": Typed("Number", "1" * 900_000 + "x")}, "no number"),
+        ({"a": Typed("Number", "\u0661")}, "no number"),
         ({"a": Typed("Binary", "text")}, "bytes are Binary"),
         ({"a": Typed("String", b"bytes")}, "bytes are Binary"),
         ({str(number): "a" for number in range(11)}, "at most 10"),

@@ -1,6 +1,7 @@
 """Answers from the events themselves: lists, metrics of some of them, funnels."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -60,20 +61,21 @@ def test_events_are_listed_by_page_until_all_were_shown(api, count):
     events = [event(f"e{n:02}", n, at=NOW - timedelta(minutes=n % 3)) for n in range(7)]
     count(*events, event("other", 1, name="page.left"))
 
-    shown, after = [], None
+    shown: list[dict[str, Any]] = []
     while True:
-        more = {"starting_after": after} if after else {}
+        more = {"starting_after": shown[-1]["event_id"]} if shown else {}
         query = around(NOW, 1, name="page.viewed", limit="3", **more)
         body = api("GET", EVENTS, query=query).body
         shown += body["data"]
         if not body["has_more"]:
             break
-        after = shown[-1]["event_id"]
     assert len(shown) == 7
     assert {each["event_id"] for each in shown} == {f"e{n:02}" for n in range(7)}
     minutes = [each["occurred_at"][:16] for each in shown]
     assert minutes == sorted(minutes, reverse=True)
     assert shown[0]["value"] in (0, 3, 6)
+    back = around(NOW, 1, name="page.viewed", limit="2", ending_before=shown[4]["event_id"])
+    assert api("GET", EVENTS, query=back).body == {"data": shown[2:4], "has_more": True}
 
 
 def test_events_of_another_tenant_are_not_listed(function, api, count):

@@ -126,8 +126,11 @@ def test_a_result_that_cannot_be_encoded_is_a_marshal_error_and_the_environment_
 def test_a_result_over_six_megabytes_is_refused_with_lambdas_error(peer: Peer):
     error = peer.invoke("returned", kind="large")["error"]
 
-    assert error["errorType"] == "Function.ResponseSizeTooLarge"
-    assert "6291556 bytes" in error["errorMessage"]
+    assert error == {
+        "errorMessage": "Response payload size exceeded maximum allowed payload size"
+        " (6291556 bytes).",
+        "errorType": "Function.ResponseSizeTooLarge",
+    }
 
 
 @pytest.mark.row("2.11", "2.23")

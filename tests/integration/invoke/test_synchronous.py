@@ -55,6 +55,9 @@ def test_a_function_that_nothing_hosts_is_started_by_its_first_event(client: Any
         "two-at-a-time:$LATEST",
         arn("two-at-a-time"),
         "000000000000:function:Two",
+        "000000000000:Two",
+        "function:Two",
+        "eu-west-1:000000000000:function:Two:$LATEST",
     ],
 )
 def test_a_function_is_known_by_name_by_arn_and_by_logical_id(client: Any, name: str):
@@ -216,6 +219,28 @@ def test_no_such_function_or_version_is_404(client: Any, name: str):
     assert message.startswith("Function not found: arn:aws:lambda:eu-west-1:000000000000:function:")
 
 
+@pytest.mark.parametrize(
+    ("request_", "constraint"),
+    [
+        ({"FunctionName": "Do!"}, "'Do!' at 'functionName'"),
+        ({"FunctionName": "arn:aws:ec2:eu-west-1:000000000000:instance:i-1"}, "at 'functionName'"),
+        ({"FunctionName": f"{arn('Do')}:1:2"}, "at 'functionName'"),
+        ({"FunctionName": f"{arn('Do')}:$LATES"}, "at 'functionName'"),
+        ({"FunctionName": "account:function:Do"}, "at 'functionName'"),
+        ({"FunctionName": "Do", "Qualifier": "no!"}, "'no!' at 'qualifier'"),
+        ({"FunctionName": "Do", "Qualifier": "a" * 129}, "less than or equal to 128"),
+    ],
+)
+def test_a_name_or_a_qualifier_of_another_form_is_lambdas_validation_error(
+    client: Any, request_: dict[str, str], constraint: str
+):
+    status, code, message = refusal(client, **request_)
+
+    assert (status, code) == (400, "ValidationException")
+    assert message.startswith("1 validation error detected: Value ")
+    assert constraint in message
+
+
 def test_a_dry_run_checks_and_runs_nothing(client: Any, tmp_path: Path):
     event = json.dumps({"do": "remember", "file": str(tmp_path / "ran")})
 
@@ -331,7 +356,7 @@ def test_reservations_that_leave_the_account_too_little_are_refused_at_start(tmp
         ({"TenantId": "one"}, "TenantId of Invoke is not emulated"),
         ({"DurableExecutionName": "one"}, "DurableExecutionName of Invoke is not emulated"),
         ({"LogType": "Head"}, "'Head'"),
-        ({"FunctionName": "Do:$LATEST", "Qualifier": "1"}, "differ"),
+        ({"FunctionName": "Do:$LATEST", "Qualifier": "1"}, "The derived qualifier"),
     ],
 )
 def test_a_parameter_that_is_not_read_is_refused_by_name(

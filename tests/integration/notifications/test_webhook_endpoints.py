@@ -69,6 +69,7 @@ def test_endpoints_are_listed_newest_first(make, api):
         ({}, "invalid_request", "url"),
         ({"url": "https://a.example", "events": []}, "invalid_request", "events"),
         ({"url": "https://a.example", "events": ["payment.stolen"]}, "invalid_request", "events"),
+        ({"url": "https://a.example", "events": ["payment*"]}, "invalid_request", "events"),
         ({"url": "https://a.example", "contact": "ops"}, "invalid_request", "contact"),
         ({"url": "https://a.example", "secret": "whsec_x"}, "invalid_request", "secret"),
     ],

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backend.clock import rfc3339
+from backend.store import SEARCHED_MAX
 from tests.integration.payments.conftest import SCOPES, VISA
 
 
@@ -91,6 +93,70 @@ def test_a_time_begins_with_its_first_moment_and_ends_before_its_last(make, list
     assert _walk(listed, created_lt=at(0)) == []
 
 
+def test_the_page_before_a_payment_is_the_next_newer_one_still_newest_first(make, listed):
+    ids = make(7)[::-1]
+
+    middle = listed(limit="2", ending_before=ids[4])
+    newest = listed(limit="3", ending_before=ids[2])
+    nothing = listed(ending_before=ids[0])
+
+    assert (_ids(middle), middle.body["has_more"]) == (ids[2:4], True)
+    assert (_ids(newest), newest.body["has_more"]) == (ids[:2], False)
+    assert (_ids(nothing), nothing.body["has_more"]) == ([], False)
+    assert _ids(listed(limit="2", starting_after=_ids(middle)[-1])) == ids[4:6]
+
+
+def test_payments_of_the_same_moment_have_a_page_before_them(make, listed, database):
+    made = make(5)
+    database["payments"].update_many({"_id": {"$in": made}}, {"$set": {"created_ms": 1000}})
+    ids = sorted(made, reverse=True)
+
+    assert _ids(listed(limit="2", ending_before=ids[3])) == ids[1:3]
+
+
+def test_pages_of_a_filter_go_both_ways(make, listed):
+    made = [make(1, amount=amount)[0] for amount in (5, 50, 7, 70, 9, 90)]
+    small = made[::-1][1::2]
+
+    assert _walk(listed, amount_lte="9") == small
+    assert _ids(listed(limit="1", amount_lte="9", ending_before=small[2])) == [small[1]]
+    assert _ids(listed(amount_gte="7", amount_lte="50")) == [made[4], made[2], made[1]]
+
+
+def test_metadata_currency_and_amount_choose_together(make, listed):
+    seven = {"order": "7", "shop": "a b&c"}
+    (wanted,) = make(1, metadata=seven)
+    make(1, metadata={"order": "7"})
+    make(1, metadata=seven, currency="USD")
+    make(1, metadata={**seven, "order": "8"})
+    query = {"metadata[order]": "7", "metadata[shop]": "a b&c", "currency": "EUR"}
+
+    assert _ids(listed(**query)) == [wanted]
+    assert _ids(listed(**query, amount_gte="1000")) == [wanted]
+    assert _ids(listed(**query, amount_gte="1001")) == []
+
+
+def test_a_page_that_takes_too_many_payments_to_find_is_refused_and_none_is_left_out(
+    make, listed, database, tenant
+):
+    (payment_id,) = make(1, metadata={"order": "7"})
+    payment = database["payments"].find_one({"_id": payment_id})
+    later_ms = payment["created_ms"] + 1
+    others = [
+        {"_id": f"{tenant}{n}", "tenant": tenant, "created_ms": later_ms}
+        for n in range(SEARCHED_MAX)
+    ]
+    database["payments"].insert_many(others, ordered=False)
+    query = {"metadata[order]": "7"}
+
+    refused = listed(**query)
+    within = listed(**query, created_lt=rfc3339(later_ms))
+    database["payments"].delete_many({"_id": {"$in": [each["_id"] for each in others]}})
+
+    assert (refused.status, refused.body["code"]) == (422, "list_too_long")
+    assert _ids(within) == [payment_id]
+
+
 def test_a_cursor_of_another_tenant_is_as_unknown_as_one_of_nobody(api, make, tenant):
     (payment_id,) = make(1)
 
@@ -120,6 +186,16 @@ def test_a_cursor_of_another_tenant_is_as_unknown_as_one_of_nobody(api, make, te
         ({"created_gte": "yesterday"}, "created_gte"),
         ({"created_lt": "2026-01-31"}, "created_lt"),
         ({"amount": "1"}, "amount"),
+        ({"amount_gte": "0"}, "amount_gte"),
+        ({"currency": "euro"}, "currency"),
+        ({"starting_after": "pay_1", "ending_before": "pay_2"}, "ending_before"),
+        ({"ending_before": "pay_nobody"}, "ending_before"),
+        ({"metadata": "order"}, "metadata"),
+        ({"metadata[a.b]": "7"}, "metadata"),
+        ({"metadata[$where]": "7"}, "metadata"),
+        ({"metadata[a][b]": "7"}, "metadata[a][b]"),
+        ({"expand": "card"}, "expand"),
+        ({"limit[a]": "1"}, "limit"),
     ],
 )
 def test_a_query_that_makes_no_sense_is_refused(listed, query, param):

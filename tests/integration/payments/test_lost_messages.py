@@ -184,6 +184,20 @@ def test_events_and_a_receipt_that_were_lost_are_sent_again_and_nothing_is_done_
     assert stored("notifications", to=PAYMENT["receipt_email"]) == 1
 
 
+def test_an_event_that_is_listed_no_more_is_found_and_listed_again(
+    paid, reconciler, waiting, arrive, database
+):
+    payment_id = paid()
+    arrive(waiting())
+    event = database["events"].find_one_and_delete({"object": payment_id})
+    run = reconciler(payment_id)
+
+    assert run.invoke({})["sent_again"] == 1
+    assert run.invoke({})["sent_again"] == 0
+    again = database["events"].find_one({"object": payment_id})
+    assert (again["_id"], again["type"]) == (event["_id"], event["type"])
+
+
 def test_what_never_arrives_holds_the_reconciler_up_for_some_runs_only(
     paid, reconciler, flush, capfd
 ):

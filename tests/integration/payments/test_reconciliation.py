@@ -8,7 +8,7 @@ import pytest
 from backend.queues import Depth
 from payments import reconciliation
 from payments.provider import Effect
-from payments.schema import RefundRequest
+from payments.schema import ConfirmRequest, RefundRequest
 from tests.integration.payments.conftest import VISA
 from tests.unit.payments.test_payment_operations import answer, ask, payment_of
 from tests.written_template import TEMPLATE
@@ -84,6 +84,25 @@ def test_an_effect_that_the_payment_does_not_tell_is_a_difference(effects, kind)
 
 def test_a_payment_and_its_effects_that_agree_are_no_difference():
     assert reconciliation.mismatches(PAYMENT, [_effect(), _refund()]) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "kinds"),
+    [
+        ({}, []),
+        ({"status": "succeeded"}, ["it was charged twice"]),
+        ({"id": "x_9"}, ["it was charged twice"]),
+    ],
+)
+def test_an_earlier_try_that_was_charged_after_all_is_a_difference(first, kinds):
+    failed = payment_of("automatic", status="failed")
+    paid = answer(ask(failed, ConfirmRequest(payment_method="pm_card_visa")))
+    effects = [
+        _effect(**{"status": "failed", **first}),
+        _effect(idempotency_key=f"{paid.id}:charge:2"),
+    ]
+
+    assert reconciliation.mismatches(paid, effects) == kinds
 
 
 def test_a_whole_run_finds_what_only_one_side_knows():

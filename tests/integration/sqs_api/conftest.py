@@ -19,7 +19,12 @@ Resources:
       QueueName: jobs
       VisibilityTimeout: 45
       RedrivePolicy: {deadLetterTargetArn: !GetAtt Failed.Arn, maxReceiveCount: 3}
-  Failed: {Type: AWS::SQS::Queue, Properties: {QueueName: failed}}
+  Failed:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: failed
+      RedriveAllowPolicy: {redrivePermission: byQueue, sourceQueueArns: [!GetAtt Jobs.Arn]}
+      Tags: [{Key: team, Value: pay}]
   Steps: {Type: AWS::SQS::Queue, Properties: {QueueName: steps.fifo, FifoQueue: true}}
   Patient:
     Type: AWS::SQS::Queue

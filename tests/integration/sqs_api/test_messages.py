@@ -1,6 +1,7 @@
 """Messages through the SQS API, as boto3 sees them; what queues do is in their contract."""
 
 import hashlib
+import json
 import threading
 import time
 
@@ -70,6 +71,7 @@ def test_all_attributes_of_a_queue_are_what_sqs_lists(sqs):
         *("ApproximateNumberOfMessagesNotVisible", "CreatedTimestamp", "DelaySeconds"),
         *("LastModifiedTimestamp", "MaximumMessageSize", "MessageRetentionPeriod", "QueueArn"),
         *("ReceiveMessageWaitTimeSeconds", "SqsManagedSseEnabled", "VisibilityTimeout"),
+        "RedriveAllowPolicy",
     }
     assert fifo - standard == {
         *("ContentBasedDeduplication", "DeduplicationScope", "FifoQueue", "FifoThroughputLimit")
@@ -79,11 +81,23 @@ def test_all_attributes_of_a_queue_are_what_sqs_lists(sqs):
     )
 
 
+def test_a_queue_tells_its_tags_and_whose_dead_letters_it_takes(sqs):
+    answer = sqs.get_queue_attributes(QueueUrl=FAILED, AttributeNames=["RedriveAllowPolicy"])
+
+    assert json.loads(answer["Attributes"]["RedriveAllowPolicy"]) == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": ["arn:aws:sqs:eu-west-1:000000000000:jobs"],
+    }
+    assert sqs.list_queue_tags(QueueUrl=FAILED)["Tags"] == {"team": "pay"}
+    assert "Tags" not in sqs.list_queue_tags(QueueUrl=URL)
+
+
 def test_queues_are_listed_in_pages(sqs):
     pages = list(sqs.get_paginator("list_queues").paginate(PaginationConfig={"PageSize": 3}))
 
     assert [len(page["QueueUrls"]) for page in pages] == [3, 1]
     assert len({url for page in pages for url in page["QueueUrls"]}) == 4
+    assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix="none")
 
 
 @pytest.mark.row("3.3", "3.4")

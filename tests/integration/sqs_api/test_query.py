@@ -82,6 +82,8 @@ def test_a_batch_tells_what_succeeded_and_what_failed(ask):
         SendMessageBatchRequestEntry_1_MessageDeduplicationId="1",
         SendMessageBatchRequestEntry_2_Id="b",
         SendMessageBatchRequestEntry_2_MessageBody="two",
+        SendMessageBatchRequestEntry_2_MessageGroupId="no group",
+        SendMessageBatchRequestEntry_2_MessageDeduplicationId="2",
     )
 
     assert texts(answer, ".//SendMessageBatchResultEntry/Id") == ["a"]

@@ -3,7 +3,9 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.sqs_api.places import STEPS, URL
+from tests.integration.sqs_api.places import FAILED, STEPS, URL
+
+NO_HANDLE = "ReceiptHandleIsInvalid"
 
 
 @pytest.mark.row("3.1", "3.2", "3.3", "3.6", "3.12", "3.15", "3.19", "3.22")
@@ -119,6 +121,8 @@ from tests.integration.sqs_api.places import STEPS, URL
         ("list_queues", {"MaxResults": 0}, "InvalidParameterValue"),
         ("list_queues", {"NextToken": "no", "MaxResults": 1}, "InvalidParameterValue"),
         ("tag_queue", {"QueueUrl": URL, "Tags": {}}, "InvalidAction"),
+        ("delete_message", {"QueueUrl": URL, "ReceiptHandle": "a:1@steps.fifo"}, NO_HANDLE),
+        ("delete_message", {"QueueUrl": URL, "ReceiptHandle": "a:\u0661"}, NO_HANDLE),
     ],
 )
 def test_what_cannot_be_done_is_refused_as_sqs_words_it(sqs, action, parameters, code):
@@ -197,3 +201,104 @@ def test_a_message_that_is_visible_again_is_not_in_flight(sqs):
 
     assert failed["Code"].endswith("MessageNotInflight")
     assert len(sqs.receive_message(QueueUrl=URL)["Messages"]) == 1
+
+
+@pytest.mark.row("3.6")
+def test_a_handle_of_another_queue_is_none_and_hides_or_deletes_nothing(sqs):
+    sqs.send_message(QueueUrl=URL, MessageBody="a")
+    (message,) = sqs.receive_message(QueueUrl=URL, VisibilityTimeout=0)["Messages"]
+    handle = message["ReceiptHandle"]
+    entries = [{"Id": "a", "ReceiptHandle": handle, "VisibilityTimeout": 60}]
+    answer = sqs.change_message_visibility_batch(QueueUrl=FAILED, Entries=entries)
+    with pytest.raises(sqs.exceptions.ReceiptHandleIsInvalid):
+        sqs.delete_message(QueueUrl=FAILED, ReceiptHandle=handle)
+
+    assert [each["Code"] for each in answer["Failed"]] == [NO_HANDLE]
+    assert len(sqs.receive_message(QueueUrl=URL)["Messages"]) == 1
+
+
+@pytest.mark.row("3.5")
+def test_an_entry_without_a_visibility_timeout_fails_alone(sqs):
+    sqs.send_message(QueueUrl=URL, MessageBody="a")
+    (message,) = sqs.receive_message(QueueUrl=URL)["Messages"]
+    handle = message["ReceiptHandle"]
+    answer = sqs.change_message_visibility_batch(
+        QueueUrl=URL,
+        Entries=[
+            {"Id": "a", "ReceiptHandle": handle},
+            {"Id": "b", "ReceiptHandle": handle, "VisibilityTimeout": 60},
+        ],
+    )
+
+    assert [(each["Id"], each["Code"]) for each in answer["Failed"]] == [("a", "MissingParameter")]
+    assert [each["Id"] for each in answer["Successful"]] == ["b"]
+
+
+@pytest.mark.row("3.15")
+@pytest.mark.parametrize("lacking", ["MessageGroupId", "MessageDeduplicationId"])
+def test_a_batch_of_which_one_entry_lacks_its_order_sends_nothing(sqs, lacking):
+    whole = {"MessageBody": "a", "MessageGroupId": "g", "MessageDeduplicationId": lacking}
+    part = {name: value for name, value in whole.items() if name != lacking}
+    with pytest.raises(ClientError) as caught:
+        sqs.send_message_batch(QueueUrl=STEPS, Entries=[{"Id": "1", **whole}, {"Id": "2", **part}])
+
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterValue"
+    assert "Messages" not in sqs.receive_message(QueueUrl=STEPS)
+
+
+@pytest.mark.row("3.1", "3.3", "3.12", "3.15", "3.19")
+@pytest.mark.parametrize(
+    ("action", "parameters", "sentence"),
+    [
+        (
+            "send_message",
+            {"QueueUrl": URL, "MessageBody": "a" * 1_048_577},
+            "One or more parameters are invalid. Reason: Message must be shorter than"
+            " 1048576 bytes.",
+        ),
+        (
+            "receive_message",
+            {"QueueUrl": URL, "MaxNumberOfMessages": 11},
+            "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and"
+            " 10, if provided.",
+        ),
+        (
+            "receive_message",
+            {"QueueUrl": URL, "WaitTimeSeconds": -1},
+            "Value -1 for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if"
+            " provided.",
+        ),
+        (
+            "send_message",
+            {"QueueUrl": STEPS, "MessageBody": "a", "MessageGroupId": "g", "DelaySeconds": 2},
+            "Value 2 for parameter DelaySeconds is invalid. Reason: The request include parameter"
+            " that is not valid for this queue type.",
+        ),
+        (
+            "send_message",
+            {"QueueUrl": STEPS, "MessageBody": "a", "MessageGroupId": "g"},
+            "The queue should either have ContentBasedDeduplication enabled or"
+            " MessageDeduplicationId provided explicitly",
+        ),
+        (
+            "send_message",
+            {"QueueUrl": URL, "MessageBody": "a", "MessageGroupId": ""},
+            "Value  for parameter MessageGroupId is invalid. Reason: MessageGroupId can only"
+            " include alphanumeric and punctuation characters. 1 to 128 in length.",
+        ),
+        (
+            "send_message",
+            {
+                "QueueUrl": URL,
+                "MessageBody": "a",
+                "MessageAttributes": {"Details": {"DataType": "String", "StringValue": ""}},
+            },
+            "Message (user) attribute 'Details' must contain a non-empty value of type 'String'.",
+        ),
+    ],
+)
+def test_a_refusal_has_the_sentence_that_aws_was_recorded_with(sqs, action, parameters, sentence):
+    with pytest.raises(ClientError) as caught:
+        getattr(sqs, action)(**parameters)
+
+    assert caught.value.response["Error"]["Message"] == sentence

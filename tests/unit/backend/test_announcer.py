@@ -4,7 +4,7 @@ import json
 from typing import get_args
 
 from backend.announcer import FRESH_S, Announcer, Listeners
-from notifications.webhooks.endpoints import EventType
+from backend.domain_events import TYPES, EventPattern, EventType, matches, types_of
 from payments.announcements import ANNOUNCED
 
 
@@ -74,3 +74,13 @@ def test_whether_a_tenant_listens_is_asked_once_in_a_while():
 
 def test_every_event_that_payments_announce_can_be_asked_for():
     assert set(get_args(EventType)) == ANNOUNCED
+
+
+def test_a_pattern_stands_for_a_type_for_all_of_a_domain_or_for_all():
+    domains = {f"{each.partition('.')[0]}.*" for each in TYPES}
+
+    assert set(get_args(EventPattern)) == {*TYPES, *domains, "*"}
+    assert types_of("*") == types_of("payment.*") == list(TYPES)
+    assert types_of("payment.failed") == ["payment.failed"]
+    assert not matches("payment.*", "payments.failed")
+    assert not matches("payment.cancel", "payment.canceled")

@@ -106,6 +106,7 @@ def test_clients_are_read_by_id():
         '{"id":"a"}',
         '[{"id":"a","secret_sha256":"canary","tenant":"t"}]',
         '[{"id":"a","secret_sha256":"canary","tenant":"t","scopes":"payments:read"}]',
+        '[{"id":"cli_a","secret_sha256":"canary","tenant":"t","scopes":["payments:read"]}]',
     ],
 )
 def test_clients_that_cannot_be_read_are_refused_without_their_secrets(text):

@@ -25,6 +25,22 @@ def test_a_list_gets_page_after_page_as_it_is_used():
     assert api.requests[1].path == "/v1/analytics/names?limit=100&starting_after=b"
 
 
+def test_what_comes_before_an_object_is_yielded_from_that_on_page_after_page():
+    def page(*ids: str, more: bool) -> Answer:
+        body = {"type": "t", "timestamp": "2026-09-21T14:13:20Z", "sequence": 1, "data": {}}
+        return Answer(body={"data": [{"id": each, **body} for each in ids], "has_more": more})
+
+    pages = [page("d", "c", more=True), page("b", "a", more=False)]
+    with ScriptedApi(pages) as api, client_of(api, TestClock()) as client:
+        events = client.list_events(ending_before="e", type="payment.*")
+        assert [each.id for each in events] == ["c", "d", "a", "b"]
+
+    assert [each.path.partition("?")[2] for each in api.requests] == [
+        "limit=100&ending_before=e&type=payment.%2A",
+        "limit=100&ending_before=d&type=payment.%2A",
+    ]
+
+
 def test_a_list_ends_at_a_page_without_items():
     empty = Answer(body={"data": [], "has_more": True})
     with ScriptedApi([empty]) as api, client_of(api, TestClock()) as client:

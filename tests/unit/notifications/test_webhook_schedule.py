@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from backend import egress
+from backend.domain_events import Event
 from backend.queues import Depth
 from notifications import delivery, life_cycle, wakeups
 from notifications.answers import Accepted, Permanent
@@ -14,7 +15,6 @@ from notifications.channels.webhook import SCHEDULE_S, WebhookChannel
 from notifications.schema import Attempt, NotificationMessage, view
 from notifications.webhooks import events, sealing
 from notifications.webhooks.endpoints import Endpoint
-from notifications.webhooks.events import Event
 
 START_MS = 1_790_000_000_000
 DAY_MS = 86_400_000

@@ -8,8 +8,15 @@ from msgspec.structs import replace
 
 from backend.errors import InvalidState
 from payments import ledger, life_cycle
+from payments.announcements import announcement
 from payments.provider import Effect, NextAction, Outcome
-from payments.schema import CancelRequest, CaptureRequest, PaymentRequest, RefundRequest
+from payments.schema import (
+    CancelRequest,
+    CaptureRequest,
+    ConfirmRequest,
+    PaymentRequest,
+    RefundRequest,
+)
 from payments.views import as_asked, view
 
 NOW_MS = 1_000
@@ -56,6 +63,30 @@ def announced(payment):
     """Return the events that others hear of, as they are on their way."""
     bodies = [json.loads(each.body) for each in payment.outbox if each.queue == "analytics"]
     return [event for body in bodies for event in body["events"]]
+
+
+def test_an_event_is_told_the_same_again_after_the_payment_was_tried_again():
+    failed = payment_of("automatic", status="failed")
+    events = announced(failed)
+    paid = answer(ask(failed, ConfirmRequest(payment_method="pm_card_visa")))
+
+    again = announcement(paid, [failed.events[1]])
+
+    assert json.loads(again.text())["events"] == events
+    assert events[0]["data"]["decline_code"] == events[0]["properties"]["decline_code"]
+    assert "decline_code" not in announced(paid)[-1]["data"]
+
+
+def test_each_try_has_a_key_that_follows_from_the_document_alone():
+    payment, keys = payment_of("automatic", status="failed"), []
+    for number in range(2):
+        payment = ask(payment, ConfirmRequest(payment_method="pm_card_visa"), f"k{number}")
+        keys += [each.key for each in life_cycle.due(payment)]
+        assert life_cycle.due(payment) == life_cycle.due(payment)
+        payment = answer(payment, status="failed")
+
+    assert keys == [f"{payment.id}:charge:2", f"{payment.id}:charge:3"]
+    assert [each.payment_method for each in payment.attempts] == ["pm_card_visa"] * 2
 
 
 def amounts(captured, refunded):

@@ -29,7 +29,7 @@ def test_a_record_has_the_shape_that_lambda_gives_it():
         "Records": [
             {
                 "messageId": "a",
-                "receiptHandle": "a:2",
+                "receiptHandle": "a:2@payments",
                 "body": '{"payment_id": "pay_1"}',
                 "attributes": {
                     "ApproximateReceiveCount": "2",

@@ -11,8 +11,9 @@ from local.machine.requests_waiting import NEVER_S
 from local.template import Schedule
 from local.template.cron import Cron, read_cron
 from local.traces.sampling import Recorder
-from queue_workers.ticker import Ticker
+from queue_workers.ticker import QueueWay, Ticker
 from queue_workers.yield_to_requests import RequestPriority
+from redis_sqs import QueueUnavailable
 from tests.conftest import wait_until
 
 ARN = "arn:aws:events:eu-west-1:000000000000:rule/PagesOften"
@@ -138,3 +139,75 @@ def test_without_input_a_schedule_of_the_scheduler_says_so():
     event = run(Schedule(function="Pages", cron=soon, arn=arn))[0]
 
     assert (event["source"], event["detail"]) == ("aws.scheduler", "{}")
+
+
+def _ticker(way: Any, schedule: Schedule, clock: list[float]) -> CountedWaits:
+    """Run a schedule until the clock has no more times; return its waits."""
+    stop = CountedWaits(len(clock) - 1)
+    Ticker(
+        way,
+        schedule,
+        every_s=schedule.every_s,
+        stop=stop,
+        request_priority=RequestPriority(lambda: NEVER_S, Path("/nowhere")),
+        recorder=Recorder(lambda spans: None),
+        now_s=lambda: clock.pop(0),
+    ).run()
+    return stop
+
+
+@pytest.mark.parametrize(
+    ("starts_min", "ends_min", "runs"),
+    [(None, None, 3), (2, None, 2), (None, 2, 2), (2, 2, 1), (9, None, 0), (None, 0.5, 0)],
+)
+def test_a_cron_runs_from_its_start_to_its_end(starts_min, ends_min, runs):
+    noon_s = datetime(2026, 3, 2, 12, 0, tzinfo=UTC).timestamp()
+    every_minute = read_cron("cron(* * * * ? *)", UTC)
+    bounds = {"starts_s": starts_min, "ends_s": ends_min}
+    times = {name: noon_s + 60 * each for name, each in bounds.items() if each is not None}
+    function = Function()
+    schedule = Schedule(function="Pages", cron=every_minute, event={}, **times)
+    _ticker(function, schedule, [noon_s, *(noon_s + 60 * each for each in (1, 2, 3))])
+
+    assert len(function.events) == runs
+
+
+def test_a_rate_begins_at_its_start_and_not_after_its_end():
+    function = Function()
+    schedule = Schedule(function="Pages", every_s=60, event={}, starts_s=1500.0, ends_s=1600.0)
+    stop = _ticker(function, schedule, [1000.0, 1500.0, 1560.0, 1620.0, 1680.0])
+
+    assert 499 < stop.waits_s[0] <= 500
+    assert len(function.events) == 2
+
+
+class SentQueue:
+    """A queue that keeps what it is sent, or takes nothing."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self._error = error
+
+    def send(self, body: str, *, group: str) -> str:
+        if self._error:
+            raise self._error
+        self.sent.append((body, group))
+        return "id"
+
+
+@pytest.mark.parametrize(("event", "begins"), [("any text", "any text"), (None, '{"version": "0"')])
+def test_a_schedule_of_a_queue_sends_its_text_or_the_event_of_eventbridge(event, begins):
+    queue = SentQueue()
+    schedule = Schedule(function="", queue="Work", group="g", every_s=60, event=event, arn=ARN)
+    _ticker(QueueWay(queue, "g"), schedule, [0.0, 1.0])  # type: ignore[arg-type]
+
+    ((body, group),) = queue.sent
+    assert (body[: len(begins)], group) == (begins, "g")
+
+
+@pytest.mark.parametrize("error", [QueueUnavailable("gone"), ValueError("no group")])
+def test_a_queue_that_takes_nothing_is_sent_the_next_run(error: Exception, caplog: Any):
+    schedule = Schedule(function="", queue="Work", every_s=60, event="a")
+    _ticker(QueueWay(SentQueue(error), ""), schedule, [0.0, 1.0, 2.0])  # type: ignore[arg-type]
+
+    assert caplog.text.count("schedule to the queue Work:") == 2

@@ -1,4 +1,4 @@
-"""The receivers of events: analytics of all, webhooks of tenants that have an endpoint."""
+"""The receivers of events: the list of them, analytics, webhooks of tenants with an endpoint."""
 
 import math
 import time
@@ -15,12 +15,14 @@ FRESH_S = 1.0  # so long a tenant's first endpoint may miss events; a look-up fo
 TENANTS_MAX = 10_000  # remembered, about 1 MB
 
 
-class _Announcement(msgspec.Struct):
+class Announcement(msgspec.Struct):
+    """Some events of a tenant, each as `backend.domain_events.Event` has it."""
+
     tenant: str
     events: list[dict[str, Any]]
 
 
-_decode = msgspec.json.Decoder(_Announcement).decode
+_decode = msgspec.json.Decoder(Announcement).decode
 
 
 class Sender(Protocol):
@@ -38,16 +40,23 @@ class Sender(Protocol):
 class Announcer:
     """A queue of events that also go to `webhooks`, if anybody of their tenant listens there.
 
-    Webhooks get each event with its `data`, which may be large; to be counted it needs none.
+    First of all `keep` lists them: whoever hears of an event can look it up. Webhooks get each
+    event with its `data`, which may be large; to be counted it needs none.
 
     Whether somebody does is asked before anything is sent: a tenant without endpoints costs a
     look into memory, not a message for each event.
     """
 
     def __init__(
-        self, events: Sender, webhooks: Sender, *, listens: Callable[[str], bool] | None = None
+        self,
+        events: Sender,
+        webhooks: Sender,
+        *,
+        listens: Callable[[str], bool] | None = None,
+        keep: Callable[[Sequence[Announcement]], None] = lambda announcements: None,
     ) -> None:
         self._events = events
+        self._keep = keep
         self._webhooks = webhooks
         self._listens = listens or Listeners()
 
@@ -58,6 +67,7 @@ class Announcer:
         self, bodies: Sequence[str], *, traces: Sequence[str] = (), is_promised: bool = False
     ) -> list[str]:
         announcements = [_decode(each) for each in bodies]
+        self._keep(announcements)
         awaited = [at for at, each in enumerate(announcements) if self._listens(each.tenant)]
         if awaited:
             own = [traces[at] for at in awaited] if traces else ()
@@ -72,7 +82,7 @@ class Announcer:
         return max(depths, key=lambda each: (each.visible > 0, each.oldest_age_s))
 
 
-def _without_data(announcement: _Announcement) -> str:
+def _without_data(announcement: Announcement) -> str:
     for event in announcement.events:
         event.pop("data", None)
         event.pop("clock", None)

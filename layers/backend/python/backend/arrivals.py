@@ -3,18 +3,22 @@
 So whoever sends can look whether it has arrived, and may send it again: nothing is made twice.
 """
 
+import math
 from collections.abc import Collection, Iterator
+from datetime import UTC
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from backend import ids
+from backend.domain_events import matches
 from backend.store import collection, store_errors
 
 EVENTS = "analytics_events"
 NOTIFICATIONS = "notifications"
 ENDPOINTS = "webhook_endpoints"
+LISTED = "events"  # shown by GET /v1/events
 
 
 class Arrival(NamedTuple):
@@ -36,7 +40,7 @@ class Listener(Struct, frozen=True, kw_only=True):
     def awaits(self, tenant: str, event_type: str, at_ms: int) -> bool:
         """Tell whether an event of that type, which happened then, must have been sent there."""
         since_ms = max(self.created_ms, self.since_ms)
-        wants = not self.events or event_type in self.events
+        wants = not self.events or any(matches(each, event_type) for each in self.events)
         return self.tenant == tenant and wants and at_ms >= since_ms
 
 
@@ -57,7 +61,7 @@ def delivery_id(endpoint_id: str, event: str) -> str:
 
 def missing(arrivals: Collection[Arrival]) -> set[Arrival]:
     """Return those of which there is no document."""
-    return {each for name in (EVENTS, NOTIFICATIONS) for each in _missing(name, arrivals)}
+    return {each for name in (EVENTS, NOTIFICATIONS, LISTED) for each in _missing(name, arrivals)}
 
 
 def listeners(tenants: Collection[str]) -> list[Listener]:
@@ -66,6 +70,16 @@ def listeners(tenants: Collection[str]) -> list[Listener]:
     with store_errors():
         documents = collection(ENDPOINTS, ()).find(query)
         return [msgspec.convert(each, Listener) for each in documents]
+
+
+def listed_since_ms() -> float:
+    """Return when the oldest event that is listed happened, of all tenants; infinity before any.
+
+    What happened before it is not missing: a version that listed none announced it.
+    """
+    with store_errors():
+        document = collection(LISTED, ()).find_one({}, {"at": 1}, sort=[("at", 1)])
+    return math.inf if document is None else document["at"].replace(tzinfo=UTC).timestamp() * 1000
 
 
 def _missing(name: str, arrivals: Collection[Arrival]) -> Iterator[Arrival]:

@@ -8,8 +8,9 @@ BackendError.
 import functools
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ from backend.errors import (
     problem,
 )
 from backend.problem_answers import problem_of_chalice, problem_response, request_id_of
+from backend.settings import STORED_CLIENT
 from backend.telemetry import Origin, logger, metrics_of
 from redis_sqs import QueueUnavailable
 
@@ -42,6 +44,7 @@ REQUEST_FIELDS = (
 )
 # Visible ASCII, at most 255 characters, as Stripe takes it; RFC 8941's quotes are optional.
 IDEMPOTENCY_KEY = re.compile(r'^"?([\x21\x23-\x7e]{1,255})"?$')
+MEMBER = re.compile(r"(\w+)\[([^\[\]]*)\]")  # of an object, in a query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +85,21 @@ class Call:
         return strict_json.parse(raw.encode() if isinstance(raw, str) else raw, shape)
 
     def query(self, shape: type[T]) -> T:
-        """Return the query parameters as `shape` (numbers are parsed); raises InvalidRequest."""
+        """Return the query parameters as `shape` (numbers are parsed); raises InvalidRequest.
+
+        `metadata[order]=7` is the member `order` of an object `metadata`.
+        """
         values = self.request.query_params or MultiDict({})
+        members: dict[str, Any] = {}
         for name in values:
             if len(values.getlist(name)) > 1:
                 raise InvalidRequest(f"`{name}` stands in the query twice.", param=name)
-        return strict_json.convert_text(values, shape)
+            member = MEMBER.fullmatch(name)
+            if member is None or isinstance(members.get(member[1]), str):
+                members[name] = values[name]
+            else:
+                members.setdefault(member[1], {})[member[2]] = values[name]
+        return strict_json.convert_text(members, shape)
 
     def idempotency_key(self) -> str:
         """Return the Idempotency-Key header; raises InvalidRequest 400 where it is missing."""
@@ -139,11 +151,16 @@ def api(name: str) -> Chalice:
 
     @app.middleware("http")
     def edge(request: Request, get_response: Callable[[Request], Response]) -> Response:
+        started_s = time.monotonic()
         response = get_response(request)
         metrics.finish(request.lambda_context)
         tracing.end(request.lambda_context)
         if response.status_code >= 400 and isinstance(response.body, dict):
-            return problem_of_chalice(response, request)
+            response = problem_of_chalice(response, request)
+        if request.context.get("authorizer"):
+            from backend import request_log  # noqa: PLC0415  # imported with the first scope
+
+            request_log.note(request, response, started_s=started_s)
         return response
 
     return app
@@ -191,7 +208,8 @@ def endpoint(
 
 def _limited_as(scope: str) -> Callable[[str, dict[str, str]], None]:
     """Return what takes a request of a tenant from its limit and writes the RateLimit fields."""
-    from backend import rate_limits  # noqa: PLC0415  # it needs Redis, open routes need not
+    # They need Redis, open routes need not; the log is for `api`, and imported before any request.
+    from backend import rate_limits, request_log  # noqa: F401, PLC0415
 
     group = rate_limits.group_of(scope)
 
@@ -328,9 +346,21 @@ ANYBODY = Caller(tenant="", client_id="", scopes=frozenset())
 
 def _caller(request: Request, scope: str) -> Caller:
     caller = _authorized(request) or _verified(request)
+    if caller.client_id.startswith(STORED_CLIENT):
+        caller = _as_stored(caller)
     if scope not in caller.scopes:
         raise Forbidden(f"The token lacks the scope {scope}.")
     return caller
+
+
+def _as_stored(caller: Caller) -> Caller:
+    """Return a client of the store with those of its token's scopes that it still has."""
+    from backend import clients  # noqa: PLC0415  # it needs the store, open routes need not
+
+    scopes = clients.scopes_left(caller.client_id, caller.scopes)
+    if not scopes:
+        raise Unauthorized("The client of the access token is disabled.", code="invalid_token")
+    return replace(caller, scopes=scopes)
 
 
 def _refuse_packed(request: Request) -> None:

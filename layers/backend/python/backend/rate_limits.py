@@ -26,6 +26,8 @@ UNASKED_S = 5.0  # after Redis failed
 BUCKETS_MAX = 10_000  # of one process, some 2 MB; the oldest goes, and is read from Redis again
 SECOND_US = 1_000_000
 OTHER_PER_S = 2_000  # to a domain that has no setting
+# Enough for people and their tools; what each of them makes is kept for long, or looked through.
+MANAGEMENT_PER_S = {"tenants": 50, "clients": 50, "requests": 20, "audit": 20}
 
 
 class Turn(NamedTuple):
@@ -113,6 +115,7 @@ def limits_of(each: Settings) -> RateLimits:
     return RateLimits(
         each.redis_url,
         {
+            **MANAGEMENT_PER_S,
             "payments": each.payment_requests_per_tenant_s,
             "notifications": each.notification_requests_per_tenant_s,
             "analytics-reads": each.analytics_reads_per_tenant_s,

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 GROUP_BY_MAX = 8  # each is counted in every minute, by up to a hundred values
+STORED_CLIENT = "cli_"  # begins the ids of clients that the store has
 STRIPE_KEY = re.compile("[sr]k_(test|live)_[A-Za-z0-9_]{1,250}")
 PROPERTY_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 
@@ -30,6 +31,7 @@ class OAuthClient:
     secret_sha256: str = field(repr=False)
     tenant: str
     scopes: frozenset[str]
+    old_secret_sha256: str = field(default="", repr=False)  # holds too, while one is rotated
 
 
 def _text(value: str) -> str:
@@ -150,6 +152,8 @@ def _clients(value: str) -> Mapping[str, OAuthClient]:
         raise ValueError(
             f"must be a JSON list of objects with id, secret_sha256, tenant and scopes: {error}"
         ) from error
+    if any(client.id.startswith(STORED_CLIENT) for client in clients):
+        raise ValueError(f"must be clients whose ids do not begin with {STORED_CLIENT}")
     return {client.id: client for client in clients}
 
 

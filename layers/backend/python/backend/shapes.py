@@ -1,8 +1,8 @@
 """Shapes that more than one domain takes from outside."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from backend.clock import parse_rfc3339
 
@@ -35,3 +35,10 @@ EMAIL = rf"^(?=.{{3,254}}$)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{
 Email = Annotated[
     str, Meta(pattern=EMAIL, extra={"expected": "an e-mail address such as ada@example.com"})
 ]
+
+
+class Deleted(Struct, frozen=True, kw_only=True):
+    """The answer to a deletion."""
+
+    id: str
+    deleted: Literal[True] = True

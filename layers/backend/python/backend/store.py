@@ -18,7 +18,7 @@ from pymongo.operations import IndexModel
 from snapshot_restore_py import register_after_restore  # type: ignore[import-untyped]
 
 from backend import breaker, tracing
-from backend.errors import StoreUnavailable
+from backend.errors import InvalidRequest, StoreUnavailable
 from backend.settings import settings
 
 Document = dict[str, Any]
@@ -29,6 +29,7 @@ DUPLICATE_KEY = 11_000  # MongoDB's code
 TIMEOUT_MS = 1_000  # an answer that takes longer is a failure: the caller has 503 to give
 # What `newest` reads a tenant's documents by.
 NEWEST = IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest")
+SEARCHED_MAX = 10_000  # documents of one page; requests of clients wait behind them
 # Deletes what has `expires_at` once that is over; what has none is kept, and is not in the index.
 EXPIRY = IndexModel([("expires_at", 1)], name="expiry", sparse=True, expireAfterSeconds=0)
 
@@ -92,16 +93,76 @@ def store_errors() -> Iterator[None]:
 
 
 def newest(
-    documents: Collection[Document], query: Document, *, limit: int, after: ListedObject | None
+    documents: Collection[Document],
+    query: Document,
+    *,
+    limit: int,
+    after: ListedObject | None,
+    before: ListedObject | None = None,
 ) -> list[Document]:
-    """Return up to `limit` documents, newest first, that were made before `after`."""
-    if after is not None:
-        # The first bounds the scan of the index; the second orders what was made at the same time.
-        created_ms = {**query.get("created_ms", {}), "$lte": after.created_ms}
-        older = [{"created_ms": {"$lt": after.created_ms}}, {"_id": {"$lt": after.id}}]
-        query = {**query, "created_ms": created_ms, "$or": older}
+    """Return up to `limit` documents, newest first: those next to `after`, or to `before`."""
+    way = 1 if before else -1
     with store_errors():
-        return list(documents.find(query, sort=[("created_ms", -1), ("_id", -1)], limit=limit))
+        cursor = documents.find(
+            beside(query, after=after, before=before),
+            sort=[("created_ms", way), ("_id", way)],
+            limit=limit,
+        )
+        return list(cursor)[::-way]
+
+
+def searched(
+    documents: Collection[Document],
+    query: Document,
+    filters: Document,
+    *,
+    limit: int,
+    after: ListedObject | None,
+    before: ListedObject | None,
+) -> list[Document]:
+    """Return up to `limit` of a query's documents that also fit `filters`, which no index has.
+
+    No more than SEARCHED_MAX are looked through. Raises InvalidRequest where they are not enough
+    to say what the page is.
+    """
+    within, way = beside(query, after=after, before=before), 1 if before else -1
+    stages: list[Document] = [
+        {"$match": within},
+        {"$sort": {"created_ms": way, "_id": way}},
+        {"$limit": SEARCHED_MAX},
+        {"$match": filters},
+        {"$limit": limit},
+    ]
+    with store_errors():
+        page = list(documents.aggregate(stages))
+        is_whole = len(page) == limit or _count_is_below(documents, within, SEARCHED_MAX + 1)
+    if not is_whole:
+        raise InvalidRequest(
+            f"There are over {SEARCHED_MAX:,} to look through; give a narrower time.",
+            code="list_too_long",
+            param="created_gte",
+        )
+    return page[::-way]
+
+
+def _count_is_below(documents: Collection[Document], query: Document, count: int) -> bool:
+    return documents.count_documents(query, limit=count) < count
+
+
+def beside(query: Document, *, after: ListedObject | None, before: ListedObject | None) -> Document:
+    """Return the query of those of a query's documents that are older than `after`, or newer.
+
+    The first condition bounds the scan of the index; the second orders what was made at one time.
+    """
+    edge, way = (before, "$gt") if before else (after, "$lt")
+    if edge is None:
+        return query
+    made = query.get("created_ms", {})
+    bound = (
+        {"$gte": max(edge.created_ms, made.get("$gte", 0))} if before else {"$lte": edge.created_ms}
+    )
+    further = [{"created_ms": {way: edge.created_ms}}, {"_id": {way: edge.id}}]
+    return {**query, "created_ms": {**made, **bound}, "$or": further}
 
 
 def moment_after(life_s: int) -> datetime:

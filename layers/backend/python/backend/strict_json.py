@@ -32,7 +32,7 @@ def convert(value: object, shape: type[T]) -> T:
     return _convert(value, shape, strict=True)
 
 
-def convert_text(values: Mapping[str, str], shape: type[T]) -> T:
+def convert_text(values: Mapping[str, Any], shape: type[T]) -> T:
     """Return query parameters or form fields as `shape`, numbers parsed; raises InvalidRequest."""
     return _convert(dict(values), shape, strict=False)
 

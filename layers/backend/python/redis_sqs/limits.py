@@ -16,7 +16,8 @@ IN_FLIGHT_MAX = 120_000
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # as XML 1.0 has it
 _ATTRIBUTE_NAME = re.compile(r"(?!(?i:aws|amazon)\.)[\w-]+(\.[\w-]+)*", re.ASCII)
 _ATTRIBUTE_TYPE = re.compile(r"(String|Number|Binary)(\..+)?")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# One way to read each digit: a sender may write a megabyte of them.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _ID = re.compile(r"[!-~]{1,128}")
 
 
@@ -97,9 +98,9 @@ def _attributes_bytes(attributes: Attributes) -> int:
 def _attribute_bytes(name: str, value: str | Typed) -> int:
     typed = value if isinstance(value, Typed) else Typed("String", value)
     if len(name) > 256 or not _ATTRIBUTE_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of an attribute")
+        raise ValueError(f"{name[:300]!r} is no name of an attribute")
     if len(typed.data_type) > 256 or not _ATTRIBUTE_TYPE.fullmatch(typed.data_type):
-        raise ValueError(f"attribute {name}: {typed.data_type!r} is no data type")
+        raise ValueError(f"attribute {name}: {typed.data_type[:300]!r} is no data type")
     if not typed.value:
         raise ValueError(f"attribute {name} must not be empty")
     if isinstance(typed.value, bytes) != typed.data_type.startswith("Binary"):
@@ -109,5 +110,5 @@ def _attribute_bytes(name: str, value: str | Typed) -> int:
     if not typed.value.isprintable() and (illegal := _ILLEGAL.search(typed.value)):
         raise ValueError(f"attribute {name} must not hold {illegal[0]!r}")
     if typed.data_type.startswith("Number") and not _NUMBER.fullmatch(typed.value):
-        raise ValueError(f"attribute {name}: {typed.value!r} is no number")
+        raise ValueError(f"attribute {name}: {typed.value[:40]!r} is no number")
     return len(name) + len(typed.data_type) + len(typed.value.encode())

@@ -61,6 +61,20 @@ def test_an_endpoint_gets_what_it_asked_for_and_nothing_of_others(
     assert types(foreign) == []
 
 
+def test_a_wildcard_stands_for_all_types_of_payments_or_for_all_and_each_comes_once(
+    make, announce, settle
+):
+    with WebhookSink() as payments, WebhookSink() as everything:
+        make(payments.url, events=["payment.failed", "payment.*"])
+        make(everything.url, events=["*"])
+        announce("payment.succeeded", "payment.failed")
+        settle()
+
+    for sink in (payments, everything):
+        types = [json.loads(each.body)["type"] for each in sink.deliveries]
+        assert sorted(types) == ["payment.failed", "payment.succeeded"]
+
+
 def test_an_event_that_is_announced_twice_is_sent_once(make, announce, settle):
     with WebhookSink() as sink:
         make(sink.url)
@@ -219,6 +233,18 @@ def test_an_endpoint_that_is_gone_is_disabled_and_its_owner_told(
     assert (shown["status"], shown["disabled_because"]) == ("disabled", "It answered 410 Gone.")
     [mail] = mailbox.mails_to(address)
     assert mail["subject"] == f"Your webhook endpoint {endpoint_id} is disabled"
+
+
+def test_an_endpoint_that_is_gone_has_an_entry_of_no_client_in_the_audit_log(
+    make, announce, settle, database
+):
+    with WebhookSink([410]) as sink:
+        endpoint_id, _ = make(sink.url)
+        announce("payment.succeeded")
+        settle()
+    entry = database.audit_log.find_one({"object_id": endpoint_id, "client_id": None})
+
+    assert (entry["action"], entry["outcome"]) == ("webhook_endpoint.disabled", "done")
 
 
 def test_what_happens_while_an_endpoint_is_disabled_is_not_sent_to_it(

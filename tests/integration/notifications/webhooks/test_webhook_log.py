@@ -72,5 +72,7 @@ def test_the_log_is_paged_newest_first(make, announce, settle, log):
     ids = [each["id"] for each in first["data"] + rest["data"]]
     assert (first["has_more"], rest["has_more"]) == (True, False)
     assert ids == [each.headers["webhook-id"] for each in reversed(sink.deliveries)]
+    back = log(endpoint_id, limit="1", ending_before=ids[2]).body
+    assert ([each["id"] for each in back["data"]], back["has_more"]) == ([ids[1]], True)
     assert log(endpoint_id, limit="101").status == 422
     assert log(endpoint_id, starting_after="ntf_unknown").body["param"] == "starting_after"

@@ -53,3 +53,9 @@ def test_a_template_overrides_what_is_sent_and_answered():
         **{"querystring": {}},
     }
     assert request["responseOverride"]["status"] == 418
+
+
+def test_a_body_that_is_nested_deeper_than_pythons_stack_has_no_values():
+    deep = "[" * 100_000
+
+    assert mapping.rendered("$input.path('$.a')-", deep, event()) == "-"

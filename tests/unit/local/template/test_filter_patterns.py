@@ -1,6 +1,7 @@
 """Filter patterns of event source mappings, on the records that a queue makes."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -216,3 +217,13 @@ def test_a_body_that_is_nested_too_deep_is_text():
 def test_what_is_not_emulated_is_refused_by_name(pattern: str, complaint: str):
     with pytest.raises(PatternError, match=complaint.replace("*", r"\*")):
         compile_filters([pattern])
+
+
+def test_a_list_of_many_objects_is_looked_through_once_for_an_absent_field():
+    passes = compile_filters([json.dumps({"body": {"a": {"b": [{"exists": False}]}}})])
+    many: list[dict[str, int]] = [{}] * 50_000
+    started_s = time.process_time()
+
+    assert not passes({"body": json.dumps({"a": [*many, {"b": 1}]})})
+    assert passes({"body": json.dumps({"a": many})})
+    assert time.process_time() - started_s < 5

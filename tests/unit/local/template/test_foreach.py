@@ -43,6 +43,7 @@ def test_a_loop_makes_a_resource_each_turn_and_the_loop_in_it_its_entries(write)
     [
         ("    - !Ref Names\n", "    - !Ref Nothing\n", "no parameter that has one"),
         ("    - !Ref Names\n", "", "a loop is a list of an identifier"),
+        ("[RED, BLUE]", f"[{'a,' * 3000}]", "more than 5000 turns together"),
     ],
 )
 def test_a_loop_that_cannot_be_is_one_sentence(write, before, after, sentence):

@@ -1,5 +1,7 @@
 """Queues and mappings of a template."""
 
+import json
+
 import pytest
 
 from local.template import Mapping, Queue, TemplateError
@@ -122,3 +124,59 @@ def test_a_fifo_queue_with_values_written_as_text(read):
 def test_an_attribute_that_sqs_would_not_take_is_refused(read, properties, sentence):
     with pytest.raises(TemplateError, match=sentence):
         read(f"  Q: {{Type: AWS::SQS::Queue, Properties: {{{properties}}}}}")
+
+
+POLICY = """
+  Dead: {{Type: AWS::SQS::Queue, Properties: {{RedriveAllowPolicy: {policy}}}}}
+  Work:
+    Type: AWS::SQS::Queue
+    Properties:
+      RedrivePolicy: {{deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 3}}
+"""
+OTHER = "arn:aws:sqs:eu-west-1:000000000000:other"
+
+
+@pytest.mark.parametrize(
+    ("policy", "sentence"),
+    [
+        ("{redrivePermission: denyAll}", "Work: RedrivePolicy: the dead-letter queue's"),
+        (f"{{redrivePermission: byQueue, sourceQueueArns: ['{OTHER}']}}", "Work: RedrivePolicy:"),
+        ("{redrivePermission: byQueue}", "sourceQueueArns: are 1 to 10, for byQueue alone"),
+        (f"{{redrivePermission: denyAll, sourceQueueArns: ['{OTHER}']}}", "for byQueue alone"),
+        ("{redrivePermission: some}", "has to be allowAll or denyAll or byQueue"),
+        ("{permission: denyAll}", "RedriveAllowPolicy.permission"),
+    ],
+)
+def test_a_dead_letter_queue_that_does_not_take_a_queue_is_named(read, policy, sentence):
+    with pytest.raises(TemplateError, match=sentence):
+        read(POLICY.format(policy=policy))
+
+
+@pytest.mark.parametrize("permission", ["allowAll", "byQueue"])
+def test_a_dead_letter_queue_shows_whose_messages_it_takes(read, permission):
+    arns = ", sourceQueueArns: [!GetAtt Work.Arn]" if permission == "byQueue" else ""
+    policy = f"{{redrivePermission: {permission}{arns}}}"
+    shown = read(POLICY.format(policy=policy)).queues["Dead"].others["RedriveAllowPolicy"]
+
+    assert json.loads(shown)["redrivePermission"] == permission
+
+
+def test_tags_and_keys_of_a_queue_are_kept_but_for_those_that_aws_alone_knows(read):
+    queues = read("""
+  Keyed:
+    Type: AWS::SQS::Queue
+    Properties:
+      KmsMasterKeyId: alias/aws/sqs
+      KmsDataKeyReusePeriodSeconds: 300
+      Tags: [{Key: team, Value: pay}, {Key: owner, Value: !ImportValue there}]
+  Far: {Type: AWS::SQS::Queue, Properties: {KmsMasterKeyId: !ImportValue key}}
+""").queues
+
+    keyed = {"KmsMasterKeyId": "alias/aws/sqs", "KmsDataKeyReusePeriodSeconds": "300"}
+    assert (queues["Keyed"].others, queues["Keyed"].tags) == (keyed, {"team": "pay"})
+    assert (queues["Keyed"].is_encrypted_by_sqs, queues["Far"].others) == (False, {})
+    with pytest.raises(TemplateError, match="excludes KmsMasterKeyId"):
+        read(
+            "  A: {Type: AWS::SQS::Queue,"
+            " Properties: {KmsMasterKeyId: a, SqsManagedSseEnabled: true}}"
+        )

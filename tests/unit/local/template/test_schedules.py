@@ -143,6 +143,31 @@ def test_a_schedule_that_cannot_be_kept_is_refused(read, properties, sentence):
         read(_scheduled("Schedule", properties))
 
 
+@pytest.mark.parametrize(
+    ("properties", "sentence"),
+    [
+        ("State: PAUSED", "State: 'PAUSED' is none of ENABLED, DISABLED"),
+        ("StartDate: soon", "StartDate: 'soon' is no time"),
+        ("StartDate: 2027-01-02T00:00:00Z, EndDate: 2027-01-01T00:00:00Z", "has to be after"),
+    ],
+)
+def test_a_state_or_a_bound_that_is_none_is_refused(read, properties, sentence):
+    with pytest.raises(TemplateError, match=sentence):
+        read(_scheduled("ScheduleV2", f"{{ScheduleExpression: rate(1 minute), {properties}}}"))
+
+
+def test_a_schedule_has_the_bounds_that_its_dates_are(read):
+    dates = "StartDate: '2027-01-01T00:00:00Z', EndDate: '2027-01-01T01:00:00+01:00'"
+    with pytest.raises(TemplateError, match="has to be after StartDate"):
+        read(_scheduled("ScheduleV2", f"{{ScheduleExpression: rate(1 minute), {dates}}}"))
+    dates = dates.replace("+01:00", "-01:00")
+    (schedule,) = read(
+        _scheduled("ScheduleV2", f"{{ScheduleExpression: rate(1 minute), {dates}}}")
+    ).schedules
+
+    assert schedule.ends_s - schedule.starts_s == 7200
+
+
 @pytest.mark.parametrize("off", ["Enabled: false", "State: DISABLED"])
 def test_a_schedule_that_is_switched_off_does_not_run(read, off):
     template = read(_scheduled("Schedule", f"{{Schedule: rate(1 minute), {off}}}"))

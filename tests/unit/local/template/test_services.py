@@ -205,6 +205,67 @@ def test_a_rule_or_schedule_without_sam_invokes_its_function_by_the_clock(read, 
     assert template.made == {}
 
 
+QUEUES = """
+  Work: {Type: AWS::SQS::Queue}
+  Steps: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true, ContentBasedDeduplication: true}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("clock", "about"),
+    [
+        (
+            "{Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: rate(5 minutes),"
+            " Target: {Arn: !GetAtt Work.Arn, Input: 'any text'}}}",
+            ("Work", "", "any text"),
+        ),
+        (
+            "{Type: AWS::Events::Rule, Properties: {ScheduleExpression: rate(5 minutes), Targets:"
+            " [{Arn: !GetAtt Steps.Arn, Id: a, SqsParameters: {MessageGroupId: g}}]}}",
+            ("Steps", "g", None),
+        ),
+    ],
+)
+def test_a_rule_or_schedule_of_a_queue_sends_to_it_by_the_clock(read, clock, about):
+    template = read(f"{FUNCTION}{QUEUES}  Clock: {clock}\n")
+
+    (by_clock,) = template.schedules
+    assert (by_clock.queue, by_clock.group, by_clock.event) == about
+    assert (by_clock.function, by_clock.every_s, template.made) == ("", 300, {})
+    assert by_clock.arn.endswith("/Clock")
+
+
+def test_a_clock_of_a_fifo_queue_without_a_group_is_refused(read):
+    clock = "ScheduleExpression: rate(5 minutes), Target: {Arn: !GetAtt Steps.Arn}"
+    with pytest.raises(TemplateError, match="a FIFO queue needs it"):
+        read(
+            f"{FUNCTION}{QUEUES}  Clock:"
+            f" {{Type: AWS::Scheduler::Schedule, Properties: {{{clock}}}}}\n"
+        )
+
+
+def test_what_a_target_says_of_failures_is_named_as_without_effect(read):
+    more = "RetryPolicy: {MaximumRetryAttempts: 1}, DeadLetterConfig: {Arn: !GetAtt Work.Arn}"
+    target = f"{{Arn: !GetAtt Pages.Arn, Id: a, {more}}}"
+    rules = f"""
+  Clock: {{Type: AWS::Events::Rule, Properties: {{
+    ScheduleExpression: rate(5 minutes), Targets: [{target}]}}}}
+  Seen: {{Type: AWS::Events::Rule, Properties: {{
+    EventPattern: {{source: [a]}}, Targets: [{target}]}}}}
+"""
+    events = (
+        f"Events: {{A: {{Type: EventBridgeRule, Properties: {{Pattern: {{a: [b]}}, {more}}}}}}}"
+    )
+    template = read(f"{FUNCTION}      {events}\n{QUEUES}{rules}")
+
+    warned = [each.split(": ")[1:3] for each in template.warnings if "no effect" in each]
+    assert warned == [
+        [name, f"{path}{property}"]
+        for name, path in (("Pages", "Events.A."), ("Clock", ""), ("Seen", ""))
+        for property in ("RetryPolicy", "DeadLetterConfig")
+    ]
+
+
 def test_a_schedule_of_something_else_stays_the_services(read):
     rule = (
         "{Type: AWS::Events::Rule, Properties: {ScheduleExpression: rate(5 minutes),"

@@ -55,6 +55,41 @@ Mappings:
     assert environment(read, value, before)["VALUE"].startswith(resolved)
 
 
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ("!Join ['', [1, true, 1.5, a]]", "1true1.5a"),
+        ("!Sub ['${A}', {A: false}]", "false"),
+        ("!If [IsTrue, same, other]", "same"),
+    ],
+)
+def test_a_value_that_is_no_text_is_written_as_cloudformation_writes_it(read, value, resolved):
+    before = "Conditions: {IsTrue: !Equals [true, 'true']}"
+
+    assert environment(read, value, before) == {"VALUE": resolved}
+
+
+@pytest.mark.parametrize(
+    ("value", "before"),
+    [
+        ("!Select [-1, [a, b]]", ""),
+        ("!Select [2, [a, b]]", ""),
+        ("!Join [',', [[a, b]]]", ""),
+        ("!Join [',', abc]", ""),
+        ("!Sub '${Many}'", "  Many: {Type: CommaDelimitedList, Default: 'a,b'}"),
+        ("!Sub ['${A}', {A: {b: c}}]", ""),
+        ("!Sub [a]", ""),
+        ("!If [Is, a, b]", "Conditions: {Is: !Not [!Equals [a, a], !Equals [a, b]]}"),
+        ("!If [Is, a, b]", "Conditions: {Is: !And [!Equals [a, a]]}"),
+        ("!If [Is, a, b]", "Conditions: {Is: !Or [!Equals [a, a]]}"),
+        ("!If [Is, a, b]", "Conditions: {Is: !Equals [a, [a]]}"),
+    ],
+)
+def test_arguments_that_cloudformation_refuses_are_refused(read, value, before):
+    with pytest.raises(TemplateError, match="has arguments it cannot take"):
+        environment(read, value, before)
+
+
 def test_a_parameter_can_be_given(read):
     assert environment(read, "!Ref Stage", parameters={"Stage": "live"}) == {"VALUE": "live"}
 
@@ -246,9 +281,42 @@ def test_what_sam_does_not_make_is_refused(read, value):
         read(_with_generated(value))
 
 
-def _with_generated(value: str) -> str:
+@pytest.mark.parametrize(
+    ("value", "property"),
+    [
+        ("!Ref Pages.Alias", "AutoPublishAlias"),
+        ("!Ref Pages.Version", "AutoPublishAlias"),
+        ("!GetAtt Pages.Version.Version", "AutoPublishAlias"),
+        ("!Sub '${PagesAliaslive}'", "AutoPublishAlias"),
+        ("!GetAtt PagesUrl.FunctionUrl", "FunctionUrlConfig"),
+        ("!Ref PagesUrl", "FunctionUrlConfig"),
+        ("!Ref PagesUrlPublicPermissions", "FunctionUrlConfig"),
+        ("!Ref PagesDeploymentGroup", "DeploymentPreference"),
+    ],
+)
+def test_what_sam_makes_for_a_property_alone_is_refused_without_it(read, value, property):
+    with pytest.raises(TemplateError, match=rf"SAM makes it for Pages\.{property} alone"):
+        read(_with_generated(value, made_for=""))
+
+
+def test_the_property_for_which_sam_makes_something_may_be_a_global(read):
+    before = "Globals: {Function: {AutoPublishAlias: live}}"
+    read(_with_generated("!Ref Pages.Alias", made_for=""), before=before)
+    other = "  PagesAlias: {Type: AWS::Serverless::Function, Properties: {Handler: app.pages}}\n"
+    other = other.replace("}}", ", CodeUri: ., Runtime: python3.13}}")
+
+    read(_with_generated("!Ref PagesAliasRole", made_for="") + other)
+
+
+MADE_FOR = """
+      AutoPublishAlias: live
+      FunctionUrlConfig: {AuthType: NONE}
+      DeploymentPreference: {Type: AllAtOnce}"""
+
+
+def _with_generated(value: str, made_for: str = MADE_FOR) -> str:
     often = "Events: {Often: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}}"
-    return f"""{property_of_function(often)}
+    return f"""{property_of_function(often + made_for)}
       Environment: {{Variables: {{VALUE: {value}}}}}
   Shop: {{Type: AWS::Serverless::Api, Properties: {{StageName: dev}}}}
   ToolsLayer: {{Type: AWS::Serverless::LayerVersion, Properties: {{ContentUri: .}}}}
@@ -284,3 +352,14 @@ def test_a_role_and_a_log_group_have_names_though_nobody_makes_them(read, value,
   Lines: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: /aws/lines}}}}
 """
     assert read(resources).functions["Pages"].environment == {"VALUE": resolved}
+
+
+def test_conditions_that_rest_on_each_other_are_worked_out_once_each(read):
+    chain = "".join(
+        f"  C{number}: !And [!Condition C{number - 1}, !Condition C{number - 1}]\n"
+        for number in range(1, 40)
+    )
+
+    assert environment(read, "!If [C39, a, b]", f"Conditions:\n  C0: !Equals [a, a]\n{chain}") == {
+        "VALUE": "a"
+    }

@@ -1,0 +1,1 @@
+"""Access: tenants and their clients, what they requested, and what they changed."""
