@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from backend.errors import Fault
-from backend.pages import PageQuery
+from backend.pages import OneWayQuery
 from payments.provider import DisputeStatus
 
 Text = Annotated[str, Meta(min_length=1, max_length=5_000)]
@@ -57,7 +57,7 @@ class Acceptance(Struct, frozen=True, kw_only=True):
     dispute: str
 
 
-class DisputeListQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DisputeListQuery(OneWayQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of GET /v1/disputes."""
 
     status: DisputeStatus | None = None

@@ -156,7 +156,9 @@ def _public_state(each: Payment | Event) -> tuple[Status | None, int, int]:
 
 
 def _status_agrees(payment: Payment) -> bool:
-    statuses = [each.status for each in payment.operations if each.kind in ("capture", "cancel")]
+    statuses = [
+        each.status for each in payment.operations if each.kind in ("capture", "cancel", "confirm")
+    ]
     if "pending" in statuses and (payment.status != "processing" or statuses.count("pending") > 1):
         return False
     match payment.status:

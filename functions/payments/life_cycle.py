@@ -170,7 +170,7 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
         replace(
             before,
             operations=(*payment.operations, operation),
-            status="processing" if kind in ("capture", "cancel") else payment.status,
+            status="processing" if kind in ("capture", "cancel", "confirm") else payment.status,
         ),
         f"payment.{kind}_requested",
         now_ms,

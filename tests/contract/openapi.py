@@ -194,9 +194,7 @@ OPERATIONS: Mapping[str, Operation] = {
         body=backend.test_clocks.ClockRequest,
         refuses=(404, 409),
     ),
-    "DELETE /v1/test-clocks/{clock_id}": Operation(
-        answer=notifications.webhooks.endpoints.Deleted, refuses=(404,)
-    ),
+    "DELETE /v1/test-clocks/{clock_id}": Operation(answer=backend.shapes.Deleted, refuses=(404,)),
     "GET /v1/balances": Operation(answer=payments.views.BalancesView),
     "GET /v1/events": Operation(
         answer=payments.events.ListedEventPage, query=payments.events.EventQuery
