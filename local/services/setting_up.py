@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from local.services.stack import outputs_of, placeholders_of, resources_of
 from local.services.streams import Stream
 from local.template import Template, service_values
 from local.template.model import StreamMapping
+from local.template.stand_ins import parameters_elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +74,24 @@ def _made(template: Template, endpoint: str) -> tuple[dict[str, str], dict[str, 
     """Return the values by placeholder, and the reasons for what was not made."""
     try:
         _await(endpoint)
+        _put_parameters(parameters_elsewhere(template.placeholders, template.made), endpoint)
         stack = Stack(endpoint)
         outputs = stack.make(resources_of(template, endpoint), outputs_of(template))
     except NotMade as error:
         return {}, {"Resources": str(error)}
     names = placeholders_of(template)
     return {names[key]: value for key, value in outputs.items()}, stack.failures
+
+
+def _put_parameters(values: Mapping[str, str], endpoint: str) -> None:
+    """Put parameters into SSM that are not there. Raises NotMade."""
+    api = client("ssm", endpoint)
+    for name, value in values.items():
+        try:
+            api.put_parameter(Name=name, Value=value, Type="String", Overwrite=False)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterAlreadyExists":
+                raise NotMade(f"{name} in SSM: {error}") from error
 
 
 def _await(endpoint: str) -> None:

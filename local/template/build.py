@@ -33,6 +33,7 @@ from local.template.resources import (
 from local.template.schedule import read_schedule, take_schedules
 from local.template.service_kinds import STREAM, TABLE
 from local.template.stack import StackBuilder
+from local.template.stand_ins import parameters_elsewhere
 from local.template.streams import read_stream
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
@@ -69,6 +70,10 @@ def load(
     for name in resources.resolver.missing:
         sentence = f"has no value; pass --parameter {name}=..."
         refusals.warnings.insert(0, TemplateError(file, "Parameters", name, sentence))
+    references = () if values is None else resources.resolver.placeholders
+    for name, value in parameters_elsewhere(references, template.made).items():
+        sentence = f"{name} is no parameter of this template; unless the SSM here has it, it is"
+        refusals.warnings.append(TemplateError(file, "SSM", "", f"{sentence} {value!r}"))
     for line, key in lines.doubled.items():
         sentence = f"the key {key!r} stands twice; the last one counts"
         refusals.warnings.append(TemplateError(file, "", "", sentence, line))
@@ -129,6 +134,7 @@ class _Builder:
         ours = self._ours()
         provides = frozenset(map(str, ours.sequence("Provides")))
         schedules = (*self._schedules, *take_schedules(self._stack.made, resources))
+        self._stack.add_stand_ins()
         self._stack.warn_of_ignored()
         template = Template(
             path=self._refusals.file,

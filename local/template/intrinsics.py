@@ -24,6 +24,7 @@ from local.template.generated import (
     url_api,
     url_owner,
 )
+from local.template.includes import included_file
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 from local.template.service_kinds import (
@@ -371,11 +372,11 @@ class Resolver:
 
     def _include(self, value: Any, where: tuple[str, str]) -> Any:
         """Return what AWS::Include brings in from a file beside the template."""
-        location = self.resolve(value["Parameters"]["Location"], where)
-        is_here = isinstance(location, str) and not location.startswith("s3://")
-        if value["Name"] != "AWS::Include" or not is_here:
+        written = value["Parameters"]["Location"]
+        file = included_file(self._file.parent, written, self.resolve(written, where))
+        if value["Name"] != "AWS::Include" or file is None:
             return UNKNOWN
-        return self.resolve(fragment((self._file.parent / location).resolve()), where)
+        return self.resolve(fragment(file), where)
 
     def _named(self, name: str, where: tuple[str, str]) -> Any:
         return self._get_att(name, where) if "." in name else self._ref(name, where)

@@ -57,6 +57,10 @@ class Properties:
         """Return the error that refuses property `name` of this block."""
         return TemplateError(self._refusals.file, self.resource, self._path(name), sentence)
 
+    def warn(self, name: str, sentence: str) -> None:
+        """Note what a user has to know of property `name`."""
+        self._refusals.warnings.append(self.error(name, sentence))
+
     def not_emulated(self, name: str, sentence: str) -> NotEmulated:
         """Return the error that leaves out the whole thing that has this block, or refuses it."""
         return NotEmulated(self._refusals.file, self.resource, self._path(name), sentence)

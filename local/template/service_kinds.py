@@ -20,6 +20,8 @@ SUBSCRIPTION = "AWS::SNS::Subscription"
 RULE = "AWS::Events::Rule"
 SCHEDULE = "AWS::Scheduler::Schedule"
 PIPE = "AWS::Pipes::Pipe"
+BUS = "AWS::Events::EventBus"
+PARAMETER = "AWS::SSM::Parameter"
 STREAM = "AWS::Kinesis::Stream"
 USER_POOL = "AWS::Cognito::UserPool"
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
@@ -62,7 +64,7 @@ KINDS: Mapping[str, Kind] = {
     TOPIC: Kind("TopicName", _TOPIC_ARN, {"TopicArn": _TOPIC_ARN, "TopicName": "{name}"}),
     SUBSCRIPTION: Kind(),
     RULE: _named("Name", "arn:aws:events:{at}:rule/{name}"),
-    "AWS::Events::EventBus": _named("Name", "arn:aws:events:{at}:event-bus/{name}", Name="{name}"),
+    BUS: _named("Name", "arn:aws:events:{at}:event-bus/{name}", Name="{name}"),
     "AWS::Events::Archive": _named("ArchiveName", "arn:aws:events:{at}:archive/{name}"),
     SCHEDULE: _named("Name"),
     "AWS::Scheduler::ScheduleGroup": _named("Name"),
@@ -74,7 +76,7 @@ KINDS: Mapping[str, Kind] = {
     STATE_MACHINE: Kind("StateMachineName", _MACHINE_ARN, {"Arn": _MACHINE_ARN, "Name": "{name}"}),
     "AWS::StepFunctions::Activity": Kind("Name", "arn:aws:states:{at}:activity:{name}"),
     "AWS::SecretsManager::Secret": Kind("Name", "{{{{made:{id}.Id}}}}"),
-    "AWS::SSM::Parameter": _named("Name"),
+    PARAMETER: _named("Name"),
     "AWS::KMS::Key": Kind(),
     "AWS::KMS::Alias": _named("AliasName"),
     USER_POOL: Kind("UserPoolName"),
@@ -111,7 +113,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     ),
     TOPIC: ("ArchivePolicy", "ContentBasedDeduplication", "DataProtectionPolicy", "FifoTopic"),
     SUBSCRIPTION: ("DeliveryPolicy", "RedrivePolicy", "ReplayPolicy"),
-    "AWS::Events::EventBus": ("DeadLetterConfig", "EventSourceName"),
+    BUS: ("DeadLetterConfig", "EventSourceName"),
     SCHEDULE: ("EndDate", "ScheduleExpressionTimezone", "StartDate"),
     PIPE: ("Enrichment", "EnrichmentParameters", "TargetParameters"),
 }

@@ -15,6 +15,7 @@ from local.template.reader import Properties
 from local.template.resources import QUEUE, Resources
 from local.template.service_kinds import (
     BUCKET,
+    BUS,
     IGNORED,
     KINDS,
     RULE,
@@ -25,6 +26,7 @@ from local.template.service_kinds import (
     USER_POOL,
 )
 from local.template.stack_checks import idle_end, refused
+from local.template.stand_ins import buses_elsewhere
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -68,6 +70,14 @@ class StackBuilder:
         """Subscribe a function or queue, by its ARN, to the topic of an ARN."""
         properties = {"TopicArn": topic, "Protocol": protocol, "Endpoint": arn, **more}
         self.made[name] = {"Type": SUBSCRIPTION, "Properties": properties}
+
+    def add_stand_ins(self) -> None:
+        """Add the buses that rules listen to and that another stack has on AWS."""
+        for rule, bus in buses_elsewhere(self.made).items():
+            name = f"StandIn{''.join(filter(str.isalnum, bus))}"
+            self.made[name] = {"Type": BUS, "Properties": {"Name": bus}}
+            sentence = f"{bus} is no bus of this template; an empty one stands for it here"
+            self._warn(rule, "EventBusName", sentence)
 
     def warn_of_ignored(self) -> None:
         """Warn of each property of what is made that the services here pass over."""

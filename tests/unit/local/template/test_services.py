@@ -66,7 +66,9 @@ def test_what_only_a_service_knows_is_its_to_say(read):
     assert sorted(definition.placeholders) == [
         *("{{made:Key.Arn}}", "{{made:Pool}}", "{{resolve:ssm:/token}}")
     ]
-    assert definition.warnings == ()
+    assert [each.partition("SSM: ")[2] for each in definition.warnings] == [
+        "/token is no parameter of this template; unless the SSM here has it, it is 'token'"
+    ]
     assert read(resources, values=values).functions["Pages"].environment == {
         **{"POOL": "an id", "KEY": "k-an ARN", "TOKEN": "a token"}
     }
