@@ -9,8 +9,9 @@ from local.template import document as documents
 from local.template import nested
 from local.template.api_builder import EVENT_KINDS, ApiBuilders
 from local.template.called_services import called_services
-from local.template.functions import read_function, read_layers
+from local.template.functions import read_function
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
+from local.template.layers import read_layers
 from local.template.model import (
     Function,
     Mapping,

@@ -66,6 +66,14 @@ class Logging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerBuild:
+    """A layer that the Makefile in its folder builds, by its target build-LOGICALID."""
+
+    logical_id: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """A Lambda function. `name` is its FunctionName, or the logical id where none is given."""
 
@@ -85,6 +93,8 @@ class Function:
     priority: int | None = None  # 1 is the most important: others make room for it first
     asynchronous: Asynchronous = Asynchronous()
     logging: Logging = Logging()
+    requirements: tuple[str, ...] = ()  # lines for pip, in the place of layers of others
+    layer_builds: tuple[LayerBuild, ...] = ()
     is_built_by_make: bool = False  # its Makefile has a target build-LOGICALID
     is_debugged: bool = False  # a person steps through it: nothing is timed
     runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours

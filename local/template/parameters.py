@@ -7,7 +7,6 @@ from typing import Any
 
 from local.template.model import TemplateError
 
-
 _OF_SSM = "AWS::SSM::Parameter::Value<"  # whose value is the name of a parameter of SSM
 
 

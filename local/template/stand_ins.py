@@ -19,9 +19,7 @@ def parameter_name(reference: str) -> str:
 
 def parameters_elsewhere(placeholders: Iterable[str], made: Made) -> dict[str, str]:
     """Return stand-in values by name for the parameters that a template refers to and has not."""
-    own = {
-        each["Properties"].get("Name") for each in made.values() if each["Type"] == PARAMETER
-    }
+    own = {each["Properties"].get("Name") for each in made.values() if each["Type"] == PARAMETER}
     names = {parameter_name(each) for each in placeholders if each.startswith(_REFERENCE)}
     return {name: name.strip("/").replace("/", "-") for name in sorted(names - own)}
 

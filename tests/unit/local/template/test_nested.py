@@ -134,5 +134,5 @@ def test_a_nested_stack_from_elsewhere_is_left_out_with_a_warning(tmp_path, plac
 
 
 def test_a_nested_stack_whose_file_is_not_there_is_refused(tmp_path):
-    with pytest.raises(TemplateError, match="Child: Location: ./no.yaml is no file"):
+    with pytest.raises(TemplateError, match=r"Child: Location: ./no\.yaml is no file"):
         load(write(tmp_path, OUTER.replace("./child/template.yaml", "./no.yaml")))
