@@ -247,7 +247,11 @@ def _addresses(template: Template, running: Status) -> Iterator[tuple[str, str]]
         if each.name == "gateway":
             further = [api.name for api in template.apis[1:]]
             names = ("API", *further, "console", "Lambda", "OTLP")
-            yield from zip(names, each.address.split(), strict=False)
+            addresses = each.address.split()
+            for number, api in enumerate(template.apis):
+                if api.kind == "WEBSOCKET":
+                    addresses[number] = addresses[number].replace("http", "ws", 1)
+            yield from zip(names, addresses, strict=False)
         elif "://" in each.address:
             yield each.name, each.address
 

@@ -70,7 +70,8 @@ def install(function: Function, state: Path, python: Interpreter) -> None:
         _build_layer(layer, unfinished)
     if function.is_built_by_make:
         _run(_make(function.logical_id, unfinished), function.code_uri)
-    elif wanted := _wanted(function, python):
+    # One after the other, as `sam build` does: hashes in one list would be wanted of all.
+    for wanted in _wanted(function, python) if not function.is_built_by_make else ():
         options = ("--quiet", "--disable-pip-version-check", "--no-input")
         _run([*_pip(python), "install", *options, "--target", str(unfinished), *wanted])
     (unfinished / LISTED).write_text(_requirements(function, python))
@@ -123,10 +124,11 @@ def _pip(python: Interpreter) -> list[str]:
     return [python.path, "-m", "pip"]
 
 
-def _wanted(function: Function, python: Interpreter) -> list[str]:
-    """Return the arguments of pip: the lists of requirements, and what layers of others have."""
-    files = [part for path in _lists(function) for part in ("--requirement", str(path))]
-    return [*files, *_of_others(function, python)]
+def _wanted(function: Function, python: Interpreter) -> list[list[str]]:
+    """Return the arguments of each pip: a list of requirements, or what layers of others have."""
+    files = [["--requirement", str(path)] for path in _lists(function)]
+    others = [*_of_others(function, python)]
+    return [*files, *([others] if others else [])]
 
 
 def _lists(function: Function) -> list[Path]:

@@ -61,6 +61,7 @@ class Route:
     scopes: tuple[str, ...] = ()  # of a JWT: one of them is needed
     integration: Integration | None = None
     validation: Validation | None = None
+    responds: bool = False  # of a WebSocket API: the function's body goes back to the client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +180,7 @@ class UsagePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """An API of the template, of kind REST or HTTP."""
+    """An API of the template, of kind REST, HTTP or WEBSOCKET."""
 
     name: str  # logical id
     kind: str
@@ -196,3 +197,4 @@ class Api:
     usage_plans: tuple[UsagePlan, ...] = ()
     models: ReadOnlyDict[str, Any] = field(default_factory=dict)  # JSON schemas by name
     key_source: str = "HEADER"  # of API keys; AUTHORIZER takes them from its answer
+    selection: tuple[str, ...] = ()  # of a WebSocket API: where a message names its route

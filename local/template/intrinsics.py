@@ -17,10 +17,11 @@ from local.template.document import fragment
 from local.template.foreach import unrolled
 from local.template.generated import (
     IMPLICIT_APIS,
+    NAMED_BY_ID,
+    api_endpoint,
     api_url,
     at_this_machine,
     is_generated,
-    is_http_api,
     url_api,
     url_owner,
 )
@@ -216,12 +217,7 @@ class Resolver:
                 return self.name_of(name)
             case "AWS::Serverless::LayerVersion":
                 return layer_arn(name)
-            case (
-                "AWS::Serverless::Api"
-                | "AWS::Serverless::HttpApi"
-                | "AWS::ApiGateway::ApiKey"
-                | "AWS::ApiGateway::UsagePlan"
-            ):
+            case kind if kind in NAMED_BY_ID:
                 return name
             case kind if kind in NAMED:
                 return self._of_service(name, NAMED[kind].ref, "")
@@ -254,8 +250,8 @@ class Resolver:
     def _get_att(self, value: Any, where: tuple[str, str]) -> Any:
         path = ".".join(self.resolve(value, where)) if isinstance(value, list) else value
         name, attribute = path.split(".", 1)
-        if attribute == "ApiEndpoint" and is_http_api(name, self.resources):
-            return api_url(name)
+        if attribute == "ApiEndpoint" and (url := api_endpoint(name, self.resources)):
+            return url
         generated = f"{name}.{attribute.partition('.')[0]}"
         if name not in self.resources or is_generated(generated, self.resources):
             return self._get_generated(name, attribute, where)

@@ -51,6 +51,10 @@ def read_layers(resources: Resources) -> Layers:
 
 def _layer(resources: Resources, name: str) -> Layer:
     block = resources.properties(name)
+    if block.starts("ContentUri", "s3://") or isinstance(block.look("ContentUri"), dict):
+        sentence = "a layer in S3 is not fetched, and an import of what it has fails; list its"
+        block.warn("ContentUri", f"{sentence} packages in requirements.txt and pass --install")
+        return Layer()
     root = read_code(block, "ContentUri", resources.folder)
     block.finish()
     method = str(resources.metadata(name).get("BuildMethod", ""))

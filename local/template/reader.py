@@ -86,6 +86,10 @@ class Properties:
             raise self.not_emulated(name, sentence)
         return default if value is None else value
 
+    def look(self, name: str) -> Any:
+        """Return the value of a property that stays to be asked for, None where it is none."""
+        return self._left.get(name)
+
     def peek(self, name: str) -> str:
         """Return the text of a property that stays to be asked for, empty where it is none."""
         value = self._left.get(name, "")

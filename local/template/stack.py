@@ -76,8 +76,9 @@ class StackBuilder:
         for rule, bus in buses_elsewhere(self.made).items():
             name = f"StandIn{''.join(filter(str.isalnum, bus))}"
             self.made[name] = {"Type": BUS, "Properties": {"Name": bus}}
-            sentence = f"{bus} is no bus of this template; an empty one stands for it here"
-            self._warn(rule, "EventBusName", sentence)
+            if "{{" not in bus:  # else a warning names the reference
+                sentence = f"{bus} is no bus of this template; an empty one stands for it here"
+                self._warn(rule, "EventBusName", sentence)
 
     def warn_of_ignored(self) -> None:
         """Warn of each property of what is made that the services here pass over."""

@@ -142,6 +142,15 @@ HTTP_API_PROPERTIES_WITHOUT_EFFECT = {
     "Tags": _TEXT,
 }
 
+WEBSOCKET_API_PROPERTIES_WITHOUT_EFFECT = {
+    **HTTP_API_PROPERTIES_WITHOUT_EFFECT,
+    "ApiKeySelectionExpression": "keys are not looked at",
+    "DefaultRouteSettings": "messages are not throttled",
+    "DisableSchemaValidation": "models are not looked at",
+    "IpAddressType": "the gateway listens on loopback",
+    "RouteSettings": "messages are not throttled",
+}
+
 API_KEY_PROPERTIES_WITHOUT_EFFECT = {
     "CustomerId": "the marketplace on AWS",
     "Description": _TEXT,
