@@ -160,6 +160,7 @@ class Gateway:
             self._addresses.invoke_port,
         )
         background = [loop.create_task(self._console.sampler.run())]
+        background.append(loop.create_task(self._hosts.try_out()))
         if self._background:
             background.append(loop.create_task(self._background.run()))
         await self._tick_until(stop)

@@ -205,6 +205,16 @@ class Template:
         return self.apis[0]
 
     @property
+    def on_demand(self) -> list[str]:
+        """Functions that nobody keeps environments for before an event comes, by logical id.
+
+        A template that says what it takes from this machine has none: nothing is tried for it.
+        """
+        kept = {*self.hosted, *(mapping.function for mapping in self.mappings)}
+        kept |= {schedule.function for schedule in self.schedules}
+        return [] if self.provides else sorted(self.functions.keys() - kept)
+
+    @property
     def hosted(self) -> list[str]:
         """Functions that the gateway invokes, by logical id, with the one that is debugged."""
         authorizers = [

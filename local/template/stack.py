@@ -25,7 +25,7 @@ from local.template.service_kinds import (
     TOPIC,
     USER_POOL,
 )
-from local.template.stack_checks import idle_end, refused
+from local.template.stack_checks import each_target, idle_end, refused
 from local.template.stand_ins import buses_elsewhere
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
@@ -33,6 +33,7 @@ NO_ROLE = "arn:aws:iam::000000000000:role/local"
 QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
 INPUTS = ("Input", "InputPath", "InputTransformer")
 IDLE_PIPE = "nothing goes through it: here pipes lead from a table to a topic or state machine"
+ALWAYS_REACHED = "has no effect: here each event reaches its target, whose own retries follow"
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 
 
@@ -86,6 +87,9 @@ class StackBuilder:
             for property in IGNORED.get(resource["Type"], ()):
                 if resource["Properties"].get(property) not in (None, False, "false"):
                     self._warn(name, property, "has no effect in the services here")
+            for target in each_target(resource):
+                for property in {"DeadLetterConfig", "RetryPolicy"} & target.keys():
+                    self._warn(name, f"Targets.{property}", ALWAYS_REACHED)
             if end := idle_end(resource["Type"], resource["Properties"]):
                 self._warn(name, end, IDLE_PIPE)
 
@@ -272,8 +276,11 @@ class StackBuilder:
     def _on_event(self, block: Properties, function: str, event: str) -> None:
         target = {"Arn": self._arn(function), "Id": f"{function}{event}LambdaTarget"[:64]}
         target |= {name: block.take(name) for name in INPUTS if name in block}
-        for name in ("Target", "DeadLetterConfig", "RetryPolicy"):
-            block.take(name)
+        block.take("Target")
+        for name in ("DeadLetterConfig", "RetryPolicy"):
+            if name in block:
+                block.take(name)
+                block.warn(name, ALWAYS_REACHED)
         is_on = block.flag("Enabled", True) and block.text("State", "ENABLED") == "ENABLED"
         rule = {
             "Name": block.text("RuleName", function + event),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from local.template.service_kinds import BUCKET, PIPE, TABLE
+from local.template.service_kinds import BUCKET, PIPE, RULE, SCHEDULE, TABLE
 
 _BUCKET_NAME = re.compile(
     r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]"
@@ -18,6 +18,15 @@ def refused(kind: str, properties: dict[str, Any]) -> tuple[str, str] | None:
         sentence = "has to be 3 to 63 of a-z 0-9 . - with a letter or digit at both ends"
         return "BucketName", f"{properties['BucketName']!r} {sentence}"
     return _refused_table(properties) if kind == TABLE else None
+
+
+def each_target(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the targets of a rule or a schedule; of another resource there are none."""
+    properties = resource["Properties"]
+    if resource["Type"] == RULE:
+        yield from _entries(properties, "Targets")
+    elif resource["Type"] == SCHEDULE and isinstance(properties.get("Target"), dict):
+        yield properties["Target"]
 
 
 def idle_end(kind: str, properties: dict[str, Any]) -> str | None:

@@ -33,7 +33,7 @@ def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
 
 
 REFUSED = [
-    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "ProtocolType", "only HTTP is emulated"),
+    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "ProtocolType", "HTTP or WEBSOCKET"),
     ("  Inner: {Type: AWS::CloudFormation::Stack}", "Inner", "Type", "AWS::CloudFormation::Stack"),
     (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
     (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),
