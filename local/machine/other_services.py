@@ -56,7 +56,8 @@ def chosen(template: Template, option: str | None, on_aws: tuple[str, ...]) -> O
         _real_url(name)
     elsewhere = option if option not in (None, ON, OFF) else ""
     elsewhere_on_aws = parameters_elsewhere(template.placeholders, template.made)
-    wanted = option or template.made or template.calls or elsewhere_on_aws
+    by_services = template.made or template.log_subscriptions or elsewhere_on_aws
+    wanted = option or template.calls or by_services
     needed = option != OFF and bool(wanted)
     return OtherServices(
         are_needed=needed and bool(elsewhere or is_installed()),

@@ -12,6 +12,7 @@ from local.template.called_services import called_services
 from local.template.functions import read_function
 from local.template.intrinsics import LANGUAGE_EXTENSIONS, Resolver
 from local.template.layers import read_layers
+from local.template.log_subscriptions import read_log_subscriptions
 from local.template.model import (
     Function,
     Mapping,
@@ -145,6 +146,7 @@ class _Builder:
             mappings=tuple(self._mappings),
             schedules=schedules,
             streams=tuple(self._streams),
+            log_subscriptions=tuple(read_log_subscriptions(resources, self._functions)),
             made=self._stack.made,
             provides=provides,
             calls=called_services(() if resources.says_what_it_takes else resources.every()),

@@ -68,8 +68,7 @@ def _storage_mb(block: Properties) -> int:
 
 def _logging(block: Properties) -> Logging:
     config = block.block("LoggingConfig")
-    if "LogGroup" in config:
-        config.left("LogGroup")  # logs are files in the state directory
+    group = config.left("LogGroup") if "LogGroup" in config else ""
     is_json = _one_of(("Text", "JSON"), config, "LogFormat", "Text") == "JSON"
     for name in ("ApplicationLogLevel", "SystemLogLevel"):
         if name in config and not is_json:
@@ -77,7 +76,12 @@ def _logging(block: Properties) -> Logging:
     level = _one_of(LOG_LEVELS, config, "ApplicationLogLevel", "INFO")
     of_lambda = _one_of(("DEBUG", "INFO", "WARN"), config, "SystemLogLevel", "INFO")
     config.finish()
-    return Logging(is_json=is_json, level=level if is_json else "", says_all=of_lambda != "WARN")
+    return Logging(
+        is_json=is_json,
+        level=level if is_json else "",
+        says_all=of_lambda != "WARN",
+        group=group if isinstance(group, str) else "",
+    )
 
 
 def _one_of(choices: Sequence[str], block: Properties, name: str, default: str) -> str:

@@ -63,6 +63,7 @@ class Logging:
     is_json: bool = False
     level: str = ""  # below which `logging` drops a line; none where it is text
     says_all: bool = True  # of Lambda's own lines, else only those about failures
+    group: str = ""  # where the template names one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,17 @@ class StreamMapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSubscription:
+    """What gets the lines of a function's log: a subscription filter."""
+
+    name: str
+    group: str  # of the log
+    function: str  # logical id
+    destination: str  # ARN of a function, or of a stream of Kinesis or Firehose
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """The times at which the clock invokes a function, and the event that it gets."""
 
@@ -180,6 +192,7 @@ class Template:
     mappings: tuple[Mapping, ...]
     schedules: tuple[Schedule, ...] = ()
     streams: tuple[StreamMapping, ...] = ()
+    log_subscriptions: tuple[LogSubscription, ...] = ()
     # What other services make: type and properties by logical id, as CloudFormation says them.
     made: ReadOnlyDict[str, ReadOnlyDict[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # what was left out, a sentence each

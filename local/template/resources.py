@@ -20,8 +20,9 @@ USAGE_PLAN = "AWS::ApiGateway::UsagePlan"
 USAGE_PLAN_KEY = "AWS::ApiGateway::UsagePlanKey"
 QUEUE = "AWS::SQS::Queue"
 MAPPING = "AWS::Lambda::EventSourceMapping"
+SUBSCRIPTION_FILTER = "AWS::Logs::SubscriptionFilter"
 EMULATED = (
-    *(FUNCTION, LAYER, QUEUE, MAPPING),
+    *(FUNCTION, LAYER, QUEUE, MAPPING, SUBSCRIPTION_FILTER),
     *(API, HTTP_API, WEBSOCKET_API, API_KEY, USAGE_PLAN, USAGE_PLAN_KEY),
     *raw_apis.KINDS,
 )

@@ -115,7 +115,6 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     SUBSCRIPTION: ("DeliveryPolicy", "RedrivePolicy", "ReplayPolicy"),
     BUS: ("DeadLetterConfig", "EventSourceName"),
     SCHEDULE: ("EndDate", "ScheduleExpressionTimezone", "StartDate"),
-    PIPE: ("Enrichment", "EnrichmentParameters", "TargetParameters"),
 }
 
 

@@ -32,7 +32,7 @@ Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
 QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
 INPUTS = ("Input", "InputPath", "InputTransformer")
-IDLE_PIPE = "nothing goes through it: here pipes lead from a table to a topic or state machine"
+IDLE_PIPE = "nothing goes through it: nobody stands at that end here"
 ALWAYS_REACHED = "has no effect: here each event reaches its target, whose own retries follow"
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 

@@ -77,7 +77,6 @@ _NOT_DEPLOYED = "nothing is deployed here, so nobody calls its function"
 RESOURCES_ELSEWHERE = {
     **dict.fromkeys(_CALLED, "functions reach none, or with --aws the one on AWS"),
     "AWS::Serverless::Application": "its template is elsewhere, and left out with what it has",
-    "AWS::Logs::SubscriptionFilter": "no function gets the lines of a log",
     "AWS::CloudFormation::CustomResource": _NOT_DEPLOYED,
     "Custom::*": _NOT_DEPLOYED,
 }

@@ -161,4 +161,6 @@ ROWS = {
     "5.8": "streams: partial failures",
     "5.9": "a function's calls of AWS stay on this machine",
     "5.10": "credentials of the shell are no function's",
+    "5.11": "pipes: filters, enrichment, input templates, targets",
+    "5.12": "subscription filters: lines of a log to a function",
 }

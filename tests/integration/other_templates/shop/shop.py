@@ -6,6 +6,9 @@ import boto3
 
 
 def do(event, _context):
+    if "say" in event:
+        print(event["say"])
+        return None
     if "show" in event:
         return {name: os.environ.get(name) for name in event["show"]}
     client = boto3.client(event["service"])

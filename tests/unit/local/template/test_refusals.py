@@ -22,7 +22,6 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
         ("AWS::RDS::DBCluster", "functions reach none, or with --aws the one on AWS"),
         ("AWS::AppSync::GraphQLApi", "what calls it has nobody there"),
         ("AWS::ElasticLoadBalancingV2::LoadBalancer", "what calls it has nobody there"),
-        ("AWS::Logs::SubscriptionFilter", "no function gets the lines of a log"),
         ("Custom::Seed", "nothing is deployed here, so nobody calls its function"),
     ],
 )

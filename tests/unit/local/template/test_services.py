@@ -325,8 +325,14 @@ def test_a_property_that_the_services_here_pass_over_is_named(read):
     ("source", "target", "blamed"),
     [
         ("!GetAtt Things.StreamArn", "!Ref News", []),
-        ("!GetAtt Jobs.Arn", "!Ref News", ["Source"]),
-        ("!GetAtt Things.StreamArn", "!GetAtt Pages.Arn", ["Target"]),
+        ("!GetAtt Jobs.Arn", "!GetAtt Pages.Arn", []),
+        ("arn:aws:mq:eu-west-1:000000000000:broker:a", "!Ref News", ["Source"]),
+        (
+            "!GetAtt Things.StreamArn",
+            "!GetAtt Pages.Arn, Enrichment: 'arn:aws:states:a'",
+            ["Enrichment"],
+        ),
+        ("!GetAtt Things.StreamArn", "arn:aws:batch:eu-west-1:000000000000:job/a", ["Target"]),
     ],
 )
 def test_a_pipe_through_which_nothing_goes_here_is_named(read, source, target, blamed):
