@@ -346,3 +346,28 @@ def test_a_pipe_through_which_nothing_goes_here_is_named(read, source, target, b
     warnings = read(FUNCTION + resources).warnings
 
     assert [each.rpartition("Pipe: ")[2].partition(":")[0] for each in warnings] == blamed
+
+
+def test_what_another_stack_has_on_aws_has_a_stand_in(read):
+    before = "Parameters: {Bus: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /shop/bus}}"
+    rule = "{EventBusName: !Ref Bus, Pattern: {source: [a]}}"
+    far = "{EventBusName: far, Pattern: {source: [a]}}"
+    kind = "Type: EventBridgeRule, Properties"
+    events = f"{{A: {{{kind}: {rule}}}, B: {{{kind}: {far}}}}}"
+    template = read(property_of_function(f"Events: {events}"), before=before, values=PENDING)
+    buses = {
+        each["Properties"]["Name"]
+        for each in template.made.values()
+        if each["Type"] == "AWS::Events::EventBus"
+    }
+
+    assert buses == {"{{resolve:ssm:/shop/bus}}", "far"}
+    assert any("far is no bus of this template" in each for each in template.warnings)
+    assert any("unless the SSM here has it, it is 'shop-bus'" in each for each in template.warnings)
+
+
+def test_the_name_of_a_parameter_is_no_value_of_one(read):
+    before = "Parameters: {Key: {Type: 'AWS::SSM::Parameter::Name', Default: /shop/key}}"
+    text = property_of_function("Environment: {Variables: {KEY: !Ref Key}}")
+
+    assert read(text, before=before).functions["Pages"].environment == {"KEY": "/shop/key"}
