@@ -29,6 +29,7 @@ STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 # For a reader before the services run: placeholders stay, and are no reason for a warning.
 PENDING: Mapping[str, str] = MappingProxyType({})
 PLACEHOLDER = re.compile(r"\{\{(?:made|resolve):[^{}]+\}\}")
+NAME_MIN = 3  # letters of the name of a table or bucket
 _NOT_OF_A_BUCKET = re.compile(r"[^a-z0-9.-]")
 
 
@@ -120,9 +121,11 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 
 def name_by_default(kind: str, logical_id: str) -> str:
     """Return the name of a resource that the template gives none."""
+    if kind in (TABLE, GLOBAL_TABLE):
+        return logical_id.ljust(NAME_MIN, "0")
     if kind != BUCKET:
         return logical_id
-    return _NOT_OF_A_BUCKET.sub("", logical_id.lower()).ljust(3, "0")[:63]
+    return _NOT_OF_A_BUCKET.sub("", logical_id.lower()).ljust(NAME_MIN, "0")[:63]
 
 
 def placeholder(logical_id: str, attribute: str = "") -> str:

@@ -371,3 +371,11 @@ def test_the_name_of_a_parameter_is_no_value_of_one(read):
     text = property_of_function("Environment: {Variables: {KEY: !Ref Key}}")
 
     assert read(text, before=before).functions["Pages"].environment == {"KEY": "/shop/key"}
+
+
+@pytest.mark.parametrize("kind", ["AWS::Serverless::SimpleTable", "AWS::S3::Bucket"])
+def test_a_name_made_of_a_short_logical_id_is_long_enough(read, kind):
+    text = property_of_function("Environment: {Variables: {NAME: !Ref T}}")
+    name = read(f"{text}  T: {{Type: {kind}}}\n").functions["Pages"].environment["NAME"]
+
+    assert name.lower() == "t00"
