@@ -3,6 +3,7 @@ Makefile builds; in a folder of each function's own.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,24 @@ def install(function: Function, state: Path, python: Interpreter) -> None:
     unfinished = place.with_name(f"{place.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
+    if twin := _twin(function, state, python):
+        shutil.copytree(twin, unfinished, dirs_exist_ok=True, copy_function=os.link)
+    else:
+        _install(function, unfinished, python)
+    shutil.rmtree(place, ignore_errors=True)
+    unfinished.replace(place)
+
+
+def _twin(function: Function, state: Path, python: Interpreter) -> Path | None:
+    """Return the packages of another function with the same requirements, None without one."""
+    wanted = _requirements(function, python)
+    if function.is_built_by_make or function.layer_builds:
+        return None
+    others = (each for each in (state / "packages").iterdir() if each.suffix != ".new")
+    return next((each for each in others if _installed(each) == wanted), None)
+
+
+def _install(function: Function, unfinished: Path, python: Interpreter) -> None:
     for layer in function.layer_builds:
         _build_layer(layer, unfinished)
     if function.is_built_by_make:
@@ -75,8 +94,6 @@ def install(function: Function, state: Path, python: Interpreter) -> None:
         options = ("--quiet", "--disable-pip-version-check", "--no-input")
         _run([*_pip(python), "install", *options, "--target", str(unfinished), *wanted])
     (unfinished / LISTED).write_text(_requirements(function, python))
-    shutil.rmtree(place, ignore_errors=True)
-    unfinished.replace(place)
 
 
 def _run(command: list[str], folder: Path | None = None) -> None:
@@ -150,7 +167,8 @@ def _requirements(function: Function, python: Interpreter) -> str:
     builds += [function.code_uri] if function.is_built_by_make else []
     makefiles = [path.read_text() for each in builds if (path := each / MAKEFILE).is_file()]
     lists = [*makefiles, *_listed(function, python)]
-    return "\n".join([*lists, f"# {python}"] if lists else [])
+    places = [f"# {path}" for path in _lists(function)]
+    return "\n".join([*lists, *places, f"# {python}"] if lists else [])
 
 
 def _installed(place: Path) -> str:

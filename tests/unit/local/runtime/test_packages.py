@@ -99,3 +99,14 @@ def test_a_python_without_powertools_lacks_what_their_layer_has(read: Any, tmp_p
     assert packages.without_packages(template, tmp_path, OWN) == []
     assert packages.without_packages(template, tmp_path, other) == [template.functions["Pages"]]
     assert template.functions["Pages"].requirements == ("aws-lambda-powertools[all]>=2,<3",)
+
+
+def test_functions_with_the_same_list_share_what_is_installed(read: Any, tmp_path: Path):
+    (tmp_path / "requirements.txt").write_text("# nothing at all\n")
+    functions = read(FUNCTION + FUNCTION.replace("Pages:", "Other:")).functions
+    state = tmp_path / "state"
+    packages.install(functions["Pages"], state, OWN)
+    (packages.folder(state, "Pages") / "word.py").write_text("WORD = 1")
+    packages.install(functions["Other"], state, OWN)
+
+    assert (packages.folder(state, "Other") / "word.py").read_text() == "WORD = 1"
