@@ -223,9 +223,9 @@ class Template:
 
         A template that says what it takes from this machine has none: nothing is tried for it.
         """
-        kept = {*self.hosted, *(mapping.function for mapping in self.mappings)}
-        kept |= {schedule.function for schedule in self.schedules}
-        return [] if self.provides else sorted(self.functions.keys() - kept)
+        others = {*self.hosted, *(mapping.function for mapping in self.mappings)}
+        others |= {schedule.function for schedule in self.schedules}
+        return [] if self.provides else sorted(self.functions.keys() - others)
 
     @property
     def hosted(self) -> list[str]:

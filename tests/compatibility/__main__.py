@@ -110,8 +110,8 @@ def _clone(checkout: Path, group: Project) -> None:
     subprocess.run(["git", "-C", str(checkout), "checkout", "--quiet", group["commit"]], check=True)
 
 
-def _refused(said: str) -> tuple[str, str]:
-    lines = [line for line in said.splitlines() if line.strip()] or ["no reason"]
+def _refused(words: str) -> tuple[str, str]:
+    lines = [line for line in words.splitlines() if line.strip()] or ["no reason"]
     failures = [line for line in lines if "cannot be imported" in line]
     sentence = (failures or lines)[-1].partition(" (--allow-unsupported")[0]
     return ("fails" if failures else "refused"), sentence.rpartition("yaml:")[2][:REASON_MAX]
