@@ -25,6 +25,7 @@ PAGE = ROOT / "docs" / "compatibility.md"
 UP_MAX_S = 600.0  # with the requirements of a dozen functions
 ASK_MAX_S = 35.0  # a little more than a gateway waits
 REASON_MAX = 160
+TABLE = ("| project | | |", "|---|---|---|")
 
 Project = dict[str, Any]
 PORTS = ("port", "console-port", "invoke-port", "valkey-port", "services-port", "otlp-port")
@@ -139,18 +140,23 @@ def _asked(project: Project, port: int) -> tuple[str, str]:
 
 
 def _page(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
-    parts = [listed["head"].strip()]
+    """Return the page: a table for each repository of several projects, and one of the others."""
+    parts, others = [listed["head"].strip()], list(TABLE)
     for group in listed["group"]:
-        commit = group["commit"][:7]
-        rows = [f"## {group['repository']} ({commit})", "", *_about(group)]
-        rows += ["| project | | |", "|---|---|---|"]
-        for project in group["project"]:
-            word, reason = results.get(_key(group, project), ["not run", ""])
-            flags = " ".join(f"`{each}`" for each in project.get("options", ()))
-            notes = "; ".join(filter(None, (flags, project.get("note", ""), reason)))
-            rows.append(f"| {project.get('name', project['folder'])} | {word} | {notes} |")
-        parts.append("\n".join(rows))
-    return "\n\n".join(parts) + "\n"
+        name = f"{group['repository']} ({group['commit'][:7]})"
+        if len(group["project"]) == 1:
+            others.append(_row(group, group["project"][0], results, f"{name} "))
+            continue
+        rows = [_row(group, project, results, "") for project in group["project"]]
+        parts.append("\n".join([f"## {name}", "", *_about(group), *TABLE, *rows]))
+    return "\n\n".join([*parts, "\n".join(["## Others", "", *others])]) + "\n"
+
+
+def _row(group: Project, project: Project, results: dict[str, list[str]], before: str) -> str:
+    word, reason = results.get(_key(group, project), ["not run", ""])
+    flags = " ".join(project.get("options", ()))
+    notes = [f"`{flags}`" if flags else "", project.get("note", ""), reason]
+    return f"| {before}{project['folder']} | {word} | {'; '.join(filter(None, notes))} |"
 
 
 def _about(group: Project) -> list[str]:
