@@ -10,6 +10,7 @@ from typing import Any
 from local.template import Function, Queue, Template
 from local.template.intrinsics import ACCOUNT_ID, REGION
 from local.template.service_kinds import (
+    ACTIVITY,
     BUCKET,
     PIPE,
     PLACEHOLDER,
@@ -72,8 +73,8 @@ def placeholders_of(template: Template) -> dict[str, str]:
 
 
 def _is_made(resource: Any) -> bool:
-    """Tell whether the emulator makes a resource; `pipes` runs the pipes."""
-    return bool(resource["Type"] != PIPE)
+    """Tell whether the stack makes a resource; `pipes` and `finishing` make the others."""
+    return resource["Type"] not in (PIPE, ACTIVITY)
 
 
 def _made(resource: Any) -> Resource:

@@ -20,6 +20,7 @@ SUBSCRIPTION = "AWS::SNS::Subscription"
 RULE = "AWS::Events::Rule"
 SCHEDULE = "AWS::Scheduler::Schedule"
 PIPE = "AWS::Pipes::Pipe"
+ACTIVITY = "AWS::StepFunctions::Activity"
 BUS = "AWS::Events::EventBus"
 PARAMETER = "AWS::SSM::Parameter"
 STREAM = "AWS::Kinesis::Stream"
@@ -52,6 +53,7 @@ def _named(property: str, arn: str = "", **attributes: str) -> Kind:
 _TABLE_ARN = "arn:aws:dynamodb:{at}:table/{name}"
 _TOPIC_ARN = "arn:aws:sns:{at}:{name}"
 _MACHINE_ARN = "arn:aws:states:{at}:stateMachine:{name}"
+_ACTIVITY_ARN = "arn:aws:states:{at}:activity:{name}"
 KINDS: Mapping[str, Kind] = {
     TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
     GLOBAL_TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
@@ -75,7 +77,7 @@ KINDS: Mapping[str, Kind] = {
         "DeliveryStreamName", "arn:aws:firehose:{at}:deliverystream/{name}"
     ),
     STATE_MACHINE: Kind("StateMachineName", _MACHINE_ARN, {"Arn": _MACHINE_ARN, "Name": "{name}"}),
-    "AWS::StepFunctions::Activity": Kind("Name", "arn:aws:states:{at}:activity:{name}"),
+    ACTIVITY: Kind("Name", _ACTIVITY_ARN, {"Arn": _ACTIVITY_ARN, "Name": "{name}"}),
     "AWS::SecretsManager::Secret": Kind("Name", "{{{{made:{id}.Id}}}}"),
     PARAMETER: _named("Name"),
     "AWS::KMS::Key": Kind(),
