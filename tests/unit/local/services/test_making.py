@@ -64,7 +64,7 @@ def test_what_the_services_do_not_know_is_left_out_and_the_rest_made(monkeypatch
         def update_stack(self, *, TemplateBody: str, **named: Any) -> None:
             if "AWS::Odd::Thing" in TemplateBody:
                 sentence = "Template format error: Unrecognized resource types: [AWS::Odd::Thing]"
-                answer = {"Error": {"Code": "ValidationError", "Message": sentence}}
+                answer: Any = {"Error": {"Code": "ValidationError", "Message": sentence}}
                 raise ClientError(answer, "UpdateStack")
             super().update_stack(TemplateBody=TemplateBody, **named)
 
