@@ -25,7 +25,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := functions layers/backend/python queue_workers local loadtest pytest_spillway clients/python
 
-.PHONY: up down status logs load capacity test check drills collapse soak simulation compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test clients-test pictures prometheus alerts-test audit help
+.PHONY: up down status logs load capacity test check drills collapse soak simulation compatibility compose-test deploy-drill import-times parity format lock openapi bench ladder conformance console-test clients-test pictures prometheus alerts-test audit help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -64,6 +64,9 @@ deploy-drill: $(READY) $(DEPLOY_READY) ## the real SAM on an AWS emulator: deplo
 
 parity: $(READY) $(DEPLOY_READY) ## the end-to-end suite on every target that can run here, in a table
 	@$(BIN)/python -m tests.parity --tools $(DEPLOY_VENV)/bin
+
+compatibility: $(READY) ## public projects as they are, cloned and run, and the table of docs/compatibility.md
+	@$(BIN)/python -m tests.compatibility $(if $(ONLY),--only "$(ONLY)")
 
 compose-test: $(READY) ## the system in containers: end to end, scaling, kills, down and up (needs Docker)
 	@$(BIN)/python -m pytest -q -m containers tests/compose
