@@ -26,7 +26,7 @@ from local.template.service_kinds import (
     TOPIC,
     USER_POOL,
 )
-from local.template.stack_checks import idle_end, refused
+from local.template.stack_checks import each_target, idle_end, refused
 from local.template.stand_ins import buses_elsewhere
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
@@ -77,10 +77,7 @@ class StackBuilder:
     def warn_of_retries(self) -> None:
         """Warn of each target of a rule or schedule that says what follows a failure."""
         for name, resource in self.made.items():
-            if resource["Type"] not in (RULE, SCHEDULE):
-                continue
-            properties = resource["Properties"]
-            for target in [*(properties.get("Targets") or ()), properties.get("Target") or {}]:
+            for target in each_target(resource):
                 for property in RETRIES:
                     if property in target:
                         self._warn(name, property, NO_RETRIES)
