@@ -161,8 +161,7 @@ def reconcile_all(
     """
     told_before_ms = now_ms - SETTLED_MS - _waiting_ms(queues or {})
     all_effects = _effects(provider, 0, before_ms=None, pages=None)
-    # A worker whose clock is behind dates a payment before its effect: all that there is counts.
-    known = {each.idempotency_key for each in all_effects}
+    known = _by_payment(all_effects)  # a worker whose clock is behind settles before its effect
     effects = [each for each in all_effects if each.created_ms < now_ms - SETTLED_MS]
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects))
@@ -174,9 +173,10 @@ def reconcile_all(
         for payment in page:
             report.too_young += payment.events[-1].at_ms >= now_ms - SETTLED_MS
             report.compare(payment.id, payment, by_payment.pop(payment.id, []))
+            provider_keys = {each.idempotency_key for each in known.get(payment.id, ())}
             if payment.created_ms < kept_since_ms:
                 report.too_old += 1
-            elif _answers_before(payment, now_ms - SETTLED_MS) - known:
+            elif _answers_before(payment, now_ms - SETTLED_MS) - provider_keys:
                 report.mismatches.append(Mismatch(payment.id, "the provider knows nothing of it"))
         if documents:
             compared = promises.broken(page, documents=documents, before_ms=told_before_ms)
