@@ -306,7 +306,7 @@ class Pool:
         Under overload it is the newest.
         """
         overload = self._overload
-        while True:
+        while self._waiting:
             has_slot = bool(self._slots)
             invocation = (
                 self._slots.popleft()
@@ -329,7 +329,7 @@ class Pool:
         return None
 
     def _may_start(self, caller: str, now_s: float) -> bool:
-        return self._turns.may_start(caller, (each.invocation for each in self.environments), now_s)
+        return self._turns.may_start(caller, self.environments, now_s)
 
     def _is_over(self, invocation: Invocation, now_s: float) -> bool:
         if invocation.ended is None:

@@ -5,7 +5,7 @@ environments in hand: one is left for whoever has fewer. One caller alone has th
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 SEVERAL_S = 10.0  # how long after another caller's event one leaves an environment to others
@@ -15,6 +15,13 @@ class Event(Protocol):
     """An event as far as turns are concerned."""
 
     caller: str
+
+
+class Place(Protocol):
+    """An environment as far as turns are concerned."""
+
+    @property
+    def invocation(self) -> Event | None: ...
 
 
 E = TypeVar("E", bound=Event)
@@ -42,11 +49,11 @@ class Turns(Generic[E]):
                 self._several_until_s = now_s + SEVERAL_S
             self._last = caller
 
-    def may_start(self, caller: str, in_hand: Iterable[E | None], now_s: float) -> bool:
-        """Return whether an event may start, with these in the environments' hands."""
-        if not caller or now_s >= self._several_until_s:
+    def may_start(self, caller: str, places: Collection[Place], now_s: float) -> bool:
+        """Return whether an event of this caller may start in one of these places."""
+        if now_s >= self._several_until_s or not caller:
             return True
-        events = list(in_hand)
+        events = [each.invocation for each in places]
         own = sum(each is not None and each.caller == caller for each in events)
         return own < max(1, len(events) - 1)
 

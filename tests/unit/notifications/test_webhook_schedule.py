@@ -86,7 +86,7 @@ class World:
         )
 
     # the queue
-    def send(self, body, *, delay_s=0, trace="", is_promised=False):
+    def send(self, body, *, delay_s=0, trace="", group="", is_promised=False):
         assert 0 <= delay_s <= DELAY_MAX_S
         self.delays_s.append(delay_s)
         self.queue.append((self.now_ms + delay_s * 1000, body))
