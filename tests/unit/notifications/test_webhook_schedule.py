@@ -15,6 +15,7 @@ from notifications.schema import Attempt, NotificationMessage, view
 from notifications.webhooks import events, sealing
 from notifications.webhooks.endpoints import Endpoint
 from notifications.webhooks.events import Event
+from notifications.webhooks.receivers import Receivers
 
 START_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -49,7 +50,11 @@ class World:
 
     def __post_init__(self):
         self.channel = WebhookChannel(
-            self, self, notify=self.notices.append, now_ms=lambda: self.now_ms
+            self,
+            self,
+            notify=self.notices.append,
+            receivers=Receivers(),
+            now_ms=lambda: self.now_ms,
         )
         self.announce()
 
