@@ -5,9 +5,14 @@ Each has a system of its own, makes its fault really happen, and writes its row 
 
 import argparse
 import os
+import signal
+import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
+
+import pytest
 
 from tests.drills import (
     fairness,
@@ -20,7 +25,7 @@ from tests.drills import (
     under_load,
     webhooks,
 )
-from tests.drills.outcome import Conditions, Drill, Missing
+from tests.drills.outcome import Conditions, Drill, Missing, Outcome
 from tests.drills.table import write
 
 load, site = under_load.drill, payments.drill
@@ -58,6 +63,8 @@ DRILLS = {
     "notifications": Drill("workers are killed while they send", notifications.run),
     "misbehaving": Drill("functions that misbehave", misbehaving.run),
 }
+DRILL_TIMEOUT_S = 3600  # the soak, its drain and its audit
+END_TIMEOUT_S = 120
 OF_THE_TABLE = [name for name in DRILLS if name.startswith("F")]
 
 
@@ -76,7 +83,10 @@ def main() -> int:
         rate_per_s=options.rate,
         duration_s=options.duration,
     )
-    return run_all(options.names or OF_THE_TABLE, conditions)
+    names = options.names or OF_THE_TABLE
+    if len(names) == 1:
+        return run_one(names[0], conditions)
+    return run_all(names, [each for each in sys.argv[1:] if each not in names])
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -90,28 +100,42 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
-def run_all(names: list[str], conditions: Conditions) -> int:
-    """Run these one after another, say how far it is, and write their rows."""
+def run_all(names: list[str], arguments: list[str]) -> int:
+    """Run these one after another, each in a process of its own that ends in time."""
     began_s, failed = time.monotonic(), []
     for number, name in enumerate(names, 1):
-        sys.stderr.write(f"[{number} of {len(names)}] {name}: {DRILLS[name].sentence}\n")
-        try:
-            outcome = DRILLS[name].run(conditions)
-        except Missing as error:
-            sys.stdout.write(f"{name}: {error}\n")
-            failed.append(name)
-            continue
-        sys.stdout.write(f"{write(name, DRILLS, outcome, conditions)}\n")
+        sys.stdout.write(f"[{number} of {len(names)}] {name}: {DRILLS[name].sentence}\n")
         sys.stdout.flush()
-        if outcome.wrong:
+        drill = subprocess.Popen([sys.executable, "-m", "tests.drills", name, *arguments])
+        try:
+            failed += [name] if drill.wait(DRILL_TIMEOUT_S) else []
+        except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+            drill.send_signal(signal.SIGINT)  # it ends its system
+            drill.wait(END_TIMEOUT_S)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            sys.stdout.write(f"{name}: not over after {DRILL_TIMEOUT_S / 60:.0f} min\n")
             failed.append(name)
-    passed = len(names) - len(failed)
     minutes = (time.monotonic() - began_s) / 60
     sys.stdout.write(
-        f"{passed} of {len(names)} passed in {minutes:.0f} min"
+        f"{len(names) - len(failed)} of {len(names)} passed in {minutes:.0f} min"
         f"{'; failed: ' + ', '.join(failed) if failed else ''}\n"
     )
     return 1 if failed else 0
+
+
+def run_one(name: str, conditions: Conditions) -> int:
+    """Run a drill and write its row; return 1 where it failed."""
+    try:
+        outcome = DRILLS[name].run(conditions)
+    except Missing as error:
+        sys.stdout.write(f"{name}: {error}\n")
+        return 1
+    except (AssertionError, OSError, pytest.fail.Exception) as error:
+        traceback.print_exc()
+        outcome = Outcome.broken(str(error))
+    sys.stdout.write(f"{write(name, DRILLS, outcome, conditions)}\n")
+    return 1 if outcome.wrong else 0
 
 
 if __name__ == "__main__":

@@ -38,6 +38,19 @@ class Outcome:
     wrong: Sequence[str] = ()
     details: Sequence[str] = ()  # lines of a section below the table
 
+    @classmethod
+    def broken(cls, why: str) -> "Outcome":
+        """Return the outcome of a drill that broke off."""
+        reason = why.strip().partition("\n")[0][:200] or "for no reason it gave"
+        return cls(
+            fault="-",
+            acked=0,
+            lost=None,
+            doubled=None,
+            errors="-",
+            wrong=[f"it broke off: {reason}"],
+        )
+
     @property
     def verdict(self) -> str:
         """Say `passed`, or what was wrong."""
