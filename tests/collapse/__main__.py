@@ -37,7 +37,10 @@ SETTLE_S = 50.0  # the relay sends again after 30 s what was lost on its way to 
 STILL_S = 10.0  # without a relay nothing happens any more after this
 FAULT_AT_S = 5.0  # in the peak
 STALL_S = 4.0  # longer than clients wait
-BRIEF_STALL_S = 2.4  # a connection that is not taken is asked for again after 1 s and 3 s
+# A connection that finds no room is asked for again after 1 s and after 3 s, when its client has
+# given up. So a stall has to last for a second and as long as the backlog takes to fill.
+BRIEF_STALL_S = 2.2
+BACKLOG_PER_S = 150
 PRESSURE_S = 5.0
 DONE = ("succeeded", "failed", "requires_capture", "canceled", "delivered", "suppressed")
 
@@ -113,7 +116,7 @@ REPLAYS = {
         fault="a connection per arrival, and a backlog of 100",
         instead="connections are used again, and the backlog is 4,096",
         disturbance=stall_briefly,
-        rate_per_s=300,
+        rate_per_s=BACKLOG_PER_S,
         switches="short-backlog",
         reuses=False,
     ),
@@ -140,6 +143,7 @@ class Result:
     arrivals: int
     outcomes: Counter[str]
     broken: int  # attempts that timed out or were reset
+    unconnected: int  # attempts that had no connection at once
     p99_ms: float | None  # of what was answered
     accepted: int  # payments and notifications
     lost: int
@@ -182,6 +186,7 @@ def play(replay: Replay, system: System) -> Result:
         arrivals=len(clients),
         outcomes=tally.outcomes,
         broken=tally.broken,
+        unconnected=tally.unconnected,
         p99_ms=exact([each * 1000 for each in tally.latencies_s], 0.99),
         accepted=len(tally.payments) + len(tally.notifications),
         lost=lost,
@@ -211,11 +216,11 @@ def _valkey(system: System) -> redis.Redis:
     return redis.Redis.from_url(f"unix://{system.state}/run/valkey.sock")
 
 
-ROW = "| {} | {} | {:,} | {:,} | {:,} | {:,} | {:,} | {} | {:,} | {:,} | {:,} |"
+ROW = "| {} | {} | {:,} | {:,} | {:,} | {:,} | {:,} | {:,} | {} | {:,} | {:,} | {:,} |"
 HEAD = (
     "| | what is so | arrivals | answered | refused | timed out or reset | attempts that were |"
-    " p99 of the answered | accepted | lost | doubled |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
+    " without a connection at once | p99 of the answered | accepted | lost | doubled |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -224,8 +229,8 @@ def _row(when: str, what: str, result: Result) -> str:
     p99 = "-" if result.p99_ms is None else f"{ceil(result.p99_ms):,} ms"
     return ROW.format(
         *(when, what, result.arrivals, outcomes[ANSWERED], outcomes[REFUSED]),
-        *(outcomes[TIMED_OUT] + outcomes[RESET], result.broken, p99),
-        *(result.accepted, result.lost, result.doubled),
+        *(outcomes[TIMED_OUT] + outcomes[RESET], result.broken),
+        *(result.unconnected, p99, result.accepted, result.lost, result.doubled),
     )
 
 
@@ -266,6 +271,7 @@ def _played(what: str, replay: Replay, system: System) -> Result:
     result = play(replay, system)
     sys.stderr.write(
         f"  {dict(result.outcomes)}, {result.broken} attempts broken,"
+        f" {result.unconnected} without a connection at once,"
         f" lost {result.lost}, doubled {result.doubled}\n"
     )
     return result
