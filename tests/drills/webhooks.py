@@ -16,7 +16,6 @@ INSIDE = "http://169.254.169.254/latest/meta-data/"
 INSIDE_URLS = (
     INSIDE,
     "http://10.0.0.1/",
-    "https://169.254.169.254.nip.io/",
     "http://[::ffff:a00:1]/",
 )
 PAYMENTS = 12
