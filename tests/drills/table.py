@@ -37,7 +37,8 @@ def count(number: int | None) -> str:
 def write(name: str, drills: Mapping[str, Drill], outcome: Outcome, conditions: Conditions) -> str:
     """Write one drill's row and section, and leave the rest as it is; return the row."""
     introduction, _, page = PAGE.read_text().partition(HEAD)
-    rows = {each[1]: each[0] for each in ROW.finditer(page) if each[1] in drills}
+    written = ROW.finditer(page.partition("\n## ")[0])
+    rows = {each[1]: each[0] for each in written if each[1] in drills}
     sections = {each[1]: each[0] for each in SECTION.finditer(page) if each[1] in drills}
     rows[name] = row(name, drills[name], outcome, conditions.seed)
     sections.pop(name, None)
