@@ -34,6 +34,7 @@ AFTER_S = 240  # the drains and the audit
 PROFILE_S = 240
 BACK_WITHIN_S = 30.0  # the supervisor's longest pause before a restart, and the start
 REDELIVERED_WITHIN_S = 45.0  # the visibility timeout of 30 s, and a batch
+WORDS = "load.log"  # what the load run says
 NOTHING_OF = ("lost", "doubled", "ledger_imbalance", "unresolved")
 Fault = Callable[["Place"], str]
 
@@ -221,19 +222,22 @@ def start_load(
         **{"PROVIDER": system.provider, "MAILBOX": system.mailbox},
     }
     chosen = {"RATE": "", "DURATION": "", "REPORTS": str(reports), **settings}
-    return subprocess.Popen(
-        [sys.executable, "-m", "loadtest"],
-        env={**system.environment, **addresses, **chosen},
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-    )
+    with (reports / WORDS).open("wb") as words:
+        return subprocess.Popen(
+            [sys.executable, "-m", "loadtest"],
+            env={**system.environment, **addresses, **chosen},
+            cwd=ROOT,
+            stderr=words,
+        )
 
 
 def report_of(process: subprocess.Popen[bytes], reports: Path, timeout_s: float) -> dict[str, Any]:
     """Wait until the run ends and return its report."""
-    process.wait(timeout_s)
-    (path,) = reports.glob("*/report.json")
-    report: dict[str, Any] = json.loads(path.read_text())
+    code = process.wait(timeout_s)
+    paths = list(reports.glob("*/report.json"))
+    words = (reports / WORDS).read_text().strip().rpartition("\n")[2]
+    assert paths, f"the load run ended with {code}: {words}"
+    report: dict[str, Any] = json.loads(paths[0].read_text())
     return report
 
 
