@@ -250,7 +250,7 @@ def drill(fault: Fault, prepare: Callable[[Surroundings], None] = nothing_to_pre
             folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
             system = stack.enter_context(own_system(Path(folder), **surroundings.variables))
             site = Site(system)
-            evidence, held = fault(site, surroundings)
+            evidence, is_good = fault(site, surroundings)
             ended_s = time.monotonic()
             audit = site.audit()
             recovered_s = time.monotonic() - ended_s
@@ -258,7 +258,7 @@ def drill(fault: Fault, prepare: Callable[[Surroundings], None] = nothing_to_pre
             *([f"{audit.lost} never charged"] if audit.lost else []),
             *([f"{audit.doubled} charged twice"] if audit.doubled else []),
             *audit.others,
-            *([] if held else ["the fault or its bound did not hold"]),
+            *([] if is_good else ["the fault or its bound did not hold"]),
         ]
         return Outcome(
             fault=evidence,

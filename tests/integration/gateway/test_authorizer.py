@@ -302,15 +302,15 @@ def test_one_tenant_s_requests_leave_an_environment_to_another_s(tmp_path):
 
     def ask(tenant: str) -> int:
         headers = {"Authorization": f"Bearer {tenant}"}
-        return gateway.request("GET", "/safe/1", headers=headers).status
+        return int(process.request("GET", "/safe/1", headers=headers).status)
 
     with (
-        GatewayProcess(tmp_path, TEMPLATE, "--queue-deadline-ms", "9000") as gateway,
+        GatewayProcess(tmp_path, TEMPLATE, "--queue-deadline-ms", "9000") as process,
         ThreadPoolExecutor(3) as pool,
     ):
-        gateway.environment("Guard", allow)
+        process.environment("Guard", allow)
         for _ in range(2):
-            gateway.environment("Safe", serve)
+            process.environment("Safe", serve)
         first = ask("quiet")
         greedy = [pool.submit(ask, "greedy") for _ in range(3)]
         busy.wait(5)
