@@ -40,7 +40,8 @@ def accept(request: EventRequest, *, tenant: str, queue: Queue, now_ms: int) -> 
     """Send an event to be counted and return its id; raises InvalidRequest, QueueUnavailable."""
     event = _event(request, None, now_ms=now_ms)
     message = EventMessage(tenant=tenant, events=[event])
-    queue.send(msgspec.json.encode(message).decode(), trace=trace_of(event.event_id))
+    body = msgspec.json.encode(message).decode()
+    queue.send(body, trace=trace_of(event.event_id), group=tenant)
     return event.event_id
 
 
@@ -64,7 +65,7 @@ def accept_batch(
         parts = (events[at : at + MESSAGE_EVENTS] for at in range(0, len(events), MESSAGE_EVENTS))
         messages = [EventMessage(tenant=tenant, events=part) for part in parts]
         bodies = [msgspec.json.encode(each).decode() for each in messages]
-        queue.send_batch(bodies, traces=[trace_of("")] * len(bodies))
+        queue.send_batch(bodies, traces=[trace_of("")] * len(bodies), group=tenant)
     return Accepted(accepted=len(events), rejected=rejected)
 
 

@@ -46,7 +46,9 @@ def send(
             body = msgspec.json.encode({"id": each.id}).decode()
             queue, trace = queues[each.channel], trace_of(each.id, each.trace or "")
             delay_s = -(-delay_ms // 1000)
-            queue.send(body, delay_s=delay_s, trace=trace, is_promised=is_promised)
+            queue.send(
+                body, delay_s=delay_s, trace=trace, group=each.tenant, is_promised=is_promised
+            )
 
 
 def try_to_send(notifications: Iterable[Notification], *, queues: Queues, now_ms: int) -> None:

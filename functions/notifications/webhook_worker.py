@@ -17,17 +17,20 @@ from notifications.schema import NotificationMessage
 from notifications.webhooks import endpoint_store, events
 from notifications.webhooks.events import WebhookMessage
 from notifications.webhooks.lanes import Lanes
+from notifications.webhooks.receivers import Receivers
 
 CLAIM_MS = 40_000  # twice the function's time-out: who claimed that long ago was killed by it
 
 metrics = metrics_of("notifications")
 queue = queues.connect(settings.webhooks_queue_url)
+receivers = Receivers()
 channel = WebhookChannel(
     endpoint_store,
     Egress(loopback_allowed=settings.webhooks_to_loopback),
     notify=queues.connect(settings.notifications_queue_url).send,
+    receivers=receivers,
 )
-lanes = Lanes(settings.redis_url, endpoint_store)
+lanes = Lanes(settings.redis_url, endpoint_store, receivers)
 
 
 @consumer("notifications", WebhookMessage, about=events.objects_of)

@@ -99,7 +99,7 @@ def reconcile_new(
     """
     start = payments.reconciled_up_to(name)
     before_ms = now_ms - FRESH_MS - _waiting_ms(queues)
-    effects = _old_effects(provider, start, before_ms=before_ms, pages=PAGES_MAX)
+    effects = _effects(provider, start, before_ms=before_ms, pages=PAGES_MAX)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects), payments=len(by_payment))
     missed: list[Answer | DisputeReport] = []
@@ -169,7 +169,9 @@ def reconcile_all(
     event from before `listed_since_ms` has to be listed.
     """
     told_before_ms = now_ms - SETTLED_MS - _waiting_ms(queues or {})
-    effects = _old_effects(provider, 0, before_ms=now_ms - SETTLED_MS, pages=None)
+    all_effects = _effects(provider, 0, before_ms=None, pages=None)
+    known = _by_payment(all_effects)  # a worker whose clock is behind settles before its effect
+    effects = [each for each in all_effects if each.created_ms < now_ms - SETTLED_MS]
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects))
     kept_since_ms = effects[0].created_ms if effects and effects[0].sequence > 1 else 0
@@ -180,10 +182,10 @@ def reconcile_all(
         report.payments += len(page)
         for payment in page:
             report.too_young += payment.events[-1].at_ms >= now_ms - SETTLED_MS
-            mine = by_payment.pop(payment.id, [])
-            report.compare(payment.id, payment, mine)
-            provider_keys = {each.idempotency_key for each in mine}
-            provider_keys |= {each.dispute.id for each in mine if each.dispute}
+            report.compare(payment.id, payment, by_payment.pop(payment.id, []))
+            theirs = known.get(payment.id, ())
+            provider_keys = {each.idempotency_key for each in theirs}
+            provider_keys |= {each.dispute.id for each in theirs if each.dispute}
             if ledger.disputable(payment) < 0:
                 what = "more is refunded and disputed than was captured"
                 report.mismatches.append(Mismatch(payment.id, what))
@@ -337,13 +339,14 @@ def _by_payment(effects: Iterable[Effect]) -> dict[str, list[Effect]]:
     return grouped
 
 
-def _old_effects(
-    provider: Provider, after: int, *, before_ms: int, pages: int | None
+def _effects(
+    provider: Provider, after: int, *, before_ms: int | None, pages: int | None
 ) -> list[Effect]:
+    """Return the effects after this one, in order, up to the first that is too young."""
     effects: list[Effect] = []
     while pages is None or pages > 0:
         page = provider.effects(effects[-1].sequence if effects else after)
-        old = [each for each in page if each.created_ms < before_ms]
+        old = [each for each in page if before_ms is None or each.created_ms < before_ms]
         effects += old
         pages = pages - 1 if pages is not None else None
         if not page or len(old) < len(page):

@@ -405,7 +405,8 @@ def _try_to_send(payment: Payment, queues: Queues) -> None:
     bodies = [each.text() for each in promised]
     traces = [trace_of(payment.id, each.trace) for each in promised]
     try:
-        queues["payments"].send_batch(bodies, traces=traces, is_promised=True)
+        groups = [payment.tenant] * len(bodies)
+        queues["payments"].send_batch(bodies, traces=traces, groups=groups, is_promised=True)
     except QueueUnavailable as error:
         logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
 
@@ -432,14 +433,16 @@ def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> set[str]:
     """Send what each queue takes; returns the names of those that took nothing."""
     bodies: dict[str, list[str]] = defaultdict(list)
     traces: dict[str, list[str]] = defaultdict(list)
+    tenants: dict[str, list[str]] = defaultdict(list)
     for payment in payments:
         for outgoing in payment.outbox:
             bodies[outgoing.queue].append(outgoing.text())
             traces[outgoing.queue].append(trace_of(payment.id, outgoing.trace))
+            tenants[outgoing.queue].append(payment.tenant)
     unsent: set[str] = set()
     for name, batch in bodies.items():
         try:
-            queues[name].send_batch(batch, traces=traces[name])
+            queues[name].send_batch(batch, traces=traces[name], groups=tenants[name])
         except QueueUnavailable as error:
             unsent.add(name)
             logger.warning("left to the relay", extra={"queue": name, "why": str(error)})

@@ -12,7 +12,7 @@ from local.runtime.interpreter import OWN, Interpreter
 from local.template import Function, Template
 
 Row = dict[str, Any]
-HTTP_API_ROW = re.compile(r"1\.7\d")
+OF_KIND = {"HTTP": re.compile(r"1\.7\d"), "WEBSOCKET": re.compile(r"1\.8\d")}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -204,12 +204,13 @@ def _otherwise(template: Template, python: Interpreter) -> list[Row]:
         sections.append("4.")
     if template.made or template.streams:
         sections.append("5.")
-    has_http_api = any(api.kind == "HTTP" for api in template.apis)
+    kinds = {api.kind for api in template.apis}
+    of_others = [rows for kind, rows in OF_KIND.items() if kind not in kinds]
     rows: list[Row] = [
         {"row": each.row, "kind": each.kind, "here": each.here}
         for each in differences()
         if each.row.startswith(tuple(sections))
-        and (has_http_api or not HTTP_API_ROW.fullmatch(each.row))
+        and not any(rows.fullmatch(each.row) for rows in of_others)
     ]
     runtimes = {each.runtime for each in template.functions.values()}
     others = sorted(each for each in runtimes - {str(python)} if each.startswith("python"))

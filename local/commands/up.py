@@ -32,6 +32,7 @@ POLL_S = 0.05
 PRIVATE = 0o077  # no file for others: data, logs and state hold secrets and people's addresses
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
+TRIED_WITHIN_S = 15.0  # functions that only events call; each takes up to a second
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -228,7 +229,7 @@ def _await_ready(
             _show_addresses(template, last)
             for name, reason in service_values.failures(state).items():
                 sys.stderr.write(f"{template.path}: {name}: is not made: {reason}\n")
-            return _tell_failures(state)
+            return _tell_failures(state, template)
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break
         time.sleep(POLL_S)
@@ -242,8 +243,14 @@ def _await_ready(
     return (supervising.poll() if supervising else None) or EXIT_FAILED
 
 
-def _tell_failures(state: Path) -> int:
+def _tell_failures(state: Path, template: Template) -> int:
     """Name the functions that cannot be imported; return 1 where there is one."""
+    ends_s = time.monotonic() + TRIED_WITHIN_S
+    while template.on_demand and not import_failures.were_tried(state):
+        if time.monotonic() > ends_s:
+            sys.stderr.write("not all functions have been imported yet; `status` tells more\n")
+            break
+        time.sleep(POLL_S)
     failing = import_failures.noted(state)
     for name, sentence in failing.items():
         sys.stderr.write(f"{name} cannot be imported: {sentence}\n")
@@ -264,7 +271,11 @@ def _addresses(template: Template, running: Status) -> Iterator[tuple[str, str]]
         if each.name == "gateway":
             further = [api.name for api in template.apis[1:]]
             names = ("API", *further, "console", "Lambda", "OTLP")
-            yield from zip(names, each.address.split(), strict=False)
+            addresses = each.address.split()
+            for number, api in enumerate(template.apis):
+                if api.kind == "WEBSOCKET":
+                    addresses[number] = addresses[number].replace("http", "ws", 1)
+            yield from zip(names, addresses, strict=False)
         elif "://" in each.address:
             yield each.name, each.address
 

@@ -288,6 +288,10 @@ class Exchange:
             context.invocation_id, self.inner_trace, event, self._ended, target.patience_s
         )
         self.invocation.span_id = context.handler_span_id
+        if self.grant is not None:
+            self.invocation.caller = self.grant.name
+        elif self.key is not None:
+            self.invocation.caller = self.key.id
         slot = target.slot
         if slot is not None and not slot.is_taken:
             slot.is_taken = self.invocation.has_slot = True

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from local.gateway import mapping, responses
 from local.gateway.integration_reply import IntegrationError, Reply, answer_of
@@ -72,6 +72,28 @@ class Caller:
             exchange.refuse(_FAILED)
         else:
             exchange.answer(*answer)
+
+
+class IntegrationFailed(Exception):
+    """An integration that does not answer, or not as it should."""
+
+
+async def integrated(
+    integration: Integration, event: dict[str, Any], patience_s: float, trace: str
+) -> str:
+    """Return the body of what an integration with no function answers. Raises IntegrationFailed."""
+    try:
+        async with asyncio.timeout(patience_s):
+            body = await _in_thread(mapping.request_body, integration, event)
+            reply = await _in_thread(call, integration, event, body, patience_s, trace)
+            _, _, answer = await _in_thread(answer_of, integration, event, reply)
+    except (
+        *(IntegrationError, mapping.BadTemplate, mapping.UnsupportedMediaType),
+        *(TimeoutError, RecursionError),
+    ) as error:
+        log.warning("the integration with %s failed: %s", integration.place, error)
+        raise IntegrationFailed from error
+    return answer.decode()
 
 
 async def _in_thread(function: Callable[..., T], *arguments: object) -> T:

@@ -140,6 +140,8 @@ class PoolChecker(TokenChecker):
         audience = str(claims.get("aud", claims.get("client_id", "")))
         if not self._validation.match(audience):
             return UNAUTHORIZED
+        if subject.scopes and not set(subject.scopes) & set(_scopes(claims)):
+            return UNAUTHORIZED
         return Grant(
             {"claims": {name: _pool_text(name, each) for name, each in claims.items()}}, {}
         )

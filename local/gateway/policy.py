@@ -36,6 +36,12 @@ class Grant:
     nested: Mapping[str, Any]  # and of payload 2.0, under the kind of authorizer
     usage_key: str | None = None  # the API key that the authorizer found
 
+    @property
+    def name(self) -> str:
+        """The caller's name, for its turns: the tenant if the context has one, else who it is."""
+        caller = self.caller
+        return str(caller.get("tenant") or caller.get("principalId") or caller.get("sub") or "")
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

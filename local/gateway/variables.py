@@ -41,6 +41,7 @@ _VARIABLES: dict[str, Callable[[Situation], Any]] = {
     "accountId": lambda one: ACCOUNT_ID,
     "apiId": lambda one: API_ID,
     "awsEndpointRequestId": lambda one: one.context.request_id,
+    "deploymentId": lambda one: API_ID,
     "domainName": lambda one: one.request.fields.get("host", ""),
     "error.message": lambda one: one.error_message or "null",
     "error.messageString": lambda one: orjson.dumps(one.error_message).decode(),
@@ -54,7 +55,10 @@ _VARIABLES: dict[str, Callable[[Situation], Any]] = {
     "identity.user": lambda one: "-",
     "identity.userAgent": lambda one: one.request.fields.get("user-agent", ""),
     "integration.latency": lambda one: one.integration_ms,
+    "integration.requestId": lambda one: one.context.invocation_id,
+    "integration.status": lambda one: one.status,
     "integrationLatency": lambda one: one.integration_ms,
+    "integrationStatus": lambda one: one.status,
     "path": lambda one: staged(one.stage, split_target(one.request.target)[0]),
     "protocol": lambda one: one.request.protocol,
     "requestId": lambda one: one.context.request_id,
@@ -69,6 +73,16 @@ _VARIABLES: dict[str, Callable[[Situation], Any]] = {
     "status": lambda one: one.status,
     "xrayTraceId": lambda one: one.context.trace,
 }
+# Of the firewall, certificates, Cognito and others that are not here: AWS writes a dash, too.
+_ABSENT = re.compile(
+    r"(?:waf|authenticate|authorize)\.(?:error|latency|status)|wafResponseCode|webaclArn"
+    r"|(?:authorizer|integration)\.(?:error|integrationLatency|integrationStatus|latency)"
+    r"|authorizer\.(?:requestId|status)|integrationErrorMessage|tlsVersion|cipherSuite"
+    r"|identity\.(?:accountId|apiKey|principalOrgId|userArn|vpcId|vpceId|clientCert\.\w+"
+    r"|clientCert\.validity\.\w+|cognito\w+)|customDomain\.\w+|awsEndpointRequestId2"
+    r"|endpointType|isCanaryRequest|dataProcessed|domainPrefix|connectionId|connectedAt"
+    r"|eventType|messageId|messageDirection|disconnect\w+"
+)
 _READY_MADE_JSON = frozenset({"error.messageString"})  # it brings its own quotes
 _PLACEHOLDER = re.compile(r"\$context\.([A-Za-z]+(?:\.[A-Za-z_][\w-]*)*)")
 
@@ -96,6 +110,8 @@ def variable(name: str) -> Callable[[Situation], Any]:
     owner, _, claim = name.partition(".")
     if owner == "authorizer" and claim:
         return lambda one: one.caller.get(claim, "-")
+    if _ABSENT.fullmatch(name):
+        return lambda one: "-"
     raise UnknownVariable(f"the variable $context.{name} is not emulated; remove it")
 
 

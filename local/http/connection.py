@@ -91,9 +91,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Answered as HTTP/1.1 all the same; what follows it is in another protocol.
+            # Answered as HTTP/1.1 unless the application switches; what follows is in another.
             self._is_last = True
             self._ready[-1].keep_alive = False
+            self._ready[-1].switch = self._switch
         except httptools.HttpParserError:
             if not self._is_last:
                 self._refused = self._refused or 400
@@ -222,6 +223,19 @@ class Connection(asyncio.Protocol):
         """Cut the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    def _switch(self, protocol: asyncio.Protocol) -> bool:
+        """Give the connection to a protocol that is a member of the same connections."""
+        transport, self._transport = self._transport, None
+        request, self._in_hand = self._in_hand, None
+        if transport is None or request is None:
+            return False
+        self._connections.buffered_bytes -= len(request.body)
+        self._connections.remove(self)
+        transport.set_protocol(protocol)
+        transport.resume_reading()
+        protocol.connection_made(transport)
+        return True
 
     def _refuse(self, status: int) -> None:
         self._refused = status

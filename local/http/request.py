@@ -1,5 +1,6 @@
 """One HTTP request between the server, which parsed it, and the application that answers it."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -23,6 +24,7 @@ class Request:
         "protocol",
         "received_s",
         "reply",
+        "switch",
         "target",
     )
 
@@ -39,6 +41,8 @@ class Request:
         self.reply: Callable[[int, str, bytes], None] = no_reply
         self.cut: Callable[[], None] = _no_cut
         self.dropped: Callable[[], None] | None = None
+        # Of a request for another protocol: gives the connection away, False where it is closed.
+        self.switch: Callable[[asyncio.Protocol], bool] | None = None
 
 
 class Application(Protocol):

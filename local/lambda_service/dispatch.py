@@ -1,8 +1,8 @@
 """The dispatch of events to execution environments, and the bounded wait of the others.
 
 A function has a pool: environments that are idle (last in, first out), a bounded queue of events
-with a deadline, and its concurrency, which counts both. Sockets are in `environments`, and when a
-queue is refused in part in `overload`.
+with a deadline, and its concurrency, which counts both. Sockets are in `environments`, whose turn
+it is in `turns`, and when a queue is refused in part in `overload`.
 """
 
 from collections import deque
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from local.lambda_service.overload import Overload
 from local.lambda_service.throttle import TokenBucket
+from local.lambda_service.turns import Turns
 from local.template import Function
 from local.template.debugging import UNHURRIED_S
 
@@ -60,6 +61,7 @@ class Invocation:
     """One event on its way; `ended` is called once, unless `abandon` came before."""
 
     __slots__ = (
+        "caller",
         "client_context",
         "deadline_s",
         "ended",
@@ -91,6 +93,7 @@ class Invocation:
         self.event = event  # JSON
         self.ended: Callable[[Outcome], None] | None = ended
         self.patience_s = patience_s  # how long whoever waits does so, once the event has started
+        self.caller = ""  # who takes turns with others; "" where nobody knows
         self.has_slot = False  # of its own: what others have in flight does not keep it waiting
         self.client_context: object = None  # what the caller of the Invoke API says of itself
         self.log = b""  # the function's log of this event, known when it ends
@@ -171,7 +174,7 @@ class Pool:
         self.function = function
         self.environments: set[Environment] = set()
         self._idle: list[Environment] = []
-        self._queue: deque[Invocation] = deque()
+        self._turns: Turns[Invocation] = Turns()
         self._slots: deque[Invocation] = deque()  # a queue that goes first: one event a route
         self._waiting = 0  # of the queue, without the abandoned
         self._meter = meter
@@ -218,10 +221,11 @@ class Pool:
             invocation.end(throttled)
             return
         invocation.queued_s = now_s
-        if self._idle:
+        self._turns.came(invocation.caller, now_s)
+        if self._idle and self._may_start(invocation.caller, now_s):
             self._start(self._idle.pop(), invocation, now_s)
         else:
-            (self._slots if invocation.has_slot else self._queue).append(invocation)
+            (self._slots if invocation.has_slot else self._turns).append(invocation)
             self._waiting += 1
 
     def abandon(self, invocation: Invocation) -> None:
@@ -238,11 +242,9 @@ class Pool:
             self._meter.worked(worked_s)
             self._overload.worked(worked_s)
         environment.invocation = None
-        invocation = self._next(now_s)
-        if invocation is None:
-            self._idle.append(environment)
-        else:
-            self._start(environment, invocation, now_s)
+        self._idle.append(environment)
+        while self._idle and (invocation := self._next(now_s)):
+            self._start(self._idle.pop(), invocation, now_s)
 
     def lost(self, environment: Environment) -> None:
         """Forget an environment that has gone; the caller has ended what it had in hand."""
@@ -257,9 +259,10 @@ class Pool:
         if not (self._waiting and self.environments):
             self._overload.is_over()
         self._overload.look_round(now_s)
-        for queue in (self._slots, self._queue):
-            while queue and self._is_over(queue[0], now_s):
-                self._expire(queue.popleft())
+        for line in (self._slots, *self._turns.lines):
+            while line and self._is_over(line[0], now_s):
+                self._expire(line.popleft())
+        self._turns.tidy()
         self._end_running(now_s)
 
     def _end_running(self, now_s: float) -> None:
@@ -298,23 +301,35 @@ class Pool:
         environment.start(invocation)
 
     def _next(self, now_s: float) -> Invocation | None:
-        """Return the oldest event that somebody waits for, and end the overdue on the way.
+        """Return the oldest event of whoever has the turn, and end the overdue on the way.
 
         Under overload it is the newest.
         """
         overload = self._overload
-        while queue := self._slots or self._queue:
-            is_newest = overload.is_on and queue is self._queue
-            invocation = queue.pop() if is_newest else queue.popleft()
+        while self._waiting:
+            has_slot = bool(self._slots)
+            invocation = (
+                self._slots.popleft()
+                if has_slot
+                else self._turns.take(
+                    lambda caller: self._may_start(caller, now_s), is_newest=overload.is_on
+                )
+            )
+            if invocation is None:
+                break
             if self._is_over(invocation, now_s):
                 self._expire(invocation)
                 continue
             self._waiting -= 1
-            if queue is self._queue:
+            if not has_slot:
                 overload.waited(now_s - invocation.queued_s, now_s)
             return invocation
-        overload.is_over()
+        if not self._waiting:
+            overload.is_over()
         return None
+
+    def _may_start(self, caller: str, now_s: float) -> bool:
+        return self._turns.may_start(caller, self.environments, now_s)
 
     def _is_over(self, invocation: Invocation, now_s: float) -> bool:
         if invocation.ended is None:

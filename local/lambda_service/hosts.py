@@ -3,6 +3,7 @@
 Behind routes and authorizers the supervisor keeps hosts; workers have environments of their own.
 """
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from local.daemon import logs
 from local.lambda_service.dispatch import Pool
-from local.runtime import interpreter
+from local.runtime import import_failures, interpreter
+from local.runtime.host_options import IMPORT_MAX_S
 from local.template import Template
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,30 @@ class Hosts:
         if host is None or host.poll() is not None:
             self._running[name] = self._start(name)
 
+    async def try_out(self) -> None:
+        """Import the functions that nobody keeps environments for, one after the other.
+
+        Which of them cannot be imported is known then before the first event.
+        """
+        for name in self._template.on_demand:
+            path = logs.path_of(self._state, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as output:
+                trial = await asyncio.create_subprocess_exec(
+                    *map(str, self._command(name)),
+                    "--import-only",
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            try:
+                await asyncio.wait_for(trial.wait(), IMPORT_MAX_S)
+            except TimeoutError:
+                trial.kill()
+                await trial.wait()
+        import_failures.say_tried(self._state)
+
     def stop(self) -> None:
         """End them all."""
         for host in self._running.values():
@@ -52,11 +78,7 @@ class Hosts:
         path = logs.path_of(self._state, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         logs.bound(path)
-        command = interpreter.command(
-            *(self._python, "local.runtime.host", *self._template.options),
-            *("--function", name, "--connect", self._runtime),
-            *("--state", self._state.resolve(), "--end-with", os.getpid()),
-        )
+        command = self._command(name)
         log.info("%s is invoked for the first time: its host starts", name)
         with path.open("ab") as output:
             return subprocess.Popen(
@@ -66,3 +88,10 @@ class Hosts:
                 stderr=output,
                 start_new_session=True,
             )
+
+    def _command(self, name: str) -> list[str]:
+        return interpreter.command(
+            *(self._python, "local.runtime.host", *self._template.options),
+            *("--function", name, "--connect", self._runtime),
+            *("--state", self._state.resolve(), "--end-with", os.getpid()),
+        )

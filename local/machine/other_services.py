@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from local.runtime.aws_calls import LET_THROUGH
 from local.template import Template
 from local.template.intrinsics import REGION
+from local.template.stand_ins import parameters_elsewhere
 
 ON = "on"
 OFF = "off"
@@ -54,7 +55,10 @@ def chosen(template: Template, option: str | None, on_aws: tuple[str, ...]) -> O
     for name in on_aws:
         _real_url(name)
     elsewhere = option if option not in (None, ON, OFF) else ""
-    needed = option != OFF and bool(option or template.made or template.calls)
+    elsewhere_on_aws = parameters_elsewhere(template.placeholders, template.made)
+    by_services = template.made or template.log_subscriptions or elsewhere_on_aws
+    wanted = option or template.calls or by_services
+    needed = option != OFF and bool(wanted)
     return OtherServices(
         are_needed=needed and bool(elsewhere or is_installed()),
         elsewhere=(elsewhere or "").rstrip("/"),

@@ -196,7 +196,11 @@ def _system(
     requested = requested_ports(options, environ, extension)
     numbers = {**default_ports(extension), **requested}
     workers = options.workers or WORKERS
-    ports = _ports(numbers, requested, extension, workers=workers, apis=len(template.apis))
+    is_at_home = extension.is_at_home(template.path.parent)
+    fixed = extension.ports if is_at_home else ()
+    ports = _ports(
+        numbers, {*requested, *fixed}, extension, workers=workers, apis=len(template.apis)
+    )
     is_reloading = is_set(environ, "RELOAD")
     return System(
         template=template,
@@ -316,7 +320,8 @@ def _ports(
 ) -> Ports:
     """Return the ports; where nobody types an address, the next free one for one that is taken."""
     names_of_workers = [f"worker_{index}" for index in range(workers)]
-    movable = [*STORES, *(name for name in names_of_workers if name not in requested)]
+    others = (*names_of_workers, *extension.ports)
+    movable = [*STORES, *(name for name in others if name not in requested)]
     named = {number for name, number in numbers.items() if name not in movable}
     moved: dict[str, int] = {}
     for name in movable:

@@ -13,6 +13,7 @@ from local.traces import export
 
 INVOKE_URL = "AWS_ENDPOINT_URL_LAMBDA"  # where AWS's SDKs and its command line look for Lambda
 SQS_URL = "AWS_ENDPOINT_URL_SQS"
+CALLBACKS_URL = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
 ADDRESS_SETTINGS = (
     *("REDIS_URL", "REDIS_URL_FILE", "MONGO_URL", "QUEUE_BACKEND", "PROVIDER_URL", "SMTP_URL"),
     *(INVOKE_URL, SQS_URL),
@@ -51,6 +52,7 @@ def variables(
     missing = template.provides - environ.keys()
     settings = {name: offer() for name, offer in offers.items() if name in missing}
     settings[API_URLS_VARIABLE] = json.dumps(_api_urls(template, ports))
+    settings |= _callbacks_url(template, ports)
     settings[INVOKE_URL] = f"http://127.0.0.1:{ports.invoke}"
     settings[export.URL] = f"http://127.0.0.1:{ports.otlp}"
     if template.queues:
@@ -71,6 +73,13 @@ def _api_urls(template: Template, ports: Ports) -> dict[str, str]:
     names = ["", *(api.name for api in template.apis[1:])]
     numbers = (ports.gateway, *ports.apis)
     return {name: f"http://127.0.0.1:{port}" for name, port in zip(names, numbers, strict=True)}
+
+
+def _callbacks_url(template: Template, ports: Ports) -> dict[str, str]:
+    """Return where functions reach clients of the first WebSocket API, if there is one."""
+    pairs = zip(template.apis, (ports.gateway, *ports.apis), strict=True)
+    urls = [f"http://127.0.0.1:{port}" for api, port in pairs if api.kind == "WEBSOCKET"]
+    return dict.fromkeys([CALLBACKS_URL], urls[0]) if urls else {}
 
 
 def _offers(state: Path, redis_url: str) -> dict[str, Callable[[], str]]:

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 LET_THROUGH = "SPILLWAY_AWS_LET_THROUGH"  # names of services; unset where nobody decides on calls
 LOOKS_FOR_ENDPOINTS = (1, 31)  # botocore's first version that reads AWS_ENDPOINT_URL
 PATCHED = "botocore.session"
+CALLBACKS = "apigatewaymanagementapi"  # the clients of WebSocket APIs
+SECURE_HERE = ("https://127.0.0.1:", "https://localhost:")
 OF_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".on.aws")
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
@@ -131,6 +133,9 @@ def _patch(module: Any, let_through: frozenset[str]) -> None:
             return make(self, service_name, **named)
         if region := os.environ.get("AWS_REGION"):
             named["region_name"] = region  # the one that all of this machine is in
+        if service_name == CALLBACKS and str(url).startswith(SECURE_HERE):
+            # Functions put https:// before the name that an event has; it is not spoken here.
+            named["endpoint_url"] = str(url).replace("https", "http", 1)
         if is_real or (is_old and not url):
             service_id = self.get_service_model(service_name).service_id
             named["endpoint_url"] = endpoint_of(service_id)

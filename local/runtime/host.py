@@ -72,6 +72,7 @@ class Host:
     state: Path | None
     import_max_s: float
     import_retry_s: float
+    import_only: bool = False
     must_import: bool = False
     reload: bool = False
     debug_port: int = 0  # where a debugger attaches, where one may
@@ -93,6 +94,8 @@ class Host:
         adopt_orphans()
         started_in, started_with = Path.cwd(), dict(os.environ)
         serve = self._initialise()
+        if self.import_only:
+            return
         self.companions = {*limits.children(os.getpid())} - self.predecessors
         invoker = self.address.rpartition("/")[2].replace(":", "-")
         folder = self.state / "tmp" / self.function.logical_id if self.state else None
@@ -370,6 +373,7 @@ def main(arguments: list[str] | None = None) -> int:
         state,
         options.import_max_s,
         options.import_retry_s,
+        import_only=options.import_only,
         must_import=options.must_import and predecessors is None,
         reload=options.reload,
         debug_port=(options.debug_port or 0) if function.is_debugged else 0,

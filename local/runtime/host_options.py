@@ -73,6 +73,11 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         help="seconds until a failed import of the handler is tried again (default: %(default)s)",
     )
     parser.add_argument(
+        "--import-only",
+        action="store_true",
+        help="end after the import of the handler, which `up` and `status` tell where it fails",
+    )
+    parser.add_argument(
         "--must-import",
         action="store_true",
         help="end when the handler cannot be imported, where AWS would answer each event with why",

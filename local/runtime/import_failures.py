@@ -27,8 +27,19 @@ def forget(state: Path | None, function: Function) -> None:
 
 def forget_all(state: Path) -> None:
     """Take back all that an earlier run noted."""
+    _tried(state).unlink(missing_ok=True)
     for name in noted(state):
         (_folder(state) / name).unlink(missing_ok=True)
+
+
+def say_tried(state: Path) -> None:
+    """Note that all functions have been imported once, those that are invoked on demand too."""
+    _tried(state).touch()
+
+
+def were_tried(state: Path) -> bool:
+    """Tell whether that has been noted."""
+    return _tried(state).exists()
 
 
 def noted(state: Path) -> dict[str, str]:
@@ -41,6 +52,10 @@ def noted(state: Path) -> dict[str, str]:
 
 def _folder(state: Path) -> Path:
     return state / "run" / "import-failures"
+
+
+def _tried(state: Path) -> Path:
+    return state / "run" / "imports-tried"
 
 
 def _place(code: Path, fault: "Fault") -> str:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from local.console.parts import Parts
 from local.console.queue_work import add_queue_work
@@ -35,7 +36,7 @@ from local.server.aws import AwsApis
 from local.server.console_side import ConsoleSide
 from local.server.tracing import PORT, Tracing
 from local.sqs.api import SqsApi
-from local.template import Template, TemplateError
+from local.template import Api, Template, TemplateError
 from redis_sqs.carrier import Carrier
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class Gateway:
         _check_ports(template, addresses)
         shared = (self._pools, metrics, self._access_log, self._output, recorder)
         ports = zip(template.apis, addresses.ports, strict=True)
-        self._apis = [ApiGateway(api, *shared, port=port) for api, port in ports]
+        self._apis = [_gateway_of(api)(api, *shared, port=port) for api, port in ports]
         metrics.watch(self._pools, template.hosted, self._in_flight)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (
@@ -127,8 +128,12 @@ class Gateway:
     def _new_servers(self, aws: AwsApis, limits: Limits) -> tuple[Server, ...]:
         """Return the servers in the order of their ports; that of traces is the last."""
         of_each = replace(limits, connections_max=_connections_max() // len(self._apis))
+        servers = [Server(api, of_each) for api in self._apis]
+        for api, server in zip(self._apis, servers, strict=True):
+            if not isinstance(api, ApiGateway):
+                api.connections = server.connections
         return (
-            *(Server(api, of_each) for api in self._apis),
+            *servers,
             Server(self._console.page, CONSOLE_LIMITS),
             Server(aws, Limits(connections_max=INVOKE_CONNECTIONS_MAX)),
             self._tracing.server,
@@ -155,6 +160,7 @@ class Gateway:
             self._addresses.invoke_port,
         )
         background = [loop.create_task(self._console.sampler.run())]
+        background.append(loop.create_task(self._hosts.try_out()))
         if self._background:
             background.append(loop.create_task(self._background.run()))
         await self._tick_until(stop)
@@ -230,6 +236,15 @@ class Gateway:
         for server in self._servers:
             server.connections.abort()
         self._tick(0)
+
+
+def _gateway_of(api: Api) -> Any:
+    """Return the class that serves an API; that of WebSockets is imported where there are some."""
+    if api.kind != "WEBSOCKET":
+        return ApiGateway
+    from local.websockets.api import WebSocketGateway  # noqa: PLC0415 - 40 ms
+
+    return WebSocketGateway
 
 
 def _check_ports(template: Template, addresses: Addresses) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from local.template.intrinsics import QUEUE_URL, REGION
+from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL, REGION
 
 log = logging.getLogger(__name__)
 
 ANSWER_MAX_S = 930.0  # a function may take 15 minutes
 GATEWAY_WAIT_S = 20.0  # services run before the gateway does
 PAUSE_S = 0.2
+WAITS_S = 5  # of a receive without a message
 _SIGNED = f"AWS4-HMAC-SHA256 Credential=local/20260101/{REGION}/{{}}/aws4_request"
 
 
@@ -68,20 +69,42 @@ class Delivery:
             **(fifo if queue.endswith(".fifo") else {}),
         )
 
+    def receive(self, queue: str, most: int) -> list[dict[str, Any]]:
+        """Return messages of a queue as records of an SQS event; waits a while for the first."""
+        answer = self._sqs(
+            "ReceiveMessage",
+            queue,
+            MaxNumberOfMessages=most,
+            WaitTimeSeconds=WAITS_S,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        return [_as_record(each, queue) for each in answer.get("Messages", [])]
+
+    def delete(self, queue: str, handles: list[str]) -> None:
+        """Delete received messages of a queue, ten at most."""
+        entries = [{"Id": str(n), "ReceiptHandle": each} for n, each in enumerate(handles)]
+        self._sqs("DeleteMessageBatch", queue, Entries=entries)
+
     def send_text(self, queue: str, text: str, **more: Any) -> None:
         """Send a message to the queue of that name."""
-        body = {"QueueUrl": QUEUE_URL + queue, "MessageBody": text, **more}
+        self._sqs("SendMessage", queue, MessageBody=text, **more)
+
+    def _sqs(self, action: str, queue: str, **parameters: Any) -> dict[str, Any]:
+        """Return the answer to an action on a queue. Raises Undelivered."""
         status, _, answer = self._post(
             "/",
-            json.dumps(body).encode(),
+            json.dumps({"QueueUrl": QUEUE_URL + queue, **parameters}).encode(),
             {
                 "Content-Type": "application/x-amz-json-1.0",
-                "X-Amz-Target": "AmazonSQS.SendMessage",
+                "X-Amz-Target": f"AmazonSQS.{action}",
                 "Authorization": _SIGNED.format("sqs"),
             },
         )
         if status >= 400:
-            raise Undelivered(f"the queue {queue} refuses a message: {answer.decode()}")
+            sentence = f"the queue {queue} refuses {action}: {answer.decode(errors='replace')}"
+            raise Undelivered(sentence)
+        return dict(json.loads(answer or b"{}"))
 
     def _post(
         self, path: str, body: bytes, headers: dict[str, str]
@@ -105,6 +128,25 @@ class Delivery:
                 raise Undelivered(f"the gateway broke off: {error}") from error
             finally:
                 connection.close()
+
+
+def _as_record(message: dict[str, Any], queue: str) -> dict[str, Any]:
+    """Return a message that was received as a record of an SQS event."""
+    attributes = {
+        name: {key[0].lower() + key[1:]: each for key, each in value.items()}
+        for name, value in message.get("MessageAttributes", {}).items()
+    }
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": attributes,
+        "md5OfBody": message.get("MD5OfBody", ""),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}",
+        "awsRegion": REGION,
+    }
 
 
 def as_lambda_has_it(event: Any) -> Any:

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.services.making import client
 from local.template import Template
-from local.template.service_kinds import BUCKET, GLOBAL_TABLE, TABLE
+from local.template.service_kinds import ACTIVITY, BUCKET, GLOBAL_TABLE, TABLE
 
 
 def finish(template: Template, endpoint: str) -> dict[str, str]:
@@ -80,10 +80,16 @@ def _set_website(api: Any, bucket: dict[str, Any]) -> None:
         api.put_bucket_website(Bucket=name, WebsiteConfiguration=documents)
 
 
+def _make_activity(api: Any, activity: dict[str, Any]) -> None:
+    """Make an activity of state machines, which the emulator's stack does not know."""
+    api.create_activity(name=activity["Name"])
+
+
 _TABLES = (TABLE, GLOBAL_TABLE)
 _STEPS: tuple[tuple[tuple[str, ...], str, str, Callable[[Any, dict[str, Any]], None]], ...] = (
     (_TABLES, "dynamodb", "time to live", _set_time_to_live),
     (_TABLES, "dynamodb", "stream of changes", _send_changes_on),
     ((BUCKET,), "s3", "CORS", _set_cors),
     ((BUCKET,), "s3", "website", _set_website),
+    ((ACTIVITY,), "stepfunctions", "activity", _make_activity),
 )

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ STACK = "local"
 ROUNDS_MAX = 25  # each leaves out what failed; more failures than that are no accident
 MADE_WITHIN_S = 30.0
 LOOKS_S = 0.05
+_UNKNOWN = re.compile(r"Unrecognized resource types: \[([^\]]+)\]")
 
 
 class NotMade(Exception):
@@ -57,7 +59,12 @@ class Stack:
             for _ in range(ROUNDS_MAX):
                 if not resources:
                     return {}
-                state = self._put(resources, outputs, is_new=before is None)
+                try:
+                    state = self._put(resources, outputs, is_new=before is None)
+                except ClientError as error:
+                    if not self._drop_unknown(str(error), resources, outputs):
+                        raise
+                    continue
                 if state["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
                     return {each["OutputKey"]: each["OutputValue"] for each in state["Outputs"]}
                 self._leave_out(resources, outputs, before or {})
@@ -125,6 +132,18 @@ class Stack:
             raise NotMade(state.get("StackStatusReason") or state["StackStatus"])
         if not failed:
             outputs.clear()
+
+    def _drop_unknown(
+        self, sentence: str, resources: dict[str, Resource], outputs: dict[str, Resource]
+    ) -> bool:
+        """Take out what is of a type that the services do not know; tell whether there is any."""
+        match = _UNKNOWN.search(sentence)
+        types = match[1].split(", ") if match else []
+        names = [name for name, each in resources.items() if each["Type"] in types]
+        for name in names:
+            self.failures[name] = f"{resources[name]['Type']} is not known to the services here"
+            self._drop(name, resources, outputs)
+        return bool(names)
 
     def _drop(
         self, name: str, resources: dict[str, Resource], outputs: dict[str, Resource]

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.services.making import client
+from local.template.stand_ins import parameter_name
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ def value_of(reference: str, endpoint: str) -> str | None:
     _, service, *parts = reference.strip("{}").split(":")
     try:
         if service in ("ssm", "ssm-secure"):
-            return _parameter(":".join(parts), endpoint)
+            return _parameter(parameter_name(reference), endpoint)
         if service == "secretsmanager":
             return _secret(parts, endpoint)
     except (BotoCoreError, ClientError, ValueError, KeyError) as error:

@@ -4,21 +4,27 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.services import log_lines, pipes
 from local.services.checkpoints import Checkpoints
 from local.services.delivery import Delivery, Undelivered
 from local.services.finishing import finish
 from local.services.making import NotMade, Stack, client
 from local.services.references import value_of
 from local.services.stack import outputs_of, placeholders_of, resources_of
-from local.services.streams import Stream
+from local.services.streams import Invoke, Stream
 from local.template import Template, service_values
 from local.template.model import StreamMapping
+from local.template.patterns import PatternError
+from local.template.service_kinds import PIPE, filled
+from local.template.stack_checks import idle_end
+from local.template.stand_ins import parameters_elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -61,24 +67,75 @@ def _set_up(
     stop = threading.Event()  # nobody sets it: the process ends with its threads
     for mapping in template.streams:
         try:
-            stream = _stream(template, mapping, endpoint, delivery, checkpoints)
+            function = template.functions[mapping.function].name
+            invoke = partial(delivery.invoke, function)
+            stream = _stream(mapping, invoke, endpoint, delivery, checkpoints)
         except (BotoCoreError, ClientError, KeyError) as error:
             failures[mapping.function] = f"its stream {mapping.stream} cannot be read: {error}"
         else:
             threading.Thread(target=stream.run, args=(stop,), daemon=True).start()
-    return values, failures
+    for subscription in template.log_subscriptions:
+        take = log_lines.taker_of(subscription, delivery, endpoint)
+        path = state / "logs" / "functions" / f"{subscription.function}.log"
+        arguments = (subscription, path, take, stop)
+        threading.Thread(target=log_lines.follow, args=arguments, daemon=True).start()
+    stream_of = partial(_stream, endpoint=endpoint, delivery=delivery, checkpoints=checkpoints)
+    run = partial(
+        pipes.run_pipe, delivery=delivery, endpoint=endpoint, stream_of=stream_of, stop=stop
+    )
+    return values, failures | _run_pipes(template, values, run)
+
+
+def _run_pipes(
+    template: Template, values: dict[str, str], run: Callable[[str, Any], None]
+) -> dict[str, str]:
+    """Run each pipe; return the reasons for those through which nothing goes."""
+    failures = {}
+    for name, resource in template.made.items():
+        if resource["Type"] != PIPE or idle_end(PIPE, resource["Properties"]):
+            continue  # `up` names those that are idle
+        properties = _with_values(resource["Properties"], values)
+        if end := idle_end(PIPE, properties):
+            failures[name] = f"its {end} {properties[end]!r} is nothing here"
+            continue
+        try:
+            run(name, properties)
+        except (BotoCoreError, ClientError, KeyError, PatternError) as error:
+            failures[name] = f"its source or target cannot be reached: {error}"
+    return failures
+
+
+def _with_values(value: Any, values: dict[str, str]) -> Any:
+    """Return properties with what the services have said in the place of placeholders."""
+    if isinstance(value, dict):
+        return {key: _with_values(each, values) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_values(each, values) for each in value]
+    return filled(value, values.get) if isinstance(value, str) else value
 
 
 def _made(template: Template, endpoint: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the values by placeholder, and the reasons for what was not made."""
     try:
         _await(endpoint)
+        _put_parameters(parameters_elsewhere(template.placeholders, template.made), endpoint)
         stack = Stack(endpoint)
         outputs = stack.make(resources_of(template, endpoint), outputs_of(template))
     except NotMade as error:
         return {}, {"Resources": str(error)}
     names = placeholders_of(template)
     return {names[key]: value for key, value in outputs.items()}, stack.failures
+
+
+def _put_parameters(values: Mapping[str, str], endpoint: str) -> None:
+    """Put parameters into SSM that are not there. Raises NotMade."""
+    api = client("ssm", endpoint)
+    for name, value in values.items():
+        try:
+            api.put_parameter(Name=name, Value=value, Type="String", Overwrite=False)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterAlreadyExists":
+                raise NotMade(f"{name} in SSM: {error}") from error
 
 
 def _await(endpoint: str) -> None:
@@ -98,13 +155,12 @@ def _await(endpoint: str) -> None:
 
 
 def _stream(
-    template: Template,
     mapping: StreamMapping,
+    invoke: Invoke,
     endpoint: str,
     delivery: Delivery,
     checkpoints: Checkpoints,
 ) -> Stream:
-    name = template.functions[mapping.function].name
     arn = mapping.stream
     if mapping.is_of_table:
         table = arn.partition("/")[2].partition("/")[0]
@@ -116,7 +172,7 @@ def _stream(
         mapping,
         api,
         arn,
-        lambda event: delivery.invoke(name, event),
+        invoke,
         checkpoints,
         _failing(mapping.on_failure, endpoint, delivery),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from local.template import Function, Queue, Template
 from local.template.intrinsics import ACCOUNT_ID, REGION
 from local.template.service_kinds import (
+    ACTIVITY,
     BUCKET,
     PIPE,
     PLACEHOLDER,
@@ -25,7 +26,7 @@ FORWARDED_TO = "MINISTACK_LAMBDA_PROXY_URL"  # who runs a function, in the words
 # What these tell a function is asynchronous, as on AWS: the function's own retries follow.
 ASYNCHRONOUS = (BUCKET, TOPIC, SUBSCRIPTION, RULE, SCHEDULE)
 # Made after all others, which they may name by ARN.
-LATER = (BUCKET, SUBSCRIPTION, RULE, SCHEDULE, PIPE)
+LATER = (BUCKET, SUBSCRIPTION, RULE, SCHEDULE)
 EVENT_PREFIX = "event--"
 QUEUE_PREFIX = "queue--"
 _FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:"
@@ -43,7 +44,7 @@ def resources_of(template: Template, endpoint: str) -> dict[str, Resource]:
         first[f"FunctionOf{function.logical_id}"] = _function(
             function.name, f"invoke:{function.name}"
         )
-    made = {name: _made(resource) for name, resource in template.made.items()}
+    made = {name: _made(resource) for name, resource in template.made.items() if _is_made(resource)}
     for function in _mentioned(template.functions.values(), made.values()):
         stand_in = _function(EVENT_PREFIX + function.name, f"event:{function.name}")
         first[f"EventOf{function.logical_id}"] = stand_in
@@ -69,6 +70,11 @@ def placeholders_of(template: Template) -> dict[str, str]:
     """Return which placeholder each output stands for."""
     texts = sorted(text for text in template.placeholders if text.startswith("{{made:"))
     return {f"Value{number}": text for number, text in enumerate(texts)}
+
+
+def _is_made(resource: Any) -> bool:
+    """Tell whether the stack makes a resource; `pipes` and `finishing` make the others."""
+    return resource["Type"] not in (PIPE, ACTIVITY)
 
 
 def _made(resource: Any) -> Resource:

@@ -4,19 +4,21 @@ A function's URL is such an API too, with one route. Each API has an address of 
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from local.template.api_keys import read_usage_plans
 from local.template.api_records import Api, Integration, Preflight, Route, SignatureAuthorizer
 from local.template.authorizers import IAM
 from local.template.cors import preflights
-from local.template.generated import url_api
+from local.template.generated import WEBSOCKET_API, url_api
 from local.template.http_api import read_http_api, read_route_throttle
 from local.template.openapi import Definition, Operation
 from local.template.reader import Properties
 from local.template.resources import API, FUNCTION, HTTP_API, Resources
 from local.template.rest_api import read_api
 from local.template.routes import read_http_route, read_rest_route, repeated, spelled_out
+from local.template.websocket_api import read_websocket_api
 
 EVENT_KINDS = {"Api": API, "HttpApi": HTTP_API}
 APIS_MAX = 16  # each has a port of its own
@@ -66,14 +68,20 @@ class ApiBuilders:
         for url, function in self._urls:
             with self._resources.refusals.leaving_out():
                 self._serve_url(url, function)
-        if not self._apis:
+        if not self._apis and not self._resources.of_type(WEBSOCKET_API):
             self._declare(_IMPLICIT[API], API, {"StageName": "Prod"})
         apis = [each.build() for each in self._apis.values()]
-        with_routes = [api for api in apis if api.routes]
+        with_routes = [api for api in (*apis, *self._websocket_apis()) if api.routes]
         if len(with_routes) > APIS_MAX:
             sentence = f"{APIS_MAX} APIs and URLs of functions are served; remove the others"
             raise self._resources.error(with_routes[APIS_MAX].name, "", sentence)
         return tuple(with_routes) or (apis[0],)
+
+    def _websocket_apis(self) -> Iterator[Api]:
+        functions = self._resources.by_arn(FUNCTION)
+        for name in self._resources.of_type(WEBSOCKET_API):
+            with self._resources.refusals.leaving_out():
+                yield read_websocket_api(name, self._resources.properties(name), functions)
 
     def _declare(self, name: str, kind: str, properties: dict[str, Any]) -> None:
         self._resources.declare(name, kind, properties)

@@ -58,9 +58,10 @@ class Route:
     needs_key: bool = False  # an API key
     timeout_ms: int = REST_TIMEOUT_MS
     payload: str = "1.0"  # format of the event; an HTTP API has 2.0 too
-    scopes: tuple[str, ...] = ()  # of a JWT: one of them is needed
+    scopes: tuple[str, ...] = ()  # of a JWT or a pool's token: one of them is needed
     integration: Integration | None = None
     validation: Validation | None = None
+    responds: bool = False  # of a WebSocket API: the function's body goes back to the client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class PoolAuthorizer:
     source: str  # header.NAME
     issuers: tuple[str, ...]  # the pools' own
     validation: str | None  # a regular expression the token must match
+    scopes: tuple[str, ...] = ()  # of routes that name none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,7 @@ class UsagePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """An API of the template, of kind REST or HTTP."""
+    """An API of the template, of kind REST, HTTP or WEBSOCKET."""
 
     name: str  # logical id
     kind: str
@@ -196,3 +198,4 @@ class Api:
     usage_plans: tuple[UsagePlan, ...] = ()
     models: ReadOnlyDict[str, Any] = field(default_factory=dict)  # JSON schemas by name
     key_source: str = "HEADER"  # of API keys; AUTHORIZER takes them from its answer
+    selection: tuple[str, ...] = ()  # of a WebSocket API: where a message names its route

@@ -97,14 +97,13 @@ def _pools(name: str, block: Properties) -> PoolAuthorizer:
     identity.take("ReauthorizeEvery")
     identity.finish()
     scopes = block.texts("AuthorizationScopes")
-    if scopes:
-        block.refuse("AuthorizationScopes", "scopes of user pools are not looked at; remove it")
     block.finish(support.AUTHORIZER_PROPERTIES_WITHOUT_EFFECT)
     return PoolAuthorizer(
         name=name,
         source=f"header.{header}",
         issuers=tuple(map(_issuer, arns if isinstance(arns, list) else [arns])),
         validation=validation,
+        scopes=scopes,
     )
 
 

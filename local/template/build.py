@@ -10,8 +10,10 @@ from local.template import nested
 from local.template.api_builder import EVENT_KINDS, ApiBuilders
 from local.template.called_services import called_services
 from local.template.foreach import LANGUAGE_EXTENSIONS
-from local.template.functions import read_function, read_layers
+from local.template.functions import read_function
 from local.template.intrinsics import Resolver
+from local.template.layers import read_layers
+from local.template.log_subscriptions import read_log_subscriptions
 from local.template.model import (
     Function,
     Mapping,
@@ -34,6 +36,7 @@ from local.template.resources import (
 from local.template.schedule import read_schedule, take_schedules
 from local.template.service_kinds import STREAM, TABLE
 from local.template.stack import StackBuilder
+from local.template.stand_ins import parameters_elsewhere
 from local.template.streams import read_stream
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
@@ -70,6 +73,10 @@ def load(
     for name in resources.resolver.missing:
         sentence = f"has no value; pass --parameter {name}=..."
         refusals.warnings.insert(0, TemplateError(file, "Parameters", name, sentence))
+    references = () if values is None else resources.resolver.placeholders
+    for name, value in parameters_elsewhere(references, template.made).items():
+        sentence = f"{name} is no parameter of this template; unless the SSM here has it, it is"
+        refusals.warnings.append(TemplateError(file, "SSM", "", f"{sentence} {value!r}"))
     for line, key in lines.doubled.items():
         sentence = f"the key {key!r} stands twice; the last one counts"
         refusals.warnings.append(TemplateError(file, "", "", sentence, line))
@@ -134,6 +141,7 @@ class _Builder:
         provides = frozenset(map(str, ours.sequence("Provides")))
         self._stack.warn_of_retries()
         schedules = (*self._schedules, *take_schedules(self._stack.made, resources))
+        self._stack.add_stand_ins()
         self._stack.warn_of_ignored()
         template = Template(
             path=self._refusals.file,
@@ -143,6 +151,7 @@ class _Builder:
             mappings=tuple(self._mappings),
             schedules=schedules,
             streams=tuple(self._streams),
+            log_subscriptions=tuple(read_log_subscriptions(resources, self._functions)),
             made=self._stack.made,
             provides=provides,
             calls=called_services(() if resources.says_what_it_takes else resources.every()),

@@ -16,7 +16,7 @@ def read_rest_cors(properties: Properties) -> dict[str, str]:
     if isinstance(value, str):
         value = {"AllowOrigin": value}
     block = properties.item("Cors", value)
-    headers = {"Access-Control-Allow-Origin": _quoted(block, "AllowOrigin")}
+    headers = {"Access-Control-Allow-Origin": _quoted(block, "AllowOrigin", "'*'")}
     for name in ("AllowHeaders", "AllowMethods", "MaxAge"):
         if name in block:
             header = f"Access-Control-{'-'.join(_words(name))}"
@@ -68,8 +68,8 @@ def read_http_cors(properties: Properties) -> Cors | None:
     return cors
 
 
-def _quoted(block: Properties, name: str) -> str:
-    value = block.text(name)
+def _quoted(block: Properties, name: str, default: str | None = None) -> str:
+    value = block.text(name, default)
     if len(value) < 2 or not value[0] == value[-1] == "'":
         raise block.error(name, f"needs single quotes inside the text; write \"'{value}'\"")
     return value[1:-1]

@@ -1,42 +1,22 @@
 """Functions and their layers."""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from local.template.asynchronous import read_asynchronous
 from local.template.code import inline_code, read_code
-from local.template.intrinsics import UNKNOWN, layer_arn
+from local.template.intrinsics import UNKNOWN
+from local.template.layers import Layers, folders_of, layers_of
 from local.template.model import Asynchronous, Function, Logging
 from local.template.reader import Properties
-from local.template.resources import FUNCTION, LAYER, QUEUE, Resources
+from local.template.resources import FUNCTION, QUEUE, Resources
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 ENVIRONMENTS_MAX = 64  # processes a function may ask for on one machine
 NO_VALUE_HERE = "has no value here, left out"
 _HANDLER = re.compile(r"[\w/-]+(\.[\w-]+)*\.[A-Za-z_]\w*")
-_SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-
-# The account that publishes them, https://docs.aws.amazon.com/powertools/python/latest/
-_POWERTOOLS = re.compile(
-    r"arn:aws[\w-]*:lambda:[\w-]+:017000801446:layer:AWSLambdaPowertoolsPython"
-)
-_EXTRAS = (
-    "other extras than Tracer, Parser and Validation have to be in requirements.txt, --install"
-)
-
-Layers = dict[str, tuple[Path, ...]]  # folders of modules by the layer's ARN
-
-
-def read_layers(resources: Resources) -> Layers:
-    """Return every layer of the template by its ARN."""
-    layers = {}
-    for name in resources.of_type(LAYER):
-        with resources.refusals.leaving_out():
-            layers[layer_arn(name)] = _layer(resources, name)
-    return layers
 
 
 def read_function(resources: Resources, name: str, block: Properties, layers: Layers) -> Function:
@@ -49,13 +29,16 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
     if "DurableConfig" in block:
         raise block.not_emulated("DurableConfig", "durable functions are not emulated; remove it")
     here = _here(resources, name)
+    used = layers_of(resources, block, layers)
     function = Function(
         logical_id=name,
         name=resources.physical_name(block, "FunctionName"),
         handler=handler,
         runtime=runtime,
         code_uri=_code(resources, block),
-        layers=_layers_of(resources, block, layers),
+        layers=folders_of(used),
+        layer_builds=tuple(layer.build for layer in used if layer.build),
+        requirements=tuple(layer.requirement for layer in used if layer.requirement),
         timeout_s=block.integer("Timeout", 3, lowest=1, highest=900),
         memory_mb=block.integer("MemorySize", 128, lowest=128, highest=10240),
         storage_mb=_storage_mb(block),
@@ -85,8 +68,7 @@ def _storage_mb(block: Properties) -> int:
 
 def _logging(block: Properties) -> Logging:
     config = block.block("LoggingConfig")
-    if "LogGroup" in config:
-        config.left("LogGroup")  # logs are files in the state directory
+    group = config.left("LogGroup") if "LogGroup" in config else ""
     is_json = _one_of(("Text", "JSON"), config, "LogFormat", "Text") == "JSON"
     for name in ("ApplicationLogLevel", "SystemLogLevel"):
         if name in config and not is_json:
@@ -94,7 +76,12 @@ def _logging(block: Properties) -> Logging:
     level = _one_of(LOG_LEVELS, config, "ApplicationLogLevel", "INFO")
     of_lambda = _one_of(("DEBUG", "INFO", "WARN"), config, "SystemLogLevel", "INFO")
     config.finish()
-    return Logging(is_json=is_json, level=level if is_json else "", says_all=of_lambda != "WARN")
+    return Logging(
+        is_json=is_json,
+        level=level if is_json else "",
+        says_all=of_lambda != "WARN",
+        group=group if isinstance(group, str) else "",
+    )
 
 
 def _one_of(choices: Sequence[str], block: Properties, name: str, default: str) -> str:
@@ -144,38 +131,11 @@ def _here(resources: Resources, name: str) -> Here:
     return Here(environments, every_s, priority, runtime_client)
 
 
-def _layer(resources: Resources, name: str) -> tuple[Path, ...]:
-    block = resources.properties(name)
-    root = read_code(block, "ContentUri", resources.folder)
-    block.finish()
-    is_built = str(resources.metadata(name).get("BuildMethod", "")).startswith("python")
-    folders = [root / "python" / _SITE_PACKAGES, root / "python"]
-    folders += [root] if is_built else []  # which `sam build` moves to python/
-    return tuple(folder for folder in folders if folder.is_dir())
-
-
 def _code(resources: Resources, block: Properties) -> Path:
     if "InlineCode" not in block:
         return read_code(block, "CodeUri", resources.folder, ".")
     block.take("CodeUri")
     return inline_code(block)
-
-
-def _layers_of(resources: Resources, block: Properties, layers: Layers) -> tuple[Path, ...]:
-    """Return folders of modules; a later layer comes first, as it is unpacked over the others."""
-    unpacked: list[tuple[Path, ...]] = []
-    for layer in block.sequence("Layers"):
-        if str(layer) in layers:
-            unpacked.append(layers[str(layer)])
-        elif _POWERTOOLS.match(str(layer)):
-            sentence = f"for {layer} stands the Powertools installed here; {_EXTRAS}"
-            resources.refusals.warnings.append(block.error("Layers", sentence))
-        else:
-            sentence = f"{layer} is not here, and an import of what it has fails; list its packages"
-            resources.refusals.warnings.append(
-                block.error("Layers", f"{sentence} in requirements.txt and pass --install")
-            )
-    return tuple(folder for folders in reversed(unpacked) for folder in folders)
 
 
 def _environment(resources: Resources, block: Properties) -> dict[str, str]:

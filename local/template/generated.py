@@ -20,6 +20,14 @@ IMPLICIT_APIS = {
     "ServerlessHttpApi": "AWS::Serverless::HttpApi",
 }
 
+WEBSOCKET_API = "AWS::Serverless::WebSocketApi"
+
+# What `!Ref` gives of these is the logical id here.
+NAMED_BY_ID = (
+    *(*IMPLICIT_APIS.values(), WEBSOCKET_API),
+    *("AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan"),
+)
+
 # `Name.PROPERTY` refers to the resource that SAM makes for the property.
 _API_PROPERTIES = ("Stage", "Deployment", "DomainName", "BasePathMapping", "RecordSetGroup")
 _KEYS = ("UsagePlan", "ApiKey", "UsagePlanKey")
@@ -67,7 +75,7 @@ _OF_THE_TEMPLATE = re.compile(
 )
 
 _ON_AWS = re.compile(
-    r"https?://(?P<api>\w+)\.execute-api\.[\w-]+\.amazonaws\.com(?P<stage>/[^/\s\"'{}]+)?"
+    r"(?P<scheme>https?|wss)://(?P<api>\w+)\.execute-api\.[\w-]+\.amazonaws\.com(?P<stage>/[^/\s\"'{}]+)?"
 )
 
 
@@ -137,9 +145,24 @@ def at_this_machine(text: str, resources: Mapping[str, Any]) -> str:
     return _ON_AWS.sub(lambda match: _address(match, resources), text)
 
 
+def api_endpoint(name: str, resources: Mapping[str, Any]) -> str | None:
+    """Return what `!GetAtt NAME.ApiEndpoint` gives, None for what has none."""
+    if is_websocket_api(resources.get(name)):
+        return api_url(name).replace("http", "ws", 1)
+    return api_url(name) if is_http_api(name, resources) else None
+
+
 def is_http_api(name: str, resources: Mapping[str, Any]) -> bool:
     """Tell whether a logical id is an HTTP API's, of the template or SAM's own."""
     return _api_kind(name, resources) == IMPLICIT_APIS["ServerlessHttpApi"]
+
+
+def is_websocket_api(resource: Any) -> bool:
+    """Tell whether a resource is a WebSocket API, of SAM or of API Gateway itself."""
+    properties = resource.get("Properties") if isinstance(resource, dict) else None
+    is_raw = _kind(resource) == "AWS::ApiGatewayV2::Api"
+    protocol = (properties or {}).get("ProtocolType")
+    return _kind(resource) == WEBSOCKET_API or (is_raw and protocol == "WEBSOCKET")
 
 
 def _api_kind(name: str, resources: Mapping[str, Any]) -> str:
@@ -148,6 +171,9 @@ def _api_kind(name: str, resources: Mapping[str, Any]) -> str:
 
 def _address(match: re.Match[str], resources: Mapping[str, Any]) -> str:
     api, stage = match["api"], match["stage"] or ""
+    if is_websocket_api(resources.get(api)):
+        url = api_url(api) + stage  # which clients and functions may name, or not
+        return url.replace("http", "ws", 1) if match["scheme"] == "wss" else url
     is_http = is_http_api(api, resources)
     if not is_http and _api_kind(api, resources) != IMPLICIT_APIS["ServerlessRestApi"]:
         return match[0]

@@ -16,14 +16,16 @@ from local.template.document import fragment
 from local.template.foreach import resources_of
 from local.template.generated import (
     IMPLICIT_APIS,
+    NAMED_BY_ID,
+    api_endpoint,
     api_url,
     at_this_machine,
     is_generated,
-    is_http_api,
     lacking,
     url_api,
     url_owner,
 )
+from local.template.includes import included_file
 from local.template.model import TemplateError
 from local.template.parameters import read_parameters, without_value
 from local.template.plain_values import base64_of, joined, split, text_of
@@ -210,12 +212,7 @@ class Resolver:
                 return self.name_of(name)
             case "AWS::Serverless::LayerVersion":
                 return layer_arn(name)
-            case (
-                "AWS::Serverless::Api"
-                | "AWS::Serverless::HttpApi"
-                | "AWS::ApiGateway::ApiKey"
-                | "AWS::ApiGateway::UsagePlan"
-            ):
+            case kind if kind in NAMED_BY_ID:
                 return name
             case kind if kind in NAMED:
                 return self._of_service(name, NAMED[kind].ref, "")
@@ -251,8 +248,8 @@ class Resolver:
         generated = f"{name}.{attribute.partition('.')[0]}"
         if lacking(generated, self.resources, self._globals):
             raise self._missing(f"!GetAtt {path}", generated, where)
-        if attribute == "ApiEndpoint" and is_http_api(name, self.resources):
-            return api_url(name)
+        if attribute == "ApiEndpoint" and (url := api_endpoint(name, self.resources)):
+            return url
         if name not in self.resources or is_generated(generated, self.resources, self._globals):
             return self._get_generated(name, attribute, where)
         return self._attribute(name, attribute, where)
@@ -370,11 +367,11 @@ class Resolver:
 
     def _include(self, value: Any, where: tuple[str, str]) -> Any:
         """Return what AWS::Include brings in from a file beside the template."""
-        location = self.resolve(value["Parameters"]["Location"], where)
-        is_here = isinstance(location, str) and not location.startswith("s3://")
-        if value["Name"] != "AWS::Include" or not is_here:
+        written = value["Parameters"]["Location"]
+        file = included_file(self._file.parent, written, self.resolve(written, where))
+        if value["Name"] != "AWS::Include" or file is None:
             return UNKNOWN
-        return self.resolve(fragment((self._file.parent / location).resolve()), where)
+        return self.resolve(fragment(file), where)
 
     def _named(self, name: str, where: tuple[str, str]) -> Any:
         return self._get_att(name, where) if "." in name else self._ref(name, where)

@@ -64,6 +64,15 @@ class Logging:
     is_json: bool = False
     level: str = ""  # below which `logging` drops a line; none where it is text
     says_all: bool = True  # of Lambda's own lines, else only those about failures
+    group: str = ""  # where the template names one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerBuild:
+    """A layer that the Makefile in its folder builds, by its target build-LOGICALID."""
+
+    logical_id: str
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +95,8 @@ class Function:
     priority: int | None = None  # 1 is the most important: others make room for it first
     asynchronous: Asynchronous = Asynchronous()
     logging: Logging = Logging()
+    requirements: tuple[str, ...] = ()  # lines for pip, in the place of layers of others
+    layer_builds: tuple[LayerBuild, ...] = ()
     is_built_by_make: bool = False  # its Makefile has a target build-LOGICALID
     is_debugged: bool = False  # a person steps through it: nothing is timed
     runtime_client: str = ""  # awslambdaric or bootstrap, where the handler is not run by ours
@@ -153,6 +164,17 @@ class StreamMapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSubscription:
+    """What gets the lines of a function's log: a subscription filter."""
+
+    name: str
+    group: str  # of the log
+    function: str  # logical id
+    destination: str  # ARN of a function, or of a stream of Kinesis or Firehose
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """The times at which the clock invokes a function or sends to a queue, and what it gives."""
 
@@ -178,6 +200,7 @@ class Template:
     mappings: tuple[Mapping, ...]
     schedules: tuple[Schedule, ...] = ()
     streams: tuple[StreamMapping, ...] = ()
+    log_subscriptions: tuple[LogSubscription, ...] = ()
     # What other services make: type and properties by logical id, as CloudFormation says them.
     made: ReadOnlyDict[str, ReadOnlyDict[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # what was left out, a sentence each
@@ -201,6 +224,16 @@ class Template:
     def api(self) -> Api:
         """The API at the main address."""
         return self.apis[0]
+
+    @property
+    def on_demand(self) -> list[str]:
+        """Functions that nobody keeps environments for before an event comes, by logical id.
+
+        A template that says what it takes from this machine has none: nothing is tried for it.
+        """
+        others = {*self.hosted, *(mapping.function for mapping in self.mappings)}
+        others |= {schedule.function for schedule in self.schedules}
+        return [] if self.provides else sorted(self.functions.keys() - others)
 
     @property
     def hosted(self) -> list[str]:

@@ -45,7 +45,7 @@ def with_nested_stacks(file: Path, document: Document, depth: int = 0) -> Docume
     stacks = {
         name: path
         for name, resource in document["Resources"].items()
-        if (path := _template_of(file, resource))
+        if (path := _template_of(file, name, resource))
     }
     if not stacks:
         return document
@@ -64,7 +64,7 @@ def with_nested_stacks(file: Path, document: Document, depth: int = 0) -> Docume
     return dict(_with_outputs(outer, outputs))
 
 
-def _template_of(file: Path, resource: Any) -> Path | None:
+def _template_of(file: Path, name: str, resource: Any) -> Path | None:
     """Return the file of a nested stack; None for another resource, or a template elsewhere."""
     if not isinstance(resource, dict) or resource.get("Type") not in PLACES:
         return None
@@ -73,7 +73,10 @@ def _template_of(file: Path, resource: Any) -> Path | None:
         return None
     # Some write the path as it is from the folder that a build makes beside the template.
     paths = [(file.parent / folder / place).resolve() for folder in ("", "build")]
-    return next(filter(Path.is_file, paths), None)
+    if path := next(filter(Path.is_file, paths), None):
+        return path
+    sentence = f"{place} is no file; paths start at the template"
+    raise TemplateError(file, name, PLACES[resource["Type"]], sentence)
 
 
 class _Nested:

@@ -7,6 +7,8 @@ from typing import Any
 
 from local.template.model import TemplateError
 
+_OF_SSM = "AWS::SSM::Parameter::Value<"  # whose value is the name of a parameter of SSM
+
 
 class Unfit(Exception):
     """A value that the declaration does not allow; the message is the rest of a sentence."""
@@ -25,7 +27,7 @@ def read_parameters(
         if not isinstance(about, dict):
             raise TemplateError(file, "Parameters", str(name), "has to be a block with a Type")
         try:
-            values[name] = _value(about, overrides.get(name), unknown)
+            values[name] = _value(name, about, overrides.get(name), unknown)
         except Unfit as error:
             raise TemplateError(file, "Parameters", name, str(error)) from error
     return values
@@ -40,15 +42,15 @@ def without_value(declared: Mapping[str, Any], values: Mapping[str, str]) -> set
     }
 
 
-def _value(about: Mapping[str, Any], override: str | None, unknown: object) -> Any:
+def _value(name: str, about: Mapping[str, Any], override: str | None, unknown: object) -> Any:
     kind = str(about.get("Type", "String"))
     value = about.get("Default") if override is None else override
+    is_list = "List" in kind
+    if kind.startswith(_OF_SSM):
+        return unknown if is_list else f"{{{{resolve:ssm:{_text(value or name)}}}}}"
     if value is None:
         return unknown
     text = _text(value)
-    if kind.startswith("AWS::SSM::"):
-        return f"{{{{resolve:ssm:{text}}}}}" if "List" not in kind else unknown
-    is_list = "List" in kind
     entries = [part.strip() for part in text.split(",")] if is_list else [text]
     for entry in entries:
         _check(about, kind, entry)

@@ -9,7 +9,8 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/AWS_ApiGatewayV2.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local.template.generated import IMPLICIT_APIS
+from local.template import raw_websocket_api
+from local.template.generated import IMPLICIT_APIS, WEBSOCKET_API, is_websocket_api
 from local.template.references import referred
 from local.template.validation import VALIDATOR, VALIDATORS
 
@@ -21,13 +22,14 @@ _PARTS_OF_REST = (
     *("Model", "RequestValidator"),
 )
 _PARTS_OF_HTTP = ("Route", "Integration", "Authorizer", "Deployment", "Stage")
+_PARTS_OF_WEBSOCKETS = ("RouteResponse", "IntegrationResponse")
 PARTS = (
     *(_REST + part for part in _PARTS_OF_REST),
-    *(_HTTP + part for part in _PARTS_OF_HTTP),
+    *(_HTTP + part for part in (*_PARTS_OF_HTTP, *_PARTS_OF_WEBSOCKETS)),
 )
 KINDS = (REST_API, HTTP_API, *PARTS)
 
-_OF_SAM = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi")
+_OF_SAM = ("AWS::Serverless::Api", "AWS::Serverless::HttpApi", WEBSOCKET_API)
 _INTEGRATION = "x-amazon-apigateway-integration"
 _AUTHORIZER = "x-amazon-apigateway-authorizer"
 _KEY_SCHEME = "api_key"
@@ -53,6 +55,10 @@ def with_apis_of_sam(resources: Mapping[str, Resource]) -> dict[str, Resource]:
         elif resource["Type"] == HTTP_API and _properties(resource).get("ProtocolType") == "HTTP":
             api = _HttpApi(name, resource, resources)
             result[name] = _api("AWS::Serverless::HttpApi", api.as_sam())
+        elif resource["Type"] == HTTP_API and is_websocket_api(resource):
+            parts = _Parts(name, "ApiId", _HTTP, resources)
+            properties = raw_websocket_api.as_sam(_properties(resource), parts.of)
+            result[name] = _api(WEBSOCKET_API, properties)
     return result
 
 

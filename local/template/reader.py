@@ -58,6 +58,10 @@ class Properties:
         """Return the error that refuses property `name` of this block."""
         return TemplateError(self._refusals.file, self.resource, self._path(name), sentence)
 
+    def warn(self, name: str, sentence: str) -> None:
+        """Note what a user has to know of property `name`."""
+        self._refusals.warnings.append(self.error(name, sentence))
+
     def not_emulated(self, name: str, sentence: str) -> NotEmulated:
         """Return the error that leaves out the whole thing that has this block, or refuses it."""
         return NotEmulated(self._refusals.file, self.resource, self._path(name), sentence)
@@ -82,6 +86,10 @@ class Properties:
             sentence = "only AWS knows this value; where it is a parameter's, pass --parameter"
             raise self.not_emulated(name, sentence)
         return default if value is None else value
+
+    def look(self, name: str) -> Any:
+        """Return the value of a property that stays to be asked for, None where it is none."""
+        return self._left.get(name)
 
     def peek(self, name: str) -> str:
         """Return the text of a property that stays to be asked for, empty where it is none."""

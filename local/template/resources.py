@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from local.template import cfn_functions, raw_apis, support
+from local.template.generated import WEBSOCKET_API
 from local.template.intrinsics import UNKNOWN, Resolver
 from local.template.model import TemplateError
 from local.template.reader import Properties, Refusals, merged
@@ -19,15 +20,22 @@ USAGE_PLAN = "AWS::ApiGateway::UsagePlan"
 USAGE_PLAN_KEY = "AWS::ApiGateway::UsagePlanKey"
 QUEUE = "AWS::SQS::Queue"
 MAPPING = "AWS::Lambda::EventSourceMapping"
+SUBSCRIPTION_FILTER = "AWS::Logs::SubscriptionFilter"
 EMULATED = (
-    *(FUNCTION, LAYER, QUEUE, MAPPING),
-    *(API, HTTP_API, API_KEY, USAGE_PLAN, USAGE_PLAN_KEY),
+    *(FUNCTION, LAYER, QUEUE, MAPPING, SUBSCRIPTION_FILTER),
+    *(API, HTTP_API, WEBSOCKET_API, API_KEY, USAGE_PLAN, USAGE_PLAN_KEY),
     *raw_apis.KINDS,
 )
 
-GLOBALS = {"Function": FUNCTION, "Api": API, "HttpApi": HTTP_API, "LayerVersion": LAYER}
+GLOBALS = {
+    "Function": FUNCTION,
+    "Api": API,
+    "HttpApi": HTTP_API,
+    "LayerVersion": LAYER,
+    "WebSocketApi": WEBSOCKET_API,
+}
 # Globals that SAM would merge into resources which are refused or elsewhere anyway.
-GLOBALS_OF_OTHERS = ("CapacityProvider", "SimpleTable", "StateMachine", "WebSocketApi")
+GLOBALS_OF_OTHERS = ("CapacityProvider", "SimpleTable", "StateMachine")
 
 
 class Resources:
@@ -146,7 +154,7 @@ class Resources:
         as_sam = raw_apis.with_apis_of_sam(resources)
         for name, resource in list(as_sam.items()):
             if resource["Type"] in raw_apis.KINDS:
-                sentence = "only HTTP is emulated on this machine; remove the API"
+                sentence = "has to be HTTP or WEBSOCKET"
                 self.refusals.refuse(name, "ProtocolType", sentence)
                 del as_sam[name]
             elif resource is not resources[name]:

@@ -11,6 +11,7 @@ from local.template.api_records import (
     REST_TIMEOUT_MS,
     Api,
     JwtAuthorizer,
+    PoolAuthorizer,
     Route,
 )
 from local.template.authorizers import IAM
@@ -40,6 +41,7 @@ def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaul
     path, method = _path(event), _method(event)
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
+    scopes = _scopes(auth, api, authorizer)
     needs_key = auth.flag("ApiKeyRequired", defaults.needs_key)
     auth.finish(support.AUTH_PROPERTIES_WITHOUT_EFFECT)
     route = Route(
@@ -49,6 +51,7 @@ def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaul
         authorizer=authorizer,
         key=f"{method} {path}",
         needs_key=needs_key,
+        scopes=scopes,
         validation=read_validation(event, api.models),
         timeout_ms=event.integer(
             "TimeoutInMillis", REST_TIMEOUT_MS, lowest=50, highest=REST_TIMEOUT_MS
@@ -65,10 +68,7 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
     method = _method(event) if "Method" in event else "ANY"
     auth = event.block("Auth")
     authorizer = _authorizer(auth, api, defaults)
-    scopes = auth.texts("AuthorizationScopes")
-    reader = api.authorizers.get(authorizer or "")
-    if isinstance(reader, JwtAuthorizer) and not scopes:
-        scopes = reader.scopes
+    scopes = _scopes(auth, api, authorizer)
     auth.finish()
     payload = event.text("PayloadFormatVersion", "2.0")
     if payload not in ("1.0", "2.0"):
@@ -139,6 +139,15 @@ def _authorizer(auth: Properties, api: Api, defaults: Defaults) -> str | None:
     if authorizer not in (IAM, *api.authorizers):
         raise auth.error("Authorizer", f"{authorizer!r} is not an authorizer of the API; add it")
     return authorizer
+
+
+def _scopes(auth: Properties, api: Api, authorizer: str | None) -> tuple[str, ...]:
+    """Return the scopes of which a token has to have one: a route's own, or its authorizer's."""
+    scopes = auth.texts("AuthorizationScopes")
+    reader = api.authorizers.get(authorizer or "")
+    if scopes or not isinstance(reader, JwtAuthorizer | PoolAuthorizer):
+        return scopes
+    return reader.scopes
 
 
 def _shape(path: str) -> str:

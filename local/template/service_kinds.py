@@ -20,6 +20,9 @@ SUBSCRIPTION = "AWS::SNS::Subscription"
 RULE = "AWS::Events::Rule"
 SCHEDULE = "AWS::Scheduler::Schedule"
 PIPE = "AWS::Pipes::Pipe"
+ACTIVITY = "AWS::StepFunctions::Activity"
+BUS = "AWS::Events::EventBus"
+PARAMETER = "AWS::SSM::Parameter"
 STREAM = "AWS::Kinesis::Stream"
 USER_POOL = "AWS::Cognito::UserPool"
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
@@ -27,6 +30,7 @@ STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 # For a reader before the services run: placeholders stay, and are no reason for a warning.
 PENDING: Mapping[str, str] = MappingProxyType({})
 PLACEHOLDER = re.compile(r"\{\{(?:made|resolve):[^{}]+\}\}")
+NAME_MIN = 3  # letters of the name of a table or bucket
 _NOT_OF_A_BUCKET = re.compile(r"[^a-z0-9.-]")
 
 
@@ -49,6 +53,7 @@ def _named(property: str, arn: str = "", **attributes: str) -> Kind:
 _TABLE_ARN = "arn:aws:dynamodb:{at}:table/{name}"
 _TOPIC_ARN = "arn:aws:sns:{at}:{name}"
 _MACHINE_ARN = "arn:aws:states:{at}:stateMachine:{name}"
+_ACTIVITY_ARN = "arn:aws:states:{at}:activity:{name}"
 KINDS: Mapping[str, Kind] = {
     TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
     GLOBAL_TABLE: _named("TableName", _TABLE_ARN, StreamArn=f"{_TABLE_ARN}/stream/local"),
@@ -62,7 +67,7 @@ KINDS: Mapping[str, Kind] = {
     TOPIC: Kind("TopicName", _TOPIC_ARN, {"TopicArn": _TOPIC_ARN, "TopicName": "{name}"}),
     SUBSCRIPTION: Kind(),
     RULE: _named("Name", "arn:aws:events:{at}:rule/{name}"),
-    "AWS::Events::EventBus": _named("Name", "arn:aws:events:{at}:event-bus/{name}", Name="{name}"),
+    BUS: _named("Name", "arn:aws:events:{at}:event-bus/{name}", Name="{name}"),
     "AWS::Events::Archive": _named("ArchiveName", "arn:aws:events:{at}:archive/{name}"),
     SCHEDULE: _named("Name"),
     "AWS::Scheduler::ScheduleGroup": _named("Name"),
@@ -72,9 +77,9 @@ KINDS: Mapping[str, Kind] = {
         "DeliveryStreamName", "arn:aws:firehose:{at}:deliverystream/{name}"
     ),
     STATE_MACHINE: Kind("StateMachineName", _MACHINE_ARN, {"Arn": _MACHINE_ARN, "Name": "{name}"}),
-    "AWS::StepFunctions::Activity": Kind("Name", "arn:aws:states:{at}:activity:{name}"),
+    ACTIVITY: Kind("Name", _ACTIVITY_ARN, {"Arn": _ACTIVITY_ARN, "Name": "{name}"}),
     "AWS::SecretsManager::Secret": Kind("Name", "{{{{made:{id}.Id}}}}"),
-    "AWS::SSM::Parameter": _named("Name"),
+    PARAMETER: _named("Name"),
     "AWS::KMS::Key": Kind(),
     "AWS::KMS::Alias": _named("AliasName"),
     USER_POOL: Kind("UserPoolName"),
@@ -111,17 +116,18 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     ),
     TOPIC: ("ArchivePolicy", "ContentBasedDeduplication", "DataProtectionPolicy", "FifoTopic"),
     SUBSCRIPTION: ("DeliveryPolicy", "RedrivePolicy", "ReplayPolicy"),
-    "AWS::Events::EventBus": ("DeadLetterConfig", "EventSourceName"),
+    BUS: ("DeadLetterConfig", "EventSourceName"),
     SCHEDULE: ("EndDate", "ScheduleExpressionTimezone", "StartDate"),
-    PIPE: ("Enrichment", "EnrichmentParameters", "TargetParameters"),
 }
 
 
 def name_by_default(kind: str, logical_id: str) -> str:
     """Return the name of a resource that the template gives none."""
+    if kind in (TABLE, GLOBAL_TABLE):
+        return logical_id.ljust(NAME_MIN, "0")
     if kind != BUCKET:
         return logical_id
-    return _NOT_OF_A_BUCKET.sub("", logical_id.lower()).ljust(3, "0")[:63]
+    return _NOT_OF_A_BUCKET.sub("", logical_id.lower()).ljust(NAME_MIN, "0")[:63]
 
 
 def placeholder(logical_id: str, attribute: str = "") -> str:

@@ -16,6 +16,7 @@ from local.template.resources import QUEUE, Resources
 from local.template.schedule import is_enabled
 from local.template.service_kinds import (
     BUCKET,
+    BUS,
     IGNORED,
     KINDS,
     RULE,
@@ -25,15 +26,16 @@ from local.template.service_kinds import (
     TOPIC,
     USER_POOL,
 )
-from local.template.stack_checks import idle_end, refused
+from local.template.stack_checks import each_target, idle_end, refused
+from local.template.stand_ins import buses_elsewhere
 
 Made = dict[str, dict[str, Any]]  # type and properties by logical id
 NO_ROLE = "arn:aws:iam::000000000000:role/local"
 QUEUE_HIDES_S = 5400  # six times the longest time-out of a function
 INPUTS = ("Input", "InputPath", "InputTransformer")
-IDLE_PIPE = "nothing goes through it: here pipes lead from a table to a topic or state machine"
+IDLE_PIPE = "nothing goes through it: nobody stands at that end here"
 RETRIES = ("RetryPolicy", "DeadLetterConfig")  # of a target
-NO_RETRIES = "has no effect on this machine"
+NO_RETRIES = "has no effect here: each event reaches its target, whose own retries follow"
 _BY_NAME_ELSEWHERE = "is no {} of this template; add it, or invoke the function yourself"
 
 
@@ -75,13 +77,19 @@ class StackBuilder:
     def warn_of_retries(self) -> None:
         """Warn of each target of a rule or schedule that says what follows a failure."""
         for name, resource in self.made.items():
-            if resource["Type"] not in (RULE, SCHEDULE):
-                continue
-            properties = resource["Properties"]
-            for target in [*(properties.get("Targets") or ()), properties.get("Target") or {}]:
+            for target in each_target(resource):
                 for property in RETRIES:
                     if property in target:
                         self._warn(name, property, NO_RETRIES)
+
+    def add_stand_ins(self) -> None:
+        """Add the buses that rules listen to and that another stack has on AWS."""
+        for rule, bus in buses_elsewhere(self.made).items():
+            name = f"StandIn{''.join(filter(str.isalnum, bus))}"
+            self.made[name] = {"Type": BUS, "Properties": {"Name": bus}}
+            if "{{" not in bus:  # else a warning names the reference
+                sentence = f"{bus} is no bus of this template; an empty one stands for it here"
+                self._warn(rule, "EventBusName", sentence)
 
     def warn_of_ignored(self) -> None:
         """Warn of each property of what is made that the services here pass over."""

@@ -4,11 +4,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from local.template.service_kinds import BUCKET, PIPE, TABLE
+from local.template.service_kinds import BUCKET, PIPE, RULE, SCHEDULE, TABLE
 
 _BUCKET_NAME = re.compile(
     r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]"
 )
+# The services at the ends of pipes that run here.
+_ENDS = {
+    "Source": ("dynamodb", "kinesis", "sqs"),
+    "Enrichment": ("lambda",),
+    "Target": ("events", "kinesis", "lambda", "sns", "sqs", "states"),
+}
 _KEY_KINDS = ("S", "N", "B")
 
 
@@ -20,14 +26,26 @@ def refused(kind: str, properties: dict[str, Any]) -> tuple[str, str] | None:
     return _refused_table(properties) if kind == TABLE else None
 
 
+def each_target(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the targets of a rule or a schedule; of another resource there are none."""
+    properties = resource["Properties"]
+    if resource["Type"] == RULE:
+        yield from _entries(properties, "Targets")
+    elif resource["Type"] == SCHEDULE and isinstance(properties.get("Target"), dict):
+        yield properties["Target"]
+
+
 def idle_end(kind: str, properties: dict[str, Any]) -> str | None:
     """Return the end of a pipe by which nothing goes through it here, None where all is well."""
     if kind != PIPE:
         return None
-    if not str(properties.get("Source")).startswith("arn:aws:dynamodb:"):
-        return "Source"
-    is_target = str(properties.get("Target")).startswith(("arn:aws:sns:", "arn:aws:states:"))
-    return None if is_target else "Target"
+    for end, services in _ENDS.items():
+        arn = str(properties.get(end) or "")
+        is_reference = "{{" in arn  # which the services resolve
+        is_here = is_reference or arn.split(":")[2:3] in [[each] for each in services]
+        if not is_here and (arn or end != "Enrichment"):
+            return end
+    return None
 
 
 def _refused_table(properties: dict[str, Any]) -> tuple[str, str] | None:

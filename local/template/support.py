@@ -76,7 +76,7 @@ CALLS_FUNCTIONS = (
 _NOT_DEPLOYED = "nothing is deployed here, so nobody calls its function"
 RESOURCES_ELSEWHERE = {
     **dict.fromkeys(_CALLED, "functions reach none, or with --aws the one on AWS"),
-    "AWS::Logs::SubscriptionFilter": "no function gets the lines of a log",
+    "AWS::Serverless::Application": "its template is elsewhere, and left out with what it has",
     "AWS::CloudFormation::CustomResource": _NOT_DEPLOYED,
     "Custom::*": _NOT_DEPLOYED,
 }
@@ -139,6 +139,15 @@ HTTP_API_PROPERTIES_WITHOUT_EFFECT = {
     "Name": _TEXT,
     "PropagateTags": _TEXT,
     "Tags": _TEXT,
+}
+
+WEBSOCKET_API_PROPERTIES_WITHOUT_EFFECT = {
+    **HTTP_API_PROPERTIES_WITHOUT_EFFECT,
+    "ApiKeySelectionExpression": "keys are not looked at",
+    "DefaultRouteSettings": "messages are not throttled",
+    "DisableSchemaValidation": "models are not looked at",
+    "IpAddressType": "the gateway listens on loopback",
+    "RouteSettings": "messages are not throttled",
 }
 
 API_KEY_PROPERTIES_WITHOUT_EFFECT = {

@@ -20,6 +20,8 @@ JSON = "application/json"
 _FORMATS = ("date-time", "email", "hostname", "ipv4", "ipv6", "uri")
 _PLACES = {"query": "querystring", "header": "header", "path": "path"}
 _PARAMETER = re.compile(r"method\.request\.(querystring|header|path)\..+")
+# A model, as definitions refer to it or as the address that it has on AWS, and what is inside it.
+_MODEL = re.compile(r"(?:^|/(?:schemas|definitions|models)/)([\w-]+)((?:/[\w~-]+)*)$")
 _IS_ON = (True, "true")
 
 Definition = Mapping[str, Any]
@@ -59,7 +61,10 @@ def of_operation(
     block.take(VALIDATOR, None)
     if name is None:
         return None
-    rules = (definition.get(VALIDATORS) or {}).get(name)
+    if VALIDATORS not in definition:  # which AWS takes, too
+        block.warn(VALIDATOR, f"there are no {VALIDATORS}; nothing is validated")
+        return None
+    rules = (definition[VALIDATORS] or {}).get(name)
     if not isinstance(rules, dict):
         raise block.error(VALIDATOR, f"{name!r} is none of {VALIDATORS}; add it there")
     entries = [*(item.get("parameters") or ()), *(operation.get("parameters") or ())]
@@ -126,6 +131,9 @@ def _checked(block: Properties, schema: Any, models: Mapping[str, Any]) -> dict[
         compiled(whole)
     except (fastjsonschema.JsonSchemaDefinitionException, ValueError, TypeError) as error:
         raise block.error("", f"a model is no JSON schema ({error}); correct it") from error
+    except (KeyError, RecursionError) as error:
+        sentence = "a model refers to what is not there, or to itself for ever; correct it"
+        raise block.error("", sentence) from error
     return whole
 
 
@@ -154,10 +162,19 @@ def _rewritten(value: Any, models: Mapping[str, Any]) -> Any:
         return value
     whole = {name: _rewritten(each, models) for name, each in value.items()}
     reference = value.get("$ref")
-    if isinstance(reference, str) and (name := reference.rpartition("/")[2]) in models:
-        whole["$ref"] = f"#/definitions/{name}"
+    if isinstance(reference, str) and (model := _MODEL.search(reference)) and model[1] in models:
+        if model[2]:
+            return _rewritten(_part(models[model[1]], model[2]), models)
+        whole["$ref"] = f"#/definitions/{model[1]}"
     if isinstance(value.get("format"), str) and value["format"] not in _FORMATS:
         del whole["format"]
     if isinstance(value.get("$schema"), str):
         del whole["$schema"]
     return whole
+
+
+def _part(schema: Any, path: str) -> Any:
+    """Return what is in a schema under a path such as /properties/NAME."""
+    for name in path.removeprefix("/").split("/"):
+        schema = schema[name]
+    return schema

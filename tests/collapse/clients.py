@@ -22,6 +22,7 @@ from loadtest.generator.scenarios import (
 
 TIMEOUT_S = 3.0  # ten in the profile, which takes longer
 ATTEMPTS = 3
+ASKED_AGAIN_S = 0.9  # the kernel asks again after a second where its question found no room
 RETRY_S = 0.5  # before the second attempt; twice that before the third
 ANSWERED, REFUSED, TIMED_OUT, RESET = "answered", "refused", "timed out", "reset"
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -35,6 +36,7 @@ class Tally:
     payments: set[str] = field(default_factory=set)  # ids of those that were answered with 201
     notifications: set[str] = field(default_factory=set)
     broken: int = 0  # attempts that timed out or were reset
+    unconnected: int = 0  # attempts that had no connection at once, but after a second or never
     latencies_s: list[float] = field(default_factory=list)  # of what was answered
 
 
@@ -145,4 +147,12 @@ class Clients:
         return int(head.split(b" ")[1]), body
 
     async def _connect(self) -> Stream:
-        return await asyncio.open_connection(self._host, self._port)
+        """Connect, and count what the kernel did not take at its first asking."""
+        late = asyncio.get_running_loop().call_later(ASKED_AGAIN_S, self._count_unconnected)
+        try:
+            return await asyncio.open_connection(self._host, self._port)
+        finally:
+            late.cancel()
+
+    def _count_unconnected(self) -> None:
+        self.tally.unconnected += 1

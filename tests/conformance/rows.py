@@ -74,6 +74,12 @@ ROWS = {
     "1.76": "throttled: 429",
     "1.77": "JWT and Lambda authorizers",
     "1.78": "what an HTTP API has not",
+    # API Gateway, WebSocket APIs
+    "1.80": "events of a connection, a message and an end",
+    "1.81": "the route that a message names, and the gateway's own answers",
+    "1.82": "who is refused at the handshake",
+    "1.83": "@connections: a function writes to a client, looks at it, ends it",
+    "1.84": "quotas of frames, messages and time",
     # Lambda
     "2.1": "an environment serves one event at a time",
     "2.2": "reserved concurrency",
@@ -155,4 +161,6 @@ ROWS = {
     "5.8": "streams: partial failures",
     "5.9": "a function's calls of AWS stay on this machine",
     "5.10": "credentials of the shell are no function's",
+    "5.11": "pipes: filters, enrichment, input templates, targets",
+    "5.12": "subscription filters: lines of a log to a function",
 }

@@ -1,4 +1,4 @@
-"""What one tenant does is felt by no other: `make drills DRILL=fairness`, or with names of things.
+"""The felt and the unfelt of tenants beside each other: `make drills DRILL=fairness`.
 
 On a system of its own a quiet tenant asks steadily, alone and then beside a greedy one, for each
 thing that both share. Its p99 may be twice that alone; a difference below the floor is not told
@@ -6,7 +6,6 @@ from none. What another program of the machine costs is no tenant's doing: one r
 the bound will do.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.announcer import FRESH_S
-from tests.drills.table import today, write_section
+from tests.drills.outcome import Conditions, Outcome
 from tests.e2e.conftest import Client, System, log_in, own_system
 from tests.integration.webhook_sink import Drip, WebhookSink
 
@@ -212,8 +211,8 @@ def _wait(predicate: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def drill(system: System, thing: Thing) -> tuple[str, bool]:
-    """Measure one thing until a round is within the bound; return its row and whether one was."""
+def drill(system: System, thing: Thing) -> tuple[str, int, str]:
+    """Measure one thing until a round is within the bound; return row, greedy requests, verdict."""
     quiet = log_in(system.gateway, "demo", "demo-secret")
     with ExitStack() as stack:
         request = thing.quiet
@@ -233,7 +232,7 @@ def drill(system: System, thing: Thing) -> tuple[str, bool]:
         f"| {thing.name} | {thing.greed}: {greed.sent:,} | {thing.quiet_words} |"
         f" {alone_ms:.1f} | {beside_ms:.1f} | {verdict} |"
     )
-    return row, verdict == "passed"
+    return row, greed.sent, verdict
 
 
 HEAD = (
@@ -242,35 +241,32 @@ HEAD = (
 )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.drills.fairness", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="THING", help=f"of {', '.join(THINGS)}")
-    parser.add_argument("--write", action="store_true", help="write the table to docs/drills.md")
-    options = parser.parse_args()
-    if unknown := set(options.names) - THINGS.keys():
-        parser.error(f"no thing {', '.join(sorted(unknown))}; there are {', '.join(THINGS)}")
-    rows, passed = [], True
+def run(_: Conditions) -> Outcome:
+    """Measure each thing on one system."""
+    rows, sent, wrong = [], 0, []
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         own_system(Path(folder) / "state", WEBHOOKS_TO_LOOPBACK="yes") as system,
     ):
-        for name in options.names or THINGS:
-            row, is_fair = drill(system, THINGS[name])
+        for name, thing in THINGS.items():
+            row, greedy, verdict = drill(system, thing)
             rows.append(row)
-            passed &= is_fair
-            sys.stdout.write(f"{row}\n")
-            sys.stdout.flush()
-    if options.write:
-        write_section(
-            "Fairness",
-            f"Written by `make drills DRILL=fairness` on {today()}."
-            f" A quiet tenant asks {QUIET_PER_S} times a second, alone and beside a greedy one; its"
+            sent += greedy
+            wrong += [] if verdict == "passed" else [f"{name}: {verdict}"]
+            sys.stderr.write(f"{row}\n")
+    return Outcome(
+        fault=f"{sent:,} greedy requests, {len(THINGS)} shared things",
+        acked=len(THINGS) * QUIET_PER_S * SECONDS,
+        lost=None,
+        doubled=None,
+        errors="-",
+        wrong=wrong,
+        details=[
+            f"A quiet tenant asks {QUIET_PER_S} times a second, alone and beside a greedy one; its"
             f" p99 may be {RATIO_MAX:.0f} times that alone, or {FLOOR_MS:.0f} ms more. The best of"
             f" at most {ROUNDS} rounds of {SECONDS} s.",
-            [HEAD, *rows],
-        )
-    return 0 if passed else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            "",
+            HEAD,
+            *rows,
+        ],
+    )

@@ -1,16 +1,12 @@
 """Kill -9 of workers while they deliver: each notification arrives, and copies can be told.
 
-    python -m tests.drills.notifications [--notifications 10000] [--rate 50] [--every 4] [--seed 1]
-
-On a system of its own. Each kill ends a random worker with all its environments, wherever they are.
-Passes when every notification that was accepted is delivered and in the mailbox, copies bear one
-Message-ID, nothing is in the dead-letter queue, and kills did cut attempts short.
+Each kill ends a random worker with all its environments, wherever they are. Passes when every
+notification that was accepted is delivered and in the mailbox, copies bear one Message-ID, nothing
+is in the dead-letter queue, and kills did cut attempts short.
 """
 
-import argparse
 import json
 import random
-import sys
 import tempfile
 import threading
 import time
@@ -25,9 +21,13 @@ import psutil
 
 from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
+from tests.drills.outcome import Conditions, Outcome
 from tests.drills.payments import THREADS
 from tests.e2e.conftest import Client, System, log_in, own_system
 
+DURATION_S = 200
+RATE = 50
+KILLS_EVERY_S = 4.0
 DRAINED_WITHIN_S = 300  # five receives with a visibility timeout of 30 s, and a kill at each
 PAGE = 100
 
@@ -112,13 +112,25 @@ def mailed(mailbox: Client) -> dict[str, list[str]]:
     return message_ids
 
 
-def drill(system: System, options: argparse.Namespace) -> int:
+def run(conditions: Conditions) -> Outcome:
+    """Run the drill on a system of its own."""
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        own_system(Path(folder)) as system,
+    ):
+        return drill(system, conditions)
+
+
+def drill(system: System, conditions: Conditions) -> Outcome:
     """Accept, kill, wait, compare."""
+    rate = conditions.rate(RATE)
+    wanted = rate * conditions.duration(DURATION_S)
     demo = log_in(system.gateway, "demo", "demo-secret")
-    killer = Killer(system.state, every_s=options.every, chance=random.Random(options.seed))
+    killer = Killer(system.state, every_s=KILLS_EVERY_S, chance=random.Random(conditions.seed))
     killer.start()
-    accepted = accept(demo, options.notifications, rate=options.rate)
+    accepted = accept(demo, wanted, rate=rate)
     killer.stop()
+    ended_s = time.monotonic()
     url = json.loads((system.state / "status.json").read_text())["variables"]["REDIS_URL"]
     queue, dead = (
         RedisQueue(name, redis_url=url) for name in ("notifications", "notifications-dlq")
@@ -128,6 +140,7 @@ def drill(system: System, options: argparse.Namespace) -> int:
         return not queue.depth().total
 
     wait_until(is_drained, DRAINED_WITHIN_S)
+    recovered_s = time.monotonic() - ended_s
     shown = {each["id"]: each for each in stored(demo)}
     mails = mailed(Client(system.mailbox))
     twice = {to: ids for to, ids in mails.items() if len(ids) > 1}
@@ -135,34 +148,22 @@ def drill(system: System, options: argparse.Namespace) -> int:
         any(attempt["result"] == "unknown" for attempt in each["attempts"])
         for each in shown.values()
     )
+    lost = len(accepted.keys() - mails.keys())
     wrong = {
-        "accepted": len(accepted) < options.notifications,
-        "delivered": any(shown[each]["status"] != "delivered" for each in accepted.values()),
-        "mailed": not accepted.keys() <= mails.keys(),
-        "copies of one Message-ID": any(len(set(ids)) > 1 for ids in twice.values()),
-        "empty dead-letter queue": dead.depth().visible > 0,
-        "attempts cut short": cut == 0,
+        "not all accepted": len(accepted) < wanted,
+        "not all delivered": any(shown[x]["status"] != "delivered" for x in accepted.values()),
+        "not all mailed": lost > 0,
+        "copies of several Message-IDs": any(len(set(ids)) > 1 for ids in twice.values()),
+        "some in the dead-letter queue": dead.depth().visible > 0,
+        "no attempt was cut short": cut == 0,
     }
-    failed = [name for name, is_wrong in wrong.items() if is_wrong]
-    sys.stdout.write(
-        f"{len(accepted):,} accepted, {killer.kills} workers killed, {cut} attempts cut short, "
-        f"{len(accepted.keys() & mails.keys()):,} mailed, {len(twice)} of them more than once: "
-        f"{'not ' + ', '.join(failed) if failed else 'passed'}\n"
+    return Outcome(
+        fault=f"{killer.kills} workers killed, {cut} attempts cut short, {len(twice)} mails came"
+        " more than once under one Message-ID",
+        acked=len(accepted),
+        lost=lost,
+        doubled=None,
+        errors=f"{wanted - len(accepted):,} of {wanted:,}",
+        recovered_s=recovered_s,
+        wrong=[sentence for sentence, holds in wrong.items() if holds],
     )
-    return 1 if failed else 0
-
-
-def main() -> int:
-    """Run the drill on a system of its own."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--notifications", type=int, default=10_000, help="to accept (10000)")
-    parser.add_argument("--rate", type=int, default=50, help="a second (50)")
-    parser.add_argument("--every", type=float, default=4, help="seconds between kills (4)")
-    parser.add_argument("--seed", type=int, default=1, help="chooses the workers (1)")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, own_system(Path(folder)) as system:
-        return drill(system, options)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,23 +1,21 @@
-"""Drills of payments, each on a system of its own: `python -m tests.drills.payments F18`.
+"""Drills of payments, each on a system of its own.
 
 Each makes its fault really happen, says so, and passes only if every payment that was accepted ends
-with one charge and nothing is left behind. F07 slow provider, F08 lost answers and webhooks twice,
-F09 every message three times, F13 a worker that sleeps through its visibility timeout, F18 one key
-from 200 sides.
+with one charge and nothing is left behind.
 """
 
-import argparse
 import itertools
 import json
 import re
 import signal
-import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ import psutil
 
 from redis_sqs.redis_queue import RedisQueue
 from tests.conftest import wait_until
-from tests.drills.table import write_payments_row
+from tests.drills.outcome import Conditions, Outcome, Run
 from tests.e2e.conftest import Answer, Client, System, log_in, own_system
 
 VISA = {"amount": 1250, "currency": "EUR", "payment_method": "pm_card_visa"}
@@ -93,46 +91,47 @@ class Site:
             self.create_many(THREADS)
             time.sleep(0.2)
 
-    def redeliveries(self) -> float:
-        ports = [self.system.environment[f"WORKER_{index}_PORT"] for index in range(5)]
-        pages = [Client(f"http://127.0.0.1:{port}").call("GET", "/metrics").body for port in ports]
-        return sum(float(each) for page in pages for each in REDELIVERIES.findall(page.decode()))
-
     def queue(self, name: str) -> RedisQueue:
         status = json.loads((self.system.state / "status.json").read_text())
         return RedisQueue(name, redis_url=status["variables"]["REDIS_URL"])
 
-    def audit(self) -> list[str]:
-        """Wait until everything is settled; returns what is wrong then."""
-        ids = set(self.accepted)
+    def audit(self) -> "Audit":
+        """Wait until everything is settled, and compare it with the provider and the reconciler."""
+        ids, others = set(self.accepted), []
 
         def is_settled() -> bool:
             left = self.demo.call("GET", "/v1/payments?status=processing&limit=1").body["data"]
             return not left
 
-        try:
-            wait_until(is_settled, DRAINED_WITHIN_S)
-        except BaseException as error:  # pytest's failure is one
-            return [f"not all is settled: {error}"]
+        if not holds_within(is_settled, DRAINED_WITHIN_S):
+            others.append(f"not all is settled after {DRAINED_WITHIN_S} s")
         charges: Counter[str] = Counter()
         after: int | None = 0
         while after is not None:
             page = self.provider.call("GET", f"/charges?after={after}").body
             charges.update(each["reference"] for each in page["charges"])
             after = page["next"]
-        dead = self.queue("payments-dlq").depth().visible
+        if strangers := charges.keys() - ids:
+            others.append(f"{len(strangers)} charged without an answer")
+        if dead := self.queue("payments-dlq").depth().visible:
+            others.append(f"{dead} in the dead-letter queue")
         reconciled = self.system.local("reconcile")
-        claims = {
-            f"{sum(n > 1 for n in charges.values())} charged twice": max(charges.values()) > 1,
-            f"{len(ids - charges.keys())} never charged": bool(ids - charges.keys()),
-            f"{len(charges.keys() - ids)} charged without an answer": bool(charges.keys() - ids),
-            f"{dead} in the dead-letter queue": bool(dead),
-            f"reconcile says: {reconciled.stdout.strip()}": reconciled.returncode != 0,
-        }
-        return [claim for claim, holds in claims.items() if holds]
+        if reconciled.returncode:
+            others.append(f"reconcile says: {reconciled.stdout.partition(chr(10))[0]}")
+        doubled = sum(count > 1 for count in charges.values())
+        return Audit(len(ids - charges.keys()), doubled, others)
 
 
-def f07_slow_provider(site: Site) -> tuple[str, bool]:
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The payments that were never charged or more than once, and what else was wrong."""
+
+    lost: int
+    doubled: int
+    others: list[str]
+
+
+def slow_provider(site: Site, _: "Surroundings") -> tuple[str, bool]:
     """Let every answer take 3 s, over the time-out, and lose some after their effect."""
     calm_ms = p99_ms(site)
     site.set_faults(p50_ms=3000, p99_ms=3500, p_lost=0.3)
@@ -147,7 +146,7 @@ def f07_slow_provider(site: Site) -> tuple[str, bool]:
     return evidence, bool(thrown.get("lost")) and slow_ms <= max(2 * calm_ms, 150)
 
 
-def f08_lost_answers(site: Site) -> tuple[str, bool]:
+def lost_answers(site: Site, _: "Surroundings") -> tuple[str, bool]:
     """Let the provider do all and answer nothing; then it tells all twice, out of order."""
     site.set_faults(p_lost=1)
     site.create_for(UNTIL_S["F08"])
@@ -162,22 +161,24 @@ def f08_lost_answers(site: Site) -> tuple[str, bool]:
     return evidence, lost > 0 and once
 
 
-def f09_three_deliveries(site: Site) -> tuple[str, bool]:
+def three_deliveries(site: Site, _: "Surroundings") -> tuple[str, bool]:
     """Put every message on the queue three times, for five workers at once."""
     site.create_many(200)
     bodies = [json.dumps({"payment_id": each}) for each in site.accepted]
-    for _ in range(2):
+    for _round in range(2):
         site.queue("payments").send_batch(bodies)
     return f"{2 * len(bodies)} messages more than payments", bool(bodies)
 
 
-def f13_zombie(site: Site) -> tuple[str, bool]:
-    """Stop two workers in the middle, and wake them after their messages came back."""
-    before = site.redeliveries()
+def zombies(site: Site, _: "Surroundings") -> tuple[str, bool]:
+    """Stop four of five workers in the middle, and wake them after their messages came back."""
+    before = redeliveries(site.system)
     site.set_faults(p50_ms=1500, p99_ms=1600)
-    site.create_many(100)
+    site.create_many(200)
+    # At least two have a batch of ten then, and one of them is stopped.
+    are_busy = holds_within(lambda: site.queue("payments").depth().in_flight >= 20, 30)
     processes = json.loads((site.system.state / "status.json").read_text())["processes"]
-    workers = [psutil.Process(each["pid"]) for each in processes if "worker-" in each["name"]][:2]
+    workers = [psutil.Process(each["pid"]) for each in processes if "worker-" in each["name"]][:4]
     zombies = [*workers, *itertools.chain(*(each.children(recursive=True) for each in workers))]
     for each in zombies:
         each.send_signal(signal.SIGSTOP)
@@ -185,16 +186,19 @@ def f13_zombie(site: Site) -> tuple[str, bool]:
     time.sleep(UNTIL_S["F13"])
     for each in zombies:
         each.send_signal(signal.SIGCONT)
-    wait_until(lambda: site.redeliveries() > before, 30)
-    redelivered = site.redeliveries() - before
-    return f"{len(zombies)} processes stopped, {redelivered:.0f} redeliveries", redelivered > 0
+    holds_within(lambda: redeliveries(site.system) > before, 30)
+    redelivered = redeliveries(site.system) - before
+    return (
+        f"{len(zombies)} processes stopped, {redelivered:.0f} redeliveries",
+        are_busy and redelivered > 0,
+    )
 
 
-def f18_same_key(site: Site) -> tuple[str, bool]:
+def same_key(site: Site, _: "Surroundings") -> tuple[str, bool]:
     """Send each of 50 keys 200 times at once, and once more with another body."""
     replayed, wrong = 0, 0
     with ThreadPoolExecutor(200) as pool:
-        for _ in range(50):
+        for _key in range(50):
             key = uuid.uuid4().hex
             answers = list(pool.map(site.create, [key] * 200))
             replayed += sum("idempotent-replayed" in each.headers for each in answers)
@@ -210,15 +214,6 @@ def f18_same_key(site: Site) -> tuple[str, bool]:
     return f"{evidence}, {wrong} keys wrong, refused {dict(refused)}", good
 
 
-DRILLS: dict[str, Callable[[Site], tuple[str, bool]]] = {
-    "F07": f07_slow_provider,
-    "F08": f08_lost_answers,
-    "F09": f09_three_deliveries,
-    "F13": f13_zombie,
-    "F18": f18_same_key,
-}
-
-
 def p99_ms(site: Site) -> float:
     """Return the p99 of another domain's requests, over two hundred of them."""
     times = []
@@ -229,31 +224,68 @@ def p99_ms(site: Site) -> float:
     return sorted(times)[197] * 1000
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.drills.payments")
-    parser.add_argument("drills", nargs="*", metavar="DRILL", help=f"of {', '.join(DRILLS)} (all)")
-    names = parser.parse_args().drills or list(DRILLS)
-    if unknown := set(names) - DRILLS.keys():
-        parser.error(f"no drill {', '.join(sorted(unknown))}; there are {', '.join(DRILLS)}")
-    return max(_run(name) for name in names)
+@dataclass(slots=True)
+class Surroundings:
+    """What a drill needs around its system: variables for it, and what to undo at the end."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    stack: ExitStack = field(default_factory=ExitStack)
+    relays: list[Any] = field(default_factory=list)
 
 
-def _run(name: str) -> int:
-    with tempfile.TemporaryDirectory() as folder, own_system(Path(folder)) as system:
-        site = Site(system)
-        evidence, happened = DRILLS[name](site)
-        wrong = site.audit() + ([] if happened else ["the fault or its bound did not hold"])
-    verdict = "; ".join(wrong) or "passed"
-    write_payments_row(
-        name, [evidence, f"{len(set(site.accepted)):,}", f"{site.repeated:,}", verdict]
-    )
-    sys.stdout.write(
-        f"{name}: {evidence}; {len(set(site.accepted))} payments accepted after "
-        f"{site.repeated} 5xx, "
-        f"{'; '.join(wrong) or 'none lost, none doubled'}: {'failed' if wrong else 'passed'}\n"
-    )
-    return 1 if wrong else 0
+Fault = Callable[[Site, Surroundings], tuple[str, bool]]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def nothing_to_prepare(_: Surroundings) -> None:
+    """Leave the surroundings as they are."""
+
+
+def drill(fault: Fault, prepare: Callable[[Surroundings], None] = nothing_to_prepare) -> Run:
+    """Return the run of a drill: prepare, start a system, let it happen, audit."""
+
+    def run(_: Conditions) -> Outcome:
+        surroundings = Surroundings()
+        with surroundings.stack as stack:
+            prepare(surroundings)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            system = stack.enter_context(own_system(Path(folder), **surroundings.variables))
+            site = Site(system)
+            evidence, is_good = fault(site, surroundings)
+            ended_s = time.monotonic()
+            audit = site.audit()
+            recovered_s = time.monotonic() - ended_s
+        wrong = [
+            *([f"{audit.lost} never charged"] if audit.lost else []),
+            *([f"{audit.doubled} charged twice"] if audit.doubled else []),
+            *audit.others,
+            *([] if is_good else ["the fault or its bound did not hold"]),
+        ]
+        return Outcome(
+            fault=evidence,
+            acked=len(set(site.accepted)),
+            lost=audit.lost,
+            doubled=audit.doubled,
+            errors=f"{site.repeated:,}, asked again",
+            recovered_s=recovered_s,
+            wrong=wrong,
+        )
+
+    return run
+
+
+def redeliveries(system: System) -> float:
+    """Return how many messages the workers that run now have got again."""
+    pages = []
+    for index in range(5):
+        worker = Client(f"http://127.0.0.1:{system.environment[f'WORKER_{index}_PORT']}")
+        with suppress(OSError):  # it is just being started
+            pages.append(worker.call("GET", "/metrics").body.decode())
+    return sum(float(each) for page in pages for each in REDELIVERIES.findall(page))
+
+
+def holds_within(predicate: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait until this holds, or the time is over; return whether it does."""
+    until_s = time.monotonic() + timeout_s
+    while not (holds := predicate()) and time.monotonic() < until_s:
+        time.sleep(0.5)
+    return holds

@@ -1,17 +1,11 @@
-"""F24: a steady load for long, and what has grown of it: `make soak`, with DURATION= and RATE=.
+"""F24: a steady load for long, and what has grown of it; `make soak`, with DURATION= and RATE=.
 
-On a system of its own. Memory and descriptors of each process are read all the time, once the load
-has run for a tenth of it: caches fill and environments warm up before. Passes when no process's
-memory has grown by 5 % or more between the first and the last fifth of the rest, descriptors and
-threads are as many as before, Valkey's keys are bounded, no message is old, and nothing is lost or
-doubled.
+Memory and descriptors of each process are read all the time, once the load has run for a tenth of
+it: caches fill and environments warm up before. Passes when no process's memory has grown by 5 % or
+more between the first and the last fifth of the rest, descriptors and threads are as many as
+before, Valkey's keys are bounded, no message is old, and nothing is lost or doubled.
 """
 
-import argparse
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -24,11 +18,13 @@ from typing import Any
 import psutil
 import redis
 
-from loadtest.generator.profile import MAX_DURATION_S
 from local.machine import status
-from tests.drills.table import today, write_section
-from tests.e2e.conftest import ROOT, System, own_system
+from tests.drills.outcome import Conditions, Outcome
+from tests.drills.under_load import figures, report_of, start_load
+from tests.e2e.conftest import System, own_system
 
+RATE = 300
+DURATION_S = 1800
 SAMPLES = 100  # of a soak, evenly
 WARM_SHARE = 0.1  # of the soak, in which growth is none
 GROWTH_MAX = 0.05
@@ -108,28 +104,17 @@ def judged(samples: Samples, report: Mapping[str, Any]) -> Iterable[str]:
 
 def soak(system: System, folder: Path, *, rate: int, duration_s: int) -> tuple[Samples, Any]:
     """Send the load, look at the processes meanwhile, and return both records."""
-    addresses = {
-        **{"TARGET": system.gateway, "CONSOLE": system.console},
-        **{"PROVIDER": system.provider, "MAILBOX": system.mailbox},
-    }
-    settings = {"RATE": str(rate), "DURATION": str(duration_s), "REPORTS": str(folder)}
-    load = subprocess.Popen(
-        [sys.executable, "-m", "loadtest"],
-        env={**os.environ, **system.environment, **addresses, **settings},
-        cwd=ROOT,
-    )
+    load = start_load(system, folder, {"RATE": str(rate), "DURATION": str(duration_s)})
     samples = Samples()
     ends_s = time.monotonic() + duration_s
     try:
         while time.monotonic() < ends_s and load.poll() is None:
             samples.take(system)
             time.sleep(duration_s / SAMPLES)
-        load.wait(AFTER_S)
+        return samples, report_of(load, folder, AFTER_S)
     finally:
         load.kill()
         load.wait()
-    (path,) = folder.glob("*/report.json")
-    return samples, json.loads(path.read_text())
 
 
 def _rows(samples: Samples) -> list[str]:
@@ -149,32 +134,23 @@ def _valkey(system: System) -> redis.Redis:
     return redis.Redis.from_url(f"unix://{system.state}/run/valkey.sock")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.drills.soak", description=__doc__)
-    parser.add_argument("--duration", type=int, default=1800, help=f"30 to {MAX_DURATION_S} s")
-    parser.add_argument("--rate", type=int, default=300, help="arrivals a second")
-    options = parser.parse_args()
-    if not 30 <= options.duration <= MAX_DURATION_S or options.rate < 1:
-        parser.error(f"a soak takes 30 to {MAX_DURATION_S} s, at 1 arrival a second or more")
+def run(conditions: Conditions) -> Outcome:
+    """Soak a system of its own."""
+    rate, duration_s = conditions.rate(RATE), conditions.duration(DURATION_S)
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         own_system(Path(folder) / "state") as system,
     ):
-        samples, report = soak(system, Path(folder), rate=options.rate, duration_s=options.duration)
-    wrong = list(judged(samples, report))
-    totals = report["totals"]
-    verdict = "; ".join(wrong) or "nothing has grown, nothing is lost or doubled"
-    sys.stdout.write("\n".join([*_rows(samples), "", verdict]) + "\n")
-    write_section(
-        "Soak (F24)",
-        f"Written by `make soak DURATION={options.duration} RATE={options.rate}` on {today()}:"
-        f" {options.rate} arrivals a second for {options.duration} s: {totals['ok']:,} of"
-        f" {totals['scheduled']:,} answered, {max(samples.keys, default=0):,} keys in Valkey at"
-        f" most. From the first fifth to the last, without the first tenth. Verdict: {verdict}.",
-        _rows(samples),
+        samples, report = soak(system, Path(folder), rate=rate, duration_s=duration_s)
+    keys = max(samples.keys, default=0)
+    return Outcome(
+        fault=f"{rate}/s for {duration_s} s, {keys:,} keys in Valkey at most",
+        **figures(report),
+        wrong=list(judged(samples, report)),
+        details=[
+            f"{rate}/s for {duration_s} s, from the median of the first fifth to the last's,"
+            " without the first tenth.",
+            "",
+            *_rows(samples),
+        ],
     )
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

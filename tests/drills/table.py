@@ -1,54 +1,51 @@
-"""The sections of docs/drills.md, each between two marks and written by its own drills."""
+"""The page docs/drills.md: one table with a row a drill, and the sections of some of them."""
 
+import os
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.drills.outcome import Conditions, Drill, Outcome
+
 PAGE = Path(__file__).parents[2] / "docs" / "drills.md"
-PAYMENTS = "Payments and what surrounds them"
-PAYMENTS_HEAD = [
-    "| drill | what was done | accepted | 5xx before | verdict | on |",
-    "|---|---|---|---|---|---|",
-]
+HEAD = (
+    "| drill | fault | it happened | acked | lost | doubled | errors for clients | recovered after"
+    " | verdict | seed | load average | on |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+)
+ROW = re.compile(r"^\| (\w+) \|.*$", re.MULTILINE)
+SECTION = re.compile(r"^## (\w+): .*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
-def write_section(title: str, note: str, rows: list[str]) -> None:
-    """Write a section of the page anew, at its end where it is not there yet."""
-    begin, end = _marks(title)
-    section = f"{begin}\n## {title}\n\n{note}\n\n" + "\n".join(rows) + f"\n{end}\n"
-    page = PAGE.read_text()
-    old = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}\n", re.DOTALL)
-    page = old.sub(lambda _: section, page) if begin in page else f"{page}\n{section}"
-    PAGE.write_text(page)
-
-
-def write_payments_row(name: str, cells: list[str]) -> None:
-    """Write one drill's row of the section of payments; the other rows stay."""
-    begin, end = _marks(PAYMENTS)
-    before = PAGE.read_text().partition(begin)[2].partition(end)[0]
-    lines = re.findall(r"^(\| (F\d+) \|.*)$", before, re.MULTILINE)
-    rows = {key: row for row, key in lines}
-    rows[name] = f"| {' | '.join([name, *cells, f'{today()}'])} |"
-    write_section(
-        PAYMENTS,
-        "Each on a system of its own; it passes if every payment that was accepted ends with one"
-        " charge, nothing is left\nin a queue and the reconciler finds no difference. Written by"
-        " `make drills DRILL=` with the name.",
-        [*PAYMENTS_HEAD, *(rows[key] for key in sorted(rows))],
+def row(name: str, drill: Drill, outcome: Outcome, seed: int) -> str:
+    """Return the table's row of a drill that was run just now."""
+    recovered = "-" if outcome.recovered_s is None else f"{outcome.recovered_s:.0f} s"
+    cells = (
+        *(name, drill.sentence, outcome.fault, f"{outcome.acked:,}", count(outcome.lost)),
+        *(count(outcome.doubled), outcome.errors, recovered, outcome.verdict, seed),
+        *(f"{os.getloadavg()[1]:.0f}", f"{datetime.now(UTC):%Y-%m-%d}"),
     )
+    return f"| {' | '.join(str(each).replace('|', '/') for each in cells)} |"
 
 
-def sections() -> str:
-    """Return the sections that other drills wrote, for the page to keep."""
-    page = PAGE.read_text() if PAGE.exists() else ""
-    written = re.findall(r"<!-- [^>]* -->\n## .*?<!-- end of [^>]* -->\n", page, re.DOTALL)
-    return "".join(f"\n{each}" for each in written)
+def count(number: int | None) -> str:
+    """Say a number, or that nobody counts it."""
+    return "-" if number is None else f"{number:,}"
 
 
-def today() -> str:
-    """Return the date that stands beside a figure."""
-    return f"{datetime.now(UTC):%Y-%m-%d}"
-
-
-def _marks(title: str) -> tuple[str, str]:
-    return f"<!-- {title} -->", f"<!-- end of {title} -->"
+def write(name: str, drills: Mapping[str, Drill], outcome: Outcome, conditions: Conditions) -> str:
+    """Write one drill's row and section, and leave the rest as it is; return the row."""
+    introduction, _, page = PAGE.read_text().partition(HEAD)
+    written = ROW.finditer(page.partition("\n## ")[0])
+    rows = {each[1]: each[0] for each in written if each[1] in drills}
+    sections = {each[1]: each[0] for each in SECTION.finditer(page) if each[1] in drills}
+    rows[name] = row(name, drills[name], outcome, conditions.seed)
+    sections.pop(name, None)
+    if outcome.details:
+        title = f"## {name}: {drills[name].sentence}, {datetime.now(UTC):%Y-%m-%d}"
+        sections[name] = "\n".join([title, "", *outcome.details]) + "\n\n"
+    table = "".join(f"{rows[each]}\n" for each in drills if each in rows)
+    ends = "".join(sections[each] for each in drills if each in sections)
+    PAGE.write_text(f"{introduction}{HEAD}{table}\n{ends}".rstrip("\n") + "\n")
+    return rows[name]

@@ -1,11 +1,9 @@
-"""Drills that are load runs with a fault in them: `python -m tests.drills.under_load F03 F06`.
+"""Drills that are load runs with a fault in them.
 
 Each starts a system of its own, sends it a steady rate, lets the fault happen in the middle and
-reads from the run's own audit what was lost or doubled. Without names all are run, and with
-`--write` the table goes into docs/drills.md.
+reads from the run's own audit what was lost or doubled.
 """
 
-import argparse
 import json
 import os
 import random
@@ -16,8 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +23,18 @@ import redis
 
 from local.machine import status
 from tests.conftest import wait_until
-from tests.drills.table import sections
+from tests.drills.outcome import Conditions, Outcome, Run
+from tests.drills.payments import redeliveries
 from tests.e2e.conftest import ROOT, System, own_system
 
 RATE = 100
 DURATION_S = 60  # what was lost with its message is sent again after 30 s
 FAULT_AT_S = 10.0
-LOAD_TIMEOUT_S = 300  # the run, its drains and its audit
+AFTER_S = 240  # the drains and the audit
+PROFILE_S = 240
 BACK_WITHIN_S = 30.0  # the supervisor's longest pause before a restart, and the start
-TABLE = ROOT / "docs" / "drills.md"
+REDELIVERED_WITHIN_S = 45.0  # the visibility timeout of 30 s, and a batch
+WORDS = "load.log"  # what the load run says
 NOTHING_OF = ("lost", "doubled", "ledger_imbalance", "unresolved")
 Fault = Callable[["Place"], str]
 
@@ -46,12 +46,17 @@ class Place:
         self.system = system
         self.chance = random.Random(seed)
 
-    def pid(self, name: str) -> int:
-        """Return the pid of a process that runs now."""
+    def pid_or_none(self, name: str) -> int | None:
+        """Return the pid of a process, or None while it does not run."""
         last = status.read(self.system.state)
         assert last is not None
-        pid = next(each.pid for each in last.processes if each.name == name)
-        assert pid, f"{name} does not run"  # 0 would be this drill and all that it started
+        process = next(each for each in last.processes if each.name == name)
+        return process.pid or None  # 0 would be this drill and all that it started
+
+    def pid(self, name: str) -> int:
+        """Return the pid of a process that runs now."""
+        pid = self.pid_or_none(name)
+        assert pid, f"{name} does not run"
         return pid
 
     def end(self, name: str, how: signal.Signals) -> None:
@@ -79,19 +84,18 @@ class Place:
         return any(each.name == name and each.pid not in (None, 0, before) for each in processes)
 
 
-@dataclass(frozen=True, slots=True)
-class Drill:
-    """One fault, and how many of the arrivals may fail of it."""
-
-    sentence: str
-    fault: Fault
-    failed_share: float  # at most, of all arrivals
-
-
 def kill_workers(place: Place) -> str:
-    for _ in range(5):
-        place.end(f"worker-{place.chance.randrange(5)}", signal.SIGKILL)
-    return "5 workers killed"
+    """Kill twenty workers, one every two seconds, wherever they are."""
+    kills = 0
+    for _ in range(20):
+        pids = [pid for index in range(5) if (pid := place.pid_or_none(f"worker-{index}"))]
+        for pid in place.chance.sample(pids, min(1, len(pids))):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+        time.sleep(2)
+    wait_until(lambda: redeliveries(place.system) > 0, REDELIVERED_WITHIN_S)
+    return f"{kills} workers killed, {redeliveries(place.system):.0f} messages delivered again"
 
 
 def kill_gateway(place: Place) -> str:
@@ -102,7 +106,9 @@ def kill_gateway(place: Place) -> str:
 
 def restart_valkey(place: Place) -> str:
     place.end("valkey", signal.SIGTERM)
-    return "Valkey ended and started again"
+    time.sleep(5)
+    place.pause("valkey", 5)
+    return "Valkey ended and started again, then stood still for 5 s"
 
 
 def kill_valkey(place: Place) -> str:
@@ -117,19 +123,11 @@ def empty_valkey(place: Place) -> str:
     return f"{keys} keys lost"
 
 
-def pause_valkey(place: Place) -> str:
-    place.pause("valkey", 5)
-    return "Valkey stood still for 5 s"
-
-
-def kill_documents(place: Place) -> str:
+def stop_documents(place: Place) -> str:
     place.end("documents", signal.SIGKILL)
-    return "documents killed"
-
-
-def pause_documents(place: Place) -> str:
+    time.sleep(5)
     place.pause("documents", 10)
-    return "documents stood still for 10 s"
+    return "documents killed, then stood still for 10 s"
 
 
 def fill_valkey(place: Place) -> str:
@@ -149,11 +147,6 @@ def restart_everything(place: Place) -> str:
     return "10 processes ended and started again, one after another"
 
 
-def pause_gateway(place: Place) -> str:
-    place.pause("gateway", 5)
-    return "the gateway stood still for 5 s"
-
-
 def cut_the_power(place: Place) -> str:
     supervisor = status.supervisor_pid(place.system.state)
     assert supervisor is not None
@@ -168,76 +161,106 @@ def cut_the_power(place: Place) -> str:
     return f"all {len(family)} processes killed, then `up`"
 
 
-DRILLS = {
-    "F01": Drill("workers are killed", kill_workers, 0.0),
-    "F02": Drill("the gateway is killed", kill_gateway, 0.5),
-    "F03": Drill("Valkey is restarted", restart_valkey, 0.2),
-    "F04": Drill("Valkey is killed", kill_valkey, 0.2),
-    "F05": Drill("Valkey loses everything", empty_valkey, 0.2),
-    "F06a": Drill("documents are killed", kill_documents, 0.5),
-    "F06b": Drill("documents stand still", pause_documents, 0.5),
-    "F11": Drill("Valkey is full", fill_valkey, 0.4),
-    "F14": Drill("every process is restarted", restart_everything, 0.5),
-    "F16a": Drill("the gateway stands still", pause_gateway, 0.3),
-    "F16b": Drill("Valkey stands still", pause_valkey, 0.3),
-    "F23": Drill("the power is cut", cut_the_power, 0.9),
-}
+def drill(fault: Fault, failed_share: float) -> Run:
+    """Return the run of a drill of which at most this share of the arrivals may fail."""
+
+    def run(conditions: Conditions) -> Outcome:
+        rate, duration_s = conditions.rate(RATE), conditions.duration(DURATION_S)
+        load = {"RATE": str(rate), "DURATION": str(duration_s)}
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+            own_system(Path(folder) / "state") as system,
+        ):
+            process = start_load(system, Path(folder), load)
+            try:
+                time.sleep(FAULT_AT_S)
+                happened = fault(Place(system, conditions.seed))
+                ended_s = time.time()
+                report = report_of(process, Path(folder), duration_s + AFTER_S)
+            finally:
+                process.kill()
+                process.wait()
+        return Outcome(
+            fault=f"{happened}, at {rate}/s",
+            **figures(report),
+            recovered_s=max(0.0, last_failure_s(report) - ended_s),
+            wrong=wrong_of(report, failed_share),
+        )
+
+    return run
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The outcome of one drill."""
-
-    happened: str
-    began_s: float  # epoch
-    report: Mapping[str, Any]
-    wrong: tuple[str, ...]
-
-    @property
-    def last_failure(self) -> str:
-        """Say how long after the fault's beginning the last arrival failed."""
-        failing = [each["at_s"] for each in self.report["seconds"] if each["failed"]]
-        if not failing:
-            return "-"
-        run_began_s = datetime.fromisoformat(self.report["started_at"]).timestamp()
-        return f"{run_began_s + failing[-1] + 1 - self.began_s:.0f} s"
-
-
-def run(drill: Drill, seed: int) -> Outcome:
-    """Run one drill on a system of its own."""
+def profile_1k(_: Conditions) -> Outcome:
+    """Run the profile that the predecessor failed, without any fault."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         own_system(Path(folder) / "state") as system,
     ):
-        load = _start_load(system, Path(folder))
+        process = start_load(system, Path(folder), {})
         try:
-            time.sleep(FAULT_AT_S)
-            began_s = time.time()
-            happened = drill.fault(Place(system, seed))
-            load.wait(LOAD_TIMEOUT_S)
+            report = report_of(process, Path(folder), PROFILE_S + AFTER_S)
         finally:
-            load.kill()
-            load.wait()
-        (path,) = Path(folder).glob("*/report.json")
-        report = json.loads(path.read_text())
-    return Outcome(happened, began_s, report, tuple(_wrong(report, drill)))
+            process.kill()
+            process.wait()
+    peak = next(each for each in report["phases"] if each["name"] == "peak")
+    drained_s = max((each["drained_after_s"] or 0.0 for each in report["queues"]), default=0.0)
+    reasons = [f"the run is {report['verdict']}", *report["reasons"]]
+    return Outcome(
+        fault=f"no fault, up to 1,000/s: p99 {peak['latency_ms']['p99']:.0f} ms in the peak",
+        **figures(report),
+        recovered_s=drained_s,
+        wrong=[] if report["verdict"] == "passed" else reasons,
+    )
 
 
-def _start_load(system: System, reports: Path) -> subprocess.Popen[bytes]:
+def start_load(
+    system: System, reports: Path, settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a load run on this system; without settings it is the 1k profile."""
     addresses = {
         **{"TARGET": system.gateway, "CONSOLE": system.console},
         **{"PROVIDER": system.provider, "MAILBOX": system.mailbox},
     }
-    settings = {"RATE": str(RATE), "DURATION": str(DURATION_S), "REPORTS": str(reports)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "loadtest"],
-        env={**system.environment, **addresses, **settings},
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-    )
+    chosen = {"RATE": "", "DURATION": "", "REPORTS": str(reports), **settings}
+    with (reports / WORDS).open("wb") as words:
+        return subprocess.Popen(
+            [sys.executable, "-m", "loadtest"],
+            env={**system.environment, **addresses, **chosen},
+            cwd=ROOT,
+            stderr=words,
+        )
 
 
-def _wrong(report: Mapping[str, Any], drill: Drill) -> list[str]:
+def report_of(process: subprocess.Popen[bytes], reports: Path, timeout_s: float) -> dict[str, Any]:
+    """Wait until the run ends and return its report."""
+    code = process.wait(timeout_s)
+    paths = list(reports.glob("*/report.json"))
+    words = (reports / WORDS).read_text().strip().rpartition("\n")[2]
+    assert paths, f"the load run ended with {code}: {words}"
+    report: dict[str, Any] = json.loads(paths[0].read_text())
+    return report
+
+
+def figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that every load run has."""
+    audit, totals = report["audit"], report["totals"]
+    return {
+        "acked": audit["payments_accepted"] + audit["notifications_accepted"],
+        "lost": audit["lost"],
+        "doubled": audit["doubled"],
+        "errors": f"{totals['failed']:,} of {totals['scheduled']:,}",
+    }
+
+
+def last_failure_s(report: Mapping[str, Any]) -> float:
+    """Return when the last arrival failed, since the epoch; 0 where none did."""
+    failing = [each["at_s"] for each in report["seconds"] if each["failed"]]
+    began_s = datetime.fromisoformat(report["started_at"]).timestamp()
+    return began_s + failing[-1] + 1 if failing else 0.0
+
+
+def wrong_of(report: Mapping[str, Any], failed_share: float) -> list[str]:
+    """Return what the run's audit says against it, and whether too many arrivals failed."""
     audit, totals = report["audit"], report["totals"]
     wrong = [f"{name} {audit[name]}" for name in NOTHING_OF if audit[name]]
     if audit["notifications_delivered"] < audit["notifications_accepted"]:
@@ -245,67 +268,6 @@ def _wrong(report: Mapping[str, Any], drill: Drill) -> list[str]:
             f"{audit['notifications_delivered']} of {audit['notifications_accepted']}"
             " notifications delivered"
         )
-    if totals["failed"] > drill.failed_share * totals["scheduled"]:
+    if totals["failed"] > failed_share * totals["scheduled"]:
         wrong.append(f"{totals['failed']} of {totals['scheduled']} arrivals failed")
     return wrong
-
-
-ROW = "| {} | {} | {} | {} | {} | {} | {} | {} | {} |"
-HEAD = ROW.format(
-    *("drill", "what happens", "what was done", "accepted", "lost", "doubled"),
-    *("failed for clients", "last failure after", "verdict"),
-)
-
-
-def _row(name: str, outcome: Outcome) -> str:
-    audit, totals = outcome.report["audit"], outcome.report["totals"]
-    accepted = audit["payments_accepted"] + audit["notifications_accepted"]
-    return ROW.format(
-        *(name, DRILLS[name].sentence, outcome.happened, f"{accepted:,}"),
-        *(audit["lost"], audit["doubled"], f"{totals['failed']:,} of {totals['scheduled']:,}"),
-        *(outcome.last_failure, "; ".join(outcome.wrong) or "passed"),
-    )
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.drills.under_load", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="DRILL", help=f"of {', '.join(DRILLS)}")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help=f"write the table to {TABLE.name}")
-    options = parser.parse_args()
-    unknown = set(options.names) - set(DRILLS)
-    if unknown:
-        parser.error(f"no drill {', '.join(sorted(unknown))}; there are {', '.join(DRILLS)}")
-    rows, wrong = [], 0
-    for name in options.names or DRILLS:
-        sys.stderr.write(f"{name}: {DRILLS[name].sentence}\n")
-        outcome = run(DRILLS[name], options.seed)
-        rows.append(_row(name, outcome))
-        wrong += bool(outcome.wrong)
-        sys.stdout.write(f"{rows[-1]}\n")
-        sys.stdout.flush()
-    if options.write:
-        TABLE.write_text(_page(rows, options.seed) + sections())
-    return 1 if wrong else 0
-
-
-def _page(rows: list[str], seed: int) -> str:
-    rule = "|".join(["---"] * (HEAD.count("|") - 1))
-    return (
-        "# Drills under load\n\n"
-        f"Written by `python -m tests.drills.under_load --write` on {datetime.now(UTC):%Y-%m-%d},"
-        f" seed {seed}: each on a system of its own, {RATE} arrivals a second for {DURATION_S} s,"
-        f" the fault {FAULT_AT_S:.0f} s after the start. Accepted are payments and notifications"
-        " that were answered with 201 or 202.\n\n"
-        "The other drills have commands of their own: `make drills DRILL=F07` (and F08, F09, F13,"
-        " F18: provider, redelivery, a sleeping\nworker, one key from 200 sides; F10, F12, F17,"
-        " F19, F20, F21: what surrounds the payments), `fairness`,\n`notifications`,"
-        " `misbehaving`; `make soak` is F24 and `make load` F25. Receivers of webhooks that fail,"
-        " hang or lead\ninside (F22) are tested one by one in"
-        " `tests/integration/notifications`.\n\n"
-        f"{HEAD}\n|{rule}|\n" + "\n".join(rows) + "\n"
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -34,6 +34,14 @@ def test_a_tenant_over_its_limit_is_told_so_and_others_are_served_as_before(limi
     assert [second.headers[each] for each in FIELDS] == ['"payments";q=1;w=1', '"payments";r=0;t=1']
 
 
+def test_what_a_limit_refuses_is_counted(start, capfd):
+    payments = start(PAYMENTS, PAYMENT_REQUESTS_PER_TENANT_S="1")
+    statuses = [read(payments, "counted").status for _ in range(3)]
+
+    assert 429 in statuses
+    assert '"service":"payments","RequestsThrottled":[1.0]' in capfd.readouterr().err
+
+
 def test_a_refusal_has_the_fields_of_the_limit_too(function):
     answer = function(PAYMENTS).request(
         "POST", "/v1/payments", body={}, tenant="wrong", scope="payments:write"

@@ -186,6 +186,7 @@ class Queue:
         *,
         delay_s: int = 0,
         traces: Sequence[str] = (),
+        groups: Sequence[str] = (),
         is_promised: bool = False,
     ) -> list[str]:
         def effect() -> list[str]:

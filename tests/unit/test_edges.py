@@ -17,6 +17,7 @@ EDGES = {
     "local/documents/server.py": "one round of the housekeeping",
     "local/runtime/environment.py": "an invocation, and a forked process",
     "local/runtime/handler.py": "a hook of the user's code after the fork",
+    "local/services/pipes.py": "one round of a pipe's poller",
     "local/services/setting_up.py": "the thread that makes the resources",
     "local/services/streams.py": "one round of a stream's poller",
     "local/sqs/api.py": "a request of the SQS API",

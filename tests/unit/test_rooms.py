@@ -21,7 +21,7 @@ ARROWS = {
     "spillway": {"console", "daemon", "machine", "runtime", "simulators", "template"},
     "server": {
         *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
-        *("template", "traces"),
+        *("template", "traces", "websockets"),
     },
     # The page shows, and acts on, what stands in the same process: the requests of `gateway`, the
     # pools of `lambda_service`, and the queues by the actions of `sqs`. None of them knows it.
@@ -30,6 +30,7 @@ ARROWS = {
         *("sqs", "template", "traces"),
     },
     "gateway": {"http", "lambda_service", "runtime", "template", "traces"},
+    "websockets": {"gateway", "http", "lambda_service", "template", "traces"},
     "sqs": {"aws_models", "http", "template", "traces"},
     "lambda_service": {"aws_models", "daemon", "http", "runtime", "template", "traces"},
     "traces": {"http"},

@@ -27,12 +27,18 @@ class Retries:
     A wait is random between nothing and twice the one before (full jitter), on top of what the API
     asks for by `Retry-After`. Where it asks for more than `longest_wait_s`, its error is raised at
     once. No request is sent again after `deadline_s`.
+
+    All requests of a client share a budget: `spare` may be sent again at any time, and beyond them
+    no more than `share` of those that were sent. So clients add a tenth to what an API in trouble
+    has to bear, and not four times as much.
     """
 
     attempts: int = 5
     first_wait_s: float = 0.5
     longest_wait_s: float = 30
     deadline_s: float = 120
+    spare: int = 10
+    share: float = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +81,7 @@ class Transport:
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self._timeout_s = timeout_s
         self._retries = retries
+        self._spare = float(retries.spare)  # threads may lose a part of one, which does no harm
         self._clock = clock
         self._idle: deque[http.client.HTTPConnection] = deque(maxlen=MAX_IDLE)
 
@@ -86,6 +93,7 @@ class Transport:
     def send(self, request: Request) -> bytes:
         """Return the body of a successful answer; send the request again where that may help."""
         deadline_s = self._clock.now() + self._retries.deadline_s
+        self._spare = min(self._retries.spare, self._spare + self._retries.share)
         for attempt in itertools.count(1):
             try:
                 return self._send_once(request)
@@ -103,8 +111,9 @@ class Transport:
         if attempt >= retries.attempts or not may_repeat:
             return None
         least_s = (error.retry_after_s if isinstance(error, ApiError) else None) or 0.0
-        if least_s > retries.longest_wait_s:
+        if least_s > retries.longest_wait_s or self._spare < 1:
             return None
+        self._spare -= 1
         most_s = min(retries.longest_wait_s, retries.first_wait_s * 2 ** (attempt - 1))
         return least_s + self._clock.uniform(0, most_s)
 

@@ -17,6 +17,7 @@ from notifications.channels.spans import trace_in_hand
 from notifications.schema import Notification, Wish
 from notifications.webhooks import sealing, signing
 from notifications.webhooks.endpoints import GIVEN_UP_AFTER_MS, Endpoint
+from notifications.webhooks.receivers import Receivers
 
 # After the first attempt, which is at once: Standard Webhooks' schedule, three days and four hours.
 SCHEDULE_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -67,11 +68,13 @@ class WebhookChannel:
         way_out: Poster,
         *,
         notify: Callable[[str], object],
+        receivers: Receivers,
         now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._endpoints = endpoints
         self._way_out = way_out
         self._notify = notify
+        self._receivers = receivers
         self._now_ms = now_ms
 
     def send_all(self, batch: Sequence[Notification]) -> list[Answer]:
@@ -83,6 +86,7 @@ class WebhookChannel:
         for each, post, answer in zip(batch, posts, answers, strict=True):
             if isinstance(post, _Post):  # what was never posted tells nothing of a receiver
                 by_receiver[each.to].append(answer)
+                self._receivers.learn(post.url, has_answered=answer.code is not None)
         for endpoint_id, its_answers in by_receiver.items():
             self._learn(endpoints[endpoint_id], its_answers)
         return answers

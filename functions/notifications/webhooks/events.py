@@ -62,6 +62,7 @@ def fan_out(
         queue.send_batch(
             [msgspec.json.encode({"id": each.id}).decode() for each in made],
             traces=[trace_of(each.fingerprint) for each in made],  # its event's id
+            groups=[each.tenant for each in made],
         )
     return len(made)
 

@@ -20,6 +20,7 @@ from notifications.channels.webhook import ANSWERED_WITHIN_S
 from notifications.holds import Hold, Later
 from notifications.schema import Notification
 from notifications.webhooks.endpoints import Endpoint
+from notifications.webhooks.receivers import Receivers
 from redis_sqs.redis_scripts import Script, ScriptServer
 
 ENTER = Script(Path(__file__).with_name("lanes.lua"))
@@ -61,21 +62,27 @@ class Lane(NamedTuple):
 class Lanes:
     """The lanes of every tenant, as one worker enters and leaves them."""
 
-    def __init__(self, redis_url: str, endpoints: Endpoints) -> None:
+    def __init__(self, redis_url: str, endpoints: Endpoints, receivers: Receivers) -> None:
         self._server = ScriptServer(redis_url)
         self._endpoints = endpoints
+        self._receivers = receivers
         self._batch = ""
         self._entered: list[str] = []  # keys, each from right after its entry on
 
     def holds(self, batch: Sequence[Notification], *, now_ms: int) -> dict[str, Hold]:
-        """Enter the lanes of a batch; returns what to send later, because its lane is full."""
-        lanes = self._lanes_of(batch)
+        """Enter the lanes of a batch; returns what to send later.
+
+        Its lane is full, or its host is left alone and has no need of a lane.
+        """
+        endpoints = self._endpoints.find_many({each.to for each in batch})
+        holds: dict[str, Hold] = {**self._receivers.holds(batch, endpoints, now_ms=now_ms)}
+        lanes = _lanes_of([each for each in batch if each.id not in holds], endpoints)
         self._batch = secrets.token_hex(8)
         try:
-            return self._enter_all(lanes, now_ms=now_ms)
+            return holds | self._enter_all(lanes, now_ms=now_ms)
         except redis.RedisError:
             logger.warning("webhooks are not bounded", exc_info=True)
-            return {}
+            return holds
 
     def leave(self) -> None:
         """Give the places of this batch free."""
@@ -119,11 +126,13 @@ class Lanes:
             self._entered.append(key)
         return 0
 
-    def _lanes_of(self, batch: Sequence[Notification]) -> dict[Lane, list[Notification]]:
-        endpoints = self._endpoints.find_many({each.to for each in batch})
-        lanes: dict[Lane, list[Notification]] = defaultdict(list)
-        for each in batch:
-            endpoint = endpoints.get(each.to)
-            if endpoint is not None and endpoint.tenant == each.tenant:
-                lanes[Lane(each.tenant, endpoint.failing_since_ms is not None)].append(each)
-        return dict(lanes)
+
+def _lanes_of(
+    batch: Sequence[Notification], endpoints: Mapping[str, Endpoint]
+) -> dict[Lane, list[Notification]]:
+    lanes: dict[Lane, list[Notification]] = defaultdict(list)
+    for each in batch:
+        endpoint = endpoints.get(each.to)
+        if endpoint is not None and endpoint.tenant == each.tenant:
+            lanes[Lane(each.tenant, endpoint.failing_since_ms is not None)].append(each)
+    return dict(lanes)

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,37 @@ def test_a_rejected_token_is_remembered_while_too_many_wait(flooded):
     answer = flooded.request("GET", "/safe/1", headers={"Authorization": "Bearer known"})
 
     assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})
+
+
+def test_one_tenant_s_requests_leave_an_environment_to_another_s(tmp_path):
+    release, busy = threading.Event(), threading.Event()
+
+    def allow(frame: dict[str, Any]) -> dict[str, Any]:
+        tenant = frame["event"]["authorizationToken"].removeprefix("Bearer ")
+        return {"result": {**policy("Allow", "*"), "context": {"tenant": tenant}}}
+
+    def serve(frame: dict[str, Any]) -> dict[str, Any]:
+        if frame["event"]["requestContext"]["authorizer"]["tenant"] == "greedy":
+            busy.set()
+            release.wait(10)
+        return ok(frame)
+
+    def ask(tenant: str) -> int:
+        headers = {"Authorization": f"Bearer {tenant}"}
+        return int(process.request("GET", "/safe/1", headers=headers).status)
+
+    with (
+        GatewayProcess(tmp_path, TEMPLATE, "--queue-deadline-ms", "9000") as process,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        process.environment("Guard", allow)
+        for _ in range(2):
+            process.environment("Safe", serve)
+        first = ask("quiet")
+        greedy = [pool.submit(ask, "greedy") for _ in range(3)]
+        busy.wait(5)
+        quiet = [ask("quiet") for _ in range(5)]
+        release.set()
+
+        assert [first, *quiet] == [200] * 6
+        assert [each.result() for each in greedy] == [200] * 3

@@ -34,6 +34,13 @@ Resources:
       CodeUri: functions
       Events:
         OfPool: {Type: Api, Properties: {Path: /pool, Method: get, RestApiId: !Ref Rest}}
+        Scoped:
+          Type: Api
+          Properties:
+            Path: /scoped
+            Method: get
+            RestApiId: !Ref Rest
+            Auth: {Authorizer: Pool, AuthorizationScopes: [pets/read, pets/write]}
         Signed:
           Type: Api
           Properties:
@@ -89,6 +96,15 @@ def test_a_token_that_is_not_the_pools_or_not_good_is_401(gateway, issuer, claim
 
     assert [answer.status for answer in answers] == [401] * 3
     assert answers[0].json == {"message": "Unauthorized"}
+
+
+@pytest.mark.row("1.65")
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [({"scope": "openid pets/read"}, 200), ({"scope": "openid"}, 401), ({}, 401)],
+)
+def test_a_route_with_scopes_wants_one_of_them(gateway, issuer, claims, status):
+    assert ask(gateway, "/scoped", issuer.token(iss=POOL_URL, **claims)).status == status
 
 
 @pytest.mark.row("1.66")

@@ -10,6 +10,7 @@ from notifications.rendered import Rendered
 from notifications.schema import Notification
 from notifications.webhooks.endpoints import Endpoint
 from notifications.webhooks.lanes import ALL_FAILING, PLACES, PLACES_ALL_FAILING, Lanes
+from notifications.webhooks.receivers import Receivers
 
 NOW_MS = 1_790_000_000_000
 
@@ -52,7 +53,7 @@ def enter(valkey):
     """Enter the lane of an endpoint as a worker of its own; says whether there was room."""
 
     def enter(endpoint: str) -> tuple[Lanes, bool]:
-        lanes = Lanes(valkey, Endpoints())
+        lanes = Lanes(valkey, Endpoints(), Receivers())
         return lanes, not lanes.holds([delivery(endpoint)], now_ms=NOW_MS)
 
     return enter

@@ -170,6 +170,31 @@ def test_an_event_of_a_bus_comes_as_its_rule_makes_it(shop: CopiedProject):
     assert wait_until(lambda: noted(shop, "event")) == [{"n": 1}]
 
 
+@pytest.mark.row("5.11")
+def test_a_pipe_takes_what_passes_by_a_function_to_a_bus(shop: CopiedProject):
+    queue = boto3.client(
+        "sqs",
+        region_name="eu-west-1",
+        endpoint_url=f"http://127.0.0.1:{shop.ports['INVOKE']}",
+        aws_access_key_id="any",
+        aws_secret_access_key="thing",
+    )
+    url = queue.get_queue_url(QueueName="Jobs")["QueueUrl"]
+    for body in ('{"kind": "small", "id": 1}', '{"kind": "big", "id": 2}'):
+        queue.send_message(QueueUrl=url, MessageBody=body)
+
+    assert wait_until(lambda: {"piped": "job 2"} in noted(shop, "event"))
+    assert {"piped": "job 1"} not in noted(shop, "event")
+
+
+@pytest.mark.row("5.12")
+def test_lines_of_a_log_come_to_the_function_that_wants_them(shop: CopiedProject):
+    invoke(shop, {"say": "all is well"})
+    invoke(shop, {"say": "ALARM one"})
+
+    assert wait_until(lambda: noted(shop, "log")) == [["ALARM one"]]
+
+
 @pytest.mark.row("5.6", "5.7")
 def test_a_failed_batch_of_a_table_is_halved_and_the_bad_record_given_up(shop: CopiedProject):
     items = [{"PutRequest": {"Item": {"id": {"S": name}}}} for name in ("a", "bad", "c", "d")]

@@ -133,6 +133,16 @@ def test_a_whole_run_says_how_many_payments_are_too_young_to_be_compared():
     assert too_young(last_ms + reconciliation.SETTLED_MS + 1) == 0
 
 
+def test_a_payment_settled_by_a_worker_whose_clock_is_behind_is_no_difference():
+    documents: Any = Documents(PAYMENT)
+    now_ms = PAYMENT.events[-1].at_ms + 3_600_000
+    record = Record(_effect(created_ms=now_ms), _refund(sequence=2, created_ms=now_ms))
+
+    report = reconciliation.reconcile_all(payments=documents, provider=record, now_ms=now_ms)
+
+    assert (report.mismatches, report.too_young) == ([], 0)
+
+
 def test_a_payment_older_than_the_provider_s_record_is_counted_and_no_difference():
     documents: Any = Documents(PAYMENT)
     record = Record(_refund(sequence=7, created_ms=PAYMENT.created_ms + 1))

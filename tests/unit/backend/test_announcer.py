@@ -18,8 +18,9 @@ class Sent:
     def send(self, body):
         return self.send_batch([body])[0]
 
-    def send_batch(self, bodies, *, traces=(), is_promised=False):
+    def send_batch(self, bodies, *, traces=(), groups=(), is_promised=False):
         self.bodies += bodies
+        self.groups = groups
         self.traces += traces
         return [str(each) for each in range(len(bodies))]
 

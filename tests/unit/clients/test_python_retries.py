@@ -61,6 +61,23 @@ def test_a_wait_is_what_the_api_asks_for_and_a_random_part_on_top():
     assert clock.waits == [7.5]
 
 
+def test_a_client_sends_again_no_more_than_its_budget_which_grows_with_its_requests():
+    retries = Retries(attempts=2, spare=2, share=0.25)
+    busy, served = problem(503, "overloaded"), HEALTH
+    script = [busy] * 5 + [served] * 2 + [busy] * 2
+    with ScriptedApi(script) as api, client_of(api, TestClock(), retries=retries) as client:
+        for _ in range(3):
+            with pytest.raises(ApiError):
+                client.get_health()
+        before = len(api.requests)
+        for _ in range(2):
+            client.get_health()
+        with pytest.raises(ApiError):
+            client.get_health()
+
+    assert (before, len(api.requests)) == (5, 9)
+
+
 def test_attempts_have_a_bound_and_the_error_tells_all_that_helps():
     clock = TestClock()
     failure = problem(503, "overloaded", retry_after=1)

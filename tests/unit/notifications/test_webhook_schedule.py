@@ -15,6 +15,7 @@ from notifications.channels.webhook import SCHEDULE_S, WebhookChannel
 from notifications.schema import Attempt, NotificationMessage, view
 from notifications.webhooks import events, sealing
 from notifications.webhooks.endpoints import Endpoint
+from notifications.webhooks.receivers import Receivers
 
 START_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -49,7 +50,11 @@ class World:
 
     def __post_init__(self):
         self.channel = WebhookChannel(
-            self, self, notify=self.notices.append, now_ms=lambda: self.now_ms
+            self,
+            self,
+            notify=self.notices.append,
+            receivers=Receivers(),
+            now_ms=lambda: self.now_ms,
         )
         self.announce()
 
@@ -86,7 +91,7 @@ class World:
         )
 
     # the queue
-    def send(self, body, *, delay_s=0, trace="", is_promised=False):
+    def send(self, body, *, delay_s=0, trace="", group="", is_promised=False):
         assert 0 <= delay_s <= DELAY_MAX_S
         self.delays_s.append(delay_s)
         self.queue.append((self.now_ms + delay_s * 1000, body))

@@ -31,7 +31,12 @@ class Sender(Protocol):
     def send(self, body: str) -> str: ...
 
     def send_batch(
-        self, bodies: Sequence[str], *, traces: Sequence[str] = (), is_promised: bool = False
+        self,
+        bodies: Sequence[str],
+        *,
+        traces: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        is_promised: bool = False,
     ) -> list[str]: ...
 
     def depth(self) -> Depth: ...
@@ -64,7 +69,12 @@ class Announcer:
         return self.send_batch([body])[0]
 
     def send_batch(
-        self, bodies: Sequence[str], *, traces: Sequence[str] = (), is_promised: bool = False
+        self,
+        bodies: Sequence[str],
+        *,
+        traces: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        is_promised: bool = False,
     ) -> list[str]:
         announcements = [_decode(each) for each in bodies]
         self._keep(announcements)
@@ -72,9 +82,14 @@ class Announcer:
         if awaited:
             own = [traces[at] for at in awaited] if traces else ()
             own_bodies = [bodies[at] for at in awaited]
-            self._webhooks.send_batch(own_bodies, traces=own, is_promised=is_promised)
+            own_groups = [groups[at] for at in awaited] if groups else ()
+            self._webhooks.send_batch(
+                own_bodies, traces=own, groups=own_groups, is_promised=is_promised
+            )
         counted = [_without_data(each) for each in announcements]
-        return self._events.send_batch(counted, traces=traces, is_promised=is_promised)
+        return self._events.send_batch(
+            counted, traces=traces, groups=groups, is_promised=is_promised
+        )
 
     def depth(self) -> Depth:
         """Return the depth of the queue whose oldest message has waited for longer."""

@@ -37,9 +37,9 @@ store = Breaker(
 )
 
 
-def breaker_of(name: str) -> Breaker:
+def breaker_of(name: str, *, calls_min: int = circuits.CALLS_MIN) -> Breaker:
     """Return a breaker that half of the calls have to fail for, whose refusal is CircuitOpen."""
-    return Breaker(name, CircuitOpen)
+    return Breaker(name, CircuitOpen, calls_min=calls_min)
 
 
 def answered() -> None:

@@ -217,6 +217,7 @@ def _limited_as(scope: str) -> Callable[[str, dict[str, str]], None]:
         turn = rate_limits.take(tenant, group)
         fields.update(turn.fields)
         if turn.wait_s:
+            metrics_of(group.partition("-")[0]).count("RequestsThrottled")
             detail = f"Too many requests to {group}; retry after the time given."
             raise Throttled(detail, retry_after_s=turn.wait_s)
 

@@ -106,11 +106,15 @@ class Queue(Protocol):
         group: str = "",
         traces: Sequence[str] = (),
         attributes: Sequence[Attributes] = (),
+        groups: Sequence[str] = (),
         is_promised: bool = False,
     ) -> list[str]:
         """Send any number of messages in few calls and return their ids.
 
-        `traces` and `attributes` have one for each message, or none at all.
+        `traces`, `attributes` and `groups` have one for each message, or none at all. On a standard
+        queue groups are what is treated fairly: where messages wait, those of one that sends little
+        come before those of one that sends much; a name that SQS would refuse is no group. A FIFO
+        queue takes one `group` for all.
 
         After an error some may have been sent; sending all again is safe where a message may
         arrive twice, which is everywhere.

@@ -16,6 +16,7 @@ class Kind:
     """Scripts, and the keys that each is given; the scripts say what is in them."""
 
     keys: tuple[str, ...]  # of send and receive
+    more_send_keys: tuple[str, ...] = ()
     delete_keys: tuple[str, ...]
     release_keys: tuple[str, ...]
     drop_keys: tuple[str, ...]
@@ -34,6 +35,7 @@ _FIFO_KEYS = (*_STANDARD_KEYS[:5], "groups", "group_of", "sequence")
 
 STANDARD = Kind(
     keys=_STANDARD_KEYS,
+    more_send_keys=("turns",),
     delete_keys=("visible_at", "entries", "progress", "retrying"),
     release_keys=("visible_at", "progress", "wake", "retrying"),
     drop_keys=("visible_at", "entries", "progress", "delayed", "retrying"),

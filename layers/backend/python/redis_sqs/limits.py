@@ -75,6 +75,11 @@ def check_fifo(group: str, deduplication_id: str, delay_s: int | None) -> None:
         )
 
 
+def is_group(name: str) -> bool:
+    """Return whether SQS takes this for a message group of a standard queue."""
+    return _ID.fullmatch(name) is not None
+
+
 def check_receive(max_messages: int, wait_s: float) -> None:
     """Raise ValueError where SQS would refuse this receive."""
     if not 1 <= max_messages <= BATCH_MAX:

@@ -50,6 +50,10 @@ class Traits:
     deduplicates_by_group: bool = False
 
 
+def _grouped(group: str) -> dict[str, str]:
+    return {"MessageGroupId": group} if group and limits.is_group(group) else {}
+
+
 def _traced(system: dict[str, str], trace: str | None) -> dict[str, str]:
     return {**system, "AWSTraceHeader": trace} if trace else system
 
@@ -97,6 +101,7 @@ class RedisQueue:
         self._kind = kind_of(name)
         self._is_fifo = self._kind is FIFO
         self._keys = keys(name, self._kind.keys)
+        self._send_keys = [*self._keys, *keys(name, self._kind.more_send_keys)]
         self._delete_keys = keys(name, self._kind.delete_keys)
         dead_letter_keys = keys(dead_letter, self._kind.keys) if dead_letter else []
         self._receive_keys = [*self._keys, *dead_letter_keys]
@@ -141,8 +146,7 @@ class RedisQueue:
             )[0]
         traits = self._known_traits()
         limits.check_messages([body], attributes, delay_s, traits.message_bytes_max)
-        system = {"MessageGroupId": group} if group else {}
-        entry = entries.encode(body, attributes, _traced(system, trace))
+        entry = entries.encode(body, attributes, _traced(_grouped(group), trace))
         wait_s = traits.delay_s if delay_s is None else delay_s
         return self._send([entry], wait_s, is_promised=is_promised)[0]
 
@@ -175,12 +179,12 @@ class RedisQueue:
         group: str = "",
         traces: Sequence[str] = (),
         attributes: Sequence[Attributes] = (),
+        groups: Sequence[str] = (),
         is_promised: bool = False,
     ) -> list[str]:
         """Send all of `bodies`, each in its trace and with its attributes if there are some."""
         traits = self._known_traits()
         limits.check_each(bodies, attributes, delay_s, traits.message_bytes_max)
-        system = {"MessageGroupId": group} if group else {}
         ids: list[str] = []
         for start in range(0, len(bodies), SENT_AT_ONCE_MAX):
             part = bodies[start : start + SENT_AT_ONCE_MAX]
@@ -190,8 +194,10 @@ class RedisQueue:
                 ids += self._send_fifo(part, delay_s, its_attributes, group, "", its_traces)[::2]
                 continue
             sent = [
-                entries.encode(body, about or NO_ATTRIBUTES, _traced(system, trace))
-                for body, about, trace in zip_longest(part, its_attributes, its_traces)
+                entries.encode(body, about or NO_ATTRIBUTES, _traced(_grouped(own or group), trace))
+                for body, about, trace, own in zip_longest(
+                    part, its_attributes, its_traces, groups[start : start + len(part)]
+                )
             ]
             wait_s = traits.delay_s if delay_s is None else delay_s
             ids += self._send(sent, wait_s, is_promised=is_promised)
@@ -285,14 +291,14 @@ class RedisQueue:
         return ids
 
     def _run_send(self, *arguments: str | int) -> list[str]:
-        sent: list[str] = self._run(self._kind.send, self._keys, self._depth_max, *arguments)
+        sent: list[str] = self._run(self._kind.send, self._send_keys, self._depth_max, *arguments)
         if not sent:
             raise QueueFull(f"Queue {self.name} holds {self._depth_max} messages; retry later.")
         return sent
 
     def _post_send(self, *arguments: str | int) -> None:
         try:
-            self._server.post(self._kind.send, self._keys, (self._depth_max, *arguments))
+            self._server.post(self._kind.send, self._send_keys, (self._depth_max, *arguments))
         except redis.RedisError as error:
             raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
 

@@ -47,7 +47,7 @@ _IN_FIELDS = {
 }
 
 
-Outgoing = tuple[str, str, Attributes]  # body, trace and attributes of a message
+Outgoing = tuple[str, str, Attributes, str]  # body, trace, attributes and group of a message
 
 
 class SqsQueue:
@@ -93,6 +93,7 @@ class SqsQueue:
         group: str = "",
         traces: Sequence[str] = (),
         attributes: Sequence[Attributes] = (),
+        groups: Sequence[str] = (),
         is_promised: bool = False,
     ) -> list[str]:
         """Send `bodies` in calls of up to ten, each in its trace and with its attributes.
@@ -101,12 +102,12 @@ class SqsQueue:
         """
         limits.check_each(bodies, attributes, delay_s)
         messages = [
-            (body, trace or "", attached or NO_ATTRIBUTES)
-            for body, trace, attached in zip_longest(bodies, traces, attributes)
+            (body, trace or "", attached or NO_ATTRIBUTES, own or group)
+            for body, trace, attached, own in zip_longest(bodies, traces, attributes, groups)
         ]
         ids: list[str] = []
         for part in _sendable(messages):
-            ids += self._send_ten(part, delay_s, group)
+            ids += self._send_ten(part, delay_s)
         return ids
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
@@ -172,11 +173,11 @@ class SqsQueue:
             oldest_age_s=math.nan,
         )
 
-    def _send_ten(self, messages: Sequence[Outgoing], delay_s: int | None, group: str) -> list[str]:
+    def _send_ten(self, messages: Sequence[Outgoing], delay_s: int | None) -> list[str]:
         names = [uuid.uuid4().hex for _ in messages]
         entries: Any = [
             {"Id": name, "MessageBody": body, **_about(delay_s, group, trace, attributes)}
-            for name, (body, trace, attributes) in zip(names, messages, strict=True)
+            for name, (body, trace, attributes, group) in zip(names, messages, strict=True)
         ]
         with self._errors():
             answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
@@ -243,7 +244,7 @@ def _sendable(messages: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
     batch: list[Outgoing] = []
     size = 0
     for message in messages:
-        body, _, attributes = message
+        body, _, attributes, _ = message
         length = limits.bytes_of(body, attributes)
         if len(batch) == limits.BATCH_MAX or size + length > limits.MESSAGE_BYTES_MAX:
             yield batch
@@ -259,7 +260,7 @@ def _about(delay_s: int | None, group: str, trace: str, attributes: Attributes) 
     about: dict[str, Any] = {}
     if delay_s is not None:
         about["DelaySeconds"] = delay_s
-    if group:
+    if group and limits.is_group(group):
         about["MessageGroupId"] = group
     if trace:
         about["MessageSystemAttributes"] = {"AWSTraceHeader": _value(trace)}

@@ -1,6 +1,7 @@
 """Handlers that note what they were told in a table."""
 
 import base64
+import gzip
 import json
 import os
 import uuid
@@ -15,6 +16,12 @@ def _note(about, event):
 
 
 def note(event, _context):
+    if isinstance(event, list):  # of a pipe
+        return event
+    if "awslogs" in event:
+        lines = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
+        _note("log", [each["message"] for each in lines["logEvents"]])
+        return None
     record = (event.get("Records") or [{}])[0]
     source = record.get("eventSource") or record.get("EventSource")
     _note(source or event.get("triggerSource") or "event", event)

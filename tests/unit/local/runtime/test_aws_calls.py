@@ -151,3 +151,20 @@ def test_arguments_of_a_client_may_all_have_no_names(in_function):
     shown = f"(lambda s: [{call}, s.region, s.config])(Session())"
 
     assert in_function(shown, version=OLD, AWS_REGION="eu-west-1") == [HERE, "eu-west-1", "c"]
+
+
+@pytest.mark.row("1.83")
+@pytest.mark.parametrize(
+    ("endpoint", "reached"),
+    [
+        ("https://127.0.0.1:5003/live", "http://127.0.0.1:5003/live"),
+        ("https://local.execute-api.eu-west-1.amazonaws.com/live", "http://127.0.0.1:5002"),
+    ],
+)
+def test_clients_of_websockets_are_reached_where_a_function_writes_https(
+    in_function, endpoint, reached
+):
+    call = f"Session().create_client('apigatewaymanagementapi', endpoint_url={endpoint!r})"
+    more = {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:5002"}  # the only service of that SDK
+
+    assert in_function(call, version=NEW, **more) == reached

@@ -33,11 +33,13 @@ def test_an_authorizer_with_user_pools_takes_the_tokens_of_each(read):
     )
 
 
-def test_scopes_of_a_user_pool_are_refused_as_nobody_looks_at_them(read):
+def test_scopes_of_a_user_pool_are_those_of_its_routes(read):
     pool = f"{{UserPoolArn: {POOL}, AuthorizationScopes: [read]}}"
+    route = "{Path: /a, Method: GET, RestApiId: !Ref Api}"
+    auth = f"StageName: prod\n      Auth: {{DefaultAuthorizer: P, Authorizers: {{P: {pool}}}}}"
+    text = event(route).replace("StageName: prod", auth)
 
-    with pytest.raises(TemplateError, match="scopes of user pools are not looked at"):
-        read(with_auth(f"{{Authorizers: {{P: {pool}}}}}"))
+    assert read(text).api.routes[0].scopes == ("read",)
 
 
 @pytest.mark.row("1.66")

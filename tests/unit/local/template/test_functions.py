@@ -191,7 +191,7 @@ def test_what_stands_once_in_the_globals_is_said_once(read):
     ("config", "expected"),
     [
         ("{}", Logging()),
-        ("{LogFormat: Text, LogGroup: any}", Logging()),
+        ("{LogFormat: Text, LogGroup: any}", Logging(group="any")),
         ("{LogFormat: JSON}", Logging(is_json=True, level="INFO")),
         (
             "{LogFormat: JSON, ApplicationLogLevel: TRACE, SystemLogLevel: WARN}",

@@ -89,4 +89,4 @@ def test_a_layer_that_is_not_emulated_is_left_out_with_its_use(read):
     template = read(text, allow_unsupported=True)
 
     assert template.functions["Pages"].layers == ()
-    assert [warning.split(": ")[1] for warning in template.warnings] == ["Far", "Pages"]
+    assert [warning.split(": ")[1] for warning in template.warnings] == ["Far"]

@@ -125,9 +125,14 @@ def test_a_stack_inside_itself_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "place",
-    ["https://example.com/t.yaml", "{ApplicationId: a, SemanticVersion: 1.0.0}", "./no.yaml"],
+    "place", ["https://example.com/t.yaml", "{ApplicationId: a, SemanticVersion: 1.0.0}"]
 )
-def test_a_nested_stack_from_elsewhere_is_refused_by_name(tmp_path, place):
-    with pytest.raises(TemplateError, match="Child: Type: AWS::Serverless::Application is not"):
-        load(write(tmp_path, OUTER.replace("./child/template.yaml", place)))
+def test_a_nested_stack_from_elsewhere_is_left_out_with_a_warning(tmp_path, place):
+    template = load(write(tmp_path, OUTER.replace("./child/template.yaml", place)))
+
+    assert "AWS::Serverless::Application is not on this machine" in " ".join(template.warnings)
+
+
+def test_a_nested_stack_whose_file_is_not_there_is_refused(tmp_path):
+    with pytest.raises(TemplateError, match=r"Child: Location: ./no\.yaml is no file"):
+        load(write(tmp_path, OUTER.replace("./child/template.yaml", "./no.yaml")))

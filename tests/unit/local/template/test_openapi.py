@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.template import JwtAuthorizer, TemplateError
-from tests.unit.local.template.template_texts import FUNCTION
+from tests.unit.local.template.template_texts import API, FUNCTION
 
 URI = (
     "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/"
@@ -224,3 +224,15 @@ def test_a_definition_that_is_not_there_is_named(read, tmp_path):
 
     with pytest.raises(TemplateError, match=re.escape(f"{tmp_path / 'api.yaml'}: cannot read")):
         read(text)
+
+
+def test_a_definition_that_a_deployment_copies_is_the_file_beside_the_template(read, tmp_path):
+    (tmp_path / "api.yaml").write_text(
+        "paths:\n  /a:\n    get:\n      x-amazon-apigateway-integration:\n"
+        "        {type: mock, responses: {default: {statusCode: '200'}}}\n"
+    )
+    include = "{Name: AWS::Include, Parameters: {Location: !Sub 's3://${Bucket}/api.yaml'}}"
+    text = f"{API}      DefinitionBody: {{Fn::Transform: {include}}}\n"
+    api = read(text, before="Parameters: {Bucket: {Type: String}}").api
+
+    assert [route.key for route in api.routes] == ["GET /a"]

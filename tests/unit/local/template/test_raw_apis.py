@@ -168,7 +168,7 @@ def test_a_deployment_may_name_the_stage(read):
             REST.replace("RestApiId: !Ref Api, ParentId: !Ref", "RestApiId: far, ParentId: !Ref"),
             "Pet",
         ),
-        (HTTP.replace("ProtocolType: HTTP", "ProtocolType: WEBSOCKET"), "only HTTP is emulated"),
+        (HTTP.replace("ProtocolType: HTTP", "ProtocolType: MQTT"), "has to be HTTP or WEBSOCKET"),
     ],
 )
 def test_what_single_resources_ask_for_and_nobody_emulates_is_refused(read, resources, sentence):

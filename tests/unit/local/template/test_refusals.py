@@ -22,7 +22,6 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
         ("AWS::RDS::DBCluster", "functions reach none, or with --aws the one on AWS"),
         ("AWS::AppSync::GraphQLApi", "what calls it has nobody there"),
         ("AWS::ElasticLoadBalancingV2::LoadBalancer", "what calls it has nobody there"),
-        ("AWS::Logs::SubscriptionFilter", "no function gets the lines of a log"),
         ("Custom::Seed", "nothing is deployed here, so nobody calls its function"),
     ],
 )
@@ -33,7 +32,7 @@ def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
 
 
 REFUSED = [
-    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "ProtocolType", "only HTTP is emulated"),
+    ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "ProtocolType", "HTTP or WEBSOCKET"),
     ("  Inner: {Type: AWS::CloudFormation::Stack}", "Inner", "Type", "AWS::CloudFormation::Stack"),
     (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
     (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),

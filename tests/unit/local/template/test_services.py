@@ -66,7 +66,9 @@ def test_what_only_a_service_knows_is_its_to_say(read):
     assert sorted(definition.placeholders) == [
         *("{{made:Key.Arn}}", "{{made:Pool}}", "{{resolve:ssm:/token}}")
     ]
-    assert definition.warnings == ()
+    assert [each.partition("SSM: ")[2] for each in definition.warnings] == [
+        "/token is no parameter of this template; unless the SSM here has it, it is 'token'"
+    ]
     assert read(resources, values=values).functions["Pages"].environment == {
         **{"POOL": "an id", "KEY": "k-an ARN", "TOKEN": "a token"}
     }
@@ -384,8 +386,14 @@ def test_a_property_that_the_services_here_pass_over_is_named(read):
     ("source", "target", "blamed"),
     [
         ("!GetAtt Things.StreamArn", "!Ref News", []),
-        ("!GetAtt Jobs.Arn", "!Ref News", ["Source"]),
-        ("!GetAtt Things.StreamArn", "!GetAtt Pages.Arn", ["Target"]),
+        ("!GetAtt Jobs.Arn", "!GetAtt Pages.Arn", []),
+        ("arn:aws:mq:eu-west-1:000000000000:broker:a", "!Ref News", ["Source"]),
+        (
+            "!GetAtt Things.StreamArn",
+            "!GetAtt Pages.Arn, Enrichment: 'arn:aws:states:a'",
+            ["Enrichment"],
+        ),
+        ("!GetAtt Things.StreamArn", "arn:aws:batch:eu-west-1:000000000000:job/a", ["Target"]),
     ],
 )
 def test_a_pipe_through_which_nothing_goes_here_is_named(read, source, target, blamed):
@@ -399,3 +407,36 @@ def test_a_pipe_through_which_nothing_goes_here_is_named(read, source, target, b
     warnings = read(FUNCTION + resources).warnings
 
     assert [each.rpartition("Pipe: ")[2].partition(":")[0] for each in warnings] == blamed
+
+
+def test_what_another_stack_has_on_aws_has_a_stand_in(read):
+    before = "Parameters: {Bus: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /shop/bus}}"
+    rule = "{EventBusName: !Ref Bus, Pattern: {source: [a]}}"
+    far = "{EventBusName: far, Pattern: {source: [a]}}"
+    kind = "Type: EventBridgeRule, Properties"
+    events = f"{{A: {{{kind}: {rule}}}, B: {{{kind}: {far}}}}}"
+    template = read(property_of_function(f"Events: {events}"), before=before, values=PENDING)
+    buses = {
+        each["Properties"]["Name"]
+        for each in template.made.values()
+        if each["Type"] == "AWS::Events::EventBus"
+    }
+
+    assert buses == {"{{resolve:ssm:/shop/bus}}", "far"}
+    assert any("far is no bus of this template" in each for each in template.warnings)
+    assert any("unless the SSM here has it, it is 'shop-bus'" in each for each in template.warnings)
+
+
+def test_the_name_of_a_parameter_is_no_value_of_one(read):
+    before = "Parameters: {Key: {Type: 'AWS::SSM::Parameter::Name', Default: /shop/key}}"
+    text = property_of_function("Environment: {Variables: {KEY: !Ref Key}}")
+
+    assert read(text, before=before).functions["Pages"].environment == {"KEY": "/shop/key"}
+
+
+@pytest.mark.parametrize("kind", ["AWS::Serverless::SimpleTable", "AWS::S3::Bucket"])
+def test_a_name_made_of_a_short_logical_id_is_long_enough(read, kind):
+    text = property_of_function("Environment: {Variables: {NAME: !Ref T}}")
+    name = read(f"{text}  T: {{Type: {kind}}}\n").functions["Pages"].environment["NAME"]
+
+    assert name.lower() == "t00"

@@ -156,3 +156,18 @@ def test_a_model_may_belong_to_the_api_that_sam_makes(read):
     Properties: {{RestApiId: !Ref ServerlessRestApi, Schema: {{type: object}}}}
 """
     assert read(resources).warnings == ()
+
+
+def test_a_model_may_refer_to_a_part_of_another(read):
+    part = OF_OPENAPI_3.replace("/schemas/Pet'}", "/schemas/Pet/properties/kind'}")
+    (route,) = read(part).api.routes
+
+    assert route.validation.schemas["application/json"] != {}
+
+
+def test_a_definition_without_validators_validates_nothing(read):
+    text = OF_OPENAPI_2.replace("request-validators:", "request-others:", 1)
+    template = read(text, allow_unsupported=True)
+
+    assert template.api.routes[0].validation is None
+    assert "there are no x-amazon-apigateway-request-validators" in " ".join(template.warnings)

@@ -1,11 +1,10 @@
-"""Functions that harm themselves harm no other: `python -m tests.drills.misbehaving [HARM ...]`.
+"""Functions that harm themselves harm no other.
 
 A function that behaves is asked at a steady rate, alone and then beside each harm that another one
 does ten times a second. Passes when its p99 beside stays within twice its p99 alone, every request
 is answered, and nothing that the other has started outlives its environments.
 """
 
-import argparse
 import http.client
 import multiprocessing
 import os
@@ -26,6 +25,7 @@ import psutil
 
 from tests.conftest import free_port, wait_until
 from tests.drills.misbehaving.harms import HARMS
+from tests.drills.outcome import Conditions, Outcome
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -39,6 +39,7 @@ RATIO_MAX = 2.0
 # What two runs without any harm differ by: a p99 below it is not told from another.
 FLOOR_MS = 10.0
 ROUNDS = 3  # what another program of the machine costs is no harm: one quiet round will do
+SECONDS = 8  # of each measurement
 TIMEOUT_S = 20
 GONE_WITHIN_S = 10.0
 
@@ -142,8 +143,8 @@ def p99_ms(site: Site, seconds: int) -> tuple[float, int]:
     return sorted(took_s)[-max(1, count // 100)] * 1000, failed
 
 
-def drill(site: Site, harm: str, seconds: int) -> bool:
-    """Measure one harm until a round is within the bound; whether one was and nothing is left."""
+def drill(site: Site, harm: str, seconds: int) -> tuple[str, list[str]]:
+    """Measure one harm until a round is within the bound; return its row and what was wrong."""
     before = site.processes()
     for _ in range(ROUNDS):
         alone_ms, _ = p99_ms(site, seconds)
@@ -160,11 +161,9 @@ def drill(site: Site, harm: str, seconds: int) -> bool:
         *([f"{left} processes left"] if left else []),
     ]
     ends = ", ".join(f"{end} x {count}" for end, count in misbehaviour.ends.most_common(2))
-    sys.stdout.write(
-        f"{harm:32}{alone_ms:8.1f}{beside_ms:9.1f}{ratio:7.1f}  {ends:24}{', '.join(wrong)}\n"
-    )
-    sys.stdout.flush()
-    return not wrong
+    verdict = ", ".join(wrong) or "passed"
+    row = f"| {harm} | {alone_ms:.1f} | {beside_ms:.1f} | {ratio:.1f} | {ends} | {verdict} |"
+    return row, [f"{harm}: {each}" for each in wrong]
 
 
 def _left(site: Site, before: set[psutil.Process]) -> int:
@@ -206,23 +205,29 @@ def running() -> Iterator[Site]:
             site.local("down")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.drills.misbehaving")
-    parser.add_argument("harms", nargs="*", metavar="HARM", help="of those it lists (all)")
-    parser.add_argument("--seconds", type=int, default=8, help="of each measurement (8)")
-    options = parser.parse_args()
-    if unknown := set(options.harms) - HARMS.keys():
-        parser.error(f"no harm {', '.join(unknown)}; there are: {', '.join(HARMS)}")
+def run(conditions: Conditions) -> Outcome:
+    """Do each harm once, on one system."""
+    rows, wrong = [], []
+    seconds = conditions.duration(SECONDS)
     with running() as site:
-        sys.stdout.write(
-            f"p99 in ms of a function asked {RATE_PER_S} times a second, alone and beside one that"
-            f" misbehaves; over\n{RATIO_MAX:.0f} times and {FLOOR_MS:.0f} ms it fails\n\n"
-            f"{'':32}{'alone':>8}{'beside':>9}{'ratio':>7}  what the other was answered\n"
-        )
-        passed = [drill(site, harm, options.seconds) for harm in options.harms or HARMS]
-    sys.stdout.write(f"{sum(passed)} of {len(passed)} passed\n")
-    return 0 if all(passed) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        for harm in HARMS:
+            row, failures = drill(site, harm, seconds)
+            rows.append(row)
+            wrong += failures
+            sys.stderr.write(f"{row}\n")
+    return Outcome(
+        fault=f"{len(HARMS)} harms, {HARMS_PER_S} times a second each",
+        acked=len(HARMS) * seconds * RATE_PER_S,
+        lost=None,
+        doubled=None,
+        errors="-",
+        wrong=wrong,
+        details=[
+            f"The p99 in ms of a function asked {RATE_PER_S} times a second, alone and beside one"
+            f" that misbehaves; over {RATIO_MAX:.0f} times and {FLOOR_MS:.0f} ms it fails.",
+            "",
+            "| harm | alone | beside | ratio | what the other was answered | verdict |",
+            "|---|---|---|---|---|---|",
+            *rows,
+        ],
+    )

@@ -1,11 +1,10 @@
-"""F15 and F16 with their curves: `python -m tests.drills.overload [F15|F16] [--write]`.
+"""F15 and F16 with their curves.
 
 Three functions of payments, notifications and analytics that share a store, on a system of their
 own. F15 measures what they serve at most, sends twice as much for a while and then half. F16
 has the gateway stand still for 5 s under clients that retry.
 """
 
-import argparse
 import asyncio
 import os
 import shutil
@@ -24,12 +23,11 @@ import psutil
 
 from local.machine import status
 from tests.conftest import free_port
+from tests.drills.outcome import Conditions, Outcome, Run
 from tests.drills.overload.clients import PATHS, RETRIES, Answer, Clients, Stretch, stretch
-from tests.drills.table import today, write_section
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-TITLE = "Overload, as curves"
 PORTS = ("GATEWAY", "CONSOLE", "INVOKE", "VALKEY")
 PEAK_S = 8.0
 OVERLOAD_S, AFTER_S = 40.0, 15.0
@@ -81,15 +79,6 @@ class Site:
         return Clients(self.ports["GATEWAY"], retries)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a drill did, its curve, and what was wrong."""
-
-    sentence: str
-    curve: Sequence[Stretch]
-    wrong: Sequence[str]
-
-
 @contextmanager
 def running() -> Iterator[Site]:
     """Run the system of the template."""
@@ -104,8 +93,8 @@ def running() -> Iterator[Site]:
             site.local("down")
 
 
-def overload(site: Site) -> Result:
-    """F15: twice the measured peak, then half of it."""
+def twice_the_peak(site: Site) -> Outcome:
+    """Send twice the measured peak, then half of it."""
     peak = asyncio.run(site.clients().closed(PEAK_S))
     before_mb = site.memory_mb()
     clients = site.clients()
@@ -143,11 +132,20 @@ def overload(site: Site) -> Result:
         f" grew by {grown_mb:.0f} MB, its traces aside; then {peak / 2:.0f}/s, of which"
         f" {well.offered - well.served_in_all} failed after the first {WELL_WITHIN_S:.0f} s"
     )
-    return Result(sentence, [*_curve(clients.answers), *_curve(after.answers, OVERLOAD_S)], wrong)
+    return Outcome(
+        fault=sentence,
+        acked=under.served_in_all,
+        lost=None,
+        doubled=None,
+        errors=f"{under.refused + under.broken:,} of {under.offered:,}",
+        recovered_s=_last_failure_s(after.answers),
+        wrong=wrong,
+        details=_table([*_curve(clients.answers), *_curve(after.answers, OVERLOAD_S)]),
+    )
 
 
-def stall(site: Site) -> Result:
-    """F16: the gateway stands still under clients that give up after 2 s and ask again."""
+def stall(site: Site) -> Outcome:
+    """Let the gateway stand still under clients that give up after 2 s and ask again."""
     peak = asyncio.run(site.clients().closed(PEAK_S))
     clients = site.clients(RETRIES)
 
@@ -174,7 +172,17 @@ def stall(site: Site) -> Result:
         f" 2 s and asked up to {RETRIES} times more; from {WELL_WITHIN_S:.0f} s after it on"
         f" {100 * goodput:.1f} % were served with a p99 of {again.p99_ms:.0f} ms"
     )
-    return Result(sentence, _curve(clients.answers), wrong)
+    unserved = sum(each.status != 200 for each in clients.answers)
+    return Outcome(
+        fault=sentence,
+        acked=len(clients.answers) - unserved,
+        lost=None,
+        doubled=None,
+        errors=f"{unserved:,} of {len(clients.answers):,}",
+        recovered_s=max(0.0, _last_failure_s(clients.answers) - STALL_AT_S - STALL_S),
+        wrong=wrong,
+        details=_table(_curve(clients.answers)),
+    )
 
 
 def _wrong(*checks: tuple[bool, str]) -> list[str]:
@@ -191,41 +199,31 @@ def _curve(answers: Sequence[Answer], offset_s: float = 0.0) -> list[Stretch]:
     ]
 
 
-DRILLS: dict[str, Callable[[Site], Result]] = {"F15": overload, "F16": stall}
+def _last_failure_s(answers: Sequence[Answer]) -> float:
+    return max((each.due_s for each in answers if each.status != 200), default=0.0)
+
+
+def drill(fault: Callable[[Site], Outcome]) -> Run:
+    """Return the run of a drill on a system of the template beside this file."""
+
+    def run(_: Conditions) -> Outcome:
+        with running() as site:
+            return fault(site)
+
+    return run
+
+
 HEAD = (
     "| from s | offered/s | served/s | payments | notifications | analytics | refused/s"
     " | broken/s | p99 of the served, ms |"
 )
 
 
-def _table(curve: Sequence[Stretch]) -> str:
+def _table(curve: Sequence[Stretch]) -> list[str]:
     rows = [HEAD, "|" + "---|" * (HEAD.count("|") - 1)]
     for each in curve:
         served = (each.served_in_all, *each.served.values())
         counts = (each.offered, *served, each.refused, each.broken)
         cells = (f"{each.from_s:.0f}", *(f"{x / STEP_S:.0f}" for x in counts), f"{each.p99_ms:.0f}")
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.drills.overload", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *DRILLS], metavar="F15|F16")
-    parser.add_argument("--write", action="store_true", help="write the curves to docs/drills.md")
-    options = parser.parse_args()
-    text, failed = "", False
-    for name in options.names or DRILLS:
-        with running() as site:
-            result = DRILLS[name](site)
-        failed |= bool(result.wrong)
-        verdict = "; ".join(result.wrong) or "passed"
-        text += f"\n**{name}** ({verdict}): {result.sentence}.\n\n{_table(result.curve)}"
-    sys.stdout.write(text)
-    if options.write:
-        origin = f"Written by `python -m tests.drills.overload --write` on {today()}."
-        write_section(TITLE, origin, text.strip("\n").split("\n"))
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return rows

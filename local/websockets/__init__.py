@@ -1,0 +1,1 @@
+"""WebSocket APIs: connections of clients, messages to functions, and answers to clients."""
