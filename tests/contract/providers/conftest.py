@@ -27,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def double() -> None:
-    """Marks what only a provider of the tests' own can be made to do."""
+    """Mark what only a provider of the tests' own can be made to do."""
 
 
 @pytest.fixture(scope="module")

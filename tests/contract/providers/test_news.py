@@ -1,4 +1,4 @@
-"""What a provider tells unasked: its webhooks and its record."""
+"""The news of a provider: its webhooks and its record."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What only Stripe does: its refusals, keys that expire, modes, accounts and open intents."""
+"""The ways of Stripe alone: refusals, keys that expire, modes, accounts and open intents."""
 
 import json
 import time
