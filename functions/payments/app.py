@@ -101,8 +101,6 @@ def create_payment(call: Call) -> Response:
 
 @idempotent("POST /v1/payments")
 def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
-    provider = providers.name_of(claim.tenant)
-    providers.check(request, provider)
     payment, replayed = service.accept(
         request,
         key=claim.key,
@@ -110,7 +108,7 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
         payments=store,
         queues=outgoing,
         now_ms=now_ms(),
-        provider=provider,
+        provider=providers.name_of(claim.tenant),
         method_of=partial(_method_of, tenant=claim.tenant),
     )
     metrics.count("PaymentsAccepted", 0 if replayed else 1)
@@ -119,9 +117,11 @@ def accept(*, claim: Claim, request: PaymentRequest) -> dict[str, Any]:
 
 
 def _method_of(request: PaymentRequest, *, tenant: str) -> str | UnsetType:
-    if not request.customer:
-        return service.own_method(request)
-    return customer_service.method_of(request, tenant=tenant, customers=customer_store)
+    method = service.own_method(request)
+    if request.customer:
+        method = customer_service.method_of(request, tenant=tenant, customers=customer_store)
+    providers.check(method, request.currency, providers.name_of(tenant))
+    return method
 
 
 @app.route("/v1/payments/{payment_id}/confirm", methods=["POST"])
@@ -154,6 +154,8 @@ def refund_payment(call: Call, payment_id: str) -> Response:
 
 def _operation(call: Call, payment_id: str, shape: type[MoneyRequest]) -> dict[str, Any]:
     request = call.body(shape, may_be_empty=shape is not ConfirmRequest)
+    if isinstance(request, ConfirmRequest):
+        providers.check(request.payment_method, "", providers.name_of(call.caller.tenant))
     return _operated(call, payment_id, request)
 
 

@@ -68,6 +68,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     provider: str = ""  # the name of who is to be asked
     tenant: str = ""
     since_ms: int = 0  # when it was first due, by which its key may have expired
+    of_customer: bool = False  # whose method may be saved at the provider
 
 
 class NextAction(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -372,7 +372,13 @@ def _addressed(ask: Ask, payment: Payment) -> Ask:
     """Return an order of a payment with who is to be asked, for whom, and since when it is due."""
     operation = _operation(payment, ask.key)
     event = payment.events[operation.event - 1 if operation else 0]
-    return replace(ask, provider=payment.provider, tenant=payment.tenant, since_ms=event.at_ms)
+    return replace(
+        ask,
+        provider=payment.provider,
+        tenant=payment.tenant,
+        since_ms=event.at_ms,
+        of_customer=bool(payment.customer),
+    )
 
 
 def _operation(payment: Payment, operation_id: str) -> Operation | None:

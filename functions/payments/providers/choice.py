@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+from msgspec import UnsetType
+
 from backend.errors import CircuitOpen, InvalidRequest, Unauthorized
 from backend.settings import Settings, SettingsError
 from payments.provider import Ask, Effect, Outcome, Provider, Word
 from payments.providers.simulator import Simulator
-from payments.schema import PaymentRequest, TestMethod
+from payments.schema import TestMethod
 
 TEST_METHODS = frozenset(get_args(get_args(TestMethod)[0]))
 SIMULATOR = ""  # as older payments have it, which know no other
@@ -36,14 +38,13 @@ class Providers:
         """Return the name of the provider that charges new payments of a tenant."""
         return self._tenants.get(tenant, self._tenants[""])
 
-    def check(self, request: PaymentRequest, name: str) -> None:
+    def check(self, method: str | UnsetType, currency: str, name: str) -> None:
         """Refuse what a provider cannot charge as it is meant; raises InvalidRequest."""
-        method = request.payment_method
         if name == SIMULATOR and method not in TEST_METHODS:
             detail = f"{method!r} is not a test token, and this tenant's provider is the simulator."
             raise InvalidRequest(detail, param="payment_method")
-        if name == STRIPE and request.currency in OTHER_UNITS:
-            detail = f"Stripe counts {request.currency} in another unit than ISO 4217."
+        if name == STRIPE and currency in OTHER_UNITS:
+            detail = f"Stripe counts {currency} in another unit than ISO 4217."
             raise InvalidRequest(detail, param="currency")
 
     def ask_all(self, asks: Sequence[Ask]) -> dict[str, Outcome]:

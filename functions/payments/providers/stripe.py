@@ -270,9 +270,9 @@ def _decode(body: bytes, shape: type[T]) -> T:
 
 
 def _saved_method(ask: Ask) -> str:
-    """Return the method of a customer who is not there, or nothing."""
+    """Return the method of a customer, who may have saved it, or nothing."""
     order = ask.order
-    if not isinstance(order, ChargeOrder) or order.off_session is not True:
+    if not isinstance(order, ChargeOrder) or not (ask.of_customer or order.off_session is True):
         return ""
     return METHODS.get(order.payment_method, order.payment_method)
 

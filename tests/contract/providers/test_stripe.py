@@ -200,6 +200,14 @@ def test_a_customer_who_is_not_there_is_charged_by_a_saved_method(
     assert (fields["off_session"], fields.get("customer")) == ("true", customer)
 
 
+def test_a_customer_who_is_there_may_pay_with_a_saved_method(stripe):
+    ask = replace(charge(reference(), method="pm_saved"), of_customer=True)
+
+    assert done(stripe, ask).status == "succeeded"
+    fields = stripe.server.requests[-1][2]
+    assert (fields["customer"], fields.get("off_session")) == ("cus_ada", None)
+
+
 def test_a_step_of_the_customer_s_is_handed_on_with_its_secret(stripe):
     step = done(stripe, charge(reference(), method=WAITS)).next_action
 
