@@ -14,8 +14,19 @@ from msgspec import Struct
 
 from backend.errors import ProviderUnavailable
 from backend.telemetry import logger
-from payments.provider import Answer, Ask, ChargeOrder, Effect, Outcome, matches
+from payments.provider import (
+    Answer,
+    Ask,
+    ChargeOrder,
+    DisputeOrder,
+    DisputeReport,
+    Effect,
+    Outcome,
+    matches,
+)
+from payments.providers import stripe_disputes
 from payments.providers.connections import Connections, Reply, Request, Undecided
+from payments.providers.stripe_disputes import Dispute
 from payments.providers.stripe_events import CLOSE, Event, heard
 from payments.providers.stripe_objects import (
     OPERATION,
@@ -107,10 +118,12 @@ class Stripe:
 
     def effects(self, after: int) -> list[Effect]:
         """Return what it did next, fees included; raises ProviderUnavailable."""
-        return self._record.effects(after, closed=self._closed)
+        return self._record.effects(after, words=self._words)
 
-    def hear(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Answer]:
-        """Return what a webhook answers; see `payments.provider`.
+    def hear(
+        self, body: bytes, headers: Mapping[str, str], *, now_s: float
+    ) -> list[Answer | DisputeReport]:
+        """Return what a webhook tells; see `payments.provider`.
 
         An intent whose confirmation failed could still be confirmed with another card. It is
         canceled first, so that a payment that is told as failed never succeeds.
@@ -121,7 +134,24 @@ class Stripe:
                 "a webhook of another account or mode changes nothing", extra={"event": event.id}
             )
             return []
-        return [self._closed(event, each) for each in event.answers()]
+        return self._words(event)
+
+    def _words(self, event: Event, *, is_first: bool = True) -> list[Answer | DisputeReport]:
+        """Return what an event tells; `is_first` where nobody may have acted on it yet."""
+        answers = event.answers()
+        words: list[Answer | DisputeReport] = [
+            self._closed(event, each) if is_first else each for each in answers
+        ]
+        if event.type not in stripe_disputes.EVENTS:
+            return words
+        dispute = stripe_disputes.read(event.data.object)
+        if dispute is None or dispute.payment_intent is None:
+            return words
+        report = dispute.report(self._get(f"/v1/payment_intents/{dispute.payment_intent}", Intent))
+        if report and event.key.startswith(("ev_", "acc_")):
+            outcome = dispute.answered(report.reference)
+            words += [] if outcome == "undecided" else [Answer(key=event.key, outcome=outcome)]
+        return [*words, report] if report else words
 
     def _closed(self, event: Event, answer: Answer) -> Answer:
         """Return the answer, or a later one where its intent could still succeed."""
@@ -153,6 +183,9 @@ class Stripe:
         return [each for each in asks if methods[each.key] in self._customers]
 
     def _request(self, ask: Ask) -> Request:
+        if isinstance(ask.order, DisputeOrder):
+            path, fields = stripe_disputes.form(ask, ask.order)
+            return self._form(path, ask.key, fields)
         order, marks = ask.order, {f"metadata[{PAYMENT}]": ask.order.reference}
         marks |= {f"metadata[{TENANT}]": ask.tenant, f"metadata[{OPERATION}]": ask.key}
         if isinstance(order, ChargeOrder):
@@ -192,6 +225,8 @@ class Stripe:
                 return self._refused(ask, reply, _decode(reply.body, Refusal).error)
             if ask.path == "/refunds":
                 return _decode(reply.body, Refund).outcome()
+            if isinstance(ask.order, DisputeOrder):
+                return _decode(reply.body, Dispute).answered(ask.order.reference)
             intent = _decode(reply.body, Intent)
         except (msgspec.DecodeError, UnicodeDecodeError):
             logger.error("Stripe's answer has an unknown shape", extra=_about(ask, reply))
@@ -245,6 +280,13 @@ class Stripe:
             query = quote(f"metadata['{OPERATION}']:'{ask.key}'")
             intents = self._get(f"/v1/payment_intents/search?query={query}", Intents).data
             return intents[0].of_charge() if intents else None
+        if isinstance(ask.order, DisputeOrder):
+            dispute = self._get(f"/v1/disputes/{ask.order.dispute_id}", Dispute)
+            return (
+                None
+                if dispute.status == "needs_response"
+                else dispute.answered(ask.order.reference)
+            )
         if ask.path == "/refunds":
             path = f"/v1/refunds?payment_intent={ask.order.charge}&limit=100"
             refunds = self._get(path, Refunds).data
@@ -304,6 +346,8 @@ def _is_final(ask: Ask, failure: Failure, status: int) -> bool:
             return status == 402 or failure.code in FINAL
         case "/refunds":
             return failure.code in FINAL or failure.param == "amount"
+        case "/evidence" | "/acceptances":
+            return status == 400  # nothing but a deadline or another answer stands against it
     return failure.code in FINAL
 
 

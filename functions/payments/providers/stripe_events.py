@@ -27,7 +27,14 @@ OF_INTENTS = (
 )
 OF_REFUNDS = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
 CLOSE = ":close"  # ends the key by which an intent is given up whose confirmation failed
-KINDS: Mapping[str, EffectKind] = {"cap": "capture", "can": "void", "re": "refund"}
+KINDS: Mapping[str, EffectKind] = {
+    "cap": "capture",
+    "can": "void",
+    "re": "refund",
+    "ev": "evidence",
+    "acc": "acceptance",
+}
+LAPSE = ":lapse"  # ends the key of a hold's end, which nobody asks for
 
 
 class Content(Struct, frozen=True):
@@ -86,6 +93,8 @@ class Event(Struct, frozen=True):
 
     def kind_of(self, answer: Answer) -> EffectKind:
         """Return what was done to the charge, or to nothing yet."""
+        if answer.key.endswith(LAPSE):
+            return "lapse"
         kind = KINDS.get(answer.key.partition("_")[0])
         return kind or ("charge" if self.key == answer.key else "confirmation")
 
@@ -102,7 +111,7 @@ class Event(Struct, frozen=True):
             if self.key.startswith("can_"):
                 key, outcome = self.key, intent.of_void(amount_held)
             elif amount_held:  # nobody asked for the end of the hold
-                key, outcome = f"{intent.metadata[PAYMENT]}:lapse", intent.of_void(amount_held)
+                key, outcome = f"{intent.metadata[PAYMENT]}{LAPSE}", intent.of_void(amount_held)
         return _decided(key, outcome)
 
 

@@ -6,7 +6,7 @@ within it, so that a reader who has one number reads on from there.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -15,11 +15,20 @@ from msgspec.structs import replace
 
 from backend.errors import ProviderUnavailable
 from backend.telemetry import logger
-from payments.provider import Answer, Effect, Outcome
+from payments.provider import Answer, DisputeReport, Effect, Outcome
+from payments.providers.stripe_disputes import EVENTS as OF_DISPUTES
 from payments.providers.stripe_events import OF_INTENTS, OF_REFUNDS, Event
 from payments.providers.stripe_objects import OPERATION, PAYMENT, Intent
 
 T = TypeVar("T", bound=Struct)
+
+
+class Words(Protocol):
+    """What an event tells; see `Stripe`."""
+
+    def __call__(self, event: Event, *, is_first: bool) -> list[Answer | DisputeReport]: ...
+
+
 Get = Callable[[str, type[Any]], Any]
 
 DAY_S = 86_400
@@ -68,7 +77,7 @@ class Record:
         self._get = get
         self._span_s = 3_600
 
-    def effects(self, after: int, *, closed: Callable[[Event, Answer], Answer]) -> list[Effect]:
+    def effects(self, after: int, *, words: Words) -> list[Effect]:
         """Return what follows a line, oldest first; raises ProviderUnavailable.
 
         The span that is read grows while little happened, and is halved where more than a few
@@ -78,7 +87,7 @@ class Record:
         start_s = after // LINES_S or now_s - KEPT_S
         for _ in range(SPANS_MAX):
             end_s = start_s + self._span_s
-            lines = self._between(start_s, end_s, closed if after else None)
+            lines = self._between(start_s, end_s, words, is_first=bool(after))
             if lines is None and self._span_s == 1:
                 break
             if lines is None:
@@ -94,10 +103,12 @@ class Record:
         raise ProviderUnavailable("Stripe's record has more lines a second than are read.")
 
     def _between(
-        self, start_s: int, end_s: int, closed: Callable[[Event, Answer], Answer] | None
+        self, start_s: int, end_s: int, words: Words, *, is_first: bool
     ) -> list[Effect] | None:
         """Return what happened in a span, or None where that is too much for one span."""
-        types = {f"types[{n}]": name for n, name in enumerate((*OF_INTENTS, *OF_REFUNDS))}
+        types = {
+            f"types[{n}]": name for n, name in enumerate((*OF_INTENTS, *OF_REFUNDS, *OF_DISPUTES))
+        }
         events = self._list("/v1/events", Page[Event], start_s, end_s, types)
         expanded = {"expand[0]": "data.source"}
         path = "/v1/balance_transactions"
@@ -105,9 +116,9 @@ class Record:
         if events is None or transactions is None:
             return None
         lines = [
-            _effect(event, closed(event, answer) if closed else answer)
+            _effect(event, word)
             for event in reversed(events)
-            for answer in event.answers()
+            for word in words(event, is_first=is_first)
         ]
         for each in reversed(transactions):
             lines += self._of_transaction(each)
@@ -151,7 +162,17 @@ class Record:
         return [replace(line, kind="refund", charge=intent.id)] if outcome.reference else []
 
 
-def _effect(event: Event, answer: Answer) -> Effect:
+def _effect(event: Event, answer: Answer | DisputeReport) -> Effect:
+    if isinstance(answer, DisputeReport):
+        outcome = Outcome(
+            id=answer.id,
+            reference=answer.reference,
+            status="succeeded",
+            amount=answer.amount,
+            currency=answer.currency,
+        )
+        line = _line(Answer(key=f"{answer.id}:{answer.status}", outcome=outcome), event.created)
+        return replace(line, kind="dispute", charge=answer.charge, dispute=answer)
     line, kind = _line(answer, event.created), event.kind_of(answer)
     charge = event.data.object.get("payment_intent") if kind == "refund" else answer.outcome.id
     return replace(line, kind=kind, charge=None if kind == "charge" else charge)

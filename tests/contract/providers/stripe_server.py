@@ -35,6 +35,7 @@ PARAMETERS = {
     },
     "capture": {"amount_to_capture", "final_capture", "metadata"},
     "cancel": {"cancellation_reason"},
+    "disputes": {"evidence", "submit"},
     "/v1/refunds": {"payment_intent", "amount", "metadata", "reason"},
 }
 Refused = tuple[int, dict[str, Any]]
@@ -67,6 +68,7 @@ class StripeServer(ThreadingHTTPServer):
         self.intents: dict[str, dict[str, Any]] = {}
         self.charges: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
+        self.disputes: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self.transactions: list[dict[str, Any]] = []
         self.saved: dict[str, tuple[Any, int, dict[str, Any]]] = {}
@@ -115,6 +117,18 @@ class StripeServer(ThreadingHTTPServer):
         with self.lock:
             self._cancel(self._of(reference), "automatic", key=None)
 
+    def dispute(self, reference: str, status: str = "needs_response") -> dict[str, Any]:
+        """Have a payment's customer dispute it; returns the event."""
+        with self.lock:
+            intent, dispute = self._of(reference), self._made("dispute", "dp")
+            dispute |= {name: intent[name] for name in ("amount", "currency")}
+            dispute |= {"payment_intent": intent["id"], "status": status, "reason": "fraudulent"}
+            dispute["evidence_details"] = {"due_by": int(time.time()) + 20 * 86_400}
+            movement = {"amount": -intent["amount"], "currency": intent["currency"], "fee": 1500}
+            dispute["balance_transactions"] = [movement] if status == "needs_response" else []
+            self.disputes[dispute["id"]] = dispute
+            return self.tell("charge.dispute.created", dispute, None)
+
     def sent(self, event: dict[str, Any], secret: str, *, late_s: int = 0) -> tuple[bytes, str]:
         """Return an event as it is posted: body and Stripe-Signature."""
         body = json.dumps(event, indent=2).encode()
@@ -131,8 +145,8 @@ class StripeServer(ThreadingHTTPServer):
                 name, value = query["query"][0].removeprefix("metadata['").split("']:'")
                 pairs = [e for e in self.intents.values() if e["metadata"].get(name) == value[:-1]]
                 return {"object": "search_result", "data": pairs, "has_more": False}
-            case ["payment_intents", id_] if id_ in self.intents:
-                return self.intents[id_]
+            case ["payment_intents" | "disputes", id_] if id_ in {**self.intents, **self.disputes}:
+                return {**self.intents, **self.disputes}[id_]
             case ["payment_methods", id_] if id_ in METHODS:
                 return {"id": id_, "object": "payment_method", "customer": SAVED.get(id_)}
             case ["refunds"]:
@@ -161,12 +175,11 @@ class StripeServer(ThreadingHTTPServer):
 
     def _do(self, path: str, fields: dict[str, str], key: str) -> dict[str, Any]:
         action = path.rpartition("/")[2]
-        known = PARAMETERS.get(path) or PARAMETERS.get(action)
-        for name in fields:
-            if known is None or name.partition("[")[0] not in known:
-                raise Refusal(400, "parameter_unknown", param=name)
+        _check_parameters(path, fields)
         if path == "/v1/payment_intents":
             return self._charge(fields, key)
+        if path.startswith("/v1/disputes/"):
+            return self._answer_dispute(path, key)
         if path == "/v1/refunds":
             return self._refund(fields, key)
         intent = self.intents.get(path.split("/")[3])
@@ -277,6 +290,15 @@ class StripeServer(ThreadingHTTPServer):
         self.tell("charge.refunded", {**charge, "refunds": {"data": [refund]}}, key)
         return refund
 
+    def _answer_dispute(self, path: str, key: str) -> dict[str, Any]:
+        dispute = self.disputes[path.split("/")[3]]
+        if dispute["status"] != "needs_response":
+            raise Refusal(400, None)
+        is_closed = path.endswith("/close")
+        dispute["status"] = "lost" if is_closed else "under_review"
+        self.tell(f"charge.dispute.{'closed' if is_closed else 'updated'}", dispute, key)
+        return dispute
+
     def _move(self, kind: str, source: str, amount: int, currency: str, fee: int) -> None:
         transaction = self._made("balance_transaction", "txn")
         rate = 2 if self.settlement else 1
@@ -300,6 +322,14 @@ class StripeServer(ThreadingHTTPServer):
     def _of(self, reference: str) -> dict[str, Any]:
         mine = [e for e in self.intents.values() if e["metadata"]["payment_id"] == reference]
         return mine[-1]
+
+
+def _check_parameters(path: str, fields: dict[str, str]) -> None:
+    last = path.rpartition("/")[2]
+    known = PARAMETERS.get(path) or PARAMETERS.get(last) or PARAMETERS[path.split("/")[2]]
+    for name in fields:
+        if name.partition("[")[0] not in known:
+            raise Refusal(400, "parameter_unknown", param=name)
 
 
 def _metadata(fields: dict[str, str]) -> dict[str, str]:

@@ -194,6 +194,33 @@ def test_what_was_captured_at_stripe_s_own_page_is_a_difference(handlers, made, 
     ]
 
 
+def test_a_dispute_at_stripe_is_held_back_and_its_fee_booked(
+    handlers, ask, made, work, server, shown
+):
+    payment_id = made()
+    event = server.dispute(payment_id)
+    body, signature = server.sent(event, STRIPE_SECRETS[0])
+    headers = {"Stripe-Signature": signature}
+    for _ in range(2):
+        answer = handlers["app"].request("POST", HOOK, body=body.decode(), headers=headers)
+        assert (answer.status, answer.body["status"]) == (202, "accepted")
+    assert work() == []
+
+    (dispute_id,) = shown(payment_id)["disputes"]
+    dispute = ask("GET", "/v1/disputes").body["data"][0]
+    ledger = ask("GET", f"{PAYMENT}/ledger", payment_id=payment_id).body["data"]
+    assert (dispute["id"], dispute["status"], dispute["amount"], dispute["fee"]) == (
+        dispute_id,
+        "needs_response",
+        1000,
+        1500,
+    )
+    assert [(each["debit"], each["amount"]) for each in ledger][1:] == [
+        ("disputes", 1000),
+        ("fees", 1500),
+    ]
+
+
 def test_a_number_of_a_card_is_no_payment_method(ask):
     answer = ask("POST", key="k", body=ORDER | {"payment_method": "4242424242424242"})
 
