@@ -176,7 +176,7 @@ class Queue:
     def __len__(self) -> int:
         return len(self._messages)
 
-    def send(self, body: str) -> str:
+    def send(self, body: str, *, group: str = "") -> str:
         self.send_batch([body])
         return ""
 
@@ -186,6 +186,7 @@ class Queue:
         *,
         delay_s: int = 0,
         traces: Sequence[str] = (),
+        group: str = "",
         groups: Sequence[str] = (),
         is_promised: bool = False,
     ) -> list[str]:

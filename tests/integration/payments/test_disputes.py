@@ -104,8 +104,8 @@ def test_a_report_that_is_faster_than_the_answer_to_its_charge_comes_again(
     order = body | {"capture": True, "reference": payment_id}
     provider.charge(f"{payment_id}:charge", **order)  # its answer is lost
     report = effects_of(provider, payment_id)[-1]["dispute"]
-    body = json.dumps({"id": "e", "type": "dispute.created", "data": report})
-    api.request("POST", HOOK, body=body, headers=signed(body))
+    webhook = json.dumps({"id": "e", "type": "dispute.created", "data": report})
+    api.request("POST", HOOK, body=webhook, headers=signed(webhook))
     early = messages()
 
     again = [worker.consume(early) for _ in range(2)]
