@@ -109,7 +109,7 @@ class Client(Struct, frozen=True, kw_only=True):
     status: Status = "active"
     created_ms: int
     secrets: tuple[Secret, ...]  # the newest first, two at most
-    rotation: str = ""  # the Idempotency-Key of the last one and its fingerprint
+    rotations: tuple[str, ...] = ()  # Idempotency-Keys with fingerprints, the newest first
     used_ms: int = 0
 
 

@@ -37,6 +37,7 @@ from backend.pages import PageQuery, page_of
 
 GRANTABLE = frozenset(get_args(Scope))
 CLIENTS_MAX = 100  # active ones of a tenant
+ROTATIONS_MAX = 100  # of a client, whose keys are known: a secret a day for three months, 13 KB
 SECRET = "cs_"  # begins secrets, so that those who look for leaks know them
 SECRET_BYTES = 32
 NOT_SHOWN = {"last_used_at", "secret", "created_at"}  # in the audit log
@@ -211,22 +212,22 @@ def rotate(
     author: Author,
     now_ms: int,
 ) -> tuple[Client, str | None]:
-    """Give a client a new secret; returns it, or None where it is a replay of the last time.
+    """Give a client a new secret; returns it, or None where it is a replay of an earlier time.
 
-    The secret until now holds on for the overlap, and any older one not at all.
+    The secret until now holds on for the overlap, and any older one not at all. Raises KeyReused.
     """
     before = _changeable(client_id, caller, store)
-    rotation = _sha256(key)
-    if before.rotation.startswith(rotation):
-        if before.rotation != rotation + _fingerprint(request):
-            raise KeyReused
+    rotation = _sha256(key) + _fingerprint(request)
+    if rotation in before.rotations:
         return before, None
+    if any(each.startswith(_sha256(key)) for each in before.rotations):
+        raise KeyReused
     secret = _new_secret()
     latest = replace(before.secrets[0], until_ms=now_ms + request.overlap_s * 1000)
     after = replace(
         before,
         secrets=(Secret(sha256=_sha256(secret), created_ms=now_ms), latest),
-        rotation=rotation + _fingerprint(request),
+        rotations=(rotation, *before.rotations)[:ROTATIONS_MAX],
     )
     fields = {"overlap_s": request.overlap_s}
     with author.changes("client.secret_rotated", client_id, tenant=before.tenant, after=fields):

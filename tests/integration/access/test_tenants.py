@@ -134,6 +134,17 @@ def test_a_secret_rotated_without_an_overlap_holds_no_longer(access, token, made
     assert [token(made.id, each).status for each in (made.secret, secret)] == [401, 200]
 
 
+def test_a_rotation_that_is_repeated_after_another_ends_no_secret(access, token, made):
+    early, late = (rotate(access, made.id, key).body["secret"] for key in ("early", "late"))
+
+    again = rotate(access, made.id, "early")
+    other = rotate(access, made.id, "early", overlap_s=0)
+
+    assert "secret" not in again.body
+    assert (other.status, other.body["code"]) == (422, "idempotency_key_reused")
+    assert [token(made.id, each).status for each in (early, late)] == [200, 200]
+
+
 def test_a_rotation_that_is_repeated_makes_no_third_secret(access, token, made):
     first = rotate(access, made.id, "lost")
     again = rotate(access, made.id, "lost")
