@@ -10,7 +10,6 @@ from functools import partial
 from operator import attrgetter
 from typing import Annotated, Protocol
 
-import msgspec
 from msgspec import Meta, Struct
 
 from analytics.schema import (
@@ -163,10 +162,10 @@ def _check_age(start_ms: int, *, now_ms: int) -> None:
 def _conditions(where: str) -> dict[PropertyName, PropertyValue]:
     """Return the properties with their values that the parameter asks for."""
     try:
-        value = msgspec.json.decode(where)
-    except msgspec.DecodeError as error:
+        value = strict_json.loads(where.encode())
+    except InvalidRequest as error:
         raise InvalidRequest(
-            '`where` must be a JSON object of properties and their values, such as {"plan":"pro"}.',
+            '`where` must be a JSON object of properties, each once, such as {"plan":"pro"}.',
             param="where",
         ) from error
     return strict_json.convert({"where": value}, _Conditions).where

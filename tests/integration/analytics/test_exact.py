@@ -48,7 +48,11 @@ def test_some_events_are_grouped_as_all_are(count, metric):
 
 
 @pytest.mark.parametrize(
-    "where", ["plan:pro", "[]", "{}", '{"pl.an":1}', '{"plan":{"$gt":1}}', '{"plan":["pro"]}']
+    "where",
+    [
+        *("plan:pro", "[]", "{}", '{"pl.an":1}', '{"plan":{"$gt":1}}', '{"plan":["pro"]}'),
+        *("[" * 1_990, '{"plan":"pro","plan":"free"}', '{"plan":NaN}'),
+    ],
 )
 def test_conditions_that_are_none_are_refused(api, where):
     answer = api("GET", METRICS, query=around(NOW, 1, name="page.viewed", where=where))
