@@ -1,6 +1,7 @@
 """The store of payments: one document each, changed only under its version."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 import msgspec
 from pymongo import DESCENDING, IndexModel, ReplaceOne, UpdateOne
@@ -101,11 +102,22 @@ def page(
 ) -> list[Payment]:
     """Return up to `limit` payments that a query asks for, newest first, next to one of these.
 
-    Raises InvalidRequest where too many have to be looked through for them.
+    Raises InvalidRequest where too many have to be looked through for them, and Throttled where
+    that is done too often.
     """
     whole, filters = _whole(tenant, query), _filters(query)
     if filters:
-        documents = searched(_payments(), whole, filters, limit=limit, after=after, before=before)
+        from backend import rate_limits  # noqa: PLC0415  # workers search nothing
+
+        documents = searched(
+            _payments(),
+            whole,
+            filters,
+            limit=limit,
+            after=after,
+            before=before,
+            begin_long=partial(rate_limits.take_search, tenant),
+        )
     else:
         documents = newest(_payments(), whole, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Payment) for document in documents]

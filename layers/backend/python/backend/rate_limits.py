@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import redis
 
+from backend.errors import Throttled
 from backend.settings import Settings, settings
 from backend.telemetry import logger
 from redis_sqs.redis_scripts import Script, ScriptServer
@@ -28,6 +29,8 @@ SECOND_US = 1_000_000
 OTHER_PER_S = 2_000  # to a domain that has no setting
 # Enough for people and their tools; what each of them makes is kept for long, or looked through.
 MANAGEMENT_PER_S = {"tenants": 50, "clients": 50, "requests": 20, "audit": 20}
+SEARCHES = "long-searches"  # a part of other groups' requests, each a sixth of the store's second
+SEARCHES_PER_S = 2
 
 
 class Turn(NamedTuple):
@@ -116,6 +119,7 @@ def limits_of(each: Settings) -> RateLimits:
         each.redis_url,
         {
             **MANAGEMENT_PER_S,
+            SEARCHES: SEARCHES_PER_S,
             "payments": each.payment_requests_per_tenant_s,
             "notifications": each.notification_requests_per_tenant_s,
             "analytics-reads": each.analytics_reads_per_tenant_s,
@@ -136,3 +140,11 @@ _limits = limits_of(settings)
 def take(tenant: str, group: str) -> Turn:
     """Give a request of the tenant its turn now."""
     return _limits.take(tenant, group, now_s=time.monotonic())
+
+
+def take_search(tenant: str) -> None:
+    """Take one of a tenant's long searches; raises Throttled where there is none now."""
+    turn = take(tenant, SEARCHES)
+    if turn.wait_s:
+        detail = "Too many long searches; retry after the time given, or narrow the time."
+        raise Throttled(detail, retry_after_s=turn.wait_s)

@@ -29,6 +29,7 @@ DUPLICATE_KEY = 11_000  # MongoDB's code
 TIMEOUT_MS = 1_000  # an answer that takes longer is a failure: the caller has 503 to give
 # What `newest` reads a tenant's documents by.
 NEWEST = IndexModel([("tenant", 1), ("created_ms", DESCENDING), ("_id", DESCENDING)], name="newest")
+SEARCHED_AT_ONCE = 1_000  # documents that are looked through before a search is a long one
 SEARCHED_MAX = 10_000  # documents of one page; requests of clients wait behind them
 # Deletes what has `expires_at` once that is over; what has none is kept, and is not in the index.
 EXPIRY = IndexModel([("expires_at", 1)], name="expiry", sparse=True, expireAfterSeconds=0)
@@ -119,30 +120,33 @@ def searched(
     limit: int,
     after: ListedObject | None,
     before: ListedObject | None,
+    begin_long: Callable[[], None],
 ) -> list[Document]:
     """Return up to `limit` of a query's documents that also fit `filters`, which no index has.
 
-    No more than SEARCHED_MAX are looked through. Raises InvalidRequest where they are not enough
-    to say what the page is.
+    No more than SEARCHED_MAX are looked through, and over SEARCHED_AT_ONCE only where `begin_long`
+    raises nothing. Raises InvalidRequest where they are not enough to say what the page is.
     """
     within, way = beside(query, after=after, before=before), 1 if before else -1
-    stages: list[Document] = [
-        {"$match": within},
-        {"$sort": {"created_ms": way, "_id": way}},
-        {"$limit": SEARCHED_MAX},
-        {"$match": filters},
-        {"$limit": limit},
-    ]
-    with store_errors():
-        page = list(documents.aggregate(stages))
-        is_whole = len(page) == limit or _count_is_below(documents, within, SEARCHED_MAX + 1)
-    if not is_whole:
-        raise InvalidRequest(
-            f"There are over {SEARCHED_MAX:,} to look through; give a narrower time.",
-            code="list_too_long",
-            param="created_gte",
-        )
-    return page[::-way]
+    for most in (SEARCHED_AT_ONCE, SEARCHED_MAX):
+        stages: list[Document] = [
+            {"$match": within},
+            {"$sort": {"created_ms": way, "_id": way}},
+            {"$limit": most},
+            {"$match": filters},
+            {"$limit": limit},
+        ]
+        with store_errors():
+            page = list(documents.aggregate(stages))
+            if len(page) == limit or _count_is_below(documents, within, most + 1):
+                return page[::-way]
+        if most < SEARCHED_MAX:
+            begin_long()
+    raise InvalidRequest(
+        f"There are over {SEARCHED_MAX:,} to look through; give a narrower time.",
+        code="list_too_long",
+        param="created_gte",
+    )
 
 
 def _count_is_below(documents: Collection[Document], query: Document, count: int) -> bool:
