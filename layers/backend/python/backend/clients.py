@@ -21,6 +21,7 @@ USE_NOTED_EVERY_MS = 60_000  # so late may be what is shown of a client's last u
 UNKNOWN_S = 5.0  # so long an id that the store has not is not looked up again
 FRESH_S = 10.0  # so long a client that was disabled may go on with a token that it has
 REMEMBERED_MAX = 10_000  # ids in each memory of a process, some 1 MB
+ID_MAX = 64  # characters; ours have 30
 
 Status = Literal["active", "disabled"]
 
@@ -58,7 +59,7 @@ def find(client_id: str) -> OAuthClient | None:
 
     It is read each time, so that one that is disabled gets no token any more.
     """
-    if time.monotonic() < _unknown.get(client_id, 0.0):
+    if len(client_id) > ID_MAX or time.monotonic() < _unknown.get(client_id, 0.0):
         return None
     document = _read(client_id)
     if document is None:
