@@ -208,6 +208,13 @@ def events_between(
         return [_event(each) for each in documents]
 
 
+def begin_long(tenant: str) -> None:
+    """Take a turn of the tenant for a long search; raises Throttled where it has none now."""
+    from backend import rate_limits  # noqa: PLC0415  # workers search nothing
+
+    rate_limits.take_search(tenant)
+
+
 def event_page(  # the query of a list
     tenant: str,
     name: str,

@@ -159,7 +159,9 @@ def test_what_is_older_than_events_are_kept_is_refused_and_so_is_a_range_backwar
     assert api("GET", path, query=backwards).body["param"] == "to"
 
 
-def test_more_events_than_one_answer_may_read_are_refused(api, count, database, tenant):
+def test_more_events_than_one_answer_may_read_are_refused_and_many_have_to_wait_their_turn(
+    api, count, database, tenant
+):
     count(event("first", 1, properties={"plan": "pro"}))
     stored = database.analytics_events.find_one({"tenant": tenant})
     assert stored
@@ -171,3 +173,10 @@ def test_more_events_than_one_answer_may_read_are_refused(api, count, database, 
     assert (refused.status, refused.body["code"]) == (422, "too_many_events")
     database.analytics_events.delete_one({"_id": copies[0]["_id"]})
     assert api("GET", METRICS, query=query).body["points"][0]["count"] == 20_000
+
+    database.analytics_events.delete_many(
+        {"_id": {"$in": [each["_id"] for each in copies[1_500:]]}}
+    )
+    answers = (api("GET", METRICS, query=query) for _ in range(40))
+    throttled = next(each for each in answers if each.status == 429)
+    assert (throttled.body["code"], throttled.headers["retry-after"]) == ("throttled", "1")
