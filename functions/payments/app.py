@@ -154,8 +154,6 @@ def refund_payment(call: Call, payment_id: str) -> Response:
 
 def _operation(call: Call, payment_id: str, shape: type[MoneyRequest]) -> dict[str, Any]:
     request = call.body(shape, may_be_empty=shape is not ConfirmRequest)
-    if isinstance(request, ConfirmRequest):
-        providers.check(request.payment_method, "", providers.name_of(call.caller.tenant))
     return _operated(call, payment_id, request)
 
 
@@ -173,6 +171,9 @@ def _operated(call: Call, payment_id: str, request: OperationRequest) -> dict[st
 
 @idempotent("POST /v1/payments/{payment_id}")
 def operate(*, claim: Claim, request: OperationRequest, payment_id: str) -> dict[str, Any]:
+    if isinstance(request, ConfirmRequest):  # by whom the payment is, also where others are not now
+        failed = service.find(payment_id, tenant=claim.tenant, payments=store)
+        providers.check(request.payment_method, failed.currency, failed.provider)
     payment, operation, replayed = service.operate(
         request,
         payment_id=payment_id,

@@ -183,8 +183,10 @@ def test_what_can_be_captured_is_told_while_it_can(ask, settle):
     assert amounts == [1000, 0, 600, 0]
 
 
-def test_a_method_that_the_payment_s_provider_cannot_know_is_refused(started, asking, failed):
-    both = {"TENANT_PROVIDERS": '{"acme": "stripe:"}', "STRIPE_API_KEY": "sk_test_1"}
+def test_a_method_that_the_payment_s_provider_cannot_know_is_refused_also_after_the_tenant_moved(
+    started, asking, failed, tenant
+):
+    both = {"TENANT_PROVIDERS": json.dumps({tenant: "stripe:"}), "STRIPE_API_KEY": "sk_test_1"}
 
     refused = _confirm(asking(started("app", **both)), failed, "c1", "pm_1abc")
 
