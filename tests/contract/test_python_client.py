@@ -171,6 +171,6 @@ def test_a_method_sends_its_operation_s_request_and_reads_all_of_its_answer(
 
 
 def test_the_client_has_no_method_that_is_not_an_operation():
-    methods = {name for name in vars(Client) if not name.startswith("_")}
+    methods = {name for name in dir(Client) if not name.startswith("_")}
 
     assert methods - {"close"} == OPERATIONS.keys() - NOT_FOR_CLIENTS

@@ -1,6 +1,6 @@
 """A typed client of Spillway's API."""
 
-from spillway_client.client import UNSET, Client
+from spillway_client.client import Client
 from spillway_client.errors import (
     ApiError,
     Conflict,
@@ -15,6 +15,7 @@ from spillway_client.errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
+from spillway_client.operations.fields import UNSET
 from spillway_client.records import (
     Customer,
     Event,

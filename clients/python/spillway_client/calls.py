@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from spillway_client.errors import SpillwayError, Unauthorized, UnexpectedAnswer
-from spillway_client.records import Token, UnreadableRecord, record
+from spillway_client.reading import UnreadableRecord, record
+from spillway_client.records import Token
 from spillway_client.tokens import Tokens
 from spillway_client.transport import Clock, Request, Transport
 

@@ -18,7 +18,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spillway_client.records import Fault, Rejection, UnreadableRecord, record
+from spillway_client.reading import UnreadableRecord, record
+from spillway_client.records import Fault, Rejection
 
 RETRYABLE = {429, 500, 502, 503, 504}  # where something in between answered
 

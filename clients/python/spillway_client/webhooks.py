@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable, Mapping
 
 from spillway_client.errors import InvalidWebhook
-from spillway_client.records import UnreadableRecord, WebhookEvent, record
+from spillway_client.reading import UnreadableRecord, record
+from spillway_client.records import WebhookEvent
 
 TOLERANCE_S = 300  # what was signed earlier, or later, may be a repeat of somebody else's
 PREFIX = "whsec_"

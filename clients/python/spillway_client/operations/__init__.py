@@ -1,0 +1,1 @@
+"""The operations of the API, a class a domain; the client has them all."""
