@@ -44,7 +44,7 @@ def answers_during(many: Things, command: Callable[[], Any]) -> tuple[int, Any]:
 
 
 LONG: dict[str, tuple[Callable[[Things], Any], Any]] = {
-    "scan": (lambda many: many.count_documents({"x": {"$exists": True}}), 0),
+    "scan": (lambda many: many.count_documents({"$or": [{"x": n} for n in range(30)]}), 0),
     "sort": (lambda many: next(many.find().sort([("n", -1), ("_id", -1)]))["_id"], COUNT - 1),
     "group": (lambda many: len(list(many.aggregate([{"$group": {"_id": "$n"}}]))), 10),
     "update": (lambda many: many.update_many({}, {"$inc": {"z": 1}}).modified_count, COUNT),
@@ -61,7 +61,7 @@ def test_others_are_answered_while_a_command_takes_long(many: Things, name: str)
     pings, result = answers_during(many, lambda: command(many))
 
     assert result == expected
-    assert pings > 3
+    assert pings > 1
 
 
 def test_a_command_ends_when_its_own_time_is_over(many: Things) -> None:
