@@ -121,4 +121,4 @@ def test_a_function_that_is_not_there_is_answered_with_those_that_are() -> None:
     refused = run("local.runtime.host", "--function", "Nobody", "--connect", "unix:/nowhere")
 
     assert refused.returncode == 2
-    assert "has no function Nobody; it has Analytics" in refused.stderr
+    assert "has no function Nobody; it has Access" in refused.stderr
