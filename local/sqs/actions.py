@@ -16,6 +16,7 @@ from local.sqs.checks import (
     check_number,
     check_order,
     check_sent,
+    differing,
     entries_of,
     handle_of,
     page_of,
@@ -25,7 +26,15 @@ from local.sqs.connections import Connections
 from local.sqs.digest import md5, md5_of_attributes
 from local.sqs.messages import Json, flat, message, requested, size_of, typed
 from local.sqs.move_tasks import MoveTasks, arn_of
-from local.sqs.refusals import PREFIX, Refused, invalid_handle, no_such_queue, parsed, worded
+from local.sqs.refusals import (
+    PREFIX,
+    Refused,
+    invalid_handle,
+    no_such_queue,
+    parsed,
+    queue_exists,
+    worded,
+)
 from local.template import Queue, Template
 from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL
 from local.traces.context import of_header
@@ -55,6 +64,7 @@ class Actions:
             "CancelMessageMoveTask": self.move_tasks.cancel,
             "ChangeMessageVisibility": self._change_visibility,
             "ChangeMessageVisibilityBatch": self._batch_of(self._change_visibility),
+            "CreateQueue": self._create,
             "DeleteMessage": self._delete,
             "DeleteMessageBatch": self._batch_of(self._delete),
             "GetQueueAttributes": self._attributes,
@@ -282,6 +292,21 @@ class Actions:
         if request.get("QueueOwnerAWSAccountId", ACCOUNT_ID) != ACCOUNT_ID:
             raise no_such_queue()
         return {"QueueUrl": QUEUE_URL + self._queue({"QueueUrl": request["QueueName"]}).name}
+
+    def _create(self, request: Json) -> Json:
+        """Return the URL of a queue that is there already; only templates make queues here.
+
+        As on AWS its attributes must be those that are wished, and its tags stay as they are.
+        """
+        name = request["QueueName"]
+        if name not in self._queues:
+            sentence = f"{name} is no queue of the template, which alone makes queues here"
+            raise Refused(f"{PREFIX}UnsupportedOperation", f"{sentence}; add an AWS::SQS::Queue.")
+        wishes = request.get("Attributes") or {}
+        check_names(wishes, self._shapes["GetQueueAttributes"]["members"]["AttributeNames"])
+        if different := differing(wishes, self._values(self._queues[name])):
+            raise queue_exists(different)
+        return {"QueueUrl": QUEUE_URL + name}
 
     def _list(self, request: Json) -> Json:
         prefix = request.get("QueueNamePrefix", "")

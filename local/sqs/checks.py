@@ -1,6 +1,8 @@
 """The checks of a request to the SQS API that the queue itself makes otherwise, or not."""
 
+import json
 import re
+from collections.abc import Iterable, Mapping
 
 from local.sqs.messages import HANDLE, Attributes, Json, size_of
 from local.sqs.refusals import PREFIX, Refused
@@ -38,7 +40,7 @@ def _invalid(name: str, value: object, reason: str) -> ValueError:
     return ValueError(f"Value {value} for parameter {name} is invalid. Reason: {reason}")
 
 
-def check_names(names: list[str], shape: Json) -> None:
+def check_names(names: Iterable[str], shape: Json) -> None:
     """Refuse a name that is none of the attributes which the model lists."""
     for name in names:
         if name not in shape["member"]["enum"]:
@@ -147,3 +149,20 @@ def trace_of(system: Attributes) -> str:
     if data_type != "String" or not isinstance(trace, str) or (system and not trace):
         raise ValueError("AWSTraceHeader must be a text of type String")
     return trace
+
+
+def differing(wishes: Mapping[str, str], values: Mapping[str, str]) -> str | None:
+    """Return the first attribute that a queue has otherwise than is wished, None where none is."""
+    for name, wish in wishes.items():
+        if _comparable(wish) != _comparable(values.get(name, "")):
+            return name
+    return None
+
+
+def _comparable(text: str) -> object:
+    """Return a value as it is compared: numbers as numbers, JSON without its order and quotes."""
+    try:
+        value = json.loads(text.lower())
+    except ValueError:
+        return text.lower()
+    return {name: str(each) for name, each in value.items()} if isinstance(value, dict) else value

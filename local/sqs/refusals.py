@@ -71,6 +71,11 @@ def no_such_queue() -> Refused:
     return Refused(f"{PREFIX}NonExistentQueue", sentence, kind="QueueDoesNotExist")
 
 
+def queue_exists(attribute: str) -> Refused:
+    sentence = "A queue already exists with the same name and a different value for attribute"
+    return Refused("QueueAlreadyExists", f"{sentence} {attribute}", kind="QueueNameExists")
+
+
 def invalid_handle(handle: str, reason: str) -> Refused:
     sentence = f"Value {handle} for parameter ReceiptHandle is invalid. Reason: {reason}"
     return Refused("InvalidParameterValue", sentence)

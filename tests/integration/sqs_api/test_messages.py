@@ -48,6 +48,33 @@ def test_an_answer_has_a_message_once_though_it_stays_visible(sqs):
     ]
 
 
+def test_a_queue_that_the_template_makes_may_be_created_again_with_the_same_attributes(sqs):
+    policy = json.loads(
+        sqs.get_queue_attributes(QueueUrl=URL, AttributeNames=["RedrivePolicy"])["Attributes"][
+            "RedrivePolicy"
+        ]
+    )
+    same = {
+        "VisibilityTimeout": "45",
+        "RedrivePolicy": json.dumps({**policy, "maxReceiveCount": "3"}),
+        "SqsManagedSseEnabled": "True",
+    }
+
+    assert sqs.create_queue(QueueName="jobs")["QueueUrl"] == URL
+    assert sqs.create_queue(QueueName="jobs", Attributes=same)["QueueUrl"] == URL
+    fifo = sqs.create_queue(QueueName="steps.fifo", Attributes={"FifoQueue": "true"})
+    assert fifo["QueueUrl"] == STEPS
+
+
+def test_a_queue_that_is_otherwise_or_in_no_template_is_not_created(sqs):
+    with pytest.raises(sqs.exceptions.QueueNameExists, match="attribute VisibilityTimeout"):
+        sqs.create_queue(QueueName="jobs", Attributes={"VisibilityTimeout": "46"})
+    with pytest.raises(ClientError, match="Unknown Attribute Colour"):
+        sqs.create_queue(QueueName="jobs", Attributes={"Colour": "red"})
+    with pytest.raises(sqs.exceptions.UnsupportedOperation, match="add an AWS::SQS::Queue"):
+        sqs.create_queue(QueueName="unknown")
+
+
 def test_a_queue_tells_its_url_and_its_attributes(sqs):
     sqs.send_message(QueueUrl=URL, MessageBody="waits", DelaySeconds=900)
     attributes = sqs.get_queue_attributes(QueueUrl=URL, AttributeNames=["All"])["Attributes"]

@@ -130,7 +130,7 @@ def test_lists_and_values_come_under_the_names_of_the_protocol(
         ("Version=2012-11-05", "MissingAction"),
         ("Action=", "MissingAction"),
         ("Action=Nothing", "InvalidAction"),
-        ("Action=CreateQueue&QueueName=a", "InvalidAction"),
+        ("Action=DeleteQueue&QueueUrl=a", "InvalidAction"),
         ("Action=SendMessage&QueueUrl=gone&MessageBody=a", None),
         (f"Action=SendMessage&QueueUrl={URL}", "MissingParameter"),
         (f"Action=SendMessage&QueueUrl={URL}&MessageBody=a&Body=b", "InvalidParameterValue"),

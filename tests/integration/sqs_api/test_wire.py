@@ -95,10 +95,10 @@ def test_an_action_that_is_none_is_refused_by_name(gateway):
 
 
 def test_an_action_that_is_not_emulated_is_refused_by_name(gateway):
-    _, error, text = post(gateway, b"{}", {"X-Amz-Target": "AmazonSQS.CreateQueue"})
+    _, error, text = post(gateway, b"{}", {"X-Amz-Target": "AmazonSQS.DeleteQueue"})
 
     assert error == "InvalidAction;Sender"
-    assert "CreateQueue is not emulated; there are " in text
+    assert "DeleteQueue is not emulated; there are " in text
 
 
 def test_nobody_looks_at_a_signature(gateway, valkey):
