@@ -121,7 +121,7 @@ prometheus: $(READY) $(PROMETHEUS)
 alerts-test: $(READY) $(PROMETHEUS) ## alerts and panels in Prometheus, on a system under load (needs Debian's apt)
 	@PROMETHEUS=$(PROMETHEUS) $(BIN)/python -m pytest -q -m prometheus tests/e2e/test_alerts.py
 
-clients-test: $(READY) $(CLIENTS_READY) ## Celery, Dramatiq, the AWS CLI and others, unchanged (needs Node 20 and npm)
+clients-test: $(READY) $(CLIENTS_READY) ## Celery, Dramatiq, the AWS CLI and others, unchanged, and generators of clients (needs Node 20 and npm)
 	@CLIENTS_TOOLS=$(abspath $(CLIENTS_VENV)) $(BIN)/python -m pytest -q -m clients tests/well_known_clients
 
 audit: $(READY) ## known vulnerabilities of all that is pinned, by osv.dev; fails where nothing was looked up

@@ -13,9 +13,9 @@ from typing import Annotated, Protocol
 from msgspec import Meta, Struct
 
 from analytics.schema import (
+    CountedEvent,
     EventPage,
     EventsQuery,
-    EventView,
     Funnel,
     FunnelQuery,
     FunnelStep,
@@ -188,8 +188,8 @@ def _is_same(value: PropertyValue, other: PropertyValue) -> bool:
     return value == other and isinstance(value, bool) == isinstance(other, bool)  # 1 is not true
 
 
-def _view(event: StoredEvent) -> EventView:
-    return EventView(
+def _view(event: StoredEvent) -> CountedEvent:
+    return CountedEvent(
         event_id=event.id.removeprefix(arrivals.event_id(event.tenant, "")),
         name=event.name,
         occurred_at=rfc3339(event.occurred_at_ms),

@@ -201,7 +201,7 @@ class EventsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     end: Moment = field(name="to")
 
 
-class EventView(Struct, frozen=True, kw_only=True):
+class CountedEvent(Struct, frozen=True, kw_only=True):
     """An event as it was counted."""
 
     event_id: str
@@ -215,7 +215,7 @@ class EventView(Struct, frozen=True, kw_only=True):
 class EventPage(Struct, frozen=True, kw_only=True):
     """One page of events: the newest minute first, in it by the ids, backwards."""
 
-    data: list[EventView]
+    data: list[CountedEvent]
     has_more: bool
 
 

@@ -55,6 +55,12 @@ def references(part: Any) -> Iterator[str]:
             yield from references(each)
 
 
+def test_each_schema_has_a_name_that_is_one_in_any_language():
+    names = DOCUMENT["components"]["schemas"]
+
+    assert [each for each in names if not each.isidentifier()] == []
+
+
 def test_each_schema_says_its_type():
     untyped = [
         place for place, schema in schemas(DOCUMENT) if not {"type", "$ref", "anyOf"} & {*schema}
