@@ -78,7 +78,7 @@ def test_what_is_published_is_published_on_loopback(stack: Stack):
 def test_every_container_may_do_only_what_it_needs(stack: Stack):
     containers = stack.containers()
 
-    assert len(containers) == 15
+    assert len(containers) == 16
     for each in containers:
         host = each["HostConfig"]
         assert host["ReadonlyRootfs"], each["Name"]
