@@ -30,8 +30,8 @@ from access.schema import (
 )
 from backend import ids
 from backend.audit import Author
+from backend.callers import Caller
 from backend.clients import Secret
-from backend.entrypoint import Caller
 from backend.errors import Conflict, Forbidden, InvalidRequest, InvalidState, KeyReused, NotFound
 from backend.pages import PageQuery, page_of
 

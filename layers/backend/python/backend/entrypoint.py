@@ -10,25 +10,23 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 from chalice.app import Blueprint, Chalice, MultiDict, Request, Response
 
 from backend import strict_json, telemetry, tracing
+from backend.callers import ANYBODY, Caller, caller_of
 from backend.errors import (
     PROBLEM_CONTENT_TYPE,
     BackendError,
-    Forbidden,
     InvalidRequest,
     Throttled,
-    Unauthorized,
     of_queue,
     problem,
 )
 from backend.problem_answers import problem_of_chalice, problem_response, request_id_of
-from backend.settings import STORED_CLIENT
 from backend.telemetry import Origin, logger, metrics_of
 from redis_sqs import QueueUnavailable
 
@@ -45,15 +43,6 @@ REQUEST_FIELDS = (
 # Visible ASCII, at most 255 characters, as Stripe takes it; RFC 8941's quotes are optional.
 IDEMPOTENCY_KEY = re.compile(r'^"?([\x21\x23-\x7e]{1,255})"?$')
 MEMBER = re.compile(r"(\w+)\[([^\[\]]*)\]")  # of an object, in a query
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """The client of a request, by the authorizer's context, never by the body or path."""
-
-    tenant: str
-    client_id: str
-    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +176,7 @@ def endpoint(
             tracing.begin()
             fields: dict[str, str] = {}
             try:
-                caller = _caller(request, scope) if scope else ANYBODY
+                caller = caller_of(request, scope) if scope else ANYBODY
                 if limited:
                     limited(caller.tenant, fields)
                 if not unpacks:
@@ -342,28 +331,6 @@ def _times_sent(request: Request, header: str) -> int:
     return sum(len(values) for name, values in sent.items() if name.lower() == header)
 
 
-ANYBODY = Caller(tenant="", client_id="", scopes=frozenset())
-
-
-def _caller(request: Request, scope: str) -> Caller:
-    caller = _authorized(request) or _verified(request)
-    if caller.client_id.startswith(STORED_CLIENT):
-        caller = _as_stored(caller)
-    if scope not in caller.scopes:
-        raise Forbidden(f"The token lacks the scope {scope}.")
-    return caller
-
-
-def _as_stored(caller: Caller) -> Caller:
-    """Return a client of the store with those of its token's scopes that it still has."""
-    from backend import clients  # noqa: PLC0415  # it needs the store, open routes need not
-
-    scopes = clients.scopes_left(caller.client_id, caller.scopes)
-    if not scopes:
-        raise Unauthorized("The client of the access token is disabled.", code="invalid_token")
-    return replace(caller, scopes=scopes)
-
-
 def _refuse_packed(request: Request) -> None:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity") and request.raw_body:
@@ -372,28 +339,6 @@ def _refuse_packed(request: Request) -> None:
             status=415,
             code="unsupported_encoding",
         )
-
-
-def _authorized(request: Request) -> Caller | None:
-    context = request.context.get("authorizer")
-    if not context or "tenant" not in context:
-        return None
-    return Caller(
-        tenant=context["tenant"],
-        client_id=context["principalId"],
-        scopes=frozenset(context["scope"].split()),
-    )
-
-
-def _verified(request: Request) -> Caller:
-    """Check the token here: `chalice local` has no authorizer of ours in front of it."""
-    from backend import tokens  # noqa: PLC0415  # cryptography is slow to import, AWS never needs it
-
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise Unauthorized("Send a valid access token as Authorization: Bearer.")
-    claims = tokens.verify(token)
-    return Caller(tenant=claims.tenant, client_id=claims.client_id, scopes=claims.scopes)
 
 
 def _records(event: dict[str, Any], shape: Any) -> tuple[list[Record], dict[str, str]]:
