@@ -9,6 +9,7 @@ from pymongo import IndexModel, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from analytics.documents import addition, admission, bucket_of, ms_of, part_of, period_of
 from analytics.groups import limit_of
 from analytics.losses import WatchedQueue
 from analytics.tallies import (
@@ -21,12 +22,9 @@ from analytics.tallies import (
     Period,
     Share,
     StoredEvent,
-    Sums,
-    Tally,
     Tier,
     moment,
     period_id,
-    total,
 )
 from backend import arrivals
 from backend.clock import now_ms
@@ -72,7 +70,10 @@ def admit(values_by_scope: Mapping[str, Set[str]]) -> dict[str, frozenset[str]]:
             break
         with store_errors():
             try:
-                _sets().bulk_write([_admission(*each, made_at) for each in missing], ordered=False)
+                _sets().bulk_write(
+                    [UpdateOne(*admission(*each, made_at), upsert=True) for each in missing],
+                    ordered=False,
+                )
             except BulkWriteError as error:
                 duplicates(error)  # the set is there, and full or has the value
             sets = _sets().find({"_id": {"$in": list(values_by_scope)}})
@@ -180,7 +181,7 @@ def minute_after(at_ms: int) -> int | None:
     """Return the first minute from `at_ms` on in which an event happened."""
     with store_errors():
         first_event = _events().find_one({"at": {"$gte": moment(at_ms)}}, sort=[("at", 1)])
-    return None if first_event is None else _ms(first_event["at"])
+    return None if first_event is None else ms_of(first_event["at"])
 
 
 def events_of(at_ms: int) -> Iterator[StoredEvent]:
@@ -257,7 +258,7 @@ def buckets_of(at_ms: int) -> dict[str, tuple[Part, frozenset[str], bool]]:
     """
     with store_errors():
         return {
-            each["_id"]: (_bucket(each), frozenset(each["contains"]), "unfolded" not in each)
+            each["_id"]: (bucket_of(each), frozenset(each["contains"]), "unfolded" not in each)
             for each in _buckets().find({"at": moment(at_ms)}, batch_size=READ_MAX)
         }
 
@@ -266,21 +267,21 @@ def changed(tier: Tier, *, limit: int) -> list[Part]:
     """Return up to `limit` parts that are not yet in their period as they are now."""
     with store_errors():
         documents = _parts(tier).find({"unfolded": {"$gt": ""}}, {"contains": 0}, limit=limit)
-        return [_part(tier, each) for each in documents]
+        return [part_of(tier, each) for each in documents]
 
 
 def changed_of(tier: Tier, tenant: str, name: str, *, start_ms: int, end_ms: int) -> set[int]:
     """Return the moments of one name at which `changed` parts begin."""
     query = {"unfolded": f"{tenant}:{name}", "at": _between(start_ms, end_ms)}
     with store_errors():
-        return {_ms(each["at"]) for each in _parts(tier).find(query, {"at": 1})}
+        return {ms_of(each["at"]) for each in _parts(tier).find(query, {"at": 1})}
 
 
 def parts(tier: Tier, tenant: str, name: str, moments: Collection[int]) -> list[Part]:
     """Return all parts of one name that begin at these moments."""
     query = {"tenant": tenant, "name": name, "at": {"$in": [moment(each) for each in moments]}}
     with store_errors():
-        return [_part(tier, each) for each in _parts(tier).find(query, {"contains": 0})]
+        return [part_of(tier, each) for each in _parts(tier).find(query, {"contains": 0})]
 
 
 def folded(tier: Tier, done: Sequence[Part]) -> None:
@@ -300,14 +301,14 @@ def period(tier: Tier, tenant: str, name: str, at_ms: int) -> Period | None:
     """Return a period."""
     with store_errors():
         document = _periods(tier).find_one({"_id": period_id(tenant, name, at_ms)})
-    return None if document is None else _period(document)
+    return None if document is None else period_of(document)
 
 
 def periods(tier: Tier, tenant: str, name: str, *, start_ms: int, end_ms: int) -> dict[int, Period]:
     """Return the periods of one name that begin in this time, by when they do."""
     query = {"tenant": tenant, "name": name, "at": _between(start_ms, end_ms)}
     with store_errors():
-        within = [_period(each) for each in _periods(tier).find(query)]
+        within = [period_of(each) for each in _periods(tier).find(query)]
     return {each.at_ms: each for each in within}
 
 
@@ -334,88 +335,16 @@ def put(tier: Tier, period: Period) -> bool:
     return True
 
 
-def _admission(scope: str, value: str, made_at: datetime) -> UpdateOne:
-    update: Document = {"$inc": {"size": 1}, "$set": {f"values.{value}": 1}}
-    if scope.startswith("values:"):  # names stay
-        update["$setOnInsert"] = {"made_at": made_at}
-    room = {"size": {"$lt": limit_of(scope)}, f"values.{value}": {"$exists": False}}
-    return UpdateOne({"_id": scope, **room}, update, upsert=True)
-
-
 def _addition(bucket: Bucket, shares: Sequence[Share], *, upsert: bool) -> UpdateOne:
-    tally = total(share.tally for share in shares)
-    update: Document = {
-        "$inc": {},
-        "$min": {},
-        "$max": {},
-        "$set": {f"contains.{share.own}": 1 for share in shares},
-        "$setOnInsert": {
-            "tenant": bucket.tenant,
-            "name": bucket.name,
-            "at": moment(bucket.at_ms),
-        },
-    }
-    update["$set"]["unfolded"] = f"{bucket.tenant}:{bucket.name}"
-    _add_sums(update, "", tally)
-    for name, labels in tally.by.items():
-        for label, sums in labels.items():
-            _add_sums(update, f"by.{name}.{label}.", sums)
-    absent = {f"contains.{share.own}": {"$exists": False} for share in shares}
-    return UpdateOne(
-        {"_id": bucket.id, **absent},
-        {operator: changes for operator, changes in update.items() if changes},
-        upsert=upsert,
-    )
-
-
-def _add_sums(update: Document, path: str, sums: Sums) -> None:
-    update["$inc"] |= {f"{path}count": sums.count, f"{path}sum": sums.sum}
-    if sums.low is not None:
-        update["$min"][f"{path}low"] = sums.low
-        update["$max"][f"{path}high"] = sums.high
+    return UpdateOne(*addition(bucket, shares), upsert=upsert)
 
 
 def _event(document: Document) -> StoredEvent:
     return msgspec.convert(document, StoredEvent)
 
 
-def _part(tier: Tier, document: Document) -> Part:
-    if tier == HOURS:
-        return _bucket(document)
-    hour = _period(document)
-    return Part(
-        id=document["_id"],
-        tenant=hour.tenant,
-        name=hour.name,
-        at_ms=hour.at_ms,
-        version=hour.version,
-        tally=total(hour.parts.values()),
-    )
-
-
-def _bucket(document: Document) -> Part:
-    tally = msgspec.convert(document, Tally)
-    return Part(
-        id=document["_id"],
-        tenant=document["tenant"],
-        name=document["name"],
-        at_ms=_ms(document["at"]),
-        version=tally.count,  # each change adds to it
-        tally=tally,
-    )
-
-
-def _period(document: Document) -> Period:
-    return msgspec.convert({**document, "at_ms": _ms(document["at"])}, Period)
-
-
 def _between(start_ms: int, end_ms: int) -> dict[str, Any]:
     return {"$gte": moment(start_ms), "$lt": moment(end_ms)}
-
-
-def _ms(at: datetime) -> int:
-    """Return when a time of the store is, which comes without its zone."""
-    return round((at - datetime(1970, 1, 1)).total_seconds() * 1000)
 
 
 @opened_early
