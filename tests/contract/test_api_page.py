@@ -12,7 +12,7 @@ import pytest
 from backend.errors import FIELD_CODES
 from local.simulators.charges import OUTCOMES
 from payments.schema import PaymentMethod
-from tests.contract.openapi import OPERATIONS
+from tests.contract.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()

@@ -10,6 +10,7 @@ import pytest
 
 from local import template
 from tests.contract import openapi
+from tests.contract.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
@@ -149,4 +150,4 @@ def test_the_openapi_document_has_the_template_s_routes_and_no_others():
     }
 
     assert described == {(route.method, route.path) for route in TEMPLATE.api.routes}
-    assert {f"{method} {path}" for method, path in described} == set(openapi.OPERATIONS)
+    assert {f"{method} {path}" for method, path in described} == set(OPERATIONS)

@@ -52,8 +52,8 @@ ENTRIES = (
         DEPENDS,
     ),
     ("docker-compose.override.yml", "  worker: *development\n", "  orders: *development\n"),
-    ("tests/contract/openapi.py", '    "POST /v1/notifications": Operation(\n', "operations"),
-    ("tests/contract/openapi.py", "import payments.schema\n", "import orders.schema\n"),
+    ("tests/contract/operations.py", '    "POST /v1/notifications": Operation(\n', "operations"),
+    ("tests/contract/operations.py", "import payments.schema\n", "import orders.schema\n"),
 )
 
 

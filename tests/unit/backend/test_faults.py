@@ -15,7 +15,7 @@ from notifications.schema import NotificationRequest
 from notifications.templates import TEMPLATES
 from notifications.webhooks.endpoints import EndpointRequest
 from payments.schema import PaymentListQuery, PaymentRequest, RefundRequest, TestMethod
-from tests.contract.openapi import OPERATIONS
+from tests.contract.operations import OPERATIONS
 
 PAYMENT = {"amount": 1000, "currency": "EUR", "payment_method": "pm_card_visa"}
 NOTICE = {
