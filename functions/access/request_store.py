@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct, field
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
 
 from access.requests import Search, tags_of
 from backend import ids
@@ -16,7 +15,7 @@ from backend.store import (
     NEWEST,
     Document,
     collection,
-    duplicates,
+    insert_new,
     moment_after,
     newest,
     store_errors,
@@ -52,18 +51,10 @@ def insert_all(requests: Sequence[Logged]) -> None:
     blocks = [_block(tenant, members) for tenant, members in by_tenant.items()]
     expiry = moment_after(LIFE_S)
     documents: list[Document] = [
-        {**msgspec.structs.asdict(each), "tags": list(each.tags), "expires_at": expiry}
+        {**msgspec.to_builtins(each, builtin_types=(bytes,)), "expires_at": expiry}
         for each in blocks
     ]
-    for document in documents:
-        document["_id"] = document.pop("id")
-    if not documents:
-        return
-    with store_errors():
-        try:
-            _blocks().insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            duplicates(error)
+    insert_new(_blocks(), documents)
 
 
 def find(tenant: str, block_id: str) -> Block | None:

@@ -15,6 +15,7 @@ from backend.store import (
     Document,
     collection,
     duplicates,
+    insert_new,
     moment_after,
     newest,
     opened_early,
@@ -85,11 +86,7 @@ def page(
 
 def insert_all(notifications: Sequence[Notification]) -> None:
     """Store those that do not exist yet."""
-    with store_errors():
-        try:
-            _notifications().insert_many([_document(each) for each in notifications], ordered=False)
-        except BulkWriteError as error:
-            duplicates(error)
+    insert_new(_notifications(), [_document(each) for each in notifications])
 
 
 def deliveries(

@@ -57,10 +57,12 @@ def _is_moved(
         test_clock_store.caught_up(clock, "notifications")
         return True
     first_ms = due[0].clock_due_ms
-    together = [each for each in due if each.clock_due_ms == first_ms]
-    released = [_released(each, now_ms=now_ms) for each in together if _is_waiting(each)]
-    pairs = zip((each for each in together if _is_waiting(each)), released, strict=True)
-    stored = [after for before, after in pairs if notifications.replace(before, after)]
+    waiting = [each for each in due if each.clock_due_ms == first_ms and _is_waiting(each)]
+    stored = [
+        after
+        for before in waiting
+        if notifications.replace(before, after := _released(before, now_ms=now_ms))
+    ]
     wakeups.try_to_send(stored, queues=queues, now_ms=now_ms)
     return False
 

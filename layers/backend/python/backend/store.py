@@ -184,6 +184,17 @@ def duplicates(error: BulkWriteError) -> set[int]:
     return {each["index"] for each in refused}
 
 
+def insert_new(documents: Collection[Document], new: Sequence[Document]) -> None:
+    """Store those of `new` whose ids are; what is there already stays as it is."""
+    if not new:
+        return
+    with store_errors():
+        try:
+            documents.insert_many(new, ordered=False)
+        except BulkWriteError as error:
+            duplicates(error)
+
+
 def takes_writes() -> bool:
     """Tell whether the store takes a write just now; on a full disk it may still answer a ping."""
     try:
