@@ -20,6 +20,7 @@ from access.schema import (
     TenantPage,
     TenantRequest,
 )
+from access.service import Submission
 from backend import audit, clients, request_log
 from backend.clock import now_ms, parse_rfc3339
 from backend.entrypoint import Call, api, endpoint, reply, scheduled
@@ -38,12 +39,7 @@ NOT_STORED = {"Cache-Control": "no-store"}  # answers with a secret
 def create_tenant(call: Call) -> Response:
     """Make a tenant."""
     tenant, replayed = service.create_tenant(
-        call.body(TenantRequest),
-        key=call.idempotency_key(),
-        caller=call.caller,
-        store=store,
-        author=audit.author(call),
-        now_ms=now_ms(),
+        call.body(TenantRequest), _submission(call), store=store
     )
     headers = {"Location": f"/v1/tenants/{tenant.id}", **(REPLAYED if replayed else {})}
     return reply(schema.tenant_view(tenant), status=201, headers=headers)
@@ -78,14 +74,7 @@ def update_tenant(call: Call, tenant_id: str) -> Response:
 @endpoint(app, "clients:write")
 def create_client(call: Call) -> Response:
     """Make a client of a tenant; the first answer is the only one that shows the secret."""
-    client, secret = service.create_client(
-        call.body(ClientRequest),
-        key=call.idempotency_key(),
-        caller=call.caller,
-        store=store,
-        author=audit.author(call),
-        now_ms=now_ms(),
-    )
+    client, secret = service.create_client(call.body(ClientRequest), _submission(call), store=store)
     headers = {"Location": f"/v1/clients/{client.id}", **(NOT_STORED if secret else REPLAYED)}
     view = schema.client_view(client, now_ms=now_ms(), secret=secret)
     return reply(view, status=201, headers=headers)
@@ -129,13 +118,7 @@ def update_client(call: Call, client_id: str) -> Response:
 def rotate_client_secret(call: Call, client_id: str) -> Response:
     """Give a client a new secret; the one until now holds on for the overlap."""
     client, secret = service.rotate(
-        call.body(Rotation, may_be_empty=True),
-        client_id,
-        key=call.idempotency_key(),
-        caller=call.caller,
-        store=store,
-        author=audit.author(call),
-        now_ms=now_ms(),
+        call.body(Rotation, may_be_empty=True), client_id, _submission(call), store=store
     )
     view = schema.client_view(client, now_ms=now_ms(), secret=secret)
     return reply(view, headers=NOT_STORED if secret else REPLAYED)
@@ -177,6 +160,15 @@ def recorder(event: object) -> None:
     """Store the requests that wait to be logged, and note which clients are in use."""
     _record(waiting_max=request_log.WAITING_MAX)
     metrics.count("RequestsUnlogged", request_log.refused())
+
+
+def _submission(call: Call) -> Submission:
+    return Submission(
+        key=call.idempotency_key(),
+        caller=call.caller,
+        author=audit.author(call),
+        now_ms=now_ms(),
+    )
 
 
 def _record(*, waiting_max: int) -> None:

@@ -39,12 +39,16 @@ class TenantRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scopes: Scopes | None = None
 
 
-class TenantChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of PATCH /v1/tenants/{id}: what it has changes. Its clients lose lost scopes."""
+class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The new values of some fields of a tenant or client."""
 
     name: Name | UnsetType = UNSET
     scopes: Scopes | UnsetType = UNSET
     status: Status | UnsetType = UNSET
+
+
+class TenantChange(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of PATCH /v1/tenants/{id}: what it has changes. Its clients lose lost scopes."""
 
 
 class ClientRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,12 +59,8 @@ class ClientRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tenant: Id | None = None
 
 
-class ClientChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClientChange(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of PATCH /v1/clients/{id}: what it has changes."""
-
-    name: Name | UnsetType = UNSET
-    scopes: Scopes | UnsetType = UNSET
-    status: Status | UnsetType = UNSET
 
 
 class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

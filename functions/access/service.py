@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from access.schema import (
+    Change,
     Client,
     ClientChange,
     ClientQuery,
@@ -45,6 +46,15 @@ NOT_SHOWN = {"last_used_at", "secret", "created_at"}  # in the audit log
 T = TypeVar("T", Tenant, Client)
 
 
+class Submission(Struct, frozen=True, kw_only=True):
+    """A request to make something: its Idempotency-Key, whose it is, and when it came."""
+
+    key: str
+    caller: Caller
+    author: Author
+    now_ms: int
+
+
 class Store(Protocol):
     """The store of tenants and clients; `access.store` says what each function guarantees."""
 
@@ -68,20 +78,22 @@ class Store(Protocol):
 
 
 def create_tenant(
-    request: TenantRequest, *, key: str, caller: Caller, store: Store, author: Author, now_ms: int
+    request: TenantRequest, submission: Submission, *, store: Store
 ) -> tuple[Tenant, bool]:
     """Store a tenant; returns it, and whether it is a replay. Raises KeyReused."""
     tenant = Tenant(
-        id=ids.derived("ten_", caller.tenant, "tenant", key),
+        id=ids.derived("ten_", submission.caller.tenant, "tenant", submission.key),
         fingerprint=_fingerprint(request),
         name=request.name,
         scopes=tuple(sorted(set(request.scopes or GRANTABLE))),
-        created_ms=now_ms,
+        created_ms=submission.now_ms,
     )
     existing = store.find_tenant(tenant.id)
     if existing is not None:
         return _replayed(existing, tenant.fingerprint), True
-    with author.changes("tenant.created", tenant.id, tenant=tenant.id, after=_shown(tenant)):
+    with submission.author.changes(
+        "tenant.created", tenant.id, tenant=tenant.id, after=_shown(tenant)
+    ):
         if not store.insert(tenant):
             raise Conflict("It is being created just now; retry with the same Idempotency-Key.")
     return tenant, False
@@ -118,14 +130,15 @@ def change_tenant(request: TenantChange, tenant_id: str, *, store: Store, author
 
 
 def create_client(
-    request: ClientRequest, *, key: str, caller: Caller, store: Store, author: Author, now_ms: int
+    request: ClientRequest, submission: Submission, *, store: Store
 ) -> tuple[Client, str | None]:
     """Store a client; returns it with its secret, or without where it is a replay.
 
     Raises KeyReused, InvalidRequest, and InvalidState where the tenant has too many.
     """
+    caller, now_ms = submission.caller, submission.now_ms
     tenant = _tenant_of(request, caller, store)
-    client_id = ids.derived("cli_", caller.tenant, "client", key)
+    client_id = ids.derived("cli_", caller.tenant, "client", submission.key)
     existing = store.find_client(client_id)
     if existing is not None:
         return _replayed(existing, _fingerprint(request)), None
@@ -141,7 +154,9 @@ def create_client(
         created_ms=now_ms,
         secrets=(Secret(sha256=_sha256(secret), created_ms=now_ms),),
     )
-    with author.changes("client.created", client_id, tenant=tenant, after=_shown(client)):
+    with submission.author.changes(
+        "client.created", client_id, tenant=tenant, after=_shown(client)
+    ):
         if not store.insert(client):
             raise Conflict("Clients are created all the time just now; retry with the same key.")
     return client, secret
@@ -203,20 +218,14 @@ def change_client(
 
 
 def rotate(
-    request: Rotation,
-    client_id: str,
-    *,
-    key: str,
-    caller: Caller,
-    store: Store,
-    author: Author,
-    now_ms: int,
+    request: Rotation, client_id: str, submission: Submission, *, store: Store
 ) -> tuple[Client, str | None]:
     """Give a client a new secret; returns it, or None where it is a replay of an earlier time.
 
     The secret until now holds on for the overlap, and any older one not at all. Raises KeyReused.
     """
-    before = _changeable(client_id, caller, store)
+    before = _changeable(client_id, submission.caller, store)
+    key, now_ms = submission.key, submission.now_ms
     rotation = _sha256(key) + _fingerprint(request)
     if rotation in before.rotations:
         return before, None
@@ -230,7 +239,9 @@ def rotate(
         rotations=(rotation, *before.rotations)[:ROTATIONS_MAX],
     )
     fields = {"overlap_s": request.overlap_s}
-    with author.changes("client.secret_rotated", client_id, tenant=before.tenant, after=fields):
+    with submission.author.changes(
+        "client.secret_rotated", client_id, tenant=before.tenant, after=fields
+    ):
         _store_change(before, after, store)
     return after, secret
 
@@ -289,7 +300,7 @@ def _store_change(before: T, after: T, store: Store) -> None:
         raise Conflict("It was changed by somebody else meanwhile; retry.")
 
 
-def _members(request: TenantChange | ClientChange) -> dict[str, Any]:
+def _members(request: Change) -> dict[str, Any]:
     """Return the fields that a change has, its scopes in order."""
     members = msgspec.structs.asdict(request)
     if request.scopes is not UNSET:

@@ -94,7 +94,7 @@ def note(request: Request, response: Response, *, started_s: float) -> None:
     count.unlogged = 0
 
 
-def take(*, waiting_max: int = WAITING_MAX) -> Iterator[list[Logged]]:
+def take(*, waiting_max: int) -> Iterator[list[Logged]]:
     """Yield what waits in slices, unless more than `waiting_max` does.
 
     Several may take at once, and one may die before the end: each then gets the same slices.
