@@ -249,6 +249,19 @@ def test_a_tenant_has_a_hundred_active_clients_at_most(access, database, made):
     assert back.body["code"] == "too_many_clients"
 
 
+def test_a_client_whose_place_was_taken_meanwhile_is_refused_as_the_audit_log_shows(
+    access, database, made
+):
+    rival = {"_id": f"cli_{made.tenant}", "tenant": made.tenant, "place": 1, "status": "disabled"}
+    database.clients.insert_one(rival)  # not among the places that are looked at, as in a race
+    body = {"name": "x", "scopes": PAYMENTS, "tenant": made.tenant}
+    refusal = access("POST", "/v1/clients", body, key="x")
+    newest = access("GET", "/v1/audit-log", query={"tenant": made.tenant}).body["data"][0]
+
+    assert refusal.status == 409
+    assert (newest["action"], newest["outcome"]) == ("client.created", "refused")
+
+
 def test_tenants_and_clients_are_listed_newest_first_page_by_page(access):
     made = [access("POST", "/v1/tenants", {"name": n}, key=n).body["id"] for n in "abc"]
     first = access("GET", "/v1/tenants", query={"limit": "2"}).body
@@ -293,17 +306,37 @@ def test_the_store_has_no_secret_and_neither_has_the_audit_log(access, database,
     assert log[0]["request_id"]
 
 
-def test_an_issued_token_is_good_for_nothing_once_its_client_is_disabled(access, start, made):
+def test_an_issued_token_loses_what_its_client_loses(access, start, made):
     def ask(process: FunctionProcess) -> HttpAnswer:
-        event = {"tenant": made.tenant, "scope": "payments:read", "query": {"limit": "1"}}
+        scopes = "clients:read payments:read"
+        event = {"tenant": made.tenant, "scope": scopes, "query": {"limit": "1"}}
         return process.request("GET", "/v1/payments", client=made.id, **event)
 
     before = ask(start("payments.app.app"))
-    update(access, made.id, status="disabled")
-    after = ask(start("payments.app.app"))
+    update(access, made.id, scopes=["clients:read"])
+    without_scope = ask(start("payments.app.app"))
+    update(access, made.id, scopes=PAYMENTS, status="disabled")
+    disabled = ask(start("payments.app.app"))
 
-    assert (before.status, after.status) == (200, 401)
-    assert after.body["detail"] == "The client of the access token is disabled."
+    assert before.status == 200
+    assert (without_scope.status, without_scope.body["code"]) == (403, "insufficient_scope")
+    assert disabled.status == 401
+    assert disabled.body["detail"] == "The client of the access token is disabled."
+
+
+def test_an_issued_token_is_good_where_the_store_does_not_answer(start, tenant):
+    process = start("analytics.app.app", MONGO_URL="mongodb://127.0.0.1:1/?directConnection=true")
+    event = {"name": "page.viewed", "event_id": "one"}
+    answer = process.request(
+        "POST",
+        "/v1/analytics/events",
+        body=event,
+        tenant=tenant,
+        scope="analytics:write",
+        client="cli_somebody",
+    )
+
+    assert answer.status == 202
 
 
 def test_a_configured_client_may_have_an_old_secret_too(start):
