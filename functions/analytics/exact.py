@@ -44,7 +44,7 @@ class Events(Protocol):
 
     def begin_long(self, tenant: str) -> None: ...
 
-    def event_page(  # the query of a list
+    def event_page(
         self,
         tenant: str,
         name: str,

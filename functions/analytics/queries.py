@@ -175,7 +175,7 @@ def _zone(query: MetricQuery) -> ZoneInfo:
         ) from error
 
 
-def _of_all(  # whose events, and when
+def _of_all(
     tenant: str, name: str, granularity: Granularity, span: _Span, *, counts: Counts, now_ms: int
 ) -> dict[int, Tally]:
     """Return the tallies of the periods, from what is counted."""
@@ -187,7 +187,7 @@ def _of_all(  # whose events, and when
     return _by_period(tallies, span.periods)
 
 
-def _of_some(  # whose events, which and when
+def _of_some(
     tenant: str, name: str, where: str, span: _Span, *, events: exact.Events, now_ms: int
 ) -> tuple[dict[int, Tally], dict[int, int]]:
     """Return the tallies and the users of the periods, from the events themselves."""

@@ -216,7 +216,7 @@ def begin_long(tenant: str) -> None:
     rate_limits.take_search(tenant)
 
 
-def event_page(  # the query of a list
+def event_page(
     tenant: str,
     name: str,
     *,
