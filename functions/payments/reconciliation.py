@@ -214,8 +214,7 @@ def stuck(*, payments: Payments, now_ms: int) -> int:
     """Count the payments that something has kept from being settled, though they are driven on."""
     promised = payments.promised_before(now_ms + life_cycle.REMIND_MS, limit=DOCUMENTS)
     return sum(
-        bool(life_cycle.due(each)) and each.events[-1].at_ms < now_ms - STUCK_MS
-        for each in promised
+        bool(asks.due(each)) and each.events[-1].at_ms < now_ms - STUCK_MS for each in promised
     )
 
 
@@ -269,7 +268,7 @@ def _confirmation_mismatches(payment: Payment, confirmation: Effect) -> list[str
     attempt = _attempt_of(payment, confirmation)
     charge_id = attempt.charge_id if attempt else payment.charge_id
     is_paid = bool(payment.ledger) and attempt is None
-    waits = any(ask.key == confirmation.idempotency_key for ask in life_cycle.awaited(payment))
+    waits = any(ask.key == confirmation.idempotency_key for ask in asks.awaited(payment))
     claims = {
         "another charge was confirmed": charge_id not in (None, confirmation.charge),
         "the confirmation is of another amount": confirmation.amount != payment.amount,
@@ -285,7 +284,7 @@ def _heard(
     """Return the payment as the effects leave it, and those that it was never told of."""
     missed: list[Answer | DisputeReport] = []
     for effect in effects:
-        awaited = {ask.key for ask in life_cycle.awaited(payment)}
+        awaited = {ask.key for ask in asks.awaited(payment)}
         word = effect.answer()
         if effect.dispute or effect.idempotency_key in awaited:
             changed = service.heard(payment, word, now_ms=0)
@@ -295,7 +294,7 @@ def _heard(
 
 
 def _fee_mismatches(payment: Payment, fee: Effect) -> list[str]:
-    awaited = [x for x in life_cycle.awaited(payment) if not x.key.endswith(asks.LAPSE)]
+    awaited = [x for x in asks.awaited(payment) if not x.key.endswith(asks.LAPSE)]
     is_settled = fee.settled is not None and not awaited
     claims = {
         "the provider captured another amount": is_settled

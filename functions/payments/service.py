@@ -202,24 +202,24 @@ def _settle(
     now_ms: int,
 ) -> set[str]:
     """Settle payments of one provider."""
-    asks = {
-        each.id: [_addressed(ask, each) for ask in life_cycle.due(each)]
+    orders = {
+        each.id: [_addressed(ask, each) for ask in asks.due(each)]
         for each in stored_payments.values()
     }
     try:
-        outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
+        outcomes = provider.ask_all([ask for due in orders.values() for ask in due])
     except CircuitOpen:
         return _postpone(stored_payments, payments, now_ms)
     changed = [
         _traced(after)
         for each in stored_payments.values()
-        if asks[each.id]
+        if orders[each.id]
         and (after := life_cycle.answered(each, outcomes, now_ms=now_ms)) is not each
     ]
     stored = payments.replace_all(changed, now_ms=now_ms)
     current = [each for each in changed if each.id in stored]
-    current += [each for each in stored_payments.values() if not asks[each.id]]
-    settled = [each for each in current if not life_cycle.due(each)]
+    current += [each for each in stored_payments.values() if not orders[each.id]]
+    settled = [each for each in current if not asks.due(each)]
     _keep_promises([each for each in settled if each.outbox], payments, queues, now_ms)
     return {each.id for each in settled}
 
@@ -365,7 +365,7 @@ def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
     else:
         may_lapse = payment.amount_held > 0 or not payment.ledger
         is_new = word.key.endswith(asks.LAPSE) and may_lapse
-    return is_new and any(not x.key.endswith(asks.LAPSE) for x in life_cycle.awaited(payment))
+    return is_new and any(not x.key.endswith(asks.LAPSE) for x in asks.awaited(payment))
 
 
 def _addressed(ask: Ask, payment: Payment) -> Ask:
@@ -422,7 +422,7 @@ def _postpone(payments_by_id: Mapping[str, Payment], payments: Payments, now_ms:
 
     What is settled but not sent on stays: it does not need the provider.
     """
-    waiting = [each for each in payments_by_id.values() if life_cycle.due(each)]
+    waiting = [each for each in payments_by_id.values() if asks.due(each)]
     postponed = [_traced(life_cycle.postponed(each, now_ms=now_ms)) for each in waiting]
     payments.store_outboxes(postponed)
     return {each.id for each in waiting}

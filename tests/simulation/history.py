@@ -16,7 +16,7 @@ from backend.clock import DAY_MS
 from backend.domain_events import body, public_id
 from backend.errors import BackendError, InvalidRequest, Unavailable
 from backend.test_clocks import TestClock
-from payments import disputes, ledger, life_cycle, service
+from payments import asks, disputes, ledger, service
 from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
 from payments.provider import Answer, DisputeReport
 from payments.reconciliation import reconcile_new
@@ -397,7 +397,7 @@ class History:
             + [
                 f"{each.id} is left {each.status}"
                 for each in self.store.documents.values()
-                if life_cycle.due(each)
+                if asks.due(each)
             ]
             + [
                 f"more of {each.id} is refunded and disputed than captured"

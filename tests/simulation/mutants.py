@@ -17,6 +17,7 @@ from backend.announcer import Announcement, Announcer
 from backend.test_clocks import TestClock
 from payments import (
     announcements,
+    answers,
     asks,
     disputes,
     ledger,
@@ -164,7 +165,7 @@ def a_refund_that_reserves_nothing() -> Iterator[None]:
 
 @_mutant
 def a_refusal_that_moves_money() -> Iterator[None]:
-    with patch.object(life_cycle, "_operated", _always_done(life_cycle._operated)):
+    with patch.object(answers, "_operated", _always_done(answers._operated)):
         yield
 
 
@@ -182,12 +183,12 @@ def a_capture_that_leaves_the_payment_open_to_another() -> Iterator[None]:
 
 @_mutant
 def an_answer_heard_again_when_it_is_known() -> Iterator[None]:
-    awaited = life_cycle.awaited
+    awaited = asks.awaited
 
     def mutant(payment: Payment) -> list[Ask]:
         return awaited(replace(payment, ledger=(), failure=None, status="requires_action"))
 
-    with patch.object(life_cycle, "awaited", mutant):
+    with patch.object(asks, "awaited", mutant):
         yield
 
 
@@ -199,25 +200,25 @@ def a_webhook_that_is_the_only_way_to_hear() -> Iterator[None]:
 
 @_mutant
 def a_refused_cancel_that_forgets_what_the_customer_did() -> Iterator[None]:
-    refused = life_cycle._refused
+    refused = answers._refused
 
     def mutant(payment: Payment, *arguments: object) -> Payment:
         before = "requires_capture" if payment.amount_held else "requires_action"
         return replace(refused(payment, *arguments), status=before)  # type: ignore[arg-type]
 
-    with patch.object(life_cycle, "_refused", mutant):
+    with patch.object(answers, "_refused", mutant):
         yield
 
 
 @_mutant
 def a_payment_that_stays_paid_told_as_canceled() -> Iterator[None]:
-    happened = life_cycle.happened  # type: ignore[attr-defined]  # it comes from elsewhere
+    happened = answers.happened  # type: ignore[attr-defined]  # it comes from elsewhere
 
     def mutant(payment: Payment, type: str, *arguments: object, **named: object) -> Payment:
         name = type.replace("hold_released", "canceled")
         return happened(payment, name, *arguments, **named)  # type: ignore[arg-type]
 
-    with patch.object(life_cycle, "happened", mutant):
+    with patch.object(answers, "happened", mutant):
         yield
 
 
@@ -314,18 +315,18 @@ def disputes_that_only_webhooks_tell_of() -> Iterator[None]:
 
 @_mutant
 def a_hold_that_never_lapses() -> Iterator[None]:
-    awaited = life_cycle.awaited
+    awaited = asks.awaited
 
     def mutant(payment: Payment) -> list[Ask]:
         return [each for each in awaited(payment) if not each.key.endswith(asks.LAPSE)]
 
-    with patch.object(life_cycle, "awaited", mutant):
+    with patch.object(asks, "awaited", mutant):
         yield
 
 
 @_mutant
 def a_lapse_forgotten_by_a_refusal() -> Iterator[None]:
-    refused = life_cycle._refused
+    refused = answers._refused
 
     def mutant(payment: Payment, *arguments: object) -> Payment:
         return refused(replace(payment, ledger=payment.ledger[:0]), *arguments)  # type: ignore[arg-type]
@@ -333,7 +334,7 @@ def a_lapse_forgotten_by_a_refusal() -> Iterator[None]:
     def kept(payment: Payment, *arguments: object) -> Payment:
         return replace(mutant(payment, *arguments), ledger=payment.ledger)
 
-    with patch.object(life_cycle, "_refused", kept):
+    with patch.object(answers, "_refused", kept):
         yield
 
 
@@ -384,7 +385,7 @@ def an_event_told_with_what_the_payment_is_by_then() -> Iterator[None]:
 
 @_mutant
 def a_rest_that_is_held_after_the_provider_gave_it_up() -> Iterator[None]:
-    with patch.object(life_cycle, "_released", lambda payment, amount, now_ms: payment):
+    with patch.object(answers, "_released", lambda payment, amount, now_ms: payment):
         yield
 
 
