@@ -24,6 +24,7 @@ from payments import (
     disputes,
     event_store,
     life_cycle,
+    outboxes,
     reconciliation,
     service,
     store,
@@ -40,6 +41,7 @@ from payments.dispute_schema import (
     EvidenceSubmission,
 )
 from payments.event_routes import routes as event_routes
+from payments.outboxes import Queues
 from payments.providers import choice
 from payments.schema import (
     CancelRequest,
@@ -75,7 +77,7 @@ app.register_blueprint(customer_routes)
 app.register_blueprint(clock_routes.routes)
 metrics = metrics_of("payments")
 providers = choice.connect(settings)
-outgoing: service.Queues = {
+outgoing: Queues = {
     "payments": queues.connect(settings.payments_queue_url),
     "analytics": Announcer(
         queues.connect(settings.analytics_queue_url),
@@ -357,7 +359,7 @@ def _unsettled(records: Sequence[Record], done: set[str]) -> dict[str, str]:
 @scheduled("payments")
 def relay(event: object) -> None:
     """Send what payments promised and could not send."""
-    relayed = service.relay(payments=store, queues=outgoing, now_ms=now_ms())
+    relayed = outboxes.relay(payments=store, queues=outgoing, now_ms=now_ms())
     metrics.count("PaymentsRelayed", relayed)
     if settings.test_clocks:
         clock_routes.move_all(payments=store, provider=providers, queues=outgoing)

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from backend.queues import QueueUnavailable
 from backend.telemetry import logger
-from payments import asks, disputes, ledger, life_cycle, promises, service
+from payments import asks, disputes, ledger, life_cycle, outboxes, promises, service
+from payments.outboxes import Queues
 from payments.provider import Answer, DisputeReport, Effect
 from payments.schema import Attempt, Operation, Payment
 
@@ -87,7 +88,7 @@ def reconcile_new(
     *,
     payments: Payments,
     provider: Provider,
-    queues: service.Queues,
+    queues: Queues,
     now_ms: int,
     name: str = "",
     documents: promises.Documents | None = None,
@@ -119,7 +120,7 @@ def reconcile_new(
     if fees := _by_payment(each for each in effects if each.kind == "fee"):
         unheard |= service.book(fees, payments=payments, now_ms=now_ms)
     report.sent_again = len(lost)
-    service.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
+    outboxes.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
     if effects and not unheard and (not documents or _is_told(lost, payments)):
         payments.set_reconciled_up_to(name, effects[-1].sequence)
     return report
@@ -140,14 +141,14 @@ def _is_told(lost: Sequence[promises.Promise], payments: Payments) -> bool:
     return is_over or not lost
 
 
-def _waiting_ms(queues: service.Queues) -> int:
+def _waiting_ms(queues: Queues) -> int:
     """Return for how long messages to other domains wait on their queues just now, ms, bounded.
 
     What happened since may still be among them, and is not looked for yet.
     """
     others = [queue for name, queue in queues.items() if name != "payments"]
     try:
-        waits = [service.waiting_ms(queue.depth()) for queue in others]
+        waits = [outboxes.waiting_ms(queue.depth()) for queue in others]
     except QueueUnavailable:
         return WAITING_MAX_MS
     return min(max(waits, default=0), WAITING_MAX_MS)
@@ -160,7 +161,7 @@ def reconcile_all(
     now_ms: int,
     name: str = "",
     documents: promises.Documents | None = None,
-    queues: service.Queues | None = None,
+    queues: Queues | None = None,
     listed_since_ms: float = 0,
 ) -> Report:
     """Compare every payment of a provider with its effects, and find effects without a payment.

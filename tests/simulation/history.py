@@ -16,7 +16,7 @@ from backend.clock import DAY_MS
 from backend.domain_events import body, public_id
 from backend.errors import BackendError, InvalidRequest, Unavailable
 from backend.test_clocks import TestClock
-from payments import asks, disputes, ledger, service
+from payments import asks, disputes, ledger, outboxes, service
 from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
 from payments.provider import Answer, DisputeReport
 from payments.reconciliation import reconcile_new
@@ -270,7 +270,7 @@ class History:
         while True:
             self.world.sleep(2_000)
             try:
-                service.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)
+                outboxes.relay(payments=self.store, queues=self.queues, now_ms=self.world.now_ms)
             except (Crash, BackendError, QueueUnavailable):
                 continue
 

@@ -22,6 +22,7 @@ from payments import (
     disputes,
     ledger,
     life_cycle,
+    outboxes,
     reconciliation,
     service,
 )
@@ -117,7 +118,7 @@ def a_key_taken_with_any_body() -> Iterator[None]:
 
 @_mutant
 def no_relay() -> Iterator[None]:
-    with patch.object(service, "relay", lambda **_: 0):
+    with patch.object(outboxes, "relay", lambda **_: 0):
         yield
 
 
@@ -134,9 +135,9 @@ def a_settlement_forgotten_once_it_is_sent() -> Iterator[None]:
 def an_outbox_cleared_before_it_is_sent() -> Iterator[None]:
     def mutant(promised: Sequence[Payment], payments: Store, queues: object, now_ms: int) -> None:
         payments.store_outboxes([life_cycle.sent(each, now_ms=now_ms) for each in promised])
-        service._send_outboxes(promised, queues)  # type: ignore[arg-type]
+        outboxes._send_outboxes(promised, queues)  # type: ignore[arg-type]
 
-    with patch.object(service, "_keep_promises", mutant):
+    with patch.object(outboxes, "keep_promises", mutant):
         yield
 
 
