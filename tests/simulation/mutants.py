@@ -14,12 +14,10 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.announcer import Announcement, Announcer
-from backend.test_clocks import TestClock
 from payments import (
     announcements,
     answers,
     asks,
-    disputes,
     ledger,
     life_cycle,
     outboxes,
@@ -27,14 +25,25 @@ from payments import (
     service,
 )
 from payments.provider import Ask, Effect, Outcome
-from payments.schema import Entry, Event, Payment, PaymentRequest, ResponseRequest
-from tests.simulation.doubles import CLOCK_MS, Provider, Store
+from payments.schema import Event, Payment, PaymentRequest
+from tests.simulation.doubles import Store
+from tests.simulation.provider import Provider
 
-MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
+Make = Callable[[], Iterator[None]]
+Mutants = dict[str, Callable[[], AbstractContextManager[None]]]
 
 
-def _mutant(make: Callable[[], Iterator[None]]) -> None:
-    MUTANTS[make.__name__] = contextmanager(make)
+def mutant_of(mutants: Mutants) -> Callable[[Make], None]:
+    """Return a decorator that adds to these mutants."""
+
+    def add(make: Make) -> None:
+        mutants[make.__name__] = contextmanager(make)
+
+    return add
+
+
+MUTANTS: Mutants = {}
+_mutant = mutant_of(MUTANTS)
 
 
 @_mutant
@@ -220,156 +229,6 @@ def a_payment_that_stays_paid_told_as_canceled() -> Iterator[None]:
         return happened(payment, name, *arguments, **named)  # type: ignore[arg-type]
 
     with patch.object(answers, "happened", mutant):
-        yield
-
-
-@_mutant
-def a_refund_of_what_is_disputed() -> Iterator[None]:
-    def mutant(payment: Payment) -> int:
-        return payment.amount_captured - payment.amount_refunded - payment.amount_refunding
-
-    with patch.object(ledger, "refundable", mutant):
-        yield
-
-
-@_mutant
-def a_dispute_that_holds_nothing_back() -> Iterator[None]:
-    entered = ledger.entered
-
-    def mutant(payment: Payment, entries: Sequence[Entry]) -> Payment:
-        return entered(payment, [each for each in entries if each.debit != "disputes"])
-
-    with patch.object(ledger, "entered", mutant):
-        yield
-
-
-@_mutant
-def a_dispute_without_its_fee() -> Iterator[None]:
-    with patch.object(ledger, "fee", lambda dispute, event: []):
-        yield
-
-
-@_mutant
-def a_won_dispute_that_is_withdrawn() -> Iterator[None]:
-    with patch.object(disputes, "RESOLVED", {"won": "posted", "lost": "posted"}):
-        yield
-
-
-@_mutant
-def a_lost_dispute_that_is_released() -> Iterator[None]:
-    with patch.object(disputes, "RESOLVED", {"won": "voided", "lost": "voided"}):
-        yield
-
-
-@_mutant
-def a_report_that_takes_a_dispute_back() -> Iterator[None]:
-    ranks = {"needs_response": 1, "under_review": 1, "won": 2, "lost": 2}
-
-    class Ranks(dict[str, int]):
-        def __getitem__(self, status: str) -> int:
-            self[status] = self.get(status, 0) + 1  # whatever comes last is the furthest
-            return super().__getitem__(status)
-
-    with patch.object(disputes, "RANKS", Ranks(ranks)):
-        yield
-
-
-@_mutant
-def a_dispute_opened_by_each_report() -> Iterator[None]:
-    with patch.object(disputes, "of_provider", lambda payment, provider_id: None):
-        yield
-
-
-@_mutant
-def a_dispute_of_whatever_is_told() -> Iterator[None]:
-    with patch.object(disputes, "_fits", lambda payment, report: True):
-        yield
-
-
-@_mutant
-def a_report_of_another_amount_believed() -> Iterator[None]:
-    with patch.object(disputes, "_is_same", lambda dispute, report: True):
-        yield
-
-
-@_mutant
-def a_dispute_answered_as_often_as_asked() -> Iterator[None]:
-    def mutant(payment: Payment, request: ResponseRequest, *, now_ms: int) -> int:
-        dispute = disputes.find(payment, request.dispute)
-        assert dispute
-        return dispute.amount
-
-    with patch.object(disputes, "answerable", mutant):
-        yield
-
-
-@_mutant
-def disputes_that_only_webhooks_tell_of() -> Iterator[None]:
-    heard = reconciliation._heard
-
-    def mutant(payment: Payment, effects: Sequence[Effect]) -> object:
-        return heard(payment, [each for each in effects if not each.dispute])
-
-    with patch.object(reconciliation, "_heard", mutant):
-        yield
-
-
-@_mutant
-def a_hold_that_never_lapses() -> Iterator[None]:
-    awaited = asks.awaited
-
-    def mutant(payment: Payment) -> list[Ask]:
-        return [each for each in awaited(payment) if not each.key.endswith(asks.LAPSE)]
-
-    with patch.object(asks, "awaited", mutant):
-        yield
-
-
-@_mutant
-def a_lapse_forgotten_by_a_refusal() -> Iterator[None]:
-    refused = answers._refused
-
-    def mutant(payment: Payment, *arguments: object) -> Payment:
-        return refused(replace(payment, ledger=payment.ledger[:0]), *arguments)  # type: ignore[arg-type]
-
-    def kept(payment: Payment, *arguments: object) -> Payment:
-        return replace(mutant(payment, *arguments), ledger=payment.ledger)
-
-    with patch.object(answers, "_refused", kept):
-        yield
-
-
-@_mutant
-def a_clock_that_is_moved_before_its_payments_have_heard() -> Iterator[None]:
-    def mutant(clock: TestClock, *, provider: Provider, **named: Any) -> bool:
-        provider.move_clock(clock.id, clock.frozen_ms)
-        return True  # webhooks tell the rest
-
-    with patch.object(service, "move_clock", mutant):
-        yield
-
-
-@_mutant
-def a_clock_that_goes_back() -> Iterator[None]:
-    with patch.object(life_cycle, "at", lambda payment, ms: replace(payment, clock_ms=ms)):
-        yield
-
-
-@_mutant
-def an_answer_at_the_time_of_the_one_before() -> Iterator[None]:
-    with patch.object(life_cycle, "at", lambda payment, clock_ms: payment):
-        yield
-
-
-@_mutant
-def a_request_at_the_time_of_the_payment() -> Iterator[None]:
-    with patch.object(Store, "time_of", lambda self, clock_id: CLOCK_MS):
-        yield
-
-
-@_mutant
-def a_report_of_a_dispute_without_its_time() -> Iterator[None]:
-    with patch.object(disputes, "at", lambda payment, ms: replace(payment, clock_ms=ms and 1)):
         yield
 
 
