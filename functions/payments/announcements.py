@@ -5,28 +5,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from backend.clock import rfc3339
+from backend.domain_events import TYPES
 from payments.dispute_schema import Dispute
 from payments.provider import DisputeStatus
 from payments.schema import Event, Failure, Outgoing, Payment
 
 # Whatever a shop has to act on; what it asked for itself (`payment.refund_requested`) it knows.
-ANNOUNCED = {
-    "payment.succeeded",
-    "payment.requires_capture",
-    "payment.requires_action",
-    "payment.failed",
-    "payment.canceled",
-    "payment.hold_released",
-    "payment.refunded",
-    "payment.capture_failed",
-    "payment.cancel_failed",
-    "payment.refund_failed",
-    "payment.dispute_created",
-    "payment.dispute_updated",
-    "payment.dispute_closed",
-    "payment.dispute_evidence_failed",
-    "payment.dispute_acceptance_failed",
-}
+ANNOUNCED = frozenset(TYPES)
 STATUSES: Mapping[str, DisputeStatus | None] = {  # of a dispute after these events; None: its last
     "payment.dispute_created": "needs_response",
     "payment.dispute_updated": "under_review",

@@ -8,22 +8,19 @@ import msgspec
 from chalice.app import Response
 from msgspec import UnsetType
 
-from backend import arrivals, queues
-from backend.announcer import Announcer
+from backend import arrivals
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
 from backend.idempotency import Claim, Replayed, idempotent, register
-from backend.pages import PageQuery, page_in
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of, report
 from payments import (
     balance_store,
     balances,
     clock_routes,
-    dispute_lists,
     disputes,
-    event_store,
     life_cycle,
+    outboxes,
     reconciliation,
     service,
     store,
@@ -33,39 +30,24 @@ from payments.customers import store as customer_store
 from payments.customers.routes import routes as customer_routes
 from payments.customers.schema import CustomerView
 from payments.customers.schema import view as customer_view
-from payments.dispute_schema import (
-    Acceptance,
-    DisputeListQuery,
-    EvidenceRequest,
-    EvidenceSubmission,
-)
+from payments.dispute_routes import routes as dispute_routes
 from payments.event_routes import routes as event_routes
-from payments.providers import choice
+from payments.operation_routes import outcome, response
+from payments.operation_routes import routes as operation_routes
+from payments.outside import dead_letters, outgoing, providers
 from payments.schema import (
-    CancelRequest,
-    CaptureRequest,
-    ConfirmRequest,
-    MoneyRequest,
-    OperationRequest,
     Payment,
     PaymentListQuery,
     PaymentQuery,
     PaymentRequest,
-    RefundRequest,
     SettlePayment,
 )
 from payments.views import (
     NO_CUSTOMERS,
-    DisputePage,
     PaymentPage,
-    RefundPage,
-    answer_view,
     as_asked,
     balances_view,
-    dispute_view,
     ledger_view,
-    refund_view,
-    refunds_view,
     view,
 )
 
@@ -73,18 +55,9 @@ app = api("payments")
 app.register_blueprint(event_routes)
 app.register_blueprint(customer_routes)
 app.register_blueprint(clock_routes.routes)
+app.register_blueprint(operation_routes)
+app.register_blueprint(dispute_routes)
 metrics = metrics_of("payments")
-providers = choice.connect(settings)
-outgoing: service.Queues = {
-    "payments": queues.connect(settings.payments_queue_url),
-    "analytics": Announcer(
-        queues.connect(settings.analytics_queue_url),
-        queues.connect(settings.webhooks_queue_url),
-        keep=event_store.keep,
-    ),
-    "notifications": queues.connect(settings.notifications_queue_url),
-}
-dead_letters = queues.connect(f"{settings.payments_queue_url}-dlq")  # as the template names it
 
 
 @app.route("/v1/payments", methods=["POST"])
@@ -95,8 +68,8 @@ def create_payment(call: Call) -> Response:
     request, tenant, key = call.body(PaymentRequest), call.caller.tenant, call.idempotency_key()
     claim = Claim(tenant=tenant, key=key, fingerprint=life_cycle.fingerprint(request))
     answer = accept(claim=claim, request=request)
-    report(f"payment {_outcome(answer)}", payment_id=answer["id"])
-    return _response(answer, status=201, location=f"/v1/payments/{answer['id']}")
+    report(f"payment {outcome(answer)}", payment_id=answer["id"])
+    return response(answer, status=201, location=f"/v1/payments/{answer['id']}")
 
 
 @idempotent("POST /v1/payments")
@@ -122,136 +95,6 @@ def _method_of(request: PaymentRequest, *, tenant: str) -> str | UnsetType:
         method = customer_service.method_of(request, tenant=tenant, customers=customer_store)
     providers.check(method, request.currency, providers.name_of(tenant))
     return method
-
-
-@app.route("/v1/payments/{payment_id}/confirm", methods=["POST"])
-@endpoint(app, "payments:write")
-def confirm_payment(call: Call, payment_id: str) -> Response:
-    """Try a payment that failed again, with another payment method; a worker does it."""
-    return _response(_operation(call, payment_id, ConfirmRequest), status=202)
-
-
-@app.route("/v1/payments/{payment_id}/capture", methods=["POST"])
-@endpoint(app, "payments:write")
-def capture_payment(call: Call, payment_id: str) -> Response:
-    """Capture what is held, or a part of it; a worker does it."""
-    return _response(_operation(call, payment_id, CaptureRequest), status=202)
-
-
-@app.route("/v1/payments/{payment_id}/cancel", methods=["POST"])
-@endpoint(app, "payments:write")
-def cancel_payment(call: Call, payment_id: str) -> Response:
-    """Release what is held, also the rest of a partial capture; a worker does it."""
-    return _response(_operation(call, payment_id, CancelRequest), status=202)
-
-
-@app.route("/v1/payments/{payment_id}/refunds", methods=["POST"])
-@endpoint(app, "payments:write")
-def refund_payment(call: Call, payment_id: str) -> Response:
-    """Refund what was captured, or a part of it; a worker does it."""
-    return _response(_operation(call, payment_id, RefundRequest), status=201)
-
-
-def _operation(call: Call, payment_id: str, shape: type[MoneyRequest]) -> dict[str, Any]:
-    request = call.body(shape, may_be_empty=shape is not ConfirmRequest)
-    return _operated(call, payment_id, request)
-
-
-def _operated(call: Call, payment_id: str, request: OperationRequest) -> dict[str, Any]:
-    register(call.context)
-    shape = type(request)
-    key = f"{call.idempotency_key()} {shape.__name__} {payment_id}"  # a route's keys are its own
-    claim = Claim(tenant=call.caller.tenant, key=key, fingerprint=life_cycle.fingerprint(request))
-    answer = operate(claim=claim, request=request, payment_id=payment_id)
-    kind = life_cycle.KINDS[shape]
-    refund = {"refund_id": answer["id"]} if shape is RefundRequest else {}
-    report(f"{kind} {_outcome(answer)}", payment_id=payment_id, **refund)
-    return answer
-
-
-@idempotent("POST /v1/payments/{payment_id}")
-def operate(*, claim: Claim, request: OperationRequest, payment_id: str) -> dict[str, Any]:
-    if isinstance(request, ConfirmRequest):  # by whom the payment is, also where others are not now
-        failed = service.find(payment_id, tenant=claim.tenant, payments=store)
-        providers.check(request.payment_method, failed.currency, failed.provider)
-    payment, operation, replayed = service.operate(
-        request,
-        payment_id=payment_id,
-        key=claim.key,
-        tenant=claim.tenant,
-        payments=store,
-        queues=outgoing,
-        now_ms=now_ms(),
-    )
-    answer: dict[str, Any] = msgspec.to_builtins(answer_view(payment, operation))
-    return Replayed(answer) if replayed else answer
-
-
-def _outcome(answer: dict[str, Any]) -> str:
-    return "answered again" if isinstance(answer, Replayed) else "accepted"
-
-
-def _response(answer: dict[str, Any], *, status: int, location: str | None = None) -> Response:
-    headers = {"Location": location} if location else {}
-    if isinstance(answer, Replayed):
-        headers["Idempotent-Replayed"] = "true"
-    # Sorted, as the replay cache keeps it: a repeat is answered with the same bytes.
-    text = msgspec.json.encode(answer, order="sorted").decode()
-    return reply(text, status=status, headers=headers)
-
-
-@app.route("/v1/disputes", methods=["GET"])
-@endpoint(app, "payments:read")
-def list_disputes(call: Call) -> Response:
-    """List disputes, newest first."""
-    page, has_more = dispute_lists.newest(
-        call.query(DisputeListQuery), tenant=call.caller.tenant, payments=store
-    )
-    return reply(DisputePage(data=[dispute_view(*each) for each in page], has_more=has_more))
-
-
-@app.route("/v1/disputes/{dispute_id}", methods=["GET"])
-@endpoint(app, "payments:read")
-def get_dispute(call: Call, dispute_id: str) -> Response:
-    """Show a dispute."""
-    pair = dispute_lists.find(dispute_id, tenant=call.caller.tenant, payments=store)
-    return reply(dispute_view(*pair))
-
-
-@app.route("/v1/disputes/{dispute_id}", methods=["POST"])
-@endpoint(app, "payments:write")
-def submit_evidence(call: Call, dispute_id: str) -> Response:
-    """Answer a dispute with evidence, once; a worker hands it to the provider."""
-    evidence = call.body(EvidenceRequest).evidence
-    payment, _ = dispute_lists.find(dispute_id, tenant=call.caller.tenant, payments=store)
-    request = EvidenceSubmission(dispute=dispute_id, evidence=evidence)
-    return _response(_operated(call, payment.id, request), status=202)
-
-
-@app.route("/v1/disputes/{dispute_id}/close", methods=["POST"])
-@endpoint(app, "payments:write")
-def close_dispute(call: Call, dispute_id: str) -> Response:
-    """Accept a dispute: it is lost; a worker tells the provider."""
-    payment, _ = dispute_lists.find(dispute_id, tenant=call.caller.tenant, payments=store)
-    return _response(_operated(call, payment.id, Acceptance(dispute=dispute_id)), status=202)
-
-
-@app.route("/v1/payments/{payment_id}/refunds", methods=["GET"])
-@endpoint(app, "payments:read")
-def list_refunds(call: Call, payment_id: str) -> Response:
-    """List a payment's refunds, newest first."""
-    query = call.query(PageQuery)
-    payment = service.find(payment_id, tenant=call.caller.tenant, payments=store)
-    page, has_more = page_in(query, refunds_view(payment), id_of=lambda refund: refund.id)
-    return reply(RefundPage(data=page, has_more=has_more))
-
-
-@app.route("/v1/payments/{payment_id}/refunds/{refund_id}", methods=["GET"])
-@endpoint(app, "payments:read")
-def get_refund(call: Call, payment_id: str, refund_id: str) -> Response:
-    """Show a refund."""
-    payment = service.find(payment_id, tenant=call.caller.tenant, payments=store)
-    return reply(refund_view(payment, service.refund(payment, refund_id)))
 
 
 @app.route("/v1/payments/{payment_id}/ledger", methods=["GET"])
@@ -357,7 +200,7 @@ def _unsettled(records: Sequence[Record], done: set[str]) -> dict[str, str]:
 @scheduled("payments")
 def relay(event: object) -> None:
     """Send what payments promised and could not send."""
-    relayed = service.relay(payments=store, queues=outgoing, now_ms=now_ms())
+    relayed = outboxes.relay(payments=store, queues=outgoing, now_ms=now_ms())
     metrics.count("PaymentsRelayed", relayed)
     if settings.test_clocks:
         clock_routes.move_all(payments=store, provider=providers, queues=outgoing)

@@ -18,6 +18,33 @@ PATHS: Mapping[OperationKind, Path] = {
 LAPSE = ":lapse"  # ends the key of a hold's end, which nobody asks for
 
 
+def due(payment: Payment) -> list[Ask]:
+    """Return what the provider is still to be asked, each under a key that never changes."""
+    orders = [
+        of_operation(payment, each)
+        for each in payment.operations
+        if each.status == "pending" and each.kind != "confirm"
+    ]
+    if payment.status == "processing" and payment.charge_id is None:
+        orders.append(of_charge(payment))
+    return orders
+
+
+def awaited(payment: Payment) -> list[Ask]:
+    """Return what the provider may still answer: what is due, and what it may tell by itself.
+
+    A customer acts on a charge that waits at any time, also while a cancel is being asked for; and
+    what is held may lapse.
+    """
+    orders = due(payment)
+    if payment.amount_held and payment.charge_id:
+        orders.append(of_lapse(payment, payment.charge_id))
+    is_open = payment.status in ("requires_action", "processing")
+    if payment.charge_id and is_open and not (payment.ledger or payment.failure):
+        orders.append(of_charge(payment))
+    return orders
+
+
 def charge_key(payment_id: str, attempts: int = 0) -> str:
     """Return the key of a payment's charge at the provider, after so many others failed."""
     return f"{payment_id}:charge" if not attempts else f"{payment_id}:charge:{attempts + 1}"

@@ -7,6 +7,7 @@ from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
 from backend.settings import settings
 from payments import service
+from payments.outboxes import Queues
 
 routes = Blueprint(__name__)
 
@@ -57,7 +58,7 @@ def delete_test_clock(call: Call, clock_id: str) -> Response:
 
 
 def move_all(
-    *, payments: service.Payments, provider: service.ClockedProvider, queues: service.Queues
+    *, payments: service.Payments, provider: service.ClockedProvider, queues: Queues
 ) -> None:
     """Have happen what is due by the clocks that were moved; what fails is for the next run."""
     for clock in test_clock_store.behind("payments"):

@@ -1,7 +1,7 @@
 """The life of a payment as pure functions from document to document; nothing here does I/O."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -9,13 +9,11 @@ from msgspec.structs import replace
 
 from backend import ids
 from backend.errors import InvalidState
-from payments import asks, disputes, ledger
+from payments import answers, asks, disputes, ledger
 from payments.announcements import announcements
 from payments.dispute_schema import Acceptance, EvidenceSubmission
 from payments.history import at, happened
 from payments.provider import (
-    Ask,
-    ChargeOrder,
     DisputeReport,
     Effect,
     Outcome,
@@ -26,9 +24,7 @@ from payments.schema import (
     CancelRequest,
     CaptureRequest,
     ConfirmRequest,
-    Entry,
     Event,
-    Failure,
     MoneyRequest,
     Operation,
     OperationKind,
@@ -37,7 +33,6 @@ from payments.schema import (
     Payment,
     PaymentRequest,
     RefundRequest,
-    Status,
 )
 
 ROUTE = "POST /v1/payments"
@@ -59,18 +54,6 @@ PREFIXES: Mapping[OperationKind, str] = {
     "dispute_evidence": "ev_",
     "dispute_acceptance": "acc_",
     "confirm": "con_",
-}
-
-DECLINES = {
-    "generic_decline": "The card was declined.",
-    "insufficient_funds": "The card has insufficient funds.",
-    "expired_card": "The card has expired.",
-    "processing_error": "The card's bank could not process the payment.",
-    "authentication_failed": "The customer did not confirm the payment.",
-    "authentication_required": "The customer has to confirm the payment, and was not there.",
-    "incorrect_cvc": "The card's security code is wrong.",
-    "amount_not_possible": "The provider does not charge such an amount.",
-    "payment_method_unknown": "The provider cannot charge this payment method.",
 }
 
 
@@ -185,33 +168,6 @@ def requested(payment: Payment, request: OperationRequest, *, key: str, now_ms: 
     )
 
 
-def due(payment: Payment) -> list[Ask]:
-    """Return what the provider is still to be asked, each under a key that never changes."""
-    orders = [
-        asks.of_operation(payment, each)
-        for each in payment.operations
-        if each.status == "pending" and each.kind != "confirm"
-    ]
-    if payment.status == "processing" and payment.charge_id is None:
-        orders.append(asks.of_charge(payment))
-    return orders
-
-
-def awaited(payment: Payment) -> list[Ask]:
-    """Return what the provider may still answer: what is due, and what it may tell by itself.
-
-    A customer acts on a charge that waits at any time, also while a cancel is being asked for; and
-    what is held may lapse.
-    """
-    orders = due(payment)
-    if payment.amount_held and payment.charge_id:
-        orders.append(asks.of_lapse(payment, payment.charge_id))
-    is_open = payment.status in ("requires_action", "processing")
-    if payment.charge_id and is_open and not (payment.ledger or payment.failure):
-        orders.append(asks.of_charge(payment))
-    return orders
-
-
 def answered(
     payment: Payment,
     outcomes: Mapping[str, Outcome],
@@ -225,18 +181,18 @@ def answered(
     `reports` are of disputes, which the provider tells of unasked.
     """
     changed = payment
-    for ask in awaited(payment):
+    for ask in asks.awaited(payment):
         outcome = outcomes.get(ask.key)
         if outcome is None or not matches(outcome, ask):
             continue
         before = at(changed, outcome.clock_ms)
-        after = _taken(before, ask, outcome, now_ms)
+        after = answers.taken(before, ask, outcome, now_ms)
         changed = changed if after is before else after
     for report in reports:
         changed = disputes.reported(changed, report, now_ms=now_ms)
     if changed is payment:
         return payment
-    asked_already = not due(changed)
+    asked_already = not asks.due(changed)
     outbox = [each for each in payment.outbox if not (asked_already and each.queue == "payments")]
     outbox += announcements(payment, changed)
     return replace(
@@ -283,15 +239,6 @@ def _amount_of(payment: Payment, request: MoneyRequest, kind: OperationKind) -> 
     return amount
 
 
-def _taken(payment: Payment, ask: Ask, outcome: Outcome, now_ms: int) -> Payment:
-    """Return `payment` after the answer to one ask."""
-    if isinstance(ask.order, ChargeOrder):
-        return _charged(payment, outcome, now_ms)
-    if ask.key.endswith(asks.LAPSE):
-        return _lapsed(payment, outcome, now_ms)
-    return _operated(payment, ask.key, outcome, now_ms)
-
-
 def _left_to(kind: OperationKind, payment: Payment) -> int:
     """Return how much of a payment there is for an operation just now."""
     match kind, payment.status:
@@ -304,41 +251,6 @@ def _left_to(kind: OperationKind, payment: Payment) -> int:
         case "confirm", "failed":
             return payment.amount
     return 0
-
-
-def _charged(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
-    """Take over how the charge ended; a cancel that is being asked for decides the status."""
-    if payment.charge_id and (
-        outcome.id != payment.charge_id or outcome.status == "requires_action"
-    ):
-        return payment  # another charge is a difference to be told of; the other thing is known
-    event = len(payment.events) + 1
-    status: Status
-    entries: list[Entry] = []
-    match outcome.status:
-        case "succeeded" if outcome.captured:
-            status, entries = "succeeded", [ledger.charge("posted", payment.amount, event)]
-        case "succeeded":
-            status, entries = "requires_capture", [ledger.charge("pending", payment.amount, event)]
-        case other:
-            status = other
-    changed = replace(
-        payment,
-        status="processing" if payment.charge_id and due(payment) else status,
-        charge_id=outcome.id,
-        amount_captured=payment.amount if status == "succeeded" else 0,
-        failure=_failure(outcome) if status == "failed" else None,
-        next_action=outcome.next_action,
-        operations=tuple(_confirmed(each, status) for each in payment.operations),
-    )
-    return happened(changed, f"payment.{status}", now_ms, entries=entries)
-
-
-def _confirmed(operation: Operation, status: Status) -> Operation:
-    """Return a confirm that waits for this charge as answered; anything else as it is."""
-    if operation.kind != "confirm" or operation.status != "pending":
-        return operation
-    return replace(operation, status="failed" if status == "failed" else "succeeded")
 
 
 def _retried(payment: Payment, request: ConfirmRequest) -> Payment:
@@ -356,26 +268,6 @@ def _retried(payment: Payment, request: ConfirmRequest) -> Payment:
         charge_id=None,
         failure=None,
     )
-
-
-def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int) -> Payment:
-    operation = next(each for each in payment.operations if each.id == operation_id)
-    done = outcome.status == "succeeded"
-    operations = tuple(
-        replace(each, status="succeeded" if done else "failed") if each is operation else each
-        for each in payment.operations
-    )
-    payment = replace(payment, operations=operations)
-    changed = TRANSITIONS[operation.kind](payment, operation, done, now_ms)
-    return _released(changed, outcome.released, now_ms) if outcome.released else changed
-
-
-def _released(payment: Payment, amount: int, now_ms: int) -> Payment:
-    """Give up the rest of the hold, where a provider allows one capture of a charge."""
-    entry = ledger.charge("voided", min(amount, payment.amount_held), len(payment.events) + 1)
-    if not entry.amount:
-        return payment
-    return happened(payment, "payment.hold_released", now_ms, entries=[entry])
 
 
 def with_fees(payment: Payment, fees: Sequence[Effect], *, now_ms: int) -> Payment:
@@ -396,69 +288,5 @@ def with_fees(payment: Payment, fees: Sequence[Effect], *, now_ms: int) -> Payme
     return replace(changed, version=payment.version + 1)
 
 
-def _captured(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
-    if not done:
-        return _refused(payment, operation, now_ms)
-    entry = ledger.charge("posted", operation.amount, len(payment.events) + 1)
-    amount_captured = payment.amount_captured + operation.amount
-    changed = replace(payment, status="succeeded", amount_captured=amount_captured)
-    return happened(changed, "payment.succeeded", now_ms, operation=operation, entries=[entry])
-
-
-def _canceled(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
-    """Release what is held; a payment of which a part was captured stays succeeded."""
-    if not done:
-        return _refused(payment, operation, now_ms)
-    event, amount = len(payment.events) + 1, operation.amount
-    entries = [ledger.charge("voided", amount, event)] if amount else []
-    is_paid = payment.amount_captured > 0
-    changed = replace(payment, status="succeeded" if is_paid else "canceled")
-    name = "payment.hold_released" if is_paid else "payment.canceled"
-    return happened(changed, name, now_ms, operation=operation, entries=entries)
-
-
-def _lapsed(payment: Payment, outcome: Outcome, now_ms: int) -> Payment:
-    """Release what the bank holds no longer; a capture that is under way will be refused."""
-    entry = ledger.charge("voided", outcome.amount, len(payment.events) + 1)
-    status: Status = "succeeded" if payment.amount_captured else "canceled"
-    is_under_way = payment.status == "processing"  # refunds leave it as it is
-    changed = replace(payment, status="processing" if is_under_way else status)
-    name = "payment.hold_released" if payment.amount_captured else "payment.canceled"
-    return happened(changed, name, now_ms, entries=[entry])
-
-
-def _refused(payment: Payment, operation: Operation, now_ms: int) -> Payment:
-    """Return to what the payment is without a capture or a cancel that the provider refused."""
-    status: Status = "failed" if payment.failure else "requires_action"
-    if payment.ledger:  # it was held: unless that has lapsed, it is
-        status = "requires_capture" if payment.amount_held else "canceled"
-    if payment.amount_captured:
-        status = "succeeded"
-    changed = replace(payment, status=status)
-    return happened(changed, f"payment.{operation.kind}_failed", now_ms, operation=operation)
-
-
-def _refunded(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
-    entry = ledger.refund("posted" if done else "voided", operation, len(payment.events) + 1)
-    name = "payment.refunded" if done else "payment.refund_failed"
-    amount_refunded = payment.amount_refunded + (operation.amount if done else 0)
-    changed = replace(payment, amount_refunded=amount_refunded)
-    return happened(changed, name, now_ms, operation=operation, entries=[entry])
-
-
-TRANSITIONS: Mapping[OperationKind, Callable[[Payment, Operation, bool, int], Payment]] = {
-    "capture": _captured,
-    "cancel": _canceled,
-    "refund": _refunded,
-    "dispute_evidence": disputes.responded,
-    "dispute_acceptance": disputes.responded,
-}
-
-
 def _settlement(payment_id: str) -> Outgoing:
     return Outgoing(queue="payments", body=f'{{"payment_id":"{payment_id}"}}')
-
-
-def _failure(outcome: Outcome) -> Failure:
-    code = outcome.decline_code or "generic_decline"
-    return Failure(code=code, message=DECLINES.get(code, "The card was declined."))

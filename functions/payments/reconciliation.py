@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from backend.queues import QueueUnavailable
 from backend.telemetry import logger
-from payments import asks, disputes, ledger, life_cycle, promises, service
+from payments import asks, disputes, ledger, life_cycle, outboxes, promises, service
+from payments.outboxes import Queues
 from payments.provider import Answer, DisputeReport, Effect
 from payments.schema import Attempt, Operation, Payment
 
@@ -87,7 +88,7 @@ def reconcile_new(
     *,
     payments: Payments,
     provider: Provider,
-    queues: service.Queues,
+    queues: Queues,
     now_ms: int,
     name: str = "",
     documents: promises.Documents | None = None,
@@ -119,7 +120,7 @@ def reconcile_new(
     if fees := _by_payment(each for each in effects if each.kind == "fee"):
         unheard |= service.book(fees, payments=payments, now_ms=now_ms)
     report.sent_again = len(lost)
-    service.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
+    outboxes.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
     if effects and not unheard and (not documents or _is_told(lost, payments)):
         payments.set_reconciled_up_to(name, effects[-1].sequence)
     return report
@@ -140,14 +141,14 @@ def _is_told(lost: Sequence[promises.Promise], payments: Payments) -> bool:
     return is_over or not lost
 
 
-def _waiting_ms(queues: service.Queues) -> int:
+def _waiting_ms(queues: Queues) -> int:
     """Return for how long messages to other domains wait on their queues just now, ms, bounded.
 
     What happened since may still be among them, and is not looked for yet.
     """
     others = [queue for name, queue in queues.items() if name != "payments"]
     try:
-        waits = [service.waiting_ms(queue.depth()) for queue in others]
+        waits = [outboxes.waiting_ms(queue.depth()) for queue in others]
     except QueueUnavailable:
         return WAITING_MAX_MS
     return min(max(waits, default=0), WAITING_MAX_MS)
@@ -160,7 +161,7 @@ def reconcile_all(
     now_ms: int,
     name: str = "",
     documents: promises.Documents | None = None,
-    queues: service.Queues | None = None,
+    queues: Queues | None = None,
     listed_since_ms: float = 0,
 ) -> Report:
     """Compare every payment of a provider with its effects, and find effects without a payment.
@@ -214,8 +215,7 @@ def stuck(*, payments: Payments, now_ms: int) -> int:
     """Count the payments that something has kept from being settled, though they are driven on."""
     promised = payments.promised_before(now_ms + life_cycle.REMIND_MS, limit=DOCUMENTS)
     return sum(
-        bool(life_cycle.due(each)) and each.events[-1].at_ms < now_ms - STUCK_MS
-        for each in promised
+        bool(asks.due(each)) and each.events[-1].at_ms < now_ms - STUCK_MS for each in promised
     )
 
 
@@ -269,7 +269,7 @@ def _confirmation_mismatches(payment: Payment, confirmation: Effect) -> list[str
     attempt = _attempt_of(payment, confirmation)
     charge_id = attempt.charge_id if attempt else payment.charge_id
     is_paid = bool(payment.ledger) and attempt is None
-    waits = any(ask.key == confirmation.idempotency_key for ask in life_cycle.awaited(payment))
+    waits = any(ask.key == confirmation.idempotency_key for ask in asks.awaited(payment))
     claims = {
         "another charge was confirmed": charge_id not in (None, confirmation.charge),
         "the confirmation is of another amount": confirmation.amount != payment.amount,
@@ -285,7 +285,7 @@ def _heard(
     """Return the payment as the effects leave it, and those that it was never told of."""
     missed: list[Answer | DisputeReport] = []
     for effect in effects:
-        awaited = {ask.key for ask in life_cycle.awaited(payment)}
+        awaited = {ask.key for ask in asks.awaited(payment)}
         word = effect.answer()
         if effect.dispute or effect.idempotency_key in awaited:
             changed = service.heard(payment, word, now_ms=0)
@@ -295,7 +295,7 @@ def _heard(
 
 
 def _fee_mismatches(payment: Payment, fee: Effect) -> list[str]:
-    awaited = [x for x in life_cycle.awaited(payment) if not x.key.endswith(asks.LAPSE)]
+    awaited = [x for x in asks.awaited(payment) if not x.key.endswith(asks.LAPSE)]
     is_settled = fee.settled is not None and not awaited
     claims = {
         "the provider captured another amount": is_settled

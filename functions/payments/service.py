@@ -1,7 +1,5 @@
 """The operations on payments, from accepting to listing them. Knows no HTTP, Redis or MongoDB."""
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -10,7 +8,6 @@ import msgspec
 from msgspec import UnsetType
 from msgspec.structs import replace
 
-from backend.announcer import Sender
 from backend.errors import (
     CircuitOpen,
     Conflict,
@@ -18,16 +15,15 @@ from backend.errors import (
     NotFound,
 )
 from backend.pages import page_of
-from backend.queues import Depth, QueueUnavailable
-from backend.telemetry import logger, trace_of
+from backend.telemetry import trace_of
 from backend.test_clocks import TestClock
-from payments import asks, disputes, life_cycle
+from payments import asks, disputes, life_cycle, outboxes
 from payments.history import at
+from payments.outboxes import Outboxes, Queues
 from payments.provider import Answer, Ask, DisputeReport, Effect, Outcome
 from payments.schema import (
     Operation,
     OperationRequest,
-    Outgoing,
     Payment,
     PaymentListQuery,
     PaymentRequest,
@@ -35,13 +31,9 @@ from payments.schema import (
 )
 
 OPERATE_ATTEMPTS = 5  # each is lost only to a change that somebody else made
-RELAY_MARGIN_MS = 2_000  # between a promise and its send; a send that takes longer is sent twice
-AGE_UNTOLD_S = 60.0  # SQS does not tell how long its oldest message waits; rarely longer
-RELAY_BATCH = 100  # payments read at once: requests of clients wait behind one read
-RELAY_ROUNDS = 50  # a run; the next one takes the rest
 
 
-class Payments(Protocol):
+class Payments(Outboxes, Protocol):
     """The store of payments; `payments.store` says what each function guarantees."""
 
     def insert(self, payment: Payment) -> Payment | None: ...
@@ -66,10 +58,6 @@ class Payments(Protocol):
 
     def replace_all(self, changed: Sequence[Payment], *, now_ms: int) -> set[str]: ...
 
-    def store_outboxes(self, payments: Sequence[Payment]) -> None: ...
-
-    def promised_before(self, time_ms: int, *, limit: int) -> list[Payment]: ...
-
 
 class Provider(Protocol):
     """The providers that move the money, by the name in each order; see `payments.provider`."""
@@ -83,7 +71,6 @@ class ClockedProvider(Protocol):
     def move_clock(self, clock_id: str, now_ms: int) -> list[Effect]: ...
 
 
-Queues = Mapping[str, Sender]  # by the names that an outbox uses
 MethodOf = Callable[[PaymentRequest], str | UnsetType]  # the payment method of a request
 
 
@@ -114,7 +101,7 @@ def accept(  # noqa: PLR0913  # what a payment is made of, and of whom
         if existing:
             return _repeated(existing, request, queues)
     clock_ms = _time_for(request, key, tenant, payments) if request.test_clock else None
-    payment = _traced(
+    payment = outboxes.traced(
         life_cycle.create(
             request,
             key=key,
@@ -128,13 +115,13 @@ def accept(  # noqa: PLR0913  # what a payment is made of, and of whom
     existing = payments.insert(payment)
     if existing:
         return _repeated(existing, request, queues)
-    _try_to_send(payment, queues)
+    outboxes.try_to_send(payment, queues)
     return payment, False
 
 
 def _repeated(payment: Payment, request: PaymentRequest, queues: Queues) -> tuple[Payment, bool]:
     _check_fingerprint(payment.fingerprint, life_cycle.fingerprint(request))
-    _try_to_send(payment, queues)
+    outboxes.try_to_send(payment, queues)
     return payment, True
 
 
@@ -160,13 +147,13 @@ def operate(
         earlier = _operation(payment, operation_id)
         if earlier:
             _check_fingerprint(earlier.fingerprint, life_cycle.fingerprint(request))
-            _try_to_send(payment, queues)
+            outboxes.try_to_send(payment, queues)
             return payment, earlier, True
         if payment.test_clock:
             payment = at(payment, payments.time_of(payment.test_clock))
-        changed = _traced(life_cycle.requested(payment, request, key=key, now_ms=now_ms))
+        changed = outboxes.traced(life_cycle.requested(payment, request, key=key, now_ms=now_ms))
         if payments.replace_all([changed], now_ms=now_ms):
-            _try_to_send(changed, queues)
+            outboxes.try_to_send(changed, queues)
             return changed, changed.operations[-1], False
     raise Conflict("The payment changes all the time; retry with the same Idempotency-Key.")
 
@@ -202,25 +189,25 @@ def _settle(
     now_ms: int,
 ) -> set[str]:
     """Settle payments of one provider."""
-    asks = {
-        each.id: [_addressed(ask, each) for ask in life_cycle.due(each)]
+    orders = {
+        each.id: [_addressed(ask, each) for ask in asks.due(each)]
         for each in stored_payments.values()
     }
     try:
-        outcomes = provider.ask_all([ask for due in asks.values() for ask in due])
+        outcomes = provider.ask_all([ask for due in orders.values() for ask in due])
     except CircuitOpen:
-        return _postpone(stored_payments, payments, now_ms)
+        return outboxes.postpone(stored_payments, payments, now_ms)
     changed = [
-        _traced(after)
+        outboxes.traced(after)
         for each in stored_payments.values()
-        if asks[each.id]
+        if orders[each.id]
         and (after := life_cycle.answered(each, outcomes, now_ms=now_ms)) is not each
     ]
     stored = payments.replace_all(changed, now_ms=now_ms)
     current = [each for each in changed if each.id in stored]
-    current += [each for each in stored_payments.values() if not asks[each.id]]
-    settled = [each for each in current if not life_cycle.due(each)]
-    _keep_promises([each for each in settled if each.outbox], payments, queues, now_ms)
+    current += [each for each in stored_payments.values() if not orders[each.id]]
+    settled = [each for each in current if not asks.due(each)]
+    outboxes.keep_promises([each for each in settled if each.outbox], payments, queues, now_ms)
     return {each.id for each in settled}
 
 
@@ -249,9 +236,9 @@ def hear(
             if changed is payment:
                 missed |= {payment.id} if _is_early(payment, word) else set()
                 continue
-            changed = _traced(changed)
+            changed = outboxes.traced(changed)
             if payments.replace_all([changed], now_ms=now_ms):
-                _keep_promises([changed], payments, queues, now_ms)
+                outboxes.keep_promises([changed], payments, queues, now_ms)
             else:
                 missed.add(payment.id)
     return missed
@@ -290,37 +277,6 @@ def book(fees: Mapping[str, Sequence[Effect]], *, payments: Payments, now_ms: in
         if (after := life_cycle.with_fees(each, fees[each.id], now_ms=now_ms)) is not each
     ]
     return {each.id for each in changed} - payments.replace_all(changed, now_ms=now_ms)
-
-
-def relay(*, payments: Payments, queues: Queues, now_ms: int) -> int:
-    """Send what was promised and never sent; returns for how many payments.
-
-    Whoever stores a promise sends it at once, and does not store that it was sent: that would be
-    a second write for each payment. A promise older than every message that waits on the queue has
-    none there, unless it is in hand or being tried again; then it is sent once more, which is safe.
-    A settlement stays promised until it is settled, so also one whose message is lost is driven on.
-    """
-    before_ms = now_ms - RELAY_MARGIN_MS - waiting_ms(queues["payments"].depth())
-    relayed = 0
-    for _ in range(RELAY_ROUNDS):
-        forgotten = payments.promised_before(before_ms, limit=RELAY_BATCH)
-        _keep_promises(forgotten, payments, queues, now_ms)
-        relayed += len(forgotten)
-        if len(forgotten) < RELAY_BATCH:
-            break
-    return relayed
-
-
-def waiting_ms(depth: Depth) -> int:
-    """Return for how long the oldest message that is due waits on a queue."""
-    if not depth.visible:
-        return 0
-    return round(1000 * (AGE_UNTOLD_S if math.isnan(depth.oldest_age_s) else depth.oldest_age_s))
-
-
-def send_again(promised: Iterable[tuple[Payment, Outgoing]], *, queues: Queues) -> None:
-    """Send messages that were lost; what a queue does not take now is lost still."""
-    _send_outboxes([replace(payment, outbox=(each,)) for payment, each in promised], queues)
 
 
 def find(payment_id: str, *, tenant: str, payments: Payments) -> Payment:
@@ -365,7 +321,7 @@ def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
     else:
         may_lapse = payment.amount_held > 0 or not payment.ledger
         is_new = word.key.endswith(asks.LAPSE) and may_lapse
-    return is_new and any(not x.key.endswith(asks.LAPSE) for x in life_cycle.awaited(payment))
+    return is_new and any(not x.key.endswith(asks.LAPSE) for x in asks.awaited(payment))
 
 
 def _addressed(ask: Ask, payment: Payment) -> Ask:
@@ -388,68 +344,3 @@ def _operation(payment: Payment, operation_id: str) -> Operation | None:
 def _check_fingerprint(stored: str, fingerprint: str) -> None:
     if stored != fingerprint:
         raise KeyReused
-
-
-def _traced(payment: Payment) -> Payment:
-    """Return a payment whose new promises bear the trace that they were made in."""
-    trace = trace_of(payment.id)
-    if not trace or all(each.trace for each in payment.outbox):
-        return payment
-    outbox = (each if each.trace else replace(each, trace=trace) for each in payment.outbox)
-    return replace(payment, outbox=tuple(outbox))
-
-
-def _try_to_send(payment: Payment, queues: Queues) -> None:
-    """Have the payment settled at once, if its queue takes a message now; otherwise by the relay.
-
-    The relay also sends what is promised to others: who answers clients needs no right to write to
-    their queues.
-    """
-    promised = [each for each in payment.outbox if each.queue == "payments"]
-    if not promised:
-        return
-    bodies = [each.text() for each in promised]
-    traces = [trace_of(payment.id, each.trace) for each in promised]
-    try:
-        groups = [payment.tenant] * len(bodies)
-        queues["payments"].send_batch(bodies, traces=traces, groups=groups, is_promised=True)
-    except QueueUnavailable as error:
-        logger.warning("left to the relay", extra={"payment_id": payment.id, "why": str(error)})
-
-
-def _postpone(payments_by_id: Mapping[str, Payment], payments: Payments, now_ms: int) -> set[str]:
-    """Have the relay send these again later; returns the ids whose messages are not needed.
-
-    What is settled but not sent on stays: it does not need the provider.
-    """
-    waiting = [each for each in payments_by_id.values() if life_cycle.due(each)]
-    postponed = [_traced(life_cycle.postponed(each, now_ms=now_ms)) for each in waiting]
-    payments.store_outboxes(postponed)
-    return {each.id for each in waiting}
-
-
-def _keep_promises(
-    promised: Sequence[Payment], payments: Payments, queues: Queues, now_ms: int
-) -> None:
-    unsent = _send_outboxes(promised, queues)
-    payments.store_outboxes([life_cycle.sent(each, unsent, now_ms=now_ms) for each in promised])
-
-
-def _send_outboxes(payments: Iterable[Payment], queues: Queues) -> set[str]:
-    """Send what each queue takes; returns the names of those that took nothing."""
-    bodies: dict[str, list[str]] = defaultdict(list)
-    traces: dict[str, list[str]] = defaultdict(list)
-    tenants: dict[str, list[str]] = defaultdict(list)
-    for payment in payments:
-        for outgoing in payment.outbox:
-            bodies[outgoing.queue].append(outgoing.text())
-            traces[outgoing.queue].append(trace_of(payment.id, outgoing.trace))
-            tenants[outgoing.queue].append(payment.tenant)
-    unsent: set[str] = set()
-    for name, batch in bodies.items():
-        try:
-            queues[name].send_batch(batch, traces=traces[name], groups=tenants[name])
-        except QueueUnavailable as error:
-            unsent.add(name)
-            logger.warning("left to the relay", extra={"queue": name, "why": str(error)})
-    return unsent

@@ -1,30 +1,21 @@
 """A server that hangs up a moment after each answer, though it did not say so."""
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.threaded_server import ThreadedServer
 
 KEPT_S = 0.05  # so long a connection waits for another request
 
 
-class HangingUp(ThreadingHTTPServer):
+class HangingUp(ThreadedServer):
     """Answers every request with `body`; use as a context manager."""
 
     def __init__(self, body: bytes = b"") -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.body = body
         self.paths: list[str] = []
         self.hung_up = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> "HangingUp":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
     def shutdown_request(self, request: object) -> None:
         super().shutdown_request(request)  # type: ignore[arg-type]  # a socket, of TCP

@@ -14,25 +14,36 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.announcer import Announcement, Announcer
-from backend.test_clocks import TestClock
 from payments import (
     announcements,
+    answers,
     asks,
-    disputes,
     ledger,
     life_cycle,
+    outboxes,
     reconciliation,
     service,
 )
 from payments.provider import Ask, Effect, Outcome
-from payments.schema import Entry, Event, Payment, PaymentRequest, ResponseRequest
-from tests.simulation.doubles import CLOCK_MS, Provider, Store
+from payments.schema import Event, Payment, PaymentRequest
+from tests.simulation.doubles import Store
+from tests.simulation.provider import Provider
 
-MUTANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {}
+Make = Callable[[], Iterator[None]]
+Mutants = dict[str, Callable[[], AbstractContextManager[None]]]
 
 
-def _mutant(make: Callable[[], Iterator[None]]) -> None:
-    MUTANTS[make.__name__] = contextmanager(make)
+def mutant_of(mutants: Mutants) -> Callable[[Make], None]:
+    """Return a decorator that adds to these mutants."""
+
+    def add(make: Make) -> None:
+        mutants[make.__name__] = contextmanager(make)
+
+    return add
+
+
+MUTANTS: Mutants = {}
+_mutant = mutant_of(MUTANTS)
 
 
 @_mutant
@@ -116,7 +127,7 @@ def a_key_taken_with_any_body() -> Iterator[None]:
 
 @_mutant
 def no_relay() -> Iterator[None]:
-    with patch.object(service, "relay", lambda **_: 0):
+    with patch.object(outboxes, "relay", lambda **_: 0):
         yield
 
 
@@ -133,9 +144,9 @@ def a_settlement_forgotten_once_it_is_sent() -> Iterator[None]:
 def an_outbox_cleared_before_it_is_sent() -> Iterator[None]:
     def mutant(promised: Sequence[Payment], payments: Store, queues: object, now_ms: int) -> None:
         payments.store_outboxes([life_cycle.sent(each, now_ms=now_ms) for each in promised])
-        service._send_outboxes(promised, queues)  # type: ignore[arg-type]
+        outboxes._send_outboxes(promised, queues)  # type: ignore[arg-type]
 
-    with patch.object(service, "_keep_promises", mutant):
+    with patch.object(outboxes, "keep_promises", mutant):
         yield
 
 
@@ -164,7 +175,7 @@ def a_refund_that_reserves_nothing() -> Iterator[None]:
 
 @_mutant
 def a_refusal_that_moves_money() -> Iterator[None]:
-    with patch.object(life_cycle, "_operated", _always_done(life_cycle._operated)):
+    with patch.object(answers, "_operated", _always_done(answers._operated)):
         yield
 
 
@@ -182,12 +193,12 @@ def a_capture_that_leaves_the_payment_open_to_another() -> Iterator[None]:
 
 @_mutant
 def an_answer_heard_again_when_it_is_known() -> Iterator[None]:
-    awaited = life_cycle.awaited
+    awaited = asks.awaited
 
     def mutant(payment: Payment) -> list[Ask]:
         return awaited(replace(payment, ledger=(), failure=None, status="requires_action"))
 
-    with patch.object(life_cycle, "awaited", mutant):
+    with patch.object(asks, "awaited", mutant):
         yield
 
 
@@ -199,175 +210,25 @@ def a_webhook_that_is_the_only_way_to_hear() -> Iterator[None]:
 
 @_mutant
 def a_refused_cancel_that_forgets_what_the_customer_did() -> Iterator[None]:
-    refused = life_cycle._refused
+    refused = answers._refused
 
     def mutant(payment: Payment, *arguments: object) -> Payment:
         before = "requires_capture" if payment.amount_held else "requires_action"
         return replace(refused(payment, *arguments), status=before)  # type: ignore[arg-type]
 
-    with patch.object(life_cycle, "_refused", mutant):
+    with patch.object(answers, "_refused", mutant):
         yield
 
 
 @_mutant
 def a_payment_that_stays_paid_told_as_canceled() -> Iterator[None]:
-    happened = life_cycle.happened  # type: ignore[attr-defined]  # it comes from elsewhere
+    happened = answers.happened  # type: ignore[attr-defined]  # it comes from elsewhere
 
     def mutant(payment: Payment, type: str, *arguments: object, **named: object) -> Payment:
         name = type.replace("hold_released", "canceled")
         return happened(payment, name, *arguments, **named)  # type: ignore[arg-type]
 
-    with patch.object(life_cycle, "happened", mutant):
-        yield
-
-
-@_mutant
-def a_refund_of_what_is_disputed() -> Iterator[None]:
-    def mutant(payment: Payment) -> int:
-        return payment.amount_captured - payment.amount_refunded - payment.amount_refunding
-
-    with patch.object(ledger, "refundable", mutant):
-        yield
-
-
-@_mutant
-def a_dispute_that_holds_nothing_back() -> Iterator[None]:
-    entered = ledger.entered
-
-    def mutant(payment: Payment, entries: Sequence[Entry]) -> Payment:
-        return entered(payment, [each for each in entries if each.debit != "disputes"])
-
-    with patch.object(ledger, "entered", mutant):
-        yield
-
-
-@_mutant
-def a_dispute_without_its_fee() -> Iterator[None]:
-    with patch.object(ledger, "fee", lambda dispute, event: []):
-        yield
-
-
-@_mutant
-def a_won_dispute_that_is_withdrawn() -> Iterator[None]:
-    with patch.object(disputes, "RESOLVED", {"won": "posted", "lost": "posted"}):
-        yield
-
-
-@_mutant
-def a_lost_dispute_that_is_released() -> Iterator[None]:
-    with patch.object(disputes, "RESOLVED", {"won": "voided", "lost": "voided"}):
-        yield
-
-
-@_mutant
-def a_report_that_takes_a_dispute_back() -> Iterator[None]:
-    ranks = {"needs_response": 1, "under_review": 1, "won": 2, "lost": 2}
-
-    class Ranks(dict[str, int]):
-        def __getitem__(self, status: str) -> int:
-            self[status] = self.get(status, 0) + 1  # whatever comes last is the furthest
-            return super().__getitem__(status)
-
-    with patch.object(disputes, "RANKS", Ranks(ranks)):
-        yield
-
-
-@_mutant
-def a_dispute_opened_by_each_report() -> Iterator[None]:
-    with patch.object(disputes, "of_provider", lambda payment, provider_id: None):
-        yield
-
-
-@_mutant
-def a_dispute_of_whatever_is_told() -> Iterator[None]:
-    with patch.object(disputes, "_fits", lambda payment, report: True):
-        yield
-
-
-@_mutant
-def a_report_of_another_amount_believed() -> Iterator[None]:
-    with patch.object(disputes, "_is_same", lambda dispute, report: True):
-        yield
-
-
-@_mutant
-def a_dispute_answered_as_often_as_asked() -> Iterator[None]:
-    def mutant(payment: Payment, request: ResponseRequest, *, now_ms: int) -> int:
-        dispute = disputes.find(payment, request.dispute)
-        assert dispute
-        return dispute.amount
-
-    with patch.object(disputes, "answerable", mutant):
-        yield
-
-
-@_mutant
-def disputes_that_only_webhooks_tell_of() -> Iterator[None]:
-    heard = reconciliation._heard
-
-    def mutant(payment: Payment, effects: Sequence[Effect]) -> object:
-        return heard(payment, [each for each in effects if not each.dispute])
-
-    with patch.object(reconciliation, "_heard", mutant):
-        yield
-
-
-@_mutant
-def a_hold_that_never_lapses() -> Iterator[None]:
-    awaited = life_cycle.awaited
-
-    def mutant(payment: Payment) -> list[Ask]:
-        return [each for each in awaited(payment) if not each.key.endswith(asks.LAPSE)]
-
-    with patch.object(life_cycle, "awaited", mutant):
-        yield
-
-
-@_mutant
-def a_lapse_forgotten_by_a_refusal() -> Iterator[None]:
-    refused = life_cycle._refused
-
-    def mutant(payment: Payment, *arguments: object) -> Payment:
-        return refused(replace(payment, ledger=payment.ledger[:0]), *arguments)  # type: ignore[arg-type]
-
-    def kept(payment: Payment, *arguments: object) -> Payment:
-        return replace(mutant(payment, *arguments), ledger=payment.ledger)
-
-    with patch.object(life_cycle, "_refused", kept):
-        yield
-
-
-@_mutant
-def a_clock_that_is_moved_before_its_payments_have_heard() -> Iterator[None]:
-    def mutant(clock: TestClock, *, provider: Provider, **named: Any) -> bool:
-        provider.move_clock(clock.id, clock.frozen_ms)
-        return True  # webhooks tell the rest
-
-    with patch.object(service, "move_clock", mutant):
-        yield
-
-
-@_mutant
-def a_clock_that_goes_back() -> Iterator[None]:
-    with patch.object(life_cycle, "at", lambda payment, ms: replace(payment, clock_ms=ms)):
-        yield
-
-
-@_mutant
-def an_answer_at_the_time_of_the_one_before() -> Iterator[None]:
-    with patch.object(life_cycle, "at", lambda payment, clock_ms: payment):
-        yield
-
-
-@_mutant
-def a_request_at_the_time_of_the_payment() -> Iterator[None]:
-    with patch.object(Store, "time_of", lambda self, clock_id: CLOCK_MS):
-        yield
-
-
-@_mutant
-def a_report_of_a_dispute_without_its_time() -> Iterator[None]:
-    with patch.object(disputes, "at", lambda payment, ms: replace(payment, clock_ms=ms and 1)):
+    with patch.object(answers, "happened", mutant):
         yield
 
 
@@ -384,7 +245,7 @@ def an_event_told_with_what_the_payment_is_by_then() -> Iterator[None]:
 
 @_mutant
 def a_rest_that_is_held_after_the_provider_gave_it_up() -> Iterator[None]:
-    with patch.object(life_cycle, "_released", lambda payment, amount, now_ms: payment):
+    with patch.object(answers, "_released", lambda payment, amount, now_ms: payment):
         yield
 
 

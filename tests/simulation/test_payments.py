@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation import mutants
+from tests.simulation import bank_mutants, mutants
 from tests.simulation.history import History
-from tests.simulation.mutants import MUTANTS
 
 SEEDS = int(os.environ.get("SEEDS", "2000"))
 BLOCKS = 4  # so that two processes can share them
 MUTANT_SEEDS = 500
+MUTANTS = mutants.MUTANTS | bank_mutants.MUTANTS
 
 
 @pytest.mark.timeout(600)

@@ -44,6 +44,15 @@ def stripe_server() -> Iterator[StripeServer]:
 
 
 @pytest.fixture
+def stripe(stripe_server: StripeServer) -> Iterator[OnStripe]:
+    """Stripe, and what its customers and its network do."""
+    stripe = OnStripe(stripe_server)
+    yield stripe
+    for connection in stripe.provider._connections._idle:  # type: ignore[attr-defined]
+        connection.close()
+
+
+@pytest.fixture
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A provider, and what its customers and its network do."""
     place = _place(request)

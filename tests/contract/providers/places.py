@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from tests.contract.providers.stripe_server import KEY, StripeServer
 from tests.integration.outside import processes
 
 TIMEOUT_MS = 2_000
+WAITS = "pm_card_authenticationRequired"
 SIMULATOR_SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 STRIPE_SECRETS = ("whsec_new", "whsec_old")
 _numbers = itertools.count(1)
@@ -48,6 +49,11 @@ def then(charge_id: str, reference: str, path: Path, amount: int, key: str = "")
     order = MoneyOrder(charge=charge_id, amount=amount, currency="EUR", reference=reference)
     key = key or f"{prefix}{_run}{next(_numbers):06}"
     return Ask(key=key, path=path, order=order, tenant="demo")
+
+
+def done(place: "Place", ask: Ask) -> Any:
+    """Give one order; returns its definitive answer, or None."""
+    return place.provider.ask_all([ask]).get(ask.key)
 
 
 class Place(Protocol):
@@ -140,6 +146,21 @@ class OnStripe:
         mine = [e for e in self.server.events if _is_about(e["data"]["object"], reference)]
         body, signature = self.server.sent(mine[-1], STRIPE_SECRETS[0], late_s=late_s)
         return body, {"stripe-signature": signature}
+
+    def last_event(self, type: str) -> dict[str, Any]:
+        """Return the last event of a type."""
+        return next(each for each in reversed(self.server.events) if each["type"] == type)
+
+    def hear(
+        self,
+        event: dict[str, Any],
+        secret: str = STRIPE_SECRETS[0],
+        by: provider.Provider | None = None,
+    ) -> Sequence[provider.Answer | provider.DisputeReport]:
+        """Return what an event tells, signed with a secret."""
+        body, signature = self.server.sent(event, secret)
+        headers = {"stripe-signature": signature}
+        return (by or self.provider).hear(body, headers, now_s=time.time())
 
     def befall(self, fault: str) -> None:
         self.server.faults.append(fault)

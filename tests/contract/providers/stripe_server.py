@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from tests.contract.providers.stripe_faults import AFTER, BEFORE
+from tests.threaded_server import ThreadedServer
 
 OBJECTS = json.loads(Path(__file__).with_name("stripe_objects.json").read_text())
 KEY = "sk_test_contract"
@@ -51,14 +54,13 @@ class Refusal(Exception):
         self.body = {"error": {"type": kind, "code": code, "message": "No.", **more}}
 
 
-class StripeServer(ThreadingHTTPServer):
+class StripeServer(ThreadedServer):
     """Stripe at `url`; use as a context manager. What it lists was done `age_s` ago."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        super().__init__(_Handler)
         self.age_s = 0
         self.fee = 55
         self.settlement = ""  # currency of the balance, where it is another
@@ -74,16 +76,6 @@ class StripeServer(ThreadingHTTPServer):
         self.saved: dict[str, tuple[Any, int, dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
         self.lock = threading.RLock()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> "StripeServer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
     def post(self, path: str, fields: dict[str, str], key: str) -> Refused:
         """Carry out an order, or repeat the answer of its key."""
@@ -388,25 +380,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-LIMITED = {"error": {"type": "invalid_request_error", "code": "rate_limit"}}
-LOCKED = {"error": {"type": "invalid_request_error", "code": "lock_timeout"}}
-ODD = {"error": {"type": "invalid_request_error", "code": "something_new"}}
-BEFORE: dict[str, Any] = {
-    "limited": (429, LIMITED),
-    "locked": (429, LOCKED, {"Stripe-Should-Retry": "true"}),
-    "in use": (409, {"error": {"type": "idempotency_error", "code": "idempotency_key_in_use"}}),
-    "failed": (500, {"error": {"type": "api_error"}}, {"Stripe-Should-Retry": "false"}),
-    "retry": (400, ODD, {"Stripe-Should-Retry": "true"}),
-    "odd": (400, ODD),
-    "replayed": (500, {"error": {"type": "api_error"}}, {"Idempotent-Replayed": "true"}),
-}
-AFTER: dict[str, Callable[[int, Any], tuple[int, Any]]] = {
-    "live": lambda status, body: (status, {**body, "livemode": True}),
-    "no json": lambda status, body: (status, "<html>"),
-    "no status": lambda status, body: (status, {k: v for k, v in body.items() if k != "status"}),
-    "new status": lambda status, body: (status, {**body, "status": "requires_luck"}),
-    "other amount": lambda status, body: (status, {**body, "amount": body["amount"] + 1}),
-    "pending": lambda status, body: (status, {**body, "status": "pending"}),
-}

@@ -5,8 +5,7 @@ import time
 import pytest
 
 from backend.errors import Unauthorized
-from tests.contract.providers.places import charge, reference, then
-from tests.contract.providers.test_orders import done
+from tests.contract.providers.places import charge, done, reference, then
 
 pytestmark = pytest.mark.usefixtures("double")
 

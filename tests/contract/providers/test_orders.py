@@ -2,14 +2,9 @@
 
 import pytest
 
-from tests.contract.providers.places import charge, reference, then
+from tests.contract.providers.places import charge, done, reference, then
 
 double = pytest.mark.usefixtures("double")
-
-
-def done(place, ask):
-    """Give one order; returns its definitive answer."""
-    return place.provider.ask_all([ask]).get(ask.key)
 
 
 @pytest.fixture

@@ -1,14 +1,43 @@
 """The doors of payments: its API, its worker, its relay, and a provider of the test run."""
 
+import base64
+import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
+from standardwebhooks import Webhook
 
 from tests.integration.function_process import FunctionProcess, receive_all
 from tests.integration.outside.processes import Provider
 
 SCOPES = "payments:read payments:write"
 VISA = {"amount": 1000, "currency": "EUR", "payment_method": "pm_card_visa"}
+HOOK = "/v1/provider/webhooks"
+SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
+
+
+def signed(body, secret=SECRET, *, event_id="evt_1", late_s=0):
+    stamp = datetime.fromtimestamp(int(time.time()) - late_s, UTC)
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(stamp.timestamp())),
+        "webhook-signature": Webhook(secret).sign(event_id, stamp, body),
+    }
+
+
+def effects_of(provider, payment_id):
+    """Return what the provider has noted of a payment."""
+    page = provider.get("/effects")[1]["effects"]
+    return [each for each in page if each["reference"] == payment_id]
+
+
+def confirm(provider, payment_id, outcome="succeeded"):
+    """Act as the customer; returns what the provider notes of it."""
+    body = json.dumps({"reference": payment_id, "outcome": outcome}).encode()
+    assert provider.request("POST", "/confirmations", body)[0] == 200
+    return effects_of(provider, payment_id)[-1]
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +74,37 @@ def started(environment, provider):
         each.kill()
 
 
+@pytest.fixture(scope="module")
+def api(started):
+    """The API, which believes webhooks that are signed with SECRET."""
+    return started("app", PROVIDER_WEBHOOK_SECRET=SECRET)
+
+
+@pytest.fixture(scope="module")
+def worker(started):
+    return started("worker")
+
+
 @pytest.fixture
 def asking(tenant):
     """Make of a process of the API a function that asks it as this test's tenant."""
 
     def of(process):
-        def ask(method, resource="/v1/payments", key=None, payment_id=None, body=None):
+        def ask(
+            method,
+            resource="/v1/payments",
+            body=None,
+            key=None,
+            *,
+            query=None,
+            tenant=tenant,
+            **path,
+        ):
             return process.request(
                 method,
                 resource,
-                path={"payment_id": payment_id} if payment_id else None,
+                path=path or None,
+                query=query,
                 body=body,
                 headers={"Idempotency-Key": key} if key else None,
                 tenant=tenant,
@@ -67,6 +117,18 @@ def asking(tenant):
 
 
 @pytest.fixture
+def ask(api, asking, valkey):
+    """Ask the API; all queues are empty when the test begins."""
+    return asking(api)
+
+
+@pytest.fixture
 def messages(queue):
     """Receive everything that was sent to be settled."""
     return lambda: receive_all(queue("payments"))
+
+
+@pytest.fixture
+def work(worker, messages):
+    """Have the worker handle what is on the queue; returns what is to come again."""
+    return lambda: worker.consume(messages())

@@ -12,21 +12,6 @@ PAYMENT, CONFIRM = "/v1/payments/{payment_id}", "/v1/payments/{payment_id}/confi
 REFUNDS = "/v1/payments/{payment_id}/refunds"
 
 
-@pytest.fixture(scope="module")
-def api(started):
-    return started("app")
-
-
-@pytest.fixture(scope="module")
-def worker(started):
-    return started("worker")
-
-
-@pytest.fixture
-def ask(api, asking, valkey):
-    return asking(api)
-
-
 @pytest.fixture
 def settle(worker, messages, ask):
     """Have the worker do what waits; returns a payment as it then is."""
@@ -40,13 +25,13 @@ def settle(worker, messages, ask):
 
 @pytest.fixture
 def failed(ask, settle):
-    payment = settle(ask("POST", key="k", body=DECLINED).body["id"])
+    payment = settle(ask("POST", "/v1/payments", DECLINED, "k").body["id"])
     assert payment["status"] == "failed"
     return payment["id"]
 
 
 def _confirm(ask, payment_id, key, method="pm_card_visa"):
-    return ask("POST", CONFIRM, key, payment_id, {"payment_method": method})
+    return ask("POST", CONFIRM, {"payment_method": method}, key, payment_id=payment_id)
 
 
 def _charges(provider, payment_id):
@@ -87,7 +72,7 @@ def test_a_confirm_is_done_once_a_key_and_answered_the_same_ever_after(ask, fail
     settle(failed)
     again = _confirm(ask, failed, "c1")
     other = _confirm(ask, failed, "c1", "pm_card_expiredCard")
-    created = ask("POST", key="k", body=DECLINED)
+    created = ask("POST", "/v1/payments", DECLINED, "k")
 
     assert (again.status, again.text) == (202, first.text)
     assert again.headers["idempotent-replayed"] == "true"
@@ -97,15 +82,15 @@ def test_a_confirm_is_done_once_a_key_and_answered_the_same_ever_after(ask, fail
 
 
 def test_only_what_failed_is_tried_again(ask, settle, failed):
-    paid = settle(ask("POST", key="paid", body=VISA).body["id"])["id"]
+    paid = settle(ask("POST", "/v1/payments", VISA, "paid").body["id"])["id"]
     waiting = VISA | {"payment_method": "pm_card_authenticationRequired"}
-    waits = settle(ask("POST", key="waits", body=waiting).body["id"])["id"]
+    waits = settle(ask("POST", "/v1/payments", waiting, "waits").body["id"])["id"]
     _confirm(ask, failed, "first")
 
     answers = [_confirm(ask, each, "c") for each in (paid, waits, failed)]
 
     assert [(each.status, each.body["code"]) for each in answers] == [(409, "invalid_state")] * 3
-    assert ask("POST", CONFIRM, "c", failed, {}).body["param"] == "payment_method"
+    assert ask("POST", CONFIRM, {}, "c", payment_id=failed).body["param"] == "payment_method"
     assert _confirm(ask, "pay_nobody", "c").status == 404
 
 
@@ -145,9 +130,10 @@ def test_the_story_of_a_try_names_its_own_charge_as_the_cause(
 
 
 def test_refunds_are_listed_and_shown_each_by_itself(ask, settle, api, tenant):
-    payment_id = settle(ask("POST", key="k", body=VISA).body["id"])["id"]
+    payment_id = settle(ask("POST", "/v1/payments", VISA, "k").body["id"])["id"]
     made = [
-        ask("POST", REFUNDS, f"r{n}", payment_id, {"amount": n}).body["id"] for n in range(1, 4)
+        ask("POST", REFUNDS, {"amount": n}, f"r{n}", payment_id=payment_id).body["id"]
+        for n in range(1, 4)
     ]
     payment = settle(payment_id)
 
@@ -173,11 +159,11 @@ def test_refunds_are_listed_and_shown_each_by_itself(ask, settle, api, tenant):
 
 
 def test_what_can_be_captured_is_told_while_it_can(ask, settle):
-    payment_id = ask("POST", key="k", body=VISA | {"capture_method": "manual"}).body["id"]
+    payment_id = ask("POST", "/v1/payments", VISA | {"capture_method": "manual"}, "k").body["id"]
     amounts = [settle(payment_id)["amount_capturable"]]
-    capture = ask("POST", "/v1/payments/{payment_id}/capture", "c", payment_id, {"amount": 400})
+    capture = ask("POST", f"{PAYMENT}/capture", {"amount": 400}, "c", payment_id=payment_id)
     amounts += [capture.body["amount_capturable"], settle(payment_id)["amount_capturable"]]
-    ask("POST", "/v1/payments/{payment_id}/cancel", "x", payment_id)
+    ask("POST", f"{PAYMENT}/cancel", key="x", payment_id=payment_id)
     amounts.append(settle(payment_id)["amount_capturable"])
 
     assert amounts == [1000, 0, 600, 0]

@@ -15,23 +15,8 @@ REFUNDS = "/v1/payments/{payment_id}/refunds"
 
 
 @pytest.fixture(scope="module")
-def app(started):
-    return started("app")
-
-
-@pytest.fixture(scope="module")
-def worker(started):
-    return started("worker")
-
-
-@pytest.fixture(scope="module")
 def reconciler(started):
     return started("reconciler")
-
-
-@pytest.fixture
-def ask(app, asking):
-    return asking(app)
 
 
 @pytest.fixture
@@ -138,7 +123,7 @@ def test_a_refund_of_an_old_payment_is_seen_at_once_and_after_it_is_folded(
     balances()
     fold()
 
-    assert ask("POST", REFUNDS, "r", payment_id, {"amount": 400}).status == 201
+    assert ask("POST", REFUNDS, {"amount": 400}, "r", payment_id=payment_id).status == 201
     balances_then = balances()
     assert worker.consume(messages()) == []
     done = balances()
@@ -166,7 +151,7 @@ def test_a_period_is_not_folded_while_its_change_may_be_on_its_way(
     balances()
     if folded:
         fold()
-    ask("POST", REFUNDS, "r", payment_id, {"amount": 400})
+    ask("POST", REFUNDS, {"amount": 400}, "r", payment_id=payment_id)
     fold(later_ms=0)
 
     database["payments"].update_one({"_id": payment_id}, {"$set": {"amount_refunding": 300}})
@@ -182,10 +167,10 @@ def test_a_change_while_its_period_is_folded_is_kept(
     balances()
     if not first:
         fold()
-        ask("POST", REFUNDS, "r1", payment_id, {"amount": 100})
+        ask("POST", REFUNDS, {"amount": 100}, "r1", payment_id=payment_id)
 
     with StopAt(documents_port, b"$unset") as relay:
-        relay.kill = lambda: ask("POST", REFUNDS, "r2", payment_id, {"amount": 400})
+        relay.kill = lambda: ask("POST", REFUNDS, {"amount": 400}, "r2", payment_id=payment_id)
         fold(payments("reconciler", MONGO_URL=f"mongodb://127.0.0.1:{relay.port}"))
         assert relay.has_killed.is_set()
 
@@ -201,7 +186,7 @@ def test_a_worker_that_dies_around_a_touch_leaves_balances_right(
 ):
     (payment_id,) = settled("a")
     balances()
-    ask("POST", REFUNDS, "r", payment_id, {"amount": 400})
+    ask("POST", REFUNDS, {"amount": 400}, "r", payment_id=payment_id)
     fold()
 
     refund = worker_dies_at(word)
@@ -224,7 +209,7 @@ def test_a_whole_run_finds_sums_that_are_not_those_of_their_payments(
     settled("young", made_ago_ms=0)
     balances()
     fold()
-    ask("POST", REFUNDS, "r", touched, {"amount": 400})
+    ask("POST", REFUNDS, {"amount": 400}, "r", payment_id=touched)
     right = wrong()
     database["payments"].update_one({"_id": old}, {"$set": {"amount_captured": 7}})
     of_two = wrong()

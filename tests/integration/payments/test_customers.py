@@ -3,39 +3,12 @@
 import pytest
 
 from payments.customers.service import CUSTOMERS_MAX, METHODS_MAX
-from tests.integration.payments.conftest import SCOPES, VISA
+from tests.integration.payments.conftest import VISA
 
 ADA = {"name": "Ada", "email": "ada@example.com", "metadata": {"tier": "gold"}}
 CUSTOMER, METHODS = "/v1/customers/{customer_id}", "/v1/customers/{customer_id}/payment-methods"
 RENEWAL = {"amount": 990, "currency": "EUR", "off_session": True}
 NEEDS_CUSTOMER = "pm_card_authenticationRequired"
-
-
-@pytest.fixture(scope="module")
-def api(started):
-    return started("app")
-
-
-@pytest.fixture(scope="module")
-def worker(started):
-    return started("worker")
-
-
-@pytest.fixture
-def ask(api, tenant, valkey):
-    def send(method, resource, body=None, *, key=None, tenant=tenant, query=None, **path):
-        return api.request(
-            method,
-            resource,
-            path=path or None,
-            query=query,
-            body=body,
-            headers={"Idempotency-Key": key} if key else None,
-            tenant=tenant,
-            scope=SCOPES,
-        )
-
-    return send
 
 
 @pytest.fixture

@@ -4,53 +4,11 @@ import json
 
 import pytest
 
-from tests.integration.payments.conftest import VISA
-from tests.integration.payments.test_webhooks import HOOK, SECRET, effects_of, signed
+from tests.integration.payments.conftest import HOOK, VISA, effects_of, signed
 
 DISPUTES, DISPUTE = "/v1/disputes", "/v1/disputes/{dispute_id}"
 WINNING = {"evidence": {"uncategorized_text": "winning_evidence"}}
 LOSING = {"evidence": {"uncategorized_text": "losing_evidence", "customer_name": "Ada"}}
-
-
-@pytest.fixture(scope="module")
-def api(started):
-    return started("app", PROVIDER_WEBHOOK_SECRET=SECRET)
-
-
-@pytest.fixture(scope="module")
-def worker(started):
-    return started("worker")
-
-
-@pytest.fixture(autouse=True)
-def empty(valkey):
-    """Each test begins with empty queues."""
-
-
-@pytest.fixture
-def ask(api, tenant):
-    """Send a request as this test's tenant."""
-
-    def send(method, resource, key=None, body=None, query=None, **path):
-        headers = {"Idempotency-Key": key} if key else None
-        return api.request(
-            method,
-            resource,
-            path=path or None,
-            body=body,
-            query=query,
-            headers=headers,
-            tenant=tenant,
-            scope="payments:read payments:write",
-        )
-
-    return send
-
-
-@pytest.fixture
-def work(worker, messages):
-    """Have the worker handle what is on the queue; returns what is to come again."""
-    return lambda: worker.consume(messages())
 
 
 @pytest.fixture
@@ -73,7 +31,7 @@ def disputed(ask, work, tell):
 
     def make(key="k"):
         body = VISA | {"payment_method": "pm_card_createDispute"}
-        payment_id = ask("POST", "/v1/payments", key, body).body["id"]
+        payment_id = ask("POST", "/v1/payments", body, key).body["id"]
         assert work() == []
         tell(payment_id)
         payment = ask("GET", "/v1/payments/{payment_id}", payment_id=payment_id).body
@@ -99,7 +57,7 @@ def test_a_report_that_is_faster_than_the_answer_to_its_charge_comes_again(
     ask, api, worker, messages, provider
 ):
     body = VISA | {"payment_method": "pm_card_createDispute"}
-    payment_id = ask("POST", "/v1/payments", "k", body).body["id"]
+    payment_id = ask("POST", "/v1/payments", body, "k").body["id"]
     messages()
     order = body | {"capture": True, "reference": payment_id}
     provider.charge(f"{payment_id}:charge", **order)  # its answer is lost
@@ -119,7 +77,7 @@ def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disput
     payment_id, dispute_id = disputed()
     before = balances(ask)
 
-    answers = [ask("POST", DISPUTE, "e", WINNING, dispute_id=dispute_id) for _ in range(2)]
+    answers = [ask("POST", DISPUTE, WINNING, "e", dispute_id=dispute_id) for _ in range(2)]
     assert work() == []
     tell(payment_id)
 
@@ -138,22 +96,22 @@ def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disput
 def test_a_lost_dispute_leaves_nothing_to_refund(ask, work, tell, disputed):
     payment_id, dispute_id = disputed()
 
-    refused = ask("POST", "/v1/payments/{payment_id}/refunds", "r", {}, payment_id=payment_id)
-    ask("POST", DISPUTE, "e", LOSING, dispute_id=dispute_id)
+    refused = ask("POST", "/v1/payments/{payment_id}/refunds", {}, "r", payment_id=payment_id)
+    ask("POST", DISPUTE, LOSING, "e", dispute_id=dispute_id)
     assert work() == []
     tell(payment_id)
 
     assert (refused.status, refused.body["code"]) == (409, "invalid_state")
     assert ask("GET", DISPUTE, dispute_id=dispute_id).body["status"] == "lost"
     assert balances(ask)["disputes"] == (1000, 0)
-    again = ask("POST", DISPUTE, "e2", WINNING, dispute_id=dispute_id)
+    again = ask("POST", DISPUTE, WINNING, "e2", dispute_id=dispute_id)
     assert (again.status, again.body["code"]) == (409, "invalid_state")
 
 
 def test_a_dispute_is_closed_without_evidence(ask, work, disputed):
     _, dispute_id = disputed()
 
-    answer = ask("POST", f"{DISPUTE}/close", "c", dispute_id=dispute_id)
+    answer = ask("POST", f"{DISPUTE}/close", key="c", dispute_id=dispute_id)
     work()
 
     assert (answer.status, answer.body["response"]["kind"]) == (202, "acceptance")
@@ -162,7 +120,7 @@ def test_a_dispute_is_closed_without_evidence(ask, work, disputed):
 
 def test_a_list_has_each_dispute_once_page_by_page_and_by_status_and_payment(ask, work, disputed):
     pairs = [disputed(f"k{number}") for number in range(3)]
-    ask("POST", f"{DISPUTE}/close", "c", dispute_id=pairs[0][1])
+    ask("POST", f"{DISPUTE}/close", key="c", dispute_id=pairs[0][1])
     work()
 
     def listed(**query):
@@ -190,7 +148,7 @@ def test_a_list_has_each_dispute_once_page_by_page_and_by_status_and_payment(ask
     ],
 )
 def test_evidence_that_says_nothing_or_what_nobody_reads_is_refused(ask, body, param):
-    answer = ask("POST", DISPUTE, "e", body, dispute_id="dp_x_1")
+    answer = ask("POST", DISPUTE, body, "e", dispute_id="dp_x_1")
 
     assert (answer.status, answer.body["param"]) == (422, param)
 
@@ -212,10 +170,10 @@ def test_a_dispute_of_another_tenant_does_not_exist(api, ask, disputed):
 
 
 def test_the_provider_disputes_no_more_than_is_captured_and_left(ask, work, provider, disputed):
-    payment_id = ask("POST", "/v1/payments", "p", VISA).body["id"]
+    payment_id = ask("POST", "/v1/payments", VISA, "p").body["id"]
     work()
     body = {"amount": 300}
-    ask("POST", "/v1/payments/{payment_id}/refunds", "r", body, payment_id=payment_id)
+    ask("POST", "/v1/payments/{payment_id}/refunds", body, "r", payment_id=payment_id)
     work()
 
     statuses = [
@@ -232,7 +190,7 @@ def test_the_reconciler_counts_disputes_that_are_due_soon_and_misses_none(
     ask, work, payments, provider, tell, database
 ):
     database["payments"].delete_many({})
-    payment_id = ask("POST", "/v1/payments", "p", VISA).body["id"]
+    payment_id = ask("POST", "/v1/payments", VISA, "p").body["id"]
     work()
     control(provider, "/disputes", reference=payment_id, due_s=3600)
     tell(payment_id)

@@ -13,26 +13,15 @@ from tests.integration.payments.conftest import SCOPES, VISA
 DECLINED = VISA | {"payment_method": "pm_card_chargeDeclined"}
 
 
-@pytest.fixture(scope="module")
-def api(started):
-    return started("app")
-
-
-@pytest.fixture(scope="module")
-def worker(started):
-    return started("worker")
-
-
 @pytest.fixture
-def settled(api, worker, asking, messages, valkey):
+def settled(ask, worker, messages):
     """Make payments and settle them; returns their ids."""
     numbers = iter(range(1000))
 
     def some(*bodies):
-        ask = asking(api)
         ids = []
         for body in bodies:
-            ids.append(ask("POST", key=str(next(numbers)), body=body).body["id"])
+            ids.append(ask("POST", "/v1/payments", body, str(next(numbers))).body["id"])
             assert worker.consume(messages()) == []
         return ids
 

@@ -9,18 +9,12 @@ from backend.store import SEARCHED_MAX
 from tests.integration.payments.conftest import SCOPES, VISA
 
 
-@pytest.fixture(scope="module")
-def api(started):
-    return started("app")
-
-
 @pytest.fixture
-def make(api, asking, valkey):
+def make(ask):
     """Make payments, one after the other; returns their ids."""
     numbers = iter(range(1000))
 
     def some(count, **changes):
-        ask = asking(api)
         answers = [ask("POST", key=str(next(numbers)), body=VISA | changes) for _ in range(count)]
         return [each.body["id"] for each in answers]
 
@@ -224,17 +218,16 @@ def test_a_query_that_makes_no_sense_is_refused(listed, query, param):
     ],
 )
 def test_metadata_that_a_store_could_misread_is_refused_and_nothing_is_stored(
-    api, asking, listed, metadata
+    ask, listed, metadata
 ):
-    answer = asking(api)("POST", key="k", body=VISA | {"metadata": metadata})
+    answer = ask("POST", key="k", body=VISA | {"metadata": metadata})
 
     assert answer.status in {400, 422}
     assert answer.body["code"] in {"invalid_request", "malformed_json"}
     assert _ids(listed()) == []
 
 
-def test_metadata_is_kept_up_to_its_limits(api, asking, valkey):
-    ask = asking(api)
+def test_metadata_is_kept_up_to_its_limits(ask):
     metadata = {f"{number:040}": "ü" * 500 for number in range(49)} | {"a$b-c d": ""}
 
     payment_id = ask("POST", key="k", body=VISA | {"metadata": metadata}).body["id"]

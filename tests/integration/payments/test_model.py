@@ -18,8 +18,7 @@ from hypothesis.stateful import (
 
 from tests.integration.function_process import FunctionProcess, HttpAnswer
 from tests.integration.outside.processes import Provider
-from tests.integration.payments.conftest import SCOPES
-from tests.integration.payments.test_webhooks import HOOK, SECRET, confirm, signed
+from tests.integration.payments.conftest import HOOK, SCOPES, SECRET, confirm, signed
 
 PAYMENT = "/v1/payments/{payment_id}"
 ROUTES = {"capture": "capture", "cancel": "cancel", "refund": "refunds"}

@@ -86,10 +86,10 @@ def test_a_payment_is_held_captured_in_part_and_refunded_at_stripe(ask, work, ma
     payment_id = made(capture_method="manual")
     assert shown(payment_id)["status"] == "requires_capture"
 
-    ask("POST", f"{PAYMENT}/capture", "c", payment_id, {"amount": 400})
+    ask("POST", f"{PAYMENT}/capture", {"amount": 400}, "c", payment_id=payment_id)
     assert work() == []
-    refused = ask("POST", f"{PAYMENT}/cancel", "x", payment_id)
-    ask("POST", f"{PAYMENT}/refunds", "r", payment_id, {"amount": 150})
+    refused = ask("POST", f"{PAYMENT}/cancel", key="x", payment_id=payment_id)
+    ask("POST", f"{PAYMENT}/refunds", {"amount": 150}, "r", payment_id=payment_id)
     assert work() == []
 
     payment = shown(payment_id)

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.payments.conftest import VISA
-from tests.integration.payments.test_webhooks import effects_of
+from tests.integration.payments.conftest import VISA, effects_of
 
 CLOCKS, CLOCK = "/v1/test-clocks", "/v1/test-clocks/{clock_id}"
 PAYMENT = "/v1/payments/{payment_id}"
@@ -14,41 +13,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module")
-def api(started):
-    return started("app")
-
-
-@pytest.fixture(scope="module")
-def worker(started):
-    return started("worker")
-
-
-@pytest.fixture(scope="module")
 def relay(started):
     return started("relay")
-
-
-@pytest.fixture(autouse=True)
-def empty(valkey):
-    """Each test begins with empty queues."""
-
-
-@pytest.fixture
-def ask(api, tenant):
-    """Send a request as this test's tenant."""
-
-    def send(method, resource, body=None, key=None, of=tenant, **path):
-        return api.request(
-            method,
-            resource,
-            path=path or None,
-            body=body,
-            headers={"Idempotency-Key": key} if key else None,
-            tenant=of,
-            scope="payments:read payments:write",
-        )
-
-    return send
 
 
 @pytest.fixture
@@ -213,15 +179,15 @@ def test_a_clock_is_moved_again_once_it_is_ready(ask, clock, advance, database):
 def test_a_clock_of_another_tenant_ties_moves_and_deletes_nothing(ask, clock):
     body = {"frozen_time": NOW.isoformat()}
     answers = [
-        ask("POST", f"{CLOCK}/advance", body, of="another", clock_id=clock),
-        ask("GET", CLOCK, of="another", clock_id=clock),
-        ask("DELETE", CLOCK, of="another", clock_id=clock),
+        ask("POST", f"{CLOCK}/advance", body, tenant="another", clock_id=clock),
+        ask("GET", CLOCK, tenant="another", clock_id=clock),
+        ask("DELETE", CLOCK, tenant="another", clock_id=clock),
     ]
-    tied = ask("POST", "/v1/payments", VISA | {"test_clock": clock}, "k", of="another")
+    tied = ask("POST", "/v1/payments", VISA | {"test_clock": clock}, "k", tenant="another")
 
     assert {each.status for each in answers} == {404}
     assert (tied.status, tied.body["param"]) == (422, "test_clock")
-    assert ask("GET", CLOCKS, of="another").body["data"] == []
+    assert ask("GET", CLOCKS, tenant="another").body["data"] == []
 
 
 def test_a_tenant_has_ten_clocks_and_a_clock_a_hundred_objects(ask, clock, pay, database):

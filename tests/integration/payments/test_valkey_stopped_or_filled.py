@@ -13,6 +13,7 @@ from tests.conftest import own_valkey, wait_until
 from tests.integration.function_process import receive_all
 from tests.integration.payments.conftest import SCOPES, VISA
 
+PAYMENT = "/v1/payments/{payment_id}"
 ACCEPTED_WITHIN_S = 1.5
 TEXT = "\U0001f600" * 500  # as large as a value of metadata may be: 2 KB
 METADATA = {f"k{number}": TEXT for number in range(50)}
@@ -59,7 +60,7 @@ def test_payments_are_accepted_in_time_while_valkey_is_stopped_and_settled_after
     def are_settled():
         handlers["relay"].invoke({})
         handlers["worker"].consume(receive_all(queue))
-        return {ask("GET", "/v1/payments/{payment_id}", None, each).body["status"] for each in ids}
+        return {ask("GET", PAYMENT, payment_id=each).body["status"] for each in ids}
 
     wait_until(lambda: are_settled() == {"succeeded"}, timeout_s=20)
 

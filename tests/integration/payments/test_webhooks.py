@@ -3,52 +3,18 @@
 import base64
 import hmac
 import json
-import threading
 import time
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
 import pytest
-from standardwebhooks import Webhook
 
-from tests.integration.payments.conftest import VISA
+from tests.integration.payments.conftest import HOOK, VISA, confirm, effects_of, signed
+from tests.threaded_server import ThreadedServer
 
-SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 OTHER = "whsec_" + base64.b64encode(b"another of twenty-four by").decode()
-HOOK = "/v1/provider/webhooks"
 PAYMENT = "/v1/payments/{payment_id}"
 WAITS = VISA | {"payment_method": "pm_card_authenticationRequired"}
-
-
-def signed(body, secret=SECRET, *, event_id="evt_1", late_s=0):
-    stamp = datetime.fromtimestamp(int(time.time()) - late_s, UTC)
-    return {
-        "webhook-id": event_id,
-        "webhook-timestamp": str(int(stamp.timestamp())),
-        "webhook-signature": Webhook(secret).sign(event_id, stamp, body),
-    }
-
-
-@pytest.fixture(scope="module")
-def api(started):
-    return started("app", PROVIDER_WEBHOOK_SECRET=SECRET)
-
-
-@pytest.fixture(scope="module")
-def worker(started):
-    return started("worker")
-
-
-@pytest.fixture(autouse=True)
-def empty(valkey):
-    """Each test begins with empty queues."""
-
-
-@pytest.fixture
-def work(worker, messages):
-    """Have the worker handle what is on the queue; returns what is to come again."""
-    return lambda: worker.consume(messages())
 
 
 @pytest.fixture
@@ -65,25 +31,21 @@ def notify(api, provider):
 
 
 @pytest.fixture
-def waiting(api, asking, work):
+def waiting(ask, work):
     """A payment that requires action."""
 
     def make(**changes):
-        payment_id = asking(api)("POST", key="k", body=WAITS | changes).body["id"]
+        payment_id = ask("POST", "/v1/payments", WAITS | changes, "k").body["id"]
         assert work() == []
         return payment_id
 
     return make
 
 
-class Record(ThreadingHTTPServer):
+class Record(ThreadedServer):
     """A provider that shows these effects: what is done now is too young to be compared."""
 
     effects: ClassVar[list[dict[str, Any]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
 
 class _RecordHandler(BaseHTTPRequestHandler):
@@ -102,24 +64,8 @@ class _RecordHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def record():
-    with Record(("127.0.0.1", 0), _RecordHandler) as record:
-        thread = threading.Thread(target=record.serve_forever, args=(0.01,))
-        thread.start()
+    with Record(_RecordHandler) as record:
         yield record
-        record.shutdown()
-        thread.join()
-
-
-def confirm(provider, payment_id, outcome="succeeded"):
-    """Act as the customer; returns what the provider notes of it."""
-    body = json.dumps({"reference": payment_id, "outcome": outcome}).encode()
-    assert provider.request("POST", "/confirmations", body)[0] == 200
-    return effects_of(provider, payment_id)[-1]
-
-
-def effects_of(provider, payment_id):
-    page = provider.get("/effects")[1]["effects"]
-    return [each for each in page if each["reference"] == payment_id]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +77,7 @@ def effects_of(provider, payment_id):
     ],
 )
 def test_a_customer_s_confirmation_drives_the_payment_on(
-    api, asking, work, provider, notify, waiting, *, outcome, capture_method, status
+    ask, work, provider, notify, waiting, *, outcome, capture_method, status
 ):
     payment_id = waiting(capture_method=capture_method)
     confirmation = confirm(provider, payment_id, outcome)
@@ -140,7 +86,7 @@ def test_a_customer_s_confirmation_drives_the_payment_on(
     assert work() == []
 
     assert {each.status for each in answers} == {202}
-    payment = asking(api)("GET", PAYMENT, payment_id=payment_id).body
+    payment = ask("GET", PAYMENT, payment_id=payment_id).body
     assert payment["status"] == status
     assert [each["type"] for each in payment["events"]] == [
         "payment.created",
@@ -152,10 +98,9 @@ def test_a_customer_s_confirmation_drives_the_payment_on(
 
 
 def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
-    api, asking, worker, messages, provider, notify
+    ask, worker, messages, provider, notify
 ):
-    ask = asking(api)
-    payment_id = ask("POST", key="k", body=WAITS).body["id"]
+    payment_id = ask("POST", "/v1/payments", WAITS, "k").body["id"]
     order = {
         "amount": 1000,
         "currency": "EUR",
@@ -179,10 +124,10 @@ def test_what_comes_late_undoes_nothing_and_what_comes_early_is_not_forgotten(
 
 
 def test_a_customer_who_is_faster_than_the_cancel_has_paid(
-    api, asking, worker, messages, provider, notify, waiting
+    ask, worker, messages, provider, notify, waiting
 ):
-    ask, payment_id = asking(api), waiting()
-    assert ask("POST", f"{PAYMENT}/cancel", "k", payment_id).status == 202
+    payment_id = waiting()
+    assert ask("POST", f"{PAYMENT}/cancel", key="k", payment_id=payment_id).status == 202
     cancel = messages()
 
     notify(confirm(provider, payment_id))
@@ -198,9 +143,9 @@ def test_a_customer_who_is_faster_than_the_cancel_has_paid(
 
 
 def test_a_dropped_webhook_is_made_good_from_the_provider_s_record(
-    api, asking, payments, provider, waiting, database, record
+    ask, payments, provider, waiting, database, record
 ):
-    ask, payment_id = asking(api), waiting()
+    payment_id = waiting()
     confirmation = confirm(provider, payment_id)
     record.effects = [confirmation | {"created_ms": 1}]
     database["reconciliation"].delete_many({})
@@ -221,7 +166,7 @@ def test_a_dropped_webhook_is_made_good_from_the_provider_s_record(
     ],
 )
 def test_an_answer_that_speaks_of_other_money_changes_nothing(
-    api, asking, work, provider, notify, waiting, forged
+    ask, work, provider, notify, waiting, forged
 ):
     payment_id = waiting()
     effect = effects_of(provider, payment_id)[0] | {"status": "succeeded", "captured": True}
@@ -229,7 +174,7 @@ def test_an_answer_that_speaks_of_other_money_changes_nothing(
     assert notify(effect | forged).status == 202
     work()
 
-    payment = asking(api)("GET", PAYMENT, payment_id=payment_id).body
+    payment = ask("GET", PAYMENT, payment_id=payment_id).body
     assert (payment["status"], payment["amount_captured"]) == ("requires_action", 0)
 
 

@@ -40,16 +40,16 @@ def test_an_emptied_redis_forgets_no_answer_and_moves_no_money_twice(
     assert worker.consume(messages()) == []
     operations: Any = (("capture", {"amount": 600}), ("cancel", {}), ("refunds", {"amount": 500}))
     for what, body in operations:
-        answer = ask("POST", f"{PAYMENT}/{what}", "k", payment_id, body)
+        answer = ask("POST", f"{PAYMENT}/{what}", body, "k", payment_id=payment_id)
         answers.append((f"{PAYMENT}/{what}", body, answer))
         assert worker.consume(messages()) == []
     settled = ask("GET", PAYMENT, payment_id=payment_id).text
 
     for resource, body, first in answers:
-        _assert_replayed(ask("POST", resource, "k", payment_id, body), first)
+        _assert_replayed(ask("POST", resource, body, "k", payment_id=payment_id), first)
         with redis.Redis.from_url(valkey) as client:
             client.flushall()
-        _assert_replayed(ask("POST", resource, "k", payment_id, body), first)
+        _assert_replayed(ask("POST", resource, body, "k", payment_id=payment_id), first)
         assert worker.consume(messages()) == []
 
     assert [first.status for _, _, first in answers] == [201, 202, 202, 201]
@@ -116,7 +116,7 @@ def test_an_operation_that_a_full_queue_does_not_take_is_accepted_and_done(
     asking(payments("app", QUEUE_DEPTH_MAX="1"))("POST", key="filler", body=VISA)
     full = asking(payments("app", QUEUE_DEPTH_MAX="1"))
 
-    answer = full("POST", f"{PAYMENT}/{what}", "k", payment_id, body)
+    answer = full("POST", f"{PAYMENT}/{what}", body, "k", payment_id=payment_id)
 
     assert answer.status == (201 if what == "refunds" else 202)
     assert not any(payment_id in each.body for each in messages())

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from backend.errors import InvalidState
-from payments import disputes, ledger, life_cycle
+from payments import asks, disputes, ledger, life_cycle
 from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
 from payments.provider import DisputeOrder, DisputeReport, Effect, Outcome
 from payments.reconciliation import mismatches
@@ -128,7 +128,7 @@ def test_what_is_disputed_cannot_be_refunded_until_the_dispute_is_won(paid):
 def test_evidence_is_handed_over_once_and_then_waits_for_the_bank(paid):
     disputed = report(paid)
     submitted = ask(disputed, evidence_for(disputed))
-    (due,) = life_cycle.due(submitted)
+    (due,) = asks.due(submitted)
 
     with pytest.raises(InvalidState, match="answered already"):
         ask(submitted, Acceptance(dispute=disputed.disputes[0].id), "k2")

@@ -7,7 +7,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from backend.errors import InvalidState
-from payments import ledger, life_cycle
+from payments import asks, ledger, life_cycle
 from payments.announcements import announcement
 from payments.provider import Effect, NextAction, Outcome
 from payments.schema import (
@@ -33,7 +33,7 @@ def answer(payment, *, status="succeeded"):
             currency=payment.currency,
             captured=getattr(ask.order, "capture", False),
         )
-        for ask in life_cycle.due(payment)
+        for ask in asks.due(payment)
     }
     after = life_cycle.answered(payment, outcomes, now_ms=NOW_MS)
     assert ledger.violations(after) == []
@@ -81,8 +81,8 @@ def test_each_try_has_a_key_that_follows_from_the_document_alone():
     payment, keys = payment_of("automatic", status="failed"), []
     for number in range(2):
         payment = ask(payment, ConfirmRequest(payment_method="pm_card_visa"), f"k{number}")
-        keys += [each.key for each in life_cycle.due(payment)]
-        assert life_cycle.due(payment) == life_cycle.due(payment)
+        keys += [each.key for each in asks.due(payment)]
+        assert asks.due(payment) == asks.due(payment)
         payment = answer(payment, status="failed")
 
     assert keys == [f"{payment.id}:charge:2", f"{payment.id}:charge:3"]
@@ -168,7 +168,7 @@ def test_an_event_that_another_has_overtaken_tells_nothing_of_the_other():
 
 def test_a_customer_who_pays_while_a_cancel_is_under_way_is_told_with_the_state_of_that_moment():
     waiting = ask(payment_of(status="requires_action"), CancelRequest())
-    charge = life_cycle.awaited(waiting)[-1]
+    charge = asks.awaited(waiting)[-1]
     paid = life_cycle.answered(waiting, {charge.key: _outcome_of(charge, waiting)}, now_ms=NOW_MS)
 
     refused = announced(answer(paid, status="failed"))
@@ -259,12 +259,12 @@ def test_an_answer_to_nothing_that_is_due_changes_nothing():
 
 def test_a_settlement_stays_promised_until_nothing_is_due():
     payment = ask(ask(payment_of("automatic"), RefundRequest(amount=1)), RefundRequest(), "k2")
-    first, second = life_cycle.due(payment)
+    first, second = asks.due(payment)
     outcome = Outcome(id="rf_1", reference=payment.id, status="succeeded", amount=1, currency="EUR")
 
     half = life_cycle.answered(payment, {first.key: outcome}, now_ms=NOW_MS)
 
-    assert [ask.key for ask in life_cycle.due(half)] == [second.key]
+    assert [ask.key for ask in asks.due(half)] == [second.key]
     assert "payments" in {each.queue for each in half.outbox}
     assert "payments" not in {each.queue for each in answer(half).outbox}
 
@@ -316,7 +316,7 @@ def test_a_document_that_contradicts_itself_is_found_out(change):
 
 def test_a_capture_of_a_part_gives_up_the_rest_where_the_provider_does():
     payment = ask(payment_of(), CaptureRequest(amount=400))
-    (due,) = life_cycle.due(payment)
+    (due,) = asks.due(payment)
     outcome = Outcome(
         id=payment.charge_id,
         reference=payment.id,
