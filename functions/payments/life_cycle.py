@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from backend import ids
@@ -68,7 +68,7 @@ def operation_id(request: OperationRequest, payment_id: str, idempotency_key: st
     return ids.derived(PREFIXES[kind], payment_id, kind, idempotency_key)
 
 
-def fingerprint(request: PaymentRequest | OperationRequest) -> str:
+def fingerprint(request: Struct) -> str:
     """Return a hash that is equal for equal requests, however they were written."""
     canonical = msgspec.json.encode(request, order="sorted")
     return hashlib.sha256(canonical).hexdigest()

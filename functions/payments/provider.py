@@ -121,6 +121,9 @@ class DisputeReport(Struct, frozen=True, kw_only=True):
     clock_ms: int | None = None  # when it happened by the payment's test clock
 
 
+Word = Answer | DisputeReport  # that a provider tells unasked
+
+
 class Effect(Struct, frozen=True, kw_only=True):
     """A line of the provider's own record."""
 
@@ -142,7 +145,7 @@ class Effect(Struct, frozen=True, kw_only=True):
     next_action: NextAction | None = None
     settled: int | None = None  # what was captured, minor units, where a fee tells
 
-    def answer(self) -> Answer | DisputeReport:
+    def answer(self) -> Word:
         """Return it as the answer that the order got, or missed; or as the report of a dispute."""
         if self.dispute is not None:
             return self.dispute
@@ -160,9 +163,6 @@ class Effect(Struct, frozen=True, kw_only=True):
             next_action=self.next_action,
         )
         return Answer(key=self.idempotency_key, outcome=outcome)
-
-
-Word = Answer | DisputeReport  # that a provider tells unasked
 
 
 class Provider(Protocol):

@@ -15,7 +15,7 @@ from backend.queues import QueueUnavailable
 from backend.telemetry import logger
 from payments import asks, disputes, ledger, life_cycle, outboxes, promises, service
 from payments.outboxes import Queues
-from payments.provider import Answer, DisputeReport, Effect
+from payments.provider import Effect, Word
 from payments.schema import Attempt, Operation, Payment
 
 SETTLED_MS = 60_000  # an answer younger than this may still be on its way into the document
@@ -71,7 +71,7 @@ class Report(Struct, kw_only=True):
 
     def compare(
         self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]
-    ) -> list[Answer | DisputeReport]:
+    ) -> list[Word]:
         """Compare one payment with its effects; returns what it has missed of what was told."""
         self.mismatches += [Mismatch(payment_id, each) for each in mismatches(payment, effects)]
         _, missed = _heard(payment, effects) if payment else (None, [])
@@ -103,7 +103,7 @@ def reconcile_new(
     effects = _effects(provider, start, before_ms=before_ms, pages=PAGES_MAX)
     by_payment = _by_payment(effects)
     report = Report(effects=len(effects), payments=len(by_payment))
-    missed: list[Answer | DisputeReport] = []
+    missed: list[Word] = []
     lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
         payments_by_id = payments.find_many(ids)
@@ -279,11 +279,9 @@ def _confirmation_mismatches(payment: Payment, confirmation: Effect) -> list[str
     return [claim for claim, holds in claims.items() if holds]
 
 
-def _heard(
-    payment: Payment, effects: Iterable[Effect]
-) -> tuple[Payment, list[Answer | DisputeReport]]:
+def _heard(payment: Payment, effects: Iterable[Effect]) -> tuple[Payment, list[Word]]:
     """Return the payment as the effects leave it, and those that it was never told of."""
-    missed: list[Answer | DisputeReport] = []
+    missed: list[Word] = []
     for effect in effects:
         awaited = {ask.key for ask in asks.awaited(payment)}
         word = effect.answer()

@@ -20,7 +20,7 @@ from backend.test_clocks import TestClock
 from payments import asks, disputes, life_cycle, outboxes
 from payments.history import at
 from payments.outboxes import Outboxes, Queues
-from payments.provider import Answer, Ask, DisputeReport, Effect, Outcome
+from payments.provider import Ask, DisputeReport, Effect, Outcome, Word
 from payments.schema import (
     Operation,
     OperationRequest,
@@ -211,7 +211,7 @@ def _settle(
     return {each.id for each in settled}
 
 
-def pass_on(word: Answer | DisputeReport, *, queues: Queues) -> None:
+def pass_on(word: Word, *, queues: Queues) -> None:
     """Have a worker hear what the provider has told; raises QueueUnavailable: it tells it again."""
     if isinstance(word, DisputeReport):
         message = SettlePayment(payment_id=word.reference, dispute=word)
@@ -221,9 +221,7 @@ def pass_on(word: Answer | DisputeReport, *, queues: Queues) -> None:
     queues["payments"].send_batch([body], traces=[trace_of(message.payment_id)])
 
 
-def hear(
-    words: Iterable[Answer | DisputeReport], *, payments: Payments, queues: Queues, now_ms: int
-) -> set[str]:
+def hear(words: Iterable[Word], *, payments: Payments, queues: Queues, now_ms: int) -> set[str]:
     """Take over what the provider told unasked; returns the ids of payments to be told again.
 
     An answer changes what awaits it and nothing else, and a report of a dispute moves it on or
@@ -261,7 +259,7 @@ def move_clock(
     return not hear(words, payments=payments, queues=queues, now_ms=now_ms)
 
 
-def heard(payment: Payment, word: Answer | DisputeReport, *, now_ms: int) -> Payment:
+def heard(payment: Payment, word: Word, *, now_ms: int) -> Payment:
     """Return `payment` after one thing that the provider has told; the same if it is not new."""
     if isinstance(word, DisputeReport):
         return life_cycle.answered(payment, {}, [word], now_ms=now_ms)
@@ -311,7 +309,7 @@ def _time_for(request: PaymentRequest, key: str, tenant: str, payments: Payments
     return payments.tie(tenant, request.test_clock or "").frozen_ms
 
 
-def _is_early(payment: Payment, word: Answer | DisputeReport) -> bool:
+def _is_early(payment: Payment, word: Word) -> bool:
     """Tell whether what changes nothing now may do so once what is awaited is answered.
 
     That is a report of a dispute, or the end of a hold, before what they are of is known.

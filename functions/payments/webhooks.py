@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from backend import strict_json
 from backend.errors import Unauthorized
-from payments.provider import Answer, DisputeReport, Outcome
+from payments.provider import Answer, DisputeReport, Outcome, Word
 
 TOLERANCE_S = 300  # either way; what is older may have been recorded and be sent by somebody else
 SIGNATURES_MAX = 10  # a few while the provider changes its secret
@@ -52,7 +52,7 @@ def check(body: bytes, headers: Mapping[str, str], *, secret: str, now_s: float)
         raise _refusal("No webhook-signature is one of ours over this body.")
 
 
-def word(body: bytes) -> Answer | DisputeReport | None:
+def word(body: bytes) -> Word | None:
     """Return what the provider tells by this event; None for what is about no order or dispute."""
     event = strict_json.parse(body, ProviderEvent)
     if event.type.startswith(DISPUTES):

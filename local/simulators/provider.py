@@ -251,7 +251,6 @@ class Provider:
 
     def _pass_time(self, clock: str, until_ms: int) -> None:
         while due := self._book.timers.next(clock, until_ms=until_ms):
-            number, at_ms = self._journal.next_number, now_ms()
             if due.object_id.startswith("dp_"):
                 if self._book.disputes.is_unanswered(due.object_id):
                     self._move_dispute(due.object_id, "lost")
@@ -259,7 +258,8 @@ class Provider:
             amount = self._book.money_of(due.object_id).authorized
             charge = self._book.entry(number_of(due.object_id))
             if amount and charge:
-                self._keep(charges.lapsed(charge, amount, number=number, now_ms=at_ms))
+                number = self._journal.next_number
+                self._keep(charges.lapsed(charge, amount, number=number, now_ms=now_ms()))
 
     def _resend(self, sequence: int, exchange: Exchange) -> None:
         if not self._book.is_kept(sequence):

@@ -13,7 +13,7 @@ from backend.errors import BackendError, InvalidRequest, Unavailable
 from backend.test_clocks import TestClock
 from payments import disputes, outboxes, service
 from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
-from payments.provider import Answer, DisputeReport
+from payments.provider import Word
 from payments.reconciliation import reconcile_new
 from payments.schema import (
     CancelRequest,
@@ -231,7 +231,7 @@ class History:
                 for receipt in ids:
                     queue.release(receipt)
 
-    def _settle(self, ids: dict[tuple[int, int], str], words: list[Answer | DisputeReport]) -> None:
+    def _settle(self, ids: dict[tuple[int, int], str], words: list[Word]) -> None:
         queue = self.settlements
         missed = service.hear(words, **self._doubles())  # type: ignore[arg-type]
         settled = service.settle(
@@ -314,14 +314,14 @@ class History:
         if report and payment and disputes.of_provider(payment, report.id):
             self._send_webhook(replace(report, amount=report.amount + 1, status="won"))
 
-    def _send_webhook(self, answer: Answer | DisputeReport) -> None:
+    def _send_webhook(self, answer: Word) -> None:
         """Have the API's function pass it on, again and again until it has; or lose it."""
         if self.world.strikes("unsent"):
             return
         for _ in range(2 if self.world.strikes("resent") else 1):
             self.world.start(partial(self._deliver, answer))
 
-    def _deliver(self, answer: Answer | DisputeReport) -> None:
+    def _deliver(self, answer: Word) -> None:
         if self.world.strikes("late"):
             self.world.sleep(self.world.dice.choice((1_000, 90_000)))
         for _ in range(PATIENCE):

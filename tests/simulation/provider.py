@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from backend.errors import CircuitOpen, ProviderUnavailable
 from payments.provider import (
-    Answer,
     Ask,
     ChargeOrder,
     DisputeOrder,
@@ -20,6 +19,7 @@ from payments.provider import (
     MoneyOrder,
     Outcome,
     Path,
+    Word,
 )
 from redis_sqs import QueueUnavailable
 from tests.simulation.doubles import CLOCK_MS, UNSENT
@@ -53,7 +53,7 @@ class Provider:
     A charge that requires action waits until its customer confirms it, or a void gives it up.
     """
 
-    def __init__(self, world: World, tell: Callable[[Answer | DisputeReport], None]) -> None:
+    def __init__(self, world: World, tell: Callable[[Word], None]) -> None:
         self.record: list[Effect] = []
         self.reused: list[str] = []
         self._world = world

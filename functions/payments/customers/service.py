@@ -3,7 +3,6 @@
 A payment keeps its customer's id, and nothing of a payment is changed when a customer is.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -23,6 +22,7 @@ from payments.customers.schema import (
     Place,
     SavedMethod,
 )
+from payments.life_cycle import fingerprint
 from payments.schema import PaymentRequest
 
 CUSTOMERS_MAX = 1_000_000  # of a tenant, some 500 MB
@@ -56,12 +56,11 @@ def create(
     Its id comes from the key, so a repeat finds the first one. Raises KeyReused when the same key
     comes with another request, and InvalidState where there are too many or it was deleted.
     """
-    encoded = msgspec.json.encode(request, order="sorted")
     members: dict[str, Any] = msgspec.structs.asdict(request)
     customer = Customer(
         id=ids.derived("cus_", tenant, "POST /v1/customers", key),
         tenant=tenant,
-        fingerprint=hashlib.sha256(encoded).hexdigest(),
+        fingerprint=fingerprint(request),
         request=request,
         created_ms=now_ms,
         version=1,

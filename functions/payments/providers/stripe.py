@@ -19,9 +19,9 @@ from payments.provider import (
     Ask,
     ChargeOrder,
     DisputeOrder,
-    DisputeReport,
     Effect,
     Outcome,
+    Word,
     matches,
 )
 from payments.providers import stripe_disputes
@@ -120,9 +120,7 @@ class Stripe:
         """Return what it did next, fees included; raises ProviderUnavailable."""
         return self._record.effects(after, words=self._words)
 
-    def hear(
-        self, body: bytes, headers: Mapping[str, str], *, now_s: float
-    ) -> list[Answer | DisputeReport]:
+    def hear(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Word]:
         """Return what a webhook tells; see `payments.provider`.
 
         An intent whose confirmation failed could still be confirmed with another card. It is
@@ -136,12 +134,10 @@ class Stripe:
             return []
         return self._words(event)
 
-    def _words(self, event: Event, *, is_first: bool = True) -> list[Answer | DisputeReport]:
+    def _words(self, event: Event, *, is_first: bool = True) -> list[Word]:
         """Return what an event tells; `is_first` where nobody may have acted on it yet."""
         answers = event.answers()
-        words: list[Answer | DisputeReport] = [
-            self._closed(event, each) if is_first else each for each in answers
-        ]
+        words: list[Word] = [self._closed(event, each) if is_first else each for each in answers]
         if event.type not in stripe_disputes.EVENTS:
             return words
         dispute = stripe_disputes.read(event.data.object)

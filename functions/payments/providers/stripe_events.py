@@ -15,6 +15,7 @@ from msgspec import Struct
 from backend import strict_json
 from backend.errors import Unauthorized
 from backend.telemetry import logger
+from payments.asks import LAPSE
 from payments.provider import Answer, EffectKind, Outcome
 from payments.providers.connections import Undecided
 from payments.providers.stripe_objects import OPERATION, PAYMENT, Intent, Refund
@@ -34,7 +35,6 @@ KINDS: Mapping[str, EffectKind] = {
     "ev": "evidence",
     "acc": "acceptance",
 }
-LAPSE = ":lapse"  # ends the key of a hold's end, which nobody asks for
 
 
 class Content(Struct, frozen=True):

@@ -40,7 +40,6 @@ class Failure(Struct, frozen=True):
     code: str | None = None
     decline_code: str | None = None
     param: str | None = None
-    message: str | None = None
     payment_intent: "Intent | None" = None
 
     def ours(self) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from backend.errors import ProviderUnavailable
 from backend.telemetry import logger
-from payments.provider import Answer, DisputeReport, Effect, Outcome
+from payments.provider import Answer, DisputeReport, Effect, Outcome, Word
 from payments.providers.stripe_disputes import EVENTS as OF_DISPUTES
 from payments.providers.stripe_events import OF_INTENTS, OF_REFUNDS, Event
 from payments.providers.stripe_objects import OPERATION, PAYMENT, Intent
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Struct)
 class Words(Protocol):
     """What an event tells; see `Stripe`."""
 
-    def __call__(self, event: Event, *, is_first: bool) -> list[Answer | DisputeReport]: ...
+    def __call__(self, event: Event, *, is_first: bool) -> list[Word]: ...
 
 
 Get = Callable[[str, type[Any]], Any]
@@ -162,7 +162,7 @@ class Record:
         return [replace(line, kind="refund", charge=intent.id)] if outcome.reference else []
 
 
-def _effect(event: Event, answer: Answer | DisputeReport) -> Effect:
+def _effect(event: Event, answer: Word) -> Effect:
     if isinstance(answer, DisputeReport):
         outcome = Outcome(
             id=answer.id,

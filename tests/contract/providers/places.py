@@ -156,7 +156,7 @@ class OnStripe:
         event: dict[str, Any],
         secret: str = STRIPE_SECRETS[0],
         by: provider.Provider | None = None,
-    ) -> Sequence[provider.Answer | provider.DisputeReport]:
+    ) -> Sequence[provider.Word]:
         """Return what an event tells, signed with a secret."""
         body, signature = self.server.sent(event, secret)
         headers = {"stripe-signature": signature}

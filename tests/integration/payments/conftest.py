@@ -18,12 +18,12 @@ HOOK = "/v1/provider/webhooks"
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 
 
-def signed(body, secret=SECRET, *, event_id="evt_1", late_s=0):
+def signed(body, secret=SECRET, *, late_s=0):
     stamp = datetime.fromtimestamp(int(time.time()) - late_s, UTC)
     return {
-        "webhook-id": event_id,
+        "webhook-id": "evt_1",
         "webhook-timestamp": str(int(stamp.timestamp())),
-        "webhook-signature": Webhook(secret).sign(event_id, stamp, body),
+        "webhook-signature": Webhook(secret).sign("evt_1", stamp, body),
     }
 
 
