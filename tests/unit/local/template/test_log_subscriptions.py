@@ -56,6 +56,8 @@ def test_what_gets_no_lines_here_is_named(read, before, after, sentence):
         ("{ $.a.b > 3 && $.c = true }", '{"a": {"b": 4}, "c": true}', True),
         ("{ ($.a = 1) || ($.b = 1) }", '{"b": 1}', True),
         ("{ $.a = 1 }", "START RequestId: a = 1", False),
+        ("{ $.a > 1 }", f'{{"a": 1{"0" * 400}}}', False),
+        ("{ $.a = 1 }", "[" * 200_000, False),
     ],
 )
 def test_a_pattern_chooses_lines(pattern, line, is_wanted):
