@@ -64,6 +64,10 @@ def test_a_pattern_chooses_lines(pattern, line, is_wanted):
     assert compile_pattern(pattern)(line) is is_wanted
 
 
-def test_a_pattern_that_is_not_emulated_says_so():
-    with pytest.raises(UnknownPattern, match="use words"):
-        compile_pattern("{ $.a IS NULL }")
+@pytest.mark.parametrize(
+    ("pattern", "advice"),
+    [("{ $.a IS NULL }", "use words"), ("{ $.a = 1 && $.b = 1 || $.c = 1 }", "use one of them")],
+)
+def test_a_pattern_that_is_not_emulated_says_so(pattern, advice):
+    with pytest.raises(UnknownPattern, match=advice):
+        compile_pattern(pattern)
