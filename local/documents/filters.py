@@ -252,10 +252,10 @@ def _negated(positive: Predicate) -> Predicate:
 
 def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list[Interval]]:
     if name == "$in":
-        _check_in(value)
-        if any(isinstance(operand, Regex) for operand in value):
+        kinds = _kinds_in(value)
+        if Regex in kinds:
             return _in_with_patterns(parts, value), []
-        arrays = any(isinstance(operand, list) for operand in value)
+        arrays = list in kinds
         test, intervals = _points(value)
     else:
         arrays = isinstance(value, list)
@@ -273,11 +273,14 @@ def _condition(parts: list[str], name: str, value: Any) -> tuple[Predicate, list
     return matches, [] if arrays else bounds
 
 
-def _check_in(operands: Any) -> None:
+def _kinds_in(operands: Any) -> set[type]:
+    """Return the types among the values of a $in, which has no operators: one look for all."""
     if not isinstance(operands, list):
         raise DocumentsError(2, "$in needs an array")
-    if any(map(_is_operators, _bounded("$in", operands, VALUES_MAX))):
+    kinds = set(map(type, _bounded("$in", operands, VALUES_MAX)))
+    if dict in kinds and any(map(_is_operators, operands)):
         raise DocumentsError(2, "cannot nest $ under $in")
+    return kinds
 
 
 def _in_with_patterns(parts: list[str], operands: list[Any]) -> Predicate:

@@ -7,6 +7,7 @@ from local.gateway import http_api, responses, rest
 from local.gateway.authorizer import RequestAuthorizer
 from local.gateway.exchange import Dialect, Exchange, Shared
 from local.gateway.integrations import Caller
+from local.gateway.parts import ProcessParts
 from local.gateway.recording import RecentRequests
 from local.gateway.request_spans import RequestTracer
 from local.gateway.router import MethodRouter, Router
@@ -16,10 +17,8 @@ from local.gateway.usage import Keys
 from local.gateway.validation import Validator
 from local.gateway.variables import compile_template
 from local.http.request import Request
-from local.lambda_service.buffered_log import BufferedLog
 from local.lambda_service.dispatch import Pool
 from local.lambda_service.metrics import Metrics
-from local.lambda_service.output import FunctionOutput
 from local.lambda_service.throttle import TokenBucket, bucket_for
 from local.template import (
     AnyAuthorizer,
@@ -29,37 +28,26 @@ from local.template import (
     Route,
     SignatureAuthorizer,
 )
-from local.traces.sampling import Recorder
 
 
 class ApiGateway:
     """The gateway of one API, which its functions and integrations answer."""
 
-    def __init__(
-        self,
-        api: Api,
-        pools: Mapping[str, Pool],
-        metrics: Metrics,
-        access_log: BufferedLog,
-        output: FunctionOutput,
-        recorder: Recorder,
-        *,
-        port: int,
-    ) -> None:
+    def __init__(self, api: Api, parts: ProcessParts, *, port: int) -> None:
         is_rest = api.kind == "REST"
         dialect: Dialect = (rest.RestDialect if is_rest else http_api.HttpDialect)(api, port=port)
-        targets = _Targets(api, pools, metrics).all()
+        targets = _Targets(api, parts.pools, parts.metrics).all()
         self.recent = RecentRequests()
         self._shared = Shared(
             dialect=dialect,
             router=Router(targets) if is_rest else MethodRouter(targets),
             keys_by_header=api.key_source == "HEADER",
-            unrouted=metrics.route("none", "none", "none"),
-            access_log=access_log,
+            unrouted=parts.metrics.route("none", "none", "none"),
+            access_log=parts.access_log,
             log_line=compile_template(api.log_format) if api.log_format else None,
-            output=output,
+            output=parts.output,
             record=self.recent.ended,
-            tracer=RequestTracer(recorder),
+            tracer=RequestTracer(parts.recorder),
         )
 
     @property

@@ -17,6 +17,7 @@ from typing import Any
 from local.console.parts import Parts
 from local.console.queue_work import add_queue_work
 from local.gateway.api import ApiGateway
+from local.gateway.parts import ProcessParts
 from local.http.limits import Limits
 from local.http.server import Server
 from local.lambda_service.asynchronous import Background
@@ -93,9 +94,9 @@ class Gateway:
         )
         self._access_log = BufferedLog(state / "logs" / "access.log")
         _check_ports(template, addresses)
-        shared = (self._pools, metrics, self._access_log, self._output, recorder)
+        shared = ProcessParts(self._pools, metrics, self._access_log, self._output, recorder)
         ports = zip(template.apis, addresses.ports, strict=True)
-        self._apis = [_gateway_of(api)(api, *shared, port=port) for api, port in ports]
+        self._apis = [_gateway_of(api)(api, shared, port=port) for api, port in ports]
         metrics.watch(self._pools, template.hosted, self._in_flight)
         self._hosts = Hosts(template, state, addresses.runtime, python)
         self._background = (

@@ -38,7 +38,7 @@ class Tail:
         self._at = path.stat().st_size if path.is_file() else 0
 
     def lines(self) -> list[str]:
-        """Return the whole lines that are new; of a file that began anew all."""
+        """Return the whole lines that are new, parts of very long ones; of a new file all."""
         try:
             size = self._path.stat().st_size
             if size < self._at:
@@ -49,6 +49,8 @@ class Tail:
         except FileNotFoundError:
             return []
         end = data.rfind(b"\n") + 1
+        if not end and len(data) == READ_MAX_BYTES:
+            end = len(data)  # a part of a line that no look has whole
         self._at += end
         return data[:end].decode(errors="replace").splitlines()
 

@@ -156,6 +156,6 @@ def _parsed(entry: Any) -> Any:
                 whole[name] = json.loads(
                     base64.b64decode(text, validate=True) if name == "data" else text
                 )
-            except ValueError:
+            except (ValueError, RecursionError):  # whoever sends may nest as deep as it is long
                 continue
     return whole

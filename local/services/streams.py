@@ -175,7 +175,7 @@ def _as_filtered(record: Record) -> Record:
     data = base64.b64decode(record["kinesis"]["data"])
     try:
         return {**record["kinesis"], "data": json.loads(data)}
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever sends may nest as deep as data is long
         return {**record["kinesis"], "data": data.decode(errors="replace")}
 
 

@@ -163,6 +163,6 @@ def _comparable(text: str) -> object:
     """Return a value as it is compared: numbers as numbers, JSON without its order and quotes."""
     try:
         value = json.loads(text.lower())
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever asks may nest as deep as a text is long
         return text.lower()
     return {name: str(each) for name, each in value.items()} if isinstance(value, dict) else value

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from functools import partial
 from time import monotonic, time
 from typing import Any
@@ -13,16 +13,12 @@ import orjson
 
 from local.gateway import responses
 from local.gateway.events import Context, request_time, split_target
+from local.gateway.parts import ProcessParts
 from local.gateway.recording import RecentRequests
 from local.gateway.responses import Refusal
 from local.http.connections import Connections
 from local.http.request import Request
-from local.lambda_service.buffered_log import BufferedLog
-from local.lambda_service.dispatch import Pool
-from local.lambda_service.metrics import Metrics
-from local.lambda_service.output import FunctionOutput
 from local.template import Api, Route
-from local.traces.sampling import Recorder
 from local.websockets import callbacks, events
 from local.websockets.events import Caller
 from local.websockets.opening import Opening, judge_of
@@ -38,31 +34,18 @@ ID_BYTES = 11  # of a connection; 15 letters and the equals sign that AWS's have
 class WebSocketGateway:
     """The gateway of one WebSocket API."""
 
-    def __init__(  # as that of other APIs
-        self,
-        api: Api,
-        pools: Mapping[str, Pool],
-        metrics: Metrics,
-        access_log: BufferedLog,
-        output: FunctionOutput,
-        recorder: Recorder,
-        *,
-        port: int,
-    ) -> None:
+    def __init__(self, api: Api, parts: ProcessParts, *, port: int) -> None:
         self.recent = RecentRequests()  # of HTTP; there are none
         self.connections: Connections | None = None  # its server's, who says it
         self._api = api
         self._port = port
-        self._pools = pools
-        self._access_log = access_log
-        self._output = output
-        self._recorder = recorder
+        self._parts = parts
         self._routes = {route.key: route for route in api.routes}
         self._meters = {
-            key: metrics.route(route.function or "none", key, route.method)
+            key: parts.metrics.route(route.function or "none", key, route.method)
             for key, route in self._routes.items()
         }
-        self._judge = judge_of(api, pools)
+        self._judge = judge_of(api, parts.pools)
         self._open: dict[str, tuple[Caller, Socket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -163,13 +146,13 @@ class WebSocketGateway:
         if route is None:
             return Answer(200)
         began_s = monotonic()
-        is_traced = self._recorder.decide(None, context.epoch_s)
+        is_traced = self._parts.recorder.decide(None, context.epoch_s)
         answer = await call(
-            route, self._pools.get(route.function), event, context, is_traced=is_traced
+            route, self._parts.pools.get(route.function), event, context, is_traced=is_traced
         )
         latency_s = monotonic() - began_s
         if answer.fault and route.function:
-            self._output.failed(
+            self._parts.output.failed(
                 route.function, context.invocation_id, {"errorMessage": answer.fault}
             )
         self._meters[key].answered(answer.status, latency_s)
@@ -188,7 +171,7 @@ class WebSocketGateway:
             "status": status,
             "responseLatency": int(latency_s * 1000),
         }
-        self._access_log.append(f"{json.dumps(line)}\n".encode())
+        self._parts.access_log.append(f"{json.dumps(line)}\n".encode())
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         body = orjson.dumps({refusal.key: refusal.message})

@@ -254,12 +254,9 @@ def run(_: Conditions) -> Outcome:
             sent += greedy
             wrong += [] if verdict == "passed" else [f"{name}: {verdict}"]
             sys.stderr.write(f"{row}\n")
-    return Outcome(
+    return Outcome.without_losses(
         fault=f"{sent:,} greedy requests, {len(THINGS)} shared things",
         acked=len(THINGS) * QUIET_PER_S * SECONDS,
-        lost=None,
-        doubled=None,
-        errors="-",
         wrong=wrong,
         details=[
             f"A quiet tenant asks {QUIET_PER_S} times a second, alone and beside a greedy one; its"

@@ -39,17 +39,25 @@ class Outcome:
     details: Sequence[str] = ()  # lines of a section below the table
 
     @classmethod
-    def broken(cls, why: str) -> "Outcome":
-        """Return the outcome of a drill that broke off."""
-        reason = why.strip().partition("\n")[0][:200] or "for no reason it gave"
+    def without_losses(
+        cls, fault: str, acked: int, wrong: Sequence[str], details: Sequence[str] = ()
+    ) -> "Outcome":
+        """Return the outcome of a drill that measures neither losses nor errors."""
         return cls(
-            fault="-",
-            acked=0,
+            fault=fault,
+            acked=acked,
             lost=None,
             doubled=None,
             errors="-",
-            wrong=[f"it broke off: {reason}"],
+            wrong=wrong,
+            details=details,
         )
+
+    @classmethod
+    def broken(cls, why: str) -> "Outcome":
+        """Return the outcome of a drill that broke off."""
+        reason = why.strip().partition("\n")[0][:200] or "for no reason it gave"
+        return cls.without_losses("-", 0, [f"it broke off: {reason}"])
 
     @property
     def verdict(self) -> str:

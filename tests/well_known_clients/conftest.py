@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,23 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "thing",
     "AWS_DEFAULT_REGION": "eu-west-1",
 }
+
+
+def finished(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder to its end, which has to be a good one."""
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 @dataclass(frozen=True)
@@ -48,17 +65,7 @@ class Clients:
         )
 
     def _run(self, *command: str, **variables: str) -> str:
-        done = subprocess.run(
-            command,
-            env=self._environment(variables),
-            cwd=PROGRAMS,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return finished(command, self._environment(variables), PROGRAMS).stdout
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         environment = {**os.environ, **CREDENTIALS, **self.variables, **variables}

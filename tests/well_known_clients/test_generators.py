@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.well_known_clients.conftest import TOOLS
+from tests.well_known_clients.conftest import TOOLS, finished
 
 pytestmark = pytest.mark.clients
 PATH = Path(__file__).parents[2] / "functions" / "api" / "openapi.json"
@@ -21,16 +20,7 @@ OPERATIONS = {
 def generate(folder: Path, *command: str) -> str:
     """Run a generator in a folder, and return what it said."""
     search = f"{TOOLS / 'bin'}:{TOOLS / 'node' / 'node_modules' / '.bin'}:{os.environ['PATH']}"
-    done = subprocess.run(
-        command,
-        env={**os.environ, "PATH": search, "PYTHONPATH": ""},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = finished(command, {**os.environ, "PATH": search, "PYTHONPATH": ""}, folder)
     return done.stdout + done.stderr
 
 

@@ -215,12 +215,9 @@ def run(conditions: Conditions) -> Outcome:
             rows.append(row)
             wrong += failures
             sys.stderr.write(f"{row}\n")
-    return Outcome(
+    return Outcome.without_losses(
         fault=f"{len(HARMS)} harms, {HARMS_PER_S} times a second each",
         acked=len(HARMS) * seconds * RATE_PER_S,
-        lost=None,
-        doubled=None,
-        errors="-",
         wrong=wrong,
         details=[
             f"The p99 in ms of a function asked {RATE_PER_S} times a second, alone and beside one"

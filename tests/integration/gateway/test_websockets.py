@@ -1,6 +1,7 @@
 """A WebSocket API as its clients and functions see it: connections, routes, and @connections."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -197,6 +198,18 @@ def test_a_function_writes_to_a_client_looks_at_it_and_ends_it(
     assert client.recv_frame().opcode == websocket.ABNF.OPCODE_CLOSE
     gone = gateway.request("POST", place, "hello", SIGNED)
     assert (gone.status, gone.headers["x-amzn-ErrorType"]) == (410, "GoneException")
+
+
+@pytest.mark.row("1.83")
+def test_a_client_that_reads_nothing_is_cut(
+    connect: Open, gateway: GatewayProcess, function: StandIn
+):
+    connect(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)])
+    place = f"/live/@connections/{connection_of(function).replace('=', '%3D')}"
+    message = "x" * 131_072
+    answers = (gateway.request("POST", place, message, SIGNED).status for _ in range(100))
+
+    assert next(status for status in answers if status != 200) == 410
 
 
 @pytest.mark.row("1.84")

@@ -172,13 +172,7 @@ def test_an_event_of_a_bus_comes_as_its_rule_makes_it(shop: CopiedProject):
 
 @pytest.mark.row("5.11")
 def test_a_pipe_takes_what_passes_by_a_function_to_a_bus(shop: CopiedProject):
-    queue = boto3.client(
-        "sqs",
-        region_name="eu-west-1",
-        endpoint_url=f"http://127.0.0.1:{shop.ports['INVOKE']}",
-        aws_access_key_id="any",
-        aws_secret_access_key="thing",
-    )
+    queue = shop.sqs()
     url = queue.get_queue_url(QueueName="Jobs")["QueueUrl"]
     for body in ('{"kind": "small", "id": 1}', '{"kind": "big", "id": 2}'):
         queue.send_message(QueueUrl=url, MessageBody=body)

@@ -69,6 +69,8 @@ def test_a_queue_that_the_template_makes_may_be_created_again_with_the_same_attr
 def test_a_queue_that_is_otherwise_or_in_no_template_is_not_created(sqs):
     with pytest.raises(sqs.exceptions.QueueNameExists, match="attribute VisibilityTimeout"):
         sqs.create_queue(QueueName="jobs", Attributes={"VisibilityTimeout": "46"})
+    with pytest.raises(sqs.exceptions.QueueNameExists, match="attribute RedrivePolicy"):
+        sqs.create_queue(QueueName="jobs", Attributes={"RedrivePolicy": "[" * 200_000})
     with pytest.raises(ClientError, match="Unknown Attribute Colour"):
         sqs.create_queue(QueueName="jobs", Attributes={"Colour": "red"})
     with pytest.raises(sqs.exceptions.UnsupportedOperation, match="add an AWS::SQS::Queue"):

@@ -104,3 +104,14 @@ def test_what_nobody_is_known_to_have_sent_is_not_bounded():
 )
 def test_a_caller_takes_turns_by_tenant_or_else_by_who_it_is(context: dict[str, str], name: str):
     assert Grant(context, {}).name == name
+
+
+def test_a_caller_whose_events_have_all_expired_has_no_turn():
+    functions, environments = with_environments(1)
+    for caller in ("first", "gone"):
+        functions.invoke(event(caller), 1.0)
+    functions.sweep(1_000.0)
+    functions.invoke(event("late"), 1_001.0)
+    functions.free(environments[0], 1_001.0)
+
+    assert in_hand(environments) == ["late"]

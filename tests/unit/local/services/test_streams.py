@@ -1,5 +1,6 @@
 """The batches of one shard: windows, halves, retries, partial failures and what is given up."""
 
+import base64
 import threading
 import time
 from collections.abc import Callable
@@ -278,3 +279,11 @@ def test_a_fault_that_nobody_expects_ends_no_stream(tmp_path):
     stream.run(Rounds(4))
 
     assert batches == [[1], [1]]
+
+
+def test_data_nested_deeper_than_can_be_read_passes_no_filter_for_json():
+    data = base64.b64encode(b"[" * 200_000).decode()
+    world = World(lambda _numbers: None, [{"kinesis": {"sequenceNumber": "1", "data": data}}])
+    run(world.shard(filters=('{"data": {"a": [1]}}',)))
+
+    assert (world.batches, world.done) == ([], ["1"])

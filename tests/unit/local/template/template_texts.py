@@ -1,5 +1,8 @@
 """Pieces of templates that tests put together."""
 
+AT = "eu-west-1:000000000000"
+PAGES = f"arn:aws:lambda:{AT}:function:Pages"
+
 HEAD = """
 AWSTemplateFormatVersion: 2010-09-09
 Transform: AWS::Serverless-2016-10-31
@@ -19,6 +22,14 @@ API = """
     Type: AWS::Serverless::Api
     Properties:
       StageName: prod
+"""
+
+TABLE = """
+  Things:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
+      KeySchema: [{AttributeName: id, KeyType: HASH}]
 """
 
 

@@ -56,12 +56,18 @@ def test_what_gets_no_lines_here_is_named(read, before, after, sentence):
         ("{ $.a.b > 3 && $.c = true }", '{"a": {"b": 4}, "c": true}', True),
         ("{ ($.a = 1) || ($.b = 1) }", '{"b": 1}', True),
         ("{ $.a = 1 }", "START RequestId: a = 1", False),
+        ("{ $.a > 1 }", f'{{"a": 1{"0" * 400}}}', False),
+        ("{ $.a = 1 }", "[" * 200_000, False),
     ],
 )
 def test_a_pattern_chooses_lines(pattern, line, is_wanted):
     assert compile_pattern(pattern)(line) is is_wanted
 
 
-def test_a_pattern_that_is_not_emulated_says_so():
-    with pytest.raises(UnknownPattern, match="use words"):
-        compile_pattern("{ $.a IS NULL }")
+@pytest.mark.parametrize(
+    ("pattern", "advice"),
+    [("{ $.a IS NULL }", "use words"), ("{ $.a = 1 && $.b = 1 || $.c = 1 }", "use one of them")],
+)
+def test_a_pattern_that_is_not_emulated_says_so(pattern, advice):
+    with pytest.raises(UnknownPattern, match=advice):
+        compile_pattern(pattern)
