@@ -100,8 +100,11 @@ class _Refused(Exception):
         self.line = line
 
 
-def _steps(node: nodes.Node, scope: Scope, depth: int) -> int:
-    """Return how many steps a node takes at most; raises _Refused for what is not allowed."""
+def _steps(node: nodes.Node, scope: Scope, depth: int, *, is_test: bool = False) -> int:
+    """Return how many steps a node takes at most; raises _Refused for what is not allowed.
+
+    A list by itself can only be a test, of having items.
+    """
     if depth == 0:
         raise _Refused("it is nested too deep", node.lineno)
     match node:
@@ -110,16 +113,20 @@ def _steps(node: nodes.Node, scope: Scope, depth: int) -> int:
         case nodes.Getattr(node=nodes.Name(name=name), attr=field):
             _require_field(name, field, scope, node.lineno)
             return 1
-        case nodes.Name(name=name):
-            _require_scalar(name, scope, node.lineno)
+        case nodes.Name(name=name) if is_test and _is_list(name, scope):
             return 1
         case nodes.Filter(name="length", node=nodes.Name(name=name)) if _is_list(name, scope):
             return 1
-        case nodes.If(test=nodes.Name(name=name)) if _is_list(name, scope):
-            rest = (*node.body, *node.elif_, *node.else_)
-            return 1 + sum(_steps(each, scope, depth - 1) for each in rest)
+        case nodes.Name(name=name):
+            _require_scalar(name, scope, node.lineno)
+            return 1
         case _ if isinstance(node, PLAIN):
-            return 1 + sum(_steps(each, scope, depth - 1) for each in node.iter_child_nodes())
+            goes_on = is_test and isinstance(node, nodes.And | nodes.Or | nodes.Not)
+            test = getattr(node, "test", None)
+            return 1 + sum(
+                _steps(each, scope, depth - 1, is_test=goes_on or each is test)
+                for each in node.iter_child_nodes()
+            )
     raise _Refused(f"{type(node).__name__} is not part of the language", node.lineno)
 
 
