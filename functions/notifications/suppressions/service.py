@@ -185,7 +185,8 @@ def view(suppression: Suppression) -> SuppressionView:
 
 def _shown(suppression: Suppression) -> dict[str, str]:
     """Return the fields that the audit log shows; the recipient is a person's to be forgotten."""
-    return {"channel": suppression.channel, "reason": suppression.reason}
+    category = {"category": suppression.category} if suppression.category else {}
+    return {"channel": suppression.channel, "reason": suppression.reason, **category}
 
 
 def _ids_of(notification: Notification) -> dict[str, frozenset[Reason]]:

@@ -81,7 +81,7 @@ class Part:
                 if length > self._length_max:
                     raise self._invalid(f"Filled in, it is over {self._length_max:,} characters.")
                 chunks.append(chunk)
-        except TypeError as error:  # numbers compared with texts, money of no number
+        except (TypeError, jinja2.UndefinedError) as error:  # numbers compared with texts, money
             raise self._invalid(f"It cannot be filled in: {error}.") from error
         text = "".join(chunks)
         if CONTROL.search(text) or (self._name == "subject" and "\n" in text):

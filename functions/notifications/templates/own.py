@@ -20,7 +20,7 @@ from notifications.templates.variables import Declarations, Variable
 SUBJECT_MAX = 500  # characters, as of the other parts both of the source and filled in
 TEXT_MAX = 20_000
 HTML_MAX = 60_000  # what Gmail shows without cutting it; worker and lists read many at once
-KEPT_VERSIONS = 50  # of a template: the newest
+KEPT_VERSIONS = 20  # of a template, the newest; each is 256 KiB at most
 COMPILED_MAX = 64  # parts of as many versions an environment keeps ready
 
 CATEGORY = re.compile("^[a-z][a-z0-9_]{0,39}" + END)

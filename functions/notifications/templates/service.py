@@ -205,7 +205,7 @@ def _check_name(name: str) -> None:
         raise InvalidRequest(detail, param="name")
     if name in built_in.TEMPLATES:
         raise InvalidRequest(
-            "A built-in template has that name; use another.", code="name_reserved", param="name"
+            "A built-in template has that name; use another.", code="reserved_name", param="name"
         )
 
 

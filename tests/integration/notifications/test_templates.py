@@ -82,25 +82,25 @@ def test_updates_at_one_time_each_make_a_version(put, of):
     assert texts == {"0", "1", "2"}
 
 
-def test_the_newest_fifty_versions_are_kept(put, of, database, tenant):
+def test_the_newest_twenty_versions_are_kept(put, of, database, tenant):
     put()
     newest = database["templates"].find_one({"tenant": tenant})["newest"]
     database["templates"].update_one(
         {"tenant": tenant},
         {
             "$set": {
-                "newest.number": 50,
-                "earlier": [{**newest, "number": each} for each in range(1, 50)],
+                "newest.number": 20,
+                "earlier": [{**newest, "number": each} for each in range(1, 20)],
             }
         },
     )
-    put(text="51")
-    put(text="52")
+    put(text="21")
+    put(text="22")
     gone = of("GET", query={"version": "2"})
 
-    assert len(of("GET", "/versions").body["data"]) == 50
+    assert len(of("GET", "/versions").body["data"]) == 20
     assert (gone.status, gone.body["code"]) == (422, "unknown_template_version")
-    assert "3 to 52" in gone.body["detail"]
+    assert "3 to 22" in gone.body["detail"]
 
 
 def test_a_notification_is_sent_by_the_newest_version_and_says_which(put, order, show, mailbox):
@@ -250,7 +250,7 @@ def test_a_template_that_cannot_be_sent_is_not_stored(put, of, changes, param):
 
 @pytest.mark.parametrize("name", ["welcome", "webhook_endpoint_disabled"])
 def test_a_built_in_name_is_reserved(put, name):
-    assert (put(name).status, put(name).body["code"]) == (422, "name_reserved")
+    assert (put(name).status, put(name).body["code"]) == (422, "reserved_name")
 
 
 def test_a_name_is_short_and_plain(put):
