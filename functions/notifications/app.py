@@ -10,7 +10,6 @@ from chalice.app import Response
 from backend import queues
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
-from backend.pages import PageQuery
 from backend.settings import settings
 from backend.telemetry import metrics_of, report
 from notifications import delivery, holds, service, store, test_clocks, wakeups
@@ -21,6 +20,7 @@ from notifications.limits import Limits
 from notifications.schema import (
     NotificationMessage,
     NotificationPage,
+    NotificationQuery,
     NotificationRequest,
     Queued,
     view,
@@ -29,11 +29,13 @@ from notifications.suppressions import ses_feedback
 from notifications.suppressions import store as suppression_store
 from notifications.suppressions.routes import links
 from notifications.suppressions.routes import routes as suppression_routes
+from notifications.templates.routes import routes as template_routes
 from notifications.webhooks.routes import routes as endpoint_routes
 
 app = api("notifications")
 app.register_blueprint(endpoint_routes)
 app.register_blueprint(suppression_routes)
+app.register_blueprint(template_routes)
 metrics = metrics_of("notifications")
 limits = Limits(
     settings.redis_url,
@@ -89,7 +91,7 @@ def get_notification(call: Call, notification_id: str) -> Response:
 def list_notifications(call: Call) -> Response:
     """List notifications, newest first."""
     page, has_more = service.newest(
-        call.query(PageQuery), tenant=call.caller.tenant, notifications=store
+        call.query(NotificationQuery), tenant=call.caller.tenant, notifications=store
     )
     return reply(NotificationPage(data=[view(each) for each in page], has_more=has_more))
 

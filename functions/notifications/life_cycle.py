@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from backend import arrivals, ids
-from notifications import quiet_hours, recipients, templates
+from notifications import quiet_hours, recipients
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.schema import (
     Attempt,
@@ -21,7 +21,9 @@ from notifications.schema import (
     Status,
     Wish,
 )
-from notifications.templates import Template
+from notifications.templates import built_in
+from notifications.templates.built_in import Template
+from notifications.templates.own import Ready
 from notifications.webhooks import bodies
 
 NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only
@@ -30,27 +32,57 @@ DEADLY = Permanent(reason="Every worker that tried to send it died.")
 JITTER = 0.1  # of a wait, so that what failed together does not come back together
 DELAY_MAX_MS = 900_000  # SQS holds a message back no longer
 AHEAD_MS = 600_000  # so long before it is due the relay sends its message, exact to a second
+TEST_MARK = "[Test] "
 LOST_MS = 30_000  # a message that nobody has received so long after it was due is sent again
 Link = Callable[[str], str]  # makes the unsubscribe link of a notification's id
 FINISHED: frozenset[Status] = frozenset({"delivered", "failed", "suppressed", "canceled"})
 
 
 def create(
-    request: NotificationRequest, *, tenant: str, key: str, link: Link, now_ms: int
+    request: NotificationRequest,
+    template: Template | Ready,
+    *,
+    tenant: str,
+    key: str,
+    link: Link,
+    now_ms: int,
 ) -> Notification:
     """Return the notification of a request, rendered; raises InvalidRequest."""
-    notification_id = ids.derived("ntf_", tenant, "POST /v1/notifications", key)
-    template = templates.find(request.template, among=templates.PUBLIC)
+    notification_id = id_of(tenant, key)
     made = _made(request, template, notification_id, tenant=tenant, link=link, now_ms=now_ms)
+    if request.test:
+        made = as_test(made)
     if request.quiet_hours is UNSET:
         return made
     quiet_hours.check(request.quiet_hours)
     return msgspec.structs.replace(made, quiet_hours=request.quiet_hours)
 
 
+def id_of(tenant: str, key: str) -> str:
+    """Return the id of the notification that a request under this key makes."""
+    return ids.derived("ntf_", tenant, "POST /v1/notifications", key)
+
+
+def fingerprint_of(request: NotificationRequest | Wish) -> str:
+    """Return what a request is known by when its key comes again."""
+    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+
+
+def as_test(notification: Notification) -> Notification:
+    """Return the notification marked as a test, which its recipient sees too."""
+    rendered = notification.rendered
+    subject, text = f"{TEST_MARK}{rendered.subject}", rendered.text
+    if notification.channel == "sms":
+        text = f"{TEST_MARK}{text}"
+    marked = msgspec.structs.replace(rendered, subject=subject, text=text)
+    return msgspec.structs.replace(notification, rendered=marked, test=True)
+
+
 def wished(wish: Wish, *, now_ms: int) -> Notification:
     """Return the notification that another domain asks for, rendered; raises InvalidRequest."""
-    template = templates.find(wish.template, among=templates.TEMPLATES)
+    template = built_in.TEMPLATES.get(wish.template)
+    if template is None:
+        raise built_in.unknown()
     made = _made(wish, template, wished_id(wish), tenant=wish.tenant, link=None, now_ms=now_ms)
     return msgspec.structs.replace(made, payment_id=wish.payment_id)
 
@@ -207,7 +239,7 @@ def needs_message(notification: Notification, *, now_ms: int) -> bool:
 
 def _made(
     request: NotificationRequest | Wish,
-    template: Template,
+    template: Template | Ready,
     notification_id: str,
     *,
     tenant: str,
@@ -215,7 +247,6 @@ def _made(
     now_ms: int,
 ) -> Notification:
     recipients.check(request.channel, request.to)
-    encoded = msgspec.json.encode(request, order="deterministic")
     url = link(notification_id) if link and template.is_subscription else None
     rendered = template.render(request.variables, unsubscribe_url=url)
     log: str | UnsetType = UNSET
@@ -225,7 +256,7 @@ def _made(
     return Notification(
         id=notification_id,
         tenant=tenant,
-        fingerprint=hashlib.sha256(encoded).hexdigest(),
+        fingerprint=fingerprint_of(request),
         created_ms=now_ms,
         channel=request.channel,
         to=request.to,
@@ -233,6 +264,7 @@ def _made(
         unsubscribe_url=url or UNSET,
         wake_ms=now_ms + LOST_MS,
         log=log,
+        category=template.category,
     )
 
 

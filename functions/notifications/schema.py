@@ -8,12 +8,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from backend.clock import rfc3339
 from backend.errors import Fault
 from backend.faults import caught
+from backend.pages import PageQuery
 from backend.shapes import Moment
-from notifications import quiet_hours, recipients, templates
+from notifications import quiet_hours, recipients
 from notifications.answers import Accepted, Answer, Permanent, RetryAfter, Suppressed
 from notifications.quiet_hours import QuietHours
 from notifications.recipients import Address
 from notifications.rendered import Rendered
+from notifications.templates import built_in
+from notifications.templates.own import Category, VersionNumber
 
 Channel = Literal["email", "webhook", "sms"]
 Status = Literal["queued", "sending", "delivered", "failed", "suppressed", "canceled"]
@@ -29,15 +32,16 @@ class NotificationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     send_after: Moment | None = None
     quiet_hours: QuietHours | UnsetType = UNSET
     test_clock: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    template_version: VersionNumber | UnsetType = UNSET
+    test: bool | UnsetType = UNSET
 
     @staticmethod
     def cross_check(fields: Mapping[str, Any]) -> Iterator[Fault]:
         """Return what is wrong with fields of which each is right by itself."""
         if "channel" in fields and "to" in fields:
             yield from caught(recipients.check, fields["channel"], fields["to"])
-        if "template" in fields:
-            variables = fields.get("variables")
-            yield from caught(templates.check, fields["template"], variables)
+        if "template" in fields and "variables" in fields:
+            yield from caught(built_in.check, fields["template"], fields["variables"])
         if fields.get("quiet_hours", UNSET) is not UNSET:
             yield from caught(quiet_hours.check, fields["quiet_hours"])
 
@@ -105,6 +109,21 @@ class Notification(Struct, frozen=True, kw_only=True):
     test_clock: str | UnsetType = UNSET
     clock_ms: int | UnsetType = UNSET
     clock_due_ms: int | UnsetType = UNSET
+    # Of one by a tenant's own template: its category, and whether it only tries the template.
+    category: str | UnsetType = UNSET
+    test: Literal[True] | UnsetType = UNSET
+
+
+class NotificationQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of GET /v1/notifications: a page of all, or of those with these values."""
+
+    status: Status | None = None
+    channel: Channel | None = None
+    template: Annotated[str, Meta(max_length=100)] | None = None
+    category: Category | None = None
+    to: Address | None = None
+    created_gte: Moment | None = None
+    created_lt: Moment | None = None
 
 
 class Queued(Struct, frozen=True, kw_only=True):
@@ -140,6 +159,8 @@ class NotificationView(Struct, frozen=True, kw_only=True):
     payment_id: str | UnsetType = UNSET  # of a receipt, or a webhook about a payment
     body: str | UnsetType = UNSET  # of a webhook: the text that is posted and signed
     test_clock: str | UnsetType = UNSET  # by whose time it is due
+    category: str | UnsetType = UNSET  # of the tenant's own template
+    test: Literal[True] | UnsetType = UNSET  # sent to try the template
 
 
 class NotificationPage(Struct, frozen=True, kw_only=True):
@@ -171,6 +192,8 @@ def view(notification: Notification) -> NotificationView:
         payment_id=notification.payment_id,
         body=notification.rendered.text if is_webhook else UNSET,
         test_clock=notification.test_clock,
+        category=notification.category,
+        test=notification.test,
     )
 
 

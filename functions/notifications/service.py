@@ -7,11 +7,14 @@ from msgspec import UNSET
 
 from backend.clock import parse_rfc3339
 from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
-from backend.pages import PageQuery, page_of
+from backend.pages import page_of
 from backend.telemetry import trace_of
 from backend.test_clocks import TestClock
 from notifications import life_cycle, wakeups
-from notifications.schema import Notification, NotificationRequest
+from notifications.schema import Notification, NotificationQuery, NotificationRequest
+from notifications.templates import built_in
+from notifications.templates import service as template_service
+from notifications.templates.own import OwnTemplate
 from notifications.wakeups import Queues
 
 SEND_AFTER_MAX_MS = 366 * 86_400_000  # a year; what is planned longer ahead is not sent blindly
@@ -24,12 +27,20 @@ class Notifications(Protocol):
 
     def find(self, tenant: str, notification_id: str) -> Notification | None: ...
 
+    def find_template(self, template_id: str, *, with_earlier: bool) -> OwnTemplate | None: ...
+
     def tie(self, tenant: str, clock_id: str) -> TestClock: ...
 
     def cancel(self, tenant: str, notification_id: str) -> Notification | None: ...
 
     def page(
-        self, tenant: str, *, limit: int, after: Notification | None, before: Notification | None
+        self,
+        tenant: str,
+        query: NotificationQuery,
+        *,
+        limit: int,
+        after: Notification | None,
+        before: Notification | None,
     ) -> list[Notification]: ...
 
 
@@ -49,16 +60,23 @@ def accept(
     relay where the queue takes nothing. Raises InvalidRequest, and KeyReused when the same key
     comes with another request.
     """
-    notification = life_cycle.create(request, tenant=tenant, key=key, link=link, now_ms=now_ms)
-    notification = life_cycle.traced(notification, trace_of(notification.id))
-    if request.test_clock:
-        notification = _tied(notification, request.test_clock, notifications)
-    time_ms = life_cycle.time_of(notification, now_ms)
-    due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=time_ms))
-    if due_ms > time_ms:
-        notification = life_cycle.planned(notification, due_ms, now_ms=now_ms)
-    existing = notifications.insert(notification)
-    if existing and existing.fingerprint != notification.fingerprint:
+    existing = None
+    if request.template not in built_in.PUBLIC:
+        # Its template may have changed since, or be archived: a repeat does not look at it.
+        existing = notifications.find(tenant, life_cycle.id_of(tenant, key))
+    if existing is None:
+        template = template_service.sendable(
+            request.template,
+            request.template_version,
+            tenant=tenant,
+            find_template=notifications.find_template,
+        )
+        notification = life_cycle.create(
+            request, template, tenant=tenant, key=key, link=link, now_ms=now_ms
+        )
+        notification = _planned(notification, request, notifications, now_ms=now_ms)
+        existing = notifications.insert(notification)
+    if existing and existing.fingerprint != life_cycle.fingerprint_of(request):
         raise KeyReused
     notification = existing or notification
     if notification.status == "queued":
@@ -86,12 +104,32 @@ def find(notification_id: str, *, tenant: str, notifications: Notifications) -> 
 
 
 def newest(
-    query: PageQuery, *, tenant: str, notifications: Notifications
+    query: NotificationQuery, *, tenant: str, notifications: Notifications
 ) -> tuple[list[Notification], bool]:
     """Return one page of notifications, newest first, and whether there are more."""
     return page_of(
-        query, find=partial(notifications.find, tenant), read=partial(notifications.page, tenant)
+        query,
+        find=partial(notifications.find, tenant),
+        read=partial(notifications.page, tenant, query),
     )
+
+
+def _planned(
+    notification: Notification,
+    request: NotificationRequest,
+    notifications: Notifications,
+    *,
+    now_ms: int,
+) -> Notification:
+    """Return a new notification with its trace, its clock, and the time before which it waits."""
+    notification = life_cycle.traced(notification, trace_of(notification.id))
+    if request.test_clock:
+        notification = _tied(notification, request.test_clock, notifications)
+    time_ms = life_cycle.time_of(notification, now_ms)
+    due_ms = life_cycle.due_ms(notification, _wanted_ms(request, now_ms=time_ms))
+    if due_ms > time_ms:
+        notification = life_cycle.planned(notification, due_ms, now_ms=now_ms)
+    return notification
 
 
 def _tied(notification: Notification, clock_id: str, notifications: Notifications) -> Notification:

@@ -1,6 +1,7 @@
 """The store of notifications: one document each, changed by the holder of its claim."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from pymongo import IndexModel, ReplaceOne, ReturnDocument, UpdateOne
@@ -8,6 +9,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from backend import arrivals, test_clock_store, test_clocks
+from backend.clock import parse_rfc3339
 from backend.settings import settings
 from backend.store import (
     EXPIRY,
@@ -19,11 +21,14 @@ from backend.store import (
     moment_after,
     newest,
     opened_early,
+    searched,
     store_errors,
 )
 from backend.test_clocks import TestClock
 from notifications.life_cycle import FINISHED, NEVER_MS
-from notifications.schema import Attempt, Notification
+from notifications.schema import Attempt, Notification, NotificationQuery
+from notifications.templates import store as template_store
+from notifications.templates.own import OwnTemplate
 
 LIFE_S = 90 * 86_400  # of a notification that is over
 DELIVERY_LIFE_S = 30 * 86_400  # of a webhook's, of which each event makes one an endpoint
@@ -75,12 +80,44 @@ def find_any(notification_id: str) -> Notification | None:
 
 
 def page(
-    tenant: str, *, limit: int, after: Notification | None, before: Notification | None
+    tenant: str,
+    query: NotificationQuery,
+    *,
+    limit: int,
+    after: Notification | None,
+    before: Notification | None,
 ) -> list[Notification]:
-    """Return up to `limit` notifications, newest first, next to `after` or `before`."""
-    documents = newest(
-        _notifications(), {"tenant": tenant}, limit=limit, after=after, before=before
-    )
+    """Return up to `limit` notifications that a query asks for, newest first, next to one of these.
+
+    No index has the filters, which each new notification would pay for. Raises InvalidRequest where
+    too many have to be looked through, and Throttled where that is done too often.
+    """
+    whole: Document = {"tenant": tenant, **_created(query)}
+    filters = {
+        name: value
+        for name, value in {
+            "status": query.status,
+            "channel": query.channel,
+            "rendered.template": query.template,
+            "category": query.category,
+            "to": query.to,
+        }.items()
+        if value is not None
+    }
+    if filters:
+        from backend import rate_limits  # noqa: PLC0415  # workers search nothing
+
+        documents = searched(
+            _notifications(),
+            whole,
+            filters,
+            limit=limit,
+            after=after,
+            before=before,
+            begin_long=partial(rate_limits.take_search, tenant),
+        )
+    else:
+        documents = newest(_notifications(), whole, limit=limit, after=after, before=before)
     return [msgspec.convert(document, Notification) for document in documents]
 
 
@@ -124,6 +161,11 @@ def replace(before: Notification, after: Notification) -> bool:
     }
     with store_errors():
         return _notifications().replace_one(unchanged, _document(after)).matched_count == 1
+
+
+def find_template(template_id: str, *, with_earlier: bool) -> OwnTemplate | None:
+    """Return a template of a tenant's own; earlier versions only where they are wanted."""
+    return template_store.find(template_id, with_earlier=with_earlier)
 
 
 def tie(tenant: str, clock_id: str) -> TestClock:
@@ -238,6 +280,16 @@ def first_due(clock_id: str, until_ms: int, *, limit: int) -> list[Notification]
     with store_errors():
         documents = _notifications().find(due, sort=[("clock_due_ms", 1)], limit=limit)
         return [msgspec.convert(document, Notification) for document in documents]
+
+
+def _created(query: NotificationQuery) -> Document:
+    bounds = {"$gte": ("created_gte", query.created_gte), "$lt": ("created_lt", query.created_lt)}
+    created = {
+        operator: parse_rfc3339(text, param=param)
+        for operator, (param, text) in bounds.items()
+        if text is not None
+    }
+    return {"created_ms": created} if created else {}
 
 
 CLAIMED_FIELDS = ("status", "claim", "claimable_at_ms", "attempts")  # which the update itself sets

@@ -11,9 +11,13 @@ import api.schema
 import backend.pages
 import backend.shapes
 import backend.test_clocks
+import notifications.rendered
 import notifications.schema
+import notifications.suppressions.preferences
 import notifications.suppressions.routes
 import notifications.suppressions.service
+import notifications.templates.own
+import notifications.templates.routes
 import notifications.webhooks.endpoint_log
 import notifications.webhooks.endpoints
 import payments.customers.schema
@@ -251,7 +255,8 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GET /v1/notifications": Operation(
         answer=notifications.schema.NotificationPage,
-        query=backend.pages.PageQuery,
+        query=notifications.schema.NotificationQuery,
+        refuses=(429,),
     ),
     "GET /v1/notifications/{notification_id}": Operation(
         answer=notifications.schema.NotificationView, refuses=(404,)
@@ -267,6 +272,36 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "DELETE /v1/suppressions/{suppression_id}": Operation(
         answer=backend.shapes.Deleted, refuses=(404,)
+    ),
+    "GET /v1/preferences": Operation(
+        answer=notifications.suppressions.preferences.PreferencePage,
+        query=notifications.suppressions.preferences.PreferenceQuery,
+    ),
+    "PUT /v1/preferences/{category}": Operation(
+        answer=notifications.suppressions.preferences.PreferenceView,
+        body=notifications.suppressions.preferences.PreferenceRequest,
+    ),
+    "GET /v1/templates": Operation(answer=notifications.templates.own.TemplatePage),
+    "PUT /v1/templates/{name}": Operation(
+        answer=notifications.templates.own.TemplateView,
+        body=notifications.templates.own.TemplateRequest,
+        refuses=(409,),
+    ),
+    "GET /v1/templates/{name}": Operation(
+        answer=notifications.templates.own.TemplateView,
+        query=notifications.templates.routes.TemplateQuery,
+        refuses=(404,),
+    ),
+    "GET /v1/templates/{name}/versions": Operation(
+        answer=notifications.templates.own.TemplatePage, refuses=(404,)
+    ),
+    "POST /v1/templates/{name}/archive": Operation(
+        answer=notifications.templates.own.TemplateView, refuses=(404, 409)
+    ),
+    "POST /v1/templates/{name}/preview": Operation(
+        answer=notifications.rendered.Rendered,
+        body=notifications.templates.routes.PreviewRequest,
+        refuses=(404,),
     ),
     "GET /unsubscribe": Operation(
         answer=str,

@@ -12,6 +12,7 @@ from backend import arrivals, audit, clients, test_clock_store, test_clocks
 from backend.store import EXPIRY
 from notifications import store as notification_store
 from notifications.suppressions import store as suppression_store
+from notifications.templates import store as template_store
 from notifications.webhooks import endpoint_store
 from payments import balance_store, event_store
 from payments import store as payment_store
@@ -30,6 +31,7 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
     "customer_counts": (),
     "notifications": notification_store.INDEXES,
     "suppressions": suppression_store.INDEXES,
+    "templates": template_store.INDEXES,
     "webhook_endpoints": endpoint_store.INDEXES,
     clients.TENANTS: access_store.TENANT_INDEXES,
     clients.CLIENTS: access_store.CLIENT_INDEXES,
@@ -46,6 +48,7 @@ LIVES_S = {  # of what says itself when it expires, in the order of the table
     "customers": [customer_store.DELETED_LIFE_S],
     "notifications": [notification_store.LIFE_S, notification_store.DELIVERY_LIFE_S],
     "suppressions": [suppression_store.BOUNCE_LIFE_S],
+    "templates": [template_store.ARCHIVED_LIFE_S],
     "audit_log": [audit.LIFE_S],
     "requests": [request_store.LIFE_S],
 }

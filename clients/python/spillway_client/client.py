@@ -11,6 +11,7 @@ from spillway_client.operations.customers import CustomerOperations
 from spillway_client.operations.disputes import DisputeOperations
 from spillway_client.operations.notifications import NotificationOperations
 from spillway_client.operations.payments import PaymentOperations
+from spillway_client.operations.templates import TemplateOperations
 from spillway_client.operations.webhooks import WebhookOperations
 from spillway_client.records import Health, Readiness, Token
 from spillway_client.transport import Clock, Retries, Transport
@@ -25,6 +26,7 @@ class Client(
     CustomerOperations,
     AnalyticsOperations,
     NotificationOperations,
+    TemplateOperations,
     WebhookOperations,
     AccessOperations,
 ):

@@ -34,7 +34,11 @@ def encode(notification: Notification, *, mail_from: str) -> bytes:
     ]
     parts = [
         *_part("plain", notification.rendered.text, boundary),
-        *_part("html", notification.rendered.html, boundary),
+        *(
+            _part("html", notification.rendered.html, boundary)
+            if notification.rendered.html
+            else ()
+        ),
         f"--{boundary}--",
         "",
     ]

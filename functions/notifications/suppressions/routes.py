@@ -6,16 +6,24 @@ from msgspec import Struct
 from backend import audit
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
-from backend.errors import NotFound
+from backend.errors import InvalidRequest, NotFound
 from backend.pages import PageQuery
 from backend.settings import settings
 from backend.shapes import Deleted
 from notifications import recipients, store
 from notifications.schema import Notification
+from notifications.suppressions import preferences
 from notifications.suppressions import service as suppressions
 from notifications.suppressions import store as suppression_store
+from notifications.suppressions.preferences import (
+    PreferencePage,
+    PreferenceQuery,
+    PreferenceRequest,
+)
 from notifications.suppressions.service import SuppressionPage, SuppressionRequest
 from notifications.suppressions.unsubscribe_links import Links
+from notifications.templates import store as template_store
+from notifications.templates.own import CATEGORY
 
 routes = Blueprint(__name__)
 links = Links(base_url=settings.public_url, key=settings.unsubscribe_key)
@@ -90,6 +98,39 @@ def delete_suppression(call: Call, suppression_id: str) -> Response:
     return reply(Deleted(id=suppression_id))
 
 
+@routes.route("/v1/preferences/{category}", methods=["PUT"])
+@endpoint(routes, "notifications:write")
+def put_preference(call: Call, category: str) -> Response:
+    """Set whether a recipient wants notifications of a category."""
+    if not CATEGORY.fullmatch(category):
+        detail = "A category is 1 to 40 of a-z, 0-9 and _, beginning with a letter."
+        raise InvalidRequest(detail, param="category")
+    view = preferences.put(
+        category,
+        call.body(PreferenceRequest),
+        tenant=call.caller.tenant,
+        suppressions=suppression_store,
+        author=audit.author(call),
+        now_ms=now_ms(),
+    )
+    return reply(view)
+
+
+@routes.route("/v1/preferences", methods=["GET"])
+@endpoint(routes, "notifications:read")
+def list_preferences(call: Call) -> Response:
+    """Show what a recipient wants, by each category that the tenant's templates have."""
+    tenant = call.caller.tenant
+    query = call.query(PreferenceQuery)
+    page = preferences.of_recipient(
+        query,
+        categories={each.newest.category for each in template_store.in_use(tenant)},
+        tenant=tenant,
+        suppressions=suppression_store,
+    )
+    return reply(PreferencePage(data=page))
+
+
 @routes.route("/unsubscribe", methods=["GET"])
 @endpoint(routes)
 def show_unsubscribe(call: Call) -> Response:
@@ -107,6 +148,7 @@ def unsubscribe(call: Call) -> Response:
         tenant=notification.tenant,
         channel=notification.channel,
         to=notification.to,
+        category=notification.category,
         reason="unsubscribe",
         suppressions=suppression_store,
         now_ms=now_ms(),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Literal, Protocol
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from backend import ids
 from backend.audit import Author
@@ -17,7 +17,10 @@ from backend.pages import PageQuery, page_of
 from notifications import recipients
 from notifications.schema import Notification
 
-Reason = Literal["bounce", "complaint", "unsubscribe", "manual"]
+Reason = Literal["bounce", "complaint", "unsubscribe", "manual", "preference"]
+SOFT: frozenset[Reason] = frozenset({"unsubscribe", "preference"})  # what a recipient wants no more
+HARD: frozenset[Reason] = frozenset({"bounce", "complaint", "manual"})
+NEWSLETTER = "newsletter"  # the category of the built-in newsletter
 
 
 class SuppressionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +31,10 @@ class SuppressionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Suppression(Struct, frozen=True, kw_only=True):
-    """One recipient of a tenant not to write to; an unsubscription stops subscriptions only."""
+    """One recipient of a tenant not to write to; an unsubscription stops subscriptions only.
+
+    With a category, it stops what can be unsubscribed from in this category only.
+    """
 
     id: str = field(name="_id")
     tenant: str
@@ -36,6 +42,7 @@ class Suppression(Struct, frozen=True, kw_only=True):
     to: str
     reason: Reason
     created_ms: int
+    category: str | UnsetType = UNSET
 
 
 class SuppressionView(Struct, frozen=True, kw_only=True):
@@ -46,6 +53,7 @@ class SuppressionView(Struct, frozen=True, kw_only=True):
     to: str
     reason: Reason
     created_at: str
+    category: str | UnsetType = UNSET
 
 
 class SuppressionPage(Struct, frozen=True, kw_only=True):
@@ -64,7 +72,9 @@ class Suppressions(Protocol):
 
     def find(self, tenant: str, suppression_id: str) -> Suppression | None: ...
 
-    def delete(self, tenant: str, suppression_id: str) -> bool: ...
+    def delete(
+        self, tenant: str, suppression_id: str, *, reasons: Collection[Reason] = ()
+    ) -> bool: ...
 
     def page(
         self, tenant: str, *, limit: int, after: Suppression | None, before: Suppression | None
@@ -72,17 +82,28 @@ class Suppressions(Protocol):
 
 
 def suppress(
-    *, tenant: str, channel: str, to: str, reason: Reason, suppressions: Suppressions, now_ms: int
+    *,
+    tenant: str,
+    channel: str,
+    to: str,
+    reason: Reason,
+    suppressions: Suppressions,
+    now_ms: int,
+    category: str | UnsetType = UNSET,
 ) -> Suppression:
-    """Write to a recipient no more; returns the suppression as it is stored, perhaps before."""
+    """Write to a recipient no more, or of one category no more.
+
+    Returns the suppression as it is stored, perhaps before.
+    """
     return suppressions.put(
         Suppression(
-            id=_id(tenant, channel, to),
+            id=id_of(tenant, channel, to, category=category),
             tenant=tenant,
             channel=channel,
             to=to,
             reason=reason,
             created_ms=now_ms,
+            category=UNSET if category == NEWSLETTER else category,
         )
     )
 
@@ -96,7 +117,7 @@ def suppress_by_client(
     now_ms: int,
 ) -> Suppression:
     """Write to a recipient no more because a client says so, which the audit log shows."""
-    suppression_id = _id(tenant, request.channel, request.to)
+    suppression_id = id_of(tenant, request.channel, request.to)
     before = suppressions.find(tenant, suppression_id)
     after = {"channel": request.channel, "reason": "manual"}
     with author.changes(
@@ -118,13 +139,14 @@ def suppress_by_client(
 
 def reasons(batch: Sequence[Notification], *, suppressions: Suppressions) -> dict[str, Reason]:
     """Return why not to send some of a batch, by their ids."""
-    recipients_of = {each.id: _id(each.tenant, each.channel, each.to) for each in batch}
-    stored = {each.id: each.reason for each in suppressions.find_many(recipients_of.values())}
+    ids_of = {each.id: _ids_of(each) for each in batch}
+    every = [suppression_id for its in ids_of.values() for suppression_id in its]
+    stored = {each.id: each.reason for each in suppressions.find_many(every)}
     return {
-        each.id: reason
-        for each in batch
-        if (reason := stored.get(recipients_of[each.id]))
-        and (reason != "unsubscribe" or each.unsubscribe_url)
+        notification_id: reason
+        for notification_id, its in ids_of.items()
+        for suppression_id, kinds in its.items()
+        if (reason := stored.get(suppression_id)) in kinds
     }
 
 
@@ -157,14 +179,31 @@ def view(suppression: Suppression) -> SuppressionView:
         to=suppression.to,
         reason=suppression.reason,
         created_at=rfc3339(suppression.created_ms),
+        category=suppression.category,
     )
 
 
 def _shown(suppression: Suppression) -> dict[str, str]:
     """Return the fields that the audit log shows; the recipient is a person's to be forgotten."""
-    return {"channel": suppression.channel, "reason": suppression.reason}
+    category = {"category": suppression.category} if suppression.category else {}
+    return {"channel": suppression.channel, "reason": suppression.reason, **category}
 
 
-def _id(tenant: str, channel: str, to: str) -> str:
+def _ids_of(notification: Notification) -> dict[str, frozenset[Reason]]:
+    """Return the suppressions that may stop a notification, each with the reasons that do."""
+    recipient = (notification.tenant, notification.channel, notification.to)
+    if not notification.unsubscribe_url:
+        return {id_of(*recipient): HARD}
+    category = notification.category or NEWSLETTER
+    return {
+        id_of(*recipient, category=category): SOFT,
+        # Where that is the recipient's own, this is all that counts.
+        id_of(*recipient): HARD | SOFT if category == NEWSLETTER else HARD,
+    }
+
+
+def id_of(tenant: str, channel: str, to: str, *, category: str | UnsetType = UNSET) -> str:
+    """Return the id of the suppression of a recipient, or of one category of theirs."""
+    of_category = [] if category is UNSET or category == NEWSLETTER else [category]
     # Few mail servers tell upper from lower case; whom to leave in peace is not to hang on it.
-    return ids.derived("sup_", tenant, channel, to.lower())
+    return ids.derived("sup_", tenant, channel, to.lower(), *of_category)

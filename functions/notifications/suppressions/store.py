@@ -16,7 +16,7 @@ from backend.store import (
     opened_early,
     store_errors,
 )
-from notifications.suppressions.service import Suppression
+from notifications.suppressions.service import SOFT, Reason, Suppression
 
 BOUNCE_LIFE_S = 365 * 86_400  # an address may be somebody else's by then
 INDEXES = (NEWEST, EXPIRY)
@@ -44,8 +44,8 @@ def put(suppression: Suppression) -> Suppression:
             return_document=ReturnDocument.AFTER,
         )
         first = msgspec.convert(stored, Suppression)
-        if first.reason == "unsubscribe" and suppression.reason != "unsubscribe":
-            weaker = {"_id": suppression.id, "reason": "unsubscribe"}
+        if first.reason in SOFT and suppression.reason not in SOFT:
+            weaker = {"_id": suppression.id, "reason": {"$in": sorted(SOFT)}}
             _suppressions().update_one(weaker, {"$set": latest})
             return suppression
         return first
@@ -65,10 +65,13 @@ def find(tenant: str, suppression_id: str) -> Suppression | None:
         return None if document is None else msgspec.convert(document, Suppression)
 
 
-def delete(tenant: str, suppression_id: str) -> bool:
-    """Delete a suppression of this tenant; False where there is none such."""
+def delete(tenant: str, suppression_id: str, *, reasons: Collection[Reason] = ()) -> bool:
+    """Delete a suppression of this tenant, for one of these reasons; False where there is none."""
+    for_reasons = {"reason": {"$in": sorted(reasons)}} if reasons else {}
     with store_errors():
-        result = _suppressions().delete_one({"_id": suppression_id, "tenant": tenant})
+        result = _suppressions().delete_one(
+            {"_id": suppression_id, "tenant": tenant, **for_reasons}
+        )
         return result.deleted_count == 1
 
 

@@ -14,6 +14,7 @@ from notifications.channels.email import SmtpSender
 from notifications.channels.sms import SmsPoster
 from notifications.limits import Limits
 from notifications.schema import NotificationRequest
+from notifications.templates.built_in import PUBLIC
 from tests.conftest import free_port, wait_until
 from tests.integration.hanging_up import HangingUp
 from tests.integration.scripted_smtp import ScriptedSmtp
@@ -83,7 +84,9 @@ def send_mail():
 def _notification(number=0, tenant="t", **changes):
     fields = {"channel": "email", "to": f"{number}@example.com", "template": "welcome"}
     request = NotificationRequest(**{**fields, "variables": {"name": "Ada"}, **changes})
-    return life_cycle.create(request, tenant=tenant, key=str(number), link=str, now_ms=0)
+    return life_cycle.create(
+        request, PUBLIC[request.template], tenant=tenant, key=str(number), link=str, now_ms=0
+    )
 
 
 @ENCRYPTED

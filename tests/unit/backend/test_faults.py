@@ -12,7 +12,7 @@ from analytics.schema import EventRequest, MetricQuery
 from backend.errors import InvalidRequest, problem
 from backend.strict_json import convert, convert_text, parse
 from notifications.schema import NotificationRequest
-from notifications.templates import TEMPLATES
+from notifications.templates.built_in import TEMPLATES
 from notifications.webhooks.endpoints import EndpointRequest
 from payments.schema import PaymentListQuery, PaymentRequest, RefundRequest, TestMethod
 from tests.contract.operations import OPERATIONS

@@ -117,7 +117,7 @@ def _handler(api: ScriptedApi) -> type[http.server.BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(raw)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = reply
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = reply
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""

@@ -6,6 +6,7 @@ import pytest
 from notifications import life_cycle
 from notifications.answers import Accepted, Permanent, RetryAfter
 from notifications.schema import Attempt, Notification, NotificationRequest, view
+from notifications.templates.built_in import PUBLIC
 
 NOW_MS = 1_790_000_000_000
 SCHEDULE_S = (10, 100)
@@ -33,7 +34,9 @@ def _claimed(attempts=1, key="k"):
     request = NotificationRequest(
         channel="email", to="a@example.com", template="welcome", variables={"name": "Ada"}
     )
-    made = life_cycle.create(request, tenant="t", key=key, link=str, now_ms=NOW_MS)
+    made = life_cycle.create(
+        request, PUBLIC[request.template], tenant="t", key=key, link=str, now_ms=NOW_MS
+    )
     before = (Attempt(at_ms=1, outcome=LATER),) * (attempts - 1)
     return msgspec.structs.replace(made, status="sending", attempts=(*before, Attempt(at_ms=2)))
 

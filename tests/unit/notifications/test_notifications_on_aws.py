@@ -17,6 +17,7 @@ from notifications import life_cycle
 from notifications.answers import Accepted, Permanent, RetryAfter
 from notifications.channels import aws
 from notifications.schema import NotificationRequest
+from notifications.templates.built_in import PUBLIC
 
 FROM = "Spillway <no-reply@spillway.example>"
 
@@ -34,7 +35,9 @@ def on_moto(monkeypatch):
 def _notification(number=0, **changes):
     requests = {"channel": "email", "to": f"{number}@example.com", "template": "welcome"}
     request = NotificationRequest(**{**requests, "variables": {"name": "Zoë"}, **changes})
-    return life_cycle.create(request, tenant="t", key=str(number), link=str, now_ms=0)
+    return life_cycle.create(
+        request, PUBLIC[request.template], tenant="t", key=str(number), link=str, now_ms=0
+    )
 
 
 def _backend(backends):

@@ -5,7 +5,7 @@ from time import process_time
 import pytest
 
 from backend.errors import InvalidRequest
-from notifications.templates import PUBLIC
+from notifications.templates.built_in import PUBLIC
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
-"""The operations of notifications and suppressions."""
+"""The operations of notifications, suppressions and preferences."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
-from spillway_client.calls import Calls, path_of, present
+from spillway_client.calls import Calls, members_of, path_of, present
 from spillway_client.operations.fields import new_key
 from spillway_client.records import (
     Deleted,
     Notification,
+    NotificationStatus,
+    Preference,
     Queued,
     QuietHours,
     Suppression,
@@ -32,6 +34,8 @@ class NotificationOperations:
         send_after: datetime | None = None,
         quiet_hours: QuietHours | None = None,
         test_clock: str | None = None,
+        template_version: int | None = None,
+        test: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Queued:
         """Send a notification, now or later."""
@@ -43,17 +47,36 @@ class NotificationOperations:
             send_after=send_after,
             quiet_hours=quiet_hours,
             test_clock=test_clock,
+            template_version=template_version,
+            test=test,
         )
         path = "/v1/notifications"
         return self._calls.send(Queued, "POST", path, body, key=new_key(idempotency_key))
 
     def list_notifications(
-        self, *, starting_after: str | None = None, ending_before: str | None = None
+        self,
+        *,
+        status: NotificationStatus | None = None,
+        channel: Literal["email", "sms", "webhook"] | None = None,
+        template: str | None = None,
+        category: str | None = None,
+        to: str | None = None,
+        created_gte: datetime | None = None,
+        created_lt: datetime | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
     ) -> Iterator[Notification]:
         """Yield notifications, newest first."""
         return self._calls.pages(
             Notification,
             "/v1/notifications",
+            status=status,
+            channel=channel,
+            template=template,
+            category=category,
+            to=to,
+            created_gte=created_gte,
+            created_lt=created_lt,
             starting_after=starting_after,
             ending_before=ending_before,
         )
@@ -90,3 +113,23 @@ class NotificationOperations:
         """Send to a recipient again."""
         path = path_of("/v1/suppressions/{suppression_id}", suppression_id=suppression_id)
         return self._calls.send(Deleted, "DELETE", path)
+
+    def put_preference(
+        self,
+        category: str,
+        to: str,
+        *,
+        wanted: bool,
+        channel: Literal["email", "sms"] = "email",
+    ) -> Preference:
+        """Set whether a recipient wants notifications of a category."""
+        path = path_of("/v1/preferences/{category}", category=category)
+        body = present(to=to, channel=channel, wanted=wanted)
+        return self._calls.send(Preference, "PUT", path, body)
+
+    def list_preferences(
+        self, to: str, *, channel: Literal["email", "sms"] = "email"
+    ) -> list[Preference]:
+        """Return what a recipient wants, by category."""
+        answer = self._calls.get(dict, "/v1/preferences", to=to, channel=channel)
+        return members_of(Preference, answer)

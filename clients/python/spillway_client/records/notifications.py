@@ -16,12 +16,15 @@ class Attempt:
     reason: str | None
 
 
+NotificationStatus = Literal["canceled", "delivered", "failed", "queued", "sending", "suppressed"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notification:
     """A notification, or the delivery of a webhook."""
 
     id: str
-    status: Literal["canceled", "delivered", "failed", "queued", "sending", "suppressed"]
+    status: NotificationStatus
     channel: Literal["email", "sms", "webhook"]
     to: str
     template: str
@@ -34,6 +37,11 @@ class Notification:
     payment_id: str | None = None
     body: str | None = None
     test_clock: str | None = None
+    category: str | None = None
+    test: Literal[True] | None = None
+
+
+SuppressionReason = Literal["bounce", "complaint", "manual", "preference", "unsubscribe"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +51,54 @@ class Suppression:
     id: str
     channel: str
     to: str
-    reason: Literal["bounce", "complaint", "manual", "unsubscribe"]
+    reason: SuppressionReason
     created_at: datetime
+    category: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preference:
+    """What a recipient wants of a category; `reason` is why it is not wanted."""
+
+    category: str
+    channel: Literal["email", "sms"]
+    to: str
+    wanted: bool
+    reason: SuppressionReason | None = None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TemplateSummary:
+    """A version of a template as lists show it."""
+
+    name: str
+    version: int
+    category: str
+    critical: bool
+    created_at: datetime
+    archived_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template(TemplateSummary):
+    """A version of a template."""
+
+    subject: str
+    text: str
+    html: str
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderedTemplate:
+    """A template filled in."""
+
+    template: str
+    version: int
+    subject: str
+    text: str
+    html: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

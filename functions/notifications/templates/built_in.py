@@ -1,6 +1,7 @@
-"""Our templates: each with a version, a strict shape of its variables, a text and an HTML part.
+"""The built-in templates: each with a version, a strict shape of its variables, text and HTML.
 
-They are code of ours and know no logic; a tenant's words are only ever values in them.
+They are code of ours and know no logic; a tenant's words are only ever values in them. A tenant's
+own have other names, so that a notification by one of these costs no look-up.
 """
 
 import html
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from backend import strict_json
 from backend.errors import Fault, InvalidRequest
@@ -18,13 +19,13 @@ from notifications.rendered import Rendered
 
 # No control characters and line ends: in the subject one would begin a new header, and in the text
 # a mail server that takes a lone CR for a line end could be made to see another mail.
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + END
 Words = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=200,
-        pattern=_ONE_LINE,
+        pattern=ONE_LINE,
         extra={"expected": "1 to 200 characters in one line"},
     ),
 ]
@@ -33,7 +34,7 @@ Paragraph = Annotated[
     Meta(
         min_length=1,
         max_length=1_000,
-        pattern=_ONE_LINE,
+        pattern=ONE_LINE,
         extra={"expected": "1 to 1,000 characters in one line"},
     ),
 ]
@@ -81,10 +82,18 @@ class PaymentReceipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     payment_id: Words
 
     def values(self) -> Mapping[str, str]:
-        digits = 0 if self.currency in _NO_DIGITS else 3 if self.currency in _THREE_DIGITS else 2
-        whole, part = divmod(self.amount, 10**digits)
-        amount = f"{whole:,}.{part:0{digits}}" if digits else f"{whole:,}"
-        return {"amount": f"{self.currency} {amount}", "payment_id": self.payment_id}
+        amount = money(self.amount, self.currency)
+        return {"amount": amount, "payment_id": self.payment_id}
+
+
+def money(amount: int, currency: str) -> str:
+    """Return an amount in minor units as people read it."""
+    digits = 0 if currency in _NO_DIGITS else 3 if currency in _THREE_DIGITS else 2
+    whole, part = divmod(abs(amount), 10**digits)
+    sign = "-" if amount < 0 else ""
+    return (
+        f"{currency} {sign}{whole:,}.{part:0{digits}}" if digits else f"{currency} {sign}{whole:,}"
+    )
 
 
 class Newsletter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +128,7 @@ class Template:
     html: str
     is_subscription: bool = False  # its recipients may unsubscribe, by `{unsubscribe_url}`
     is_internal: bool = False  # sent by ourselves only
+    category: UnsetType = UNSET  # which own templates have
 
     def render(self, variables: dict[str, Any], *, unsubscribe_url: str | None) -> Rendered:
         """Return the template filled in; raises InvalidRequest naming what does not fit."""
@@ -141,14 +151,15 @@ class Template:
         try:
             values = dict(strict_json.convert(variables, self.variables).values())
         except InvalidRequest as error:
-            raise InvalidRequest.of([_of_variable(each) for each in error.faults]) from error
+            raise InvalidRequest.of([of_variable(each) for each in error.faults]) from error
         linked = [name for name, value in values.items() if LINK.search(value)]
         if linked:
-            raise InvalidRequest.of([_of_variable(Fault(each, "", NO_LINKS)) for each in linked])
+            raise InvalidRequest.of([of_variable(Fault(each, "", NO_LINKS)) for each in linked])
         return values
 
 
-def _of_variable(fault: Fault) -> Fault:
+def of_variable(fault: Fault) -> Fault:
+    """Return a fault of one of the variables as one of the request."""
     param = f"variables.{fault.param}" if fault.param else "variables"
     return Fault(param, "invalid_variables", fault.detail)
 
@@ -194,28 +205,19 @@ _ALL = (
     ),
 )
 TEMPLATES = {each.name: each for each in _ALL}
-
-
 PUBLIC = {name: each for name, each in TEMPLATES.items() if not each.is_internal}
 
 
-def find(name: str, *, among: Mapping[str, Template]) -> Template:
-    """Return a template; raises InvalidRequest naming those that clients may send."""
-    template = among.get(name)
-    if template is None:
-        raise InvalidRequest(
-            f"There is no template of that name; there are {', '.join(sorted(PUBLIC))}.",
-            code="unknown_template",
-            param="template",
-        )
-    return template
+def unknown() -> InvalidRequest:
+    """Return the refusal of a name that no template has, naming those of everybody."""
+    return InvalidRequest(
+        f"There is no template of that name; there are {', '.join(sorted(PUBLIC))}, and your own.",
+        code="unknown_template",
+        param="template",
+    )
 
 
-def check(name: str, variables: dict[str, Any] | None) -> None:
-    """Raise InvalidRequest where clients may not send this template, or not with these variables.
-
-    None stands for variables that are no object: they are not looked at.
-    """
-    template = find(name, among=PUBLIC)
-    if variables is not None:
-        template.values(variables)
+def check(name: str, variables: dict[str, Any]) -> None:
+    """Raise InvalidRequest where a template of this name is built in and these do not fit it."""
+    if name in PUBLIC:
+        PUBLIC[name].values(variables)

@@ -1,0 +1,1 @@
+"""Templates: the built-in ones, and tenants' own with their versions and their language."""

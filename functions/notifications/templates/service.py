@@ -1,0 +1,213 @@
+"""The clients' part of tenants' templates: put, find, list, archive. Knows no HTTP or MongoDB."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from backend import ids
+from backend.audit import Author
+from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
+from notifications.templates import built_in, own
+from notifications.templates.built_in import Template
+from notifications.templates.own import OwnTemplate, Ready, TemplateRequest
+
+TEMPLATES_MAX = 100  # of a tenant, archived ones aside
+PUT_ATTEMPTS = 5  # each is lost only to another change that was made meanwhile
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class Templates(Protocol):
+    """The store of templates; `templates.store` says what each function guarantees."""
+
+    def find(self, template_id: str, *, with_earlier: bool) -> OwnTemplate | None: ...
+
+    def in_use(self, tenant: str) -> list[OwnTemplate]: ...
+
+    def insert(self, template: OwnTemplate) -> bool: ...
+
+    def replace(self, before: OwnTemplate, after: OwnTemplate) -> bool: ...
+
+
+class FindTemplate(Protocol):
+    """The look-up of a template by its id; see `templates.store.find`."""
+
+    def __call__(self, template_id: str, *, with_earlier: bool) -> OwnTemplate | None: ...
+
+
+def put(
+    name: str,
+    content: TemplateRequest,
+    *,
+    tenant: str,
+    templates: Templates,
+    author: Author,
+    now_ms: int,
+) -> OwnTemplate:
+    """Make a template, or its next version, and take an archived one into use again.
+
+    The same content again makes nothing, so a repeat is harmless. Raises InvalidRequest for what
+    could not be filled in, and InvalidState where there are too many templates.
+    """
+    _check_name(name)
+    Ready(name, 1, content)
+    for _ in range(PUT_ATTEMPTS):
+        before = templates.find(_id(tenant, name), with_earlier=True)
+        if before and before.newest.has(content) and before.archived_ms is UNSET:
+            return before
+        after = _next(before, name, content, tenant=tenant, templates=templates, now_ms=now_ms)
+        verb = "updated" if before else "created"
+        if _stored(before, after, verb, templates=templates, author=author):
+            return after
+    raise Conflict("The template is changed all the time just now; retry.")
+
+
+def archive(
+    name: str, *, tenant: str, templates: Templates, author: Author, now_ms: int
+) -> OwnTemplate:
+    """Take a template out of use, also again; what was accepted is still sent. Raises NotFound."""
+    before = find(name, tenant=tenant, templates=templates)
+    if before.archived_ms:
+        return before
+    after = replace(before, place=UNSET, archived_ms=now_ms)
+    if not _stored(before, after, "archived", templates=templates, author=author):
+        raise Conflict("The template was changed by somebody else meanwhile; retry.")
+    return after
+
+
+def find(name: str, *, tenant: str, templates: Templates) -> OwnTemplate:
+    """Return a template of this tenant with all its versions; raises NotFound."""
+    template = templates.find(_id(tenant, name), with_earlier=True)
+    if template is None:
+        built = " It is a built-in one." if name in built_in.PUBLIC else ""
+        raise NotFound(f"You have no template of that name.{built}", param="name")
+    return template
+
+
+def in_use(*, tenant: str, templates: Templates) -> Sequence[OwnTemplate]:
+    """Return a tenant's templates that are not archived, the last made first."""
+    return sorted(templates.in_use(tenant), key=lambda each: (-each.created_ms, each.name))
+
+
+def sendable(
+    name: str, number: int | UnsetType, *, tenant: str, find_template: FindTemplate
+) -> Template | Ready:
+    """Return a built-in template, or one of the tenant's, as a notification names it.
+
+    Raises InvalidRequest where there is none of that name and version, or it is archived.
+    """
+    if name in built_in.PUBLIC:
+        return _built_in(name, number, param="template_version")
+    stored = find_template(_id(tenant, name), with_earlier=number is not UNSET)
+    if stored is None or stored.archived_ms:
+        raise built_in.unknown()
+    return own.ready(stored, own.version_of(stored, number, param="template_version"))
+
+
+def readied(
+    name: str, number: int | UnsetType, *, tenant: str, templates: Templates
+) -> Template | Ready:
+    """Return a template to look at, also an archived one; raises NotFound and InvalidRequest."""
+    if name in built_in.PUBLIC:
+        return _built_in(name, number, param="version")
+    stored = find(name, tenant=tenant, templates=templates)
+    return own.ready(stored, own.version_of(stored, number, param="version"))
+
+
+def _built_in(name: str, number: int | UnsetType, *, param: str) -> Template:
+    template = built_in.PUBLIC[name]
+    if number not in (UNSET, template.version):
+        raise InvalidRequest(
+            f"The version of this built-in template is {template.version}.",
+            code="unknown_template_version",
+            param=param,
+        )
+    return template
+
+
+def _next(
+    before: OwnTemplate | None,
+    name: str,
+    content: TemplateRequest,
+    *,
+    tenant: str,
+    templates: Templates,
+    now_ms: int,
+) -> OwnTemplate:
+    """Return the template with one version more, which is the newest."""
+    if before is None:
+        return OwnTemplate(
+            id=_id(tenant, name),
+            tenant=tenant,
+            name=name,
+            place=_free_place(tenant, templates),
+            created_ms=now_ms,
+            newest=own.version_after(None, content, now_ms=now_ms),
+        )
+    return replace(
+        before,
+        place=_free_place(tenant, templates) if before.place is UNSET else before.place,
+        newest=own.version_after(before.newest, content, now_ms=now_ms),
+        earlier=(*before.earlier, before.newest)[-(own.KEPT_VERSIONS - 1) :],
+        archived_ms=UNSET,
+    )
+
+
+def _free_place(tenant: str, templates: Templates) -> int:
+    taken_places = {each.place for each in templates.in_use(tenant)}
+    free = sorted(set(range(TEMPLATES_MAX)) - taken_places)
+    if not free:
+        raise InvalidState(
+            f"There are {TEMPLATES_MAX} templates; archive one first.", code="too_many_templates"
+        )
+    return free[0]
+
+
+def _stored(
+    before: OwnTemplate | None,
+    after: OwnTemplate,
+    verb: str,
+    *,
+    templates: Templates,
+    author: Author,
+) -> bool:
+    """Tell whether a change could be stored; it is in the audit log then."""
+    try:
+        with author.changes(
+            f"template.{verb}",
+            after.name,
+            tenant=after.tenant,
+            before=_logged(before) if before else None,
+            after=_logged(after),
+        ):
+            if not (templates.replace(before, after) if before else templates.insert(after)):
+                raise Conflict("It was changed meanwhile.")
+    except Conflict:
+        return False
+    return True
+
+
+def _logged(template: OwnTemplate) -> dict[str, Any]:
+    """Return the fields that the audit log shows; the versions themselves say the rest."""
+    return {
+        "version": template.newest.number,
+        "category": template.newest.category,
+        "critical": template.newest.critical,
+        "archived": template.archived_ms is not UNSET,
+    }
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        detail = "A name is 1 to 64 of a-z, 0-9 and _, beginning with a letter."
+        raise InvalidRequest(detail, param="name")
+    if name in built_in.TEMPLATES:
+        raise InvalidRequest(
+            "A built-in template has that name; use another.", code="reserved_name", param="name"
+        )
+
+
+def _id(tenant: str, name: str) -> str:
+    return ids.derived("tpl_", tenant, name)

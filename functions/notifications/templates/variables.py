@@ -1,0 +1,151 @@
+"""The variables that a tenant's template declares, and what a notification gives for them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from backend import strict_json
+from backend.errors import Fault, InvalidRequest
+from backend.shapes import END
+from notifications.templates.built_in import LINK, ONE_LINE, of_variable
+
+LIST_MAX = 100  # items of one list: more than a mail shows
+INTEGER_MAX = 2**53  # what JSON's readers agree on
+# Words of the language, and names that are not the tenant's to give.
+WORDS = (
+    "and block call caller context elif else endfor endif false filter for if import in include is "
+    "loop macro none not or raw recursive self set super true unsubscribe_url with without"
+)
+RESERVED = frozenset(WORDS.split())
+NO_LINKS = (
+    "A text holds no links; declare the variable as a url, or leave out http:// and the like."
+)
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z][a-z0-9_]{0,39}" + END,
+        extra={"expected": "1 to 40 of a-z, 0-9 and _, beginning with a letter"},
+    ),
+]
+Default = Annotated[str, Meta(max_length=1_000)] | int | float | bool
+_KINDS: Mapping[str, Any] = {
+    "string": Annotated[
+        str,
+        Meta(
+            max_length=1_000,
+            pattern=ONE_LINE,
+            extra={"expected": "up to 1,000 characters in one line"},
+        ),
+    ],
+    "integer": Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)],
+    "number": float,
+    "boolean": bool,
+    "url": Annotated[
+        str,
+        Meta(
+            max_length=2_000,
+            # Nothing that ends an attribute of HTML, or a line.
+            pattern=r"^https://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:[/?#][!#-;=?-~]*)?" + END,
+            extra={"expected": "an address that begins with https://"},
+        ),
+    ],
+}
+
+
+class Scalar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The declaration of a text, number, boolean or address; with a default it may be left out."""
+
+    type: Literal["string", "integer", "number", "boolean", "url"]
+    required: bool = True
+    default: Default | UnsetType = UNSET
+
+
+class Variable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The declaration of a variable: a scalar, or a list of up to 100 items with `fields`."""
+
+    type: Literal["string", "integer", "number", "boolean", "url", "list"]
+    required: bool = True
+    default: Default | UnsetType = UNSET
+    fields: Annotated[dict[Name, Scalar], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
+
+
+Declarations = Annotated[dict[Name, Variable], Meta(max_length=32)]
+
+
+def faults_of(declared: Mapping[str, Variable]) -> Iterator[Fault]:
+    """Yield what is wrong with declarations of which each has the right form."""
+    for name, variable in declared.items():
+        param = f"variables.{name}"
+        if name in RESERVED:
+            yield Fault(param, "invalid_value", f"`{name}` is a word of templates; use another.")
+        if (variable.type == "list") != (variable.fields is not UNSET):
+            yield Fault(f"{param}.fields", "invalid_value", "A list, and only a list, has fields.")
+        yield from _wrong_default(variable, param)
+        for field, scalar in (variable.fields or {}).items():
+            yield from _wrong_default(scalar, f"{param}.fields.{field}")
+
+
+def _wrong_default(declared: Variable | Scalar, param: str) -> Iterator[Fault]:
+    if declared.default is UNSET:
+        return
+    try:
+        msgspec.convert(declared.default, _KINDS.get(declared.type, UnsetType))
+    except msgspec.ValidationError:
+        detail = f"The default is no {declared.type}, or too long, or not in one line."
+        yield Fault(f"{param}.default", "invalid_value", detail)
+
+
+def shape_of(declared: Mapping[str, Variable]) -> type[Struct]:
+    """Return the shape of what a notification gives for these variables."""
+    return _shape(
+        {
+            name: (_list_of(each.fields) if each.fields else _KINDS[each.type], each)
+            for name, each in declared.items()
+        }
+    )
+
+
+def values_of(given: Mapping[str, Any], shape: type[Struct]) -> dict[str, Any]:
+    """Return the values to fill in; raises InvalidRequest naming every one that is wrong."""
+    try:
+        values: dict[str, Any] = msgspec.to_builtins(strict_json.convert(dict(given), shape))
+    except InvalidRequest as error:
+        raise InvalidRequest.of([of_variable(each) for each in error.faults]) from error
+    faults = [
+        of_variable(Fault(name, "", NO_LINKS))
+        for name, text in _texts(values)
+        if LINK.search(text) and not text.startswith("https://")
+    ]
+    if faults:
+        raise InvalidRequest.of(faults)
+    return values
+
+
+def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, str):
+            yield name, value
+        elif isinstance(value, list):
+            yield from ((name, text) for item in value for _, text in _texts(item))
+
+
+def _list_of(fields: Mapping[str, Scalar]) -> Any:
+    item = _shape({name: (_KINDS[each.type], each) for name, each in fields.items()})
+    return Annotated[list[item], Meta(max_length=LIST_MAX)]  # type: ignore[valid-type]  # made here
+
+
+def _shape(fields: Mapping[str, tuple[Any, Variable | Scalar]]) -> type[Struct]:
+    parts: list[Any] = []
+    for name, (kind, declared) in fields.items():
+        if declared.default is not UNSET:
+            parts.append((name, kind, declared.default))
+        elif declared.required:
+            parts.append((name, kind))
+        else:
+            parts.append((name, kind | UnsetType, UNSET))
+    return msgspec.defstruct(
+        "Variables", parts, kw_only=True, frozen=True, forbid_unknown_fields=True
+    )
