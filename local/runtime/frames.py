@@ -18,6 +18,8 @@ RECEIVE_BYTES = (
     64 * 1024
 )  # an ordinary event in one read; malloc maps larger buffers anew each time
 LENGTH = struct.Struct(">I")
+ZEROS = bytes.maketrans(b"123456789", b"000000000")
+LONG_NUMBER = b"0" * 19  # of digits: it may be beyond 64 bits
 UNIX_PATH_MAX_BYTES = 107  # sockaddr_un.sun_path without its final zero
 
 
@@ -63,9 +65,14 @@ def decode(payload: bytes) -> dict[str, Any]:
 def loads(payload: bytes) -> Any:
     """Return the value of JSON as Lambda's Python client reads it: whole numbers have every digit.
 
-    orjson makes floats of those beyond 64 bits and refuses a lone surrogate and 1e400; it reads
-    what is nested deeper than Python's stack.
+    orjson needs less than half the time, makes floats of those beyond 64 bits, refuses a lone
+    surrogate, NaN and 1e400, and reads what is nested deeper than Python's stack.
     """
+    if LONG_NUMBER not in payload.translate(ZEROS):
+        try:
+            return orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            pass
     try:
         return json.loads(payload)
     except RecursionError:

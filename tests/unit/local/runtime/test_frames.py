@@ -1,5 +1,6 @@
 """Frames: what is cut where, and what is refused."""
 
+import json
 import socket
 import time
 
@@ -93,3 +94,19 @@ def test_an_address_is_a_unix_path_or_a_tcp_host_and_port():
 def test_any_other_address_is_refused(address: str):
     with pytest.raises(AddressError):
         parse_address(address)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"n":18446744073709551616}',
+        b'{"n":-9223372036854775809}',
+        b'{"n":9223372036854775807,"text":"1234567890123456789"}',
+        b'{"n":[1e400,NaN,-Infinity,1e-400]}',
+        b'{"n":"\\ud800"}',
+        b'{"n":0.1000000000000000055511151231257827,"m":-0,"o":-0.0}',
+        b'{"n":1,"n":2}',
+    ],
+)
+def test_a_frame_is_read_as_python_itself_reads_json(payload: bytes):
+    assert repr(decode(payload)) == repr(json.loads(payload))
