@@ -18,12 +18,13 @@ from queue_workers.invoker import EventTooLarge, InvocationFailed, NotTaken, Way
 from queue_workers.reserved_concurrency import ReservedConcurrency, Throttled
 from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs import REGION, Message, Queue, QueueUnavailable
-from redis_sqs.limits import BATCH_MAX
 
 log = logging.getLogger(__name__)
 
 POLL_S = 2.0  # the longest a stopping worker waits for an idle poller; an empty look costs 150 us
 FILL_S = 0.2  # how long a batch may fill: handlers called for every message cost more than all else
+# Messages of one script: about a millisecond in which Redis serves nobody else. It stops at 6 MB.
+RECEIVE_MAX = 100
 EVENT_BYTES_MAX = 6_000_000  # Lambda invokes when the batch has 6 MB, its limit on an event
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 5.0  # a queue that is back is noticed within it
@@ -105,7 +106,7 @@ class Poller:
 
     def _receive(self) -> list[Message]:
         """Receive a batch, gathering for the mapping's window once there is a first message."""
-        batch = self._take(min(self._mapping.batch_size, BATCH_MAX), POLL_S)
+        batch = self._take(min(self._mapping.batch_size, self._queue.receive_max), POLL_S)
         self._received_at_s = time.monotonic()
         window_ends_s = self._received_at_s + self._mapping.window_s
         size = sum(len(message.body) for message in batch)
@@ -113,7 +114,7 @@ class Poller:
             left_s = window_ends_s - time.monotonic()
             if left_s <= 0 or self._stop.is_set():
                 break
-            most = min(self._mapping.batch_size - len(batch), BATCH_MAX)
+            most = min(self._mapping.batch_size - len(batch), self._queue.receive_max)
             more = self._take(most, min(left_s, POLL_S))
             size += sum(len(message.body) for message in more)
             batch += more

@@ -29,7 +29,7 @@ from queue_workers import metrics, slots
 from queue_workers.debugged import DebuggedFunction
 from queue_workers.function_host import FunctionHost
 from queue_workers.invoker import Invoker, Way
-from queue_workers.poller import FILL_S, Poller
+from queue_workers.poller import FILL_S, RECEIVE_MAX, Poller
 from queue_workers.queue_attributes import QueueAttributes
 from queue_workers.reserved_concurrency import ReservedConcurrency
 from queue_workers.ticker import QueueWay, Ticker
@@ -140,6 +140,7 @@ class Worker:
             dead_letter_url=dead_letter_url,
             retention_s=queue.retention_s,
             fill_s=FILL_S,
+            receive_max=RECEIVE_MAX,
         )
         dead_letters = self.carrier.connect(dead_letter_url) if dead_letter_url else None
         self.queues.append((source, dead_letters))

@@ -129,6 +129,25 @@ def test_each_call_is_one_round_trip(server: Server, queue: RedisQueue):
     assert {name for name in after if name not in before} <= {"cmdstat_info"}
 
 
+def test_one_receive_gives_a_worker_its_whole_batch(valkey: str):
+    queue = RedisQueue("orders", receive_max=100, redis_url=valkey)
+    queue.send_batch([str(number) for number in range(120)])
+    with scripts_of_this_process() as scripts:
+        batches = [queue.receive(100), queue.receive(100)]
+
+    assert [len(batch) for batch in batches] == [100, 20]
+    assert len({each.body for batch in batches for each in batch}) == 120
+    assert len(scripts) == 2
+
+
+def test_one_receive_gives_no_more_large_messages_than_an_event_holds(valkey: str):
+    queue = RedisQueue("orders", receive_max=100, redis_url=valkey)
+    queue.send_batch(["x" * 700_000] * 12)
+
+    assert len(queue.receive(100)) == 10
+    assert (queue.depth().visible, queue.depth().in_flight) == (2, 10)
+
+
 @pytest.mark.row("3.5")
 def test_two_receivers_at_once_never_take_the_same_message(valkey: str):
     orders(valkey).send_batch([str(number) for number in range(400)])

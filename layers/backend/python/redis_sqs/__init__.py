@@ -76,6 +76,7 @@ class Queue(Protocol):
     """A queue as its users see it. Every call raises QueueUnavailable when nobody answers."""
 
     name: str
+    receive_max: int  # messages of one receive
 
     def send(
         self,
@@ -121,7 +122,7 @@ class Queue(Protocol):
         """
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
-        """Take up to `max_messages` (1 to 10), hiding each for the visibility timeout.
+        """Take up to `max_messages`, at most `receive_max`, hiding each for the visibility timeout.
 
         Waits at most `wait_s` (up to 20) for the first. A message over its receive limit goes to
         the dead-letter queue instead. With too many in flight a call that does not wait raises

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from redis_sqs import REGION, Queue, name_of
 from redis_sqs.errors import QueueUnavailable
+from redis_sqs.limits import BATCH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ class Carrier:
         dead_letter_url: str | None = None,
         retention_s: int = 345_600,
         fill_s: float = 0,
+        receive_max: int = BATCH_MAX,
     ) -> Queue:
         """Return the queue at `url`; it connects at its first call, so also before a fork.
 
@@ -47,7 +49,7 @@ class Carrier:
 
         With `fill_s` a batch that is not full waits for more, until so long after the batch before
         it. The first message after a silence is taken at once; under load there are fewer, fuller
-        batches.
+        batches. On Redis one receive may give `receive_max` messages, where SQS gives ten.
         """
         if self.kind == "sqs":
             from redis_sqs.sqs_queue import SqsQueue  # noqa: PLC0415
@@ -62,6 +64,7 @@ class Carrier:
             dead_letter=name_of(dead_letter_url) if dead_letter_url else None,
             retention_s=retention_s,
             fill_s=fill_s,
+            receive_max=receive_max,
             depth_max=self.depth_max,
             disorder=self.disorder,
             redis_url=self.redis_url,

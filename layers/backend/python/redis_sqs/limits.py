@@ -80,10 +80,10 @@ def is_group(name: str) -> bool:
     return _ID.fullmatch(name) is not None
 
 
-def check_receive(max_messages: int, wait_s: float) -> None:
-    """Raise ValueError where SQS would refuse this receive."""
-    if not 1 <= max_messages <= BATCH_MAX:
-        raise ValueError(f"max_messages is {max_messages}, not within 1 to {BATCH_MAX}")
+def check_receive(max_messages: int, wait_s: float, most: int = BATCH_MAX) -> None:
+    """Raise ValueError where SQS would refuse this receive, or for more than `most` messages."""
+    if not 1 <= max_messages <= most:
+        raise ValueError(f"max_messages is {max_messages}, not within 1 to {most}")
     if not 0 <= wait_s <= WAIT_MAX_S:
         raise ValueError(f"wait_s is {wait_s}, not within 0 to {WAIT_MAX_S}")
 

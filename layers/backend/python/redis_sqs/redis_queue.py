@@ -91,6 +91,7 @@ class RedisQueue:
         dead_letter: str | None = None,
         retention_s: int = 345_600,
         fill_s: float = 0,
+        receive_max: int = limits.BATCH_MAX,
         depth_max: int = DEPTH_MAX,
         in_flight_max: int = limits.IN_FLIGHT_MAX,
         disorder: float = 0,
@@ -100,6 +101,7 @@ class RedisQueue:
         self.name = name
         self._kind = kind_of(name)
         self._is_fifo = self._kind is FIFO
+        self.receive_max = receive_max
         self._keys = keys(name, self._kind.keys)
         self._send_keys = [*self._keys, *keys(name, self._kind.more_send_keys)]
         self._delete_keys = keys(name, self._kind.delete_keys)
@@ -205,7 +207,7 @@ class RedisQueue:
 
     def receive(self, max_messages: int = 10, *, wait_s: float = 0) -> list[Message]:
         """Take up to `max_messages`, waiting at most `wait_s` for the first."""
-        limits.check_receive(max_messages, wait_s)
+        limits.check_receive(max_messages, wait_s, self.receive_max)
         give_up_at = time.monotonic() + wait_s
         width = self._kind.fields
         while True:

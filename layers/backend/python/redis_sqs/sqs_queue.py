@@ -57,6 +57,7 @@ class SqsQueue:
         self, url: str, *, region: str = REGION, client: "SQSClient | None" = None
     ) -> None:
         self.name = url.rstrip("/").rpartition("/")[2]
+        self.receive_max = limits.BATCH_MAX
         self._url = url
         self._client = client or _client(region, ANSWER_TIMEOUT_S)
         self._polling_client = client

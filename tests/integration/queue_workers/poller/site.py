@@ -19,7 +19,7 @@ from local.traces.sampling import Recorder
 from local.traces.span import Span
 from queue_workers import slots
 from queue_workers.invoker import Invoker
-from queue_workers.poller import Poller
+from queue_workers.poller import RECEIVE_MAX, Poller
 from queue_workers.yield_to_requests import RequestPriority
 from redis_sqs.redis_queue import RedisQueue
 
@@ -93,7 +93,7 @@ class PollerSite:
         breath_s: float = 0,
     ) -> Future[int]:
         poller = Poller(
-            RedisQueue(self.queue.name, redis_url=self.url),
+            RedisQueue(self.queue.name, receive_max=RECEIVE_MAX, redis_url=self.url),
             self.invoker,
             mapping,
             visibility_timeout_s=30,

@@ -91,6 +91,18 @@ def test_what_arrives_while_stopping_is_handled_because_giving_it_back_costs_a_r
     environment.close()
 
 
+@pytest.mark.row("4.2")
+def test_a_batch_of_more_than_ten_comes_in_one_receive(site: PollerSite):
+    environment = site.environment()
+    site.queue.send_batch([json.dumps({"n": number}) for number in range(60)])
+    polled = site.run_once(replace(MAPPING, batch_size=50))
+    environment.answer(environment.take())
+
+    assert polled.result() == 50
+    assert counts(site) == (10, 0)
+    environment.close()
+
+
 @pytest.mark.row("4.2", "4.3")
 def test_a_window_gathers_more_than_one_receive_gives(site: PollerSite):
     environment = site.environment()

@@ -4,7 +4,7 @@
 -- KEYS     1 visible_at zset   2 entries hash   3 progress hash   4 delayed zset   5 wake list
 --          6 filling string   7 retrying zset
 --          8 to 14 the same of the dead-letter queue; absent where there is none
--- ARGV     1 most messages, 1 to 10   2 visibility timeout, ms   3 receive limit
+-- ARGV     1 most messages, 1 to 100  2 visibility timeout, ms   3 receive limit
 --          4 retention, ms            5 this queue's ARN
 --          6 how long a batch may fill after the one before it, ms
 --          7 most messages in flight
@@ -17,8 +17,11 @@ local visible_at, entries, progress, delayed, wake, filling, retrying = unpack(K
 local most, visibility_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local retention_ms, arn, fill_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 local in_flight_max = tonumber(ARGV[7])
--- Ten times the batch may be found dead (expired or over the limit) before the caller has to ask again.
-local ROUNDS_MAX = 10
+-- Each round looks at ten messages. Ten rounds may find them dead (expired or over the limit) before
+-- the caller has to ask again.
+local ROUND = 10
+local ROUNDS_MAX = 10 + most / ROUND
+local BYTES_MAX = 6000000 -- as many as an event of Lambda holds
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -72,11 +75,12 @@ if fill_ms > 0 then
 end
 
 local answer = { -1 }
-local message_count = 0
+local message_count, bytes = 0, 0
 for _ = 1, ROUNDS_MAX do
-  local ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most - message_count)
+  local next_most = math.min(ROUND, most - message_count)
+  local ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, next_most)
   if #ids == 0 and message_count == 0 and #bring_back(now, visible_at, progress, delayed, retrying) > 0 then
-    ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+    ids = redis.call('ZRANGE', visible_at, '-inf', now, 'BYSCORE', 'LIMIT', 0, next_most)
   end
   if #ids == 0 then
     break
@@ -98,7 +102,7 @@ for _ = 1, ROUNDS_MAX do
       hide[#hide + 1] = id
       update[#update + 1] = id
       update[#update + 1] = count .. '|' .. sent .. '|' .. first .. '|' .. reason
-      message_count = message_count + 1
+      message_count, bytes = message_count + 1, bytes + #bodies[i]
       local at = #answer
       answer[at + 1], answer[at + 2], answer[at + 3] = id, bodies[i], count
       answer[at + 4], answer[at + 5] = sent, first
@@ -111,7 +115,7 @@ for _ = 1, ROUNDS_MAX do
     redis.call('ZREM', retrying, unpack(ids))
   end
   -- What is not hidden would be found again in the next round.
-  if message_count == most or (visibility_ms == 0 and message_count > 0) then
+  if message_count == most or bytes >= BYTES_MAX or (visibility_ms == 0 and message_count > 0) then
     break
   end
 end
