@@ -1,6 +1,6 @@
 """Many requests at once to a provider, over kept connections.
 
-The answers are awaited together: ten slow orders take as long as one.
+The answers are awaited together: fifty slow orders take as long as one.
 """
 
 import http.client
@@ -19,7 +19,7 @@ from backend.errors import ProviderUnavailable
 from backend.telemetry import trace_of
 from payments.provider import Ask, Outcome, matches
 
-CONNECTIONS_MAX = 10  # one per record of the largest batch
+CONNECTIONS_MAX = 50  # one per record of the largest batch
 
 
 class Request(Struct, frozen=True, kw_only=True):
