@@ -78,7 +78,8 @@ class Connections:
             batch = batch[: self._breaker.admit(len(batch), now_s=now_s)]
             spans = [self._span(ask) for ask in batch]
             connections = [
-                self._send(ask, write(ask), span) for ask, span in zip(batch, spans, strict=True)
+                self._send(connection, ask, write(ask), span)
+                for connection, ask, span in zip(self._take(len(batch)), batch, spans, strict=True)
             ]
             failed = 0
             for ask, span, connection in zip(batch, spans, connections, strict=True):
@@ -107,12 +108,15 @@ class Connections:
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Reply:
-        connection = self._connection()
+        (connection,) = self._take(1)
         try:
+            if isinstance(connection, OSError):
+                raise connection
             connection.request(method, f"{self._path}{path}", body, headers)
             return self._read(connection)
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            if not isinstance(connection, OSError):
+                connection.close()
             raise ProviderUnavailable("The provider does not show what it did.") from error
 
     def _span(self, ask: Ask) -> tracing.Span | None:
@@ -127,9 +131,15 @@ class Connections:
         return tracing.start(f"POST {ask.path}", attributes, trace=trace_of(ask.order.reference))
 
     def _send(
-        self, ask: Ask, request: Request, span: tracing.Span | None
+        self,
+        connection: http.client.HTTPConnection | OSError,
+        ask: Ask,
+        request: Request,
+        span: tracing.Span | None,
     ) -> http.client.HTTPConnection | None:
-        connection = self._connection()
+        if isinstance(connection, OSError):
+            tracing.end_http(span, connection)
+            return None
         headers = request.headers | tracing.headers(span, trace_of(ask.order.reference))
         try:
             connection.request("POST", f"{self._path}{request.path}", request.body, headers)
@@ -161,15 +171,39 @@ class Connections:
         self._idle.append(connection)
         return reply
 
-    def _connection(self) -> http.client.HTTPConnection:
-        while self._idle:
+    def _take(self, count: int) -> list[http.client.HTTPConnection | OSError]:
+        """Return so many connections, and for each that cannot be opened why."""
+        connections: list[http.client.HTTPConnection | OSError] = []
+        while self._idle and len(connections) < count:
             connection = self._idle.pop()
             if connection.sock is not None and stale_connections.is_open(connection.sock):
                 connection.sock.settimeout(self._timeout_s)  # an answer may have shortened it
-                return connection
+                connections.append(connection)
+            else:
+                connection.close()
+        return connections + self._open(count - len(connections))
+
+    def _open(self, count: int) -> list[http.client.HTTPConnection | OSError]:
+        """Open connections, many at once: one after another, fifty take a distant provider's time.
+
+        So an address that swallows what is sent to it takes the time of one, too.
+        """
+        if count < 2:
+            return [self._opened() for _ in range(count)]
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # not at a cold start
+
+        with ThreadPoolExecutor(count) as pool:
+            return [*pool.map(lambda _: self._opened(), range(count))]
+
+    def _opened(self) -> http.client.HTTPConnection | OSError:
+        connection = (
+            http.client.HTTPSConnection(*self._address, timeout=self._timeout_s, context=self._tls)
+            if self._tls
+            else http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
+        )
+        try:
+            connection.connect()
+        except OSError as error:
             connection.close()
-        if self._tls:
-            return http.client.HTTPSConnection(
-                *self._address, timeout=self._timeout_s, context=self._tls
-            )
-        return http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
+            return error
+        return connection

@@ -6,6 +6,7 @@ import json
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -110,3 +111,37 @@ def test_a_provider_whose_certificate_nobody_knows_is_told_nothing(
 
     assert ask("GET", PAYMENT, payment_id=payment_id).body["status"] == "processing"
     assert secure.keys == []
+
+
+class Together(ThreadingHTTPServer):
+    """A provider so far away that it greets nobody by TLS before three have come."""
+
+    daemon_threads = True
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), Orders)
+        self.keys: list[str] = []
+        self._context = context
+        self._three = threading.Barrier(3)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self._three.wait(10)
+        with self._context.wrap_socket(request, server_side=True) as greeted:
+            super().finish_request(greeted, client_address)
+
+
+def test_connections_for_a_batch_are_opened_together(payments, asking, messages, certificate):
+    ask = asking(payments("app"))
+    for number in range(3):
+        ask("POST", key=str(number), body=VISA)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Together(context) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        worker = payments("worker", **_settings(server, SSL_CERT_FILE=str(certificate)))
+        missed = worker.consume(messages())
+        server.shutdown()
+        thread.join()
+
+    assert missed == []
