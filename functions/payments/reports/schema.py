@@ -101,8 +101,8 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_ms: int
     end_ms: int
     created_ms: int
-    status: ReportStatus = "pending"
-    version: int = 1  # one more with each change
+    status: ReportStatus
+    version: int  # 1 when made, one more with each change
     due_ms: int = 0  # from when on it may be built: what happened in the period is stored by then
     turn_ms: int | None = None  # when its tenant had its last turn, or it is due; none when over
     lease_ms: int = 0  # until then somebody is building it

@@ -106,6 +106,8 @@ def _new(request: ReportRequest, key: str, tenant: str, now_ms: int) -> Report:
         start_ms=request.start_ms,
         end_ms=request.end_ms,
         created_ms=now_ms,
+        status="pending",
+        version=1,
         due_ms=due_ms,
         turn_ms=due_ms,
     )

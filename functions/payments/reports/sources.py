@@ -68,11 +68,13 @@ class Sources:
         periods: Periods,
         lines: Lines,
         providers: Sequence[tuple[str, Provider]],
+        page: int = PAGE,
     ) -> None:
         self._payments = payments
         self._periods = periods
         self._lines = lines
         self._providers = providers
+        self._page = page
 
     def read(self, report: Report, totals: Totals) -> Page:
         """Return the next rows of a report, added to its totals.
@@ -111,8 +113,8 @@ class Sources:
             else:
                 place = max(place, Place("", changed_ms), key=lambda each: each.created_ms)
                 end_ms = changed_ms + PERIOD_MS
-        page = self._payments.made(report.tenant, place, before_ms=end_ms, limit=PAGE)
-        if len(page) == PAGE:
+        page = self._payments.made(report.tenant, place, before_ms=end_ms, limit=self._page)
+        if len(page) == self._page:
             return page, _at(report.cursor, page[-1].created_ms, page[-1].id)
         return page, None if end_ms == report.end_ms else _at(report.cursor, end_ms, "")
 
