@@ -22,7 +22,7 @@ from payments.reports.sources import Page, RecordGone
 STEP_BYTES = 5 * 2**20  # written at once, and the most that a step holds besides a page
 STEP_MS = 10_000  # in which a step reads, though it has less to write
 LEASE_MS = 90_000  # longer than the function's time-out: who has it is dead by then
-RETRY_MS = 30_000  # after a provider or a store of files did not answer
+RETRY_MS = 10_000  # after a provider or a store of files did not answer
 DEADLINE_MS = DAY_MS  # after which a report that is not built fails
 ROWS_MAX = 5_000_000  # a gigabyte
 

@@ -13,7 +13,7 @@ from payments.reports.rows import Row, Totals
 from payments.reports.schema import Cursor, Place, Report
 from payments.schema import Payment
 
-PAGE = 500  # payments read at once: requests of clients wait behind one read
+PAGE = 200  # payments read at once: requests of clients wait behind one read
 BEFORE_MS = DAY_MS  # our entries follow the provider's lines, at once or after a long disturbance
 AFTER_MS = 3_600_000  # or are before them, by clocks that differ
 

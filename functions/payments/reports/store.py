@@ -8,6 +8,7 @@ from pymongo import IndexModel
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import DuplicateKeyError
 
+from backend import breaker
 from backend.store import (
     EXPIRY,
     NEWEST,
@@ -78,7 +79,12 @@ def pass_turn(tenant: str, *, now_ms: int) -> None:
 
 
 def replace(report: Report) -> bool:
-    """Store a new version over the one before it; False where somebody else has changed that."""
+    """Store a new version over the one before it; False where somebody else has changed that.
+
+    It waits a moment for a store that is left alone: a step that cannot be noted is taken again,
+    and not before its lease is over.
+    """
+    breaker.wait_for_store()
     before = {"_id": report.id, "version": report.version - 1}
     with store_errors():
         return _reports().replace_one(before, _document(report)).matched_count == 1
