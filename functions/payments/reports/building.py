@@ -88,7 +88,7 @@ def step(report: Report, *, sources: Sources, files: Files, clock_ms: Callable[[
     is_first = not report.written.size and not report.rows
     sheet = Sheet(report.format, COLUMNS[report.type], is_first=is_first)
     totals, current, is_over = Totals(report.totals), report, False
-    while not is_over and sheet.size < STEP_BYTES and clock_ms() < begun_ms + STEP_MS:
+    while not is_over:
         try:
             page = sources.read(current, totals)
         except RecordGone:
@@ -97,6 +97,8 @@ def step(report: Report, *, sources: Sources, files: Files, clock_ms: Callable[[
         is_over = page.cursor is None
         rows = current.rows + len(page.rows)
         current = replace(current, cursor=page.cursor or current.cursor, rows=rows)
+        if sheet.size >= STEP_BYTES or clock_ms() >= begun_ms + STEP_MS:
+            break
     if current.rows > ROWS_MAX:
         return _failed(report, "too_many_rows", begun_ms)
     written = files.append(report.file_name, report.written, sheet.text())
