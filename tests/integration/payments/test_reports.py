@@ -86,6 +86,22 @@ def built(ask, order, settle_periods, reporter):
 
 
 @pytest.fixture
+def reporter_dies_at(settings, documents_port):
+    """Have a reporter die when it sends `word` to the store."""
+
+    def die(word):
+        with KillAt(documents_port, word) as relay:
+            url = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true"
+            victim = FunctionProcess(REPORTER, {**settings, "MONGO_URL": url})
+            relay.kill = victim.process.kill
+            with pytest.raises(ProcessDied):
+                victim.invoke({})
+            victim.kill()
+
+    return die
+
+
+@pytest.fixture
 def content(ask):
     """Fetch the rows of a report."""
 
@@ -301,21 +317,16 @@ def test_every_line_of_the_provider_is_matched_and_differences_have_both_amounts
 
 
 def test_a_reporter_that_is_killed_leaves_no_row_out_and_none_twice(
-    ask, history, order, settle_periods, settings, documents_port, reporter, database, content
+    ask, history, order, settle_periods, reporter_dies_at, database, content
 ):
     history()
     report_id = order(type="balance").body["id"]
     settle_periods()
-    with KillAt(documents_port, b"finished_ms") as relay:  # its rows are written, and not noted
-        url = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true"
-        victim = FunctionProcess(REPORTER, {**settings, "MONGO_URL": url})
-        relay.kill = victim.process.kill
-        with pytest.raises(ProcessDied):
-            victim.invoke({})
+    reporter_dies_at(b"finished_ms")  # its rows are written, and not noted
     forget = {"$set": {"lease_ms": 1}}  # so much later
     database["reports"].update_one({"_id": report_id}, forget)
 
-    reporter.invoke({})
+    run_reporter()
 
     report = ask("GET", REPORT, report_id=report_id).body
     rows = content(report)
