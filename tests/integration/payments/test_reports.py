@@ -71,25 +71,31 @@ def settle_periods(database, tenant):
 
 
 @pytest.fixture
-def built(ask, order, settle_periods, reporter):
-    """Ask for a report and have it built; returns it as the API shows it."""
+def finish(ask, settle_periods, reporter):
+    """Have a report built; returns it as the API shows it."""
 
-    def build(key="r", **fields):
-        report_id = order(key, **fields).body["id"]
+    def run(report_id):
         settle_periods()
         reporter.invoke({})
         report = ask("GET", REPORT, report_id=report_id).body
         assert report["status"] == "succeeded", report
         return report
 
-    return build
+    return run
 
 
 @pytest.fixture
-def reporter_dies_at(settings, documents_port):
+def built(order, finish):
+    """Ask for a report and have it built; returns it as the API shows it."""
+    return lambda key="r", **fields: finish(order(key, **fields).body["id"])
+
+
+@pytest.fixture
+def reporter_dies_at(settings, settle_periods, documents_port):
     """Have a reporter die when it sends `word` to the store."""
 
     def die(word):
+        settle_periods()
         with KillAt(documents_port, word) as relay:
             url = f"mongodb://127.0.0.1:{relay.port}/?directConnection=true"
             victim = FunctionProcess(REPORTER, {**settings, "MONGO_URL": url})
@@ -317,18 +323,15 @@ def test_every_line_of_the_provider_is_matched_and_differences_have_both_amounts
 
 
 def test_a_reporter_that_is_killed_leaves_no_row_out_and_none_twice(
-    ask, history, order, settle_periods, reporter_dies_at, database, content
+    ask, history, order, finish, reporter_dies_at, database, content
 ):
     history()
     report_id = order(type="balance").body["id"]
-    settle_periods()
     reporter_dies_at(b"finished_ms")  # its rows are written, and not noted
     forget = {"$set": {"lease_ms": 1}}  # so much later
     database["reports"].update_one({"_id": report_id}, forget)
 
-    run_reporter()
-
-    report = ask("GET", REPORT, report_id=report_id).body
+    report = finish(report_id)
     rows = content(report)
     places = [(x["payment_id"], x["event_id"], x["transfer"]) for x in rows]
     assert report["status"] == "succeeded"
