@@ -28,6 +28,7 @@ from payments.provider import Outcome
 from payments.reports import service, store
 from payments.reports.schema import Report, ReportRequest
 from payments.schema import Payment, PaymentRequest, RefundRequest
+from payments.store import INDEXES
 from tests.conftest import free_port
 from tests.integration.function_process import ROOT, FunctionProcess, HandlerError
 
@@ -65,6 +66,7 @@ def fill(url: str, count: int, start_ms: int, journal: Path) -> None:
     encoder, sequence = msgspec.json.Encoder(), 0
     with MongoClient[dict[str, Any]](url) as client, journal.open("wb") as record:
         payments = client["spillway"]["payments"]
+        payments.create_indexes(list(INDEXES))  # as the functions find it
         for first in range(0, count, AT_ONCE):
             documents = []
             for number in range(first, min(count, first + AT_ONCE)):
