@@ -5,7 +5,6 @@ next one begins at the same place. One writes at a time, because a turn's lease 
 """
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -13,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec.structs import replace
 
 from backend.errors import NotFound, Unavailable
-from payments.reports.schema import LIFE_MS, Written
+from payments.reports.schema import CONTENT_TYPES, LIFE_MS, Written
 
 PART_BYTES = 2**20  # of a file, in one answer: Lambda's are 6 MB, written as JSON
 S3_PART_BYTES = 5 * 2**20  # S3's least, but for the last one
@@ -110,10 +109,9 @@ def _line_end(file: Any, offset: int) -> int:
 class Bucket:
     """A bucket of S3, whose own life cycle deletes what is old."""
 
-    def __init__(self, name: str, prefix: str, content_types: Mapping[str, str]) -> None:
+    def __init__(self, name: str, prefix: str) -> None:
         self._bucket = name
         self._prefix = prefix
-        self._content_types = content_types  # by the end of a name
         self._client: Any = None
 
     def append(self, name: str, written: Written, text: bytes) -> Written:
@@ -201,7 +199,7 @@ class Bucket:
 
     def _headers(self, name: str) -> dict[str, str]:
         return {
-            "ContentType": self._content_types[name.rpartition(".")[2]],
+            "ContentType": CONTENT_TYPES[name.rpartition(".")[2]],
             "ContentDisposition": f'attachment; filename="{name}"',
         }
 
@@ -234,9 +232,9 @@ class Bucket:
         return self._client
 
 
-def connect(url: str, content_types: Mapping[str, str]) -> Files:
+def connect(url: str) -> Files:
     """Return the store of files at `url`: file:///folder, or s3://bucket/prefix/."""
     parts = urlsplit(url)
     if parts.scheme == "s3":
-        return Bucket(parts.netloc, parts.path.removeprefix("/"), content_types)
+        return Bucket(parts.netloc, parts.path.removeprefix("/"))
     return Folder(Path(unquote(parts.path)))

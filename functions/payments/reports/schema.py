@@ -14,6 +14,10 @@ LIFE_MS = 30 * DAY_MS  # of a report and its file
 ReportType = Literal["balance", "payments", "fees", "payout", "mismatches"]
 ReportFormat = Literal["csv", "jsonl"]
 ReportStatus = Literal["pending", "succeeded", "failed"]
+CONTENT_TYPES: Mapping[str, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl; charset=utf-8",
+}
 FailureCode = Literal["record_gone", "too_many_rows", "took_too_long"]
 MESSAGES: Mapping[FailureCode, str] = {
     "record_gone": "The provider's record no longer reaches back to this period.",

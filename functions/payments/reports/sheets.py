@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -11,10 +11,6 @@ from payments.reports.schema import ReportFormat
 # A spreadsheet takes a cell that begins so for a formula; OWASP's list, with the wide letters that
 # some programs take for the same.
 FORMULAS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-CONTENT_TYPES: Mapping[str, str] = {
-    "csv": "text/csv; charset=utf-8",
-    "jsonl": "application/jsonl; charset=utf-8",
-}
 
 
 class Sheet:

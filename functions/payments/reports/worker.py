@@ -11,13 +11,12 @@ from payments import balance_store
 from payments import store as payment_store
 from payments.outside import providers
 from payments.reports import building, files, store
-from payments.reports.sheets import CONTENT_TYPES
 from payments.reports.sources import Sources
 
 RUN_MS = 40_000  # in which steps begin; one takes STEP_MS and what it takes to write
 metrics = metrics_of("payments")
 sources = Sources(payment_store, balance_store, store, list(providers))
-contents = files.connect(settings.reports_url, CONTENT_TYPES)
+contents = files.connect(settings.reports_url)
 
 
 @scheduled("payments")

@@ -1,6 +1,7 @@
 """Requests of the Python client: pages, paths, queries, and what is refused unsent."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_times_are_sent_in_utc():
 
 
 def test_a_report_s_content_comes_part_by_part_or_from_where_it_is_without_the_token():
-    report = {
+    report: dict[str, Any] = {
         **dict.fromkeys(("id", "type", "format", "status"), "x"),
         **dict.fromkeys(("period_start", "period_end"), "2026-09-21T14:13:20Z"),
         **dict.fromkeys(("created_at", "finished_at", "expires_at"), "2026-09-21T14:13:20Z"),

@@ -13,7 +13,6 @@ from backend.errors import NotFound, Unavailable
 from payments.reports import files
 from payments.reports.files import Files
 from payments.reports.schema import LIFE_MS, Written
-from payments.reports.sheets import CONTENT_TYPES
 
 NAME = "rep_1.csv"
 LINE = "id,\"ä says 'no'\",1\r\n".encode()
@@ -22,7 +21,7 @@ MIB = 2**20
 
 def folder_of(path: Path) -> tuple[Files, Callable[[], bytes]]:
     path = path / "with space"
-    return files.connect(path.as_uri(), CONTENT_TYPES), (path / NAME).read_bytes
+    return files.connect(path.as_uri()), (path / NAME).read_bytes
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -40,13 +39,14 @@ def place(
         client = boto3.client("s3")
 
         def read() -> bytes:
-            return client.get_object(Bucket="reports", Key=f"of/{NAME}")["Body"].read()
+            body: bytes = client.get_object(Bucket="reports", Key=f"of/{NAME}")["Body"].read()
+            return body
 
         client.create_bucket(
             Bucket="reports", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
         yield (
-            files.connect("s3://reports/of/", CONTENT_TYPES),
+            files.connect("s3://reports/of/"),
             read,
         )
 
@@ -84,7 +84,7 @@ def test_the_parts_of_a_folder_s_file_are_whole_lines_and_together_the_file(tmp_
 
 
 def test_a_bucket_s_file_is_behind_a_link_that_holds_for_a_while():
-    store = files.Bucket("reports", "of/", CONTENT_TYPES)
+    store = files.Bucket("reports", "of/")
     with mock_aws():
         link = store.link(NAME) or ""
 
@@ -110,7 +110,7 @@ def test_what_is_older_than_any_report_is_deleted(tmp_path: Path):
 
 def test_a_folder_that_takes_nothing_is_unavailable(tmp_path: Path):
     (tmp_path / "file").touch()
-    store = files.connect((tmp_path / "file").as_uri(), CONTENT_TYPES)
+    store = files.connect((tmp_path / "file").as_uri())
 
     with pytest.raises(Unavailable):
         store.append(NAME, Written(), LINE)
