@@ -96,7 +96,7 @@ def build(reporter: FunctionProcess, kind: str, start_ms: int) -> Iterator[str]:
     report, _ = service.create(request, key=key, tenant="bench", reports=store, now_ms=now_ms())
     process = psutil.Process(reporter.process.pid)
     begun_s, begun_cpu_s, runs = time.monotonic(), sum(process.cpu_times()[:2]), 0
-    while (current := found(report.id)).turn_ms:
+    while (current := current_of(report.id)).turn_ms:
         try:
             reporter.invoke({})
         except HandlerError as error:  # the store was busy; the next run goes on
@@ -111,7 +111,7 @@ def build(reporter: FunctionProcess, kind: str, start_ms: int) -> Iterator[str]:
     yield f"  {[msgspec.to_builtins(each) for each in current.totals]}"
 
 
-def found(report_id: str) -> Report:
+def current_of(report_id: str) -> Report:
     """Return a report, as soon as the store answers."""
     while True:
         try:

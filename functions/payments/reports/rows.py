@@ -109,7 +109,7 @@ def _entry_row(payment: Payment, entry: Entry) -> Row:
 def _payment_row(payment: Payment, entries: Sequence[Entry], end_ms: int) -> Row:
     sums = Totals()
     sums.enter(payment, entries)
-    captured, held = sums.of(payment.currency, "receivable")
+    captured, authorized = sums.of(payment.currency, "receivable")
     refunded, refunding = sums.of(payment.currency, "refunds")
     disputed, disputing = sums.of(payment.currency, "disputes")
     fees, _ = sums.of(payment.currency, "fees")
@@ -123,7 +123,7 @@ def _payment_row(payment: Payment, entries: Sequence[Entry], end_ms: int) -> Row
         payment.amount,
         -captured,
         refunded,
-        -held,
+        -authorized,
         refunding,
         disputing,
         disputed,

@@ -87,36 +87,34 @@ class Sources:
         payments, cursor = self._next_payments(report)
         if with_providers:
             return Page(self._without_line(report, payments, totals), cursor)
-        found = [row for each in payments for row in rows.of_payment(report, each, totals)]
-        return Page(found, cursor)
+        ledger_rows = [row for each in payments for row in rows.of_payment(report, each, totals)]
+        return Page(ledger_rows, cursor)
 
     def _next_payments(self, report: Report) -> tuple[list[Payment], Cursor | None]:
-        """Return payments that may have entries in the period, in the order of their making.
-
-        Those that were made long before it are looked for in the ten minutes that are marked as
-        changed since.
-        """
-        place = Place(report.cursor.payment_id, report.cursor.created_ms)
-        whole_ms = report.start_ms
-        if report.type != "payments":
-            whole_ms = unmarked_since_ms(report.start_ms)
-        end_ms = report.end_ms
-        if place.created_ms < whole_ms:
-            start_ms = place.created_ms // PERIOD_MS * PERIOD_MS
-            changed_ms = None
-            if report.type != "payments":
-                changed_ms = self._periods.changed_since(
-                    report.tenant, report.start_ms, start_ms=start_ms
-                )
-            if changed_ms is None or changed_ms >= whole_ms:
-                place = Place("", whole_ms)
-            else:
-                place = max(place, Place("", changed_ms), key=lambda each: each.created_ms)
-                end_ms = changed_ms + PERIOD_MS
+        """Return payments that may have entries in the period, in the order of their making."""
+        place, end_ms = self._next_span(report)
         page = self._payments.made(report.tenant, place, before_ms=end_ms, limit=self._page)
         if len(page) == self._page:
             return page, _at(report.cursor, page[-1].created_ms, page[-1].id)
         return page, None if end_ms == report.end_ms else _at(report.cursor, end_ms, "")
+
+    def _next_span(self, report: Report) -> tuple[Place, int]:
+        """Return the place behind which payments are to be read, and the time before which.
+
+        Those that were made long before the period are looked for in the ten minutes that are
+        marked as changed since it began.
+        """
+        place = Place(report.cursor.payment_id, report.cursor.created_ms)
+        if report.type == "payments":
+            return max(place, Place("", report.start_ms), key=_time_of), report.end_ms
+        whole_ms = unmarked_since_ms(report.start_ms)
+        if place.created_ms >= whole_ms:
+            return place, report.end_ms
+        start_ms = place.created_ms // PERIOD_MS * PERIOD_MS
+        marked_ms = self._periods.changed_since(report.tenant, report.start_ms, start_ms=start_ms)
+        if marked_ms is None or marked_ms >= whole_ms:
+            return Place("", whole_ms), report.end_ms
+        return max(place, Place("", marked_ms), key=_time_of), marked_ms + PERIOD_MS
 
     def _read_record(self, report: Report, totals: Totals) -> Page:
         """Return the rows of the next lines of a provider's record."""
@@ -124,29 +122,38 @@ class Sources:
         line = report.cursor.line
         if line is None:
             line = _line_before(provider, report.start_ms)
-        effects = [
-            each for each in provider.effects(line) if each.created_ms < report.end_ms + AFTER_MS
-        ]
+        last_ms = report.end_ms + AFTER_MS
+        effects = [each for each in provider.effects(line) if each.created_ms < last_ms]
         if not effects:
             return Page((), Cursor(provider=report.cursor.provider + 1))
-        payments = {
-            each.id: each
-            for each in self._payments.find_many({each.reference for each in effects}).values()
-            if (each.tenant, each.provider) == (report.tenant, name)
-        }
-        mine = [each for each in effects if each.reference in payments]
-        keys = {key for each in mine for key in settlement.keys_of(each)}
+        record_rows: list[Row] = []
+        for first in range(0, len(effects), self._page):
+            some = effects[first : first + self._page]
+            record_rows += self._rows_of(report, name, some, totals)
+        return Page(record_rows, replace(report.cursor, line=effects[-1].sequence))
+
+    def _rows_of(
+        self, report: Report, provider: str, effects: Sequence[Effect], totals: Totals
+    ) -> list[Row]:
+        """Return the rows of lines of this tenant's payments, and note their keys."""
+        payments = self._payments.find_many({each.reference for each in effects})
+        pairs = [
+            (each, payment)
+            for each in effects
+            if (payment := payments.get(each.reference))
+            and (payment.tenant, payment.provider) == (report.tenant, provider)
+        ]
+        keys = {key for effect, _ in pairs for key in settlement.keys_of(effect)}
         self._lines.note_lines(report.id, keys)
-        found: list[Row] = []
-        for effect in mine:
+        record_rows: list[Row] = []
+        for effect, payment in pairs:
             if not report.start_ms <= effect.created_ms < report.end_ms:
                 continue
-            payment = payments[effect.reference]
             for row, theirs, ours in settlement.of_provider(payment, effect):
                 if report.type == "payout" or row[-1]:
                     settlement.add(totals, theirs, (payment.currency, ours))
-                    found.append(row)
-        return Page(found, replace(report.cursor, line=effects[-1].sequence))
+                    record_rows.append(row)
+        return record_rows
 
     def _without_line(
         self, report: Report, payments: Sequence[Payment], totals: Totals
@@ -160,12 +167,12 @@ class Sources:
             )
         ]
         known = self._lines.noted_lines(report.id, {line.key for _, _, line in entered})
-        found: list[Row] = []
+        ledger_rows: list[Row] = []
         for payment, entry, line in entered:
             if line.key not in known:
                 settlement.add(totals, None, (line.currency, line.amount))
-                found.append(settlement.of_ledger(payment, entry, line))
-        return found
+                ledger_rows.append(settlement.of_ledger(payment, entry, line))
+        return ledger_rows
 
 
 def _line_before(provider: Provider, start_ms: int) -> int:
@@ -175,6 +182,10 @@ def _line_before(provider: Provider, start_ms: int) -> int:
         if line is not None:
             return line
     raise RecordGone
+
+
+def _time_of(place: Place) -> int:
+    return place.created_ms
 
 
 def _at(cursor: Cursor, created_ms: int, payment_id: str) -> Cursor:

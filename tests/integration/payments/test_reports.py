@@ -252,8 +252,8 @@ def test_payments_are_as_they_were_at_the_end_of_the_period_and_safe_in_spreadsh
         "lost": "succeeded",
         "disputed": "succeeded",
     }
-    declined, held = lines[ids["declined"]], lines[ids["held"]]
-    assert (declined["failure_code"], held["amount_held"]) == ("generic_decline", 900)
+    declined, manual = lines[ids["declined"]], lines[ids["held"]]
+    assert (declined["failure_code"], manual["amount_held"]) == ("generic_decline", 900)
     captured, lost = lines[ids["captured"]], lines[ids["lost"]]
     assert (captured["amount_captured"], captured["currency"]) == (500, "USD")
     assert (lost["amount_disputed"], lost["amount_fees"]) == (400, 1500)
@@ -420,3 +420,18 @@ def test_an_eleventh_report_waits_until_one_is_built(order, settle_periods, repo
 
     assert statuses == [201] * 10 + [409]
     assert order("k10", type="fees").status == 201
+
+
+def test_the_content_in_a_bucket_is_behind_a_link_that_needs_no_token(payments, asking, built):
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
+    ready = built(type="fees")["id"]
+    ask_bucket = asking(payments("app", REPORTS_URL="s3://some-bucket/reports/", **keys))
+
+    report = ask_bucket("GET", REPORT, report_id=ready).body
+    link = ask_bucket("GET", CONTENT, report_id=ready)
+
+    assert (report["parts"], report["url"], link.status) == (1, f"/v1/reports/{ready}/content", 302)
+    location = link.headers["location"]
+    assert location.startswith("https://some-bucket.s3.")
+    assert f"/reports/{ready}.csv?" in location
+    assert "X-Amz-Signature=" in location

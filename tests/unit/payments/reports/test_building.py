@@ -273,3 +273,13 @@ def test_what_is_not_built_in_a_day_fails(folders: Iterator[Path]):
     each.run(now_ms=END_MS + 2 * building.DEADLINE_MS)
 
     assert (each.report.status, each.report.failure) == ("failed", "took_too_long")
+
+
+def test_more_rows_than_a_report_takes_fail_it(folders: Iterator[Path]):
+    each = Building(next(folders), "balance", "csv", Deaths())
+    almost = replace(each.report, rows=building.ROWS_MAX - 1)
+    each.store.reports[almost.id] = almost
+
+    each.run(now_ms=MUCH_LATER_MS)
+
+    assert (each.report.status, each.report.failure) == ("failed", "too_many_rows")
