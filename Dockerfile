@@ -19,7 +19,7 @@ ENV PATH=/opt/spillway/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 # Volumes take their owner from these folders when they are made.
-RUN for each in /data /keys /webhooks /reports /state /state/logs /state/shared; do \
+RUN for each in /data /files /keys /webhooks /reports /state /state/logs /state/shared; do \
       install --directory --owner=10001 --group=10001 --mode=0700 $each; done
 WORKDIR /app
 USER 10001:10001

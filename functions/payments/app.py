@@ -35,6 +35,7 @@ from payments.event_routes import routes as event_routes
 from payments.operation_routes import outcome, response
 from payments.operation_routes import routes as operation_routes
 from payments.outside import dead_letters, outgoing, providers
+from payments.reports.routes import routes as report_routes
 from payments.schema import (
     Payment,
     PaymentListQuery,
@@ -57,6 +58,7 @@ app.register_blueprint(customer_routes)
 app.register_blueprint(clock_routes.routes)
 app.register_blueprint(operation_routes)
 app.register_blueprint(dispute_routes)
+app.register_blueprint(report_routes)
 metrics = metrics_of("payments")
 
 

@@ -63,7 +63,7 @@ def touch(periods: Iterable[Period], *, now_ms: int) -> None:
             {
                 "$setOnInsert": _key(each),
                 "$inc": {"touches": 1},
-                "$max": {"touched_ms": now_ms},
+                "$max": {"touched_ms": now_ms, "changed_ms": now_ms},
             },
             upsert=True,
         )
@@ -82,6 +82,19 @@ def periods(tenant: str, start_ms: int) -> list[Period]:
 def touched(tenant: str) -> list[Period]:
     """Return a tenant's periods that were touched and not folded since."""
     return _stored({"tenant": tenant, "touched_ms": {"$gt": 0}})
+
+
+def changed_since(tenant: str, time_ms: int, *, start_ms: int) -> int | None:
+    """Return the first start, from `start_ms` on, of a period that was touched since `time_ms`.
+
+    Versions before this one did not note when: what they touched may be.
+    """
+    begins = {"tenant": tenant, "start_ms": {"$gte": start_ms}}
+    unknown = {"touches": {"$gt": 0}, "changed_ms": {"$exists": False}}
+    changed = {**begins, "$or": [{"changed_ms": {"$gte": time_ms}}, unknown]}
+    with store_errors():
+        document = _periods().find_one(changed, {"start_ms": 1}, sort=[("start_ms", 1)])
+        return int(document["start_ms"]) if document else None
 
 
 def touched_before(time_ms: int, *, limit: int) -> list[Period]:

@@ -109,12 +109,17 @@ def late(payments: Iterable[Payment], *, now_ms: int) -> set[Period]:
 
     They are those that may be folded before the change is stored; recent payments have none.
     """
-    before_ms = _start(now_ms - CLOSED_MS + CHANGE_MS)
+    before_ms = unmarked_since_ms(now_ms)
     return {
         Period(tenant=each.tenant, currency=each.currency, start_ms=_start(each.created_ms))
         for each in payments
         if each.created_ms < before_ms
     }
+
+
+def unmarked_since_ms(time_ms: int) -> int:
+    """Return since when payments are made whose changes from `time_ms` on may mark no period."""
+    return _start(time_ms - CLOSED_MS + CHANGE_MS)
 
 
 def fold(*, balances: Balances, payments: Payments, now_ms: int) -> int:

@@ -181,6 +181,12 @@ class Provider(Protocol):
     def effects(self, after: int) -> list[Effect]:
         """Return what it did next after that line of its record; raises ProviderUnavailable."""
 
+    def line_before(self, time_ms: int) -> int | None:
+        """Return a line of its record behind which all stands that it did since `time_ms`.
+
+        None where the record no longer reaches back so far. Raises ProviderUnavailable.
+        """
+
     def hear(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> Sequence[Word]:
         """Return what a webhook answers, nothing where it is about no order of ours.
 

@@ -15,6 +15,7 @@ from backend.settings import settings
 from backend.store import (
     NEWEST,
     Document,
+    ListedObject,
     collection,
     newest,
     opened_early,
@@ -221,6 +222,13 @@ def first_made(tenant: str, *, since_ms: int) -> int | None:
             sort=[("created_ms", 1), ("_id", 1)],
         )
         return int(document["created_ms"]) if document else None
+
+
+def made(tenant: str, after: ListedObject, *, before_ms: int, limit: int) -> list[Payment]:
+    """Return up to `limit` payments that were made after that one and before a time, in order."""
+    query: Document = {"tenant": tenant, "created_ms": {"$lt": before_ms}}
+    documents = newest(_payments(), query, limit=limit, after=None, before=after)
+    return [msgspec.convert(each, Payment) for each in reversed(documents)]
 
 
 def all_after(payment_id: str, *, limit: int) -> list[Payment]:

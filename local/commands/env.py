@@ -29,6 +29,7 @@ def show(options: argparse.Namespace) -> int:
         "WEBHOOK_SECRETS_KEY": lambda: webhook_secrets_key(keys),
         "WEBHOOKS_TO_LOOPBACK": lambda: "yes",
         "TEST_CLOCKS": lambda: "yes",
+        "REPORTS_URL": lambda: (options.state / "data" / "reports").absolute().as_uri(),
         "OAUTH_CLIENTS": demo_clients,
     }
     settings = {

@@ -49,6 +49,7 @@ def _settings(state: Path, ports: Ports) -> Mapping[str, Callable[[], str]]:
         "OAUTH_CLIENTS": demo_clients,
         "WEBHOOKS_TO_LOOPBACK": lambda: "yes",
         "TEST_CLOCKS": lambda: "yes",
+        "REPORTS_URL": lambda: (state / "data" / "reports").absolute().as_uri(),
         "SMS_URL": lambda: f"http://127.0.0.1:{others['mailbox']}/sms",
         "PUBLIC_URL": lambda: f"http://127.0.0.1:{ports.gateway}",
         "UNSUBSCRIBE_KEY": lambda: unsubscribe_key(keys),

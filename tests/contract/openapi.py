@@ -141,16 +141,16 @@ def _operation(
             "required": operation.body_required,
             "content": content,
         }
-    answer = {operation.answer_type: {"schema": schema_of[repr(operation.answer)]}}
+    answer_types = (operation.answer_type, *operation.other_answer_types)
+    answer = {each: {"schema": schema_of[repr(operation.answer)]} for each in answer_types}
     done = {"description": "Done", "content": answer}
     if route.authorizer is not None:
         done["headers"] = LIMIT_FIELDS
     described["responses"] = {
         str(operation.status): done,
         **_problems(route, operation),
+        **{str(status): {"description": text} for status, text in operation.besides},
     }
-    if operation.has_tag:
-        described["responses"]["304"] = {"description": "As If-None-Match says"}
     if route.authorizer is not None:
         described["security"] = [{"token": [view.scope]}]
     return described

@@ -23,6 +23,7 @@ import notifications.webhooks.endpoints
 import payments.customers.schema
 import payments.dispute_schema
 import payments.events
+import payments.reports.schema
 import payments.schema
 import payments.views
 import payments.webhooks
@@ -45,7 +46,8 @@ class Operation:
     query: Any = None
     needs_key: bool = False
     refuses: tuple[int, ...] = ()
-    has_tag: bool = False  # the answer may have an ETag, and need not be sent again
+    other_answer_types: tuple[str, ...] = ()
+    besides: tuple[tuple[int, str], ...] = ()  # other statuses that are no problems, and when
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -179,6 +181,27 @@ OPERATIONS: Mapping[str, Operation] = {
         refuses=(404, 409),
     ),
     "DELETE /v1/test-clocks/{clock_id}": Operation(answer=backend.shapes.Deleted, refuses=(404,)),
+    "POST /v1/reports": Operation(
+        status=201,
+        answer=payments.reports.schema.ReportView,
+        body=payments.reports.schema.ReportRequest,
+        needs_key=True,
+        refuses=(409,),
+    ),
+    "GET /v1/reports": Operation(
+        answer=payments.reports.schema.ReportPage, query=backend.pages.PageQuery
+    ),
+    "GET /v1/reports/{report_id}": Operation(
+        answer=payments.reports.schema.ReportView, refuses=(404,)
+    ),
+    "GET /v1/reports/{report_id}/content": Operation(
+        answer=str,
+        answer_type="text/csv",
+        query=payments.reports.schema.ContentQuery,
+        refuses=(404, 409),
+        other_answer_types=("application/jsonl",),
+        besides=((302, "Where Location says"),),
+    ),
     "GET /v1/balances": Operation(answer=payments.views.BalancesView),
     "GET /v1/events": Operation(
         answer=payments.events.ListedEventPage, query=payments.events.EventQuery
@@ -235,7 +258,9 @@ OPERATIONS: Mapping[str, Operation] = {
         raw_body_types=("application/x-ndjson", "application/gzip"),
     ),
     "GET /v1/analytics/metrics": Operation(
-        answer=analytics.schema.Metric, query=analytics.schema.MetricQuery, has_tag=True
+        answer=analytics.schema.Metric,
+        query=analytics.schema.MetricQuery,
+        besides=((304, "As If-None-Match says"),),
     ),
     "GET /v1/analytics/events": Operation(
         answer=analytics.schema.EventPage, query=analytics.schema.EventsQuery

@@ -17,6 +17,8 @@ from notifications.webhooks import endpoint_store
 from payments import balance_store, event_store
 from payments import store as payment_store
 from payments.customers import store as customer_store
+from payments.reports import schema as report_schema
+from payments.reports import store as report_store
 
 ROOT = Path(__file__).parents[2]
 DAY_S = 86_400
@@ -29,6 +31,8 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
     "events": event_store.INDEXES,
     "customers": customer_store.INDEXES,
     "customer_counts": (),
+    "reports": report_store.INDEXES,
+    "report_lines": report_store.LINE_INDEXES,
     "notifications": notification_store.INDEXES,
     "suppressions": suppression_store.INDEXES,
     "templates": template_store.INDEXES,
@@ -46,6 +50,8 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
 LIVES_S = {  # of what says itself when it expires, in the order of the table
     "test_clocks": [test_clocks.LIFE_S],
     "customers": [customer_store.DELETED_LIFE_S],
+    "reports": [report_schema.LIFE_MS // 1000],
+    "report_lines": [report_store.LINES_LIFE_S],
     "notifications": [notification_store.LIFE_S, notification_store.DELIVERY_LIFE_S],
     "suppressions": [suppression_store.BOUNCE_LIFE_S],
     "templates": [template_store.ARCHIVED_LIFE_S],

@@ -13,7 +13,7 @@ from spillway_client.errors import SpillwayError, Unauthorized, UnexpectedAnswer
 from spillway_client.reading import UnreadableRecord, record
 from spillway_client.records import Token
 from spillway_client.tokens import Tokens
-from spillway_client.transport import Clock, Request, Transport
+from spillway_client.transport import Clock, Redirected, Request, Transport
 
 R = TypeVar("R")
 PAGE_SIZE = 100  # the most that the API gives
@@ -70,6 +70,13 @@ class Calls:
             if not page.get("has_more") or not items:
                 return
             query["ending_before" if goes_back else "starting_after"] = getattr(items[-1], cursor)
+
+    def content(self, path: str, **query: object) -> Iterator[bytes]:
+        """Yield the bytes of a part of a content, or of the whole where that is elsewhere."""
+        try:
+            yield self._send(Request(method="GET", path=path + _query(query)))
+        except Redirected as elsewhere:
+            yield from self._transport.stream(elsewhere.location)
 
     def send(
         self,

@@ -11,6 +11,7 @@ from spillway_client.operations.customers import CustomerOperations
 from spillway_client.operations.disputes import DisputeOperations
 from spillway_client.operations.notifications import NotificationOperations
 from spillway_client.operations.payments import PaymentOperations
+from spillway_client.operations.reports import ReportOperations
 from spillway_client.operations.templates import TemplateOperations
 from spillway_client.operations.webhooks import WebhookOperations
 from spillway_client.records import Health, Readiness, Token
@@ -24,6 +25,7 @@ class Client(
     PaymentOperations,
     DisputeOperations,
     CustomerOperations,
+    ReportOperations,
     AnalyticsOperations,
     NotificationOperations,
     TemplateOperations,

@@ -8,13 +8,15 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from spillway_client.errors import ApiError, ConnectionFailed, SpillwayError, error_of
 
 MAX_ANSWER_BYTES = 64 * 2**20  # a hundred of the largest payments are a tenth of it
+CHUNK_BYTES = 2**20
 USER_AGENT = "spillway-client"  # firewalls refuse requests without one
 MAX_IDLE = 32  # connections that wait for the next request
 FAILURES = (OSError, http.client.HTTPException)
@@ -61,6 +63,14 @@ class Request:
     repeatable: bool = True
 
 
+class Redirected(SpillwayError):
+    """The answer is at another address, which needs no token."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"the answer is at {location}")
+        self.location = location
+
+
 class Transport:
     """The way to one address, for any number of threads."""
 
@@ -83,6 +93,7 @@ class Transport:
         self._retries = retries
         self._spare = float(retries.spare)  # threads may lose a part of one, which does no harm
         self._clock = clock
+        self._elsewhere = build_opener(ProxyHandler({}), HTTPSHandler(context=tls))
         self._idle: deque[http.client.HTTPConnection] = deque(maxlen=MAX_IDLE)
 
     def close(self) -> None:
@@ -103,6 +114,17 @@ class Transport:
                     raise
             self._clock.sleep(wait_s)
         raise AssertionError("the loop ends with an answer or an error")
+
+    def stream(self, url: str) -> Iterator[bytes]:
+        """Yield what is at another address, without a token and whatever its length."""
+        try:
+            with self._elsewhere.open(url, timeout=self._timeout_s) as answer:
+                while chunk := answer.read(CHUNK_BYTES):
+                    yield chunk
+                if answer.length:
+                    raise http.client.HTTPException("the answer ends early")
+        except FAILURES as error:
+            raise ConnectionFailed(f"no whole content: {error!r}", sent=True) from error
 
     def _wait_s(self, error: SpillwayError, attempt: int, repeatable: bool) -> float | None:
         """Return after which time to send the request again, or None where that is no use."""
@@ -137,6 +159,9 @@ class Transport:
             self._idle.append(connection)
         else:
             connection.close()
+        location = answer.getheader("Location")
+        if answer.status == http.client.FOUND and location:
+            raise Redirected(location)
         if not 200 <= answer.status < 300:
             headers = {name.lower(): value for name, value in answer.getheaders()}
             raise error_of(answer.status, headers, body)

@@ -43,6 +43,29 @@ class Simulator:
             logger.error("effects were dropped before they were compared", extra=gone)
         return effects
 
+    def line_before(self, time_ms: int) -> int | None:
+        """Look for the last line before a time by halves; see `payments.provider`.
+
+        Lines are looked at one by one: some forty of millions.
+        """
+        first = self._line(0)
+        if first is None or first.created_ms >= time_ms:
+            return 0 if first is None or first.sequence == 1 else None
+        low, high = first.sequence, 2 * first.sequence
+        while (line := self._line(high - 1)) and line.created_ms < time_ms:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            line = self._line(middle - 1)
+            is_before = line is not None and line.created_ms < time_ms
+            low, high = (middle, high) if is_before else (low, middle)
+        return low
+
+    def _line(self, after: int) -> Effect | None:
+        """Return the first line after that one."""
+        effects = _effects(self._connections.get(f"/effects?after={after}&limit=1"))
+        return effects[0] if effects else None
+
     def move_clock(self, clock_id: str, now_ms: int) -> list[Effect]:
         """Have happen what is due by a test clock, and return all that ever was by its time.
 

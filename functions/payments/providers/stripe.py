@@ -120,6 +120,10 @@ class Stripe:
         """Return what it did next, fees included; raises ProviderUnavailable."""
         return self._record.effects(after, words=self._words)
 
+    def line_before(self, time_ms: int) -> int | None:
+        """Return a line behind which all since a time stands; see `payments.provider`."""
+        return self._record.line_before(time_ms)
+
     def hear(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[Word]:
         """Return what a webhook tells; see `payments.provider`.
 

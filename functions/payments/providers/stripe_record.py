@@ -102,6 +102,11 @@ class Record:
             start_s = end_s
         raise ProviderUnavailable("Stripe's record has more lines a second than are read.")
 
+    def line_before(self, time_ms: int) -> int | None:
+        """Return the last line that the second before a time may have; see `payments.provider`."""
+        second = time_ms // 1_000
+        return second * LINES_S if second > time.time() - KEPT_S else None
+
     def _between(
         self, start_s: int, end_s: int, words: Words, *, is_first: bool
     ) -> list[Effect] | None:

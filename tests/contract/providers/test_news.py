@@ -5,6 +5,7 @@ import time
 import pytest
 
 from backend.errors import Unauthorized
+from payments.reports import settlement
 from tests.contract.providers.places import charge, done, reference, then
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -85,6 +86,30 @@ def test_the_record_tells_of_everything_in_order_under_the_keys_of_the_orders(pl
     assert numbers == sorted(set(numbers))
     (start,) = [e.sequence for e in mine if e.idempotency_key == capture.key]
     assert place.provider.effects(start)[0] == lines[numbers.index(start) + 1]
+
+
+def test_the_record_is_read_on_from_any_time_and_says_which_money_was_moved(place):
+    paid, held = charge(reference()), charge(reference(), capture=False)
+    charge_ids = {each.key: done(place, each).id for each in (paid, held)}
+    capture = then(charge_ids[held.key], held.order.reference, "/captures", 1000)
+    refund = then(charge_ids[paid.key], paid.order.reference, "/refunds", 250)
+    assert done(place, capture)
+    assert done(place, refund)
+    lines = _all_lines(place.provider)
+
+    references = {paid.order.reference, held.order.reference}
+    moved = [x for e in lines if e.reference in references for x in settlement.lines_of(e)]
+    assert {(x.key, x.kind, x.amount) for x in moved if x.kind != "fee"} == {
+        (paid.key, "charge", 1000),
+        (capture.key, "capture", 1000),
+        (refund.key, "refund", -250),
+    }
+    for each in {x.created_ms: x for x in lines[-20:]}.values():
+        before = place.provider.line_before(each.created_ms)
+        after = [x for x in lines if x.sequence > before]
+        assert {x.id for x in lines if x.created_ms >= each.created_ms} <= {x.id for x in after}
+        assert after[0].created_ms >= each.created_ms - 1_000
+    assert place.provider.effects(place.provider.line_before(lines[-1].created_ms + 60_000)) == []
 
 
 def test_the_record_has_what_no_webhook_told(place):

@@ -1,6 +1,7 @@
 """Requests of the Python client: pages, paths, queries, and what is refused unsent."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -94,3 +95,28 @@ def test_times_are_sent_in_utc():
         assert list(client.list_payments(created_gte=datetime(2026, 1, 1, tzinfo=UTC))) == []
 
     assert "created_gte=2026-01-01T00%3A00%3A00Z" in api.requests[0].path
+
+
+def test_a_report_s_content_comes_part_by_part_or_from_where_it_is_without_the_token():
+    report: dict[str, Any] = {
+        **dict.fromkeys(("id", "type", "format", "status"), "x"),
+        **dict.fromkeys(("period_start", "period_end"), "2026-09-21T14:13:20Z"),
+        **dict.fromkeys(("created_at", "finished_at", "expires_at"), "2026-09-21T14:13:20Z"),
+        **{"rows": 2, "bytes": 6, "parts": 2, "totals": [], "url": "/u", "failure": None},
+    }
+    in_parts = [Answer(body=report), Answer(body=b"a,\n"), Answer(body=b"b\n")]
+    with ScriptedApi([Answer(body=b"x" * 3_000_000)]) as bucket:
+        link = Answer(302, headers={"Location": f"{bucket.url}/file?signed"})
+        elsewhere = [Answer(body={**report, "parts": 1}), link]
+        with ScriptedApi([*in_parts, *elsewhere]) as api, client_of(api, TestClock()) as client:
+            assert b"".join(client.download_report("rep_1")) == b"a,\nb\n"
+            assert [len(x) for x in client.download_report("rep_1")] == [2**20, 2**20, 902_848]
+
+    assert [each.path for each in api.requests[1:3]] == [
+        "/v1/reports/rep_1/content?part=1",
+        "/v1/reports/rep_1/content?part=2",
+    ]
+    assert (bucket.requests[0].path, "authorization" in bucket.requests[0].headers) == (
+        "/file?signed",
+        False,
+    )

@@ -55,6 +55,7 @@ from spillway_client.records.payments import (
     Refund,
     SavedMethod,
 )
+from spillway_client.records.reports import Report, ReportTotal
 
 __all__ = [
     "Accepted",
@@ -93,6 +94,8 @@ __all__ = [
     "Refund",
     "Rejection",
     "RenderedTemplate",
+    "Report",
+    "ReportTotal",
     "SavedMethod",
     "Suppression",
     "Template",

@@ -108,6 +108,15 @@ def _stripe_secrets(value: str) -> tuple[str, ...]:
     return secrets
 
 
+def _folder_or_bucket(value: str) -> str:
+    parts = urlsplit(value)
+    is_folder = parts.scheme == "file" and not parts.netloc and parts.path.startswith("/")
+    is_bucket = parts.scheme == "s3" and parts.netloc and parts.path[-1:] in ("", "/")
+    if not is_folder and not is_bucket:
+        raise ValueError("must be file:///folder, or s3://bucket/ with a prefix that ends with /")
+    return value
+
+
 def _mail_server(value: str) -> str:
     parts = urlsplit(_url("smtp", "smtps", "smtp+starttls", "ses")(value))
     if (parts.scheme != "ses" and not parts.hostname) or parts.port == 0:
@@ -222,6 +231,11 @@ class Settings:
     )
     stripe_webhook_secrets: tuple[str, ...] = _setting(
         _stripe_secrets, "", "Secrets that Stripe signs its webhooks with, old and new", secret=True
+    )
+    reports_url: str = _setting(
+        _folder_or_bucket,
+        "file:///tmp/spillway-reports",
+        "Where reports are kept: file:///folder, or s3://bucket/prefix/",
     )
     smtp_url: str = _setting(
         _mail_server,
