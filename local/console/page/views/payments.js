@@ -37,7 +37,7 @@ async function showAll(root, query, context) {
     columns: [
       {name: "payment", of: each => h("a", {href: `#/payments/${encodeURIComponent(each.id)}`, class: "mono"}, each.id)},
       {name: "status", left: true, of: each => each.failure ? `${each.status}: ${each.failure}` : each.status, bad: each => each.status === "failed"},
-      {name: "amount", of: each => money(each.amount, each.currency)},
+      {name: "minor units", of: each => money(each.amount, each.currency)},
       {name: "captured", of: each => number(each.amount_captured ?? 0)},
       {name: "refunded", of: each => number(each.amount_refunded ?? 0)},
       {name: "made", of: each => when(each.created_ms)},

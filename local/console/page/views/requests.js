@@ -43,7 +43,7 @@ function showAll(root, query, context) {
   });
   replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), routes, status, slow, text),
     h("section", {class: "card"}, list.element),
-    h("p", {class: "faint"}, "The last 200: every request below ten a second, above that one in a hundred, and each that failed or took over a second."));
+    h("p", {class: "faint"}, "The last 200 that were recorded: up to twenty a second all, above that one in a hundred, and each that failed or was slow."));
 
   async function read() {
     const ours = round();

@@ -24,7 +24,7 @@ export async function paymentView(root, id, context) {
 
 function tiles(payment) {
   return [
-    [payment.amount, "amount"], [payment.amount_captured ?? 0, "captured"], [payment.amount_refunded ?? 0, "refunded"],
+    [payment.amount, "amount, in minor units"], [payment.amount_captured ?? 0, "captured"], [payment.amount_refunded ?? 0, "refunded"],
     [payment.amount_held ?? 0, "held"],
   ].map(([value, label]) => h("div", {class: "tile"}, h("b", {}, money(value, payment.currency)), h("span", {}, label)));
 }
