@@ -1,4 +1,4 @@
-"""The Compose profile `observability`: what Prometheus, Tempo and Grafana say of one another agrees."""
+"""The Compose profile `observability`: Prometheus, Tempo and Grafana agree on one another."""
 
 from pathlib import Path
 from typing import Any
