@@ -38,9 +38,10 @@ def test_tempo_listens_where_the_gateway_sends_and_grafana_asks():
     _, port = receiver.split(":")
 
     assert source("tempo")["url"] == f"http://tempo:{tempo['server']['http_listen_port']}"
-    assert f"OTEL_EXPORTER_OTLP_ENDPOINT=http://tempo:{port}" in (
-        ROOT / "docs" / "compose.md"
-    ).read_text()
+    assert (
+        f"OTEL_EXPORTER_OTLP_ENDPOINT=http://tempo:{port}"
+        in (ROOT / "docs" / "compose.md").read_text()
+    )
 
 
 def test_what_tempo_writes_is_where_it_may_write():

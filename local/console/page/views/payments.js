@@ -23,10 +23,10 @@ export function when(ms) {
 async function showAll(root, query, context) {
   const remark = outcome(), more = h("button", {type: "button", hidden: true}, "Search further back");
   const inputs = {
-    q: h("input", {type: "search", placeholder: "pay_…, evt_…, ntf_…, Idempotency-Key or mail", size: 34, "data-filter": true}),
+    q: h("input", {type: "search", placeholder: "pay_…, another id, Idempotency-Key or mail", size: 34, "data-filter": true}),
     status: h("select", {}, h("option", {value: ""}, "any")),
     amount: h("input", {type: "number", min: 0, placeholder: "minor units"}),
-    mail: h("input", {type: "search", placeholder: "receipt's address"}),
+    mail: h("input", {type: "search", placeholder: "part of an address"}),
   };
   const rows = new Map();
   const payments = table({
