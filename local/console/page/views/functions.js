@@ -230,7 +230,22 @@ function logCard(address, query, context) {
     if (follow.checked || !end) await read();
   });
   return h("section", {class: "card"},
-    h("div", {class: "row"}, h("h2", {class: "grow"}, "Log"), level, text, h("label", {}, follow, "follow")), list, none);
+    h("div", {class: "row"}, h("h2", {class: "grow"}, "Log"), level, text, h("label", {}, follow, "follow")), list, none, hostLog(address, context));
+}
+
+/** What stands elsewhere: an environment that is ended cannot hand over what its handler printed. */
+function hostLog(address, context) {
+  const place = h("pre", {tabindex: 0}, "Reading …");
+  async function read() {
+    try {
+      const {lines} = await context.get(`${address}/host_log`);
+      replace(place, lines.join("\n") || "nothing");
+    } catch (error) {
+      replace(place, `${error.message}.`);
+    }
+  }
+  return h("details", {ontoggle: event => event.target.open && read()},
+    h("summary", {}, "Log of its hosts: what was printed before a time-out or a crash, and how environments ended"), place);
 }
 
 /** One invocation of the log, its lines folded away. */
@@ -246,6 +261,7 @@ function invocationOf(one, hasTraces) {
       h("span", {class: `${worst?.level === "ERROR" ? "bad" : "faint"} mono first`}, messageOf(worst?.text ?? ""))),
     h("p", {class: "faint"}, [one.request_id || "outside an invocation", one.at, one.memory_used_mb === undefined ? "" : `${one.memory_used_mb} of ${one.memory_mb} MB`].filter(Boolean).join(" · "),
       one.request_id && hasTraces ? [" · ", h("a", {href: `#/traces/${encodeURIComponent(one.request_id)}`}, "trace")] : null),
+    isBad && !one.lines.length ? h("p", {}, "It handed over nothing that it printed; see the log of its hosts, below.") : null,
     h("pre", {tabindex: 0}, one.lines.map(each =>
       h("span", {class: {ERROR: "bad", WARNING: "warn"}[each.level] ?? null}, `${each.text}\n`)),
     one.left_out ? `${one.left_out} more lines stand in the log\n` : null));
