@@ -1,8 +1,10 @@
 // A table that is brought up to date in place: focus, selection and scrolling stay where they are.
-// On a narrow screen each row is a card, and each cell has its column's name beside it (style.css);
-// the roles are written out because elements that are laid out otherwise lose their own.
+// Where there is too little room each row is a card, and each cell has its column's name beside it
+// (style.css); the roles are written out because elements that are laid out otherwise lose their own.
 
 import {h} from "/dom.js";
+
+const COLUMN_PX = 84;  // what a column takes, all in all
 
 /**
  * Make a table. A column is {name, of(row), left?, bad?(row), title?(row)}; `of` returns a text or
@@ -17,6 +19,7 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
   const empty = h("p", {class: "none", hidden: true}, none);
   const element = h("div", {class: "wide"}, made, empty);
   const rows = new Map();
+  new ResizeObserver(() => made.classList.toggle("cards", element.clientWidth < columns.length * COLUMN_PX)).observe(element);
 
   function update(list) {
     made.hidden = !list.length;

@@ -240,6 +240,7 @@ function hostLog(address, context) {
     try {
       const {lines} = await context.get(`${address}/host_log`);
       replace(place, lines.join("\n") || "nothing");
+      place.scrollTop = place.scrollHeight;  // the last lines
     } catch (error) {
       replace(place, `${error.message}.`);
     }
@@ -277,10 +278,10 @@ function timeOf(at) {
 function messageOf(text) {
   if (!text.startsWith("{")) return text;
   try {
-    const {message, ...others} = JSON.parse(text);
+    const {errorType, errorMessage, message = errorMessage, ...others} = JSON.parse(text);
     if (typeof message !== "string") return text;
     const more = Object.entries(others).filter(([name, value]) => name.endsWith("_id") && typeof value === "string");
-    return [message, ...more.map(([, value]) => value)].join(" · ");
+    return [errorType ? `${errorType}: ${message}` : message, ...more.map(([, value]) => value)].join(" · ");
   } catch {
     return text;
   }

@@ -40,7 +40,7 @@ async function showAll(root, query, context) {
       {name: "minor units", of: each => money(each.amount, each.currency)},
       {name: "captured", of: each => number(each.amount_captured ?? 0)},
       {name: "refunded", of: each => number(each.amount_refunded ?? 0)},
-      {name: "made", of: each => when(each.created_ms)},
+      {name: "made", of: each => when(each.created_ms).slice(0, -4)},
       {name: "tenant", left: true, of: each => each.tenant},
       {name: "mail", left: true, of: each => each.receipt_email ?? ""},
     ],
