@@ -7,12 +7,12 @@ import {h} from "/dom.js";
 const COLUMN_PX = 84;  // what a column takes, all in all
 
 /**
- * Make a table. A column is {name, of(row), left?, bad?(row), title?(row)}; `of` returns a text or
- * a node. `key(row)` tells rows apart; `open(row)` makes them links that Enter opens, too.
+ * Make a table. A column is {name, of(row), left?, wraps?, bad?(row), title?(row)}; `of` returns a
+ * text or a node. `key(row)` tells rows apart; `open(row)` makes them links that Enter opens, too.
  */
 export function table({label, columns, key, open, none = "Nothing here."}) {
   const head = h("tr", {role: "row"}, columns.map(each =>
-    h("th", {scope: "col", role: "columnheader", class: each.left ? "left" : null}, each.name)));
+    h("th", {scope: "col", role: "columnheader", class: each.left || each.wraps ? "left" : null}, each.name)));
   const body = h("tbody", {role: "rowgroup"});
   // Before the first update neither is true: there is something, there is nothing.
   const made = h("table", {role: "table", "aria-label": label, hidden: true}, h("thead", {role: "rowgroup"}, head), body);
@@ -46,7 +46,7 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
 
   function newLine(id) {
     const cells = columns.map(each =>
-      h("td", {role: "cell", class: each.left ? "left" : null, "data-column": each.name}));
+      h("td", {role: "cell", class: each.wraps ? "left text" : each.left ? "left" : null, "data-column": each.name}));
     const line = {element: h("tr", {role: "row"}, cells), cells, row: null};
     if (open) {
       line.element.className = "opens";

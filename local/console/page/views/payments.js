@@ -42,7 +42,7 @@ async function showAll(root, query, context) {
       {name: "refunded", of: each => number(each.amount_refunded ?? 0)},
       {name: "made", of: each => when(each.created_ms).slice(0, -4)},
       {name: "tenant", left: true, of: each => each.tenant},
-      {name: "mail", left: true, of: each => each.receipt_email ?? ""},
+      {name: "mail", wraps: true, of: each => each.receipt_email ?? ""},
     ],
   });
 

@@ -34,7 +34,7 @@ function showAll(root, query, context) {
     columns: [
       {name: "time", of: each => h("a", {href: `#/requests/${each.id}`}, clock(each.at_s, {millis: true}))},
       {name: "method", left: true, of: each => each.method},
-      {name: "path", left: true, of: each => each.path.length > 80 ? `${each.path.slice(0, 80)}…` : each.path, title: each => each.path},
+      {name: "path", wraps: true, of: each => each.path.length > 80 ? `${each.path.slice(0, 80)}…` : each.path, title: each => each.path},
       {name: "status", of: each => each.status, bad: each => each.status >= 500},
       {name: "took", of: each => duration(each.ms)},
       {name: "answer", of: each => bytes(each.bytes)},

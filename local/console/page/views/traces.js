@@ -33,11 +33,11 @@ function showAll(root, query, context) {
     open: each => context.navigate(`#/traces/${each.id}`),
     columns: [
       {name: "time", of: each => h("a", {href: `#/traces/${each.id}`}, clock(each.start_ms / 1000, {millis: true}))},
-      {name: "what", left: true, of: each => each.name},
-      {name: "status", of: each => each.status ?? "–", bad: each => each.error},
+      {name: "what", wraps: true, of: each => each.name},
+      {name: "status", of: statusOf, bad: each => each.error},
       {name: "took", of: each => duration(each.duration_ms), bad: each => each.slow, title: each => each.slow ? "slow" : ""},
       {name: "spans", of: each => number(each.spans)},
-      {name: "services", left: true, of: each => each.services.join(", ")},
+      {name: "services", wraps: true, of: each => each.services.join(", ")},
     ],
   });
   replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), schedules, status, slow, route, text),
@@ -55,6 +55,12 @@ function showAll(root, query, context) {
       answer.kept.refused_spans ? ` ${number(answer.kept.refused_spans)} spans were refused.` : "");
   }
   context.every(EVERY_MS, read);
+}
+
+/** The status of a trace's answer; an error that it does not tell, too: a message may fail later. */
+function statusOf(trace) {
+  const tells = trace.status >= 400 || !trace.error;
+  return [trace.status, tells ? "" : "error"].filter(Boolean).join(", ") || "–";
 }
 
 async function showOne(root, id, context) {

@@ -93,10 +93,10 @@ function notices(notifications) {
     columns: [
       {name: "id", of: each => h("span", {class: "mono"}, each.id)},
       {name: "channel", left: true, of: each => each.channel},
-      {name: "to", left: true, of: each => each.to},
-      {name: "what", left: true, of: each => each.subject || each.template},
+      {name: "to", wraps: true, of: each => each.to},
+      {name: "what", wraps: true, of: each => each.subject || each.template},
       {name: "status", left: true, of: each => each.status, bad: each => each.status === "failed"},
-      {name: "attempts", of: each => attempts(each.attempts ?? [])},
+      {name: "attempts", wraps: true, of: each => attempts(each.attempts ?? [])},
       {name: "made", of: each => when(each.created_ms)},
     ],
   });
