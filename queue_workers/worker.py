@@ -83,7 +83,8 @@ class Worker:
         )
         url = os.environ.get(export.URL)
         self.exporter = Exporter(f"{url}/v1/traces") if url else None
-        self.recorder = Recorder(self.exporter.add if self.exporter else lambda spans: None)
+        keep = self.exporter.add if self.exporter else lambda spans: None
+        self.recorder = Recorder(keep, os.environ)
 
     def run(self) -> None:
         """Poll until a signal, then drain. Raises PortTaken.

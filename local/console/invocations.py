@@ -21,6 +21,8 @@ _REPORT = re.compile(
     r"Memory Size: (?P<memory_mb>\d+) MB\tMax Memory Used: (?P<memory_used_mb>\d+) MB"
     r"(?:\tInit Duration: (?P<init_ms>[\d.]+) ms)?"
 )
+# As `logging` writes a line in Lambda, and Lambda its own of a time-out.
+_TIME = re.compile(r"(?:^|\t)(\d{4}-\d\d-\d\dT[\d:.]+Z)[\t ]")
 _LEVEL = re.compile(r"\b(DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b")
 # Lambda's words for what a handler did not catch; those of `logging` have a tab after the level.
 _FAILED = re.compile(r"^\[ERROR\] |RequestId: \S+ Error: (Task timed out after|Runtime exited)")
@@ -35,7 +37,7 @@ class Invocation:
     lines: list[dict[str, str]] = field(default_factory=list)
     report: dict[str, float] = field(default_factory=dict)
     status: str = ""  # success, error or timeout, where it is known
-    at: str = ""  # of the first line that tells a time
+    at: str = ""  # of its start, else of the first line that tells a time
     left_out: int = 0  # lines
 
     def add(self, text: str) -> None:
@@ -90,6 +92,7 @@ def invocations(text: str) -> Iterator[Invocation]:
             if current.lines or current.request_id:
                 yield current
             current = Invocation(start[1] if start else str(record.get("requestId", "")))
+            current.at = str(record.get("time", ""))[:40]
         elif kind == "platform.report":
             current.status = str(record.get("status", ""))
             current.request_id = current.request_id or str(record.get("requestId", ""))
@@ -130,7 +133,7 @@ def _of_platform(line: str) -> tuple[str, dict[str, Any]]:
         return "", {}
     try:
         read = orjson.loads(line)
-        return str(read["type"]), dict(read["record"])
+        return str(read["type"]), {"time": read["time"], **read["record"]}
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return "", {}
 
@@ -156,5 +159,6 @@ def _level_and_time(text: str) -> tuple[str, str]:
         at = str(read.get("timestamp") or read.get("time") or "")
     else:
         match = _LEVEL.search(text[:80])
-        level, at = (match[1] if match else ""), ""
+        time = _TIME.search(text[:80])
+        level, at = (match[1] if match else ""), (time[1] if time else "")
     return _SAME.get(level, level) if level else "", at[:40]

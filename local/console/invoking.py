@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import orjson
 
-from local.console import fields, invocations, samples, secrets
+from local.console import fields, host_log, invocations, samples, secrets
 from local.console.answers import Page, as_json, in_thread, number
 from local.console.functions import named
 from local.console.pages import Console, Parameters
@@ -27,6 +27,9 @@ def add(console: Console, parts: Parts) -> None:
 
     def log(parameters: Parameters) -> object:
         return _log(parts, named(parts, parameters), parameters)
+
+    def of_hosts(parameters: Parameters) -> object:
+        return {"lines": host_log.last_lines(parts.state, named(parts, parameters))}
 
     def events(parameters: Parameters) -> object:
         name = named(parts, parameters)
@@ -49,6 +52,7 @@ def add(console: Console, parts: Parts) -> None:
         return as_json({"removed": title})
 
     console.add_view("/api/functions/{name}/log", in_thread(log))
+    console.add_view("/api/functions/{name}/host_log", in_thread(of_hosts))
     console.add_view("/api/functions/{name}/events", in_thread(events))
     console.add_action("/api/functions/{name}/invoke", invoke)
     console.add_action("/api/functions/{name}/events", keep)

@@ -146,7 +146,10 @@ async def _answer(
         page = await asyncio.wait_for(make(), timeout_s)
     except Refused as refused:
         page = sentence_page(refused.status, str(refused))
-    except (TimeoutError, OSError) as error:
+    except TimeoutError:
+        log.warning("%s was not ready within %g s", target, timeout_s)
+        page = sentence_page(503, f"it was not ready within {timeout_s:g} s; try again")
+    except OSError as error:
         log.warning("%s failed: %s", target, error)
         page = sentence_page(503, "Service Unavailable")
     except Exception:  # edge: a request; its client is answered, and the loop logs the error

@@ -31,7 +31,7 @@ class Tracing(Collector):
 
     def __init__(self) -> None:
         self.store = TraceStore()
-        self.recorder = Recorder(self.keep)
+        self.recorder = Recorder(self.keep, os.environ)
         self.server = Server(Intake(self.keep), LIMITS)
         self._exporter: export.Exporter | None = None
 

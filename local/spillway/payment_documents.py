@@ -34,6 +34,8 @@ LINE = (
 )
 OWN = {"fingerprint", "outbox", "promised_ms"}  # of the document, nothing for people
 OF_NOTIFICATION = ("channel", "to", "status", "created_ms", "attempts", "claimable_at_ms")
+# What else has an id in a payment's document, where no index has it.
+FIELDS = {"ch_": "charge_id", "cus_": "customer", "re_": "operations.id", "dp_": "disputes.id"}
 EVENT = re.compile(r"evt_([a-z0-9]{26})_[0-9]+")
 
 
@@ -41,10 +43,11 @@ def search(parameters: Parameters) -> dict[str, Any]:
     """Return the newest payments that match, and from when on to search further. Raises Refused.
 
     By id (also of an event or a notification) and by Idempotency-Key an index has them. By status,
-    amount and mail the newest SEARCHED of each tenant are looked at, or those before `before_ms`.
+    amount, mail (or a part of it) and the id of a charge, a customer, a refund or a dispute the
+    newest SEARCHED of each tenant are looked at, or those before `before_ms`.
     """
     text = parameters.get("q", "").strip()
-    filters = _filters(parameters)
+    filters, by_text = _filters(parameters), _by_text(text)
     before_ms = number(parameters, "before_ms", TIME_MAX_MS, TIME_MAX_MS)
     documents: list[Document] = []
     edges: list[int] = []
@@ -53,9 +56,8 @@ def search(parameters: Parameters) -> dict[str, Any]:
         if text:
             query = {"_id": {"$in": _ids(store, text, tenants)}, **filters}
             documents += store["payments"].find(query, LINE, limit=SHOWN)
-        if not text or ("@" in text and not documents):
-            by_mail = {"receipt_email": text} if text else {}
-            documents, edges = _by_time(store, tenants, {**filters, **by_mail}, before_ms)
+        if not text or (by_text and not documents):
+            documents, edges = _by_time(store, tenants, {**filters, **by_text}, before_ms)
     return {
         "payments": [_line(each) for each in documents],
         "before_ms": max(edges, default=None),
@@ -102,8 +104,20 @@ def _filters(parameters: Parameters) -> Document:
     if parameters.get("amount"):
         filters["amount"] = number(parameters, "amount", 0, AMOUNT_MAX)
     if mail := parameters.get("mail", "").strip():
-        filters["receipt_email"] = mail
+        filters["receipt_email"] = _containing(mail)
     return filters
+
+
+def _by_text(text: str) -> Document:
+    """Return the filter for a text that may be another id or a mail's address; empty for others."""
+    if field := FIELDS.get(text[: text.find("_") + 1]):
+        return {field: text}
+    return {"receipt_email": _containing(text)} if "@" in text else {}
+
+
+def _containing(mail: str) -> Document:
+    """Return the filter for a mail's address or a part of it, in capitals or not."""
+    return {"$regex": re.escape(mail), "$options": "i"}
 
 
 def _tenants(store: "Database[Document]") -> list[str]:

@@ -72,10 +72,16 @@ def of_header(text: str | None) -> TraceContext | None:
 
 
 def trace_id_of(text: str) -> str | None:
-    """Return the trace id that a person writes: 32 digits, or AWS's form with or without Root=."""
-    if re.fullmatch(r"(?!0{32})[0-9a-f]{32}", text):
-        return text
-    context = of_header(text if text.startswith("Root=") else f"Root={text}")
+    """Return the trace id that a person writes or copies, None where the text is none.
+
+    It is 32 digits, AWS's form with or without Root=, or a whole `traceparent`.
+    """
+    text = text.strip()
+    digits = text.lower()
+    if re.fullmatch(r"(?!0{32})[0-9a-f]{32}", digits):
+        return digits
+    root = text if "Root=" in text else f"Root={digits}"
+    context = of_traceparent(digits) or of_header(root)
     return context.trace_id if context else None
 
 

@@ -23,6 +23,7 @@ BODY_MAX_BYTES = 4 * 1024 * 1024  # also unpacked; an exporter's batch of 512 sp
 WAITING_MAX_BYTES = 16 * 1024 * 1024  # bodies in hand, over which exporters are told to come again
 SMALL_MAX_BYTES = 64 * 1024  # what a function sends of one event, which waits for the answer
 SPANS_MAX = 10_000  # of one request
+PACKED = {"gzip": 31, "deflate": 15}  # zlib's number of each Content-Encoding
 TURN_S = 0.002  # a request of a client waits so long at most
 REST = 4  # turns of rest after each: a flood takes a fifth of the process
 RETRY_AFTER_S = 1
@@ -146,21 +147,21 @@ def _spans(body: bytes, format_: ModuleType, faults: Counter[str]) -> Iterator[S
 
 
 def _unpacked(request: Request) -> bytes:
-    """Return the body, of which gzip may make no more than BODY_MAX_BYTES. Raises Malformed."""
+    """Return the body, which may have BODY_MAX_BYTES when it is unpacked. Raises Malformed."""
     coding = request.fields.get("content-encoding", "identity").strip().lower()
     if coding in ("identity", ""):
         return request.body
-    if coding != "gzip":
-        raise Malformed(f"Content-Encoding must be gzip, not {coding[:40]!r}")
-    unpacker = zlib.decompressobj(wbits=31)
+    if coding not in PACKED:
+        raise Malformed(f"Content-Encoding must be gzip or deflate, not {coding[:40]!r}")
+    unpacker = zlib.decompressobj(PACKED[coding])
     try:
         body = unpacker.decompress(request.body, BODY_MAX_BYTES + 1)
     except zlib.error as error:
-        raise Malformed(f"no gzip: {error}") from error
+        raise Malformed(f"no {coding}: {error}") from error
     if len(body) > BODY_MAX_BYTES:
         raise Malformed(f"it is over {BODY_MAX_BYTES} bytes when it is unpacked")
     if not unpacker.eof or unpacker.unused_data:
-        raise Malformed("the gzip does not end where the body does")
+        raise Malformed(f"the {coding} does not end where the body does")
     return body
 
 

@@ -25,6 +25,9 @@ def rows(store: TraceStore, query: Mapping[str, str]) -> Row:
     status = query.get("status", "")
     if status and not (status == "error" or _is_status(status)):
         raise BadQuery(f"status must be such as 201, 5xx or error, not {status[:40]!r}")
+    schedules = query.get("schedules", "")
+    if schedules not in ("", "no"):
+        raise BadQuery(f"schedules is 'no' or left out, not {schedules[:40]!r}")
     if len(text) > TEXT_MAX_CHARS or len(route) > TEXT_MAX_CHARS:
         raise BadQuery(f"text and route have at most {TEXT_MAX_CHARS} characters")
     min_ms = _number(query, "min_ms", 0, MIN_MS_MAX)
@@ -33,6 +36,7 @@ def rows(store: TraceStore, query: Mapping[str, str]) -> Row:
     def fits(trace: Trace) -> bool:
         return (
             (not status or _has_status(trace, status))
+            and (not schedules or not trace.is_scheduled or trace.is_error)
             and (not min_ms or trace.end_ns - trace.start_ns >= min_ms * 1e6)
             and (not route or route in (trace.route or trace.name))
             and (not text or text in _words(trace))

@@ -33,6 +33,7 @@ class Trace:
         "end_ns",
         "id",
         "is_error",
+        "is_scheduled",
         "is_slow",
         "linked",
         "name",
@@ -55,6 +56,7 @@ class Trace:
         self.route: str | None = None
         self.status: int | None = None
         self.is_error = False
+        self.is_scheduled = False  # begun by the clock
         self.is_slow = False
         self.services: dict[str, None] = {}
         self.linked: dict[str, None] = {}  # other traces
@@ -91,6 +93,7 @@ class Trace:
         status = span.attributes.get("http.response.status_code")
         self.route = route if isinstance(route, str) else None
         self.status = status if isinstance(status, int) else None
+        self.is_scheduled = span.attributes.get("faas.trigger") == "timer"
 
     def row(self) -> dict[str, Any]:
         """Return what a list of traces shows of it."""

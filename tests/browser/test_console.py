@@ -53,6 +53,9 @@ TAB_IN_SIGHT = """(() => {
 })()"""
 # In it nothing may be wider than the window; what is in a scroller of its own may.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Whether all of every table can be seen at once.
+TABLES_FIT = """[...document.querySelectorAll('.wide')].every(
+  each => each.scrollWidth <= each.clientWidth)"""
 pytestmark = pytest.mark.browser
 
 
@@ -79,6 +82,7 @@ def test_every_view_opens_without_an_error_and_fits_every_width(gateway, page: B
         page.resize(width, dark=width == 800)
         assert page.evaluate(OVERFLOW) <= 0
         wait_until(lambda: page.evaluate(TAB_IN_SIGHT))
+        wait_until(lambda: page.evaluate(TABLES_FIT))
     assert "This view failed" not in page.text()
     assert page.errors == []
 
@@ -164,3 +168,15 @@ def test_a_page_that_was_open_while_the_system_went_down_says_so_and_recovers(
 
     page.open(address(gateway, "functions"))
     assert "invocations" in shows(page, "Pages")
+
+
+def test_a_view_that_reads_once_says_too_when_the_system_is_down_and_recovers(
+    gateway, page: Browser
+):
+    page.open(address(gateway, "traces/00"))
+    shows(page, "No such trace")
+    gateway.kill()
+    shows(page, "The system is down")
+    gateway.__enter__()
+
+    assert wait_until(lambda: "The system is down" not in page.text(), 20)

@@ -1,4 +1,7 @@
-"""Debian's Prometheus on a running system: no alert of a healthy one, and no panel without data."""
+"""Debian's Prometheus on a running system: no alert of a healthy one, every panel with data.
+
+An exemplar of a latency leads to its trace.
+"""
 
 import json
 import math
@@ -6,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -40,10 +44,19 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the samples of an expression now."""
-        query = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"{self.address}/api/v1/query?{query}", timeout=10) as answer:
-            result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        result: list[dict[str, Any]] = self._data("query", query=expression)["result"]
         return result
+
+    def exemplars(self, metric: str, since_s: float) -> list[dict[str, str]]:
+        """Return the labels of each exemplar that a metric got since then."""
+        now_s = time.time()
+        series = self._data("query_exemplars", query=metric, start=str(since_s), end=str(now_s))
+        return [each["labels"] for one in series for each in one["exemplars"]]
+
+    def _data(self, name: str, **parameters: str) -> Any:
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"{self.address}/api/v1/{name}?{query}", timeout=10) as answer:
+            return json.load(answer)["data"]
 
     def alerts(self, state: str) -> set[str]:
         """Return the names of the alerts in this state."""
@@ -75,6 +88,7 @@ def prometheus(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iter
     command = [
         *(os.environ.get("PROMETHEUS", "prometheus"), f"--config.file={config}"),
         *(f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"),
+        "--enable-feature=exemplar-storage",
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -110,6 +124,21 @@ def test_no_alert_fires_and_every_panel_has_data_before_the_first_request_and_un
     wait_until(lambda: prometheus.alerts("pending") == set(), 60)
     assert prometheus.query('max_over_time(ALERTS{alertstate="firing"}[5m])') == []
     assert float(prometheus.query("sum(gateway_requests_total)")[0]["value"][1]) > 500
+
+
+def test_an_exemplar_of_a_latency_leads_to_its_trace_in_the_system(
+    system: System, prometheus: Prometheus
+):
+    began_s = time.time()
+    assert log_in(system.gateway, "demo", "demo-secret").call("GET", "/v1/payments").status == 200
+    metric = "gateway_request_duration_seconds_bucket"
+    exemplars = wait_until(lambda: prometheus.exemplars(metric, began_s), 30)
+    trace_id = exemplars[-1]["trace_id"]
+    with urllib.request.urlopen(f"{system.console}/api/traces/{trace_id}", timeout=10) as answer:
+        trace = json.load(answer)
+
+    assert trace["id"] == trace_id
+    assert trace["trace_spans"][0]["service"] == "gateway"
 
 
 def _config(system: System) -> dict[str, Any]:

@@ -65,6 +65,9 @@ def test_a_payment_is_found_by_what_one_knows_of_it(system, payment, idempotency
     assert ids_of(system, q=its_key) == [payment]
     assert ids_of(system, q=f"evt_{payment.removeprefix('pay_')}_{number}") == [payment]
     assert ids_of(system, q=MAIL) == ids_of(system, mail=MAIL) == [payment]
+    assert ids_of(system, q=MAIL.upper()) == ids_of(system, mail="Console@") == [payment]
+    assert ids_of(system, q=event["payment"]["charge_id"]) == [payment]
+    assert ids_of(system, q="cus_nobody") == ids_of(system, mail="consol.") == []
     assert ids_of(system, amount=AMOUNT, status="succeeded") == [payment]
     assert payment in ids_of(system)
     assert ids_of(system, q=payment, status="failed") == []

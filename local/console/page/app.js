@@ -14,6 +14,7 @@ const VIEWS = [
   {name: "payments", title: "Payments", needs: "/api/payments"},
 ];
 const RETRY_MS = 2000;
+const HEARTBEAT_MS = 3000;  // of a view that reads once, so that it too says when the system is down
 const THEMES = ["auto", "light", "dark"];
 const KEYS = [
   ["1 – 7", "open a view"],
@@ -74,7 +75,10 @@ async function route() {
     if (life.ended) return;
     const stop = await module.show(place, {path, query}, life.context);
     if (life.ended) stop?.();
-    else life.stop = stop;
+    else {
+      life.stop = stop;
+      if (!life.polls) every(life, HEARTBEAT_MS, () => get("/api/system"));
+    }
   } catch (error) {
     if (!life.ended) fail(life, error, {place});
   }
@@ -83,13 +87,17 @@ async function route() {
 
 /** The life of one view: what it polls ends with it. */
 function newLife() {
-  const life = {ended: false, stop: null, timers: new Set(), failing: new Set()};
+  const life = {ended: false, stop: null, polls: false, timers: new Set(), failing: new Set()};
   life.end = () => {
     life.ended = true;
     life.timers.forEach(clearTimeout);
     life.stop?.();
   };
-  life.context = {get, post, navigate, has: path => paths.includes(path), every: (ms, fn) => every(life, ms, fn)};
+  function poll(ms, fn) {
+    life.polls = true;
+    return every(life, ms, fn);
+  }
+  life.context = {get, post, navigate, has: path => paths.includes(path), every: poll};
   return life;
 }
 

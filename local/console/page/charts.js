@@ -110,17 +110,19 @@ export function lineChart({title, series = [{name: ""}], format = number, least 
   }
 
   function line(values, index) {
-    let path = "", isDown = false;
+    const colour = `line series-${index % COLOURS + 1}`;
+    let path = "", lone = "";  // a value between two gaps is a dot: a line of no length
     values.forEach((value, place) => {
-      if (value === null || value === undefined) {
-        isDown = false;
-        return;
-      }
-      // A line of no length, so that a value between two gaps is a dot.
-      path += `${isDown ? "L" : "M"}${x(chart.times[place]).toFixed(1)} ${y(value).toFixed(1)}${isDown ? "" : "h0"}`;
-      isDown = true;
+      if (isGap(value)) return;
+      const point = `${x(chart.times[place]).toFixed(1)} ${y(value).toFixed(1)}`;
+      const begins = isGap(values[place - 1]);
+      if (begins && isGap(values[place + 1])) lone += `M${point}h0`;
+      else path += `${begins ? "M" : "L"}${point}`;
     });
-    return svg("path", {d: path || "M0 0", class: `line series-${index % COLOURS + 1}`});
+    return [
+      svg("path", {d: path || "M0 0", class: colour}),
+      lone ? svg("path", {d: lone, class: `${colour} lone`}) : null,
+    ];
   }
 
   function cursor() {
@@ -172,6 +174,10 @@ export function lineChart({title, series = [{name: ""}], format = number, least 
 function pointAt(time) {
   moment = time;
   charts.forEach(each => each.point());
+}
+
+function isGap(value) {
+  return value === null || value === undefined;
 }
 
 function largest(values) {

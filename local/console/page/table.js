@@ -1,20 +1,25 @@
 // A table that is brought up to date in place: focus, selection and scrolling stay where they are.
+// Where there is too little room each row is a card, and each cell has its column's name beside it
+// (style.css); the roles are written out because elements that are laid out otherwise lose their own.
 
 import {h} from "/dom.js";
 
+const COLUMN_PX = 84;  // what a column takes, all in all
+
 /**
- * Make a table. A column is {name, of(row), left?, bad?(row), title?(row)}; `of` returns a text or
- * a node. `key(row)` tells rows apart; `open(row)` makes them links that Enter opens, too.
+ * Make a table. A column is {name, of(row), left?, wraps?, bad?(row), title?(row)}; `of` returns a
+ * text or a node. `key(row)` tells rows apart; `open(row)` makes them links that Enter opens, too.
  */
 export function table({label, columns, key, open, none = "Nothing here."}) {
-  const head = h("tr", {}, columns.map(each =>
-    h("th", {scope: "col", class: each.left ? "left" : null}, each.name)));
-  const body = h("tbody");
+  const head = h("tr", {role: "row"}, columns.map(each =>
+    h("th", {scope: "col", role: "columnheader", class: each.left || each.wraps ? "left" : null}, each.name)));
+  const body = h("tbody", {role: "rowgroup"});
   // Before the first update neither is true: there is something, there is nothing.
-  const made = h("table", {"aria-label": label, hidden: true}, h("thead", {}, head), body);
+  const made = h("table", {role: "table", "aria-label": label, hidden: true}, h("thead", {role: "rowgroup"}, head), body);
   const empty = h("p", {class: "none", hidden: true}, none);
   const element = h("div", {class: "wide"}, made, empty);
   const rows = new Map();
+  new ResizeObserver(() => made.classList.toggle("cards", element.clientWidth < columns.length * COLUMN_PX)).observe(element);
 
   function update(list) {
     made.hidden = !list.length;
@@ -40,8 +45,9 @@ export function table({label, columns, key, open, none = "Nothing here."}) {
   }
 
   function newLine(id) {
-    const cells = columns.map(each => h("td", {class: each.left ? "left" : null}));
-    const line = {element: h("tr", {}, cells), cells, row: null};
+    const cells = columns.map(each =>
+      h("td", {role: "cell", class: each.wraps ? "left text" : each.left ? "left" : null, "data-column": each.name}));
+    const line = {element: h("tr", {role: "row"}, cells), cells, row: null};
     if (open) {
       line.element.className = "opens";
       line.element.tabIndex = 0;

@@ -23,6 +23,7 @@ REDRIVEN = re.compile(r"message (\S+) was moved from a dead-letter queue, where 
 ROUNDS_MAX = 10  # in which messages are followed from one redrive to the next
 XRAY = re.compile(r"(?:Root=)?1-([0-9a-f]{8})-([0-9a-f]{24})\b")
 SILENT = ("START RequestId: ", "END RequestId: ")  # REPORT says all that they say
+OF_CONSOLE = " local.console."  # what it says of a person who looked is not the object's
 REQUEST_ID_FIELDS = ("request_id", "function_request_id")
 OBJECTS = ("object_id", "payment_id", "notification_id", "event_id")
 SHOWN = ("level", "message")
@@ -130,7 +131,7 @@ def _lines(folder: Path, words: Collection[str]) -> Iterator[Line]:
     for path in sorted(folder.rglob("*.log")):
         log = str(path.relative_to(folder))[: -len(".log")]
         for text in lines_with(path, words):
-            if not text.startswith(SILENT):
+            if not text.startswith(SILENT) and OF_CONSOLE not in text:
                 yield _parsed(log, text, words)
 
 

@@ -1,7 +1,7 @@
 // The functions: a table of all; one with its counts, log, settings and a form that invokes it.
 
 import {h, replace} from "/dom.js";
-import {duration, number, pretty} from "/format.js";
+import {clock, duration, number, pretty} from "/format.js";
 import {table} from "/table.js";
 
 export const title = "Functions";
@@ -221,7 +221,7 @@ function logCard(address, query, context) {
     if (ours !== round) return;
     if (!end || answer.end < end) replace(list);
     end = answer.end;
-    list.prepend(...answer.invocations.map(invocationOf));
+    list.prepend(...answer.invocations.map(each => invocationOf(each, context.has("/api/traces"))));
     while (list.children.length > SHOWN_MAX) list.lastChild.remove();
     none.hidden = Boolean(list.children.length);
   }
@@ -230,33 +230,58 @@ function logCard(address, query, context) {
     if (follow.checked || !end) await read();
   });
   return h("section", {class: "card"},
-    h("div", {class: "row"}, h("h2", {class: "grow"}, "Log"), level, text, h("label", {}, follow, "follow")), list, none);
+    h("div", {class: "row"}, h("h2", {class: "grow"}, "Log"), level, text, h("label", {}, follow, "follow")), list, none, hostLog(address, context));
+}
+
+/** What stands elsewhere: an environment that is ended cannot hand over what its handler printed. */
+function hostLog(address, context) {
+  const place = h("pre", {tabindex: 0}, "Reading …");
+  async function read() {
+    try {
+      const {lines} = await context.get(`${address}/host_log`);
+      replace(place, lines.join("\n") || "nothing");
+      place.scrollTop = place.scrollHeight;  // the last lines
+    } catch (error) {
+      replace(place, `${error.message}.`);
+    }
+  }
+  return h("details", {ontoggle: event => event.target.open && read()},
+    h("summary", {}, "Log of its hosts: what was printed before a time-out or a crash, and how environments ended"), place);
 }
 
 /** One invocation of the log, its lines folded away. */
-function invocationOf(one) {
+function invocationOf(one, hasTraces) {
   const isBad = one.status === "error" || one.status === "timeout";
-  const first = messageOf(one.lines.find(each => each.text.trim())?.text ?? "");
+  const worst = one.lines.find(each => each.level === "ERROR") ?? one.lines.find(each => each.text.trim());
   return h("details", {class: isBad ? "invocation failed" : "invocation"},
     h("summary", {},
       h("span", {class: isBad ? "badge bad" : "badge"}, one.status || "…"),
+      h("span", {class: "number faint"}, timeOf(one.at)),
       h("span", {class: "number"}, one.duration_ms === undefined ? "" : duration(one.duration_ms)),
       one.init_ms === undefined ? null : h("span", {class: "warn"}, `cold, init ${duration(one.init_ms)}`),
-      h("span", {class: "faint mono first"}, first)),
-    h("p", {class: "faint"}, [one.request_id || "outside an invocation", one.at, one.memory_used_mb === undefined ? "" : `${one.memory_used_mb} of ${one.memory_mb} MB`].filter(Boolean).join(" · ")),
+      h("span", {class: `${worst?.level === "ERROR" ? "bad" : "faint"} mono first`}, messageOf(worst?.text ?? ""))),
+    h("p", {class: "faint"}, [one.request_id || "outside an invocation", one.at, one.memory_used_mb === undefined ? "" : `${one.memory_used_mb} of ${one.memory_mb} MB`].filter(Boolean).join(" · "),
+      one.request_id && hasTraces ? [" · ", h("a", {href: `#/traces/${encodeURIComponent(one.request_id)}`}, "trace")] : null),
+    isBad && !one.lines.length ? h("p", {}, "It handed over nothing that it printed; see the log of its hosts, below.") : null,
     h("pre", {tabindex: 0}, one.lines.map(each =>
       h("span", {class: {ERROR: "bad", WARNING: "warn"}[each.level] ?? null}, `${each.text}\n`)),
     one.left_out ? `${one.left_out} more lines stand in the log\n` : null));
+}
+
+/** The time of day in a line's own time, in the clock of whoever reads; empty where it is none. */
+function timeOf(at) {
+  const [, day, time, zone] = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)[.,]?\d*(Z|[+-]\d\d:?\d\d)?$/.exec(at) ?? [];
+  return day ? clock(Date.parse(`${day}T${time}${(zone ?? "Z").replace(/(\d\d):?(\d\d)$/, "$1:$2")}`) / 1000) : "";
 }
 
 /** What a line says: of a line of JSON its message. */
 function messageOf(text) {
   if (!text.startsWith("{")) return text;
   try {
-    const {message, ...others} = JSON.parse(text);
+    const {errorType, errorMessage, message = errorMessage, ...others} = JSON.parse(text);
     if (typeof message !== "string") return text;
     const more = Object.entries(others).filter(([name, value]) => name.endsWith("_id") && typeof value === "string");
-    return [message, ...more.map(([, value]) => value)].join(" · ");
+    return [errorType ? `${errorType}: ${message}` : message, ...more.map(([, value]) => value)].join(" · ");
   } catch {
     return text;
   }

@@ -228,7 +228,7 @@ function processTable() {
       {name: "CPU %", of: each => number(each.cpu)},
       {name: "CPU s", of: each => each.cpu_s.toFixed(1)},
       {name: "memory MB", of: each => number(Math.round(each.rss_mb))},
-      {name: "address", of: each => each.address, left: true},
+      {name: "address", of: each => each.address, wraps: true},
     ],
   });
 }

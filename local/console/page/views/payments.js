@@ -23,10 +23,10 @@ export function when(ms) {
 async function showAll(root, query, context) {
   const remark = outcome(), more = h("button", {type: "button", hidden: true}, "Search further back");
   const inputs = {
-    q: h("input", {type: "search", placeholder: "pay_…, evt_…, ntf_…, Idempotency-Key or mail", size: 34, "data-filter": true}),
+    q: h("input", {type: "search", placeholder: "pay_…, another id, Idempotency-Key or mail", size: 34, "data-filter": true}),
     status: h("select", {}, h("option", {value: ""}, "any")),
     amount: h("input", {type: "number", min: 0, placeholder: "minor units"}),
-    mail: h("input", {type: "search", placeholder: "receipt's address"}),
+    mail: h("input", {type: "search", placeholder: "part of an address"}),
   };
   const rows = new Map();
   const payments = table({
@@ -37,12 +37,12 @@ async function showAll(root, query, context) {
     columns: [
       {name: "payment", of: each => h("a", {href: `#/payments/${encodeURIComponent(each.id)}`, class: "mono"}, each.id)},
       {name: "status", left: true, of: each => each.failure ? `${each.status}: ${each.failure}` : each.status, bad: each => each.status === "failed"},
-      {name: "amount", of: each => money(each.amount, each.currency)},
+      {name: "minor units", of: each => money(each.amount, each.currency)},
       {name: "captured", of: each => number(each.amount_captured ?? 0)},
       {name: "refunded", of: each => number(each.amount_refunded ?? 0)},
-      {name: "made", of: each => when(each.created_ms)},
+      {name: "made", of: each => when(each.created_ms).slice(0, -4)},
       {name: "tenant", left: true, of: each => each.tenant},
-      {name: "mail", left: true, of: each => each.receipt_email ?? ""},
+      {name: "mail", wraps: true, of: each => each.receipt_email ?? ""},
     ],
   });
 

@@ -34,7 +34,7 @@ function showAll(root, query, context) {
     columns: [
       {name: "time", of: each => h("a", {href: `#/requests/${each.id}`}, clock(each.at_s, {millis: true}))},
       {name: "method", left: true, of: each => each.method},
-      {name: "path", left: true, of: each => each.path.length > 80 ? `${each.path.slice(0, 80)}…` : each.path, title: each => each.path},
+      {name: "path", wraps: true, of: each => each.path.length > 80 ? `${each.path.slice(0, 80)}…` : each.path, title: each => each.path},
       {name: "status", of: each => each.status, bad: each => each.status >= 500},
       {name: "took", of: each => duration(each.ms)},
       {name: "answer", of: each => bytes(each.bytes)},
@@ -43,7 +43,7 @@ function showAll(root, query, context) {
   });
   replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), routes, status, slow, text),
     h("section", {class: "card"}, list.element),
-    h("p", {class: "faint"}, "The last 200: every request below ten a second, above that one in a hundred, and each that failed or took over a second."));
+    h("p", {class: "faint"}, "The last 200 that were recorded: up to twenty a second all, above that one in a hundred, and each that failed or was slow."));
 
   async function read() {
     const ours = round();

@@ -9,6 +9,7 @@ export const title = "Traces";
 
 const EVERY_MS = 2000, LIMIT = 200, SPANS_MAX = 1000, COLOURS = 6;
 const STATUSES = [["", "any end"], ["error", "errors"], ["2xx", "2xx"], ["4xx", "4xx"], ["5xx", "5xx"]];
+const BEGINNINGS = [["no", "without schedules"], ["", "schedules, too"]];
 const TIMES = [["", "any time"], ["50", "over 50 ms"], ["250", "over 250 ms"], ["1000", "over 1 s"]];
 
 export async function show(root, {path, query}, context) {
@@ -20,6 +21,7 @@ function showAll(root, query, context) {
   const {choice, later, round} = filters(read);
   const status = choice("End", STATUSES, query.get("status"));
   const slow = choice("Time", TIMES, query.get("min_ms"));
+  const schedules = choice("Schedules", BEGINNINGS, query.get("schedules") ?? "no");
   const route = h("input", {type: "search", placeholder: "Route", "aria-label": "Route", value: query.get("route") ?? "", oninput: later});
   const text = h("input", {type: "search", placeholder: "Name, id or service", "aria-label": "Name, id or service",
     "data-filter": true, value: query.get("text") ?? "", oninput: later});
@@ -31,20 +33,20 @@ function showAll(root, query, context) {
     open: each => context.navigate(`#/traces/${each.id}`),
     columns: [
       {name: "time", of: each => h("a", {href: `#/traces/${each.id}`}, clock(each.start_ms / 1000, {millis: true}))},
-      {name: "what", left: true, of: each => each.name},
-      {name: "status", of: each => each.status ?? "–", bad: each => each.error},
-      {name: "took", of: each => duration(each.duration_ms), bad: each => each.slow},
+      {name: "what", wraps: true, of: each => each.name},
+      {name: "status", of: statusOf, bad: each => each.error},
+      {name: "took", of: each => duration(each.duration_ms), bad: each => each.slow, title: each => each.slow ? "slow" : ""},
       {name: "spans", of: each => number(each.spans)},
-      {name: "services", left: true, of: each => each.services.join(", ")},
+      {name: "services", wraps: true, of: each => each.services.join(", ")},
     ],
   });
-  replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), status, slow, route, text),
+  replace(root, h("div", {class: "row"}, h("h1", {class: "grow"}, title), schedules, status, slow, route, text),
     h("section", {class: "card"}, list.element), counts);
 
   async function read() {
     const ours = round();
     const wishes = new URLSearchParams({limit: LIMIT});
-    const wanted = {status: status.value, min_ms: slow.value, route: route.value.trim(), text: text.value.trim()};
+    const wanted = {schedules: schedules.value, status: status.value, min_ms: slow.value, route: route.value.trim(), text: text.value.trim()};
     for (const [name, value] of Object.entries(wanted)) if (value) wishes.set(name, value);
     const answer = await context.get(`/api/traces?${wishes}`);
     if (ours !== round()) return;
@@ -53,6 +55,12 @@ function showAll(root, query, context) {
       answer.kept.refused_spans ? ` ${number(answer.kept.refused_spans)} spans were refused.` : "");
   }
   context.every(EVERY_MS, read);
+}
+
+/** The status of a trace's answer; an error that it does not tell, too: a message may fail later. */
+function statusOf(trace) {
+  const tells = trace.status >= 400 || !trace.error;
+  return [trace.status, tells ? "" : "error"].filter(Boolean).join(", ") || "–";
 }
 
 async function showOne(root, id, context) {
@@ -122,9 +130,11 @@ function row(span, services, total, choose) {
 
 function aboutOf(span) {
   const pair = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
+  const invocation = span.attributes["faas.invocation_id"];
   const text = value => typeof value === "string" ? value : JSON.stringify(value);
   return [
     h("h2", {class: span.error ? "bad" : null}, span.name),
+    invocation ? h("p", {}, h("a", {href: `#/functions/${encodeURIComponent(span.service)}?text=${encodeURIComponent(invocation)}`}, "its log")) : null,
     h("dl", {class: "pairs"}, pair("service", span.service), pair("kind", span.kind),
       pair("begins after", duration(span.start_ms)), pair("takes", duration(span.duration_ms)),
       span.message ? pair("message", span.message) : null,

@@ -21,7 +21,8 @@ REPORT RequestId: two\tDuration: 3.00 ms\tBilled Duration: 3 ms\tMemory Size: 12
 {"level": "ERROR", "requestId": "two", "error": "a malformed answer"}
 """
 TIMED_OUT = "2026-11-30T10:00:02Z RequestId: late Error: Task timed out after 1.00 seconds\n"
-JSON = """{"time":"t","type":"platform.start","record":{"requestId":"three","version":"$LATEST"}}
+JSON = """{"time":"2026-11-30T10:00:03.000Z","type":"platform.start",\
+"record":{"requestId":"three","version":"$LATEST"}}
 {"level":"INFO","message":"hello"}
 {"time":"t","type":"platform.report","record":{"requestId":"three","metrics":{"durationMs":7.5,\
 "memorySizeMB":256,"maxMemoryUsedMB":70},"status":"timeout"}}
@@ -41,6 +42,7 @@ def test_each_invocation_has_its_lines_its_report_and_its_end():
         *("one", "success"),
         *(12.5, 80.1),
     )
+    assert one["at"] == "2026-11-30T10:00:00Z"
     assert one["lines"][0]["text"].endswith("all is well <b>here</b>")
     assert (two["status"], two["at"], two["memory_used_mb"]) == (
         *("error", "2026-11-30T10:00:01Z"),
@@ -55,13 +57,14 @@ def test_a_time_out_is_told_from_an_error():
 
     (late,) = [each.as_dict() for each in invocations.invocations(text)]
 
-    assert late["status"] == "timeout"
+    assert (late["status"], late["at"]) == ("timeout", "2026-11-30T10:00:02Z")
 
 
 def test_a_log_in_json_is_cut_the_same_way():
     (three,) = [each.as_dict() for each in invocations.invocations(JSON)]
 
     assert (three["request_id"], three["status"], three["duration_ms"]) == ("three", "timeout", 7.5)
+    assert three["at"] == "2026-11-30T10:00:03.000Z"
     assert [line["text"] for line in three["lines"]] == ['{"level":"INFO","message":"hello"}']
 
 

@@ -21,6 +21,7 @@ START RequestId: {REQUEST} Version: $LATEST
 REPORT RequestId: {REQUEST} Duration: 2 ms
 a print of the handler about pay_1
 a print about pay_2
+2026-11-30 10:42:00,000 WARNING local.console.pages: /api/story/pay_1 was not ready within 10 s
 """
 
 

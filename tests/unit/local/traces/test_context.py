@@ -77,7 +77,13 @@ def test_new_ids_have_the_forms_of_both():
     assert context.of_traceparent(made.traceparent) == made
 
 
-@pytest.mark.parametrize("text", [TRACE, ROOT, ROOT.removeprefix("Root=")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(TRACE, TRACE.upper(), f" {TRACE}\n", f"00-{TRACE}-{SPAN}-01"),
+        *(ROOT, ROOT.removeprefix("Root="), f"Self=1-5759e988-bd862e3f;{ROOT};Parent={SPAN}"),
+    ],
+)
 def test_a_person_may_write_an_id_in_any_form(text):
     assert context.trace_id_of(text) == TRACE
 

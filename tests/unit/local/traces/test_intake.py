@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from local.traces.store import TraceStore
 from tests.unit.local.traces.spans import span
 
 JSON, PROTOBUF = otlp_json.CONTENT_TYPE, otlp_protobuf.CONTENT_TYPE
+PACKED = [("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress)]
 
 
 def post(body: bytes, content_type: str = JSON, **fields: str) -> Request:
@@ -53,15 +55,13 @@ def batch(count: int) -> Iterator[Span]:
 
 
 @pytest.mark.parametrize("format_", [otlp_json, otlp_protobuf])
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_spans_are_kept_and_the_answer_is_in_the_requests_format(format_, is_packed):
+@pytest.mark.parametrize(("coding", "pack"), PACKED)
+def test_spans_are_kept_and_the_answer_is_in_the_requests_format(format_, coding, pack):
     store = TraceStore()
-    body = format_.encode(batch(3))
-    coding = {"content_encoding": "gzip"} if is_packed else {}
-    sent = gzip.compress(body) if is_packed else body
+    body = pack(format_.encode(batch(3)))
 
     ((status, lines, answer),) = answers(
-        store, post(sent, f"{format_.CONTENT_TYPE}; a=b", **coding)
+        store, post(body, f"{format_.CONTENT_TYPE}; a=b", content_encoding=coding)
     )
 
     assert (status, lines) == (200, f"Content-Type: {format_.CONTENT_TYPE}\r\n")
@@ -98,6 +98,8 @@ def test_what_makes_a_trace_too_large_is_counted():
         (post(b"plain text", content_encoding="gzip"), 400, "no gzip"),
         (post(gzip.compress(b"{}")[:-3], content_encoding="gzip"), 400, "does not end"),
         (post(b"{}", content_encoding="br"), 400, "gzip"),
+        (post(b"{}", content_encoding="deflate"), 400, "no deflate"),
+        (post(zlib.compress(b"{}")[:-3], content_encoding="deflate"), 400, "does not end"),
         (post(gzip.compress(bytes(BODY_MAX_BYTES + 1)), content_encoding="gzip"), 400, "over"),
         (post(b"x", "text/plain"), 415, "Content-Type"),
         (post(b"{}", origin="https://evil.example"), 403, "other sites"),

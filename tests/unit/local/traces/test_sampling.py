@@ -1,6 +1,8 @@
 """The choice of what is traced."""
 
 from local.traces.sampling import Clock, Recorder
+from local.traces.span import Span
+from tests.unit.local.traces.spans import span
 
 NOON_S = 1_732_966_000
 
@@ -40,6 +42,16 @@ def test_a_caller_decides_itself_within_a_bound():
     assert chosen(recorder, 1_000, 0, wish=False) == 0
     assert chosen(recorder, 100, 0, wish=True) == 100
     assert chosen(recorder, 1_000, 0, wish=True) == 10
+
+
+def test_nothing_is_traced_or_kept_where_tracing_is_switched_off():
+    spans: list[Span] = []
+    recorder = Recorder(spans.extend, {"OTEL_SDK_DISABLED": "True"})
+    recorder.keep([span(1)])
+
+    assert chosen(recorder, 5, 0) == chosen(recorder, 5, 0, wish=True) == 0
+    assert spans == []
+    assert chosen(Recorder(list, {"OTEL_SDK_DISABLED": "false"}), 5, 0) == 5
 
 
 def test_a_clock_reads_the_time_of_day_at_a_moment_of_the_monotonic_one():

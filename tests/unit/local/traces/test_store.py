@@ -146,11 +146,21 @@ def test_a_list_has_the_newest_that_fit(query, expected):
     assert ids(store, **query) == expected
 
 
+def test_a_list_can_be_without_the_schedules_that_went_well():
+    store = TraceStore()
+    by_the_clock = {"faas.trigger": "timer"}
+    store.add([span(1), span(2, attributes=by_the_clock)])
+    store.add([span(3, attributes=by_the_clock, is_error=True)])
+
+    assert ids(store, schedules="no") == [3, 1]
+    assert ids(store) == [3, 2, 1]
+
+
 @pytest.mark.parametrize(
     "query",
     [
         *({"status": "9xx"}, {"status": "<b>"}, {"limit": "-1"}, {"limit": "9999999"}),
-        *({"min_ms": "1.5"}, {"min_ms": "\u0661"}, {"text": "x" * 201}),
+        *({"min_ms": "1.5"}, {"min_ms": "\u0661"}, {"text": "x" * 201}, {"schedules": "yes"}),
     ],
 )
 def test_a_query_that_cannot_be_used_is_refused_by_name(query):

@@ -24,7 +24,7 @@ export async function paymentView(root, id, context) {
 
 function tiles(payment) {
   return [
-    [payment.amount, "amount"], [payment.amount_captured ?? 0, "captured"], [payment.amount_refunded ?? 0, "refunded"],
+    [payment.amount, "amount, in minor units"], [payment.amount_captured ?? 0, "captured"], [payment.amount_refunded ?? 0, "refunded"],
     [payment.amount_held ?? 0, "held"],
   ].map(([value, label]) => h("div", {class: "tile"}, h("b", {}, money(value, payment.currency)), h("span", {}, label)));
 }
@@ -33,10 +33,14 @@ function facts(payment) {
   const pairs = [
     ["tenant", payment.tenant],
     ["made", when(payment.created_ms)],
+    ["customer", payment.customer],
     ["method", payment.payment_method],
     ["receipt to", payment.receipt_email],
     ["description", payment.description],
     ["charge", payment.charge_id],
+    ...(payment.operations ?? []).map(each => [each.kind, [each.status, each.amount, each.id].filter(Boolean).join(" · ")]),
+    ...(payment.disputes ?? []).map(each => ["dispute", [each.status ?? "needs_response", each.reason, each.amount, each.id,
+      each.due_ms ? `evidence due ${when(each.due_ms)}` : ""].filter(Boolean).join(" · ")]),
     ["failure", payment.failure ? `${payment.failure.code}: ${payment.failure.message}` : null],
     ["still to be sent to", payment.waiting_messages.join(", ")],
     ...Object.entries(payment.metadata ?? {}).map(([name, value]) => [`metadata ${name}`, value]),
@@ -89,10 +93,10 @@ function notices(notifications) {
     columns: [
       {name: "id", of: each => h("span", {class: "mono"}, each.id)},
       {name: "channel", left: true, of: each => each.channel},
-      {name: "to", left: true, of: each => each.to},
-      {name: "what", left: true, of: each => each.subject || each.template},
+      {name: "to", wraps: true, of: each => each.to},
+      {name: "what", wraps: true, of: each => each.subject || each.template},
       {name: "status", left: true, of: each => each.status, bad: each => each.status === "failed"},
-      {name: "attempts", of: each => attempts(each.attempts ?? [])},
+      {name: "attempts", wraps: true, of: each => attempts(each.attempts ?? [])},
       {name: "made", of: each => when(each.created_ms)},
     ],
   });
