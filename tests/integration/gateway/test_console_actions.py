@@ -150,6 +150,7 @@ def test_a_function_is_invoked_with_an_event_and_its_log_is_shown(shared):
             "invocations"
         ]
     )
+    assert get(shared, "/api/functions/Pages/host_log") == {"lines": []}  # nothing has ended
     assert post(shared, "/api/functions/Nobody/invoke", {"event": {}}).status == 404
 
 
