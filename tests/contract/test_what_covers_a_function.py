@@ -85,3 +85,7 @@ def test_a_function_with_routes_has_a_bound(function: str):
     properties = WRITTEN[function]["Properties"]
 
     assert "ReservedConcurrentExecutions" in properties, f"{function}: nothing bounds it"
+
+
+def test_one_machine_needs_no_other_service_of_aws_for_the_template():
+    assert (TEMPLATE.made, TEMPLATE.calls) == ({}, frozenset())

@@ -51,7 +51,7 @@ class Folder:
     def append(self, name: str, written: Written, text: bytes) -> Written:
         """Write behind what is written, to the disk; see `Files`."""
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path / name, os.O_RDWR | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "r+b") as file:
                 file.truncate(written.size)

@@ -114,3 +114,11 @@ def test_a_folder_that_takes_nothing_is_unavailable(tmp_path: Path):
 
     with pytest.raises(Unavailable):
         store.append(NAME, Written(), LINE)
+
+
+def test_a_folder_and_its_files_are_their_owner_s_only(tmp_path: Path):
+    store, _ = folder_of(tmp_path)
+    store.append(NAME, Written(), LINE)
+
+    folder = tmp_path / "with space"
+    assert [each.stat().st_mode & 0o077 for each in (folder, folder / NAME)] == [0, 0]
