@@ -114,7 +114,7 @@ class DisputeReport(Struct, frozen=True, kw_only=True):
     charge: str
     amount: Annotated[int, Meta(ge=1)]  # minor units
     currency: str
-    fee: Annotated[int, Meta(ge=0)]  # minor units of the same currency, whatever the end
+    fee: Annotated[int, Meta(ge=0)]  # minor units of the same currency, so far
     reason: str
     status: DisputeStatus
     due_ms: int  # until when it takes evidence

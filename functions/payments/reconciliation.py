@@ -73,9 +73,15 @@ class Report(Struct, kw_only=True):
         self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]
     ) -> list[Word]:
         """Compare one payment with its effects; returns what it has missed of what was told."""
-        self.mismatches += [Mismatch(payment_id, each) for each in mismatches(payment, effects)]
-        _, missed = _heard(payment, effects) if payment else (None, [])
-        self.unsettled += bool(missed or (payment and _unbooked(payment, effects)))
+        if payment is None:
+            self.mismatches.append(
+                Mismatch(payment_id, "the provider did something for no payment")
+            )
+            return []
+        hearing, missed = _heard(payment, effects)
+        wrong = mismatches(payment, hearing, effects)
+        self.mismatches += [Mismatch(payment_id, each) for each in wrong]
+        self.unsettled += bool(missed or _unbooked(payment, effects))
         return missed
 
     def add(self, other: "Report") -> None:
@@ -219,14 +225,13 @@ def stuck(*, payments: Payments, now_ms: int) -> int:
     )
 
 
-def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
-    """Return how a payment and the provider's record of it differ, one sentence each."""
-    if payment is None:
-        return ["the provider did something for no payment"]
-    hearing = payment
-    if any(each.kind in ("dispute", "lapse") for each in effects):
-        hearing, _ = _heard(payment, effects)
+def mismatches(payment: Payment, hearing: Payment, effects: Sequence[Effect]) -> list[str]:
+    """Return how a payment and the provider's record of it differ, one sentence each.
+
+    `hearing` is the payment as it is once it has heard of these effects.
+    """
     wrong = [f"it does not hold that {each}" for each in ledger.violations(payment)]
+    wrong += disputes.ended_otherwise([each.dispute for each in effects if each.dispute])
     for effect in effects:
         if effect.currency != payment.currency:
             wrong.append(f"the {effect.kind} is in another currency")
@@ -235,7 +240,7 @@ def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
 
 
 def _mismatches(payment: Payment, hearing: Payment, effect: Effect) -> list[str]:
-    """Return how one effect differs from a payment; `hearing` has heard of all that are compared.
+    """Return how one effect differs from a payment, or from what that will have heard.
 
     What the provider did by itself is no difference while the payment may still hear of it.
     """

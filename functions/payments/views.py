@@ -289,7 +289,7 @@ def as_asked(payment: Payment, operation: Operation | None) -> Payment:
     ]
     # Whoever answers a dispute finds it needs a response, and no other answer is shown.
     disputes = [
-        replace(each, status="needs_response")
+        replace(each, status="needs_response", fee=ledger.fee_at(payment, each, len(events)))
         for each in payment.disputes
         if each.event <= len(events)
     ]

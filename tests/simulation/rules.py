@@ -136,7 +136,11 @@ class Rules:
         for each in last.values():
             sums[each.status] += each.amount
             sums["fees"] += each.fee
-        fees = sum(each.amount for each in payment.ledger if each.transfer.endswith(":fee"))
+        fees = sum(
+            each.amount if each.debit == "fees" else -each.amount
+            for each in payment.ledger
+            if each.transfer.endswith(":fee")
+        )
         money = (payment.amount_disputing, payment.amount_disputed, fees)
         expected = (sums["needs_response"] + sums["under_review"], sums["lost"], sums["fees"])
         wrong = [f"{payment.id} has the disputes {ours}, provider {theirs}"] * (ours != theirs)
@@ -232,6 +236,7 @@ def states_of(payment: Payment) -> list[State]:
     """
     states: list[State] = []
     ends = {each.id: each.status for each in payment.disputes}
+    closed = Counter(e.dispute for e in payment.events if e.type == "payment.dispute_closed")
     disputes: dict[str, str] = {}
     answers = {each.id: each.dispute for each in payment.operations}
     settled = "processing"  # what it is while no capture or cancel is under way
@@ -252,7 +257,9 @@ def states_of(payment: Payment) -> list[State]:
         status = "processing" if under_way else settled
         if event.dispute:
             after = {"dispute_created": "needs_response", "dispute_updated": "under_review"}
-            disputes[event.dispute] = after.get(name) or ends[event.dispute]
+            closed[event.dispute] -= name == "dispute_closed"  # one that follows reverses it
+            end = "lost" if closed[event.dispute] else ends[event.dispute]
+            disputes[event.dispute] = after.get(name) or end
         dispute = disputes.get(event.dispute or answers.get(event.operation or "") or "")
         states.append((event.type, status, captured, refunded, dispute))
     return states

@@ -10,7 +10,7 @@ from payments import reconciliation
 from payments.provider import Effect
 from payments.schema import ConfirmRequest, RefundRequest
 from tests.integration.payments.conftest import VISA
-from tests.unit.payments.test_payment_operations import answer, ask, payment_of
+from tests.unit.payments.test_payment_operations import answer, ask, mismatches, payment_of
 from tests.written_template import TEMPLATE
 
 ALARM = TEMPLATE["Resources"]["PaymentMismatchAlarm"]["Properties"]
@@ -79,11 +79,11 @@ class Documents:
     ],
 )
 def test_an_effect_that_the_payment_does_not_tell_is_a_difference(effects, kind):
-    assert reconciliation.mismatches(PAYMENT, effects) == [kind]
+    assert mismatches(PAYMENT, effects) == [kind]
 
 
 def test_a_payment_and_its_effects_that_agree_are_no_difference():
-    assert reconciliation.mismatches(PAYMENT, [_effect(), _refund()]) == []
+    assert mismatches(PAYMENT, [_effect(), _refund()]) == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_earlier_try_that_was_charged_after_all_is_a_difference(first, kinds)
         _effect(idempotency_key=f"{paid.id}:charge:2"),
     ]
 
-    assert reconciliation.mismatches(paid, effects) == kinds
+    assert mismatches(paid, effects) == kinds
 
 
 def test_a_whole_run_finds_what_only_one_side_knows():

@@ -10,6 +10,7 @@ from backend.errors import InvalidState
 from payments import asks, ledger, life_cycle
 from payments.announcements import announcement
 from payments.provider import Effect, NextAction, Outcome
+from payments.reconciliation import Report
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
@@ -57,6 +58,13 @@ def ask(payment, request, key="k"):
     assert ledger.violations(after) == []
     assert after.version == payment.version + 1
     return after
+
+
+def mismatches(payment, effects):
+    """Return how a payment differs from effects of the provider."""
+    report = Report(effects=len(effects))
+    report.compare(payment.id, payment, effects)
+    return [each.kind for each in report.mismatches]
 
 
 def announced(payment):
