@@ -152,19 +152,19 @@ def hear_provider(call: Call) -> Response:
 
     What is about no order of ours is taken too: refused, it would come again and again.
     """
-    words = providers.hear(call.raw_body, call.request.headers, now_s=now_ms() / 1000)
-    for word in words:
-        service.pass_on(word, queues=outgoing)
+    news = providers.hear(call.raw_body, call.request.headers, now_s=now_ms() / 1000)
+    for name, word in news:
+        service.pass_on(word, provider=name, queues=outgoing)
         report("provider's answer accepted", payment_id=word.reference)
-    metrics.count("ProviderEventsIgnored", int(not words))
-    return reply({"status": "accepted" if words else "ignored"}, status=202)
+    metrics.count("ProviderEventsIgnored", int(not news))
+    return reply({"status": "accepted" if news else "ignored"}, status=202)
 
 
 @consumer("payments", SettlePayment, about=lambda body: (body.payment_id,))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Settle the payments that these messages name, and hear what the provider told of them."""
-    words = [record.body.answer or record.body.dispute for record in records]
-    missed = service.hear(filter(None, words), payments=store, queues=outgoing, now_ms=now_ms())
+    news = [each for record in records for each in record.body.news]
+    missed = service.hear(news, payments=store, queues=outgoing, now_ms=now_ms())
     settled = service.settle(
         {record.body.payment_id for record in records},
         payments=store,
@@ -189,13 +189,13 @@ def _unsettled(records: Sequence[Record], done: set[str]) -> dict[str, str]:
     left = [each for each in records if each.body.payment_id not in done]
     payments = store.find_many({each.body.payment_id for each in left}) if left else {}
     unknown = [each for each in left if each.body.payment_id not in payments]
-    metrics.count("ProviderEventsIgnored", sum(each.body.answer is not None for each in unknown))
+    metrics.count("ProviderEventsIgnored", sum(len(each.body.news) for each in unknown))
     return {
         each.message_id: f"NotSettled: Payment {each.body.payment_id} is not settled yet."
         if each.body.payment_id in payments
         else f"NotFound: There is no payment {each.body.payment_id}."
         for each in left
-        if each.body.payment_id in payments or each.body.answer is None
+        if each.body.payment_id in payments or not each.body.news
     }
 
 

@@ -122,6 +122,8 @@ class DisputeReport(Struct, frozen=True, kw_only=True):
 
 
 Word = Answer | DisputeReport  # that a provider tells unasked
+News = tuple[str | None, Word]  # with the provider's name, which older versions did not pass on
+SIMULATOR = ""  # the name of the provider that older payments have, which know no other
 
 
 class Effect(Struct, frozen=True, kw_only=True):

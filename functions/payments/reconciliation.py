@@ -112,7 +112,8 @@ def reconcile_new(
     missed: list[Word] = []
     lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
-        payments_by_id = payments.find_many(ids)
+        stored = payments.find_many(ids)
+        payments_by_id = {id_: each for id_, each in stored.items() if each.provider == name}
         for payment_id in ids:
             missed += report.compare(
                 payment_id, payments_by_id.get(payment_id), by_payment[payment_id]
@@ -122,9 +123,10 @@ def reconcile_new(
                 list(payments_by_id.values()), documents=documents, before_ms=before_ms
             )
             lost += [promise for promise, _ in compared]
-    unheard = service.hear(missed, payments=payments, queues=queues, now_ms=now_ms)
+    news = [(name, each) for each in missed]
+    unheard = service.hear(news, payments=payments, queues=queues, now_ms=now_ms)
     if fees := _by_payment(each for each in effects if each.kind == "fee"):
-        unheard |= service.book(fees, payments=payments, now_ms=now_ms)
+        unheard |= service.book(fees, provider=name, payments=payments, now_ms=now_ms)
     report.sent_again = len(lost)
     outboxes.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
     if effects and not unheard and (not documents or _is_told(lost, payments)):

@@ -19,7 +19,7 @@ from payments.dispute_schema import (
     EvidenceSubmission,
     ResponseKind,
 )
-from payments.provider import Answer, DisputeReport, NextAction
+from payments.provider import Answer, DisputeReport, News, NextAction
 
 
 def _check_currency(currency: str, name: str) -> None:
@@ -252,6 +252,13 @@ class SettlePayment(Struct, frozen=True, kw_only=True):
     payment_id: str
     answer: Answer | None = None
     dispute: DisputeReport | None = None
+    provider: str | None = None  # the name of who has told it; older versions named nobody
+
+    @property
+    def news(self) -> list[News]:
+        """What the provider has told, and who; nothing where this only drives on."""
+        word = self.answer or self.dispute
+        return [(self.provider, word)] if word else []
 
 
 class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -306,7 +306,7 @@ class Provider:
 
     def _move(self, path: str, order: MoneyOrder) -> bool:
         left = self._captured if path == "/refunds" else self.held
-        if order.amount > left[order.charge] or self._world.dice.random() < REFUSED:
+        if order.amount > left.get(order.charge, 0) or self._world.dice.random() < REFUSED:
             return False
         left[order.charge] -= order.amount
         if path == "/captures":

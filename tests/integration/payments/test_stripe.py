@@ -1,10 +1,15 @@
 """Payments charged by Stripe, from the request to the balances, through their functions."""
 
+import json
+
 import pytest
+import redis
 
 from tests.contract.providers.places import STRIPE_SECRETS
 from tests.contract.providers.stripe_server import KEY, StripeServer
+from tests.integration.payments.conftest import SECRET, effects_of, signed
 
+OTHER = "by_the_simulator"  # a tenant
 HOOK = "/v1/provider/webhooks"
 PAYMENT = "/v1/payments/{payment_id}"
 ORDER = {"amount": 1000, "currency": "EUR", "payment_method": "pm_card_visa"}
@@ -17,7 +22,7 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def handlers(started, server):
+def handlers(started, server, provider):
     """The handlers of a stack on Stripe, with a tenant that has the simulator."""
 
     def start_one(name):
@@ -26,6 +31,8 @@ def handlers(started, server):
             PROVIDER_URL=f"stripe:{server.url}",
             STRIPE_API_KEY=KEY,
             STRIPE_WEBHOOK_SECRETS=",".join(STRIPE_SECRETS),
+            TENANT_PROVIDERS=json.dumps({OTHER: f"http://127.0.0.1:{provider.http_port}"}),
+            PROVIDER_WEBHOOK_SECRET=SECRET,
         )
 
     return {name: start_one(name) for name in ("app", "worker", "reconciler")}
@@ -132,6 +139,65 @@ def test_a_webhook_that_is_faster_than_the_answer_is_taken(
     assert handlers["worker"].consume(unsettled) == []
 
     assert types(shown(payment_id)) == ["created", "requires_capture"]
+
+
+@pytest.mark.parametrize("whose", [{}, {"tenant": OTHER}])
+def test_a_provider_moves_no_payment_of_another_provider(
+    handlers, ask, work, server, provider, database, whose
+):
+    order = ORDER | {"payment_method": "pm_card_authenticationRequired"}
+    payment_id = ask("POST", body=order, key="k-other", **whose).body["id"]
+    assert work() == []
+    charge_id = database["payments"].find_one({"_id": payment_id})["charge_id"]
+    fields = {"id": charge_id, "amount": 1000, "status": "succeeded"}
+    if whose:
+        marks = {"payment_id": payment_id, "operation": f"{payment_id}:charge"}
+        intent = {"currency": "eur", "livemode": False, "metadata": marks, **fields}
+        event = server.tell("payment_intent.succeeded", intent, None)
+        body, signature = server.sent(event, STRIPE_SECRETS[0])
+        text, headers = body.decode(), {"Stripe-Signature": signature}
+    else:
+        mine = {"idempotency_key": f"{payment_id}:charge", "reference": payment_id}
+        data = {"currency": "EUR", "captured": True, **mine, **fields}
+        text = json.dumps({"id": "evt_1", "type": "charge.succeeded", "data": data})
+        headers = signed(text)
+
+    answer = handlers["app"].request("POST", HOOK, body=text, headers=headers)
+    assert (answer.status, work()) == (202, [])
+
+    payment = ask("GET", PAYMENT, payment_id=payment_id, **whose).body
+    assert (payment["status"], payment["amount_captured"]) == ("requires_action", 0)
+    assert bool(effects_of(provider, payment_id)) is bool(whose)
+
+
+def test_a_repeat_finds_its_payment_though_another_provider_charges_its_tenant_by_now(
+    ask, asking, payments, valkey
+):
+    order = ORDER | {"payment_method": "pm_only_at_stripe"}
+    first = ask("POST", body=order, key="k-moved")
+    redis.Redis.from_url(valkey).flushall()
+    moved = asking(payments("app", TENANT_PROVIDERS='{"another": "stripe:"}', STRIPE_API_KEY=KEY))
+
+    repeat = moved("POST", body=order, key="k-moved")
+    others = [moved("POST", body=order | {"amount": 7}, key=key) for key in ("k-moved", "k-new")]
+
+    assert (first.status, repeat.status, repeat.body) == (201, 201, first.body)
+    assert [(each.status, each.body["code"]) for each in others] == [
+        (422, "idempotency_key_reused"),
+        (422, "invalid_request"),
+    ]
+
+
+def test_a_dispute_of_a_payment_of_another_stack_is_taken_and_never_comes_again(
+    made, work, server, handlers, database
+):
+    payment_id = made()
+    database["payments"].delete_one({"_id": payment_id})
+    body, signature = server.sent(server.dispute(payment_id), STRIPE_SECRETS[0])
+
+    headers = {"Stripe-Signature": signature}
+    assert handlers["app"].request("POST", HOOK, body=body.decode(), headers=headers).status == 202
+    assert work() == []
 
 
 def test_a_webhook_about_a_payment_of_another_stack_is_taken_and_never_comes_again(
