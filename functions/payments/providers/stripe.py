@@ -290,7 +290,7 @@ class Stripe:
         if ask.path == "/refunds":
             path = f"/v1/refunds?payment_intent={ask.order.charge}&limit=100"
             refunds = self._get(path, Refunds).data
-            mine = [each for each in refunds if each.metadata.get(OPERATION) == ask.key]
+            mine = [each for each in refunds if each.key == ask.key]
             return mine[0].outcome() if mine else None
         intent = self._get(f"/v1/payment_intents/{ask.order.charge}", Intent)
         is_open = intent.status in ("requires_capture", "requires_action")
