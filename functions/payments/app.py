@@ -95,7 +95,8 @@ def _method_of(request: PaymentRequest, *, tenant: str) -> str | UnsetType:
     method = service.own_method(request)
     if request.customer:
         method = customer_service.method_of(request, tenant=tenant, customers=customer_store)
-    providers.check(method, request.currency, providers.name_of(tenant))
+    has_clock, name = bool(request.test_clock), providers.name_of(tenant)
+    providers.check(method, request.currency, name, has_clock=has_clock)
     return method
 
 

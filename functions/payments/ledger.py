@@ -37,6 +37,11 @@ def refund(state: EntryState, operation: Operation, event: int) -> Entry:
     )
 
 
+def refund_back(operation: Operation, event: int) -> Entry:
+    """Book that a refund was sent back after it was made: its amount has come back."""
+    return _back(refund("posted", operation, event))
+
+
 def dispute(state: EntryState, dispute: Dispute, event: int) -> Entry:
     """Book a dispute: its amount is held back, then withdrawn or released."""
     return Entry(

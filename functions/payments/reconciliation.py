@@ -257,8 +257,9 @@ def _mismatches(payment: Payment, hearing: Payment, effect: Effect) -> list[str]
             return _confirmation_mismatches(payment, effect)
         case "lapse":
             return ["what has lapsed is held still"] if hearing.amount_held else []
-    operations = {each.id: each for each in payment.operations}
-    return _operation_mismatches(operations.get(effect.idempotency_key), effect)
+    operations = {each.id: each for each in hearing.operations}
+    was_made = (effect.idempotency_key, "posted") in {(x.transfer, x.state) for x in hearing.ledger}
+    return _operation_mismatches(operations.get(effect.idempotency_key), effect, was_made)
 
 
 def _charge_mismatches(payment: Payment, charge: Effect) -> list[str]:
@@ -290,9 +291,9 @@ def _heard(payment: Payment, effects: Iterable[Effect]) -> tuple[Payment, list[W
     """Return the payment as the effects leave it, and those that it was never told of."""
     missed: list[Word] = []
     for effect in effects:
-        awaited = {ask.key for ask in asks.awaited(payment)}
+        keys = {ask.key for ask in asks.answerable(payment)}
         word = effect.answer()
-        if effect.dispute or effect.idempotency_key in awaited:
+        if effect.dispute or effect.idempotency_key in keys:
             changed = service.heard(payment, word, now_ms=0)
             missed += [word] if changed is not payment else []
             payment = changed
@@ -323,12 +324,15 @@ def _attempt_of(payment: Payment, effect: Effect) -> Attempt | None:
     return payment.attempts[keys.index(effect.idempotency_key)]
 
 
-def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[str]:
+def _operation_mismatches(operation: Operation | None, effect: Effect, was_made: bool) -> list[str]:
+    """Return how an effect differs from its operation; a refund that was made may be sent back."""
     if operation is None:
         return [f"nobody asked for the {effect.kind}"]
+    statuses = {operation.status} | ({"succeeded"} if was_made else set())
     claims = {
         f"the {effect.kind} is of another amount": operation.amount != effect.amount,
-        f"the {effect.kind} ended otherwise": operation.status not in ("pending", effect.status),
+        f"the {effect.kind} ended otherwise": operation.status != "pending"
+        and effect.status not in statuses,
     }
     return [claim for claim, holds in claims.items() if holds]
 

@@ -10,7 +10,7 @@ from backend.test_clocks import TestClock
 from payments import answers, asks, disputes, ledger, life_cycle, reconciliation, service
 from payments.dispute_schema import Dispute
 from payments.provider import Ask, DisputeReport, DisputeStatus, Effect
-from payments.schema import Entry, Payment, ResponseRequest
+from payments.schema import Entry, Operation, Payment, ResponseRequest
 from tests.simulation.doubles import CLOCK_MS, Store
 from tests.simulation.mutants import Mutants, mutant_of
 from tests.simulation.provider import Provider
@@ -67,6 +67,21 @@ def a_report_that_takes_a_dispute_back() -> Iterator[None]:
             return super().__getitem__(status)
 
     with patch.object(disputes, "RANKS", Ranks(ranks)):
+        yield
+
+
+@_mutant
+def a_refund_that_is_made_for_good() -> Iterator[None]:
+    with patch.object(asks, "answerable", asks.awaited):
+        yield
+
+
+@_mutant
+def a_refund_sent_back_that_brings_nothing_back() -> Iterator[None]:
+    def mutant(operation: Operation, event: int) -> Entry:
+        return ledger.refund("voided", operation, event)
+
+    with patch.object(ledger, "refund_back", mutant):
         yield
 
 

@@ -274,8 +274,9 @@ class History:
             self.provider.confirm()
 
     def _bank(self) -> None:
-        """Dispute, decide and hold no longer, now and then."""
-        acts = (self.provider.dispute, self.provider.rule, self.provider.lapse)
+        """Dispute, decide, send back and hold no longer, now and then."""
+        bank = self.provider
+        acts = (bank.dispute, bank.rule, bank.lapse, bank.send_back)
         for _ in range(self.world.dice.choice((0, 0, 4, 12))):
             self.world.sleep(self.world.dice.choice((1_000, 5_000, 30_000)))
             self.world.dice.choice(acts)()

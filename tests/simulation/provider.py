@@ -196,6 +196,19 @@ class Provider:
             self._world.happened["reversed"] += is_lost
             self._decide(report, "won" if is_lost else self._world.dice.choice(("won", "lost")))
 
+    def send_back(self) -> None:
+        """Have some bank send back a refund that was made."""
+        last = {each.idempotency_key: each for each in self.record if each.kind == "refund"}
+        made = [each for each in last.values() if each.status == "succeeded"]
+        if made:
+            refund = self._world.dice.choice(made)
+            assert refund.charge
+            self._captured[refund.charge] += refund.amount
+            self._world.happened["sent back"] += 1
+            outcome = self._by_key[refund.idempotency_key][1]
+            back = replace(outcome, status="failed", clock_ms=self._time_of(refund.charge))
+            self._write("refund", refund.idempotency_key, back, refund.charge)
+
     def lapse(self) -> None:
         """Have some bank hold no longer what it has held."""
         charges = sorted(x for x, amount in self.held.items() if amount and x not in self._clocked)

@@ -37,6 +37,7 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
         "confirmed",
         "disputed",
         "reversed",
+        "sent back",
         "lapsed",
         "moved",
         "unsent",

@@ -37,8 +37,15 @@ class Providers:
         """Return the name of the provider that charges new payments of a tenant."""
         return self._tenants.get(tenant, self._tenants[""])
 
-    def check(self, method: str | UnsetType, currency: str, name: str) -> None:
+    def check(
+        self, method: str | UnsetType, currency: str, name: str, *, has_clock: bool = False
+    ) -> None:
         """Refuse what a provider cannot charge as it is meant; raises InvalidRequest."""
+        if has_clock and name != SIMULATOR:
+            detail = (
+                "Only the simulator goes by a test clock, and it is not this tenant's provider."
+            )
+            raise InvalidRequest(detail, param="test_clock")
         if name == SIMULATOR and method not in TEST_METHODS:
             detail = f"{method!r} is not a test token, and this tenant's provider is the simulator."
             raise InvalidRequest(detail, param="payment_method")

@@ -287,6 +287,40 @@ def test_a_dispute_at_stripe_is_held_back_and_its_fee_booked(
     ]
 
 
+def test_a_refund_that_its_bank_sends_back_is_taken_back_in_the_ledger(
+    handlers, ask, made, work, server, shown
+):
+    payment_id = made()
+    ask("POST", f"{PAYMENT}/refunds", {"amount": 300}, "r", payment_id=payment_id)
+    assert work() == []
+    made_refund = shown(payment_id)["amount_refunded"]
+    intent = next(
+        e["id"] for e in server.intents.values() if e["metadata"]["payment_id"] == payment_id
+    )
+    refund = next(e for e in server.refunds.values() if e["payment_intent"] == intent)
+    event = server.tell("refund.failed", refund | {"status": "failed"}, None)
+    body, signature = server.sent(event, STRIPE_SECRETS[0])
+
+    headers = {"Stripe-Signature": signature}
+    handlers["app"].request("POST", HOOK, body=body.decode(), headers=headers)
+    assert work() == []
+
+    payment = shown(payment_id)
+    ledger = ask("GET", f"{PAYMENT}/ledger", payment_id=payment_id).body["data"]
+    assert (made_refund, payment["amount_refunded"]) == (300, 0)
+    assert payment["refunds"][0]["status"] == "failed"
+    assert [(e["state"], e["debit"], e["credit"]) for e in ledger[-2:]] == [
+        ("posted", "refunds", "provider_clearing"),
+        ("posted", "provider_clearing", "refunds"),
+    ]
+
+
+def test_a_payment_at_stripe_goes_by_no_test_clock(ask):
+    answer = ask("POST", key="k", body=ORDER | {"test_clock": "clock_1"})
+
+    assert (answer.status, answer.body["param"]) == (422, "test_clock")
+
+
 def test_a_number_of_a_card_is_no_payment_method(ask):
     answer = ask("POST", key="k", body=ORDER | {"payment_method": "4242424242424242"})
 
