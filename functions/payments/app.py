@@ -11,6 +11,7 @@ from msgspec import UnsetType
 from backend import arrivals
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
+from backend.errors import ProviderUnavailable
 from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of, report
@@ -209,6 +210,20 @@ def relay(event: object) -> None:
         clock_routes.move_all(payments=store, provider=providers, queues=outgoing)
 
 
+def _reconciled(
+    reconcile: Callable[..., reconciliation.Report],
+) -> tuple[reconciliation.Report, ProviderUnavailable | None]:
+    """Compare with each provider; one that shows nothing keeps no other from being compared."""
+    report, failure = reconciliation.Report(effects=0), None
+    options = {"payments": store, "queues": outgoing, "documents": arrivals}
+    for name, provider in providers:
+        try:
+            report.add(reconcile(provider=provider, name=name, now_ms=now_ms(), **options))
+        except ProviderUnavailable as error:
+            failure = error
+    return report, failure
+
+
 @scheduled("payments")
 def reconciler(event: dict[str, Any]) -> Any:
     """Compare payments with the provider's record, and fold them into balances.
@@ -219,18 +234,7 @@ def reconciler(event: dict[str, Any]) -> Any:
     if event.get("all"):
         since_ms = arrivals.listed_since_ms()
         reconcile = partial(reconciliation.reconcile_all, listed_since_ms=since_ms)
-    report = reconciliation.Report(effects=0)
-    for name, provider in providers:
-        report.add(
-            reconcile(
-                payments=store,
-                provider=provider,
-                queues=outgoing,
-                now_ms=now_ms(),
-                name=name,
-                documents=arrivals,
-            )
-        )
+    report, failure = _reconciled(reconcile)
     report.stuck = reconciliation.stuck(payments=store, now_ms=now_ms())
     report.dead_letters = dead_letters.depth().visible
     report.disputes_due_soon = disputes.due_soon(payments=store, now_ms=now_ms())
@@ -247,4 +251,6 @@ def reconciler(event: dict[str, Any]) -> Any:
     else:
         folded = balances.fold(balances=balance_store, payments=store, now_ms=now_ms())
         metrics.count("PaymentsFolded", folded)
+    if failure:
+        raise failure  # so that the run counts as failed, with all else done
     return msgspec.to_builtins(report)

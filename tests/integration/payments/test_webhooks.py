@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.integration.function_process import HandlerError
 from tests.integration.payments.conftest import HOOK, VISA, confirm, effects_of, signed
 from tests.threaded_server import ThreadedServer
 
@@ -153,6 +154,21 @@ def test_a_dropped_webhook_is_made_good_from_the_provider_s_record(
     report = payments("reconciler", PROVIDER_URL=record.url).invoke({})
 
     assert (report["effects"], report["unsettled"], report["mismatches"]) == (1, 1, [])
+    assert ask("GET", PAYMENT, payment_id=payment_id).body["status"] == "succeeded"
+
+
+def test_a_provider_that_shows_nothing_keeps_no_other_from_being_compared(
+    ask, payments, provider, waiting, database, record
+):
+    payment_id = waiting()
+    record.effects = [confirm(provider, payment_id) | {"created_ms": 1}]
+    database["reconciliation"].delete_many({})
+    both = {"TENANT_PROVIDERS": json.dumps({"another": record.url}), "STRIPE_API_KEY": "sk_test_x"}
+    reconciler = payments("reconciler", PROVIDER_URL="stripe:http://127.0.0.1:1", **both)
+
+    with pytest.raises(HandlerError, match="does not show what it did"):
+        reconciler.invoke({})
+
     assert ask("GET", PAYMENT, payment_id=payment_id).body["status"] == "succeeded"
 
 
