@@ -39,7 +39,7 @@ def refund(state: EntryState, operation: Operation, event: int) -> Entry:
 
 def refund_back(operation: Operation, event: int) -> Entry:
     """Book that a refund was sent back after it was made: its amount has come back."""
-    return _back(refund("posted", operation, event))
+    return _reversal(refund("posted", operation, event))
 
 
 def dispute(state: EntryState, dispute: Dispute, event: int) -> Entry:
@@ -56,7 +56,7 @@ def dispute(state: EntryState, dispute: Dispute, event: int) -> Entry:
 
 def reversal(lost: Dispute, event: int) -> Entry:
     """Book that a dispute was won after it was lost: what was withdrawn has come back."""
-    return _back(dispute("posted", lost, event))
+    return _reversal(dispute("posted", lost, event))
 
 
 def fee(dispute: Dispute, amount: int, event: int) -> list[Entry]:
@@ -202,6 +202,11 @@ def _net(entries: Iterable[Entry], account: Account) -> int:
         for each in entries
         if account in (each.debit, each.credit)
     )
+
+
+def _reversal(entry: Entry) -> Entry:
+    """Return a transfer of its own that takes a posted one back: it resolves nothing pending."""
+    return replace(_back(entry), transfer=f"{entry.transfer}:reversal")
 
 
 def _back(entry: Entry) -> Entry:

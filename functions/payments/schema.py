@@ -215,7 +215,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     Entries are never changed: a pending one is resolved by posted and voided ones of its transfer.
     """
 
-    transfer: str  # "charge", or the id of a refund, a dispute or a fee
+    transfer: str  # "charge", or the id of a refund, dispute or fee, with ":reversal" its return
     state: EntryState
     debit: Account
     credit: Account

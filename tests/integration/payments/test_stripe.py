@@ -309,9 +309,10 @@ def test_a_refund_that_its_bank_sends_back_is_taken_back_in_the_ledger(
     ledger = ask("GET", f"{PAYMENT}/ledger", payment_id=payment_id).body["data"]
     assert (made_refund, payment["amount_refunded"]) == (300, 0)
     assert payment["refunds"][0]["status"] == "failed"
-    assert [(e["state"], e["debit"], e["credit"]) for e in ledger[-2:]] == [
-        ("posted", "refunds", "provider_clearing"),
-        ("posted", "provider_clearing", "refunds"),
+    refund_id = payment["refunds"][0]["id"]
+    assert [(e["transfer"], e["debit"], e["credit"]) for e in ledger[-2:]] == [
+        (refund_id, "refunds", "provider_clearing"),
+        (f"{refund_id}:reversal", "provider_clearing", "refunds"),
     ]
 
 
