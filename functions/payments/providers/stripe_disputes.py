@@ -4,10 +4,10 @@ An inquiry (`warning_...`) withdraws nothing: it is told once it has become a di
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from backend.telemetry import logger
 from payments.provider import Ask, DisputeOrder, DisputeReport, DisputeStatus, Outcome
@@ -30,7 +30,7 @@ STATUSES: Mapping[str, DisputeStatus] = {
 class Deadline(Struct, frozen=True):
     """The `evidence_details`."""
 
-    due_by: int | None = None  # s; none once it is decided
+    due_by: Annotated[int, Meta(ge=0, le=253_402_300_799)] | None = None  # s, to the year 9999
 
 
 class Movement(Struct, frozen=True):
