@@ -51,10 +51,10 @@ def test_a_dispute_is_answered_once_and_the_record_has_both(stripe, disputed, pa
     assert [each.status for each in outcomes] == ["succeeded", "succeeded"]
     assert again.status == "failed"
     lines = [e for e in stripe.provider.effects(0) if e.reference == report.reference]
-    told = [
+    news = [
         (each.kind, each.idempotency_key) for each in lines if each.kind not in ("fee", "charge")
     ]
-    assert told == [
+    assert news == [
         ("dispute", f"{report.id}:needs_response"),
         (path.strip("/").removesuffix("s"), key),
         ("dispute", f"{report.id}:{status}"),
@@ -66,7 +66,7 @@ def test_what_comes_of_a_dispute_is_told_with_what_its_fee_is_by_then(stripe, di
     dispute = stripe.server.disputes[report.id]
     counter = {"amount": 0, "currency": "eur", "fee": 1500}
     back = {"amount": 1000, "currency": "eur", "fee": -1500}
-    told = []
+    news = []
     for name, status, movement in (
         ("closed", "lost", counter),
         ("funds_reinstated", "won", back),
@@ -74,9 +74,9 @@ def test_what_comes_of_a_dispute_is_told_with_what_its_fee_is_by_then(stripe, di
         dispute["status"] = status
         dispute["balance_transactions"].append(movement)
         event = stripe.server.tell(f"charge.dispute.{name}", dispute, None)
-        told += [(each.status, each.fee) for each in stripe.hear(event)]
+        news += [(each.status, each.fee) for each in stripe.hear(event)]
 
-    assert told == [("lost", 3000), ("won", 1500)]
+    assert news == [("lost", 3000), ("won", 1500)]
 
 
 @pytest.mark.parametrize("status", ["charge_refunded", "prevented"])

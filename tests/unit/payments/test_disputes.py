@@ -331,7 +331,7 @@ def test_each_end_of_a_dispute_that_was_reversed_is_told_as_it_was_then(paid):
 
 
 @pytest.mark.parametrize(
-    ("told", "fees"),
+    ("reports", "fees"),
     [
         ([("needs_response", 0), ("needs_response", 15)], 15),
         ([("needs_response", 15), ("needs_response", 0)], 15),
@@ -341,9 +341,9 @@ def test_each_end_of_a_dispute_that_was_reversed_is_told_as_it_was_then(paid):
         ([("lost", 30), ("won", 0)], 0),
     ],
 )
-def test_the_fee_of_a_dispute_is_what_the_provider_has_by_then(paid, told, fees):
+def test_the_fee_of_a_dispute_is_what_the_provider_has_by_then(paid, reports, fees):
     payment = paid
-    for status, fee in told:
+    for status, fee in reports:
         payment = report(payment, status, fee=fee)
 
     assert (payment.amount_fees, payment.disputes[0].fee) == (fees, fees)

@@ -409,7 +409,7 @@ def _refund_of(payment, status):
 )
 def test_a_refund_that_its_bank_sends_back_has_failed_however_that_is_told(statuses):
     payment = ask(payment_of("automatic"), RefundRequest(amount=300))
-    asked = view(as_asked(payment, payment.operations[0]))
+    first = view(as_asked(payment, payment.operations[0]))
 
     for status in statuses:
         payment = _refund_of(payment, status)
@@ -419,7 +419,7 @@ def test_a_refund_that_its_bank_sends_back_has_failed_however_that_is_told(statu
     assert ledger.refundable(payment) == 1000
     assert announced(payment)[-1]["name"] == "payment.refund_failed"
     assert announced(payment)[-1]["data"]["amount_refunded"] == 0
-    assert view(as_asked(payment, payment.operations[0])) == asked
+    assert view(as_asked(payment, payment.operations[0])) == first
     again = ask(payment, RefundRequest(), "k2")
     assert view(as_asked(again, again.operations[1])).refunds[0].status == "failed"
     assert view(as_asked(again, again.operations[1])).amount_refunded == 0
