@@ -35,6 +35,8 @@ def grant(raw: bytes, authorization: str | None, *, find: Find) -> Grant:
     client = _client(request, authorization, find)
     if request.grant_type != "client_credentials":
         raise _invalid("The grant_type must be client_credentials.", "unsupported_grant_type")
+    if not client.scopes:
+        raise _invalid("The client has no scopes that its tenant still has.", "invalid_scope")
     scopes = client.scopes if request.scope is None else frozenset(request.scope.split())
     if not scopes or not scopes <= client.scopes:
         raise _invalid("The client may not have that scope.", "invalid_scope")

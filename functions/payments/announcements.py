@@ -6,13 +6,16 @@ import msgspec
 
 from backend.clock import rfc3339
 from backend.domain_events import TYPES
+from payments import ledger
 from payments.dispute_schema import Dispute
 from payments.provider import DisputeStatus
 from payments.schema import Event, Failure, Outgoing, Payment
 
 # Whatever a shop has to act on; what it asked for itself (`payment.refund_requested`) it knows.
 ANNOUNCED = frozenset(TYPES)
-STATUSES: Mapping[str, DisputeStatus | None] = {  # of a dispute after these events; None: its last
+STATUSES: Mapping[
+    str, DisputeStatus | None
+] = {  # of a dispute after these events; None: as it ended
     "payment.dispute_created": "needs_response",
     "payment.dispute_updated": "under_review",
     "payment.dispute_closed": None,
@@ -88,7 +91,7 @@ def _data(payment: Payment, event: Event) -> dict[str, object]:
             "id": dispute.id,
             "status": _status_after(payment, event, dispute),
             "amount": dispute.amount,
-            "fee": dispute.fee,
+            "fee": ledger.fee_at(payment, dispute, event.n),
             "reason": dispute.reason,
             "evidence_due_by": rfc3339(dispute.due_ms),
         }
@@ -109,8 +112,10 @@ def _dispute(payment: Payment, event: Event) -> Dispute | None:
 
 def _status_after(payment: Payment, event: Event, dispute: Dispute) -> DisputeStatus:
     """Return what a dispute was right after an event."""
-    types = [e.type for e in payment.events[: event.n] if e.dispute == dispute.id]
-    return STATUSES[types[-1]] or dispute.status
+    mine = [each for each in payment.events if each.dispute == dispute.id]
+    last = [each for each in mine if each.n <= event.n][-1]
+    is_reversed = last.type == "payment.dispute_closed" and last is not mine[-1]
+    return "lost" if is_reversed else STATUSES[last.type] or dispute.status
 
 
 def _failure_at(payment: Payment, event: Event) -> Failure | None:

@@ -69,6 +69,8 @@ def _confirmed(operation: Operation, status: Status) -> Operation:
 def _operated(payment: Payment, operation_id: str, outcome: Outcome, now_ms: int) -> Payment:
     operation = next(each for each in payment.operations if each.id == operation_id)
     done = outcome.status == "succeeded"
+    if done and operation.status == "succeeded":
+        return payment  # a refund that is known
     operations = tuple(
         replace(each, status="succeeded" if done else "failed") if each is operation else each
         for each in payment.operations
@@ -129,11 +131,20 @@ def _refused(payment: Payment, operation: Operation, now_ms: int) -> Payment:
 
 
 def _refunded(payment: Payment, operation: Operation, done: bool, now_ms: int) -> Payment:
+    """Take over how a refund ended, which may be that the bank has sent it back."""
+    if operation.status == "succeeded":
+        return _sent_back(payment, operation, now_ms)
     entry = ledger.refund("posted" if done else "voided", operation, len(payment.events) + 1)
     name = "payment.refunded" if done else "payment.refund_failed"
     amount_refunded = payment.amount_refunded + (operation.amount if done else 0)
     changed = replace(payment, amount_refunded=amount_refunded)
     return happened(changed, name, now_ms, operation=operation, entries=[entry])
+
+
+def _sent_back(payment: Payment, operation: Operation, now_ms: int) -> Payment:
+    entry = ledger.refund_back(operation, len(payment.events) + 1)
+    changed = replace(payment, amount_refunded=payment.amount_refunded - operation.amount)
+    return happened(changed, "payment.refund_failed", now_ms, operation=operation, entries=[entry])
 
 
 TRANSITIONS: Mapping[OperationKind, Callable[[Payment, Operation, bool, int], Payment]] = {

@@ -11,6 +11,7 @@ from msgspec import UnsetType
 from backend import arrivals
 from backend.clock import now_ms
 from backend.entrypoint import Call, Record, api, consumer, endpoint, reply, scheduled
+from backend.errors import ProviderUnavailable
 from backend.idempotency import Claim, Replayed, idempotent, register
 from backend.settings import settings
 from backend.telemetry import logger, metrics_of, report
@@ -95,7 +96,8 @@ def _method_of(request: PaymentRequest, *, tenant: str) -> str | UnsetType:
     method = service.own_method(request)
     if request.customer:
         method = customer_service.method_of(request, tenant=tenant, customers=customer_store)
-    providers.check(method, request.currency, providers.name_of(tenant))
+    has_clock, name = bool(request.test_clock), providers.name_of(tenant)
+    providers.check(method, request.currency, name, has_clock=has_clock)
     return method
 
 
@@ -152,19 +154,19 @@ def hear_provider(call: Call) -> Response:
 
     What is about no order of ours is taken too: refused, it would come again and again.
     """
-    words = providers.hear(call.raw_body, call.request.headers, now_s=now_ms() / 1000)
-    for word in words:
-        service.pass_on(word, queues=outgoing)
+    news = providers.hear(call.raw_body, call.request.headers, now_s=now_ms() / 1000)
+    for name, word in news:
+        service.pass_on(word, provider=name, queues=outgoing)
         report("provider's answer accepted", payment_id=word.reference)
-    metrics.count("ProviderEventsIgnored", int(not words))
-    return reply({"status": "accepted" if words else "ignored"}, status=202)
+    metrics.count("ProviderEventsIgnored", int(not news))
+    return reply({"status": "accepted" if news else "ignored"}, status=202)
 
 
 @consumer("payments", SettlePayment, about=lambda body: (body.payment_id,))
 def worker(records: Sequence[Record]) -> Iterable[str]:
     """Settle the payments that these messages name, and hear what the provider told of them."""
-    words = [record.body.answer or record.body.dispute for record in records]
-    missed = service.hear(filter(None, words), payments=store, queues=outgoing, now_ms=now_ms())
+    news = [each for record in records for each in record.body.news]
+    missed = service.hear(news, payments=store, queues=outgoing, now_ms=now_ms())
     settled = service.settle(
         {record.body.payment_id for record in records},
         payments=store,
@@ -189,13 +191,13 @@ def _unsettled(records: Sequence[Record], done: set[str]) -> dict[str, str]:
     left = [each for each in records if each.body.payment_id not in done]
     payments = store.find_many({each.body.payment_id for each in left}) if left else {}
     unknown = [each for each in left if each.body.payment_id not in payments]
-    metrics.count("ProviderEventsIgnored", sum(each.body.answer is not None for each in unknown))
+    metrics.count("ProviderEventsIgnored", sum(len(each.body.news) for each in unknown))
     return {
         each.message_id: f"NotSettled: Payment {each.body.payment_id} is not settled yet."
         if each.body.payment_id in payments
         else f"NotFound: There is no payment {each.body.payment_id}."
         for each in left
-        if each.body.payment_id in payments or each.body.answer is None
+        if each.body.payment_id in payments or not each.body.news
     }
 
 
@@ -208,6 +210,20 @@ def relay(event: object) -> None:
         clock_routes.move_all(payments=store, provider=providers, queues=outgoing)
 
 
+def _reconciled(
+    reconcile: Callable[..., reconciliation.Report],
+) -> tuple[reconciliation.Report, ProviderUnavailable | None]:
+    """Compare with each provider; one that shows nothing keeps no other from being compared."""
+    report, failure = reconciliation.Report(effects=0), None
+    options = {"payments": store, "queues": outgoing, "documents": arrivals}
+    for name, provider in providers:
+        try:
+            report.add(reconcile(provider=provider, name=name, now_ms=now_ms(), **options))
+        except ProviderUnavailable as error:
+            failure = error
+    return report, failure
+
+
 @scheduled("payments")
 def reconciler(event: dict[str, Any]) -> Any:
     """Compare payments with the provider's record, and fold them into balances.
@@ -218,18 +234,7 @@ def reconciler(event: dict[str, Any]) -> Any:
     if event.get("all"):
         since_ms = arrivals.listed_since_ms()
         reconcile = partial(reconciliation.reconcile_all, listed_since_ms=since_ms)
-    report = reconciliation.Report(effects=0)
-    for name, provider in providers:
-        report.add(
-            reconcile(
-                payments=store,
-                provider=provider,
-                queues=outgoing,
-                now_ms=now_ms(),
-                name=name,
-                documents=arrivals,
-            )
-        )
+    report, failure = _reconciled(reconcile)
     report.stuck = reconciliation.stuck(payments=store, now_ms=now_ms())
     report.dead_letters = dead_letters.depth().visible
     report.disputes_due_soon = disputes.due_soon(payments=store, now_ms=now_ms())
@@ -246,4 +251,6 @@ def reconciler(event: dict[str, Any]) -> Any:
     else:
         folded = balances.fold(balances=balance_store, payments=store, now_ms=now_ms())
         metrics.count("PaymentsFolded", folded)
+    if failure:
+        raise failure  # so that the run counts as failed, with all else done
     return msgspec.to_builtins(report)

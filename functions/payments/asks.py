@@ -45,6 +45,13 @@ def awaited(payment: Payment) -> list[Ask]:
     return orders
 
 
+def answerable(payment: Payment) -> list[Ask]:
+    """Return what is awaited, and the refunds that were made: banks may still send them back."""
+    refunds = (each for each in payment.operations if each.kind == "refund")
+    made = [of_operation(payment, each) for each in refunds if each.status == "succeeded"]
+    return [*awaited(payment), *made]
+
+
 def charge_key(payment_id: str, attempts: int = 0) -> str:
     """Return the key of a payment's charge at the provider, after so many others failed."""
     return f"{payment_id}:charge" if not attempts else f"{payment_id}:charge:{attempts + 1}"

@@ -70,7 +70,7 @@ class Dispute(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     provider_id: str
     amount: int  # minor units
-    fee: int  # minor units of the payment's currency
+    fee: int  # minor units of the payment's currency, as far as it was not given back
     reason: str
     due_ms: int  # until when the provider takes evidence
     event: int  # number of the event that opened it

@@ -1,10 +1,11 @@
 """Disputes as pure functions: what the provider reports, and what a client answers.
 
-A dispute goes one way: needs_response, under_review, won or lost. So a report may come twice, late
-or overtaken: what is not further on changes nothing.
+A dispute goes one way: needs_response, under_review, lost, won. What was lost may still be won, as
+banks think again. So a report may come twice, late or overtaken: what is not further on changes
+nothing. Of two of one status that is further on which has moved more of the fee.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ RESPONSES_MAX = 20  # of a payment, besides its other operations: the provider h
 PREFIX = "dp_"
 SOON_MS = 2 * DAY_MS  # before its evidence is due, a dispute is counted
 COUNTED_MAX = 1_000  # one is enough to alarm
-RANKS: Mapping[DisputeStatus, int] = {"needs_response": 0, "under_review": 1, "won": 2, "lost": 2}
+RANKS: Mapping[DisputeStatus, int] = {"needs_response": 0, "under_review": 1, "lost": 2, "won": 3}
 RESOLVED: Mapping[DisputeStatus, EntryState] = {"won": "voided", "lost": "posted"}
 
 
@@ -64,9 +65,9 @@ def reported(payment: Payment, report: DisputeReport, *, now_ms: int) -> Payment
             return payment
         payment = _opened(at(payment, report.clock_ms), report, now_ms)
         dispute = payment.disputes[-1]
-    if not _is_same(dispute, report) or not _is_further(dispute, report.status):
+    if not _is_same(payment, dispute, report) or not _is_further(dispute, report):
         return payment
-    return _moved(at(payment, report.clock_ms), dispute, report.status, now_ms)
+    return _moved(at(payment, report.clock_ms), dispute, report.status, report.fee, now_ms)
 
 
 def of_provider(payment: Payment, provider_id: str) -> Dispute | None:
@@ -79,12 +80,21 @@ def mismatches(payment: Payment, report: DisputeReport) -> list[str]:
     dispute = of_provider(payment, report.id)
     if dispute is None:
         return ["a dispute is of other money than was captured"]
-    is_over = report.status in RESOLVED
-    claims = {
-        "the dispute is of another amount": not _is_same(dispute, report),
-        "the dispute ended otherwise": is_over and dispute.status != report.status,
-    }
-    return [claim for claim, holds in claims.items() if holds]
+    is_same = _is_same(payment, dispute, report)
+    return [] if is_same else ["the dispute is of another amount"]
+
+
+def ended_otherwise(reports: Sequence[DisputeReport]) -> list[str]:
+    """Return what is wrong with disputes that were won and then lost, by reports in their order.
+
+    A payment keeps what it was told of these: no provider has said yet that it takes a win back.
+    """
+    won: set[str] = set()
+    wrong = []
+    for each in reports:
+        won |= {each.id} if each.status == "won" else set()
+        wrong += ["the dispute ended otherwise"] * (each.status == "lost" and each.id in won)
+    return wrong
 
 
 def answerable(payment: Payment, request: ResponseRequest, *, now_ms: int) -> int:
@@ -114,7 +124,9 @@ def responded(payment: Payment, operation: Operation, done: bool, now_ms: int) -
     dispute = find(payment, operation.dispute or "")
     assert dispute is not None  # the operation was asked for by it
     status: DisputeStatus = "lost" if operation.kind == "dispute_acceptance" else "under_review"
-    return _moved(payment, dispute, status, now_ms)
+    if RANKS[status] <= RANKS[dispute.status]:
+        return payment
+    return _moved(payment, dispute, status, dispute.fee, now_ms)
 
 
 def due_soon(*, payments: Payments, now_ms: int) -> int:
@@ -151,29 +163,37 @@ def _opened(payment: Payment, report: DisputeReport, now_ms: int) -> Payment:
         "payment.dispute_created",
         now_ms,
         dispute=dispute,
-        entries=[ledger.dispute("pending", dispute, event), *ledger.fee(dispute, event)],
+        entries=[
+            ledger.dispute("pending", dispute, event),
+            *ledger.fee(dispute, dispute.fee, event),
+        ],
     )
 
 
-def _moved(payment: Payment, dispute: Dispute, status: DisputeStatus, now_ms: int) -> Payment:
-    """Return `payment` with its dispute in a status that is further on, or as it is."""
-    if not _is_further(dispute, status):
-        return payment
-    after = replace(dispute, status=status)
+def _moved(
+    payment: Payment, dispute: Dispute, status: DisputeStatus, fee: int, now_ms: int
+) -> Payment:
+    """Return `payment` with its dispute in a status that is further on, and its fee."""
+    after = replace(dispute, status=status, fee=fee)
     changed = _with(payment, tuple(after if each is dispute else each for each in payment.disputes))
-    state = RESOLVED.get(status)
     event = len(payment.events) + 1
-    return happened(
-        changed,
-        "payment.dispute_closed" if state else "payment.dispute_updated",
-        now_ms,
-        dispute=after,
-        entries=[ledger.dispute(state, dispute, event)] if state else [],
-    )
+    entries = ledger.fee(dispute, fee - dispute.fee, event)
+    if status == dispute.status:
+        return happened(changed, "payment.provider_fee", now_ms, entries=entries)
+    state = RESOLVED.get(status)
+    if dispute.status == "lost":
+        entries.append(ledger.reversal(dispute, event))
+    elif state:
+        entries.append(ledger.dispute(state, dispute, event))
+    name = "payment.dispute_closed" if state else "payment.dispute_updated"
+    return happened(changed, name, now_ms, dispute=after, entries=entries)
 
 
-def _is_further(dispute: Dispute, status: DisputeStatus) -> bool:
-    return RANKS[status] > RANKS[dispute.status]
+def _is_further(dispute: Dispute, report: DisputeReport) -> bool:
+    """Tell whether a report is news: of one status, a fee grows until it is given back."""
+    if report.status != dispute.status:
+        return RANKS[report.status] > RANKS[dispute.status]
+    return report.fee < dispute.fee if report.status == "won" else report.fee > dispute.fee
 
 
 def _with(payment: Payment, disputes: tuple[Dispute, ...]) -> Payment:
@@ -195,5 +215,9 @@ def _fits(payment: Payment, report: DisputeReport) -> bool:
     )
 
 
-def _is_same(dispute: Dispute, report: DisputeReport) -> bool:
-    return (dispute.amount, dispute.fee) == (report.amount, report.fee)
+def _is_same(payment: Payment, dispute: Dispute, report: DisputeReport) -> bool:
+    return (report.charge, report.currency, report.amount) == (
+        payment.charge_id,
+        payment.currency,
+        dispute.amount,
+    )

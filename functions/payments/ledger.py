@@ -37,8 +37,13 @@ def refund(state: EntryState, operation: Operation, event: int) -> Entry:
     )
 
 
+def refund_back(operation: Operation, event: int) -> Entry:
+    """Book that a refund was sent back after it was made: its amount has come back."""
+    return _reversal(refund("posted", operation, event))
+
+
 def dispute(state: EntryState, dispute: Dispute, event: int) -> Entry:
-    """Book a dispute: its amount is held back, then withdrawn for good or released."""
+    """Book a dispute: its amount is held back, then withdrawn or released."""
     return Entry(
         transfer=dispute.id,
         state=state,
@@ -49,9 +54,21 @@ def dispute(state: EntryState, dispute: Dispute, event: int) -> Entry:
     )
 
 
-def fee(dispute: Dispute, event: int) -> list[Entry]:
-    """Book the fee of a dispute, which the provider keeps however it ends; none is no entry."""
-    return [provider_fee(f"{dispute.id}:fee", dispute.fee, event)] if dispute.fee else []
+def reversal(lost: Dispute, event: int) -> Entry:
+    """Book that a dispute was won after it was lost: what was withdrawn has come back."""
+    return _reversal(dispute("posted", lost, event))
+
+
+def fee(dispute: Dispute, amount: int, event: int) -> list[Entry]:
+    """Book by how much the fee of a dispute grows; less than 0 is given back, 0 is no entry."""
+    entry = provider_fee(_fee_of(dispute), abs(amount), event)
+    return [_back(entry) if amount < 0 else entry] if amount else []
+
+
+def fee_at(payment: Payment, dispute: Dispute, event: int) -> int:
+    """Return what the fee of a dispute was right after an event."""
+    entries = [each for each in payment.ledger if each.event <= event]
+    return _net((each for each in entries if each.transfer == _fee_of(dispute)), "fees")
 
 
 def provider_fee(transfer: str, amount: int, event: int) -> Entry:
@@ -102,7 +119,8 @@ def refundable(payment: Payment) -> int:
 
 def violations(payment: Payment) -> list[str]:
     """Return what does not hold of a payment, one sentence each; an empty list is the proof."""
-    posted = {kind: _posted(payment, kind) for kind in ("receivable", "refunds", "fees")}
+    accounts: tuple[Account, ...] = ("receivable", "refunds", "fees")
+    posted = {each: _posted(payment, each) for each in accounts}
     disputing, disputed, fees = _disputed(payment.disputes)
     refund_ids = {each.id for each in payment.operations if each.kind == "refund"}
     authorized_amount = sum(
@@ -172,13 +190,32 @@ def _status_agrees(payment: Payment) -> bool:
             return True
 
 
-def _posted(payment: Payment, account: str) -> int:
-    name = "credit" if account == "receivable" else "debit"
+def _posted(payment: Payment, account: Account) -> int:
+    """Return what an account has got, or given for good where it is the tenant's."""
+    total = _net((each for each in payment.ledger if each.state == "posted"), account)
+    return -total if account == "receivable" else total
+
+
+def _net(entries: Iterable[Entry], account: Account) -> int:
     return sum(
-        each.amount
-        for each in payment.ledger
-        if each.state == "posted" and getattr(each, name) == account
+        each.amount if each.debit == account else -each.amount
+        for each in entries
+        if account in (each.debit, each.credit)
     )
+
+
+def _reversal(entry: Entry) -> Entry:
+    """Return a transfer of its own that takes a posted one back: it resolves nothing pending."""
+    return replace(_back(entry), transfer=f"{entry.transfer}:reversal")
+
+
+def _back(entry: Entry) -> Entry:
+    """Return the entry that takes one back: entries are only ever added."""
+    return replace(entry, debit=entry.credit, credit=entry.debit)
+
+
+def _fee_of(dispute: Dispute) -> str:
+    return f"{dispute.id}:fee"
 
 
 def _open(entries: Iterable[Entry]) -> int:
@@ -215,8 +252,8 @@ def _disputed(disputes: Iterable[Dispute]) -> tuple[int, int, int]:
 
 
 def _dispute_fees(payment: Payment) -> int:
-    transfers = {f"{each.id}:fee" for each in payment.disputes}
-    return sum(each.amount for each in payment.ledger if each.transfer in transfers)
+    transfers = {_fee_of(each) for each in payment.disputes}
+    return _net((each for each in payment.ledger if each.transfer in transfers), "fees")
 
 
 def _is_charge(entry: Entry) -> bool:

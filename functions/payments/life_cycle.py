@@ -175,13 +175,13 @@ def answered(
     *,
     now_ms: int,
 ) -> Payment:
-    """Return `payment` after the provider's definitive answers, by the keys of what is awaited.
+    """Return `payment` after the provider's definitive answers, by the keys of its orders.
 
     What others must hear of it is in the outbox; without an answer it is the same payment.
     `reports` are of disputes, which the provider tells of unasked.
     """
     changed = payment
-    for ask in asks.awaited(payment):
+    for ask in asks.answerable(payment):
         outcome = outcomes.get(ask.key)
         if outcome is None or not matches(outcome, ask):
             continue

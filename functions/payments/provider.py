@@ -24,6 +24,10 @@ EffectKind = Literal[
     "lapse",
 ]
 DisputeStatus = Literal["needs_response", "under_review", "won", "lost"]
+# What a provider tells is stored and shown: no more than the store and a date can hold.
+Money = Annotated[int, Meta(ge=0, le=10**12)]  # minor units
+Time = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # ms, up to the year 9999
+Text = Annotated[str, Meta(max_length=500)]
 
 
 class ChargeOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,15 +86,15 @@ class NextAction(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's definitive answer."""
 
-    id: str
+    id: Text
     reference: str
     status: Literal["succeeded", "failed", "requires_action"]
     amount: int
     currency: str
     captured: bool = False
-    decline_code: str | None = None
-    clock_ms: int | None = None  # when it happened by the payment's test clock
-    released: int = 0  # minor units of the hold that are given up with a capture of a part
+    decline_code: Text | None = None
+    clock_ms: Time | None = None  # when it happened by the payment's test clock
+    released: Money = 0  # minor units of the hold that are given up with a capture of a part
     next_action: NextAction | None = None
 
 
@@ -109,19 +113,21 @@ class Answer(Struct, frozen=True, kw_only=True):
 class DisputeReport(Struct, frozen=True, kw_only=True):
     """A dispute as the provider has it; nobody asked for it."""
 
-    id: str  # the provider's
+    id: Text  # the provider's
     reference: str
     charge: str
     amount: Annotated[int, Meta(ge=1)]  # minor units
     currency: str
-    fee: Annotated[int, Meta(ge=0)]  # minor units of the same currency, whatever the end
-    reason: str
+    fee: Money  # of the same currency, so far
+    reason: Text
     status: DisputeStatus
-    due_ms: int  # until when it takes evidence
-    clock_ms: int | None = None  # when it happened by the payment's test clock
+    due_ms: Time  # until when it takes evidence
+    clock_ms: Time | None = None  # when it happened by the payment's test clock
 
 
 Word = Answer | DisputeReport  # that a provider tells unasked
+News = tuple[str | None, Word]  # with the provider's name, which older versions did not pass on
+SIMULATOR = ""  # the name of the provider that older payments have, which know no other
 
 
 class Effect(Struct, frozen=True, kw_only=True):

@@ -73,9 +73,15 @@ class Report(Struct, kw_only=True):
         self, payment_id: str, payment: Payment | None, effects: Sequence[Effect]
     ) -> list[Word]:
         """Compare one payment with its effects; returns what it has missed of what was told."""
-        self.mismatches += [Mismatch(payment_id, each) for each in mismatches(payment, effects)]
-        _, missed = _heard(payment, effects) if payment else (None, [])
-        self.unsettled += bool(missed or (payment and _unbooked(payment, effects)))
+        if payment is None:
+            self.mismatches.append(
+                Mismatch(payment_id, "the provider did something for no payment")
+            )
+            return []
+        hearing, missed = _heard(payment, effects)
+        wrong = mismatches(payment, hearing, effects)
+        self.mismatches += [Mismatch(payment_id, each) for each in wrong]
+        self.unsettled += bool(missed or _unbooked(payment, effects))
         return missed
 
     def add(self, other: "Report") -> None:
@@ -106,7 +112,8 @@ def reconcile_new(
     missed: list[Word] = []
     lost: list[promises.Promise] = []
     for ids in _in_parts(list(by_payment)):
-        payments_by_id = payments.find_many(ids)
+        stored = payments.find_many(ids)
+        payments_by_id = {id_: each for id_, each in stored.items() if each.provider == name}
         for payment_id in ids:
             missed += report.compare(
                 payment_id, payments_by_id.get(payment_id), by_payment[payment_id]
@@ -116,9 +123,10 @@ def reconcile_new(
                 list(payments_by_id.values()), documents=documents, before_ms=before_ms
             )
             lost += [promise for promise, _ in compared]
-    unheard = service.hear(missed, payments=payments, queues=queues, now_ms=now_ms)
+    news = [(name, each) for each in missed]
+    unheard = service.hear(news, payments=payments, queues=queues, now_ms=now_ms)
     if fees := _by_payment(each for each in effects if each.kind == "fee"):
-        unheard |= service.book(fees, payments=payments, now_ms=now_ms)
+        unheard |= service.book(fees, provider=name, payments=payments, now_ms=now_ms)
     report.sent_again = len(lost)
     outboxes.send_again([(each.payment, each.outgoing) for each in lost], queues=queues)
     if effects and not unheard and (not documents or _is_told(lost, payments)):
@@ -219,14 +227,13 @@ def stuck(*, payments: Payments, now_ms: int) -> int:
     )
 
 
-def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
-    """Return how a payment and the provider's record of it differ, one sentence each."""
-    if payment is None:
-        return ["the provider did something for no payment"]
-    hearing = payment
-    if any(each.kind in ("dispute", "lapse") for each in effects):
-        hearing, _ = _heard(payment, effects)
+def mismatches(payment: Payment, hearing: Payment, effects: Sequence[Effect]) -> list[str]:
+    """Return how a payment and the provider's record of it differ, one sentence each.
+
+    `hearing` is the payment as it is once it has heard of these effects.
+    """
     wrong = [f"it does not hold that {each}" for each in ledger.violations(payment)]
+    wrong += disputes.ended_otherwise([each.dispute for each in effects if each.dispute])
     for effect in effects:
         if effect.currency != payment.currency:
             wrong.append(f"the {effect.kind} is in another currency")
@@ -235,7 +242,7 @@ def mismatches(payment: Payment | None, effects: Sequence[Effect]) -> list[str]:
 
 
 def _mismatches(payment: Payment, hearing: Payment, effect: Effect) -> list[str]:
-    """Return how one effect differs from a payment; `hearing` has heard of all that are compared.
+    """Return how one effect differs from a payment, or from what that will have heard.
 
     What the provider did by itself is no difference while the payment may still hear of it.
     """
@@ -250,8 +257,9 @@ def _mismatches(payment: Payment, hearing: Payment, effect: Effect) -> list[str]
             return _confirmation_mismatches(payment, effect)
         case "lapse":
             return ["what has lapsed is held still"] if hearing.amount_held else []
-    operations = {each.id: each for each in payment.operations}
-    return _operation_mismatches(operations.get(effect.idempotency_key), effect)
+    operations = {each.id: each for each in hearing.operations}
+    was_made = (effect.idempotency_key, "posted") in {(x.transfer, x.state) for x in hearing.ledger}
+    return _operation_mismatches(operations.get(effect.idempotency_key), effect, was_made)
 
 
 def _charge_mismatches(payment: Payment, charge: Effect) -> list[str]:
@@ -283,9 +291,9 @@ def _heard(payment: Payment, effects: Iterable[Effect]) -> tuple[Payment, list[W
     """Return the payment as the effects leave it, and those that it was never told of."""
     missed: list[Word] = []
     for effect in effects:
-        awaited = {ask.key for ask in asks.awaited(payment)}
+        keys = {ask.key for ask in asks.answerable(payment)}
         word = effect.answer()
-        if effect.dispute or effect.idempotency_key in awaited:
+        if effect.dispute or effect.idempotency_key in keys:
             changed = service.heard(payment, word, now_ms=0)
             missed += [word] if changed is not payment else []
             payment = changed
@@ -316,12 +324,15 @@ def _attempt_of(payment: Payment, effect: Effect) -> Attempt | None:
     return payment.attempts[keys.index(effect.idempotency_key)]
 
 
-def _operation_mismatches(operation: Operation | None, effect: Effect) -> list[str]:
+def _operation_mismatches(operation: Operation | None, effect: Effect, was_made: bool) -> list[str]:
+    """Return how an effect differs from its operation; a refund that was made may be sent back."""
     if operation is None:
         return [f"nobody asked for the {effect.kind}"]
+    statuses = {operation.status} | ({"succeeded"} if was_made else set())
     claims = {
         f"the {effect.kind} is of another amount": operation.amount != effect.amount,
-        f"the {effect.kind} ended otherwise": operation.status not in ("pending", effect.status),
+        f"the {effect.kind} ended otherwise": operation.status != "pending"
+        and effect.status not in statuses,
     }
     return [claim for claim, holds in claims.items() if holds]
 

@@ -19,7 +19,7 @@ from payments.dispute_schema import (
     EvidenceSubmission,
     ResponseKind,
 )
-from payments.provider import Answer, DisputeReport, NextAction
+from payments.provider import Answer, DisputeReport, News, NextAction
 
 
 def _check_currency(currency: str, name: str) -> None:
@@ -215,7 +215,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     Entries are never changed: a pending one is resolved by posted and voided ones of its transfer.
     """
 
-    transfer: str  # "charge", or the id of a refund, a dispute or a fee
+    transfer: str  # "charge", or the id of a refund, dispute or fee, with ":reversal" its return
     state: EntryState
     debit: Account
     credit: Account
@@ -252,6 +252,13 @@ class SettlePayment(Struct, frozen=True, kw_only=True):
     payment_id: str
     answer: Answer | None = None
     dispute: DisputeReport | None = None
+    provider: str | None = None  # the name of who has told it; older versions named nobody
+
+    @property
+    def news(self) -> list[News]:
+        """What the provider has told, and who; nothing where this only drives on."""
+        word = self.answer or self.dispute
+        return [(self.provider, word)] if word else []
 
 
 class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):

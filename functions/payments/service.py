@@ -11,16 +11,17 @@ from msgspec.structs import replace
 from backend.errors import (
     CircuitOpen,
     Conflict,
+    InvalidRequest,
     KeyReused,
     NotFound,
 )
 from backend.pages import page_of
-from backend.telemetry import trace_of
+from backend.telemetry import logger, trace_of
 from backend.test_clocks import TestClock
 from payments import asks, disputes, life_cycle, outboxes
 from payments.history import at
 from payments.outboxes import Outboxes, Queues
-from payments.provider import Ask, DisputeReport, Effect, Outcome, Word
+from payments.provider import SIMULATOR, Ask, DisputeReport, Effect, News, Outcome, Word
 from payments.schema import (
     Operation,
     OperationRequest,
@@ -96,11 +97,21 @@ def accept(  # noqa: PLR0913  # what a payment is made of, and of whom
     same key comes with another request. What is stored is accepted: a queue that is full or away
     refuses nothing, the relay sends what could not be sent now.
     """
-    if request.customer:  # a repeat asks nothing of a customer, who may be gone
+
+    def first() -> tuple[Payment, bool] | None:
         existing = payments.find(tenant, life_cycle.payment_id(tenant, key))
-        if existing:
-            return _repeated(existing, request, queues)
-    clock_ms = _time_for(request, key, tenant, payments) if request.test_clock else None
+        return _repeated(existing, request, queues) if existing else None
+
+    # A repeat asks nothing of a customer or a clock, which may be gone.
+    if (request.customer or request.test_clock) and (repeated := first()):
+        return repeated
+    try:
+        method = method_of(request)
+    except InvalidRequest:  # a repeat asks for what was right at first
+        if repeated := first():
+            return repeated
+        raise
+    clock_ms = payments.tie(tenant, request.test_clock).frozen_ms if request.test_clock else None
     payment = outboxes.traced(
         life_cycle.create(
             request,
@@ -108,7 +119,7 @@ def accept(  # noqa: PLR0913  # what a payment is made of, and of whom
             tenant=tenant,
             now_ms=now_ms,
             provider=provider,
-            payment_method=method_of(request),
+            payment_method=method,
             clock_ms=clock_ms,
         )
     )
@@ -211,25 +222,32 @@ def _settle(
     return {each.id for each in settled}
 
 
-def pass_on(word: Word, *, queues: Queues) -> None:
-    """Have a worker hear what the provider has told; raises QueueUnavailable: it tells it again."""
+def pass_on(word: Word, *, provider: str | None, queues: Queues) -> None:
+    """Have a worker hear what a provider has told; raises QueueUnavailable: it tells it again."""
     if isinstance(word, DisputeReport):
-        message = SettlePayment(payment_id=word.reference, dispute=word)
+        message = SettlePayment(payment_id=word.reference, dispute=word, provider=provider)
     else:
-        message = SettlePayment(payment_id=word.reference, answer=word)
+        message = SettlePayment(payment_id=word.reference, answer=word, provider=provider)
     body = msgspec.json.encode(message).decode()
     queues["payments"].send_batch([body], traces=[trace_of(message.payment_id)])
 
 
-def hear(words: Iterable[Word], *, payments: Payments, queues: Queues, now_ms: int) -> set[str]:
-    """Take over what the provider told unasked; returns the ids of payments to be told again.
+def hear(news: Iterable[News], *, payments: Payments, queues: Queues, now_ms: int) -> set[str]:
+    """Take over what providers told unasked; returns the ids of payments to be told again.
 
     An answer changes what awaits it and nothing else, and a report of a dispute moves it on or
     nothing: each may come twice, late, in any order, or before the answer to the order itself.
+    Of a payment that another provider charges nobody is believed.
     """
     missed: set[str] = set()
-    for word in words:
+    for provider, word in news:
         for payment in payments.find_many([word.reference]).values():
+            if provider not in (None, payment.provider):
+                logger.error(
+                    "a provider tells of a payment that another one charges",
+                    extra={"payment_id": payment.id, "provider": provider or "simulator"},
+                )
+                continue
             changed = heard(payment, word, now_ms=now_ms)
             if changed is payment:
                 missed |= {payment.id} if _is_early(payment, word) else set()
@@ -255,8 +273,8 @@ def move_clock(
     Returns whether every payment has heard of it; again is harmless.
     """
     effects = provider.move_clock(clock.id, clock.frozen_ms)
-    words = [each.answer() for each in effects]
-    return not hear(words, payments=payments, queues=queues, now_ms=now_ms)
+    news = [(SIMULATOR, each.answer()) for each in effects]
+    return not hear(news, payments=payments, queues=queues, now_ms=now_ms)
 
 
 def heard(payment: Payment, word: Word, *, now_ms: int) -> Payment:
@@ -266,13 +284,16 @@ def heard(payment: Payment, word: Word, *, now_ms: int) -> Payment:
     return life_cycle.answered(payment, {word.key: word.outcome}, now_ms=now_ms)
 
 
-def book(fees: Mapping[str, Sequence[Effect]], *, payments: Payments, now_ms: int) -> set[str]:
-    """Enter fees of the provider by payment; returns the ids of payments to be told again."""
+def book(
+    fees: Mapping[str, Sequence[Effect]], *, provider: str, payments: Payments, now_ms: int
+) -> set[str]:
+    """Enter fees of a provider by payment; returns the ids of payments to be told again."""
     stored = payments.find_many(list(fees))
     changed = [
         after
         for each in stored.values()
-        if (after := life_cycle.with_fees(each, fees[each.id], now_ms=now_ms)) is not each
+        if each.provider == provider
+        and (after := life_cycle.with_fees(each, fees[each.id], now_ms=now_ms)) is not each
     ]
     return {each.id for each in changed} - payments.replace_all(changed, now_ms=now_ms)
 
@@ -299,14 +320,6 @@ def newest(
     """Return one page of payments, newest first, and whether there are more."""
     read = partial(payments.page, tenant, query)
     return page_of(query, find=partial(payments.find, tenant), read=read)
-
-
-def _time_for(request: PaymentRequest, key: str, tenant: str, payments: Payments) -> int | None:
-    """Return the time of the clock that a new payment is tied to; one that exists is tied."""
-    existing = payments.find(tenant, life_cycle.payment_id(tenant, key))
-    if existing:
-        return existing.clock_ms
-    return payments.tie(tenant, request.test_clock or "").frozen_ms
 
 
 def _is_early(payment: Payment, word: Word) -> bool:

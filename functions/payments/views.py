@@ -289,7 +289,7 @@ def as_asked(payment: Payment, operation: Operation | None) -> Payment:
     ]
     # Whoever answers a dispute finds it needs a response, and no other answer is shown.
     disputes = [
-        replace(each, status="needs_response")
+        replace(each, status="needs_response", fee=ledger.fee_at(payment, each, len(events)))
         for each in payment.disputes
         if each.event <= len(events)
     ]
@@ -300,7 +300,7 @@ def as_asked(payment: Payment, operation: Operation | None) -> Payment:
         status="succeeded" if is_refund else "processing",
         payment_method=tries[0].payment_method if tries else payment.payment_method,
         amount_captured=sum(e.amount for e in events if e.type == "payment.succeeded"),
-        amount_refunded=sum(e.amount for e in events if e.type == "payment.refunded"),
+        amount_refunded=sum(e.amount for e in events if _is_refunded(e, happened)),
         failure=None,
         events=events,
         operations=tuple(operations),
@@ -325,10 +325,10 @@ def _moment(event: Event) -> str:
 def _status_then(
     operation: Operation, happened: set[tuple[str, str | None]]
 ) -> Literal["pending", "succeeded", "failed"]:
+    if (f"payment.{operation.kind}_failed", operation.id) in happened:
+        return "failed"  # perhaps after it was made
     if any((each, operation.id) in happened for each in DONE.get(operation.kind, ())):
         return "succeeded"
-    if (f"payment.{operation.kind}_failed", operation.id) in happened:
-        return "failed"
     return "pending"
 
 
@@ -353,6 +353,11 @@ def _entry(payment: Payment, number: int, entry: Entry) -> EntryView:
         currency=payment.currency,
         event_id=event_id(payment, entry.event),
     )
+
+
+def _is_refunded(event: Event, happened: set[tuple[str, str | None]]) -> bool:
+    is_back = ("payment.refund_failed", event.operation) in happened
+    return event.type == "payment.refunded" and not is_back
 
 
 def _is_refund(operation: Operation) -> bool:

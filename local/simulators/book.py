@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from local.simulators import charges
 from local.simulators.charges import DisputeOrder, Entry, Money, MoneyOrder
-from local.simulators.disputes import OpenDisputes
+from local.simulators.disputes import Disputes
 from local.simulators.journal import Journal
 from local.simulators.orders import entry_of
 from local.simulators.timers import REAL, Timers
 
 KEY_LIFE_MS = 24 * 3600 * 1000  # as at Stripe: a key used again after a day charges again
+TRIES_MAX = 101  # of a payment: the first and as many as it takes operations
 UNASKED = ("confirmation", "dispute", "lapse")  # nobody ordered them, so webhooks tell of them
 
 
@@ -22,7 +23,7 @@ class Book:
     """Charges with the money that is left of each, and what waits for a customer or a time."""
 
     def __init__(self, journal: Journal) -> None:
-        self.disputes = OpenDisputes()
+        self.disputes = Disputes()
         self.timers = Timers()
         self.unconfirmed: dict[str, Entry] = {}  # charges that wait for a customer, by reference
         self.lines: dict[str, tuple[int, ...]] = {}  # idempotency key -> its lines in the journal
@@ -47,6 +48,13 @@ class Book:
         """Return the charge that `key` still stands for."""
         entry = self.entry(self.lines.get(key, (0,))[-1])
         return entry if entry and now_ms() - entry.created_ms < KEY_LIFE_MS else None
+
+    def charge_of(self, reference: str) -> Entry | None:
+        """Return the last try of a payment's charge, the only one that may have succeeded."""
+        for number in range(TRIES_MAX, 1, -1):
+            if lines := self.lines.get(f"{reference}:charge:{number}"):
+                return self.entry(lines[-1])
+        return self.entry(self.lines.get(f"{reference}:charge", (0,))[-1])
 
     def money_of(self, charge_id: str) -> Money:
         """Return the money that is left of a charge in the journal."""
@@ -136,6 +144,7 @@ class Book:
         first = self._journal.first
         _drop(self.lines, lambda key: self.lines[key][-1] < first)
         _drop(self._money, lambda charge_id: number_of(charge_id) < first)
+        _drop(self.disputes.lost, lambda dispute_id: number_of(dispute_id) < first)
         _drop(self.unconfirmed, lambda reference: self.unconfirmed[reference].sequence < first)
 
 
@@ -146,9 +155,9 @@ def _drop(entries: dict[str, Any], is_old: Callable[[str], bool]) -> None:
             del entries[key]
 
 
-def number_of(charge_id: str) -> int:
-    """Return the number of the line that made a charge."""
-    return int(charge_id.removeprefix("ch_"))
+def number_of(id_: str) -> int:
+    """Return the number of the line that made a charge, or opened a dispute."""
+    return int(id_.partition("_")[2])
 
 
 def now_ms() -> int:

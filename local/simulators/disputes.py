@@ -28,7 +28,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The bank's decision of an open dispute: POST /rulings."""
+    """The bank's decision of an open dispute, or that a lost one is won: POST /rulings."""
 
     dispute: str
     outcome: Literal["won", "lost"]
@@ -80,18 +80,20 @@ def statuses(kind: Kind, order: DisputeOrder) -> Iterator[DisputeStatus]:
             return
 
 
-class OpenDisputes:
-    """The disputes that are not decided, by their ids."""
+class Disputes:
+    """The disputes that may still be decided, by their ids: open ones, and lost ones."""
 
     def __init__(self) -> None:
         self._open: dict[str, Dispute] = {}
+        self.lost: dict[str, Dispute] = {}  # a bank that thinks again gives the money back
 
     def take(self, dispute: Dispute) -> None:
-        """Keep a dispute as it is by now, or forget one that is decided."""
-        if dispute.status in ("won", "lost"):
-            self._open.pop(dispute.id, None)
-        else:
-            self._open[dispute.id] = dispute
+        """Keep a dispute as it is by now, or forget one that is won."""
+        self._open.pop(dispute.id, None)
+        self.lost.pop(dispute.id, None)
+        if dispute.status != "won":
+            kept = self.lost if dispute.status == "lost" else self._open
+            kept[dispute.id] = dispute
 
     def takes(self, order: DisputeOrder, *, now_ms: int) -> bool:
         """Tell whether a dispute takes this answer now."""
@@ -105,8 +107,10 @@ class OpenDisputes:
         )
 
     def moved(self, dispute_id: str, status: DisputeStatus) -> Dispute | None:
-        """Return an open dispute with another status, or None where it is decided."""
+        """Return a dispute with another status, or None where it can no more come to that."""
         dispute = self._open.get(dispute_id)
+        if dispute is None and status == "won":
+            dispute = self.lost.get(dispute_id)
         return replace(dispute, status=status) if dispute else None
 
     def is_unanswered(self, dispute_id: str) -> bool:

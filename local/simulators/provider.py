@@ -198,7 +198,7 @@ class Provider:
 
     def _dispute(self, opening: Opening, exchange: Exchange) -> None:
         """Have a customer's bank dispute a charge, or a part of it."""
-        charge = self._book.entry(self._book.lines.get(f"{opening.reference}:charge", (0,))[-1])
+        charge = self._book.charge_of(opening.reference)
         if charge is None:
             detail = "there is no charge of this reference, which is the payment's id"
             raise Refusal(404, "nothing_to_dispute", detail)
@@ -211,7 +211,7 @@ class Provider:
 
     def _rule(self, ruling: Ruling, exchange: Exchange) -> None:
         if not self._move_dispute(ruling.dispute, ruling.outcome, exchange):
-            raise Refusal(404, "not_found", "there is no open dispute of this id")
+            raise Refusal(404, "not_found", "there is no dispute of this id to be decided so")
 
     def _open(
         self, charge: Entry, opening: Opening, amount: int, exchange: Exchange | None = None

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from backend.test_clocks import TestClock
 from payments import answers, asks, disputes, ledger, life_cycle, reconciliation, service
-from payments.provider import Ask, Effect
-from payments.schema import Entry, Payment, ResponseRequest
+from payments.dispute_schema import Dispute
+from payments.provider import Ask, DisputeReport, DisputeStatus, Effect
+from payments.schema import Entry, Operation, Payment, ResponseRequest
 from tests.simulation.doubles import CLOCK_MS, Store
 from tests.simulation.mutants import Mutants, mutant_of
 from tests.simulation.provider import Provider
@@ -40,7 +41,7 @@ def a_dispute_that_holds_nothing_back() -> Iterator[None]:
 
 @_mutant
 def a_dispute_without_its_fee() -> Iterator[None]:
-    with patch.object(ledger, "fee", lambda dispute, event: []):
+    with patch.object(ledger, "fee", lambda dispute, amount, event: []):
         yield
 
 
@@ -58,7 +59,7 @@ def a_lost_dispute_that_is_released() -> Iterator[None]:
 
 @_mutant
 def a_report_that_takes_a_dispute_back() -> Iterator[None]:
-    ranks = {"needs_response": 1, "under_review": 1, "won": 2, "lost": 2}
+    ranks = {"needs_response": 1, "under_review": 1, "lost": 2, "won": 3}
 
     class Ranks(dict[str, int]):
         def __getitem__(self, status: str) -> int:
@@ -66,6 +67,62 @@ def a_report_that_takes_a_dispute_back() -> Iterator[None]:
             return super().__getitem__(status)
 
     with patch.object(disputes, "RANKS", Ranks(ranks)):
+        yield
+
+
+@_mutant
+def a_refund_that_is_made_for_good() -> Iterator[None]:
+    with patch.object(asks, "answerable", asks.awaited):
+        yield
+
+
+@_mutant
+def a_refund_sent_back_that_brings_nothing_back() -> Iterator[None]:
+    def mutant(operation: Operation, event: int) -> Entry:
+        return ledger.refund("voided", operation, event)
+
+    with patch.object(ledger, "refund_back", mutant):
+        yield
+
+
+@_mutant
+def a_lost_dispute_that_is_lost_for_good() -> Iterator[None]:
+    ranks = {"needs_response": 0, "under_review": 1, "won": 2, "lost": 2}
+    with patch.object(disputes, "RANKS", ranks):
+        yield
+
+
+@_mutant
+def a_dispute_won_after_it_was_lost_that_brings_nothing_back() -> Iterator[None]:
+    def mutant(lost: Dispute, event: int) -> Entry:
+        return ledger.dispute("voided", lost, event)
+
+    with patch.object(ledger, "reversal", mutant):
+        yield
+
+
+@_mutant
+def a_fee_of_a_dispute_that_stays_what_it_was_at_first() -> Iterator[None]:
+    moved = disputes._moved
+
+    def mutant(
+        payment: Payment, dispute: Dispute, status: DisputeStatus, fee: int, now_ms: int
+    ) -> Payment:
+        return moved(payment, dispute, status, dispute.fee, now_ms)
+
+    with patch.object(disputes, "_moved", mutant):
+        yield
+
+
+@_mutant
+def a_fee_of_a_dispute_that_whoever_comes_last_decides() -> Iterator[None]:
+    is_further = disputes._is_further
+
+    def mutant(dispute: Dispute, report: DisputeReport) -> bool:
+        same_status = report.status == dispute.status
+        return report.fee != dispute.fee if same_status else is_further(dispute, report)
+
+    with patch.object(disputes, "_is_further", mutant):
         yield
 
 
@@ -83,7 +140,7 @@ def a_dispute_of_whatever_is_told() -> Iterator[None]:
 
 @_mutant
 def a_report_of_another_amount_believed() -> Iterator[None]:
-    with patch.object(disputes, "_is_same", lambda dispute, report: True):
+    with patch.object(disputes, "_is_same", lambda payment, dispute, report: True):
         yield
 
 

@@ -11,9 +11,9 @@ from backend.announcer import Announcer, Sender
 from backend.clock import DAY_MS
 from backend.errors import BackendError, InvalidRequest, Unavailable
 from backend.test_clocks import TestClock
-from payments import disputes, outboxes, service
+from payments import asks, disputes, outboxes, service
 from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
-from payments.provider import Word
+from payments.provider import SIMULATOR, Answer, News, Outcome, Word
 from payments.reconciliation import reconcile_new
 from payments.schema import (
     CancelRequest,
@@ -44,6 +44,7 @@ PATIENCE = 8  # times a client tries the same key before it gives up
 LIVE_MS = 1_800_000  # a clock is moved four times, and every try may freeze a few times
 QUIET_MS = 3_600_000  # without faults: longer than the relay's reminder
 TENANT = "t"
+OTHER = "stripe"  # a provider that charges none of these payments
 CLOCK = "clock_1"
 
 
@@ -223,17 +224,16 @@ class History:
             }
             ids = {receipt: each.payment_id for receipt, each in orders.items()}
             try:
-                words = (each.answer or each.dispute for each in orders.values())
-                self._settle(ids, list(filter(None, words)))
+                self._settle(ids, [news for each in orders.values() for news in each.news])
             except Crash:
                 self.world.sleep(500)  # the next process; what was in hand comes back by itself
             except (BackendError, QueueUnavailable):
                 for receipt in ids:
                     queue.release(receipt)
 
-    def _settle(self, ids: dict[tuple[int, int], str], words: list[Word]) -> None:
+    def _settle(self, ids: dict[tuple[int, int], str], news: list[News]) -> None:
         queue = self.settlements
-        missed = service.hear(words, **self._doubles())  # type: ignore[arg-type]
+        missed = service.hear(news, **self._doubles())  # type: ignore[arg-type]
         settled = service.settle(
             set(ids.values()),
             payments=self.store,
@@ -274,8 +274,9 @@ class History:
             self.provider.confirm()
 
     def _bank(self) -> None:
-        """Dispute, decide and hold no longer, now and then."""
-        acts = (self.provider.dispute, self.provider.rule, self.provider.lapse)
+        """Dispute, decide, send back and hold no longer, now and then."""
+        bank = self.provider
+        acts = (bank.dispute, bank.rule, bank.lapse, bank.send_back)
         for _ in range(self.world.dice.choice((0, 0, 4, 12))):
             self.world.sleep(self.world.dice.choice((1_000, 5_000, 30_000)))
             self.world.dice.choice(acts)()
@@ -307,7 +308,20 @@ class History:
         return is_moved
 
     def _forge(self) -> None:
-        """Tell wrong of the money of a dispute that is known."""
+        """Tell wrong of a dispute that is known, and of a payment as another provider."""
+        reference = self.world.dice.choice(sorted(self.store.documents) or ["pay_0"])
+        if payment := self.store.documents.get(reference):
+            for ask in asks.awaited(payment):
+                order = ask.order
+                lie = Outcome(
+                    id=payment.charge_id or "x_0",
+                    reference=order.reference,
+                    status="succeeded",
+                    amount=order.amount,
+                    currency=order.currency,
+                    captured=True,
+                )
+                self.world.start(partial(self._deliver, Answer(key=ask.key, outcome=lie), OTHER))
         known = [report for each in self.provider.record if (report := each.dispute)]
         report = known[-1] if known else None
         payment = self.store.documents.get(report.reference) if report else None
@@ -321,12 +335,12 @@ class History:
         for _ in range(2 if self.world.strikes("resent") else 1):
             self.world.start(partial(self._deliver, answer))
 
-    def _deliver(self, answer: Word) -> None:
+    def _deliver(self, answer: Word, provider: str = SIMULATOR) -> None:
         if self.world.strikes("late"):
             self.world.sleep(self.world.dice.choice((1_000, 90_000)))
         for _ in range(PATIENCE):
             try:
-                service.pass_on(answer, queues=self.queues)
+                service.pass_on(answer, provider=provider, queues=self.queues)
             except (Crash, BackendError, QueueUnavailable):
                 self.world.sleep(5_000)
             else:

@@ -24,7 +24,7 @@ from payments import (
     reconciliation,
     service,
 )
-from payments.provider import Ask, Effect, Outcome
+from payments.provider import Ask, Effect, News, Outcome
 from payments.schema import Event, Payment, PaymentRequest
 from tests.simulation.doubles import Store
 from tests.simulation.provider import Provider
@@ -258,6 +258,17 @@ def another_try_beside_one_that_may_still_succeed() -> Iterator[None]:
         return payment.amount if waits else left_to(kind, payment)  # type: ignore[arg-type]
 
     with patch.object(life_cycle, "_left_to", mutant):
+        yield
+
+
+@_mutant
+def another_provider_that_is_believed() -> Iterator[None]:
+    hear = service.hear
+
+    def mutant(news: Sequence[News], **named: Any) -> set[str]:
+        return hear([(None, word) for _, word in news], **named)
+
+    with patch.object(service, "hear", mutant):
         yield
 
 

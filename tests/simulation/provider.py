@@ -42,6 +42,7 @@ KINDS: Mapping[Path, EffectKind] = {
 UNASKED = ("confirmation", "dispute", "lapse")
 FEE = 15
 HOLD_MS = 7 * 86_400_000
+LATE_FEE = 0.5  # disputes whose fee is taken later than they are told, or given back at last
 FORGED = 0.2  # disputes that are followed by a report of other money
 TOLD = 0.2  # of what no customer has to act on, there is a webhook too
 REFUSED = 0.1  # captures, voids and refunds that the provider refuses for good
@@ -64,7 +65,7 @@ class Provider:
         self._unconfirmed: dict[str, tuple[Ask, Outcome]] = {}  # by charge
         self._captures_once = world.dice.random() < 0.5  # and gives up the rest, as Stripe does
         self._charges: dict[str, Outcome] = {}
-        self._disputes: dict[str, DisputeReport] = {}  # those that are open
+        self._disputes: dict[str, DisputeReport] = {}  # those that are not won
         self._clocked: dict[str, int] = {}  # charges of the test clock, and when each lapses
         self._clock_ms = CLOCK_MS
         self.by_time: list[Effect] = []  # what happened because the clock was moved
@@ -182,14 +183,31 @@ class Provider:
         self._captured[charge] -= report.amount
         self._world.happened["disputed"] += 1
         self._report(report)
+        if not report.fee and dice.random() < LATE_FEE:
+            self._report(replace(report, fee=FEE))
         if dice.random() < FORGED:
             self._tell(self._forged(report))
 
     def rule(self) -> None:
-        """Have some bank decide an open dispute, answered or not."""
+        """Have some bank decide an open dispute, answered or not, or one that was lost anew."""
         if self._disputes:
             report = self._disputes[self._world.dice.choice(sorted(self._disputes))]
-            self._decide(report, self._world.dice.choice(("won", "lost")))
+            is_lost = report.status == "lost"
+            self._world.happened["reversed"] += is_lost
+            self._decide(report, "won" if is_lost else self._world.dice.choice(("won", "lost")))
+
+    def send_back(self) -> None:
+        """Have some bank send back a refund that was made."""
+        last = {each.idempotency_key: each for each in self.record if each.kind == "refund"}
+        made = [each for each in last.values() if each.status == "succeeded"]
+        if made:
+            refund = self._world.dice.choice(made)
+            assert refund.charge
+            self._captured[refund.charge] += refund.amount
+            self._world.happened["sent back"] += 1
+            outcome = self._by_key[refund.idempotency_key][1]
+            back = replace(outcome, status="failed", clock_ms=self._time_of(refund.charge))
+            self._write("refund", refund.idempotency_key, back, refund.charge)
 
     def lapse(self) -> None:
         """Have some bank hold no longer what it has held."""
@@ -253,7 +271,8 @@ class Provider:
         if ask.path == "/acceptances":
             self._decide(report, "lost")
             return
-        self._report(replace(report, status="under_review"))
+        fee = report.fee + self._world.dice.choice((0, FEE))
+        self._report(replace(report, status="under_review", fee=fee))
         if self._world.dice.random() < 0.5:
             self._decide(self._disputes[report.id], self._world.dice.choice(("won", "lost")))
 
@@ -261,11 +280,13 @@ class Provider:
         if status == "won":
             self._captured[report.charge] += report.amount
         self._report(replace(report, status=status))
+        if status == "won" and report.fee and self._world.dice.random() < LATE_FEE:
+            self._report(replace(report, status=status, fee=report.fee - FEE))
 
     def _report(self, report: DisputeReport) -> None:
         report = replace(report, clock_ms=self._time_of(report.charge))
         self._disputes[report.id] = report
-        if report.status in ("won", "lost"):
+        if report.status == "won":
             del self._disputes[report.id]
         outcome = replace(self._charges[report.charge], id=report.id, status="succeeded")
         outcome = replace(outcome, amount=report.amount, captured=False, clock_ms=report.clock_ms)
@@ -298,7 +319,7 @@ class Provider:
 
     def _move(self, path: str, order: MoneyOrder) -> bool:
         left = self._captured if path == "/refunds" else self.held
-        if order.amount > left[order.charge] or self._world.dice.random() < REFUSED:
+        if order.amount > left.get(order.charge, 0) or self._world.dice.random() < REFUSED:
             return False
         left[order.charge] -= order.amount
         if path == "/captures":

@@ -100,14 +100,7 @@ class Rules:
 
     def _money_wrong(self) -> list[str]:
         """Return wrong money: the provider moved exactly what the documents say, once."""
-        moved: dict[str, Counter[str]] = defaultdict(Counter)
-        charges: Counter[str] = Counter()
-        for effect in self.provider.record:
-            is_charge = effect.kind in ("charge", "confirmation")
-            charges[effect.reference] += is_charge and effect.status == "succeeded"
-            if effect.status == "succeeded":
-                kind = "capture" if effect.captured else effect.kind
-                moved[effect.reference][kind] += effect.amount
+        moved, charges = self._moved()
         wrong = [f"{each} is charged {count} times" for each, count in charges.items() if count > 1]
         wrong += [f"{each} has no payment" for each in charges if each not in self.store.documents]
         for payment in self.store.documents.values():
@@ -123,6 +116,22 @@ class Rules:
                 wrong.append(f"{payment.id} failed, but the provider moved money")
         return wrong
 
+    def _moved(self) -> tuple[dict[str, Counter[str]], Counter[str]]:
+        """Return what the provider moved of each payment by kind, and how often it charged it."""
+        moved: dict[str, Counter[str]] = defaultdict(Counter)
+        charges: Counter[str] = Counter()
+        refunds: set[str] = set()  # the keys of those that were made
+        for effect in self.provider.record:
+            is_charge = effect.kind in ("charge", "confirmation")
+            charges[effect.reference] += is_charge and effect.status == "succeeded"
+            if effect.status == "succeeded":
+                kind = "capture" if effect.captured else effect.kind
+                moved[effect.reference][kind] += effect.amount
+                refunds.add(effect.idempotency_key)
+            elif effect.idempotency_key in refunds:
+                moved[effect.reference]["refund"] -= effect.amount
+        return moved, charges
+
     def _disputes_wrong(self, payment: Payment) -> list[str]:
         """Return wrong disputes: ours are the provider's, and their money is where it must be."""
         last = {
@@ -136,7 +145,11 @@ class Rules:
         for each in last.values():
             sums[each.status] += each.amount
             sums["fees"] += each.fee
-        fees = sum(each.amount for each in payment.ledger if each.transfer.endswith(":fee"))
+        fees = sum(
+            each.amount if each.debit == "fees" else -each.amount
+            for each in payment.ledger
+            if each.transfer.endswith(":fee")
+        )
         money = (payment.amount_disputing, payment.amount_disputed, fees)
         expected = (sums["needs_response"] + sums["under_review"], sums["lost"], sums["fees"])
         wrong = [f"{payment.id} has the disputes {ours}, provider {theirs}"] * (ours != theirs)
@@ -232,15 +245,19 @@ def states_of(payment: Payment) -> list[State]:
     """
     states: list[State] = []
     ends = {each.id: each.status for each in payment.disputes}
+    closed = Counter(e.dispute for e in payment.events if e.type == "payment.dispute_closed")
     disputes: dict[str, str] = {}
     answers = {each.id: each.dispute for each in payment.operations}
     settled = "processing"  # what it is while no capture or cancel is under way
     under_way = False
-    captured = refunded = 0
+    captured = 0
+    refunds: dict[str | None, int] = {}
     for event in payment.events:
         name = event.type.removeprefix("payment.")
         captured += event.amount if name == "succeeded" else 0
-        refunded += event.amount if name == "refunded" else 0
+        refunds |= {event.operation: event.amount} if name == "refunded" else {}
+        refunds |= {event.operation: 0} if name == "refund_failed" else {}
+        refunded = sum(refunds.values())
         if name in ("capture_requested", "cancel_requested"):
             under_way = True
         elif name == "confirm_requested":
@@ -252,7 +269,9 @@ def states_of(payment: Payment) -> list[State]:
         status = "processing" if under_way else settled
         if event.dispute:
             after = {"dispute_created": "needs_response", "dispute_updated": "under_review"}
-            disputes[event.dispute] = after.get(name) or ends[event.dispute]
+            closed[event.dispute] -= name == "dispute_closed"  # one that follows reverses it
+            end = "lost" if closed[event.dispute] else ends[event.dispute]
+            disputes[event.dispute] = after.get(name) or end
         dispute = disputes.get(event.dispute or answers.get(event.operation or "") or "")
         states.append((event.type, status, captured, refunded, dispute))
     return states

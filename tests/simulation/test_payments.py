@@ -36,6 +36,8 @@ def test_no_history_loses_or_doubles_money_or_leaves_anything_undone(block):
         "redelivered",
         "confirmed",
         "disputed",
+        "reversed",
+        "sent back",
         "lapsed",
         "moved",
         "unsent",

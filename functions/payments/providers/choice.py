@@ -7,12 +7,11 @@ from msgspec import UnsetType
 
 from backend.errors import CircuitOpen, InvalidRequest, Unauthorized
 from backend.settings import Settings, SettingsError
-from payments.provider import Ask, Effect, Outcome, Provider, Word
+from payments.provider import SIMULATOR, Ask, Effect, News, Outcome, Provider
 from payments.providers.simulator import Simulator
 from payments.schema import TestMethod
 
 TEST_METHODS = frozenset(get_args(get_args(TestMethod)[0]))
-SIMULATOR = ""  # as older payments have it, which know no other
 STRIPE = "stripe"
 # https://docs.stripe.com/currencies#special-cases: a hundred times too much, or too little.
 OTHER_UNITS = frozenset({"ISK", "MGA", "UGX"})
@@ -38,8 +37,15 @@ class Providers:
         """Return the name of the provider that charges new payments of a tenant."""
         return self._tenants.get(tenant, self._tenants[""])
 
-    def check(self, method: str | UnsetType, currency: str, name: str) -> None:
+    def check(
+        self, method: str | UnsetType, currency: str, name: str, *, has_clock: bool = False
+    ) -> None:
         """Refuse what a provider cannot charge as it is meant; raises InvalidRequest."""
+        if has_clock and name != SIMULATOR:
+            detail = (
+                "Only the simulator goes by a test clock, and it is not this tenant's provider."
+            )
+            raise InvalidRequest(detail, param="test_clock")
         if name == SIMULATOR and method not in TEST_METHODS:
             detail = f"{method!r} is not a test token, and this tenant's provider is the simulator."
             raise InvalidRequest(detail, param="payment_method")
@@ -59,14 +65,14 @@ class Providers:
             raise CircuitOpen(f"No setting names the provider {asks[0].provider or 'simulator'}.")
         return provider.ask_all(asks)
 
-    def hear(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> Sequence[Word]:
-        """Return what a webhook answers; see `payments.provider`."""
+    def hear(self, body: bytes, headers: Mapping[str, str], *, now_s: float) -> list[News]:
+        """Return what a webhook tells, and who tells it; see `payments.provider`."""
         name = STRIPE if "stripe-signature" in headers else SIMULATOR
         provider = self._by_name.get(name)
         if provider is None:
             code = "webhook_signature_invalid"
             raise Unauthorized("No provider of these settings signs so.", code=code)
-        return provider.hear(body, headers, now_s=now_s)
+        return [(name, word) for word in provider.hear(body, headers, now_s=now_s)]
 
     def move_clock(self, clock_id: str, now_ms: int) -> list[Effect]:
         """Have happen what is due by a test clock of the simulator; raises ProviderUnavailable."""

@@ -11,14 +11,16 @@ from email.message import Message
 from typing import Literal
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from backend import stale_connections, tracing
 from backend.breaker import breaker_of
 from backend.errors import ProviderUnavailable
-from backend.telemetry import trace_of
+from backend.telemetry import logger, trace_of
 from payments.provider import Ask, Outcome, matches
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # of a body of any shape
 CONNECTIONS_MAX = 50  # one per record of the largest batch
 
 
@@ -92,6 +94,9 @@ class Connections:
                     outcomes[ask.key] = outcome
                 else:
                     failed += 1
+                    if outcome:
+                        ours = {"payment_id": ask.order.reference, "key": ask.key}
+                        logger.error("an answer speaks of another order", extra=ours)
             self._breaker.learn(
                 succeeded=len(batch) - failed, failed=failed, now_s=time.monotonic()
             )

@@ -9,7 +9,7 @@ from backend.errors import ProviderUnavailable
 from backend.telemetry import logger
 from payments import webhooks
 from payments.provider import Ask, Effect, Outcome, Word
-from payments.providers.connections import Connections, Reply, Request
+from payments.providers.connections import UNREADABLE, Connections, Reply, Request
 
 
 class EffectPage(Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ class Simulator:
 def _effects(reply: Reply) -> list[Effect]:
     try:
         return msgspec.json.decode(reply.body, type=EffectPage).effects
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ProviderUnavailable("The provider does not show what it did.") from error
 
 
@@ -101,5 +101,7 @@ def _outcome(ask: Ask, reply: Reply) -> Outcome | None:
         return None
     try:
         return msgspec.json.decode(reply.body, type=Outcome)
-    except msgspec.DecodeError:
+    except UNREADABLE:
+        what = {"payment_id": ask.order.reference, "key": ask.key}
+        logger.error("the provider's answer has an unknown shape", extra=what)
         return None

@@ -25,7 +25,7 @@ from payments.provider import (
     matches,
 )
 from payments.providers import stripe_disputes
-from payments.providers.connections import Connections, Reply, Request, Undecided
+from payments.providers.connections import UNREADABLE, Connections, Reply, Request, Undecided
 from payments.providers.stripe_disputes import Dispute
 from payments.providers.stripe_events import CLOSE, Event, heard
 from payments.providers.stripe_objects import (
@@ -62,6 +62,9 @@ FINAL = frozenset(
         *("payment_method_unactivated", "payment_intent_authentication_failure"),
         *("charge_already_refunded", "charge_disputed", "charge_expired_for_capture"),
         *("capture_charge_authorization_expired", "charge_already_captured"),
+        *("refund_disputed_payment", "charge_not_refundable", "capture_unauthorized_payment"),
+        *("payment_intent_incompatible_payment_method", "payment_method_currency_mismatch"),
+        "payment_method_unexpected_state",
     }
 )
 
@@ -228,7 +231,7 @@ class Stripe:
             if isinstance(ask.order, DisputeOrder):
                 return _decode(reply.body, Dispute).answered(ask.order.reference)
             intent = _decode(reply.body, Intent)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             logger.error("Stripe's answer has an unknown shape", extra=_about(ask, reply))
             return None
         return _ended(ask, intent) if self._is_ours(intent) else None
@@ -290,7 +293,7 @@ class Stripe:
         if ask.path == "/refunds":
             path = f"/v1/refunds?payment_intent={ask.order.charge}&limit=100"
             refunds = self._get(path, Refunds).data
-            mine = [each for each in refunds if each.metadata.get(OPERATION) == ask.key]
+            mine = [each for each in refunds if each.key == ask.key]
             return mine[0].outcome() if mine else None
         intent = self._get(f"/v1/payment_intents/{ask.order.charge}", Intent)
         is_open = intent.status in ("requires_capture", "requires_action")
@@ -302,7 +305,7 @@ class Stripe:
         try:
             if reply.status == 200:
                 return _decode(reply.body, shape)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise ProviderUnavailable("Stripe's answer has an unknown shape.") from error
         raise ProviderUnavailable(f"Stripe answers {reply.status} to a question.")
 

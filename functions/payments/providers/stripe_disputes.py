@@ -4,10 +4,10 @@ An inquiry (`warning_...`) withdraws nothing: it is told once it has become a di
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from backend.telemetry import logger
 from payments.provider import Ask, DisputeOrder, DisputeReport, DisputeStatus, Outcome
@@ -15,8 +15,10 @@ from payments.providers.connections import Undecided
 from payments.providers.stripe_objects import PAYMENT, Intent
 
 EVENTS = tuple(
-    f"charge.dispute.{each}" for each in ("created", "updated", "closed", "funds_withdrawn")
+    f"charge.dispute.{each}"
+    for each in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")
 )
+INQUIRY = "warning_"  # begins the statuses of what may become a dispute
 STATUSES: Mapping[str, DisputeStatus] = {
     "needs_response": "needs_response",
     "under_review": "under_review",
@@ -28,7 +30,7 @@ STATUSES: Mapping[str, DisputeStatus] = {
 class Deadline(Struct, frozen=True):
     """The `evidence_details`."""
 
-    due_by: int | None = None  # s; none once it is decided
+    due_by: Annotated[int, Meta(ge=0, le=253_402_300_799)] | None = None  # s, to the year 9999
 
 
 class Movement(Struct, frozen=True):
@@ -54,6 +56,9 @@ class Dispute(Struct, frozen=True):
     def report(self, intent: Intent) -> DisputeReport | None:
         """Return it as payments hear of it; nothing where it is about no payment of ours."""
         status, reference = STATUSES.get(self.status), intent.metadata.get(PAYMENT)
+        if status is None and not self.status.startswith(INQUIRY):
+            unknown = {"dispute": self.id, "status": self.status, "payment_id": reference}
+            logger.error("Stripe's dispute has an unknown status", extra=unknown)
         if status is None or not reference or not self.amount:
             return None
         return DisputeReport(

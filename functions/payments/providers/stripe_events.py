@@ -137,8 +137,8 @@ def heard(
 def _of_refunds(refunds: Sequence[Refund]) -> list[Answer]:
     answers: list[Answer] = []
     for refund in refunds:
-        if key := refund.metadata.get(OPERATION):
-            answers += _decided(key, refund.outcome())
+        if refund.key:
+            answers += _decided(refund.key, refund.outcome())
     return answers
 
 

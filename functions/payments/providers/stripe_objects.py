@@ -19,15 +19,22 @@ OPERATION = "operation"
 # holds it (https://docs.stripe.com/declines/codes), so all others are a generic decline.
 DECLINES = {
     "insufficient_funds": "insufficient_funds",
+    "card_velocity_exceeded": "insufficient_funds",  # the balance, or a limit of the card
+    "withdrawal_count_limit_exceeded": "insufficient_funds",
     "expired_card": "expired_card",
     "processing_error": "processing_error",
+    "issuer_not_available": "processing_error",
+    "reenter_transaction": "processing_error",
+    "try_again_later": "processing_error",
     "incorrect_cvc": "incorrect_cvc",
     "invalid_cvc": "incorrect_cvc",
     "authentication_required": "authentication_required",
+    "mobile_device_authentication_required": "authentication_required",
     "authentication_not_handled": "authentication_failed",
     "payment_intent_authentication_failure": "authentication_failed",
     "amount_too_small": "amount_not_possible",
     "amount_too_large": "amount_not_possible",
+    "invalid_amount": "amount_not_possible",
     "resource_missing": "payment_method_unknown",
     "payment_method_unactivated": "payment_method_unknown",
 }
@@ -132,7 +139,12 @@ class Refund(Struct, frozen=True):
     amount: int
     currency: str
     status: str
-    metadata: dict[str, str]
+    metadata: dict[str, str] | None = None  # nothing where somebody else made it
+
+    @property
+    def key(self) -> str:
+        """The key of the order that it is of, or nothing."""
+        return (self.metadata or {}).get(OPERATION, "")
 
     def outcome(self) -> Outcome | Undecided:
         """Return how it ended."""
@@ -140,7 +152,7 @@ class Refund(Struct, frozen=True):
             return "undecided"
         return Outcome(
             id=self.id,
-            reference=self.metadata.get(PAYMENT, ""),
+            reference=(self.metadata or {}).get(PAYMENT, ""),
             status="succeeded" if self.status == "succeeded" else "failed",
             amount=self.amount,
             currency=self.currency.upper(),

@@ -47,7 +47,7 @@ class Source(Struct, frozen=True):
     currency: str = ""
     amount: int = 0
     amount_captured: int = 0
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] | None = None
     payment_intent: str | None = None
 
 
@@ -151,7 +151,7 @@ class Record:
             return _fees(transaction, source)
         if (
             transaction.type != "refund"
-            or OPERATION in source.metadata
+            or OPERATION in (source.metadata or {})
             or not source.payment_intent
         ):
             return []
@@ -191,7 +191,8 @@ def _line(answer: Answer, created_s: int) -> Effect:
 
 def _fees(transaction: Transaction, source: Source) -> list[Effect]:
     """Return the fee, in the currency of the payment, by its share of what was settled."""
-    if PAYMENT not in source.metadata:
+    payment_id = (source.metadata or {}).get(PAYMENT)
+    if not payment_id:
         return []
     fee = transaction.fee
     if transaction.currency != source.currency:
@@ -202,7 +203,7 @@ def _fees(transaction: Transaction, source: Source) -> list[Effect]:
             sequence=0,
             id=transaction.id,
             idempotency_key=transaction.id,
-            reference=source.metadata[PAYMENT],
+            reference=payment_id,
             kind="fee",
             status="succeeded",
             amount=fee,

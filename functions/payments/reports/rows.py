@@ -86,7 +86,7 @@ def of_payment(report: Report, payment: Payment, totals: Totals) -> Iterator[Row
         return
     entries = entries_of(payment, report.start_ms, report.end_ms)
     if report.type == "fees":
-        entries = [each for each in entries if each.debit == "fees"]
+        entries = [each for each in entries if "fees" in (each.debit, each.credit)]
     totals.enter(payment, entries)
     for each in entries:
         yield _entry_row(payment, each)

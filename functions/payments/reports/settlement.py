@@ -1,7 +1,7 @@
 """The lines of a provider's record that move money, each beside what our ledger has of it.
 
 An amount counts positive where the provider owes it to us: a charge, a capture; and negative where
-it takes it: a refund, a fee, a dispute that is lost.
+it takes it: a refund, a fee, a dispute that is lost. What comes back of these is positive again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,8 @@ from payments.reports.rows import Row, Totals
 from payments.schema import Entry, Payment
 
 PROVIDER, LEDGER = "provider", "provider_clearing"  # the accounts of the totals
-SIGNS = {"receivable": 1, "provider_clearing": -1}  # by what a posted entry credits
+CHANGE = ":change:"  # within the keys of what a fee became more or less
+BACK = ":reversal"  # ends the keys of what has come back
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ def lines_of(effect: Effect) -> list[Line]:
 def keys_of(effect: Effect) -> set[str]:
     """Return the keys of all money that a line speaks of, also where others tell its amount."""
     keys = {each.key for each in lines_of(effect)}
+    keys |= {each.key for each in _returns(effect)}
     return keys | {_fee_key(effect.dispute.id)} if effect.dispute else keys
 
 
@@ -59,14 +61,16 @@ def posted_lines(payment: Payment, entries: Iterable[Entry]) -> list[tuple[Entry
     return [
         (each, _posted(payment, each))
         for each in entries
-        if each.state == "posted" and each.credit in SIGNS
+        if each.state == "posted" and LEDGER in (each.debit, each.credit)
     ]
 
 
 def of_provider(payment: Payment, effect: Effect) -> Iterator[tuple[Row, Line, int]]:
     """Yield the rows of a line of the record: each with its movement, and what the ledger has."""
     ours = _by_key(payment)
-    for line in lines_of(effect):
+    # What failed at once, or was won at once, was never taken: of that the ledger has nothing back.
+    returns = [each for each in _returns(effect) if each.key in ours]
+    for line in lines_of(effect) + returns:
         entered = ours.get(line.key)
         difference = ""
         if entered is None:
@@ -85,6 +89,8 @@ def of_ledger(payment: Payment, entry: Entry, line: Line) -> Row:
     """Return the row of an entry that no line of the provider's record is of."""
     at = rfc3339(payment.events[entry.event - 1].at_ms)
     difference = "the provider has no such line"
+    if line.kind == "fee" and CHANGE in line.key:
+        difference = "the provider tells what this fee is in all"
     return (at, payment.id, line.kind, None, line.currency, None, line.amount, difference)
 
 
@@ -105,21 +111,23 @@ def _by_key(payment: Payment) -> Mapping[str, int]:
 
 
 def _posted(payment: Payment, entry: Entry) -> Line:
-    amount = SIGNS[entry.credit] * entry.amount
+    is_ours = entry.debit == LEDGER
+    amount, account = (entry.amount, entry.credit) if is_ours else (-entry.amount, entry.debit)
     operation = payment.events[entry.event - 1].operation
     provider_ids = {each.id: each.provider_id for each in payment.disputes}
-    dispute_id = entry.transfer.removesuffix(":fee")
-    match entry.debit:
-        case "provider_clearing" if operation:
+    dispute_id = entry.transfer.removesuffix(":fee").removesuffix(BACK)
+    match account:
+        case "receivable" if operation:
             key, kind = operation, "capture"
-        case "provider_clearing":
+        case "receivable":
             key, kind = asks.charge_key(payment.id, len(payment.attempts)), "charge"
         case "fees" if dispute_id in provider_ids:
-            key, kind = _fee_key(provider_ids[dispute_id]), "fee"
+            key, kind = _fee_key(provider_ids[dispute_id]) + _change(payment, entry), "fee"
         case "fees":
             key, kind = entry.transfer, "fee"
         case "disputes":
-            key, kind = provider_ids.get(entry.transfer, entry.transfer), "dispute"
+            key, kind = provider_ids.get(dispute_id, dispute_id), "dispute"
+            key += BACK if entry.transfer.endswith(BACK) else ""
         case _:
             key, kind = entry.transfer, "refund"
     return _line(key, kind, amount, payment.currency)
@@ -134,6 +142,22 @@ def _dispute_lines(effect: Effect) -> list[Line]:
     if report.status == "lost":
         return [_line(report.id, "dispute", -report.amount, report.currency)]
     return []
+
+
+def _returns(effect: Effect) -> list[Line]:
+    """Return what has come back by a line, if it went before: a lost dispute, or a refund."""
+    amount, currency = effect.amount, effect.currency
+    if effect.dispute and effect.dispute.status == "won":
+        return [_line(f"{effect.dispute.id}{BACK}", "dispute", amount, currency)]
+    if effect.kind == "refund" and effect.status == "failed":
+        return [_line(f"{effect.idempotency_key}{BACK}", "refund", amount, currency)]
+    return []
+
+
+def _change(payment: Payment, entry: Entry) -> str:
+    """Return what ends the key of a fee that was more or less than at first, or nothing."""
+    first = next(each for each in payment.ledger if each.transfer == entry.transfer)
+    return "" if entry is first else f"{CHANGE}{entry.event}"
 
 
 def _fee_key(dispute_id: str) -> str:

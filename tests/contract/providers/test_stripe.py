@@ -7,8 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from backend.errors import CircuitOpen
+from payments import answers
 from payments.provider import ChargeOrder
 from payments.providers.stripe import VERSION, Stripe
+from payments.providers.stripe_objects import Failure
 from tests.contract.providers.places import WAITS, charge, done, reference, then
 from tests.contract.providers.stripe_server import KEY
 
@@ -128,6 +130,34 @@ def test_what_stripe_will_never_charge_fails(stripe, order, code):
 
     assert (outcome.status, outcome.decline_code) == ("failed", code)
     assert outcome.amount == ask.order.amount
+
+
+# Stripe's published codes, by ours: https://docs.stripe.com/declines/codes
+DECLINES = {
+    "insufficient_funds": """card_velocity_exceeded insufficient_funds
+        withdrawal_count_limit_exceeded""",
+    "expired_card": "expired_card",
+    "processing_error": "issuer_not_available processing_error reenter_transaction try_again_later",
+    "incorrect_cvc": "incorrect_cvc invalid_cvc",
+    "authentication_required": "authentication_required mobile_device_authentication_required",
+    "amount_not_possible": "invalid_amount",
+    "generic_decline": """approve_with_id call_issuer card_not_supported currency_not_supported
+        do_not_honor do_not_try_again duplicate_transaction fraudulent generic_decline
+        incorrect_address incorrect_number incorrect_pin incorrect_zip invalid_account
+        invalid_expiry_month invalid_expiry_year invalid_number invalid_pin lost_card
+        merchant_blacklist new_account_information_available no_action_taken not_permitted
+        offline_pin_required online_or_offline_pin_required pickup_card pin_try_exceeded
+        restricted_card revocation_of_all_authorizations revocation_of_authorization
+        security_violation service_not_allowed stolen_card stop_payment_order testmode_decline
+        transaction_not_allowed a_code_of_next_year""",
+}
+
+
+def test_every_code_with_which_stripe_declines_is_one_of_ours():
+    for ours, codes in DECLINES.items():
+        for code in codes.split():
+            assert (code, Failure(code="card_declined", decline_code=code).ours()) == (code, ours)
+        assert ours in answers.DECLINES
 
 
 def test_stripe_is_asked_once_in_a_pinned_version_under_our_key(stripe, caplog):

@@ -51,14 +51,41 @@ def test_a_dispute_is_answered_once_and_the_record_has_both(stripe, disputed, pa
     assert [each.status for each in outcomes] == ["succeeded", "succeeded"]
     assert again.status == "failed"
     lines = [e for e in stripe.provider.effects(0) if e.reference == report.reference]
-    told = [
+    news = [
         (each.kind, each.idempotency_key) for each in lines if each.kind not in ("fee", "charge")
     ]
-    assert told == [
+    assert news == [
         ("dispute", f"{report.id}:needs_response"),
         (path.strip("/").removesuffix("s"), key),
         ("dispute", f"{report.id}:{status}"),
     ]
+
+
+def test_what_comes_of_a_dispute_is_told_with_what_its_fee_is_by_then(stripe, disputed):
+    report, _ = disputed
+    dispute = stripe.server.disputes[report.id]
+    counter = {"amount": 0, "currency": "eur", "fee": 1500}
+    back = {"amount": 1000, "currency": "eur", "fee": -1500}
+    news = []
+    for name, status, movement in (
+        ("closed", "lost", counter),
+        ("funds_reinstated", "won", back),
+    ):
+        dispute["status"] = status
+        dispute["balance_transactions"].append(movement)
+        event = stripe.server.tell(f"charge.dispute.{name}", dispute, None)
+        news += [(each.status, each.fee) for each in stripe.hear(event)]
+
+    assert news == [("lost", 3000), ("won", 1500)]
+
+
+@pytest.mark.parametrize("status", ["charge_refunded", "prevented"])
+def test_a_dispute_of_a_status_that_nobody_knows_is_logged_and_says_nothing(stripe, caplog, status):
+    payment_id = reference()
+    done(stripe, charge(payment_id))
+
+    assert stripe.hear(stripe.server.dispute(payment_id, status)) == []
+    assert "unknown status" in caplog.text
 
 
 def test_an_inquiry_is_told_once_it_is_a_dispute(stripe):

@@ -315,11 +315,17 @@ def test_an_issued_token_loses_what_its_client_loses(access, start, made):
     before = ask(start("payments.app.app"))
     update(access, made.id, scopes=["clients:read"])
     without_scope = ask(start("payments.app.app"))
+    update(access, made.id, scopes=["analytics:read"])
+    without_any = ask(start("payments.app.app"))
     update(access, made.id, scopes=PAYMENTS, status="disabled")
     disabled = ask(start("payments.app.app"))
 
     assert before.status == 200
-    assert (without_scope.status, without_scope.body["code"]) == (403, "insufficient_scope")
+    for answer in (without_scope, without_any):
+        assert (answer.status, answer.body["code"]) == (403, "insufficient_scope")
+        assert answer.body["detail"] == (
+            "The client of the access token no longer has the scope payments:read."
+        )
     assert disabled.status == 401
     assert disabled.body["detail"] == "The client of the access token is disabled."
 

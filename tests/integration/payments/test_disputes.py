@@ -118,6 +118,44 @@ def test_a_dispute_is_closed_without_evidence(ask, work, disputed):
     assert ask("GET", DISPUTE, dispute_id=dispute_id).body["status"] == "lost"
 
 
+def test_a_bank_that_thinks_again_gives_a_lost_dispute_s_amount_back(
+    ask, work, tell, provider, disputed
+):
+    payment_id, dispute_id = disputed()
+    ask("POST", f"{DISPUTE}/close", key="c", dispute_id=dispute_id)
+    assert work() == []
+    lost = balances(ask)
+    theirs = effects_of(provider, payment_id)[-1]["dispute"]["id"]
+
+    rulings = [control(provider, "/rulings", dispute=theirs, outcome="won")[0] for _ in range(2)]
+    tell(payment_id)
+
+    assert rulings == [200, 404]
+    assert lost["disputes"] == (1000, 0)
+    assert "disputes" not in balances(ask)
+    assert balances(ask)["provider_clearing"] == (1000 - 1500, 0)
+    assert ask("GET", DISPUTE, dispute_id=dispute_id).body["status"] == "won"
+    refund = ask("POST", "/v1/payments/{payment_id}/refunds", {}, "r", payment_id=payment_id)
+    assert (refund.status, refund.body["amount"]) == (201, 1000)
+
+
+def test_a_later_try_of_a_payment_can_be_disputed(ask, work, tell, provider):
+    body = VISA | {"payment_method": "pm_card_chargeDeclined"}
+    payment_id = ask("POST", "/v1/payments", body, "k").body["id"]
+    work()
+    path = "/v1/payments/{payment_id}/confirm"
+    for number, method in enumerate(("pm_card_chargeDeclined", "pm_card_visa")):
+        ask("POST", path, {"payment_method": method}, f"c{number}", payment_id=payment_id)
+        work()
+
+    status, _ = control(provider, "/disputes", reference=payment_id)
+    tell(payment_id)
+
+    assert status == 200
+    (dispute,) = ask("GET", DISPUTES, query={"payment_id": payment_id}).body["data"]
+    assert (dispute["status"], dispute["amount"]) == ("needs_response", 1000)
+
+
 def test_a_list_has_each_dispute_once_page_by_page_and_by_status_and_payment(ask, work, disputed):
     pairs = [disputed(f"k{number}") for number in range(3)]
     ask("POST", f"{DISPUTE}/close", key="c", dispute_id=pairs[0][1])

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from backend.queues import Depth
-from payments import reconciliation
+from payments import reconciliation, service
 from payments.provider import Effect
 from payments.schema import ConfirmRequest, RefundRequest
 from tests.integration.payments.conftest import VISA
-from tests.unit.payments.test_payment_operations import answer, ask, payment_of
+from tests.unit.payments.test_payment_operations import answer, ask, mismatches, payment_of
 from tests.written_template import TEMPLATE
 
 ALARM = TEMPLATE["Resources"]["PaymentMismatchAlarm"]["Properties"]
@@ -75,15 +75,27 @@ class Documents:
         ([_effect(currency="USD")], "the charge is in another currency"),
         ([_refund(idempotency_key="re_other")], "nobody asked for the refund"),
         ([_refund(amount=299)], "the refund is of another amount"),
-        ([_refund(status="failed")], "the refund ended otherwise"),
+        ([_refund(status="requires_action")], "the refund ended otherwise"),
     ],
 )
 def test_an_effect_that_the_payment_does_not_tell_is_a_difference(effects, kind):
-    assert reconciliation.mismatches(PAYMENT, effects) == [kind]
+    assert mismatches(PAYMENT, effects) == [kind]
 
 
 def test_a_payment_and_its_effects_that_agree_are_no_difference():
-    assert reconciliation.mismatches(PAYMENT, [_effect(), _refund()]) == []
+    assert mismatches(PAYMENT, [_effect(), _refund()]) == []
+
+
+def test_a_refund_that_was_sent_back_is_heard_and_no_difference():
+    report = reconciliation.Report(effects=3)
+    effects = [_effect(), _refund(), _refund(status="failed", sequence=3)]
+
+    missed = report.compare(PAYMENT.id, PAYMENT, effects)
+    heard = service.heard(PAYMENT, missed[0], now_ms=0)
+
+    assert (report.mismatches, report.unsettled, len(missed)) == ([], 1, 1)
+    assert (heard.amount_refunded, heard.operations[0].status) == (0, "failed")
+    assert mismatches(heard, effects) == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +114,7 @@ def test_an_earlier_try_that_was_charged_after_all_is_a_difference(first, kinds)
         _effect(idempotency_key=f"{paid.id}:charge:2"),
     ]
 
-    assert reconciliation.mismatches(paid, effects) == kinds
+    assert mismatches(paid, effects) == kinds
 
 
 def test_a_whole_run_finds_what_only_one_side_knows():

@@ -1,10 +1,15 @@
 """Payments charged by Stripe, from the request to the balances, through their functions."""
 
+import json
+
 import pytest
+import redis
 
 from tests.contract.providers.places import STRIPE_SECRETS
 from tests.contract.providers.stripe_server import KEY, StripeServer
+from tests.integration.payments.conftest import SECRET, effects_of, signed
 
+OTHER = "by_the_simulator"  # a tenant
 HOOK = "/v1/provider/webhooks"
 PAYMENT = "/v1/payments/{payment_id}"
 ORDER = {"amount": 1000, "currency": "EUR", "payment_method": "pm_card_visa"}
@@ -17,7 +22,7 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def handlers(started, server):
+def handlers(started, server, provider):
     """The handlers of a stack on Stripe, with a tenant that has the simulator."""
 
     def start_one(name):
@@ -26,6 +31,8 @@ def handlers(started, server):
             PROVIDER_URL=f"stripe:{server.url}",
             STRIPE_API_KEY=KEY,
             STRIPE_WEBHOOK_SECRETS=",".join(STRIPE_SECRETS),
+            TENANT_PROVIDERS=json.dumps({OTHER: f"http://127.0.0.1:{provider.http_port}"}),
+            PROVIDER_WEBHOOK_SECRET=SECRET,
         )
 
     return {name: start_one(name) for name in ("app", "worker", "reconciler")}
@@ -134,6 +141,65 @@ def test_a_webhook_that_is_faster_than_the_answer_is_taken(
     assert types(shown(payment_id)) == ["created", "requires_capture"]
 
 
+@pytest.mark.parametrize("whose", [{}, {"tenant": OTHER}])
+def test_a_provider_moves_no_payment_of_another_provider(
+    handlers, ask, work, server, provider, database, whose
+):
+    order = ORDER | {"payment_method": "pm_card_authenticationRequired"}
+    payment_id = ask("POST", body=order, key="k-other", **whose).body["id"]
+    assert work() == []
+    charge_id = database["payments"].find_one({"_id": payment_id})["charge_id"]
+    fields = {"id": charge_id, "amount": 1000, "status": "succeeded"}
+    if whose:
+        marks = {"payment_id": payment_id, "operation": f"{payment_id}:charge"}
+        intent = {"currency": "eur", "livemode": False, "metadata": marks, **fields}
+        event = server.tell("payment_intent.succeeded", intent, None)
+        body, signature = server.sent(event, STRIPE_SECRETS[0])
+        text, headers = body.decode(), {"Stripe-Signature": signature}
+    else:
+        mine = {"idempotency_key": f"{payment_id}:charge", "reference": payment_id}
+        data = {"currency": "EUR", "captured": True, **mine, **fields}
+        text = json.dumps({"id": "evt_1", "type": "charge.succeeded", "data": data})
+        headers = signed(text)
+
+    answer = handlers["app"].request("POST", HOOK, body=text, headers=headers)
+    assert (answer.status, work()) == (202, [])
+
+    payment = ask("GET", PAYMENT, payment_id=payment_id, **whose).body
+    assert (payment["status"], payment["amount_captured"]) == ("requires_action", 0)
+    assert bool(effects_of(provider, payment_id)) is bool(whose)
+
+
+def test_a_repeat_finds_its_payment_though_another_provider_charges_its_tenant_by_now(
+    ask, asking, payments, valkey
+):
+    order = ORDER | {"payment_method": "pm_only_at_stripe"}
+    first = ask("POST", body=order, key="k-moved")
+    redis.Redis.from_url(valkey).flushall()
+    moved = asking(payments("app", TENANT_PROVIDERS='{"another": "stripe:"}', STRIPE_API_KEY=KEY))
+
+    repeat = moved("POST", body=order, key="k-moved")
+    others = [moved("POST", body=order | {"amount": 7}, key=key) for key in ("k-moved", "k-new")]
+
+    assert (first.status, repeat.status, repeat.body) == (201, 201, first.body)
+    assert [(each.status, each.body["code"]) for each in others] == [
+        (422, "idempotency_key_reused"),
+        (422, "invalid_request"),
+    ]
+
+
+def test_a_dispute_of_a_payment_of_another_stack_is_taken_and_never_comes_again(
+    made, work, server, handlers, database
+):
+    payment_id = made()
+    database["payments"].delete_one({"_id": payment_id})
+    body, signature = server.sent(server.dispute(payment_id), STRIPE_SECRETS[0])
+
+    headers = {"Stripe-Signature": signature}
+    assert handlers["app"].request("POST", HOOK, body=body.decode(), headers=headers).status == 202
+    assert work() == []
+
+
 def test_a_webhook_about_a_payment_of_another_stack_is_taken_and_never_comes_again(
     made, work, notify, database, server
 ):
@@ -219,6 +285,41 @@ def test_a_dispute_at_stripe_is_held_back_and_its_fee_booked(
         ("disputes", 1000),
         ("fees", 1500),
     ]
+
+
+def test_a_refund_that_its_bank_sends_back_is_taken_back_in_the_ledger(
+    handlers, ask, made, work, server, shown
+):
+    payment_id = made()
+    ask("POST", f"{PAYMENT}/refunds", {"amount": 300}, "r", payment_id=payment_id)
+    assert work() == []
+    made_refund = shown(payment_id)["amount_refunded"]
+    intent = next(
+        e["id"] for e in server.intents.values() if e["metadata"]["payment_id"] == payment_id
+    )
+    refund = next(e for e in server.refunds.values() if e["payment_intent"] == intent)
+    event = server.tell("refund.failed", refund | {"status": "failed"}, None)
+    body, signature = server.sent(event, STRIPE_SECRETS[0])
+
+    headers = {"Stripe-Signature": signature}
+    handlers["app"].request("POST", HOOK, body=body.decode(), headers=headers)
+    assert work() == []
+
+    payment = shown(payment_id)
+    ledger = ask("GET", f"{PAYMENT}/ledger", payment_id=payment_id).body["data"]
+    assert (made_refund, payment["amount_refunded"]) == (300, 0)
+    assert payment["refunds"][0]["status"] == "failed"
+    refund_id = payment["refunds"][0]["id"]
+    assert [(e["transfer"], e["debit"], e["credit"]) for e in ledger[-2:]] == [
+        (refund_id, "refunds", "provider_clearing"),
+        (f"{refund_id}:reversal", "provider_clearing", "refunds"),
+    ]
+
+
+def test_a_payment_at_stripe_goes_by_no_test_clock(ask):
+    answer = ask("POST", key="k", body=ORDER | {"test_clock": "clock_1"})
+
+    assert (answer.status, answer.body["param"]) == (422, "test_clock")
 
 
 def test_a_number_of_a_card_is_no_payment_method(ask):

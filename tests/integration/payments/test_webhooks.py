@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.integration.function_process import HandlerError
 from tests.integration.payments.conftest import HOOK, VISA, confirm, effects_of, signed
 from tests.threaded_server import ThreadedServer
 
@@ -156,6 +157,21 @@ def test_a_dropped_webhook_is_made_good_from_the_provider_s_record(
     assert ask("GET", PAYMENT, payment_id=payment_id).body["status"] == "succeeded"
 
 
+def test_a_provider_that_shows_nothing_keeps_no_other_from_being_compared(
+    ask, payments, provider, waiting, database, record
+):
+    payment_id = waiting()
+    record.effects = [confirm(provider, payment_id) | {"created_ms": 1}]
+    database["reconciliation"].delete_many({})
+    both = {"TENANT_PROVIDERS": json.dumps({"another": record.url}), "STRIPE_API_KEY": "sk_test_x"}
+    reconciler = payments("reconciler", PROVIDER_URL="stripe:http://127.0.0.1:1", **both)
+
+    with pytest.raises(HandlerError, match="does not show what it did"):
+        reconciler.invoke({})
+
+    assert ask("GET", PAYMENT, payment_id=payment_id).body["status"] == "succeeded"
+
+
 @pytest.mark.parametrize(
     "forged",
     [
@@ -178,23 +194,23 @@ def test_an_answer_that_speaks_of_other_money_changes_nothing(
     assert (payment["status"], payment["amount_captured"]) == ("requires_action", 0)
 
 
-OF_A_STATUS_THAT_NOBODY_KNOWS = json.dumps(
-    {
-        "id": "evt_1",
-        "type": "dispute.updated",
-        "data": {
-            "id": "dp_1",
-            "reference": "pay_1",
-            "charge": "ch_1",
-            "amount": 1,
-            "currency": "EUR",
-            "fee": 0,
-            "reason": "fraudulent",
-            "status": "warning_closed",
-            "due_ms": 0,
-        },
-    }
-)
+DISPUTE = {
+    "id": "dp_1",
+    "reference": "pay_1",
+    "charge": "ch_1",
+    "amount": 1,
+    "currency": "EUR",
+    "fee": 0,
+    "reason": "fraudulent",
+    "status": "lost",
+    "due_ms": 0,
+}
+
+
+def _dispute_with(**changes):
+    return json.dumps({"id": "evt_1", "type": "dispute.updated", "data": DISPUTE | changes})
+
+
 BODY = json.dumps(
     {
         "id": "evt_1",
@@ -265,7 +281,11 @@ def test_without_a_secret_no_webhook_is_taken(payments, messages):
         ('{"id":"evt_1","type":"charge.succeeded"}', 422, "invalid_request"),
         ('{"id":"evt_1","type":"charge.succeeded","data":{"id":1}}', 422, "invalid_request"),
         ('{"id":"evt_1","type":"dispute.created","data":{}}', 422, "invalid_request"),
-        (OF_A_STATUS_THAT_NOBODY_KNOWS, 422, "invalid_request"),
+        (_dispute_with(status="warning_closed"), 422, "invalid_request"),
+        (_dispute_with(due_ms=2**62), 422, "invalid_request"),
+        (_dispute_with(fee=2**62), 422, "invalid_request"),
+        (_dispute_with(reason="x" * 501), 422, "invalid_request"),
+        (BODY.replace('"amount"', '"released": -1, "amount"'), 422, "invalid_request"),
     ],
 )
 def test_a_signed_webhook_that_makes_no_sense_is_refused(api, messages, body, status, code):

@@ -1,16 +1,25 @@
 """Disputes: what the provider's reports do to a payment, and what a client may answer."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
 from backend.errors import InvalidState
 from payments import asks, disputes, ledger, life_cycle
+from payments.announcements import ANNOUNCED, announcement
 from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
 from payments.provider import DisputeOrder, DisputeReport, Effect, Outcome
-from payments.reconciliation import mismatches
 from payments.schema import CaptureRequest, RefundRequest
 from payments.views import DisputeView, answer_view, dispute_view
-from tests.unit.payments.test_payment_operations import NOW_MS, announced, answer, ask, payment_of
+from tests.unit.payments.test_payment_operations import (
+    NOW_MS,
+    announced,
+    answer,
+    ask,
+    mismatches,
+    payment_of,
+)
 
 EVIDENCE = Evidence(uncategorized_text="It was delivered.")
 DUE_MS = NOW_MS + 604_800_000
@@ -38,6 +47,12 @@ def report(payment, status="needs_response", **changes):
     assert ledger.violations(after) == []
     assert after.version == payment.version + (after is not payment)
     return after
+
+
+def again(payment):
+    """Return the events that others hear of, told again by what the payment is now."""
+    events = [each for each in payment.events if each.type in ANNOUNCED]
+    return json.loads(announcement(payment, events).text())["events"]
 
 
 def evidence_for(payment):
@@ -89,7 +104,7 @@ def test_a_won_dispute_gives_the_amount_back_and_a_lost_one_keeps_it(
 def test_a_report_that_comes_twice_late_or_overtaken_changes_nothing(paid):
     closed = report(paid, "lost")
 
-    for status in ("needs_response", "under_review", "lost", "won"):
+    for status in ("needs_response", "under_review", "lost"):
         assert report(closed, status) is closed
     assert _types(closed)[2:] == ["dispute_created", "dispute_closed"]
 
@@ -272,12 +287,71 @@ def _effect(dispute):
 
 
 def test_a_dispute_that_ended_otherwise_at_the_provider_is_a_difference(paid):
-    lost = report(paid, "lost")
+    won = report(paid, "won")
 
-    effects = [_effect(report_of(paid, status)) for status in ("needs_response", "won")]
+    effects = [_effect(report_of(paid, status)) for status in ("needs_response", "won", "lost")]
 
-    assert mismatches(lost, effects) == ["the dispute ended otherwise"]
-    assert mismatches(paid, effects) == []
-    assert mismatches(lost, [replace(effects[0], dispute=report_of(paid, fee=0))]) == [
+    assert mismatches(won, effects) == ["the dispute ended otherwise"]
+    assert mismatches(won, [effects[0], effects[2], effects[1]]) == []
+    assert mismatches(paid, effects[:2]) == []
+    assert mismatches(won, [replace(effects[0], dispute=report_of(paid, amount=999))]) == [
         "the dispute is of another amount"
     ]
+
+
+@pytest.mark.parametrize("way", [["lost", "won"], ["won", "lost"], ["won"]])
+def test_a_lost_dispute_that_is_won_after_all_gives_the_amount_back_however_it_is_told(paid, way):
+    payment = report(paid, amount=400)
+
+    for status in way:
+        payment = report(payment, status, amount=400)
+
+    assert _money(payment) == (0, 0, 15)
+    assert ledger.refundable(payment) == 1000
+    assert payment.disputes[0].status == "won"
+    assert payment.amount_captured == 1000
+
+
+def test_each_end_of_a_dispute_that_was_reversed_is_told_as_it_was_then(paid):
+    lost = report(report(paid, amount=400), "lost", amount=400)
+    won = report(lost, "won", amount=400)
+
+    ends = [each["data"]["dispute"]["status"] for each in announced(won)[1:]]
+
+    assert ends == ["needs_response", "lost", "won"]
+    assert again(won) == announced(won)
+    back = won.ledger[-1]
+    assert (back.state, back.debit, back.credit, back.amount) == (
+        "posted",
+        "provider_clearing",
+        "disputes",
+        400,
+    )
+    assert ask(won, RefundRequest()).amount_refunding == 1000
+
+
+@pytest.mark.parametrize(
+    ("reports", "fees"),
+    [
+        ([("needs_response", 0), ("needs_response", 15)], 15),
+        ([("needs_response", 15), ("needs_response", 0)], 15),
+        ([("needs_response", 15), ("under_review", 30), ("needs_response", 0)], 30),
+        ([("under_review", 30), ("won", 30), ("won", 0), ("won", 30)], 0),
+        ([("under_review", 30), ("won", 15), ("lost", 30)], 15),
+        ([("lost", 30), ("won", 0)], 0),
+    ],
+)
+def test_the_fee_of_a_dispute_is_what_the_provider_has_by_then(paid, reports, fees):
+    payment = paid
+    for status, fee in reports:
+        payment = report(payment, status, fee=fee)
+
+    assert (payment.amount_fees, payment.disputes[0].fee) == (fees, fees)
+    assert again(payment) == announced(payment)
+
+
+def test_a_dispute_of_another_currency_or_charge_never_moves_one_that_is_known(paid):
+    disputed = report(paid)
+
+    assert report(disputed, "lost", currency="USD") is disputed
+    assert report(disputed, "lost", charge="x_2") is disputed

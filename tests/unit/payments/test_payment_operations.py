@@ -10,6 +10,7 @@ from backend.errors import InvalidState
 from payments import asks, ledger, life_cycle
 from payments.announcements import announcement
 from payments.provider import Effect, NextAction, Outcome
+from payments.reconciliation import Report
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
@@ -57,6 +58,13 @@ def ask(payment, request, key="k"):
     assert ledger.violations(after) == []
     assert after.version == payment.version + 1
     return after
+
+
+def mismatches(payment, effects):
+    """Return how a payment differs from effects of the provider."""
+    report = Report(effects=len(effects))
+    report.compare(payment.id, payment, effects)
+    return [each.kind for each in report.mismatches]
 
 
 def announced(payment):
@@ -383,3 +391,35 @@ def test_the_step_of_a_customer_is_shown_while_the_payment_waits_for_it():
     assert view(waits).next_action == step
     assert view(ask(waits, CancelRequest())).next_action is UNSET
     assert (after.status, view(after).next_action) == ("succeeded", UNSET)
+
+
+def _refund_of(payment, status):
+    """Return `payment` after the provider told of its refund, unasked."""
+    refund = payment.operations[0]
+    outcome = Outcome(
+        id="re_x", reference=payment.id, status=status, amount=refund.amount, currency="EUR"
+    )
+    after = life_cycle.answered(payment, {refund.id: outcome}, now_ms=NOW_MS)
+    assert ledger.violations(after) == []
+    return after
+
+
+@pytest.mark.parametrize(
+    "statuses", [["succeeded", "failed", "succeeded"], ["failed", "succeeded"]]
+)
+def test_a_refund_that_its_bank_sends_back_has_failed_however_that_is_told(statuses):
+    payment = ask(payment_of("automatic"), RefundRequest(amount=300))
+    first = view(as_asked(payment, payment.operations[0]))
+
+    for status in statuses:
+        payment = _refund_of(payment, status)
+
+    shown = view(payment)
+    assert (shown.amount_refunded, shown.refunds[0].status) == (0, "failed")
+    assert ledger.refundable(payment) == 1000
+    assert announced(payment)[-1]["name"] == "payment.refund_failed"
+    assert announced(payment)[-1]["data"]["amount_refunded"] == 0
+    assert view(as_asked(payment, payment.operations[0])) == first
+    again = ask(payment, RefundRequest(), "k2")
+    assert view(as_asked(again, again.operations[1])).refunds[0].status == "failed"
+    assert view(as_asked(again, again.operations[1])).amount_refunded == 0

@@ -23,10 +23,12 @@ ANYBODY = Caller(tenant="", client_id="", scopes=frozenset())
 def caller_of(request: Request, scope: str) -> Caller:
     """Return the client of a request; raises Unauthorized, or Forbidden where it lacks `scope`."""
     caller = _authorized(request) or _verified(request)
+    if scope not in caller.scopes:
+        raise Forbidden(f"The token lacks the scope {scope}.")
     if caller.client_id.startswith(STORED_CLIENT):
         caller = _as_stored(caller)
     if scope not in caller.scopes:
-        raise Forbidden(f"The token lacks the scope {scope}.")
+        raise Forbidden(f"The client of the access token no longer has the scope {scope}.")
     return caller
 
 
@@ -57,6 +59,6 @@ def _as_stored(caller: Caller) -> Caller:
     from backend import clients  # noqa: PLC0415  # it needs the store, open routes need not
 
     scopes = clients.scopes_left(caller.client_id, caller.scopes)
-    if not scopes:
+    if scopes is None:
         raise Unauthorized("The client of the access token is disabled.", code="invalid_token")
     return replace(caller, scopes=scopes)

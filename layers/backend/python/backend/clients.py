@@ -51,7 +51,7 @@ class _Tenant(Struct, frozen=True, kw_only=True):
 
 
 _unknown: dict[str, float] = {}  # ids, and until when they are not looked up
-_scopes: dict[str, tuple[float, frozenset[str]]] = {}  # by ids, and how long they are good
+_scopes: dict[str, tuple[float, frozenset[str] | None]] = {}  # by ids, and how long they are good
 
 
 def find(client_id: str) -> OAuthClient | None:
@@ -69,8 +69,8 @@ def find(client_id: str) -> OAuthClient | None:
     return None if document is None else _active(client_id, document)
 
 
-def scopes_left(client_id: str, scopes: frozenset[str]) -> frozenset[str]:
-    """Return those of a token's scopes that its client still has; none where it is disabled.
+def scopes_left(client_id: str, scopes: frozenset[str]) -> frozenset[str] | None:
+    """Return those of a token's scopes that its client still has; None where it is disabled.
 
     It is FRESH_S old at most; but while the store does not answer, the last that was known holds,
     and the token itself where nothing was.
@@ -82,12 +82,12 @@ def scopes_left(client_id: str, scopes: frozenset[str]) -> frozenset[str]:
             known = _scopes_now(client_id)
         except StoreUnavailable:
             logger.warning("a token is not compared with its client", extra={"client": client_id})
-            if known is None:
+            if client_id not in _scopes:
                 return scopes
         if len(_scopes) >= REMEMBERED_MAX:
             _scopes.clear()
         _scopes[client_id] = now_s + FRESH_S, known
-    return scopes & (known or frozenset())
+    return None if known is None else scopes & known
 
 
 def note_use(client_ids: Collection[str], *, now_ms: int) -> None:
@@ -97,10 +97,10 @@ def note_use(client_ids: Collection[str], *, now_ms: int) -> None:
         collection(CLIENTS, ()).update_many(stale, {"$set": {"used_ms": now_ms}})
 
 
-def _scopes_now(client_id: str) -> frozenset[str]:
+def _scopes_now(client_id: str) -> frozenset[str] | None:
     document = _read(client_id)
     client = None if document is None else _active(client_id, document)
-    return frozenset() if client is None else client.scopes
+    return None if client is None else client.scopes
 
 
 def _read(client_id: str) -> Document | None:
