@@ -39,7 +39,7 @@ class Files(Protocol):
         """Return an address of the whole file that needs no token, or None."""
 
     def drop_old(self, now_s: float) -> None:
-        """Delete what is older than any report."""
+        """Delete the files of reports that are over."""
 
 
 class Folder:
@@ -89,12 +89,11 @@ class Folder:
         return None
 
     def drop_old(self, now_s: float) -> None:
-        """Delete what is older than any report."""
-        if not self._path.is_dir():
-            return
-        for each in os.scandir(self._path):
-            if each.stat().st_mtime < now_s - LIFE_MS / 1000:
-                Path(each.path).unlink(missing_ok=True)
+        """Delete the files of reports that are over; what else the folder has is its owner's."""
+        for ending in CONTENT_TYPES:
+            for file in self._path.glob(f"rep_*.{ending}"):
+                if file.stat().st_mtime < now_s - LIFE_MS / 1000:
+                    file.unlink(missing_ok=True)
 
 
 def _line_end(file: Any, offset: int) -> int:

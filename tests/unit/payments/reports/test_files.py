@@ -94,10 +94,14 @@ def test_a_bucket_s_file_is_behind_a_link_that_holds_for_a_while():
         store.part(NAME, 2)
 
 
-def test_what_is_older_than_any_report_is_deleted(tmp_path: Path):
+def test_reports_that_are_over_are_deleted_and_nothing_else(tmp_path: Path):
     store, read = folder_of(tmp_path)
     store.drop_old(0)  # there is no folder yet
     store.append(NAME, Written(), LINE)
+    others = [tmp_path / "with space" / each for each in ("accounts.csv", "rep_1.txt", "old")]
+    others[0].touch()
+    others[1].touch()
+    others[2].mkdir()
     changed_s = os.stat(tmp_path / "with space" / NAME).st_mtime
 
     store.drop_old(changed_s + LIFE_MS / 1000 - 1)
@@ -106,6 +110,7 @@ def test_what_is_older_than_any_report_is_deleted(tmp_path: Path):
 
     with pytest.raises(NotFound):
         store.part(NAME, 1)
+    assert all(each.exists() for each in others)
 
 
 def test_a_folder_that_takes_nothing_is_unavailable(tmp_path: Path):
