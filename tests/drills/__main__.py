@@ -33,7 +33,7 @@ from tests.drills.table import write
 load, site = under_load.drill, payments.drill
 DRILLS = {
     "F01": Drill("workers are killed", load(under_load.kill_workers, 0.0)),
-    "F02": Drill("the gateway is killed", load(under_load.kill_gateway, 0.5)),
+    "F02": Drill("the gateway is killed", load(under_load.kill_gateway, 0.2, under_load.KILLS_S)),
     "F03": Drill("Valkey is restarted, and stands still", load(under_load.restart_valkey, 0.3)),
     "F04": Drill("Valkey is killed", load(under_load.kill_valkey, 0.2)),
     "F05": Drill("Valkey loses everything", load(under_load.empty_valkey, 0.2)),
