@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from tests.drills import __main__ as drills
-from tests.drills import table
+from tests.drills import surroundings, table
 from tests.drills.outcome import Conditions, Drill, Missing, Outcome
+from tests.drills.payments import Surroundings
 
 IDS = [f"F{number:02}" for number in range(1, 26)]
 DRILLS = {"F01": Drill("one fault", None), "F02": Drill("another", None)}  # type: ignore[arg-type]
@@ -96,3 +97,10 @@ def test_a_drill_that_breaks_off_fails_and_says_so_in_its_row(page, monkeypatch,
 
     assert drills.run_one("F02", Conditions()) == 1
     assert f"| it broke off: {reason} |" in page.read_text()
+
+
+def test_a_full_disk_without_mount_names_the_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(Missing, match="`apt-get install mount`"):
+        surroundings.tmpfs(Surroundings())
