@@ -154,17 +154,19 @@ $(READY): requirements.lock pyproject.toml
 
 $(abspath $(VENV))/prometheus/usr/bin/prometheus: $(READY)
 	@echo "fetching Debian's Prometheus into $(VENV) (once, 19 MB)"
-	@mkdir -p $(VENV)/prometheus
-	@cd $(VENV)/prometheus && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb . \
+	@mkdir -p $(VENV)/prometheus && rm -f $(VENV)/prometheus/prometheus_*.deb
+	@cd $(VENV)/prometheus && apt-get download -qq -o APT::Sandbox::User=root prometheus \
+	  && dpkg-deb --extract prometheus_*.deb . \
 	  || { echo "no Prometheus: run apt-get update, install one, or set PROMETHEUS=" >&2; exit 2; }
 	@touch $@
 
 # Without it every other drill runs; F12 says what it lacks.
 $(abspath $(VENV))/faketime/libfaketime.so.1: $(READY)
 	@echo "fetching Debian's libfaketime into $(VENV) (once, 0.1 MB)"
-	@mkdir -p $(@D)
-	@cd $(@D) && apt-get download -qq libfaketime && dpkg-deb --extract libfaketime_*.deb . \
-	  && ln -sf usr/lib/*/faketime/libfaketime.so.1 . || true
+	@mkdir -p $(@D) && rm -f $(@D)/libfaketime_*.deb
+	@cd $(@D) && apt-get download -qq -o APT::Sandbox::User=root libfaketime \
+	  && dpkg-deb --extract libfaketime_*.deb . && ln -sf usr/lib/*/faketime/libfaketime.so.1 . || true
+	@if test -e $@; then touch $@; fi  # the package's date is older than what it waits for
 
 $(DEPLOY_READY): tests/deploy/requirements.lock
 	@echo "installing the deploy drill's tools into $(DEPLOY_VENV) (once, about a minute)"

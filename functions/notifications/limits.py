@@ -13,7 +13,7 @@ import redis
 
 from backend.telemetry import logger
 from notifications.schema import Notification
-from redis_sqs.redis_scripts import Script, ScriptServer
+from redis_sqs.redis_scripts import Script, server_at
 
 LIMITS = Script(Path(__file__).with_name("limits.lua"))
 HOUR_US = 3_600_000_000
@@ -27,7 +27,7 @@ class Limits:
     """The limits of every tenant and recipient."""
 
     def __init__(self, redis_url: str, *, tenant_per_s: int, recipient_per_hour: int) -> None:
-        self._server = ScriptServer(redis_url)
+        self._server = server_at(redis_url)
         self._arguments = (
             *(SECOND_US // tenant_per_s, TENANT_BURST_US),
             *(HOUR_US // recipient_per_hour, HOUR_US),

@@ -14,7 +14,7 @@ POSSIBLE = (
 )
 _SENTENCE = re.compile(
     r"(?P<first>\S+) +(?P<second>\S+)(?: +(?:for +)?(?P<length>\d+) *s)? +at +(?P<at>\d+) *s",
-    re.ASCII,
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -39,6 +39,8 @@ class Fault:
 def parse(text: str, duration_s: int) -> tuple[Fault, ...]:
     """Return the faults of a run that takes `duration_s`, in the order of time."""
     sentences = [" ".join(each.split()) for each in text.split(";") if each.strip()]
+    if text.strip() and not sentences:
+        raise FaultError(f"{text.strip()!r} names no fault; possible are {POSSIBLE}")
     if len(sentences) > MAX_FAULTS:
         raise FaultError(f"{len(sentences)} faults are too many for one run; {MAX_FAULTS} at most")
     faults = [_fault(each, duration_s) for each in sentences]

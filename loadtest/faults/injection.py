@@ -35,7 +35,7 @@ class Injection:
 
     def __init__(self, faults: tuple[Fault, ...], console_url: str) -> None:
         self._faults = faults
-        self._done: list[Happening] = []
+        self._done: dict[int, Happening] = {}  # by their places among the faults
         self._greenlets: list[gevent.Greenlet[[], None]] = []
         self._chosen = 0
         if not faults:
@@ -54,7 +54,8 @@ class Injection:
     def start(self, elapsed_s: Callable[[], float]) -> None:
         """Begin to wait for each fault's time; `elapsed_s` counts from the first arrival."""
         self._greenlets = [
-            gevent.spawn(partial(self._inject, fault, elapsed_s)) for fault in self._faults
+            gevent.spawn(partial(self._inject, place, fault, elapsed_s))
+            for place, fault in enumerate(self._faults)
         ]
 
     def finish(self, elapsed_s: float) -> list[Happening]:
@@ -67,10 +68,11 @@ class Injection:
         gevent.killall(waiting)
         gevent.joinall(self._greenlets, timeout=2 * BACK_S)
         gevent.killall(self._greenlets)  # resumes what stands still
-        known = {each.fault: each for each in self._done}
-        return [known.get(fault) or _unbegun(fault) for fault in self._faults]
+        return [
+            self._done.get(place) or _unbegun(fault) for place, fault in enumerate(self._faults)
+        ]
 
-    def _inject(self, fault: Fault, elapsed_s: Callable[[], float]) -> None:
+    def _inject(self, place: int, fault: Fault, elapsed_s: Callable[[], float]) -> None:
         while elapsed_s() < fault.at_s:
             gevent.sleep(LOOK_S)
         began_s = elapsed_s()
@@ -78,14 +80,12 @@ class Injection:
             sentence, happened = self._make(fault), True
         except (Undone, psutil.Error, OSError) as error:
             sentence, happened = str(error), False
-        self._done.append(
-            Happening(
-                fault=fault,
-                happened=happened,
-                sentence=sentence,
-                began_s=began_s,
-                ended_s=elapsed_s(),
-            )
+        self._done[place] = Happening(
+            fault=fault,
+            happened=happened,
+            sentence=sentence,
+            began_s=began_s,
+            ended_s=elapsed_s(),
         )
 
     def _make(self, fault: Fault) -> str:
@@ -157,15 +157,14 @@ def _pause(name: str, process: psutil.Process, length_s: int) -> str:
     try:
         for each in family:
             os.kill(each.pid, signal.SIGSTOP)
-        gevent.sleep(min(1.0, length_s / 2))
+        gevent.sleep(length_s)
         stood = process.status() == psutil.STATUS_STOPPED
-        gevent.sleep(length_s - min(1.0, length_s / 2))
     finally:
         for each in family:
             if each.is_running():
                 each.resume()
     if not stood:
-        raise Undone(f"{name} did not stand still")
+        raise Undone(f"{name} did not stand still for {length_s} s")
     return f"{name} stood still for {length_s} s"
 
 

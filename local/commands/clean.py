@@ -1,4 +1,4 @@
-"""The command `clean`: what of the state directory and the load reports nobody needs any more.
+"""The command `clean`: what of state directory, load reports and unpacked code nobody needs.
 
 It says what it would free, and frees it with `--yes`. Data, keys and what a running system uses are
 never touched. docs/retention.md has the same rules as a table.
@@ -17,9 +17,11 @@ from local.daemon.wording import counted
 from local.machine import status
 from local.machine.plan import BadInput
 from local.machine.status import AlreadyRunning
+from local.template import code
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
+CODE_IDLE_S = 30 * DAY_S
 REPORTS_KEPT = 20  # the newest: so many runs make the medians of `loadtest history`
 
 
@@ -46,7 +48,14 @@ RULES = (
     ),
     Rule(pattern="data/temp-*", reason="what a killed Valkey had begun to write"),
     Rule(pattern="data/appendonlydir/temp-*", reason="what a killed Valkey had begun to write"),
+    Rule(pattern="data/stream-checkpoints.new", reason="a file that was never finished"),
+    Rule(pattern="keys/*.new", reason="a key that was never finished"),
+    Rule(pattern="shared/**/*.new", reason="a file that was never finished"),
     Rule(pattern="status.new", reason="a status that was never finished"),
+    Rule(pattern=".loading.new", reason="a state whose copy was never finished"),
+    Rule(pattern="saved/.*.new", reason="a state whose copy was never finished"),
+    Rule(pattern="saved/.*.old", reason="a state that was being deleted"),
+    Rule(pattern="packages/*.new", reason="packages whose installation was never finished"),
     Rule(pattern="run/*.sock", reason="a socket that nobody listens on"),
     Rule(pattern="tmp/*", reason="files in /tmp of environments that have ended"),
 )
@@ -79,7 +88,11 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"{reports} is no folder of load reports")
     with ExitStack() as stack:
         is_running = not _hold(state, stack)
-        wastes = [*_of_state(state, is_running=is_running), *_of_reports(reports)]
+        wastes = [
+            *_of_state(state, is_running=is_running),
+            *_of_reports(reports),
+            *_of_code(code.cache()),
+        ]
         for waste in wastes:
             sys.stdout.write(f"{_size(waste.size_bytes):>10}  {waste.path}  ({waste.reason})\n")
         if options.yes:
@@ -130,6 +143,14 @@ def _of_reports(folder: Path) -> Iterator[Waste]:
         for path in newest_first[REPORTS_KEPT:]:
             reason = f"older than the last {REPORTS_KEPT} reports of {profile}"
             yield Waste(path, _bytes_of(path), reason)
+
+
+def _of_code(folder: Path) -> Iterator[Waste]:
+    """Yield the unpacked code that no template had for long; it is unpacked again by need."""
+    now_s = time.time()
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if now_s - path.lstat().st_mtime >= CODE_IDLE_S:
+            yield Waste(path, _bytes_of(path), "code that no template has had for 30 days")
 
 
 def _bytes_of(path: Path) -> int:

@@ -34,6 +34,7 @@ from local.traces.context import header
 EVENT_MAX_BYTES = 6 * 1024 * 1024
 METHOD_ARN_MAX_BYTES = 1600  # row 1.37, of an authorizer's method ARN
 
+REPEATABLE = ("PUT", "DELETE")  # by RFC 9110, 9.2.2; others by their Idempotency-Key
 CLIENT_GONE = 499  # nginx's number for a client that closed before its answer
 
 _REFUSAL_OF_END = {
@@ -292,6 +293,7 @@ class Exchange:
             self.invocation.caller = self.grant.name
         elif self.key is not None:
             self.invocation.caller = self.key.id
+        self.invocation.is_repeatable = is_repeatable(self.request)
         slot = target.slot
         if slot is not None and not slot.is_taken:
             slot.is_taken = self.invocation.has_slot = True
@@ -356,6 +358,12 @@ class Exchange:
             line = f"{shared.log_line(situation)}\n".encode("utf-8", "replace")
         shared.access_log.append(line)
         shared.record(self, (status, lines, body), now_s, is_traced)
+
+
+def is_repeatable(request: Request) -> bool:
+    """Return whether a request is a write that does the same when it is sent again."""
+    method = request.method
+    return method in REPEATABLE or (method != "GET" and "idempotency-key" in request.fields)
 
 
 def _json(event: object) -> bytes:

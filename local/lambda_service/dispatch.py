@@ -69,6 +69,7 @@ class Invocation:
         "event",
         "has_slot",
         "init",
+        "is_repeatable",
         "log",
         "outcome",
         "patience_s",
@@ -94,6 +95,7 @@ class Invocation:
         self.ended: Callable[[Outcome], None] | None = ended
         self.patience_s = patience_s  # how long whoever waits does so, once the event has started
         self.caller = ""  # who takes turns with others; "" where nobody knows
+        self.is_repeatable = False  # a write that its client may send again
         self.has_slot = False  # of its own: what others have in flight does not keep it waiting
         self.client_context: object = None  # what the caller of the Invoke API says of itself
         self.log = b""  # the function's log of this event, known when it ends
@@ -227,6 +229,8 @@ class Pool:
         else:
             (self._slots if invocation.has_slot else self._turns).append(invocation)
             self._waiting += 1
+            if self._reserved is None and self._overload.is_on:
+                self._drop_beyond(self._overload.room(len(self.environments)))
 
     def abandon(self, invocation: Invocation) -> None:
         """Give up an event whose answer nobody awaits; one that still waits is never started."""
@@ -327,6 +331,10 @@ class Pool:
         if not self._waiting:
             overload.is_over()
         return None
+
+    def _drop_beyond(self, room: float) -> None:
+        while self._waiting - len(self._slots) > room:
+            self._expire(self._turns.drop())
 
     def _may_start(self, caller: str, now_s: float) -> bool:
         return self._turns.may_start(caller, self.environments, now_s)

@@ -3,11 +3,15 @@
 A function is overloaded when for a while every event has waited longer than its share, as CoDel
 (RFC 8289) has it: a burst passes, a queue that stands does not. From then on until nothing waits
 the newest event goes first, because its client is still there, and what has waited longer than its
-share is refused. Sooner than that, and where events also take twice as long as usual, because
-something that functions share is short, those of a lower priority take nothing: so they leave it to
-the more important one before that one refuses anybody.
+share is refused. Where the template names no concurrency, no more wait than are served in that
+time, so that the limit follows how long events take now.
+
+Sooner than that, and where events also take twice as long as usual, because something that
+functions share is short, those of a lower priority take nothing: so they leave it to the more
+important one before that one refuses anybody.
 """
 
+import math
 from collections.abc import Sequence
 
 LATE_S = 0.75  # how long events may all be late before the queue is one that stands
@@ -53,6 +57,16 @@ class Overload:
     def share_s(self) -> float:
         """How long an event may wait where all do."""
         return max(SHARE_S, SHARE_OF_WORK * self._usual_s)
+
+    def room(self, environments: int) -> float:
+        """Return how many may wait: as many as so many environments serve within the share.
+
+        For a slow function that is eight for each, times what an event usually takes, by what it
+        takes now: the gradient of Netflix's concurrency-limits.
+        """
+        if not (self.is_on and self._work_s and environments):
+            return math.inf
+        return max(1.0, environments * self.share_s / self._work_s)
 
     def worked(self, seconds: float) -> None:
         """Take note of how long an event has taken."""

@@ -1,13 +1,17 @@
 """The turns of callers at one function's environments: what one asks for delays itself first.
 
 Events that wait do so by caller, and the callers take turns. While several come, none has all
-environments in hand: one is left for whoever has fewer. One caller alone has them all.
+environments in hand: one is left for whoever has fewer. One caller alone has them all. Under
+overload the newest event of a caller goes first, and what only reads before a write that its client
+may repeat.
 """
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
+ONE_WRITE_OF = 4  # events that start under overload: reads alone never keep all writes out
+LOOKED_AT = 64  # of a line, the newest: so far an event may be moved up
 SEVERAL_S = 10.0  # how long after another caller's event one leaves an environment to others
 
 
@@ -15,6 +19,7 @@ class Event(Protocol):
     """An event as far as turns are concerned."""
 
     caller: str
+    is_repeatable: bool  # a write that its client may send again
 
 
 class Place(Protocol):
@@ -30,12 +35,13 @@ E = TypeVar("E", bound=Event)
 class Turns(Generic[E]):
     """The events of one function that wait, by caller; "" is nobody known, and never bounded."""
 
-    __slots__ = ("_last", "_lines", "_several_until_s")
+    __slots__ = ("_last", "_lines", "_several_until_s", "_started")
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[E]] = {}  # in the order of their turns; none is empty
         self._last = ""
         self._several_until_s = 0.0
+        self._started = 0  # under overload
 
     @property
     def lines(self) -> Sequence[deque[E]]:
@@ -71,10 +77,30 @@ class Turns(Generic[E]):
         if caller is None:
             return None
         line = self._lines.pop(caller)
-        event = line.pop() if is_newest else line.popleft()
+        event = self._newest(line) if is_newest else line.popleft()
         if line:
             self._lines[caller] = line  # behind the others
         return event
+
+    def drop(self) -> E:
+        """Return the oldest event of whoever has most that wait, of which there are some."""
+        caller = max(self._lines, key=lambda each: len(self._lines[each]))
+        line = self._lines[caller]
+        event = line.popleft()
+        if not line:
+            del self._lines[caller]
+        return event
+
+    def _newest(self, line: deque[E]) -> E:
+        """Return the newest read of a line, or the newest write where that has the turn."""
+        self._started = (self._started + 1) % ONE_WRITE_OF
+        wants_write = not self._started
+        for back in range(1, min(len(line), LOOKED_AT) + 1):
+            event = line[-back]
+            if event.is_repeatable is wants_write:
+                del line[-back]
+                return event
+        return line.pop()
 
     def tidy(self) -> None:
         """Forget the callers of whom nothing waits any more."""

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def inline_code(block: Properties) -> Path:
             hashlib.sha256(f"with cfnresponse {text}".encode()).hexdigest(), write
         )
     except OSError as error:
-        sentence = f"cannot be written to {_cache()} ({error.strerror}); set XDG_CACHE_HOME"
+        sentence = f"cannot be written to {cache()} ({error.strerror}); set XDG_CACHE_HOME"
         raise block.error("InlineCode", sentence) from error
 
 
@@ -73,7 +74,7 @@ def _unpacked(package: Path) -> Path:
 
 def _cached_folder(digest: str, fill: Callable[[Path], object]) -> Path:
     """Return a folder named by its content: processes that make it at once agree then."""
-    folder = _cache() / digest[:32]
+    folder = cache() / digest[:32]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))
@@ -85,9 +86,13 @@ def _cached_folder(digest: str, fill: Callable[[Path], object]) -> Path:
                 raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+    else:
+        with suppress(OSError):  # the date of its last use, by which `clean` knows what is idle
+            os.utime(folder)
     return folder
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Return the folder of the code that stands in templates or in packages, unpacked."""
     folder = os.environ.get("XDG_CACHE_HOME")
     return (Path(folder) if folder else Path.home() / ".cache") / "spillway" / "code"

@@ -1,5 +1,6 @@
 """The values of Parameters: given, or their defaults, and as their declaration allows."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,9 +84,12 @@ def _check_bounds(about: Mapping[str, Any], measure: float, text: str, of: str) 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise Unfit(f"{text!r} is no number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise Unfit(f"{text!r} is no number")
+    return number
 
 
 def _text(value: object) -> str:

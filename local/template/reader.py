@@ -1,5 +1,6 @@
 """One block of properties, read by type; what nobody asked for is refused at the end."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ class Properties:
             number = float(value)
         except (TypeError, ValueError):
             number = -1.0
-        if number < 0:
+        if not 0 <= number < math.inf:  # neither is "not a number"
             raise self.error(name, f"has to be a number from 0, not {value!r}")
         return number
 

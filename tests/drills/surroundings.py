@@ -136,6 +136,8 @@ def slow_clients(site: Site, _: Surroundings) -> tuple[str, bool]:
 
 def tmpfs(surroundings: Surroundings) -> None:
     """Have Valkey write to a file system of 8 MB."""
+    if not shutil.which("mount"):
+        raise Missing("mount is missing: `apt-get install mount`")
     folder = Path(surroundings.stack.enter_context(tempfile.TemporaryDirectory()))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={TMPFS}", "tmpfs", str(folder)],

@@ -15,13 +15,16 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 import redis
 
 from local.machine import status
+from local.machine.supervisor import HEALTHY_S
 from tests.conftest import wait_until
 from tests.drills.outcome import Conditions, Outcome, Run
 from tests.drills.payments import redeliveries
@@ -32,6 +35,8 @@ DURATION_S = 60  # what was lost with its message is sent again after 30 s
 FAULT_AT_S = 10.0
 AFTER_S = 240  # the drains and the audit
 PROFILE_S = 240
+GATEWAY_KILLS = 10
+KILLS_S = round(GATEWAY_KILLS * (HEALTHY_S + 3))  # with the starts, and what is sent before
 BACK_WITHIN_S = 30.0  # the supervisor's longest pause before a restart, and the start
 REDELIVERED_WITHIN_S = 45.0  # the visibility timeout of 30 s, and a batch
 WORDS = "load.log"  # what the load run says
@@ -75,6 +80,15 @@ class Place:
         finally:
             process.resume()
 
+    def answers(self) -> bool:
+        """Return whether the gateway answers well."""
+        with (
+            suppress(OSError, HTTPException),
+            urlopen(f"{self.system.gateway}/health", timeout=1) as answer,
+        ):
+            return bool(answer.status == 200)
+        return False
+
     def valkey(self) -> redis.Redis:
         return redis.Redis.from_url(f"unix://{self.system.state}/run/valkey.sock")
 
@@ -99,9 +113,16 @@ def kill_workers(place: Place) -> str:
 
 
 def kill_gateway(place: Place) -> str:
-    for _ in range(3):
+    """Kill it ten times, each time when the supervisor takes it for healthy again."""
+    longest_s = 0.0
+    for number in range(GATEWAY_KILLS):
+        if number:
+            time.sleep(HEALTHY_S)
+        began_s = time.monotonic()
         place.end("gateway", signal.SIGKILL)
-    return "the gateway killed 3 times"
+        wait_until(place.answers, BACK_WITHIN_S)
+        longest_s = max(longest_s, time.monotonic() - began_s)
+    return f"the gateway killed {GATEWAY_KILLS} times, and answered again within {longest_s:.1f} s"
 
 
 def restart_valkey(place: Place) -> str:
@@ -161,11 +182,11 @@ def cut_the_power(place: Place) -> str:
     return f"all {len(family)} processes killed, then `up`"
 
 
-def drill(fault: Fault, failed_share: float) -> Run:
+def drill(fault: Fault, failed_share: float, length_s: int = DURATION_S) -> Run:
     """Return the run of a drill of which at most this share of the arrivals may fail."""
 
     def run(conditions: Conditions) -> Outcome:
-        rate, duration_s = conditions.rate(RATE), conditions.duration(DURATION_S)
+        rate, duration_s = conditions.rate(RATE), conditions.duration(length_s)
         load = {"RATE": str(rate), "DURATION": str(duration_s)}
         with (
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,

@@ -21,7 +21,7 @@ from notifications.holds import Hold, Later
 from notifications.schema import Notification
 from notifications.webhooks.endpoints import Endpoint
 from notifications.webhooks.receivers import Receivers
-from redis_sqs.redis_scripts import Script, ScriptServer
+from redis_sqs.redis_scripts import Script, server_at
 
 ENTER = Script(Path(__file__).with_name("lanes.lua"))
 PLACES = 2  # batches of a tenant at once, of five workers: two lanes, and two workers are left
@@ -63,7 +63,7 @@ class Lanes:
     """The lanes of every tenant, as one worker enters and leaves them."""
 
     def __init__(self, redis_url: str, endpoints: Endpoints, receivers: Receivers) -> None:
-        self._server = ScriptServer(redis_url)
+        self._server = server_at(redis_url)
         self._endpoints = endpoints
         self._receivers = receivers
         self._batch = ""

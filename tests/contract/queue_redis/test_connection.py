@@ -68,3 +68,26 @@ def test_threads_that_have_ended_leave_room_for_others(server: Server, queue: Re
 
     assert depths == [0] * 20
     wait_until(lambda: server.info("clients")["connected_clients"] <= before + 1)
+
+
+def test_the_queues_of_a_thread_share_its_connections(server: Server, valkey: str):
+    queues = [RedisQueue(f"orders-{number}", redis_url=valkey) for number in range(8)]
+    ready, done = threading.Barrier(4), threading.Barrier(4)
+
+    def look_at_all() -> None:
+        ready.wait(10)
+        for queue in queues:
+            queue.depth()
+            queue.receive(wait_s=0.01)
+        done.wait(10)
+
+    threads = [threading.Thread(target=look_at_all) for _ in range(3)]
+    before = server.info("clients")["connected_clients"]
+    for thread in threads:
+        thread.start()
+    ready.wait(10)
+    done.wait(10)
+
+    assert server.info("clients")["connected_clients"] <= before + 2 * len(threads)
+    for thread in threads:
+        thread.join()

@@ -18,6 +18,7 @@ from tests.contract.queue_redis.orders import (
     Server,
     milliseconds,
     orders,
+    pass_time,
     put,
     state_of,
 )
@@ -80,6 +81,7 @@ def test_a_message_without_a_source_stops_the_task_unless_a_destination_is_named
     server: Server, valkey: str
 ):
     dead_letters(server, valkey, 1)
+    pass_time(server, "orders-dlq", 1)
     RedisQueue("orders-dlq", redis_url=valkey).send("sent here by hand")
     stopped = moves(valkey).run()
     named = moves(valkey).run(destination="elsewhere")

@@ -1,12 +1,16 @@
 """The drills' one table: a row for each, written one by one, and the command's words."""
 
+import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
+import redis
 
 from tests.drills import __main__ as drills
-from tests.drills import table
+from tests.drills import surroundings, table
 from tests.drills.outcome import Conditions, Drill, Missing, Outcome
+from tests.drills.payments import Surroundings
 
 IDS = [f"F{number:02}" for number in range(1, 26)]
 DRILLS = {"F01": Drill("one fault", None), "F02": Drill("another", None)}  # type: ignore[arg-type]
@@ -76,11 +80,27 @@ def test_a_drill_without_its_tool_names_the_package_and_leaves_its_row(page, mon
     assert page.read_text() == before
 
 
-def test_a_drill_that_breaks_off_fails_and_says_so_in_its_row(page, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (AssertionError("the gateway does not run\nand more"), "the gateway does not run"),
+        (psutil.NoSuchProcess(7), "process no longer exists (pid=7)"),
+        (redis.TimeoutError("Valkey does not answer"), "Valkey does not answer"),
+        (subprocess.TimeoutExpired("load", 9), "Command 'load' timed out after 9 seconds"),
+    ],
+)
+def test_a_drill_that_breaks_off_fails_and_says_so_in_its_row(page, monkeypatch, error, reason):
     def broken(conditions: Conditions) -> Outcome:
-        raise AssertionError("the gateway does not run\nand more")
+        raise error
 
     monkeypatch.setitem(drills.DRILLS, "F02", Drill("the gateway is killed", broken))
 
     assert drills.run_one("F02", Conditions()) == 1
-    assert "| it broke off: the gateway does not run |" in page.read_text()
+    assert f"| it broke off: {reason} |" in page.read_text()
+
+
+def test_a_full_disk_without_mount_names_the_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(Missing, match="`apt-get install mount`"):
+        surroundings.tmpfs(Surroundings())

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import redis
 
-from tests.drills.soak import Sample, Samples, judged
+from tests.drills.soak import TRACES, Sample, Samples, judged, replays_mb
 
 COUNT = 50
 CLEAN: dict[str, Any] = {
@@ -54,3 +55,16 @@ def test_a_soak_that_lost_something_or_fell_behind_does_not_pass():
         "the p99 of the oldest message's age was 9.0 s",
         "lost 1",
     ]
+
+
+def test_what_has_a_bound_of_its_own_is_known(valkey: str):
+    page = "traces_kept 122.0\ntraces_kept_bytes 1.473358e+06\n"
+    with redis.Redis.from_url(valkey) as server:
+        server.mset({f"idempotency:{number}": "x" * 1000 for number in range(1000)})
+        server.set("queue", "x" * 10_000_000)
+        replays = replays_mb(server)
+    traces = TRACES.search(page)
+
+    assert traces is not None
+    assert float(traces[1]) == 1_473_358
+    assert 1.0 < replays < 1.5

@@ -19,7 +19,7 @@ from backend.clock import now_ms
 from backend.problem_answers import request_id_of
 from backend.settings import settings
 from backend.telemetry import logger
-from redis_sqs.redis_scripts import Script, ScriptServer
+from redis_sqs.redis_scripts import Script, ScriptServer, server_at
 
 SCRIPT = Script(Path(__file__).with_name("request_log.lua"))
 END_SCRIPT = Script(Path(__file__).with_name("request_log_end.lua"))
@@ -130,7 +130,7 @@ def _server() -> ScriptServer:
 @functools.cache
 def _patient_server() -> ScriptServer:
     """Return the server as the recorder sees it, which nobody waits for."""
-    return ScriptServer(settings.redis_url)
+    return server_at(settings.redis_url)
 
 
 def _read(text: str) -> Logged | None:

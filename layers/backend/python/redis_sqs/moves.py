@@ -18,7 +18,7 @@ from redis_sqs import REGION
 from redis_sqs.errors import QueueUnavailable
 from redis_sqs.kinds import FIFO, MOVE_END, MOVE_START, keys, kind_of
 from redis_sqs.redis_queue import arn_of
-from redis_sqs.redis_scripts import Script, ScriptServer
+from redis_sqs.redis_scripts import Script, server_at
 
 RATE_MAX_PER_S = 500  # SQS's
 STEPS_PER_S = 10
@@ -67,7 +67,7 @@ class Moves:
         self._rate_per_s = RATE_MAX_PER_S
         self._destination = ""
         self._chosen: Sequence[str] = ()
-        self._server = ScriptServer(redis_url)
+        self._server = server_at(redis_url)
 
     def run(self, *, rate_per_s: int = RATE_MAX_PER_S, destination: str = "") -> Task:
         """Start a task and do it; returns it as it ended. Raises as `start` and `do` do."""

@@ -11,7 +11,7 @@ from redis_sqs.carrier import PEEKED_AT_ONCE
 from redis_sqs.disorder import COPY
 from redis_sqs.errors import QueueUnavailable
 from redis_sqs.kinds import PEEK, PEEK_KEYS, keys
-from redis_sqs.redis_scripts import ScriptServer
+from redis_sqs.redis_scripts import ScriptServer, server_at
 
 PEEKED_MAX = 100_000
 FIELDS = 5  # of each message that the script returns
@@ -45,7 +45,7 @@ def peek(
     They come in the order in which they become visible. One that moves in it meanwhile may be
     missed or come twice.
     """
-    server = ScriptServer(redis_url)
+    server = server_at(redis_url)
     for start in range(first, PEEKED_MAX, at_once):
         messages = _look(server, queue, [start, at_once])
         yield from messages
@@ -55,7 +55,7 @@ def peek(
 
 def peek_one(queue: str, message_id: str, *, redis_url: str) -> WaitingMessage | None:
     """Return the message with this id, if it is on the queue; raises QueueUnavailable."""
-    messages = _look(ScriptServer(redis_url), queue, [0, 1, message_id])
+    messages = _look(server_at(redis_url), queue, [0, 1, message_id])
     return messages[0] if messages else None
 
 

@@ -4,6 +4,7 @@ Ready, delayed and in flight are one set, so no sweeper has to live for the queu
 are the server's. The receipt handle carries the receive count: a receive makes older handles void.
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -23,7 +24,7 @@ from redis_sqs.carrier import DEPTH_MAX
 from redis_sqs.disorder import COPY, scattered
 from redis_sqs.errors import QueueFull, QueueUnavailable
 from redis_sqs.kinds import DEPTH, DEPTH_KEYS, FIFO, keys, kind_of
-from redis_sqs.redis_scripts import Script, ScriptServer, client
+from redis_sqs.redis_scripts import Script, client, server_at
 
 SENT_AT_ONCE_MAX = (
     500  # messages in one script: about a millisecond in which the server serves nobody
@@ -80,7 +81,7 @@ class Drop(IntEnum):
 
 
 class RedisQueue:
-    """A redis_sqs.Queue on Redis. Threads may share an instance, CONNECTIONS_MAX at once."""
+    """A redis_sqs.Queue on Redis. Threads may share an instance."""
 
     def __init__(  # noqa: PLR0913  # SQS's own attributes of a queue, each with its default
         self,
@@ -119,8 +120,8 @@ class RedisQueue:
         self._disorder = disorder
         self._traits = Traits()
         self._traits_until_s = 0.0  # monotonic
-        self._server = ScriptServer(redis_url)
-        self._waiting = client(redis_url, answer_timeout_s=WAIT_ANSWER_S)
+        self._server = server_at(redis_url)
+        self._waiting = _waiting_at(redis_url)
 
     def send(
         self,
@@ -353,6 +354,12 @@ class RedisQueue:
             self._waiting.blpop(keys(self.name, ("wake",)), timeout=timeout_s)
         except redis.RedisError as error:
             raise QueueUnavailable(f"Queue {self.name} does not answer; retry.") from error
+
+
+@functools.cache
+def _waiting_at(url: str) -> redis.Redis:
+    """Return the client on which all queues at `url` wait: a connection for each that does."""
+    return client(url, answer_timeout_s=WAIT_ANSWER_S, connections_max=None)
 
 
 def _message(

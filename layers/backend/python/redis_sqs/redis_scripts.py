@@ -1,5 +1,6 @@
 """A Redis client whose waits are bounded, and Lua scripts that cost one round trip or none."""
 
+import functools
 import hashlib
 import logging
 import threading
@@ -24,7 +25,12 @@ DRIVER = redis.DriverInfo()  # redis-py would look its version up for every conn
 CONNECTIONS_MAX = 4  # an execution environment does one thing at a time
 
 
-def client(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Redis:
+def client(
+    url: str,
+    *,
+    answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    connections_max: int | None = CONNECTIONS_MAX,
+) -> redis.Redis:
     """Return a client that connects at its first command, so it may be made before a fork.
 
     A connection that the server closed is opened once more and the command repeated. A command that
@@ -35,7 +41,7 @@ def client(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Red
         decode_responses=True,
         socket_connect_timeout=min(CONNECT_TIMEOUT_S, answer_timeout_s),
         socket_timeout=answer_timeout_s,
-        max_connections=CONNECTIONS_MAX,
+        max_connections=connections_max,
         driver_info=DRIVER,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
@@ -187,6 +193,16 @@ class ScriptServer:
             if isinstance(error, NoScriptError):  # the server has started anew
                 self._mine.posted.discard(script.digest)
             logger.warning("a posted script failed", extra={"script": script.name}, exc_info=True)
+
+
+@functools.cache
+def server_at(url: str) -> ScriptServer:
+    """Return the one server of this process at `url`.
+
+    Whoever shares it has a connection a thread. With servers of their own it would be one for each
+    queue and thread, so that a process of many threads would open more and more of them.
+    """
+    return ScriptServer(url)
 
 
 class _Closer:

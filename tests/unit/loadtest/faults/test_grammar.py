@@ -11,7 +11,8 @@ PROCESSES = ["valkey", "documents", "PaymentsFunction", "gateway", "worker-0", "
     ("text", "faults"),
     [
         ("", []),
-        (" ; ", []),
+        ("  ", []),
+        ("KILL worker AT 5S", ["kill worker at 5s"]),
         ("kill worker at 100s", ["kill worker at 100s"]),
         ("restart gateway at 5 s;", ["restart gateway at 5s"]),
         ("pause valkey 5s at 130s", ["pause valkey for 5s at 130s"]),
@@ -31,6 +32,7 @@ def test_faults_are_read_in_the_order_of_time(text: str, faults: list[str]):
     ("text", "reason"),
     [
         ("kil worker at 1s", "'kil worker at 1s' is no fault; possible are kill PROCESS at Ns"),
+        (" ; ", "';' names no fault; possible are kill PROCESS at Ns"),
         ("kill worker", "possible are"),
         ("kill at 5s", "possible are"),
         ("kill worker at 5", "possible are"),

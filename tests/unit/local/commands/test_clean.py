@@ -13,6 +13,7 @@ from local.commands import clean
 from local.machine import status
 from local.machine.plan import BadInput
 from local.machine.status import ProcessStatus, Status
+from local.template import load
 
 ROOT = Path(__file__).parents[4]
 DAY_S = 86_400
@@ -22,9 +23,25 @@ NEVER = {
 }
 DOWN = {
     *("data/temp-77.rdb", "data/appendonlydir/temp-rewriteaof-77.aof", "status.new"),
+    *("keys/clients.new", "shared/workers/vm-0.new", "data/stream-checkpoints.new"),
+    *(".loading.new", "saved/.monday.new", "saved/.tuesday.old", "packages/Orders.new"),
     *("logs/functions/Gone.log", "data/mailbox.jsonl.1", "run/gateway.sock", "tmp/Orders"),
 }
+WITH_INLINE_CODE = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Pages:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: index.handler, InlineCode: "handler = print"}
+"""
 ALWAYS = {"logs/gateway.log.1", "logs/functions/Orders.log.1"}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of unpacked code, which is one for all projects of a person."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "spillway" / "code"
 
 
 @pytest.fixture
@@ -65,7 +82,7 @@ def test_it_says_what_it_would_free_and_frees_nothing(
 
     output = capsys.readouterr().out
     assert listed(output, state) == DOWN | ALWAYS
-    assert "9 files and folders would be freed, 9.0 kB; `--yes` frees them" in output
+    assert "16 files and folders would be freed, 16.0 kB; `--yes` frees them" in output
     assert [path for path in before if not path.exists()] == []
 
 
@@ -74,7 +91,7 @@ def test_with_yes_it_frees_that_and_no_more(state: Path, capsys: pytest.CaptureF
     run(state)
 
     output = capsys.readouterr().out
-    assert "9 files and folders freed, 9.0 kB" in output
+    assert "16 files and folders freed, 16.0 kB" in output
     assert output.endswith("nothing to free\n")
     assert {name for name in NEVER if not (state / name).exists()} == set()
     assert (state / "data" / "provider.jsonl.1").exists()
@@ -145,6 +162,22 @@ def test_the_newest_twenty_reports_of_each_profile_are_left(
 def test_a_folder_of_reports_that_is_not_there_is_refused(state: Path):
     with pytest.raises(BadInput, match="no folder of load reports"):
         run(state, reports=state / "nowhere")
+
+
+def test_unpacked_code_is_freed_that_no_template_has_had_for_a_month(
+    state: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+):
+    template = state.parent / "template.yaml"
+    template.write_text(WITH_INLINE_CODE)
+    (inline,) = (each.code_uri for each in load(template, {}).functions.values())
+    (cache / "another").mkdir()
+    for path in (inline, cache / "another"):
+        os.utime(path, (0, time.time() - 31 * DAY_S))
+    load(template, {})
+    run(state, yes=True)
+
+    assert list(cache.iterdir()) == [inline]
+    assert "code that no template has had for 30 days" in capsys.readouterr().out
 
 
 def test_nothing_was_ever_started_is_nothing_to_free(

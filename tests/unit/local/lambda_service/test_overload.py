@@ -15,6 +15,7 @@ class Answers:
 
     waits_s: list[tuple[float, float]] = field(default_factory=list)
     refused_s: list[float] = field(default_factory=list)
+    refused_after_s: list[float] = field(default_factory=list)
     most_waiting: int = 0
 
     def of(self, from_s: float, to_s: float) -> tuple[list[float], int]:
@@ -34,6 +35,8 @@ class Load:
     _ends: list[tuple[float, int, FakeEnvironment]] = field(default_factory=list)
     _numbers: int = 0
     _swept_s: float = 0.0
+    _now_s: float = 0.0
+    writes: int = 0  # that were started
 
     def __post_init__(self) -> None:
         for _ in range(self.environments):
@@ -45,14 +48,17 @@ class Load:
             self.arrive(from_s + number / rate)
         self.until(to_s)
 
-    def arrive(self, now_s: float) -> None:
+    def arrive(self, now_s: float, *, is_repeatable: bool = False) -> None:
         self.until(now_s)
 
         def ended(outcome: Outcome) -> None:
             if outcome.end is End.EXPIRED:
                 self.answers.refused_s.append(now_s)
+                self.answers.refused_after_s.append(self._now_s - now_s)
 
-        self.functions.invoke(Invocation("", "", b"{}", ended), now_s)
+        event = Invocation("", "", b"{}", ended)
+        event.is_repeatable = is_repeatable
+        self.functions.invoke(event, now_s)
         self.answers.most_waiting = max(self.answers.most_waiting, self.functions.waiting)
 
     def until(self, now_s: float) -> None:
@@ -60,20 +66,24 @@ class Load:
         while self._ends and self._ends[0][0] <= now_s:
             ends_s, _, environment = heapq.heappop(self._ends)
             self._sweep(ends_s)
+            self._now_s = ends_s
             assert environment.invocation is not None
             environment.invocation.end(Outcome(End.RESULT))
             self.functions.free(environment, ends_s)
         self._sweep(now_s)
+        self._now_s = now_s
 
     def started(self, environment: FakeEnvironment, invocation: Invocation) -> None:
         now_s, queued_s = invocation.started_s, invocation.queued_s
         self.answers.waits_s.append((queued_s, now_s - queued_s))
+        self.writes += invocation.is_repeatable
         self._numbers += 1
         heapq.heappush(self._ends, (now_s + self.work_s, self._numbers, environment))
 
     def _sweep(self, now_s: float) -> None:
         while self._swept_s + SWEEP_S <= now_s:
             self._swept_s += SWEEP_S
+            self._now_s = self._swept_s
             self.functions.sweep(self._swept_s)
 
 
@@ -199,3 +209,66 @@ def test_nobody_makes_room_where_it_would_not_help():
 
     assert load.answers.refused_s
     assert refused == []
+
+
+def test_without_a_named_concurrency_no_more_wait_than_are_served_in_time():
+    load, named = four_hundred_a_second(pool()), four_hundred_a_second(pool(reserved=1000))
+    for each in (load, named):
+        each.run(800, 0.0, 3.0)
+        each.answers = Answers()
+        each.run(2400, 3.0, 6.0)
+    refused = zip(load.answers.refused_s, load.answers.refused_after_s, strict=True)
+    waits_of_refused_s = [after_s for at_s, after_s in refused if at_s >= 3.0]
+
+    assert load.answers.most_waiting == 200
+    assert len(load.answers.waits_s) >= 0.95 * 3 * 400
+    assert max(waits_of_refused_s) < 0.2
+    assert named.answers.most_waiting == 1000 - 4
+
+
+def test_the_number_that_may_wait_follows_how_long_events_take_now():
+    load = four_hundred_a_second(pool())
+    load.run(800, 0.0, 3.0)
+    load.work_s = 0.04
+    load.run(800, 3.0, 5.0)
+
+    assert load.functions.waiting == 50
+
+
+def test_a_queue_that_lost_its_environments_drops_nothing():
+    functions = pool()
+    load = four_hundred_a_second(functions)
+    load.run(800, 0.0, 3.0)
+    for environment in list(functions.environments):
+        functions.lost(environment)
+    before = len(load.answers.refused_s)
+    for _ in range(300):
+        functions.invoke(Invocation("", "", b"{}", lambda _: None), 3.0)
+
+    assert len(load.answers.refused_s) == before
+
+
+def test_whoever_has_most_that_wait_makes_room_for_others():
+    functions = pool()
+    load = four_hundred_a_second(functions)
+    load.run(800, 0.0, 3.0)
+    quiet: list[End] = []
+    event = Invocation("", "", b"{}", lambda outcome: quiet.append(outcome.end))
+    event.caller = "quiet"
+    functions.invoke(event, 3.0)
+    load.run(2400, 3.0, 3.5)
+
+    assert quiet == [End.RESULT]
+
+
+def test_reads_go_before_writes_that_can_be_repeated_and_never_keep_all_of_them_out():
+    load = four_hundred_a_second(pool())
+    for number in range(5 * 800):
+        load.arrive(number / 800, is_repeatable=number % 2 == 0)
+    before = load.writes, len(load.answers.waits_s)
+    for number in range(5 * 800):
+        load.arrive(5 + number / 800, is_repeatable=number % 2 == 0)
+    writes, started = load.writes - before[0], len(load.answers.waits_s) - before[1]
+
+    assert started >= 0.95 * 5 * 400
+    assert 0.24 <= writes / started <= 0.26

@@ -117,6 +117,12 @@ def test_a_route_cannot_stand_twice(read):
         read(API + FUNCTION + events)
 
 
+@pytest.mark.parametrize("rate", ["-1", ".nan", ".inf", "fast"])
+def test_a_rate_that_is_no_number_is_refused(read, rate):
+    with pytest.raises(TemplateError, match=r"ThrottlingRateLimit: has to be a number from 0, not"):
+        read(FUNCTION + ROUTES.replace("RateLimit: 5", f"RateLimit: {rate}"))
+
+
 def test_a_route_of_an_http_api_may_have_a_limit_of_its_own(read):
     settings = "RouteSettings: {ThrottlingRateLimit: 5, ThrottlingBurstLimit: 9}"
     route = f"{{Path: /a, Method: get, {settings}}}"

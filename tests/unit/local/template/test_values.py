@@ -131,6 +131,7 @@ def test_a_resource_whose_condition_is_false_does_not_exist(read):
     [
         ("Type: String, AllowedValues: [small, big]", "large", "'large' is not one of small, big"),
         ("Type: Number", "many", "'many' is no number"),
+        ("Type: Number", "nan", "'nan' is no number"),
         ("Type: Number, MinValue: 2", "1", "'1' is below MinValue 2"),
         ("Type: Number, MaxValue: 9.5", "10", "'10' is above MaxValue 9.5"),
         ("Type: List<Number>, MaxValue: 3", "1, 4", "'4' is above MaxValue 3"),
