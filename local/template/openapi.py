@@ -140,6 +140,10 @@ class Definition:
 
     def _operation(self, path: str, method: str, block: Properties) -> Operation:
         integration = block.block(_INTEGRATION)
+        if not path.startswith(("/", "$")):
+            paths = self._block.item("paths", {})
+            paths.warn(path, "should begin with a slash; taken as if it did")
+            path = f"/{path}"
         event = {"Path": path, "Method": "ANY" if method == _ANY else method}
         event = {} if path == "$default" else event
         properties = {**event, **self._auth(block), **_renamed(integration, _SETTINGS)}

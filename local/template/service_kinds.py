@@ -64,7 +64,9 @@ KINDS: Mapping[str, Kind] = {
         RegionalDomainName="{name}.s3.{region}.amazonaws.com",
         WebsiteURL="http://{name}.s3-website-{region}.amazonaws.com",
     ),
-    TOPIC: Kind("TopicName", _TOPIC_ARN, {"TopicArn": _TOPIC_ARN, "TopicName": "{name}"}),
+    TOPIC: Kind(
+        "TopicName", _TOPIC_ARN, {"Arn": _TOPIC_ARN, "TopicArn": _TOPIC_ARN, "TopicName": "{name}"}
+    ),
     SUBSCRIPTION: Kind(),
     RULE: _named("Name", "arn:aws:events:{at}:rule/{name}"),
     BUS: _named("Name", "arn:aws:events:{at}:event-bus/{name}", Name="{name}"),

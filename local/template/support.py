@@ -35,7 +35,7 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::DocDB::*": "the documents server or MONGO_URL stands for it",
     "AWS::DocDBElastic::*": "the documents server or MONGO_URL stands for it",
     "AWS::EC2::*": "networks",
-    "AWS::EFS::*": "a function that mounts one is refused",
+    "AWS::EFS::*": "a folder of this machine stands for what a function mounts",
     "AWS::ElastiCache::*": "the embedded Valkey or REDIS_URL stands for it",
     "AWS::IAM::*": "nothing on one machine is asked for permission",
     "AWS::Lambda::Alias": "only $LATEST runs here",

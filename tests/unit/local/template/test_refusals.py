@@ -34,7 +34,10 @@ def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
 REFUSED = [
     ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "ProtocolType", "HTTP or WEBSOCKET"),
     ("  Inner: {Type: AWS::CloudFormation::Stack}", "Inner", "Type", "AWS::CloudFormation::Stack"),
-    (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
+    (
+        property_of_function("FileSystemConfigs: [{Arn: a, LocalMountPath: /mnt/nowhere}]"),
+        *("Pages", "FileSystemConfigs.0.LocalMountPath", "a folder /mnt/nowhere of this machine"),
+    ),
     (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),
     (property_of_function("DurableConfig: {}"), "Pages", "DurableConfig", "durable functions are"),
     (API + "      CacheClusterEnabled: true", "Api", "CacheClusterEnabled", "not emulated"),
