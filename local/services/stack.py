@@ -12,6 +12,7 @@ from local.template.intrinsics import ACCOUNT_ID, REGION
 from local.template.service_kinds import (
     ACTIVITY,
     BUCKET,
+    CUSTOM,
     PIPE,
     PLACEHOLDER,
     RULE,
@@ -73,8 +74,8 @@ def placeholders_of(template: Template) -> dict[str, str]:
 
 
 def _is_made(resource: Any) -> bool:
-    """Tell whether the stack makes a resource; `pipes` and `finishing` make the others."""
-    return resource["Type"] not in (PIPE, ACTIVITY)
+    """Tell whether the stack makes a resource; other modules make those of these types."""
+    return resource["Type"] not in (PIPE, ACTIVITY, CUSTOM)
 
 
 def _made(resource: Any) -> Resource:

@@ -73,12 +73,9 @@ CALLS_FUNCTIONS = (
     *("AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::CloudFormation::Stack", "AWS::Lambda::"),
     *("AWS::Serverless::", "AWS::IoT::TopicRule", "AWS::VpcLattice::"),
 )
-_NOT_DEPLOYED = "nothing is deployed here, so nobody calls its function"
 RESOURCES_ELSEWHERE = {
     **dict.fromkeys(_CALLED, "functions reach none, or with --aws the one on AWS"),
     "AWS::Serverless::Application": "its template is elsewhere, and left out with what it has",
-    "AWS::CloudFormation::CustomResource": _NOT_DEPLOYED,
-    "Custom::*": _NOT_DEPLOYED,
 }
 
 _PERMISSIONS = "nothing on one machine is asked for permission"

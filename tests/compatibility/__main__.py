@@ -81,7 +81,7 @@ def _result(checkout: Path, group: Project, project: Project) -> tuple[str, str]
 
 
 def _template(checkout: Path, project: Project, rendered: Path) -> Path:
-    template = checkout / project["folder"]
+    template: Path = checkout / project["folder"]
     if (template / "cookiecutter.json").is_file():
         render(template, rendered / "project")
         template = rendered / "project"

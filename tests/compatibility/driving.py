@@ -67,8 +67,11 @@ def _request(aws: Aws, _mailbox: str, step: Step) -> tuple[int, str]:
     url = path if "://" in path else (aws.urls[step["api"]] if "api" in step else aws.url) + path
     headers = {"Content-Type": "application/json", **step.get("headers", {})}
     body = step.get("body")
-    data = body if body is None or isinstance(body, str) else json.dumps(body)
-    request = urllib.request.Request(url, data and data.encode(), headers, method=method)
+    text = body if isinstance(body, str) else json.dumps(body)
+    data = None if body is None else text.encode()
+    request = urllib.request.Request(url, data, headers, method=method)
+    if step.get("is_signed"):
+        _sign(request)
     opener = urllib.request.build_opener(_Unfollowed)
     try:
         with opener.open(request, timeout=ANSWERS_S) as answer:
@@ -77,6 +80,17 @@ def _request(aws: Aws, _mailbox: str, step: Step) -> tuple[int, str]:
         return error.code, f"{error.headers}{error.read().decode(errors='replace')}"
     except OSError as error:
         raise Differs(f"{step['request']}: {error}") from error
+
+
+def _sign(request: urllib.request.Request) -> None:
+    from botocore.auth import SigV4Auth  # noqa: PLC0415 - as below
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.credentials import Credentials  # noqa: PLC0415
+
+    signed = AWSRequest(request.get_method(), request.full_url, data=request.data)
+    SigV4Auth(Credentials("local", "local"), "execute-api", "eu-west-1").add_auth(signed)
+    for name, value in signed.headers.items():
+        request.add_header(name, value)
 
 
 class _Unfollowed(urllib.request.HTTPRedirectHandler):

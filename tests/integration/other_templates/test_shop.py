@@ -25,7 +25,10 @@ def shop(copied: Callable[[str], CopiedProject]) -> CopiedProject:
         shell.setenv("AWS_SECRET_ACCESS_KEY", "of a person")
         shell.setenv("AWS_PROFILE", "company")
         up = shop.run("up")
-    assert (up.returncode, up.stderr) == (0, "")
+    assert up.returncode == 0
+    assert up.stderr.endswith(
+        "Installation: what it has answered reaches functions with the next `python -m local up`\n"
+    )
     return shop
 
 
@@ -90,6 +93,14 @@ def test_a_function_is_told_what_the_services_made_and_nobodys_credentials(shop:
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_PROFILE": None,
     }
+
+
+@pytest.mark.row("5.13")
+def test_a_custom_resource_is_made_by_its_function_when_all_else_is_there(shop: CopiedProject):
+    (item,) = service(shop, "dynamodb").scan(TableName="Installed")["Items"]
+
+    assert item["about"]["S"] == "Create Custom::Installation '3'"
+    assert item["pool"]["S"] == invoke(shop, {"show": ["POOL"]})["POOL"]
 
 
 def test_a_table_has_its_index_stream_and_time_to_live(shop: CopiedProject):
@@ -266,6 +277,29 @@ def test_a_route_starts_the_state_machine_with_its_body(shop: CopiedProject):
     assert wait_until(lambda: noted(shop, "route")) == [{"triggerSource": "route"}]
 
 
+@pytest.mark.row("2.21")
+def test_what_became_of_an_asynchronous_event_is_told_to_a_bus_and_a_topic(shop: CopiedProject):
+    for number in (1, 2):
+        payload = json.dumps({"n": number})
+        call(
+            shop,
+            *("lambda", "invoke"),
+            **{"FunctionName": "Later", "InvocationType": "Event", "Payload": payload},
+        )
+
+    (told,) = wait_until(lambda: noted(shop, "event of lambda"))
+    assert told["detail-type"] == "Lambda Function Invocation Result - Success"
+    assert told["detail"]["requestContext"]["condition"] == "Success"
+
+    def failures() -> list[Any]:
+        messages = [event["Records"][0]["Sns"]["Message"] for event in noted(shop, "aws:sns")]
+        return [json.loads(each) for each in messages if each.startswith("{")]
+
+    (record,) = wait_until(failures)
+    assert record["requestPayload"] == {"n": 1}
+    assert record["responsePayload"]["errorMessage"] == "one is too few"
+
+
 def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_on(
     shop: CopiedProject,
 ):
@@ -296,6 +330,8 @@ def test_a_restart_finds_what_the_services_had(shop: CopiedProject):
     up = shop.run("up")
 
     assert (up.returncode, up.stderr) == (0, "")
+    assert len(service(shop, "dynamodb").scan(TableName="Installed")["Items"]) == 1
+    assert invoke(shop, {"show": ["INSTALLED"]}) == {"INSTALLED": "here"}
     assert invoke(shop, {"show": ["POOL", "SECRET"]}) == before
     assert len(service(shop, "dynamodb").scan(TableName="Orders")["Items"]) == orders
     assert service(shop, "s3").head_object(Bucket="uploads", Key="kept")["ContentLength"] == 1

@@ -22,7 +22,6 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
         ("AWS::RDS::DBCluster", "functions reach none, or with --aws the one on AWS"),
         ("AWS::AppSync::GraphQLApi", "what calls it has nobody there"),
         ("AWS::ElasticLoadBalancingV2::LoadBalancer", "what calls it has nobody there"),
-        ("Custom::Seed", "nothing is deployed here, so nobody calls its function"),
     ],
 )
 def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
@@ -174,3 +173,24 @@ def test_of_a_key_that_stands_twice_the_last_one_counts_with_a_warning(read):
     assert template.functions["Pages"].timeout_s == 9
     (warning,) = template.warnings
     assert re.search(r"template.yaml:\d+: the key 'Timeout' stands twice; the last one c", warning)
+
+
+@pytest.mark.parametrize(
+    ("kind", "property", "more"),
+    [
+        ("AWS::Serverless::Function", "FunctionName", ", Handler: a.b, Runtime: python3.13"),
+        ("AWS::SQS::Queue", "QueueName", ""),
+        ("AWS::Serverless::SimpleTable", "TableName", ""),
+        ("AWS::SNS::Topic", "TopicName", ""),
+        ("AWS::S3::Bucket", "BucketName", ""),
+    ],
+)
+def test_two_resources_of_one_name_are_refused_as_aws_makes_one_of_them(read, kind, property, more):
+    two = "".join(
+        f"  {name}: {{Type: {kind}, Properties: {{{property}: same{more}}}}}\n"
+        for name in ("One", "Other")
+    )
+    with pytest.raises(TemplateError) as caught:
+        read(FUNCTION + two)
+
+    assert f"Other: {property}: 'same' is the name of One already" in str(caught.value)
