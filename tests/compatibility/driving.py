@@ -8,12 +8,14 @@ say what it `has` in the end; `keep` takes parts of an answer that later steps w
 import json
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
 from string import Template as Text
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
 
+from local.template.intrinsics import REGION
 from pytest_spillway.aws import Aws
 
 Step = dict[str, Any]
@@ -63,41 +65,35 @@ def _filled(value: Any, values: dict[str, str]) -> Any:
 
 
 def _request(aws: Aws, _mailbox: str, step: Step) -> tuple[int, str]:
+    """Send a request; headers are sent as they are written, and a redirection is the answer."""
     method, _, path = step["request"].partition(" ")
     url = path if "://" in path else (aws.urls[step["api"]] if "api" in step else aws.url) + path
-    headers = {"Content-Type": "application/json", **step.get("headers", {})}
-    body = step.get("body")
+    body = step.get("body", "")
     text = body if isinstance(body, str) else json.dumps(body)
-    data = None if body is None else text.encode()
-    request = urllib.request.Request(url, data, headers, method=method)
+    headers = {"Content-Type": "application/json", **step.get("headers", {})}
     if step.get("is_signed"):
-        _sign(request)
-    opener = urllib.request.build_opener(_Unfollowed)
+        headers |= _signature(method, url, text)
+    place = urlsplit(url)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=ANSWERS_S)
     try:
-        with opener.open(request, timeout=ANSWERS_S) as answer:
-            return answer.status, f"{answer.headers}{answer.read().decode(errors='replace')}"
-    except urllib.error.HTTPError as error:
-        return error.code, f"{error.headers}{error.read().decode(errors='replace')}"
-    except OSError as error:
+        target = urlunsplit(("", "", place.path or "/", place.query, ""))
+        connection.request(method, target, text.encode() or None, headers)
+        answer = connection.getresponse()
+        return answer.status, f"{answer.headers}{answer.read().decode(errors='replace')}"
+    except (OSError, HTTPException) as error:
         raise Differs(f"{step['request']}: {error}") from error
+    finally:
+        connection.close()
 
 
-def _sign(request: urllib.request.Request) -> None:
-    from botocore.auth import SigV4Auth  # noqa: PLC0415 - as below
+def _signature(method: str, url: str, text: str) -> dict[str, str]:
+    from botocore.auth import SigV4Auth  # noqa: PLC0415 - only some need it
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
 
-    signed = AWSRequest(request.get_method(), request.full_url, data=request.data)
-    SigV4Auth(Credentials("local", "local"), "execute-api", "eu-west-1").add_auth(signed)
-    for name, value in signed.headers.items():
-        request.add_header(name, value)
-
-
-class _Unfollowed(urllib.request.HTTPRedirectHandler):
-    """A handler that gives redirections back as they are."""
-
-    def redirect_request(self, *_about: Any) -> None:
-        """Follow none."""
+    signed = AWSRequest(method, url, data=text.encode())
+    SigV4Auth(Credentials("local", "local"), "execute-api", REGION).add_auth(signed)
+    return dict(signed.headers.items())
 
 
 def _call(aws: Aws, _mailbox: str, step: Step) -> tuple[int, str]:
@@ -130,7 +126,7 @@ def _queue(aws: Aws, _mailbox: str, step: Step) -> tuple[int, str]:
 
 
 def _mails(_aws: Aws, mailbox: str, _step: Step) -> tuple[int, str]:
-    with urllib.request.urlopen(f"{mailbox}/messages", timeout=ANSWERS_S) as answer:
+    with urlopen(f"{mailbox}/messages", timeout=ANSWERS_S) as answer:
         return answer.status, answer.read().decode(errors="replace")
 
 

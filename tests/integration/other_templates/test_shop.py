@@ -238,19 +238,23 @@ def test_a_change_of_a_table_goes_on_to_the_stream_that_it_names(shop: CopiedPro
     assert change["dynamodb"]["NewImage"] == {"id": {"S": "pen"}}
 
 
-def test_a_mail_that_a_function_sends_by_ses_is_in_the_mailbox(shop: CopiedProject):
+def test_a_mail_that_a_function_sends_by_ses_or_a_topic_is_in_the_mailbox(shop: CopiedProject):
     mail = {"Subject": {"Data": "Sold"}, "Body": {"Text": {"Data": "one pen"}}}
     to = {"ToAddresses": ["ada@example.com"]}
     call(shop, "ses", "send_email", Source="shop@example.com", Destination=to, Message=mail)
     content = {"Simple": {**mail, "Subject": {"Data": "Sold again"}}}
     sender = "shop@example.com"
     call(shop, "sesv2", "send_email", FromEmailAddress=sender, Destination=to, Content=content)
+    told = {"Message": "to all", "Subject": "News"}
+    call(shop, "sns", "publish", TopicArn=f"arn:aws:sns:{AT}:News", **told)
 
-    def subjects() -> set[str]:
+    def subjects() -> set[tuple[str, str]]:
         with urlopen(f"http://127.0.0.1:{shop.ports['MAILBOX']}/messages", timeout=10) as answer:
-            return {each["subject"] for each in json.load(answer)["messages"]}
+            messages = json.load(answer)["messages"]
+        return {(each["to"], each["subject"]) for each in messages}
 
-    assert wait_until(lambda: subjects() == {"Sold", "Sold again"})
+    sent = {(to["ToAddresses"][0], subject) for subject in ("Sold", "Sold again")}
+    assert wait_until(lambda: sent | {("bob@example.com", "News")} <= subjects())
 
 
 def test_a_state_machine_runs_the_function(shop: CopiedProject):
