@@ -10,7 +10,15 @@ from tests.unit.local.template.template_texts import API, FUNCTION, property_of_
 
 @pytest.mark.parametrize(
     "kind",
-    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"],
+    [
+        *(
+            "AWS::IAM::Role",
+            "AWS::Logs::LogGroup",
+            "AWS::SNS::TopicPolicy",
+            "AWS::S3::BucketPolicy",
+        ),
+        *("AWS::Serverless::CapacityProvider", "AWS::Lambda::NetworkConnector"),
+    ],
 )
 def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     assert read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings == ()
@@ -20,6 +28,8 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     ("kind", "why"),
     [
         ("AWS::RDS::DBCluster", "functions reach none, or with --aws the one on AWS"),
+        ("AWS::Lambda::MicrovmImage", "functions reach none, or with --aws the one on AWS"),
+        ("AWS::VpcLattice::ServiceNetwork", "what calls it has nobody there"),
         ("AWS::AppSync::GraphQLApi", "what calls it has nobody there"),
         ("AWS::ElasticLoadBalancingV2::LoadBalancer", "what calls it has nobody there"),
     ],
