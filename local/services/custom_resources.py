@@ -51,19 +51,19 @@ class CustomResources:
         self._path = path
         self._endpoint = endpoint
         self._delivery = delivery
-        self._kept = _read(path)
+        self._records = _read(path)
 
     @property
     def are_there(self) -> bool:
         """Tell whether any function is to be called, of the template as it is or was."""
-        return bool(self._resources or self._kept)
+        return bool(self._resources or self._records)
 
     def values(self) -> dict[str, str]:
         """Return by placeholder what `!Ref` and `!GetAtt` of them give."""
         values = {}
-        for name, kept in self._kept.items():
-            values[placeholder(name)] = kept.physical_id
-            for attribute, value in kept.data.items():
+        for name, record in self._records.items():
+            values[placeholder(name)] = record.physical_id
+            for attribute, value in record.data.items():
                 values[placeholder(name, attribute)] = str(_as_text(value))
         return values
 
@@ -78,7 +78,7 @@ class CustomResources:
         storage.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region)
         for name in [
             *self._resources,
-            *(each for each in self._kept if each not in self._resources),
+            *(each for each in self._records if each not in self._resources),
         ]:
             try:
                 self._bring_up_to_date(storage, name, filled)
@@ -89,20 +89,20 @@ class CustomResources:
         return failures
 
     def _bring_up_to_date(self, storage: Any, name: str, filled: Callable[[Any], Any]) -> None:
-        before = self._kept.get(name)
+        before = self._records.get(name)
         if name not in self._resources:
-            if kept := self._kept.pop(name, None):
-                self._ask(storage, "Delete", name, kept)
+            if record := self._records.pop(name, None):
+                self._ask(storage, "Delete", name, record)
             return
         resource = self._resources[name]
         properties = _as_text(filled(resource["Properties"]))
         if before and before.properties == properties:
             return
         wanted = Answered(resource["ResourceType"], properties, "", {})
-        self._kept[name] = self._ask(
+        self._records[name] = self._ask(
             storage, "Update" if before else "Create", name, wanted, before
         )
-        if before and before.physical_id != self._kept[name].physical_id:  # it was replaced
+        if before and before.physical_id != self._records[name].physical_id:  # it was replaced
             self._ask(storage, "Delete", name, before)
 
     def _ask(
@@ -157,7 +157,7 @@ class CustomResources:
     def _write(self) -> None:
         unfinished = self._path.with_suffix(".new")
         unfinished.parent.mkdir(parents=True, exist_ok=True)
-        content = {name: asdict(each) for name, each in self._kept.items()}
+        content = {name: asdict(each) for name, each in self._records.items()}
         unfinished.write_text(json.dumps(content, indent=1))
         unfinished.chmod(0o600)  # it may have secrets
         unfinished.replace(self._path)
@@ -171,7 +171,7 @@ def _read(path: Path) -> dict[str, Answered]:
     return {name: Answered(**each) for name, each in content.items()}
 
 
-def _answer(storage: Any, place: dict[str, str], asked: str) -> dict[str, Any]:
+def _answer(storage: Any, place: dict[str, str], request: str) -> dict[str, Any]:
     """Return the answer of a function once it has put it. Raises NotAnswered."""
     ends_s = time.monotonic() + ANSWERS_S
     while True:
@@ -180,16 +180,16 @@ def _answer(storage: Any, place: dict[str, str], asked: str) -> dict[str, Any]:
             break
         except (BotoCoreError, ClientError) as error:
             if time.monotonic() > ends_s:
-                sentence = f"{asked} puts no answer to ResponseURL within {ANSWERS_S:.0f} s"
+                sentence = f"{request} puts no answer to ResponseURL within {ANSWERS_S:.0f} s"
                 raise NotAnswered(sentence) from error
             time.sleep(LOOKS_S)
     storage.delete_object(**place)
     try:
         answer = dict(json.loads(content))
     except (ValueError, TypeError) as error:
-        raise NotAnswered(f"{asked} answers no JSON object: {content[:100]!r}") from error
+        raise NotAnswered(f"{request} answers no JSON object: {content[:100]!r}") from error
     if answer.get("Status") != "SUCCESS":
-        raise NotAnswered(f"{asked} answers {answer.get('Status')}: {answer.get('Reason')}")
+        raise NotAnswered(f"{request} answers {answer.get('Status')}: {answer.get('Reason')}")
     return answer
 
 

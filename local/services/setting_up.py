@@ -61,9 +61,9 @@ def set_up(
     if custom.are_there:
         failures |= _call_functions(custom, values)
         remember()
-        answered = custom.values()
-        new = [each for each in template.placeholders if values.get(each) != answered.get(each)]
-        late = {match[1] for each in new if each in answered and (match := _OWNER.match(each))}
+        answers = custom.values()
+        new = [each for each in template.placeholders if values.get(each) != answers.get(each)]
+        late = {match[1] for each in new if each in answers and (match := _OWNER.match(each))}
         service_values.write(state, values, failures, late)
 
 

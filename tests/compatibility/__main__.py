@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "compatibility.md"
 UP_MAX_S = 600.0  # with the requirements of a dozen functions
+WORDS = {
+    "answers": "answer",
+    "starts": "start",
+    "understood": "are understood without having been started",
+    "refused": "are refused",
+    "fails": "fail",
+}
 TABLE = ("| project | | |", "|---|---|---|")
 
 Project = dict[str, Any]
@@ -137,7 +145,7 @@ def _refused(words: str) -> tuple[str, str]:
 
 def _page(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
     """Return the page: a table for each repository of several projects, and one of the others."""
-    parts, others = [listed["head"].strip()], list(TABLE)
+    parts, others = [listed["head"].strip(), _counts(listed, results)], list(TABLE)
     for group in listed["group"]:
         name = f"{group['repository']} ({group['commit'][:7]})"
         if len(group["project"]) == 1:
@@ -146,6 +154,17 @@ def _page(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
         rows = [_row(group, project, results, "") for project in group["project"]]
         parts.append("\n".join([f"## {name}", "", *_about(group), *TABLE, *rows]))
     return "\n\n".join([*parts, "\n".join(["## Others", "", *others])]) + "\n"
+
+
+def _counts(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
+    """Return how many projects came to what; a row may stand for several."""
+    counts: Counter[str] = Counter()
+    for group, project in _projects(listed):
+        word = results.get(_key(group, project), ["not run"])[0]
+        counts[word] += len(project["folder"].split(", "))
+    total = sum(counts.values())
+    words = ", ".join(f"{counts[word]} {meaning}" for word, meaning in WORDS.items())
+    return f"Of {total} projects {words}."
 
 
 def _row(group: Project, project: Project, results: dict[str, list[str]], before: str) -> str:

@@ -39,11 +39,11 @@ def drive(aws: Aws, mailbox: str, steps: list[Step]) -> None:
 
 def _take(aws: Aws, mailbox: str, step: Step, values: dict[str, str]) -> None:
     """Take a step, one that only reads until it has what it should or the time is over."""
-    kind, taken = next((name, _KINDS[name]) for name in _KINDS if name in step)
+    kind, action = next((name, _KINDS[name]) for name in _KINDS if name in step)
     is_repeated = kind != "invoke" and (kind != "request" or step[kind].startswith(READING))
     ends_s = time.monotonic() + step.get("within_s", ARRIVES_S)
     while True:
-        status, text = taken(aws, mailbox, step)
+        status, text = action(aws, mailbox, step)
         if status == step.get("status", status) and step.get("has", "") in text:
             break
         if not is_repeated or time.monotonic() > ends_s:

@@ -245,8 +245,8 @@ def test_a_mail_that_a_function_sends_by_ses_or_a_topic_is_in_the_mailbox(shop: 
     content = {"Simple": {**mail, "Subject": {"Data": "Sold again"}}}
     sender = "shop@example.com"
     call(shop, "sesv2", "send_email", FromEmailAddress=sender, Destination=to, Content=content)
-    told = {"Message": "to all", "Subject": "News"}
-    call(shop, "sns", "publish", TopicArn=f"arn:aws:sns:{AT}:News", **told)
+    news = {"Message": "to all", "Subject": "News"}
+    call(shop, "sns", "publish", TopicArn=f"arn:aws:sns:{AT}:News", **news)
 
     def subjects() -> set[tuple[str, str]]:
         with urlopen(f"http://127.0.0.1:{shop.ports['MAILBOX']}/messages", timeout=10) as answer:
@@ -291,9 +291,9 @@ def test_what_became_of_an_asynchronous_event_is_told_to_a_bus_and_a_topic(shop:
             **{"FunctionName": "Later", "InvocationType": "Event", "Payload": payload},
         )
 
-    (told,) = wait_until(lambda: noted(shop, "event of lambda"))
-    assert told["detail-type"] == "Lambda Function Invocation Result - Success"
-    assert told["detail"]["requestContext"]["condition"] == "Success"
+    (event,) = wait_until(lambda: noted(shop, "event of lambda"))
+    assert event["detail-type"] == "Lambda Function Invocation Result - Success"
+    assert event["detail"]["requestContext"]["condition"] == "Success"
 
     def failures() -> list[Any]:
         messages = [event["Records"][0]["Sns"]["Message"] for event in noted(shop, "aws:sns")]
