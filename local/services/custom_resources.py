@@ -10,7 +10,8 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from local.template.service_kinds import CUSTOM, placeholder
 ANSWERS_S = 60.0  # after its function has ended; CloudFormation waits for an hour
 LOOKS_S = 0.2
 BUCKET = "spillway-custom-resources"  # of the answers, deleted in the end
+Filled = Callable[[Any, Mapping[str, str]], Any]
 STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/local/local"
 
 
@@ -48,6 +50,7 @@ class CustomResources:
 
     def __init__(self, template: Template, path: Path, endpoint: str, delivery: Delivery) -> None:
         self._resources = {n: each for n, each in template.made.items() if each["Type"] == CUSTOM}
+        self._functions = {each.name for each in template.functions.values()}
         self._path = path
         self._endpoint = endpoint
         self._delivery = delivery
@@ -67,42 +70,41 @@ class CustomResources:
                 values[placeholder(name, attribute)] = str(_as_text(value))
         return values
 
-    def call(self, filled: Callable[[Any], Any]) -> dict[str, str]:
-        """Call the functions; return the reasons for what failed. `filled` fills placeholders in.
+    def call(self, filled: Filled) -> dict[str, str]:
+        """Call the functions; return the reasons for what failed.
 
-        Raises ClientError and BotoCoreError where S3 does not answer.
+        `filled` returns properties with the given values in the place of placeholders. Raises
+        ClientError and BotoCoreError where S3 does not answer.
         """
         failures: dict[str, str] = {}
         storage = client("s3", self._endpoint)
-        region = {"LocationConstraint": REGION}
-        storage.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region)
-        for name in [
-            *self._resources,
-            *(each for each in self._records if each not in self._resources),
-        ]:
+        _make_bucket(storage)
+        gone = [name for name in self._records if name not in self._resources]
+        for name in [*_in_order(self._resources), *gone]:
             try:
                 self._bring_up_to_date(storage, name, filled)
             except (NotAnswered, Undelivered) as error:
                 failures[name] = str(error)
             self._write()
-        storage.delete_bucket(Bucket=BUCKET)
+        with suppress(ClientError):  # an answer that came too late is in it
+            storage.delete_bucket(Bucket=BUCKET)
         return failures
 
-    def _bring_up_to_date(self, storage: Any, name: str, filled: Callable[[Any], Any]) -> None:
+    def _bring_up_to_date(self, storage: Any, name: str, filled: Filled) -> None:
         before = self._records.get(name)
         if name not in self._resources:
-            if record := self._records.pop(name, None):
+            record = self._records.pop(name)
+            if _function_of(record) in self._functions:
                 self._ask(storage, "Delete", name, record)
             return
         resource = self._resources[name]
-        properties = _as_text(filled(resource["Properties"]))
+        properties = _as_text(filled(resource["Properties"], self.values()))
         if before and before.properties == properties:
             return
         wanted = Answered(resource["ResourceType"], properties, "", {})
-        self._records[name] = self._ask(
-            storage, "Update" if before else "Create", name, wanted, before
-        )
-        if before and before.physical_id != self._records[name].physical_id:  # it was replaced
+        answer = self._ask(storage, "Update" if before else "Create", name, wanted, before)
+        self._records[name] = answer
+        if before and before.physical_id != answer.physical_id:  # it was replaced
             self._ask(storage, "Delete", name, before)
 
     def _ask(
@@ -129,7 +131,7 @@ class CustomResources:
             "ResourceProperties": wanted.properties,
             **({"OldResourceProperties": before.properties} if before else {}),
         }
-        function = wanted.properties["ServiceToken"].rpartition(":function:")[2]
+        function = _function_of(wanted)
         self._invoke(function, event)
         answer = _answer(storage, place, f"{request} by {function}")
         return Answered(
@@ -169,6 +171,36 @@ def _read(path: Path) -> dict[str, Answered]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return {name: Answered(**each) for name, each in content.items()}
+
+
+def _function_of(resource: Answered) -> str:
+    return str(resource.properties["ServiceToken"]).rpartition(":function:")[2]
+
+
+def _in_order(resources: Mapping[str, Any]) -> list[str]:
+    """Return the names, each behind those whose answers its properties have."""
+    left, names = dict(resources), []
+    while left:
+        free = [name for name, each in left.items() if not _needed(each, left.keys() - {name})]
+        name = next(iter(free or left))  # of a circle the first
+        names.append(name)
+        del left[name]
+    return names
+
+
+def _needed(resource: Any, names: Collection[str]) -> bool:
+    text = json.dumps(resource["Properties"])
+    marks = [placeholder(name).removesuffix("}}") for name in names]
+    return any(f"{mark}}}}}" in text or f"{mark}." in text for mark in marks)
+
+
+def _make_bucket(storage: Any) -> None:
+    try:
+        region = {"LocationConstraint": REGION}
+        storage.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region)
+    except ClientError as error:  # one that was cut off has left it
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise
 
 
 def _answer(storage: Any, place: dict[str, str], request: str) -> dict[str, Any]:

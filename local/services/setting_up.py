@@ -70,7 +70,7 @@ def set_up(
 def _call_functions(custom: CustomResources, values: Values) -> Values:
     """Call the functions of custom resources, which run once the values stand."""
     try:
-        failures = custom.call(lambda properties: _with_values(properties, values))
+        failures = custom.call(lambda properties, own: _with_values(properties, {**values, **own}))
     except (BotoCoreError, ClientError) as error:
         return {"Resources": f"no function of a custom resource can answer: {error}"}
     for name, reason in failures.items():

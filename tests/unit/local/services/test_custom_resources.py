@@ -70,7 +70,12 @@ def run(tmp_path, monkeypatch):
         monkeypatch.setattr(custom_resources, "client", lambda *_named: world)
         path = tmp_path / "kept.json"
         resources = CustomResources(template, path, "http://127.0.0.1", world)  # type: ignore[arg-type]
-        failures = resources.call(lambda properties: {**properties, "Table": table})
+        failures = resources.call(
+            lambda properties, own: {
+                **{name: own.get(str(value), value) for name, value in properties.items()},
+                "Table": table,
+            }
+        )
         return world, failures, resources.values()
 
     return run
@@ -128,3 +133,20 @@ def test_what_fails_is_named_and_tried_again_at_the_next_start(
 
     assert failures == {"Seed": reason}
     assert (again.requests, values["{{made:Seed}}"]) == ([("Create", None)], "a")
+
+
+def test_a_resource_that_needs_anothers_answer_comes_behind_it(template, run):
+    needy = {**template.made["Seed"], "Properties": {**template.made["Seed"]["Properties"]}}
+    needy["Properties"]["Of"] = "{{made:Seed.On}}"
+    both = replace(template, made={"Needy": needy, **template.made})
+    world, _, _ = run(both, made("a"), made("b"))
+
+    assert [each["LogicalResourceId"] for each in world.events] == ["Seed", "Needy"]
+    assert world.events[1]["ResourceProperties"]["Of"] == "true"
+
+
+def test_a_resource_whose_function_has_gone_too_is_nobodys_to_delete(template, run):
+    run(template, made("a"))
+    gone, failures, values = run(replace(template, made={}, functions={}))
+
+    assert (gone.events, failures, values) == ([], {}, {})
