@@ -33,6 +33,7 @@ PRIVATE = 0o077  # no file for others: data, logs and state hold secrets and peo
 STOP_S = sum(GRACE_S.values())  # the longest that a supervisor takes to stop its processes
 TAIL_LINES = 20
 TRIED_WITHIN_S = 15.0  # functions that only events call; each takes up to a second
+ANSWERED_WITHIN_S = 90.0  # by the functions of custom resources, some one after the other
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -227,8 +228,12 @@ def _await_ready(
                 else f"already running; `{PROGRAM} down` stops it\n"
             )
             _show_addresses(template, last)
+            _await_custom_resources(state)
             for name, reason in service_values.failures(state).items():
                 sys.stderr.write(f"{template.path}: {name}: is not made: {reason}\n")
+            for name in service_values.late(state):
+                sentence = f"what it has answered reaches functions with the next `{PROGRAM} up`"
+                sys.stderr.write(f"{template.path}: {name}: {sentence}\n")
             return _tell_failures(state, template)
         if not alive or time.monotonic() - started_s > START_TIMEOUT_S + STOP_S:
             break
@@ -241,6 +246,16 @@ def _await_ready(
     tail = "\n".join(logs.tail(log_path, TAIL_LINES))
     sys.stderr.write(f"{reason}; the end of {log_path}:\n{tail}\n")
     return (supervising.poll() if supervising else None) or EXIT_FAILED
+
+
+def _await_custom_resources(state: Path) -> None:
+    """Wait until the functions of custom resources have answered, which others may rest on."""
+    ends_s = time.monotonic() + ANSWERED_WITHIN_S
+    while not service_values.are_done(state):
+        if time.monotonic() > ends_s:
+            sys.stderr.write("not all custom resources have been made yet; `logs services`\n")
+            break
+        time.sleep(POLL_S)
 
 
 def _tell_failures(state: Path, template: Template) -> int:

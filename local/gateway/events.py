@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
+from local.gateway.policy import Grant
 from local.http.request import Request
 from local.template import ApiKey
 from local.template.intrinsics import ACCOUNT_ID, REGION
@@ -149,12 +150,12 @@ def build_event(
     *,
     resource: str,
     path_parameters: dict[str, str] | None,
-    caller: Mapping[str, Any] | None = None,
+    grant: Grant | None = None,
     key: ApiKey | None = None,
 ) -> dict[str, Any]:
     """Return the REST event of `request` (rows 1.1 and 1.2: its members, None for what is absent).
 
-    `caller` is the authorizer's context of the caller, `key` the API key.
+    `grant` is the authorizer's of the caller, `key` the API key.
     """
     raw_path, query = split_target(request.target)
     headers, multi_headers = _headers(request, context, stage.port)
@@ -163,8 +164,9 @@ def build_event(
     request_context = _request_context(
         request, context, resource=resource, stage=stage.name, raw_path=raw_path
     )
-    if caller is not None:
-        request_context["authorizer"] = caller
+    if grant is not None:
+        request_context["authorizer"] = grant.caller
+        request_context["identity"] |= grant.identity
     if key is not None:
         request_context["identity"] |= {"apiKey": key.value, "apiKeyId": key.id}
     return {

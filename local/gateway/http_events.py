@@ -62,7 +62,7 @@ def event_1_0(exchange: Exchange, stage: Stage) -> dict[str, Any]:
         stage,
         resource=target.path,
         path_parameters=exchange.parameters,
-        caller=grant.caller if grant else None,
+        grant=grant,
     )
     event["path"] = event["requestContext"]["path"] = staged(stage.name, exchange.path)
     event["body"], event["isBase64Encoded"] = _body(request)

@@ -6,7 +6,7 @@ Deny comes before allow, and what no statement names is denied.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -35,6 +35,7 @@ class Grant:
     caller: Mapping[str, Any]  # requestContext.authorizer of payload 1.0
     nested: Mapping[str, Any]  # and of payload 2.0, under the kind of authorizer
     usage_key: str | None = None  # the API key that the authorizer found
+    identity: Mapping[str, str] = field(default_factory=dict)  # of who has signed the request
 
     @property
     def name(self) -> str:

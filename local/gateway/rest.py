@@ -56,7 +56,7 @@ class RestDialect:
             self.stage,
             resource=target.path,
             path_parameters=exchange.parameters,
-            caller=grant.caller if grant else None,
+            grant=grant,
             key=exchange.key,
         )
 

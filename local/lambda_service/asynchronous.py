@@ -8,10 +8,13 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from math import ceil
+from urllib.request import Request
 
+from local.lambda_service import destination_services
 from local.lambda_service.destination_record import (
     Condition,
     dead_letter_attributes,
@@ -165,7 +168,11 @@ class Background:
         target = settings.on_failure if has_failed else settings.on_success
         if target is not None:
             record = destination_record(function, stored, condition, outcome, time.time())
-            await self._tell(target, record, {})
+            if target.kind == "EventBridge":
+                on_bus = partial(destination_services.event, target.name, function, record)
+                await self._call(target, partial(on_bus, has_failed=has_failed))
+            else:
+                await self._tell(target, record, {})
         if has_failed and settings.dead_letter is not None:
             attributes = dead_letter_attributes(stored, condition, outcome)
             await self._tell(settings.dead_letter, stored.event, attributes)
@@ -173,10 +180,20 @@ class Background:
             log.warning("the event %s is given up: %s", stored.request_id, condition.value)
 
     async def _tell(self, target: Target, body: str, attributes: dict[str, str | int]) -> None:
+        if target.kind == "SNS":
+            message = partial(destination_services.publication, target.name, body, attributes)
+            await self._call(target, message)
+            return
         try:
             if target.kind == "Lambda":
                 await self.accept(target.name, body, request_id=str(uuid.uuid4()))
             else:
                 await asyncio.to_thread(self._store.tell, target.name, body, attributes)
         except ValueError as error:  # over a queue's limits, and so it would be again
+            log.error("%s %s is not told: %s", target.kind, target.name, error)
+
+    async def _call(self, target: Target, request: Callable[[], Request]) -> None:
+        try:
+            await asyncio.to_thread(destination_services.send, request())
+        except OSError as error:
             log.error("%s %s is not told: %s", target.kind, target.name, error)

@@ -120,6 +120,14 @@ class _PatchingLoader(Loader):
         return getattr(self._loader, name)  # resources are read by way of it
 
 
+def _with_buckets_in_paths(config: Any) -> Any:
+    """Return the configuration of a client of S3: before an address no bucket's name can stand."""
+    chosen = getattr(config, "s3", None) or {}
+    if chosen.get("addressing_style") != "virtual":
+        return config
+    return config.merge(type(config)(s3={**chosen, "addressing_style": "path"}))
+
+
 def _patch(module: Any, let_through: frozenset[str]) -> None:
     make: Callable[..., Any] = module.Session.create_client
     version = sys.modules["botocore"].__dict__.get("__version__", "0.0")
@@ -136,6 +144,8 @@ def _patch(module: Any, let_through: frozenset[str]) -> None:
         if service_name == CALLBACKS and str(url).startswith(SECURE_HERE):
             # Functions put https:// before the name that an event has; it is not spoken here.
             named["endpoint_url"] = str(url).replace("https", "http", 1)
+        if service_name == "s3":
+            named["config"] = _with_buckets_in_paths(named.get("config"))
         if is_real or (is_old and not url):
             service_id = self.get_service_model(service_name).service_id
             named["endpoint_url"] = endpoint_of(service_id)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from local.services import topic_mails
 from local.template.intrinsics import ACCOUNT_ID, QUEUE_URL, REGION
+from local.template.stack_checks import BY_MAIL
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +185,9 @@ def as_kinesis_has(table: str, change: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def forwarder(delivery: Delivery) -> Callable[[Any, Any, str, str], dict[str, Any]]:
+def forwarder(
+    delivery: Delivery, mailbox: str = ""
+) -> Callable[[Any, Any, str, str], dict[str, Any]]:
     """Return what the emulator calls to run a stand-in of `stack`: where is KIND:NAME."""
 
     def forward(_function: Any, event: Any, where: str, _request_id: str) -> dict[str, Any]:
@@ -192,11 +196,14 @@ def forwarder(delivery: Delivery) -> Callable[[Any, Any, str, str], dict[str, An
             if kind == "event":
                 delivery.tell(name, event)
                 return {"body": None}
+            if kind in BY_MAIL:
+                topic_mails.send(kind, name, event, mailbox)
+                return {"body": None}
             if kind == "queue":
                 return {"body": _forward_messages(delivery, name, event["Records"])}
             answer, is_error = delivery.invoke(name, event)
             return {"body": answer, **({"error": True} if is_error else {})}
-        except (Undelivered, ValueError) as error:
+        except (Undelivered, ValueError, OSError) as error:  # smtplib's errors are OSErrors
             log.warning("%s", error)
             body = {"errorType": "Service.Undelivered", "errorMessage": str(error)}
             return {"body": body, "error": True}

@@ -52,7 +52,7 @@ def run(state: Path, port: int, delivery: Delivery, contents: Contents, *, mailb
 
     # Who runs a function is its variable's to say; the call by HTTP that it would make loses the
     # name of an error, which state machines catch by.
-    lambda_svc._execute_function_proxy = forwarder(delivery)
+    lambda_svc._execute_function_proxy = forwarder(delivery, mailbox)
     install(contents)
     # Nobody here can open the mail by which SES verifies an address; each counts as verified.
     ses._identity_verified = lambda _address, **_options: True

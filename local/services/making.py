@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import botocore.session
@@ -50,10 +50,23 @@ class Stack:
         self.failures: dict[str, str] = {}  # the reason by logical id
 
     def make(
+        self,
+        resources: dict[str, Resource],
+        outputs: dict[str, Resource],
+        without: Iterable[str] = (),
+    ) -> Mapping[str, str]:
+        """Make all that can be made, and return the outputs. Raises NotMade.
+
+        What refers to a resource of `without` cannot.
+        """
+        resources, outputs = dict(resources), dict(outputs)
+        for name in without:
+            self._drop(name, resources, outputs)
+        return self._made(resources, outputs)
+
+    def _made(
         self, resources: dict[str, Resource], outputs: dict[str, Resource]
     ) -> Mapping[str, str]:
-        """Make all that can be made, and return the outputs. Raises NotMade."""
-        resources, outputs = dict(resources), dict(outputs)
         try:
             before = self._before()
             for _ in range(ROUNDS_MAX):

@@ -1,7 +1,9 @@
 """The beginning of the services: the stack is made, its values written, the streams read."""
 
+import dataclasses
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.services import log_lines, pipes
 from local.services.checkpoints import Checkpoints
+from local.services.custom_resources import CustomResources
 from local.services.delivery import Delivery, Undelivered
 from local.services.finishing import finish
 from local.services.making import NotMade, Stack, client
@@ -23,6 +26,7 @@ from local.template import Template, service_values
 from local.template.model import StreamMapping
 from local.template.patterns import PatternError
 from local.template.service_kinds import PIPE, filled
+from local.template.service_values import Values
 from local.template.stack_checks import idle_end
 from local.template.stand_ins import parameters_elsewhere
 
@@ -30,6 +34,7 @@ log = logging.getLogger(__name__)
 
 LISTENS_WITHIN_S = 30.0
 LOOKS_S = 0.05
+_OWNER = re.compile(r"\{\{made:([A-Za-z0-9]+)")  # of a placeholder
 
 
 def set_up(
@@ -43,22 +48,46 @@ def set_up(
 
     `remember` is called once all is made.
     """
+    custom = CustomResources(template, state / "data" / "custom-resources.json", endpoint, delivery)
     try:
-        values, failures = _set_up(template, state, endpoint, delivery)
+        values, failures = _set_up(template, state, endpoint, delivery, custom.values())
         remember()
     except Exception as error:  # edge: the thread ends here; `up` reads why there is nothing
         log.exception("the resources of %s", template.path)
         values, failures = {}, {"Resources": f"{type(error).__name__}: {error}"}
     for name, reason in failures.items():
         log.warning("%s is not made: %s", name, reason)
-    service_values.write(state, values, failures)
+    service_values.write(state, values, failures, is_done=not custom.are_there)
+    if custom.are_there:
+        failures |= _call_functions(custom, values)
+        remember()
+        answers = custom.values()
+        new = [each for each in template.placeholders if values.get(each) != answers.get(each)]
+        late = {match[1] for each in new if each in answers and (match := _OWNER.match(each))}
+        service_values.write(state, values, failures, late)
+
+
+def _call_functions(custom: CustomResources, values: Values) -> Values:
+    """Call the functions of custom resources, which run once the values stand."""
+    try:
+        failures = custom.call(lambda properties, own: _with_values(properties, {**values, **own}))
+    except (BotoCoreError, ClientError) as error:
+        return {"Resources": f"no function of a custom resource can answer: {error}"}
+    for name, reason in failures.items():
+        log.warning("%s is not made: %s", name, reason)
+    return failures
 
 
 def _set_up(
-    template: Template, state: Path, endpoint: str, delivery: Delivery
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the values by placeholder, and the reasons for what was not made or is not read."""
-    values, failures = _made(template, endpoint)
+    template: Template, state: Path, endpoint: str, delivery: Delivery, before: Values
+) -> tuple[Values, Values]:
+    """Return the values by placeholder, and the reasons for what was not made or is not read.
+
+    `before` is what the functions of custom resources have said when they were called.
+    """
+    made = _with_values(dict(template.made), before)
+    values, failures = _made(dataclasses.replace(template, made=made), endpoint)
+    values |= {each: before[each] for each in template.placeholders if each in before}
     failures = {**finish(template, endpoint), **failures}
     for reference in template.placeholders:
         if reference.startswith("{{resolve:") and (value := value_of(reference, endpoint)):
@@ -105,7 +134,7 @@ def _run_pipes(
     return failures
 
 
-def _with_values(value: Any, values: dict[str, str]) -> Any:
+def _with_values(value: Any, values: Values) -> Any:
     """Return properties with what the services have said in the place of placeholders."""
     if isinstance(value, dict):
         return {key: _with_values(each, values) for key, each in value.items()}
@@ -114,13 +143,16 @@ def _with_values(value: Any, values: dict[str, str]) -> Any:
     return filled(value, values.get) if isinstance(value, str) else value
 
 
-def _made(template: Template, endpoint: str) -> tuple[dict[str, str], dict[str, str]]:
+def _made(template: Template, endpoint: str) -> tuple[Values, Values]:
     """Return the values by placeholder, and the reasons for what was not made."""
     try:
         _await(endpoint)
         _put_parameters(parameters_elsewhere(template.placeholders, template.made), endpoint)
         stack = Stack(endpoint)
-        outputs = stack.make(resources_of(template, endpoint), outputs_of(template))
+        resources = resources_of(template, endpoint)
+        matches = filter(None, map(_OWNER.match, template.placeholders))
+        owners = {match[1] for match in matches}
+        outputs = stack.make(resources, outputs_of(template), owners - resources.keys())
     except NotMade as error:
         return {}, {"Resources": str(error)}
     names = placeholders_of(template)

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from local.services import topic_mails
 from local.template import Function, Queue, Template
 from local.template.intrinsics import ACCOUNT_ID, REGION
 from local.template.service_kinds import (
     ACTIVITY,
     BUCKET,
+    CUSTOM,
     PIPE,
     PLACEHOLDER,
     RULE,
@@ -19,6 +21,7 @@ from local.template.service_kinds import (
     SUBSCRIPTION,
     TOPIC,
 )
+from local.template.stack_checks import mail_subscriptions
 
 Resource = dict[str, Any]
 
@@ -29,6 +32,7 @@ ASYNCHRONOUS = (BUCKET, TOPIC, SUBSCRIPTION, RULE, SCHEDULE)
 LATER = (BUCKET, SUBSCRIPTION, RULE, SCHEDULE)
 EVENT_PREFIX = "event--"
 QUEUE_PREFIX = "queue--"
+MAIL_PREFIX = "mail--"
 _FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:"
 _QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:"
 _ANYBODY = {
@@ -45,6 +49,8 @@ def resources_of(template: Template, endpoint: str) -> dict[str, Resource]:
             function.name, f"invoke:{function.name}"
         )
     made = {name: _made(resource) for name, resource in template.made.items() if _is_made(resource)}
+    for name, resource in made.items():
+        first |= _mails(name, resource)
     for function in _mentioned(template.functions.values(), made.values()):
         stand_in = _function(EVENT_PREFIX + function.name, f"event:{function.name}")
         first[f"EventOf{function.logical_id}"] = stand_in
@@ -73,8 +79,8 @@ def placeholders_of(template: Template) -> dict[str, str]:
 
 
 def _is_made(resource: Any) -> bool:
-    """Tell whether the stack makes a resource; `pipes` and `finishing` make the others."""
-    return resource["Type"] not in (PIPE, ACTIVITY)
+    """Tell whether the stack makes a resource; other modules make those of these types."""
+    return resource["Type"] not in (PIPE, ACTIVITY, CUSTOM)
 
 
 def _made(resource: Any) -> Resource:
@@ -105,6 +111,16 @@ def _renamed(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_FUNCTION_ARN):
         return _FUNCTION_ARN + EVENT_PREFIX + value.removeprefix(_FUNCTION_ARN)
     return value
+
+
+def _mails(name: str, resource: Resource) -> dict[str, Resource]:
+    """Return a stand-in for each subscription by mail, and have the topic tell that."""
+    stand_ins = {}
+    for number, each in enumerate(mail_subscriptions(resource["Type"], resource["Properties"])):
+        stand_in = f"{MAIL_PREFIX}{name}{number}"[-64:]
+        stand_ins[f"MailOf{name}{number}"] = _function(stand_in, topic_mails.place_of(each))
+        each |= {"Protocol": "lambda", "Endpoint": _FUNCTION_ARN + stand_in}
+    return stand_ins
 
 
 def _mentioned(functions: Iterable[Function], resources: Iterable[Resource]) -> list[Function]:

@@ -20,6 +20,7 @@ from local.spillway.keys import (
 )
 from local.template import Template
 from local.template.service_kinds import USER_POOL
+from local.template.stack_checks import mail_subscriptions
 
 PROVIDER_WEBHOOKS = "/v1/provider/webhooks"  # the route by which payments hear of the provider
 PAYMENTS = "PaymentsFunction"
@@ -95,10 +96,11 @@ def _processes(template: Template, state: Path, ports: Ports) -> Iterator[Proces
 
 
 def _mails_by_services(template: Template) -> bool:
-    """Tell whether SES, or a user pool with its codes, may send mails."""
-    kinds = {str(each["Type"]) for each in template.made.values()}
+    """Tell whether SES, a user pool with its codes, or a topic may send mails."""
+    made = [(str(each["Type"]), dict(each["Properties"])) for each in template.made.values()]
     return "ses" in template.calls or any(
-        kind == USER_POOL or kind.startswith("AWS::SES::") for kind in kinds
+        kind == USER_POOL or kind.startswith("AWS::SES::") or mail_subscriptions(kind, properties)
+        for kind, properties in made
     )
 
 

@@ -13,7 +13,8 @@ NameOf = Callable[[str], str | None]
 def read_asynchronous(block: Properties, names: Mapping[str, NameOf]) -> Asynchronous:
     """Read a function's EventInvokeConfig and DeadLetterQueue.
 
-    `names` gives the name of an ARN by kind: of a queue for SQS, a logical id for Lambda.
+    `names` gives the name of an ARN by kind: of a queue for SQS, a logical id for Lambda, for SNS
+    and EventBridge the ARN itself.
     """
     config = block.block("EventInvokeConfig")
     destinations = config.block("DestinationConfig")
@@ -26,7 +27,10 @@ def read_asynchronous(block: Properties, names: Mapping[str, NameOf]) -> Asynchr
         ),
         on_success=_target(destinations, "OnSuccess", "Destination", names),
         on_failure=_target(destinations, "OnFailure", "Destination", names),
-        dead_letter=_target(block, "DeadLetterQueue", "TargetArn", {"SQS": names["SQS"]}),
+        dead_letter=_target(
+            *(block, "DeadLetterQueue", "TargetArn"),
+            {kind: names[kind] for kind in ("SQS", "SNS")},
+        ),
     )
     destinations.finish()
     config.finish()
@@ -40,9 +44,7 @@ def _target(
         return None
     target = block.block(name)
     if arn_name not in target:
-        target.refuse(
-            arn_name, "is missing, and none is made here as SAM does; add one and name it"
-        )
+        target.refuse(arn_name, "is missing, and SAM makes none for this Type; add one and name it")
         return None
     arn = target.left(arn_name)
     if arn is not UNKNOWN:

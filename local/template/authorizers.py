@@ -29,6 +29,15 @@ _POOL = re.compile(r"arn:aws[\w-]*:cognito-idp:([\w-]+):\d*:userpool/([\w-]+)")
 
 IAM = "AWS_IAM"  # no authorizer of the template, but AWS's own
 
+# What SAM reads of an authorizer and of its Identity; of anything else it says nothing.
+_KNOWN = (
+    *("AuthorizationScopes", "AuthorizerPayloadFormatVersion", "DisableFunctionDefaultPermissions"),
+    *("EnableFunctionDefaultPermissions", "EnableSimpleResponses", "FunctionArn"),
+    *("FunctionInvokeRole", "FunctionPayloadType", "Identity", "IdentitySource"),
+    *("JwtConfiguration", "OpenIdConnectUrl", "UserPoolArn"),
+)
+_KNOWN_OF_IDENTITY = ("Header", "ReauthorizeEvery", "ValidationExpression", *_SOURCES)
+
 Reader = Callable[[str, Properties, dict[str, str]], AnyAuthorizer]
 
 
@@ -51,7 +60,9 @@ def read_authorizers(
     authorizers: dict[str, AnyAuthorizer] = {}
     for name in names:
         with auth.leaving_out():
-            authorizers[name] = read(name, block.block(name), functions_by_arn)
+            authorizer = block.block(name)
+            authorizer.pass_over(_KNOWN)
+            authorizers[name] = read(name, authorizer, functions_by_arn)
     if default and default not in (IAM, *names):
         raise auth.error("DefaultAuthorizer", f"{default!r} is not in Authorizers; add it there")
     return Authorizers(authorizers, default, frozenset({*names} - authorizers.keys()))
@@ -67,7 +78,7 @@ def read_rest_authorizer(
     kind = block.text("FunctionPayloadType", "TOKEN")
     if kind not in ("TOKEN", "REQUEST"):
         raise block.error("FunctionPayloadType", f"{kind} is neither TOKEN nor REQUEST")
-    identity = block.block("Identity")
+    identity = _identity(block)
     ttl_s = identity.integer("ReauthorizeEvery", TTL_DEFAULT_S, lowest=0, highest=TTL_MAX_S)
     if kind == "TOKEN":
         validation = _validation(identity)
@@ -91,7 +102,7 @@ def read_rest_authorizer(
 
 def _pools(name: str, block: Properties) -> PoolAuthorizer:
     arns = block.take("UserPoolArn")
-    identity = block.block("Identity")
+    identity = _identity(block)
     validation = _validation(identity)
     header = identity.text("Header", "Authorization")
     identity.take("ReauthorizeEvery")
@@ -125,7 +136,7 @@ def read_http_authorizer(
     if payload not in ("1.0", "2.0") or (is_simple and payload == "1.0"):
         sentence = "has to be 1.0, or 2.0 as simple responses need it"
         raise block.error("AuthorizerPayloadFormatVersion", sentence)
-    identity = block.block("Identity")
+    identity = _identity(block)
     sources = _sources(identity)
     ttl_s = identity.integer("ReauthorizeEvery", 0, lowest=0, highest=TTL_MAX_S)
     identity.finish()
@@ -170,6 +181,12 @@ def _function(block: Properties, functions_by_arn: dict[str, str]) -> str:
     if function is None:
         raise block.error("FunctionArn", "is no function of this template; use !GetAtt NAME.Arn")
     return function
+
+
+def _identity(block: Properties) -> Properties:
+    identity = block.block("Identity")
+    identity.pass_over(_KNOWN_OF_IDENTITY)
+    return identity
 
 
 def _validation(identity: Properties) -> str | None:

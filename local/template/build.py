@@ -38,6 +38,7 @@ from local.template.service_kinds import STREAM, TABLE
 from local.template.stack import StackBuilder
 from local.template.stand_ins import parameters_elsewhere
 from local.template.streams import read_stream
+from local.template.unique_names import repeated_name
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
 
@@ -131,12 +132,7 @@ class _Builder:
             with self._refusals.leaving_out():
                 self._mapping_resource(name)
         queues = {name: self._queue(name) for name in resources.of_type(QUEUE)}
-        refused = refused_mapping(self._mappings, self._functions, queues)
-        if refused:
-            raise resources.error(refused[0], "Events", refused[1])
-        if unwanted := refused_redrive(queues, resources.by_arn(QUEUE)):
-            sentence = "the dead-letter queue's RedriveAllowPolicy does not take it"
-            raise resources.error(unwanted, "RedrivePolicy", sentence)
+        self._check(queues)
         ours = self._ours()
         provides = frozenset(map(str, ours.sequence("Provides")))
         self._stack.warn_of_retries()
@@ -159,6 +155,18 @@ class _Builder:
         )
         ours.finish()
         return template
+
+    def _check(self, queues: dict[str, Queue]) -> None:
+        """Refuse what AWS refuses of the parts together."""
+        resources = self._resources
+        refused = refused_mapping(self._mappings, self._functions, queues)
+        if refused:
+            raise resources.error(refused[0], "Events", refused[1])
+        if unwanted := refused_redrive(queues, resources.by_arn(QUEUE)):
+            sentence = "the dead-letter queue's RedriveAllowPolicy does not take it"
+            raise resources.error(unwanted, "RedrivePolicy", sentence)
+        if blame := repeated_name(self._functions, queues, self._stack.made):
+            raise resources.error(*blame)
 
     def _ours(self) -> Properties:
         """Return what the template's own Metadata says of this machine."""

@@ -5,6 +5,7 @@ of a function that are resources of their own, its URL and its settings of async
 from collections.abc import Mapping
 from typing import Any
 
+from local.template.generated_destinations import with_destinations
 from local.template.references import referred
 
 PLAIN = {
@@ -20,7 +21,10 @@ _RENAMED = {"Code": "CodeUri", "Content": "ContentUri", "DeadLetterConfig": "Dea
 
 
 def with_functions_of_sam(resources: dict[str, Any]) -> dict[str, Any]:
-    """Return the resources, those of Lambda itself as SAM's; Globals are not for them."""
+    """Return the resources, those of Lambda itself as SAM's; Globals are not for them.
+
+    With them are the queues and topics that SAM makes for destinations.
+    """
     as_sam = {
         name: {
             **resource,
@@ -35,7 +39,7 @@ def with_functions_of_sam(resources: dict[str, Any]) -> dict[str, Any]:
     for part in resources.values():
         if function := owner_of(part, as_sam):
             _put_into(as_sam, function, part)
-    return as_sam
+    return with_destinations(as_sam)
 
 
 def owner_of(part: Any, resources: Mapping[str, Any]) -> str | None:

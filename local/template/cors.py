@@ -21,7 +21,7 @@ def read_rest_cors(properties: Properties) -> dict[str, str]:
         if name in block:
             header = f"Access-Control-{'-'.join(_words(name))}"
             headers[header] = _quoted(block, name)
-    if block.flag("AllowCredentials", False):
+    if _allows_credentials(block):
         headers["Access-Control-Allow-Credentials"] = "true"
     block.finish()
     return headers
@@ -66,6 +66,11 @@ def read_http_cors(properties: Properties) -> Cors | None:
         raise block.error("AllowCredentials", "needs origins by name; replace * in AllowOrigins")
     block.finish()
     return cors
+
+
+def _allows_credentials(block: Properties) -> bool:
+    """Tell whether credentials are allowed: SAM takes any text but false for true."""
+    return str(block.take("AllowCredentials", False)).strip("'\"").lower() not in ("false", "")
 
 
 def _quoted(block: Properties, name: str, default: str | None = None) -> str:

@@ -1,5 +1,6 @@
 """Functions and their layers."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +8,16 @@ from typing import NamedTuple
 
 from local.template.asynchronous import read_asynchronous
 from local.template.code import inline_code, read_code
-from local.template.intrinsics import UNKNOWN
+from local.template.intrinsics import ACCOUNT_ID, REGION, UNKNOWN
 from local.template.layers import Layers, folders_of, layers_of
 from local.template.model import Asynchronous, Function, Logging
 from local.template.reader import Properties
 from local.template.resources import FUNCTION, QUEUE, Resources
+from local.template.service_kinds import BUS, TOPIC
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 ENVIRONMENTS_MAX = 64  # processes a function may ask for on one machine
+_DEFAULT_BUS = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/default"
 NO_VALUE_HERE = "has no value here, left out"
 _HANDLER = re.compile(r"[\w/-]+(\.[\w-]+)*\.[A-Za-z_]\w*")
 
@@ -28,6 +31,7 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
         raise block.error("Handler", f"{handler!r} is no module.function; correct it")
     if "DurableConfig" in block:
         raise block.not_emulated("DurableConfig", "durable functions are not emulated; remove it")
+    _check_mounts(block)
     here = _here(resources, name)
     used = layers_of(resources, block, layers)
     function = Function(
@@ -57,6 +61,19 @@ def read_function(resources: Resources, name: str, block: Properties, layers: La
     )
     block.finish()
     return function
+
+
+def _check_mounts(block: Properties) -> None:
+    """Refuse a function whose file system has no folder of this machine at its place."""
+    for number, mount in enumerate(block.sequence("FileSystemConfigs")):
+        entry = block.item(f"FileSystemConfigs.{number}", mount)
+        path = Path(entry.text("LocalMountPath"))
+        if not (path.is_dir() and os.access(path, os.R_OK | os.W_OK)):
+            sentence = f"a folder {path} of this machine stands for the file system; make it first"
+            raise entry.not_emulated("LocalMountPath", f"{sentence}, and let yourself write to it")
+        entry.warn(
+            "LocalMountPath", f"the folder {path} of this machine stands for the file system"
+        )
 
 
 def _storage_mb(block: Properties) -> int:
@@ -95,8 +112,15 @@ def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
     queues = {
         arn: resources.resolver.name_of(name) for arn, name in resources.by_arn(QUEUE).items()
     }
-    functions = resources.by_arn(FUNCTION)
-    return read_asynchronous(block, {"SQS": queues.get, "Lambda": functions.get})
+    topics = {arn: arn for arn in resources.by_arn(TOPIC)}
+    buses = {arn: arn for arn in (_DEFAULT_BUS, *resources.by_arn(BUS))}
+    return read_asynchronous(
+        block,
+        {
+            **{"SQS": queues.get, "Lambda": resources.by_arn(FUNCTION).get},
+            **{"SNS": topics.get, "EventBridge": buses.get},
+        },
+    )
 
 
 def _runtime(block: Properties) -> str:

@@ -57,7 +57,9 @@ def _layer(resources: Resources, name: str) -> Layer:
         return Layer()
     root = read_code(block, "ContentUri", resources.folder)
     block.finish()
-    method = str(resources.metadata(name).get("BuildMethod", ""))
+    method = str(
+        resources.resolver.resolve(resources.metadata(name).get("BuildMethod", ""), (name, ""))
+    )
     folders = [root / "python" / _SITE_PACKAGES, root / "python"]
     folders += [root] if method.startswith("python") else []  # which `sam build` moves to python/
     is_built = method == "makefile" and not resources.says_what_it_takes

@@ -40,9 +40,9 @@ class NotEmulated(TemplateError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The destination of a record: a queue by its name, or a function by its logical id."""
+    """The destination of a record: a queue by its name, a function by its logical id, or an ARN."""
 
-    kind: str  # SQS or Lambda
+    kind: str  # SQS, Lambda, SNS or EventBridge
     name: str
 
 

@@ -59,7 +59,13 @@ def with_nested_stacks(file: Path, document: Document, depth: int = 0) -> Docume
         inner = with_nested_stacks(path, documents.read(path)[0], depth + 1)
         nested = _Nested(name, path.parent, inner, properties.get("Parameters") or {})
         for section in ("Resources", "Conditions", "Mappings"):
-            outer[section] = {**(outer.get(section) or {}), **nested.section(section)}
+            own, brought = outer.get(section) or {}, nested.section(section)
+            if both := sorted(own.keys() & brought.keys()):
+                sentence = (
+                    f"brings {both[0]!r} as it is called here, which is another's; rename one"
+                )
+                raise TemplateError(file, name, section, sentence)
+            outer[section] = {**own, **brought}
         outputs |= nested.outputs()
     return dict(_with_outputs(outer, outputs))
 

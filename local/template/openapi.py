@@ -138,10 +138,18 @@ class Definition:
             elif scheme.text("name", "").lower() == "x-api-key":
                 self._keys.add(name)
 
+    def _place(self, path: str) -> str:
+        """Return the path of a route; API Gateway puts the slash before it that is missing."""
+        if path.startswith("/"):
+            return path
+        self._block.item("paths", {}).warn(path, "should begin with a slash; taken as if it did")
+        return f"/{path}"
+
     def _operation(self, path: str, method: str, block: Properties) -> Operation:
         integration = block.block(_INTEGRATION)
-        event = {"Path": path, "Method": "ANY" if method == _ANY else method}
-        event = {} if path == "$default" else event
+        event = {}
+        if path != "$default":
+            event = {"Path": self._place(path), "Method": "ANY" if method == _ANY else method}
         properties = {**event, **self._auth(block), **_renamed(integration, _SETTINGS)}
         kind = integration.text("type").lower()
         event_block = block.item("", properties)

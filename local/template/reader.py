@@ -1,7 +1,7 @@
 """One block of properties, read by type; what nobody asked for is refused at the end."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,6 +180,12 @@ class Properties:
         for name in tuple(self._left):
             if name not in without_effect:
                 self.refuse(name, "is not emulated on this machine; remove it")
+
+    def pass_over(self, known: Container[str]) -> None:
+        """Leave out whatever SAM does not know in this block, as it does; a warning names it."""
+        for name in [name for name in self._left if name not in known]:
+            del self._left[name]
+            self.warn(name, "SAM knows no such property here, and passes over it")
 
     def _path(self, name: str) -> str:
         return ".".join(part for part in (self._prefix, name) if part)

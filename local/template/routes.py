@@ -21,6 +21,11 @@ from local.template.validation import read_validation
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # what ANY stands for
 DEFAULT = "$default"  # the route of an HTTP API that takes what no other does
 
+# What SAM reads of the Auth of an event; of anything else it says nothing.
+_KNOWN_OF_AUTH = (
+    *("ApiKeyRequired", "AuthorizationScopes", "Authorizer", "InvokeRole", "OverrideApiAuth"),
+    "ResourcePolicy",
+)
 _PATH = re.compile(r"(/([A-Za-z0-9._~:@!$&'()*,;=%-]+|\{[A-Za-z0-9._-]+\}))*(/|/\{[\w.-]+\+\})?")
 
 
@@ -40,6 +45,7 @@ def read_rest_route(event: Properties, function: str, api: Api, defaults: Defaul
     """Return the route of an event of type Api."""
     path, method = _path(event), _method(event)
     auth = event.block("Auth")
+    auth.pass_over(_KNOWN_OF_AUTH)
     authorizer = _authorizer(auth, api, defaults)
     scopes = _scopes(auth, api, authorizer)
     needs_key = auth.flag("ApiKeyRequired", defaults.needs_key)
@@ -67,6 +73,7 @@ def read_http_route(event: Properties, function: str, api: Api, defaults: Defaul
     path = DEFAULT if is_default else _path(event)
     method = _method(event) if "Method" in event else "ANY"
     auth = event.block("Auth")
+    auth.pass_over(_KNOWN_OF_AUTH)
     authorizer = _authorizer(auth, api, defaults)
     scopes = _scopes(auth, api, authorizer)
     auth.finish()

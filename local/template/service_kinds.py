@@ -26,6 +26,7 @@ PARAMETER = "AWS::SSM::Parameter"
 STREAM = "AWS::Kinesis::Stream"
 USER_POOL = "AWS::Cognito::UserPool"
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
+CUSTOM = "AWS::CloudFormation::CustomResource"
 
 # For a reader before the services run: placeholders stay, and are no reason for a warning.
 PENDING: Mapping[str, str] = MappingProxyType({})
@@ -64,7 +65,9 @@ KINDS: Mapping[str, Kind] = {
         RegionalDomainName="{name}.s3.{region}.amazonaws.com",
         WebsiteURL="http://{name}.s3-website-{region}.amazonaws.com",
     ),
-    TOPIC: Kind("TopicName", _TOPIC_ARN, {"TopicArn": _TOPIC_ARN, "TopicName": "{name}"}),
+    TOPIC: Kind(
+        "TopicName", _TOPIC_ARN, {"Arn": _TOPIC_ARN, "TopicArn": _TOPIC_ARN, "TopicName": "{name}"}
+    ),
     SUBSCRIPTION: Kind(),
     RULE: _named("Name", "arn:aws:events:{at}:rule/{name}"),
     BUS: _named("Name", "arn:aws:events:{at}:event-bus/{name}", Name="{name}"),
@@ -96,6 +99,7 @@ KINDS: Mapping[str, Kind] = {
     "AWS::AppConfig::HostedConfigurationVersion": Kind(),
     "AWS::AppConfig::DeploymentStrategy": Kind("Name"),
     "AWS::AppConfig::Deployment": Kind(),
+    CUSTOM: Kind(),
 }
 
 
@@ -151,6 +155,8 @@ def said_as_cloudformation(resource: Any) -> Any:
             if theirs in properties:
                 properties[ours] = properties.pop(theirs)
         return {**resource, "Type": STATE_MACHINE, "Properties": properties}
+    if str(kind).startswith("Custom::"):
+        return {**resource, "Type": CUSTOM, "ResourceType": kind}
     return resource
 
 

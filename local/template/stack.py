@@ -12,11 +12,12 @@ from local.template.integrations import start_execution
 from local.template.intrinsics import UNKNOWN
 from local.template.model import NotEmulated
 from local.template.reader import Properties
-from local.template.resources import QUEUE, Resources
+from local.template.resources import FUNCTION, QUEUE, Resources
 from local.template.schedule import is_enabled
 from local.template.service_kinds import (
     BUCKET,
     BUS,
+    CUSTOM,
     IGNORED,
     KINDS,
     RULE,
@@ -107,9 +108,21 @@ class StackBuilder:
             properties[property] = self._resources.resolver.service_name(name)
         if blame := refused(kind, properties):
             raise self._resources.error(name, *blame)
+        if kind == CUSTOM:
+            self._make_custom(name, properties)
+            return
         if kind == STATE_MACHINE:
             properties = self._machine(name, properties)
         self.made[name] = {"Type": kind, "Properties": properties}
+
+    def _make_custom(self, name: str, properties: dict[str, Any]) -> None:
+        """Add a custom resource; one whose function is elsewhere is named, and nobody's to make."""
+        if properties.get("ServiceToken") not in self._resources.by_arn(FUNCTION):
+            sentence = "is no function of this template, so nobody is called for it"
+            self._warn(name, "ServiceToken", sentence)
+            return
+        kind = self._resources.resolver.resources[name].get("ResourceType", CUSTOM)
+        self.made[name] = {"Type": CUSTOM, "ResourceType": kind, "Properties": properties}
 
     def _without_unknown(self, name: str, path: str, value: Any) -> Any:
         """Return `value` without what only AWS knows, which a warning names."""

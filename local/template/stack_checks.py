@@ -4,7 +4,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from local.template.service_kinds import BUCKET, PIPE, RULE, SCHEDULE, TABLE
+from local.template.service_kinds import (
+    BUCKET,
+    PIPE,
+    RULE,
+    SCHEDULE,
+    SUBSCRIPTION,
+    TABLE,
+    TOPIC,
+)
 
 _BUCKET_NAME = re.compile(
     r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]"
@@ -15,6 +23,7 @@ _ENDS = {
     "Enrichment": ("lambda",),
     "Target": ("events", "kinesis", "lambda", "sns", "sqs", "states"),
 }
+BY_MAIL = ("email", "email-json")
 _KEY_KINDS = ("S", "N", "B")
 
 
@@ -33,6 +42,14 @@ def each_target(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _entries(properties, "Targets")
     elif resource["Type"] == SCHEDULE and isinstance(properties.get("Target"), dict):
         yield properties["Target"]
+
+
+def mail_subscriptions(kind: str, properties: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the subscriptions by mail of a resource: itself, or those that a topic lists."""
+    entries = [properties] if kind == SUBSCRIPTION else []
+    if kind == TOPIC:
+        entries = _entries(properties, "Subscription")
+    return [each for each in entries if each.get("Protocol") in BY_MAIL]
 
 
 def idle_end(kind: str, properties: dict[str, Any]) -> str | None:

@@ -35,11 +35,14 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::DocDB::*": "the documents server or MONGO_URL stands for it",
     "AWS::DocDBElastic::*": "the documents server or MONGO_URL stands for it",
     "AWS::EC2::*": "networks",
-    "AWS::EFS::*": "a function that mounts one is refused",
+    "AWS::EFS::*": "a folder of this machine stands for what a function mounts",
     "AWS::ElastiCache::*": "the embedded Valkey or REDIS_URL stands for it",
     "AWS::IAM::*": "nothing on one machine is asked for permission",
     "AWS::Lambda::Alias": "only $LATEST runs here",
+    "AWS::Lambda::CapacityProvider": "functions run on this machine",
+    "AWS::Lambda::CodeSigningConfig": "code comes from the checkout",
     "AWS::Lambda::LayerVersionPermission": "nothing on one machine is asked for permission",
+    "AWS::Lambda::NetworkConnector": "networks",
     "AWS::Lambda::Permission": "nothing on one machine is asked for permission",
     "AWS::Lambda::Version": "only $LATEST runs here",
     "AWS::KMS::ReplicaKey": "nothing on one machine is replicated",
@@ -54,6 +57,7 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::SecretsManager::ResourcePolicy": "nothing on one machine is asked for permission",
     "AWS::SecretsManager::RotationSchedule": "nothing is rotated here",
     "AWS::SecretsManager::SecretTargetAttachment": "the database is on AWS",
+    "AWS::Serverless::CapacityProvider": "functions run on this machine",
     "AWS::Serverless::Connector": "nothing on one machine is asked for permission",
     "AWS::Synthetics::*": "canaries on AWS",
     "AWS::WAFv2::*": "the gateway listens on loopback",
@@ -64,21 +68,19 @@ RESOURCES_WITHOUT_EFFECT = {
 _CALLED = (
     *("AWS::AppConfig::*", "AWS::Athena::*", "AWS::Bedrock::*", "AWS::Cognito::*", "AWS::DSQL::*"),
     *("AWS::DynamoDB::*", "AWS::Glue::*", "AWS::Kinesis::*"),
-    *("AWS::KinesisFirehose::*", "AWS::Location::*", "AWS::MSK::*", "AWS::MemoryDB::*"),
+    *("AWS::KinesisFirehose::*", "AWS::Lambda::MicrovmImage", "AWS::Location::*"),
+    *("AWS::MSK::*", "AWS::MemoryDB::*"),
     *("AWS::Neptune::*", "AWS::OpenSearchServerless::*", "AWS::OpenSearchService::*"),
     *("AWS::RDS::*", "AWS::S3::*", "AWS::S3Vectors::*", "AWS::Timestream::*"),
 )
 # What brings events to functions: without it a function would wait for ever, without a word.
 CALLS_FUNCTIONS = (
     *("AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::CloudFormation::Stack", "AWS::Lambda::"),
-    *("AWS::Serverless::", "AWS::IoT::TopicRule", "AWS::VpcLattice::"),
+    *("AWS::Serverless::", "AWS::IoT::TopicRule", "AWS::VpcLattice::TargetGroup"),
 )
-_NOT_DEPLOYED = "nothing is deployed here, so nobody calls its function"
 RESOURCES_ELSEWHERE = {
     **dict.fromkeys(_CALLED, "functions reach none, or with --aws the one on AWS"),
     "AWS::Serverless::Application": "its template is elsewhere, and left out with what it has",
-    "AWS::CloudFormation::CustomResource": _NOT_DEPLOYED,
-    "Custom::*": _NOT_DEPLOYED,
 }
 
 _PERMISSIONS = "nothing on one machine is asked for permission"
@@ -91,6 +93,7 @@ FUNCTION_PROPERTIES_WITHOUT_EFFECT = {
     "AutoPublishAlias": "only $LATEST runs here",
     "AutoPublishAliasAllProperties": "only $LATEST runs here",
     "AutoPublishCodeSha256": "only $LATEST runs here",
+    "CapacityProviderConfig": "functions run on this machine",
     "CodeSigningConfigArn": "code comes from the checkout",
     "DeploymentPreference": "nothing is deployed here",
     "Description": _TEXT,

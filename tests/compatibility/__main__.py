@@ -11,24 +11,34 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import urllib.error
-import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pytest_spillway.aws import Aws
+from tests.compatibility.driving import REASON_MAX, Differs, drive
+from tests.compatibility.rendering import render
 from tests.conftest import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "compatibility.md"
 UP_MAX_S = 600.0  # with the requirements of a dozen functions
-ASK_MAX_S = 35.0  # a little more than a gateway waits
-REASON_MAX = 160
+WORDS = {
+    "answers": "answer",
+    "starts": "start",
+    "understood": "are understood without having been started",
+    "refused": "are refused",
+    "fails": "fail",
+}
 TABLE = ("| project | | |", "|---|---|---|")
 
 Project = dict[str, Any]
-PORTS = ("port", "console-port", "invoke-port", "valkey-port", "services-port", "otlp-port")
+PORTS = (
+    *("port", "console-port", "invoke-port", "valkey-port", "services-port", "otlp-port"),
+    *("smtp-port", "mailbox-port"),
+)
 
 
 def main() -> int:
@@ -71,24 +81,39 @@ def _folder(group: Project) -> str:
 def _result(checkout: Path, group: Project, project: Project) -> tuple[str, str]:
     """Return what came of a project: a word, and the reason where it is refused or fails."""
     _clone(checkout, group)
-    template = checkout / project["folder"]
-    if template.is_dir():
-        template /= "template.yaml"
-    if not template.is_file():
-        return "-", "the template is not there"
+    with tempfile.TemporaryDirectory() as folder:
+        template = _template(checkout, project, Path(folder))
+        if not template.is_file():
+            return "-", "the template is not there"
+        return _outcome(template, project, Path(folder) / "state")
+
+
+def _template(checkout: Path, project: Project, rendered: Path) -> Path:
+    template: Path = checkout / project["folder"]
+    if (template / "cookiecutter.json").is_file():
+        render(template, rendered / "project")
+        template = rendered / "project"
+    return template / "template.yaml" if template.is_dir() else template
+
+
+def _outcome(template: Path, project: Project, state: Path) -> tuple[str, str]:
+    """Start a project, drive it and stop it; return a word and the reason."""
     ports = {name: free_port() for name in PORTS}
-    with tempfile.TemporaryDirectory() as state:
-        options = [f"--{name}={port}" for name, port in ports.items()]
-        options += ["--state", state, "--template", str(template), *project.get("options", ())]
-        try:
-            up = _spillway("up", "--install", *options, folder=template.parent)
-            if up.returncode:
-                return _refused(up.stderr)
-            return _asked(project, ports["port"])
-        except subprocess.TimeoutExpired:
-            return "fails", f"is not ready within {UP_MAX_S:.0f} s"
-        finally:
-            _spillway("down", "--state", state, folder=template.parent)
+    options = [f"--{name}={port}" for name, port in ports.items()]
+    options += ["--state", str(state), "--template", str(template), *project.get("options", ())]
+    try:
+        up = _spillway("up", "--install", *options, folder=template.parent)
+        if up.returncode:
+            return _refused(up.stderr)
+        mailbox = f"http://127.0.0.1:{ports['mailbox-port']}"
+        drive(Aws(state, are_services_own=True), mailbox, project.get("drive", []))
+        return ("answers" if "drive" in project else "starts"), ""
+    except Differs as error:
+        return "fails", str(error)
+    except subprocess.TimeoutExpired:
+        return "fails", f"is not ready within {UP_MAX_S:.0f} s"
+    finally:
+        _spillway("down", "--state", str(state), folder=template.parent)
 
 
 def _spillway(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -118,30 +143,9 @@ def _refused(words: str) -> tuple[str, str]:
     return ("fails" if failures else "refused"), sentence.rpartition("yaml:")[2][:REASON_MAX]
 
 
-def _asked(project: Project, port: int) -> tuple[str, str]:
-    """Return whether all that is asked of a project is answered as expected."""
-    for question in project.get("ask", ()):
-        method, _, path = question["request"].partition(" ")
-        body = question.get("body")
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}{path}", body and body.encode(), method=method
-        )
-        request.add_header("Content-Type", "application/json")
-        try:
-            with urllib.request.urlopen(request, timeout=ASK_MAX_S) as answer:
-                status, text = answer.status, answer.read().decode(errors="replace")
-        except urllib.error.HTTPError as error:
-            status, text = error.code, error.read().decode(errors="replace")
-        except OSError as error:
-            return "fails", f"{question['request']}: {error}"
-        if status != question.get("status", 200) or question.get("has", "") not in text:
-            return "fails", f"{question['request']} answers {status}: {text[:REASON_MAX]}"
-    return ("answers" if project.get("ask") else "starts"), ""
-
-
 def _page(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
     """Return the page: a table for each repository of several projects, and one of the others."""
-    parts, others = [listed["head"].strip()], list(TABLE)
+    parts, others = [listed["head"].strip(), _counts(listed, results)], list(TABLE)
     for group in listed["group"]:
         name = f"{group['repository']} ({group['commit'][:7]})"
         if len(group["project"]) == 1:
@@ -150,6 +154,17 @@ def _page(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
         rows = [_row(group, project, results, "") for project in group["project"]]
         parts.append("\n".join([f"## {name}", "", *_about(group), *TABLE, *rows]))
     return "\n\n".join([*parts, "\n".join(["## Others", "", *others])]) + "\n"
+
+
+def _counts(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
+    """Return how many projects came to what; a row may stand for several."""
+    counts: Counter[str] = Counter()
+    for group, project in _projects(listed):
+        word = results.get(_key(group, project), ["not run"])[0]
+        counts[word] += len(project["folder"].split(", "))
+    total = sum(counts.values())
+    words = ", ".join(f"{counts[word]} {meaning}" for word, meaning in WORDS.items())
+    return f"Of {total} projects {words}."
 
 
 def _row(group: Project, project: Project, results: dict[str, list[str]], before: str) -> str:

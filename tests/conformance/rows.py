@@ -163,4 +163,5 @@ ROWS = {
     "5.10": "credentials of the shell are no function's",
     "5.11": "pipes: filters, enrichment, input templates, targets",
     "5.12": "subscription filters: lines of a log to a function",
+    "5.13": "custom resources",
 }

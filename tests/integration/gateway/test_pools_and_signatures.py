@@ -112,20 +112,28 @@ def test_a_route_of_iam_lets_in_who_signs(gateway):
     signature = "AWS4-HMAC-SHA256 Credential=a/20300101/eu-west-1/execute-api/aws4_request"
     unsigned = gateway.request("GET", "/signed")
 
-    assert ask(gateway, "/signed", signature).status == 200
-    assert gateway.request("GET", "/signed?X-Amz-Signature=a").status == 200
+    signed = ask(gateway, "/signed", signature)
+    query = "X-Amz-Signature=b&X-Amz-Credential=a%2F20300101%2Feu-west-1%2Fexecute-api"
+    in_query = gateway.request("GET", f"/signed?{query}")
+
+    for answer in (signed, in_query):
+        identity = answer.json["requestContext"]["identity"]
+        assert identity["accessKey"] == "a"
+        assert identity["userArn"] == "arn:aws:iam::000000000000:user/local"
     assert (unsigned.status, unsigned.json) == (403, {"message": "Missing Authentication Token"})
 
 
 @pytest.mark.row("1.66")
 def test_an_http_api_beside_it_answers_at_a_port_of_its_own(gateway):
     address = f"http://127.0.0.1:{HTTP_PORT}/"
-    signed = Request(address, headers={"Authorization": "AWS4-HMAC-SHA256 Credential=a"})
+    signed = Request(address, headers={"Authorization": "AWS4-HMAC-SHA256 Credential=a/b"})
     with urlopen(signed, timeout=10) as answer:
         event = json.load(answer)
     with pytest.raises(HTTPError) as unsigned:
         urlopen(address, timeout=10)
 
     assert event["routeKey"] == "GET /"
+    iam = event["requestContext"]["authorizer"]["iam"]
+    assert (iam["accessKey"], iam["userArn"]) == ("a", "arn:aws:iam::000000000000:user/local")
     assert unsigned.value.code == 403
     assert json.load(unsigned.value) == {"message": "Forbidden"}

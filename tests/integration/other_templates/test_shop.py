@@ -25,7 +25,10 @@ def shop(copied: Callable[[str], CopiedProject]) -> CopiedProject:
         shell.setenv("AWS_SECRET_ACCESS_KEY", "of a person")
         shell.setenv("AWS_PROFILE", "company")
         up = shop.run("up")
-    assert (up.returncode, up.stderr) == (0, "")
+    assert up.returncode == 0
+    assert up.stderr.endswith(
+        "Installation: what it has answered reaches functions with the next `python -m local up`\n"
+    )
     return shop
 
 
@@ -90,6 +93,14 @@ def test_a_function_is_told_what_the_services_made_and_nobodys_credentials(shop:
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_PROFILE": None,
     }
+
+
+@pytest.mark.row("5.13")
+def test_a_custom_resource_is_made_by_its_function_when_all_else_is_there(shop: CopiedProject):
+    (item,) = service(shop, "dynamodb").scan(TableName="Installed")["Items"]
+
+    assert item["about"]["S"] == "Create Custom::Installation '3'"
+    assert item["pool"]["S"] == invoke(shop, {"show": ["POOL"]})["POOL"]
 
 
 def test_a_table_has_its_index_stream_and_time_to_live(shop: CopiedProject):
@@ -227,19 +238,23 @@ def test_a_change_of_a_table_goes_on_to_the_stream_that_it_names(shop: CopiedPro
     assert change["dynamodb"]["NewImage"] == {"id": {"S": "pen"}}
 
 
-def test_a_mail_that_a_function_sends_by_ses_is_in_the_mailbox(shop: CopiedProject):
+def test_a_mail_that_a_function_sends_by_ses_or_a_topic_is_in_the_mailbox(shop: CopiedProject):
     mail = {"Subject": {"Data": "Sold"}, "Body": {"Text": {"Data": "one pen"}}}
     to = {"ToAddresses": ["ada@example.com"]}
     call(shop, "ses", "send_email", Source="shop@example.com", Destination=to, Message=mail)
     content = {"Simple": {**mail, "Subject": {"Data": "Sold again"}}}
     sender = "shop@example.com"
     call(shop, "sesv2", "send_email", FromEmailAddress=sender, Destination=to, Content=content)
+    news = {"Message": "to all", "Subject": "News"}
+    call(shop, "sns", "publish", TopicArn=f"arn:aws:sns:{AT}:News", **news)
 
-    def subjects() -> set[str]:
+    def subjects() -> set[tuple[str, str]]:
         with urlopen(f"http://127.0.0.1:{shop.ports['MAILBOX']}/messages", timeout=10) as answer:
-            return {each["subject"] for each in json.load(answer)["messages"]}
+            messages = json.load(answer)["messages"]
+        return {(each["to"], each["subject"]) for each in messages}
 
-    assert wait_until(lambda: subjects() == {"Sold", "Sold again"})
+    sent = {(to["ToAddresses"][0], subject) for subject in ("Sold", "Sold again")}
+    assert wait_until(lambda: sent | {("bob@example.com", "News")} <= subjects())
 
 
 def test_a_state_machine_runs_the_function(shop: CopiedProject):
@@ -266,6 +281,29 @@ def test_a_route_starts_the_state_machine_with_its_body(shop: CopiedProject):
     assert wait_until(lambda: noted(shop, "route")) == [{"triggerSource": "route"}]
 
 
+@pytest.mark.row("2.21")
+def test_what_became_of_an_asynchronous_event_is_told_to_a_bus_and_a_topic(shop: CopiedProject):
+    for number in (1, 2):
+        payload = json.dumps({"n": number})
+        call(
+            shop,
+            *("lambda", "invoke"),
+            **{"FunctionName": "Later", "InvocationType": "Event", "Payload": payload},
+        )
+
+    (event,) = wait_until(lambda: noted(shop, "event of lambda"))
+    assert event["detail-type"] == "Lambda Function Invocation Result - Success"
+    assert event["detail"]["requestContext"]["condition"] == "Success"
+
+    def failures() -> list[Any]:
+        messages = [event["Records"][0]["Sns"]["Message"] for event in noted(shop, "aws:sns")]
+        return [json.loads(each) for each in messages if each.startswith("{")]
+
+    (record,) = wait_until(failures)
+    assert record["requestPayload"] == {"n": 1}
+    assert record["responsePayload"]["errorMessage"] == "one is too few"
+
+
 def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_on(
     shop: CopiedProject,
 ):
@@ -273,12 +311,13 @@ def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_o
     call(shop, "ssm", "put_parameter", Name="mine", Value="1", Type="String")
     address = f"http://127.0.0.1:{shop.ports['SERVICES']}/_ministack/reset"
     urllib.request.urlopen(address, b"", timeout=10).close()
-    left = [service(shop, "dynamodb").scan(TableName=name)["Count"] for name in ("Orders", "Notes")]
+    left = [service(shop, "dynamodb").scan(TableName="Orders")["Count"]]
+    left += [len(noted(shop, about)) for about in ("event", "event of lambda", "aws:sns", "sfn")]
     records = [{"Data": "fresh", "PartitionKey": "1"}]
     call(shop, "dynamodb", "put_item", TableName="Orders", Item={"id": {"S": "fresh"}})
     call(shop, "kinesis", "put_records", StreamName="Clicks", Records=records)
 
-    assert left == [0, 0]
+    assert left == [0] * 5
     assert invoke(shop, {"show": ["POOL", "SECRET"]}) == before
     assert "Contents" not in service(shop, "s3").list_objects_v2(Bucket="uploads")
     names = [each["Name"] for each in service(shop, "ssm").describe_parameters()["Parameters"]]
@@ -296,6 +335,8 @@ def test_a_restart_finds_what_the_services_had(shop: CopiedProject):
     up = shop.run("up")
 
     assert (up.returncode, up.stderr) == (0, "")
+    assert len(service(shop, "dynamodb").scan(TableName="Installed")["Items"]) == 1
+    assert invoke(shop, {"show": ["INSTALLED"]}) == {"INSTALLED": "here"}
     assert invoke(shop, {"show": ["POOL", "SECRET"]}) == before
     assert len(service(shop, "dynamodb").scan(TableName="Orders")["Items"]) == orders
     assert service(shop, "s3").head_object(Bucket="uploads", Key="kept")["ContentLength"] == 1

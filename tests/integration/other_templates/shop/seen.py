@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import os
+import urllib.request
 import uuid
 
 import boto3
@@ -24,7 +25,8 @@ def note(event, _context):
         return None
     record = (event.get("Records") or [{}])[0]
     source = record.get("eventSource") or record.get("EventSource")
-    _note(source or event.get("triggerSource") or "event", event)
+    source = source or event.get("triggerSource")
+    _note(source or ("event of lambda" if event.get("source") == "lambda" else "event"), event)
     return event
 
 
@@ -43,3 +45,20 @@ def note_batch(event, _context):
         _note("late once", [])
         return {"batchItemFailures": [{"itemIdentifier": failed[texts.index("late")]}]}
     return {"batchItemFailures": []}
+
+
+def later(event, _context):
+    if event["n"] == 1:
+        raise ValueError("one is too few")
+    return event
+
+
+def install(event, _context):
+    properties = event["ResourceProperties"]
+    about = f"{event['RequestType']} {event['ResourceType']} {properties['Count']!r}"
+    notes.put_item(Item={"id": str(uuid.uuid4()), "about": about, "pool": properties["Pool"]})
+    answer = {"Status": "SUCCESS", "PhysicalResourceId": "it", "Data": {"Place": "here"}}
+    request = urllib.request.Request(
+        event["ResponseURL"], json.dumps(answer).encode(), {"Content-Type": ""}, method="PUT"
+    )
+    urllib.request.urlopen(request, timeout=10).close()

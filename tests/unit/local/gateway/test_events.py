@@ -11,6 +11,7 @@ from local.gateway.events import (
     build_event,
     method_arn,
 )
+from local.gateway.policy import Grant
 from local.gateway.results import MalformedResponse, read_result
 from local.http.request import Request
 
@@ -227,7 +228,7 @@ def test_everything_is_binary_where_the_api_says_so():
 
 
 def test_the_authorizers_context_stands_in_the_request_context():
-    assert event(caller={"principalId": "p"})["requestContext"]["authorizer"] == {
+    assert event(grant=Grant({"principalId": "p"}, {}))["requestContext"]["authorizer"] == {
         "principalId": "p"
     }
     assert "authorizer" not in event()["requestContext"]

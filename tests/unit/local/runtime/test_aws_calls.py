@@ -168,3 +168,25 @@ def test_clients_of_websockets_are_reached_where_a_function_writes_https(
     more = {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:5002"}  # the only service of that SDK
 
     assert in_function(call, version=NEW, **more) == reached
+
+
+def test_a_bucket_that_code_wants_before_the_address_is_in_the_path():
+    code = (
+        "import os\nfrom local.runtime import aws_calls\naws_calls.confine(os.environ)\n"
+        "from botocore.config import Config\nfrom botocore.session import Session\n"
+        "config = Config(signature_version='s3v4', s3={'addressing_style': 'virtual'})\n"
+        "client = Session().create_client('s3', config=config)\n"
+        "place = {'Bucket': 'uploads', 'Key': 'a'}\n"
+        "print(client.generate_presigned_url('put_object', Params=place))"
+    )
+    settings = {"AWS_ENDPOINT_URL": HERE, "SPILLWAY_AWS_LET_THROUGH": "", "AWS_REGION": "eu-west-1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(PROJECT), **settings},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert ended.stdout.startswith(f"{HERE}/uploads/a?X-Amz-Algorithm=AWS4-HMAC-SHA256")

@@ -74,3 +74,20 @@ def test_an_operation_of_a_definition_may_want_a_signature(read):
 def test_a_url_of_a_function_wants_a_signature_or_nothing(read):
     with pytest.raises(TemplateError, match="IAM is neither NONE nor AWS_IAM"):
         read(property_of_function("FunctionUrlConfig: {AuthType: IAM}"))
+
+
+def test_what_sam_does_not_know_of_an_authorizer_or_route_is_passed_over_with_a_word(read):
+    pool = f"{{UserPoolArn: {POOL}, ProviderARNs: [{POOL}], Identity: {{Header: X, Ttl: 3}}}}"
+    auth = f"StageName: prod\n      Auth: {{DefaultAuthorizer: P, Authorizers: {{P: {pool}}}}}"
+    route = ROUTE.replace("}", ", Auth: {ApiKey: true}}")
+    template = read(event(route).replace("StageName: prod", auth))
+
+    assert (template.api.routes[0].authorizer, template.api.routes[0].needs_key) == ("P", False)
+    assert [each.split(": ")[-2:] for each in template.warnings] == [
+        [f"{place}", "SAM knows no such property here, and passes over it"]
+        for place in (
+            "Auth.Authorizers.P.ProviderARNs",
+            "Auth.Authorizers.P.Identity.Ttl",
+            "Events.A.Properties.Auth.ApiKey",
+        )
+    ]

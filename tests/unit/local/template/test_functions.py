@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from local.template import TemplateError
-from local.template.model import Logging
+from local.template.model import Logging, Target
 from tests.unit.local.template.template_texts import FUNCTION, property_of_function
 
 
@@ -264,3 +264,42 @@ def test_a_part_of_a_function_whose_condition_does_not_hold_is_none(read):
     template = read(FUNCTION + part, before="Conditions: {Never: !Equals [a, b]}")
 
     assert [api.routes for api in template.apis] == [()]
+
+
+def test_a_layers_build_method_may_be_looked_up(read, tmp_path):
+    (tmp_path / "built").mkdir()
+    method = "!FindInMap [Versions, all, python]"
+    resources = f"""{property_of_function("Layers: [!Ref Built]")}
+  Built:
+    Type: AWS::Serverless::LayerVersion
+    Metadata: {{BuildMethod: {method}}}
+    Properties: {{ContentUri: built}}
+"""
+    before = "Mappings: {Versions: {all: {python: python3.13}}}"
+
+    assert read(resources, before=before).functions["Pages"].layers == (tmp_path / "built",)
+
+
+def test_a_folder_of_this_machine_stands_for_a_file_system(read, tmp_path):
+    mount = f"FileSystemConfigs: [{{Arn: !GetAtt Place.Arn, LocalMountPath: {tmp_path}}}]"
+    template = read(f"{property_of_function(mount)}  Place: {{Type: AWS::EFS::AccessPoint}}\n")
+
+    (warning,) = template.warnings
+    assert f"the folder {tmp_path} of this machine stands for the file system" in warning
+
+
+def test_a_destination_without_an_arn_is_the_queue_or_topic_that_sam_makes(read):
+    destinations = "{OnSuccess: {Type: SQS}, OnFailure: {Type: SNS}}"
+    config = f"EventInvokeConfig: {{DestinationConfig: {destinations}}}"
+    named = "Environment: {Variables: {TOPIC: !Ref PagesEventInvokeConfigOnFailureTopic}}"
+    template = read(f"{property_of_function(config)}      {named}\n")
+    function = template.functions["Pages"]
+    topic = "arn:aws:sns:eu-west-1:000000000000:PagesEventInvokeConfigOnFailureTopic"
+
+    assert function.asynchronous.on_success == Target(
+        kind="SQS", name="PagesEventInvokeConfigOnSuccessQueue"
+    )
+    assert function.asynchronous.on_failure == Target(kind="SNS", name=topic)
+    assert function.environment == {"TOPIC": topic}
+    assert list(template.queues) == ["PagesEventInvokeConfigOnSuccessQueue"]
+    assert list(template.made) == ["PagesEventInvokeConfigOnFailureTopic"]

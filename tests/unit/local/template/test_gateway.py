@@ -4,7 +4,7 @@ import pytest
 
 from local.commands.explain import explained
 from local.template import ApiKey, Quota, TemplateError, Throttle
-from tests.unit.local.template.template_texts import FUNCTION
+from tests.unit.local.template.template_texts import FUNCTION, event
 
 REST = """
   Api:
@@ -203,3 +203,17 @@ TOKENS = "      Auth: {Authorizers: {A: {FunctionArn: !GetAtt Pages.Arn, %s}}}\n
 def test_what_cannot_be_is_refused_with_what_to_do(read, resources, sentence):
     with pytest.raises(TemplateError, match=sentence):
         read(resources)
+
+
+@pytest.mark.parametrize(("value", "is_allowed"), [("\"'*'\"", True), ("'false'", False)])
+def test_credentials_are_allowed_by_whatever_sam_takes_for_true(read, value, is_allowed):
+    cors = f"Cors: {{AllowOrigin: \"'https://a'\", AllowCredentials: {value}}}"
+    api = read(
+        event("{Path: /a, Method: GET, RestApiId: !Ref Api}").replace(
+            "StageName: prod", f"StageName: prod\n      {cors}"
+        )
+    ).api
+
+    allowed = {"Access-Control-Allow-Credentials": "true"} if is_allowed else {}
+    assert allowed.items() <= api.preflights[0].headers.items()
+    assert ("Access-Control-Allow-Credentials" in api.preflights[0].headers) is is_allowed

@@ -136,3 +136,15 @@ def test_a_nested_stack_from_elsewhere_is_left_out_with_a_warning(tmp_path, plac
 def test_a_nested_stack_whose_file_is_not_there_is_refused(tmp_path):
     with pytest.raises(TemplateError, match=r"Child: Location: ./no\.yaml is no file"):
         load(write(tmp_path, OUTER.replace("./child/template.yaml", "./no.yaml")))
+
+
+def test_a_resource_of_a_nested_stack_may_not_be_called_as_one_outside(tmp_path):
+    (tmp_path / "inner.yaml").write_text("Resources: {Orders: {Type: AWS::SQS::Queue}}\n")
+    (tmp_path / "template.yaml").write_text(
+        "Transform: AWS::Serverless-2016-10-31\n"
+        "Resources:\n"
+        "  ShopOrders: {Type: AWS::SNS::Topic}\n"
+        "  Shop: {Type: AWS::Serverless::Application, Properties: {Location: inner.yaml}}\n"
+    )
+    with pytest.raises(TemplateError, match="brings 'ShopOrders' as it is called here"):
+        load(tmp_path / "template.yaml")

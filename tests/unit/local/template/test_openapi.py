@@ -236,3 +236,11 @@ def test_a_definition_that_a_deployment_copies_is_the_file_beside_the_template(r
     api = read(text, before="Parameters: {Bucket: {Type: String}}").api
 
     assert [route.key for route in api.routes] == ["GET /a"]
+
+
+def test_a_path_without_its_first_slash_has_one_as_on_aws(read):
+    template = read(described({"openapi": "3.0.1", "paths": {"{proxy+}": {"post": to()}}}))
+
+    assert [(route.method, route.path) for route in template.api.routes] == [("POST", "/{proxy+}")]
+    (warning,) = template.warnings
+    assert "paths.{proxy+}: should begin with a slash" in warning

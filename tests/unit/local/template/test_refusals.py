@@ -10,7 +10,15 @@ from tests.unit.local.template.template_texts import API, FUNCTION, property_of_
 
 @pytest.mark.parametrize(
     "kind",
-    ["AWS::IAM::Role", "AWS::Logs::LogGroup", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"],
+    [
+        *(
+            "AWS::IAM::Role",
+            "AWS::Logs::LogGroup",
+            "AWS::SNS::TopicPolicy",
+            "AWS::S3::BucketPolicy",
+        ),
+        *("AWS::Serverless::CapacityProvider", "AWS::Lambda::NetworkConnector"),
+    ],
 )
 def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     assert read(f"{FUNCTION}  Thing: {{Type: {kind}, Properties: {{Any: thing}}}}\n").warnings == ()
@@ -20,9 +28,10 @@ def test_what_has_no_effect_on_one_machine_is_accepted(read, kind):
     ("kind", "why"),
     [
         ("AWS::RDS::DBCluster", "functions reach none, or with --aws the one on AWS"),
+        ("AWS::Lambda::MicrovmImage", "functions reach none, or with --aws the one on AWS"),
+        ("AWS::VpcLattice::ServiceNetwork", "what calls it has nobody there"),
         ("AWS::AppSync::GraphQLApi", "what calls it has nobody there"),
         ("AWS::ElasticLoadBalancingV2::LoadBalancer", "what calls it has nobody there"),
-        ("Custom::Seed", "nothing is deployed here, so nobody calls its function"),
     ],
 )
 def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
@@ -34,7 +43,10 @@ def test_what_is_on_aws_only_is_accepted_with_a_word(read, kind, why):
 REFUSED = [
     ("  Api: {Type: AWS::ApiGatewayV2::Api}", "Api", "ProtocolType", "HTTP or WEBSOCKET"),
     ("  Inner: {Type: AWS::CloudFormation::Stack}", "Inner", "Type", "AWS::CloudFormation::Stack"),
-    (property_of_function("FileSystemConfigs: []"), "Pages", "FileSystemConfigs", "not emulated"),
+    (
+        property_of_function("FileSystemConfigs: [{Arn: a, LocalMountPath: /mnt/nowhere}]"),
+        *("Pages", "FileSystemConfigs.0.LocalMountPath", "a folder /mnt/nowhere of this machine"),
+    ),
     (property_of_function("Events: {A: {Type: MSK}}"), "Pages", "Events.A", "events of type MSK"),
     (property_of_function("DurableConfig: {}"), "Pages", "DurableConfig", "durable functions are"),
     (API + "      CacheClusterEnabled: true", "Api", "CacheClusterEnabled", "not emulated"),
@@ -171,3 +183,24 @@ def test_of_a_key_that_stands_twice_the_last_one_counts_with_a_warning(read):
     assert template.functions["Pages"].timeout_s == 9
     (warning,) = template.warnings
     assert re.search(r"template.yaml:\d+: the key 'Timeout' stands twice; the last one c", warning)
+
+
+@pytest.mark.parametrize(
+    ("kind", "property", "more"),
+    [
+        ("AWS::Serverless::Function", "FunctionName", ", Handler: a.b, Runtime: python3.13"),
+        ("AWS::SQS::Queue", "QueueName", ""),
+        ("AWS::Serverless::SimpleTable", "TableName", ""),
+        ("AWS::SNS::Topic", "TopicName", ""),
+        ("AWS::S3::Bucket", "BucketName", ""),
+    ],
+)
+def test_two_resources_of_one_name_are_refused_as_aws_makes_one_of_them(read, kind, property, more):
+    two = "".join(
+        f"  {name}: {{Type: {kind}, Properties: {{{property}: same{more}}}}}\n"
+        for name in ("One", "Other")
+    )
+    with pytest.raises(TemplateError) as caught:
+        read(FUNCTION + two)
+
+    assert f"Other: {property}: 'same' is the name of One already" in str(caught.value)

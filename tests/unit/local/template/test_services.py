@@ -242,3 +242,22 @@ def test_a_name_made_of_a_short_logical_id_is_long_enough(read, kind):
     name = read(f"{text}  T: {{Type: {kind}}}\n").functions["Pages"].environment["NAME"]
 
     assert name.lower() == "t00"
+
+
+def test_a_custom_resource_is_its_functions_to_make_and_nobodys_without_one(read):
+    resources = f"""{property_of_function("Environment: {Variables: {PLACE: !GetAtt Seed.Place}}")}
+  Seed: {{Type: "Custom::Seed", Properties: {{ServiceToken: !GetAtt Pages.Arn, Count: 3}}}}
+  Other: {{Type: "Custom::Other", Properties: {{ServiceToken: "arn:aws:lambda:a:b:function:c"}}}}
+"""
+    template = read(resources, values=PENDING)
+    values = {"{{made:Seed.Place}}": "here"}
+
+    assert template.made == {
+        "Seed": {
+            "Type": "AWS::CloudFormation::CustomResource",
+            "ResourceType": "Custom::Seed",
+            "Properties": {"ServiceToken": PAGES, "Count": 3},
+        }
+    }
+    assert [each.split(": ")[1:3] for each in template.warnings] == [["Other", "ServiceToken"]]
+    assert read(resources, values=values).functions["Pages"].environment == {"PLACE": "here"}
