@@ -26,8 +26,8 @@ NO_LINKS = (
 Name = Annotated[
     str,
     Meta(
-        pattern="^[a-z][a-z0-9_]{0,39}" + END,
-        extra={"expected": "1 to 40 of a-z, 0-9 and _, beginning with a letter"},
+        pattern="^[A-Za-z][A-Za-z0-9_]{0,39}" + END,
+        extra={"expected": "1 to 40 letters, digits and _, beginning with a letter"},
     ),
 ]
 Default = Annotated[str, Meta(max_length=1_000)] | int | float | bool
@@ -64,9 +64,12 @@ class Scalar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Variable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The declaration of a variable: a scalar, or a list of up to 100 items with `fields`."""
+    """The declaration of a variable: a scalar, an object, or a list of up to 100 objects.
 
-    type: Literal["string", "integer", "number", "boolean", "url", "list"]
+    Objects have `fields`.
+    """
+
+    type: Literal["string", "integer", "number", "boolean", "url", "object", "list"]
     required: bool = True
     default: Default | UnsetType = UNSET
     fields: Annotated[dict[Name, Scalar], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
@@ -79,10 +82,11 @@ def faults_of(declared: Mapping[str, Variable]) -> Iterator[Fault]:
     """Yield what is wrong with declarations of which each has the right form."""
     for name, variable in declared.items():
         param = f"variables.{name}"
-        if name in RESERVED:
+        if name.lower() in RESERVED:
             yield Fault(param, "invalid_value", f"`{name}` is a word of templates; use another.")
-        if (variable.type == "list") != (variable.fields is not UNSET):
-            yield Fault(f"{param}.fields", "invalid_value", "A list, and only a list, has fields.")
+        if (variable.type in ("object", "list")) != (variable.fields is not UNSET):
+            detail = "An object or a list, and nothing else, has fields."
+            yield Fault(f"{param}.fields", "invalid_value", detail)
         yield from _wrong_default(variable, param)
         for field, scalar in (variable.fields or {}).items():
             yield from _wrong_default(scalar, f"{param}.fields.{field}")
@@ -102,7 +106,7 @@ def shape_of(declared: Mapping[str, Variable]) -> type[Struct]:
     """Return the shape of what a notification gives for these variables."""
     return _shape(
         {
-            name: (_list_of(each.fields) if each.fields else _KINDS[each.type], each)
+            name: (_with_fields(each) if each.fields else _KINDS[each.type], each)
             for name, each in declared.items()
         }
     )
@@ -128,12 +132,17 @@ def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, str):
             yield name, value
+        elif isinstance(value, dict):
+            yield from ((f"{name}.{field}", text) for field, text in _texts(value))
         elif isinstance(value, list):
             yield from ((name, text) for item in value for _, text in _texts(item))
 
 
-def _list_of(fields: Mapping[str, Scalar]) -> Any:
+def _with_fields(variable: Variable) -> Any:
+    fields = variable.fields or {}
     item = _shape({name: (_KINDS[each.type], each) for name, each in fields.items()})
+    if variable.type == "object":
+        return item
     return Annotated[list[item], Meta(max_length=LIST_MAX)]  # type: ignore[valid-type]  # made here
 
 

@@ -236,7 +236,7 @@ def test_a_test_is_marked_for_its_recipient_and_in_lists(put, order, show, deliv
         ({"text": "a" * 20_001}, "text"),
         ({"text": ""}, "text"),
         ({"category": "No Category"}, "category"),
-        ({"variables": {"Name": {"type": "string"}}}, "variables"),
+        ({"variables": {"first-name": {"type": "string"}}}, "variables"),
         ({"variables": {"in": {"type": "string"}}}, "variables.in"),
         ({"channels": ["email"]}, "channels"),
     ],

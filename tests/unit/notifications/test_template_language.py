@@ -16,6 +16,11 @@ DECLARED = {
     "vip": {"type": "boolean", "default": False},
     "share": {"type": "number", "default": 12.0},
     "link": {"type": "url", "required": False},
+    "Buyer": {
+        "type": "object",
+        "required": False,
+        "fields": {"firstName": {"type": "string"}, "items": {"type": "string", "default": "no"}},
+    },
     "items": {
         "type": "list",
         "required": False,
@@ -55,11 +60,12 @@ def refusal(call, *arguments, **options):
             "{% raw %}{{ name }}{% endraw %}{# nothing #}{{ '<' ~ name ~ '>' }}",
             "{{ name }}<Zoë & Co>",
         ),
+        ("{% if Buyer %}{{ Buyer.firstName }} {{ Buyer.items }}{% endif %}", "Ada no"),
         ("{{ 'vip' if vip else 'guest' }}\n", "guest\n"),
     ],
 )
 def test_a_part_is_filled_in(source, text):
-    assert fill(source, items=ITEMS) == text
+    assert fill(source, items=ITEMS, Buyer={"firstName": "Ada"}) == text
 
 
 def test_html_escapes_every_value_and_no_template_can_ask_otherwise():
@@ -104,6 +110,11 @@ def test_html_escapes_every_value_and_no_template_can_ask_otherwise():
         "{% filter upper %}x{% endfilter %}",
         "{{ nmae }}",
         "{{ items }}",
+        "{{ items.keys }}",
+        "{{ Buyer }}",
+        "{{ Buyer.lastName }}",
+        "{{ Buyer|length }}",
+        "{% for x in Buyer %}{% endfor %}",
         "{{ name",
         "{% if name %}",
         "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
@@ -166,6 +177,8 @@ def test_no_subject_has_a_second_line(source):
         ({"items": [{"keys": "www.evil.example"}]}, "variables.items"),
         ({"items": [{"keys": "k"}] * 101}, "variables.items"),
         ({"items": [{"other": "k"}]}, "variables.items"),
+        ({"Buyer": {"firstName": "www.evil.example"}}, "variables.Buyer.firstName"),
+        ({"Buyer": {}}, "variables.Buyer.firstName"),
         ({"surname": "L"}, "variables.surname"),
         ({"name": 7}, "variables.name"),
     ],
@@ -189,6 +202,8 @@ def test_a_text_compared_with_a_number_is_refused_when_it_is_filled_in():
     ("declared", "param"),
     [
         ({"loop": {"type": "string"}}, "variables.loop"),
+        ({"None": {"type": "string"}}, "variables.None"),
+        ({"a": {"type": "object"}}, "variables.a.fields"),
         ({"a": {"type": "list"}}, "variables.a.fields"),
         ({"a": {"type": "string", "fields": {"b": {"type": "string"}}}}, "variables.a.fields"),
         ({"a": {"type": "integer", "default": "x"}}, "variables.a.default"),
