@@ -112,10 +112,10 @@ def shape_of(declared: Mapping[str, Variable]) -> type[Struct]:
     )
 
 
-def values_of(given: Mapping[str, Any], shape: type[Struct]) -> dict[str, Any]:
+def values_of(arguments: Mapping[str, Any], shape: type[Struct]) -> dict[str, Any]:
     """Return the values to fill in; raises InvalidRequest naming every one that is wrong."""
     try:
-        values: dict[str, Any] = msgspec.to_builtins(strict_json.convert(dict(given), shape))
+        values: dict[str, Any] = msgspec.to_builtins(strict_json.convert(dict(arguments), shape))
     except InvalidRequest as error:
         raise InvalidRequest.of([of_variable(each) for each in error.faults]) from error
     faults = [

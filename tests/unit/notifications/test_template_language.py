@@ -7,8 +7,9 @@ import pytest
 
 from backend.errors import InvalidRequest
 from notifications.templates import variables
+from notifications.templates.compiled import Ready
 from notifications.templates.language import Part
-from notifications.templates.own import Ready, TemplateRequest
+from notifications.templates.own import TemplateRequest
 from notifications.templates.variables import Declarations
 
 DECLARED = {
@@ -32,8 +33,8 @@ SHAPE = variables.shape_of(KINDS)
 ITEMS = [{"keys": "<b>", "amount": -1250}, {"keys": "two"}]
 
 
-def fill(source, part="text", length_max=1_000, **given):
-    values = variables.values_of({"name": "Zoë & Co", **given}, SHAPE)
+def fill(source, part="text", length_max=1_000, **arguments):
+    values = variables.values_of({"name": "Zoë & Co", **arguments}, SHAPE)
     return Part(part, source, KINDS, length_max=length_max).fill(values)
 
 
@@ -166,7 +167,7 @@ def test_no_subject_has_a_second_line(source):
 
 
 @pytest.mark.parametrize(
-    ("given", "param"),
+    ("arguments", "param"),
     [
         ({"name": "two\nlines"}, "variables.name"),
         ({"name": "see https://evil.example/"}, "variables.name"),
@@ -183,8 +184,8 @@ def test_no_subject_has_a_second_line(source):
         ({"name": 7}, "variables.name"),
     ],
 )
-def test_a_value_that_does_not_fit_is_named(given, param):
-    error = refusal(fill, "", **given)
+def test_a_value_that_does_not_fit_is_named(arguments, param):
+    error = refusal(fill, "", **arguments)
 
     assert error.param.startswith(param)
     assert error.code == "invalid_variables"
