@@ -33,6 +33,7 @@ class Ready:
         self.version = version
         self.category: str | UnsetType = content.category
         self.is_subscription = not content.critical
+        self._variables = content.variables
         self._shape = variables.shape_of(content.variables)
         link = {"unsubscribe_url": Variable(type="url")} if self.is_subscription else {}
         declared = {**content.variables, **link}
@@ -42,7 +43,8 @@ class Ready:
 
     def render(self, arguments: Mapping[str, Any], *, unsubscribe_url: str | None) -> Rendered:
         """Return the template filled in; raises InvalidRequest naming what does not fit."""
-        values = {**variables.values_of(arguments, self._shape), "unsubscribe_url": unsubscribe_url}
+        values = variables.values_of(arguments, self._variables, self._shape)
+        values["unsubscribe_url"] = unsubscribe_url
         return Rendered(
             template=self.name,
             version=self.version,

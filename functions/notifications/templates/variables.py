@@ -100,6 +100,9 @@ def _wrong_default(declared: Variable | Scalar, param: str) -> Iterator[Fault]:
     except msgspec.ValidationError:
         detail = f"The default is no {declared.type}, or too long, or not in one line."
         yield Fault(f"{param}.default", "invalid_value", detail)
+        return
+    if declared.type == "string" and LINK.search(str(declared.default)):
+        yield Fault(f"{param}.default", "invalid_value", NO_LINKS)
 
 
 def shape_of(declared: Mapping[str, Variable]) -> type[Struct]:
@@ -112,30 +115,31 @@ def shape_of(declared: Mapping[str, Variable]) -> type[Struct]:
     )
 
 
-def values_of(arguments: Mapping[str, Any], shape: type[Struct]) -> dict[str, Any]:
+def values_of(
+    arguments: Mapping[str, Any], declared: Mapping[str, Variable], shape: type[Struct]
+) -> dict[str, Any]:
     """Return the values to fill in; raises InvalidRequest naming every one that is wrong."""
     try:
         values: dict[str, Any] = msgspec.to_builtins(strict_json.convert(dict(arguments), shape))
     except InvalidRequest as error:
         raise InvalidRequest.of([of_variable(each) for each in error.faults]) from error
-    faults = [
-        of_variable(Fault(name, "", NO_LINKS))
-        for name, text in _texts(values)
-        if LINK.search(text) and not text.startswith("https://")
-    ]
-    if faults:
-        raise InvalidRequest.of(faults)
+    linked = dict.fromkeys(name for name, text in _texts(values, declared) if LINK.search(text))
+    if linked:
+        raise InvalidRequest.of([of_variable(Fault(each, "", NO_LINKS)) for each in linked])
     return values
 
 
-def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _texts(
+    values: Mapping[str, Any], declared: Mapping[str, Variable | Scalar], within: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield the texts among values, which are not addresses, by the names that faults give them."""
     for name, value in values.items():
-        if isinstance(value, str):
-            yield name, value
-        elif isinstance(value, dict):
-            yield from ((f"{name}.{field}", text) for field, text in _texts(value))
-        elif isinstance(value, list):
-            yield from ((name, text) for item in value for _, text in _texts(item))
+        declaration = declared[name]
+        if declaration.type == "string":
+            yield within + name, value
+        elif isinstance(declaration, Variable) and declaration.fields:
+            for item in value if isinstance(value, list) else [value]:
+                yield from _texts(item, declaration.fields, f"{within}{name}.")
 
 
 def _with_fields(variable: Variable) -> Any:

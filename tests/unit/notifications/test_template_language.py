@@ -34,7 +34,7 @@ ITEMS = [{"keys": "<b>", "amount": -1250}, {"keys": "two"}]
 
 
 def fill(source, part="text", length_max=1_000, **arguments):
-    values = variables.values_of({"name": "Zoë & Co", **arguments}, SHAPE)
+    values = variables.values_of({"name": "Zoë & Co", **arguments}, KINDS, SHAPE)
     return Part(part, source, KINDS, length_max=length_max).fill(values)
 
 
@@ -149,7 +149,7 @@ def test_the_longest_run_of_a_template_is_short():
     full = [{"keys": "k", "amount": 1}] * 100
     part = Part("text", loop, KINDS, length_max=1_000)
     before_s = process_time()
-    part.fill(variables.values_of({"name": "n", "items": full}, SHAPE))
+    part.fill(variables.values_of({"name": "n", "items": full}, KINDS, SHAPE))
 
     assert process_time() - before_s < 0.5
 
@@ -171,6 +171,7 @@ def test_no_subject_has_a_second_line(source):
     [
         ({"name": "two\nlines"}, "variables.name"),
         ({"name": "see https://evil.example/"}, "variables.name"),
+        ({"name": "https://evil.example/"}, "variables.name"),
         ({"link": "javascript:alert(1)"}, "variables.link"),
         ({"link": 'https://a.example/"onclick="x'}, "variables.link"),
         ({"link": "http://a.example"}, "variables.link"),
@@ -192,7 +193,7 @@ def test_a_value_that_does_not_fit_is_named(arguments, param):
 
 
 def test_a_missing_required_variable_is_named():
-    assert refusal(variables.values_of, {}, SHAPE).param == "variables.name"
+    assert refusal(variables.values_of, {}, KINDS, SHAPE).param == "variables.name"
 
 
 def test_a_text_compared_with_a_number_is_refused_when_it_is_filled_in():
@@ -208,6 +209,7 @@ def test_a_text_compared_with_a_number_is_refused_when_it_is_filled_in():
         ({"a": {"type": "list"}}, "variables.a.fields"),
         ({"a": {"type": "string", "fields": {"b": {"type": "string"}}}}, "variables.a.fields"),
         ({"a": {"type": "integer", "default": "x"}}, "variables.a.default"),
+        ({"a": {"type": "string", "default": "www.a.example"}}, "variables.a.default"),
         ({"a": {"type": "url", "default": "javascript:x"}}, "variables.a.default"),
         (
             {"a": {"type": "list", "fields": {"b": {"type": "boolean", "default": 1}}}},
