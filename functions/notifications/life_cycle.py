@@ -23,7 +23,7 @@ from notifications.schema import (
 )
 from notifications.templates import built_in
 from notifications.templates.built_in import Template
-from notifications.templates.own import Ready
+from notifications.templates.compiled import Ready
 from notifications.webhooks import bodies
 
 NEVER_MS = 2**53  # a number still, as ranges compare numbers with numbers only

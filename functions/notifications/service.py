@@ -12,8 +12,7 @@ from backend.telemetry import trace_of
 from backend.test_clocks import TestClock
 from notifications import life_cycle, wakeups
 from notifications.schema import Notification, NotificationQuery, NotificationRequest
-from notifications.templates import built_in
-from notifications.templates import service as template_service
+from notifications.templates import built_in, choosing
 from notifications.templates.own import OwnTemplate
 from notifications.wakeups import Queues
 
@@ -65,7 +64,7 @@ def accept(
         # Its template may have changed since, or be archived: a repeat does not look at it.
         existing = notifications.find(tenant, life_cycle.id_of(tenant, key))
     if existing is None:
-        template = template_service.sendable(
+        template = choosing.sendable(
             request.template,
             request.template_version,
             tenant=tenant,

@@ -11,7 +11,6 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from msgspec import UNSET
 
 from backend.errors import InvalidRequest
 from notifications.templates.built_in import money
@@ -27,9 +26,11 @@ PLAIN = (
     *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Concat),
     *(nodes.Filter, nodes.Test),  # those that the environment has; their arguments are nodes
 )
-LOOP = frozenset({"index", "index0", "first", "last", "length"})
+LOOP = ("index", "index0", "first", "last", "length")
+NUMBER = Scalar(type="integer")
 
-Scope = Mapping[str, Variable | Mapping[str, Scalar]]  # variables; and items of loops, by fields
+# Variables by their names, and items of loops: what they have instead of a value.
+Scope = Mapping[str, Variable | Mapping[str, Scalar]]
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -103,7 +104,7 @@ class _Refused(Exception):
 def _steps(node: nodes.Node, scope: Scope, depth: int, *, is_test: bool = False) -> int:
     """Return how many steps a node takes at most; raises _Refused for what is not allowed.
 
-    A list by itself can only be a test, of having items.
+    A list or object by itself can only be a test, of being there.
     """
     if depth == 0:
         raise _Refused("it is nested too deep", node.lineno)
@@ -113,7 +114,7 @@ def _steps(node: nodes.Node, scope: Scope, depth: int, *, is_test: bool = False)
         case nodes.Getattr(node=nodes.Name(name=name), attr=field):
             _require_field(name, field, scope, node.lineno)
             return 1
-        case nodes.Name(name=name) if is_test and _is_list(name, scope):
+        case nodes.Name(name=name) if is_test and _fields_of(name, scope) is not None:
             return 1
         case nodes.Filter(name="length", node=nodes.Name(name=name)) if _is_list(name, scope):
             return 1
@@ -135,9 +136,8 @@ def _steps_of_loop(loop: nodes.For, scope: Scope, depth: int) -> int:
         raise _Refused("a loop goes over a declared list", loop.lineno)
     if not isinstance(loop.target, nodes.Name) or loop.recursive:
         raise _Refused("a loop has one name for the item, and is not recursive", loop.lineno)
-    listed = scope[loop.iter.name]
-    assert isinstance(listed, Variable)  # _is_list said so
-    inside = {**scope, loop.target.name: listed.fields or {}, "loop": {}}
+    fields = _fields_of(loop.iter.name, scope) or {}
+    inside = {**scope, loop.target.name: fields, "loop": dict.fromkeys(LOOP, NUMBER)}
     tests = [loop.test] if loop.test else []
     each_time = sum(_steps(each, inside, depth - 1) for each in (*loop.body, *tests))
     return 1 + LIST_MAX * (1 + each_time) + sum(_steps(x, scope, depth - 1) for x in loop.else_)
@@ -145,21 +145,27 @@ def _steps_of_loop(loop: nodes.For, scope: Scope, depth: int) -> int:
 
 def _is_list(name: str, scope: Scope) -> bool:
     variable = scope.get(name)
-    return isinstance(variable, Variable) and variable.fields is not UNSET
+    return isinstance(variable, Variable) and variable.type == "list"
+
+
+def _fields_of(name: str, scope: Scope) -> Mapping[str, Scalar] | None:
+    """Return the fields of an object, of an item, or of a list's items; None of a single value."""
+    variable = scope.get(name)
+    return (variable.fields or None) if isinstance(variable, Variable) else variable
 
 
 def _require_scalar(name: str, scope: Scope, line: int) -> None:
     if name not in scope:
         raise _Refused(f"`{name}` is not among the declared variables", line)
-    if _is_list(name, scope) or not isinstance(scope[name], Variable):
-        raise _Refused(f"`{name}` is no single value; say which field of an item", line)
+    if _fields_of(name, scope) is not None:
+        raise _Refused(f"`{name}` is no single value; say which field of it", line)
 
 
 def _require_field(name: str, field: str, scope: Scope, line: int) -> None:
-    fields = scope.get(name)
-    if fields is None or isinstance(fields, Variable):
-        raise _Refused(f"`{name}` has no fields", line)
-    if field not in (LOOP if name == "loop" else fields):
+    fields = _fields_of(name, scope)
+    if fields is None or _is_list(name, scope):
+        raise _Refused(f"`{name}` is no object, and has no fields", line)
+    if field not in fields:
         raise _Refused(f"`{name}` has no field `{field}`", line)
 
 

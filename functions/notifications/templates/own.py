@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from backend import ids
 from backend.clock import rfc3339
-from backend.errors import Fault, InvalidRequest
+from backend.errors import Fault
 from backend.shapes import END
-from notifications.rendered import Rendered
 from notifications.templates import variables
 from notifications.templates.variables import Declarations, Variable
 
@@ -21,7 +21,6 @@ SUBJECT_MAX = 500  # characters, as of the other parts both of the source and fi
 TEXT_MAX = 20_000
 HTML_MAX = 60_000  # what Gmail shows without cutting it; worker and lists read many at once
 KEPT_VERSIONS = 20  # of a template, the newest; each is 256 KiB at most
-COMPILED_MAX = 64  # parts of as many versions an environment keeps ready
 
 CATEGORY = re.compile("^[a-z][a-z0-9_]{0,39}" + END)
 Category = Annotated[
@@ -111,71 +110,15 @@ class TemplatePage(Struct, frozen=True, kw_only=True):
     has_more: bool = False
 
 
-class Ready:
-    """A version of a template that can be filled in; the counterpart of a built-in template."""
-
-    def __init__(self, name: str, version: int, content: TemplateRequest | Version) -> None:
-        """Raise InvalidRequest where a part is not of the language."""
-        from notifications.templates.language import (  # noqa: PLC0415  # Jinja costs 30 ms of CPU
-            Part,
-        )
-
-        self.name = name
-        self.version = version
-        self.category: str | UnsetType = content.category
-        self.is_subscription = not content.critical
-        self._shape = variables.shape_of(content.variables)
-        link = {"unsubscribe_url": Variable(type="url")} if self.is_subscription else {}
-        declared = {**content.variables, **link}
-        self._subject = Part("subject", content.subject, declared, length_max=SUBJECT_MAX)
-        self._text = Part("text", content.text, declared, length_max=TEXT_MAX)
-        self._html = Part("html", content.html, declared, length_max=HTML_MAX)
-
-    def render(self, given: Mapping[str, Any], *, unsubscribe_url: str | None) -> Rendered:
-        """Return the template filled in; raises InvalidRequest naming what does not fit."""
-        values = {**variables.values_of(given, self._shape), "unsubscribe_url": unsubscribe_url}
-        return Rendered(
-            template=self.name,
-            version=self.version,
-            subject=self._subject.fill(values),
-            text=self._text.fill(values),
-            html=self._html.fill(values),
-        )
-
-
-_ready: dict[tuple[str, int, int], Ready] = {}
-
-
-def ready(template: OwnTemplate, version: Version) -> Ready:
-    """Return a version that can be filled in, compiled once by each environment."""
-    key = (template.id, version.number, version.created_ms)
-    if key not in _ready:
-        if len(_ready) >= COMPILED_MAX:
-            del _ready[next(iter(_ready))]
-        _ready[key] = Ready(template.name, version.number, version)
-    return _ready[key]
-
-
 def version_after(before: Version | None, content: TemplateRequest, *, now_ms: int) -> Version:
     """Return the version that follows one, or the first."""
     number = before.number + 1 if before else 1
     return Version(number=number, created_ms=now_ms, **msgspec.structs.asdict(content))
 
 
-def version_of(
-    template: OwnTemplate, number: int | UnsetType, *, param: str = "version"
-) -> Version:
-    """Return a version of a template, the newest without a number; raises InvalidRequest."""
-    versions = {each.number: each for each in (*template.earlier, template.newest)}
-    version = template.newest if number is UNSET else versions.get(number)
-    if version is None:
-        kept = f"{min(versions)} to {max(versions)}"
-        raise InvalidRequest(
-            f"There is no such version of this template; there are {kept}.",
-            code="unknown_template_version",
-            param=param,
-        )
-    return version
+def id_of(tenant: str, name: str) -> str:
+    """Return the id that a tenant's template of this name always has."""
+    return ids.derived("tpl_", tenant, name)
 
 
 def summary(template: OwnTemplate, version: Version) -> TemplateSummary:

@@ -9,7 +9,7 @@ from backend import audit
 from backend.clock import now_ms
 from backend.entrypoint import Call, endpoint, reply
 from notifications.suppressions.routes import links
-from notifications.templates import own, service, store
+from notifications.templates import choosing, own, service, store
 from notifications.templates.own import TemplatePage, TemplateRequest, VersionNumber
 
 routes = Blueprint(__name__)
@@ -57,7 +57,7 @@ def get_template(call: Call, name: str) -> Response:
     """Show a version of a template, the newest by default."""
     query = call.query(TemplateQuery)
     template = service.find(name, tenant=call.caller.tenant, templates=store)
-    return reply(own.view(template, own.version_of(template, query.version)))
+    return reply(own.view(template, choosing.version_of(template, query.version)))
 
 
 @routes.route("/v1/templates/{name}/versions", methods=["GET"])
@@ -88,6 +88,6 @@ def archive_template(call: Call, name: str) -> Response:
 def preview_template(call: Call, name: str) -> Response:
     """Show a template filled in, also a built-in one, and send nothing."""
     request = call.body(PreviewRequest)
-    template = service.readied(name, request.version, tenant=call.caller.tenant, templates=store)
+    template = choosing.readied(name, request.version, tenant=call.caller.tenant, templates=store)
     url = links.url("ntf_preview") if template.is_subscription else None
     return reply(template.render(request.variables, unsubscribe_url=url))

@@ -4,15 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from backend import ids
 from backend.audit import Author
 from backend.errors import Conflict, InvalidRequest, InvalidState, NotFound
 from notifications.templates import built_in, own
-from notifications.templates.built_in import Template
-from notifications.templates.own import OwnTemplate, Ready, TemplateRequest
+from notifications.templates.compiled import Ready
+from notifications.templates.own import OwnTemplate, TemplateRequest
 
 TEMPLATES_MAX = 100  # of a tenant, archived ones aside
 PUT_ATTEMPTS = 5  # each is lost only to another change that was made meanwhile
@@ -29,12 +28,6 @@ class Templates(Protocol):
     def insert(self, template: OwnTemplate) -> bool: ...
 
     def replace(self, before: OwnTemplate, after: OwnTemplate) -> bool: ...
-
-
-class FindTemplate(Protocol):
-    """The look-up of a template by its id; see `templates.store.find`."""
-
-    def __call__(self, template_id: str, *, with_earlier: bool) -> OwnTemplate | None: ...
 
 
 def put(
@@ -54,7 +47,7 @@ def put(
     _check_name(name)
     Ready(name, 1, content)
     for _ in range(PUT_ATTEMPTS):
-        before = templates.find(_id(tenant, name), with_earlier=True)
+        before = templates.find(own.id_of(tenant, name), with_earlier=True)
         if before and before.newest.has(content) and before.archived_ms is UNSET:
             return before
         after = _next(before, name, content, tenant=tenant, templates=templates, now_ms=now_ms)
@@ -79,7 +72,7 @@ def archive(
 
 def find(name: str, *, tenant: str, templates: Templates) -> OwnTemplate:
     """Return a template of this tenant with all its versions; raises NotFound."""
-    template = templates.find(_id(tenant, name), with_earlier=True)
+    template = templates.find(own.id_of(tenant, name), with_earlier=True)
     if template is None:
         built = " It is a built-in one." if name in built_in.PUBLIC else ""
         raise NotFound(f"You have no template of that name.{built}", param="name")
@@ -89,42 +82,6 @@ def find(name: str, *, tenant: str, templates: Templates) -> OwnTemplate:
 def in_use(*, tenant: str, templates: Templates) -> Sequence[OwnTemplate]:
     """Return a tenant's templates that are not archived, the last made first."""
     return sorted(templates.in_use(tenant), key=lambda each: (-each.created_ms, each.name))
-
-
-def sendable(
-    name: str, number: int | UnsetType, *, tenant: str, find_template: FindTemplate
-) -> Template | Ready:
-    """Return a built-in template, or one of the tenant's, as a notification names it.
-
-    Raises InvalidRequest where there is none of that name and version, or it is archived.
-    """
-    if name in built_in.PUBLIC:
-        return _built_in(name, number, param="template_version")
-    stored = find_template(_id(tenant, name), with_earlier=number is not UNSET)
-    if stored is None or stored.archived_ms:
-        raise built_in.unknown()
-    return own.ready(stored, own.version_of(stored, number, param="template_version"))
-
-
-def readied(
-    name: str, number: int | UnsetType, *, tenant: str, templates: Templates
-) -> Template | Ready:
-    """Return a template to look at, also an archived one; raises NotFound and InvalidRequest."""
-    if name in built_in.PUBLIC:
-        return _built_in(name, number, param="version")
-    stored = find(name, tenant=tenant, templates=templates)
-    return own.ready(stored, own.version_of(stored, number, param="version"))
-
-
-def _built_in(name: str, number: int | UnsetType, *, param: str) -> Template:
-    template = built_in.PUBLIC[name]
-    if number not in (UNSET, template.version):
-        raise InvalidRequest(
-            f"The version of this built-in template is {template.version}.",
-            code="unknown_template_version",
-            param=param,
-        )
-    return template
 
 
 def _next(
@@ -139,7 +96,7 @@ def _next(
     """Return the template with one version more, which is the newest."""
     if before is None:
         return OwnTemplate(
-            id=_id(tenant, name),
+            id=own.id_of(tenant, name),
             tenant=tenant,
             name=name,
             place=_free_place(tenant, templates),
@@ -156,8 +113,8 @@ def _next(
 
 
 def _free_place(tenant: str, templates: Templates) -> int:
-    taken_places = {each.place for each in templates.in_use(tenant)}
-    free = sorted(set(range(TEMPLATES_MAX)) - taken_places)
+    places = {each.place for each in templates.in_use(tenant)}
+    free = sorted(set(range(TEMPLATES_MAX)) - places)
     if not free:
         raise InvalidState(
             f"There are {TEMPLATES_MAX} templates; archive one first.", code="too_many_templates"
@@ -207,7 +164,3 @@ def _check_name(name: str) -> None:
         raise InvalidRequest(
             "A built-in template has that name; use another.", code="reserved_name", param="name"
         )
-
-
-def _id(tenant: str, name: str) -> str:
-    return ids.derived("tpl_", tenant, name)

@@ -26,8 +26,8 @@ NO_LINKS = (
 Name = Annotated[
     str,
     Meta(
-        pattern="^[a-z][a-z0-9_]{0,39}" + END,
-        extra={"expected": "1 to 40 of a-z, 0-9 and _, beginning with a letter"},
+        pattern="^[A-Za-z][A-Za-z0-9_]{0,39}" + END,
+        extra={"expected": "1 to 40 letters, digits and _, beginning with a letter"},
     ),
 ]
 Default = Annotated[str, Meta(max_length=1_000)] | int | float | bool
@@ -64,9 +64,12 @@ class Scalar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Variable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The declaration of a variable: a scalar, or a list of up to 100 items with `fields`."""
+    """The declaration of a variable: a scalar, an object, or a list of up to 100 objects.
 
-    type: Literal["string", "integer", "number", "boolean", "url", "list"]
+    Objects have `fields`.
+    """
+
+    type: Literal["string", "integer", "number", "boolean", "url", "object", "list"]
     required: bool = True
     default: Default | UnsetType = UNSET
     fields: Annotated[dict[Name, Scalar], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
@@ -79,10 +82,11 @@ def faults_of(declared: Mapping[str, Variable]) -> Iterator[Fault]:
     """Yield what is wrong with declarations of which each has the right form."""
     for name, variable in declared.items():
         param = f"variables.{name}"
-        if name in RESERVED:
+        if name.lower() in RESERVED:
             yield Fault(param, "invalid_value", f"`{name}` is a word of templates; use another.")
-        if (variable.type == "list") != (variable.fields is not UNSET):
-            yield Fault(f"{param}.fields", "invalid_value", "A list, and only a list, has fields.")
+        if (variable.type in ("object", "list")) != (variable.fields is not UNSET):
+            detail = "An object or a list, and nothing else, has fields."
+            yield Fault(f"{param}.fields", "invalid_value", detail)
         yield from _wrong_default(variable, param)
         for field, scalar in (variable.fields or {}).items():
             yield from _wrong_default(scalar, f"{param}.fields.{field}")
@@ -96,44 +100,53 @@ def _wrong_default(declared: Variable | Scalar, param: str) -> Iterator[Fault]:
     except msgspec.ValidationError:
         detail = f"The default is no {declared.type}, or too long, or not in one line."
         yield Fault(f"{param}.default", "invalid_value", detail)
+        return
+    if declared.type == "string" and LINK.search(str(declared.default)):
+        yield Fault(f"{param}.default", "invalid_value", NO_LINKS)
 
 
 def shape_of(declared: Mapping[str, Variable]) -> type[Struct]:
     """Return the shape of what a notification gives for these variables."""
     return _shape(
         {
-            name: (_list_of(each.fields) if each.fields else _KINDS[each.type], each)
+            name: (_with_fields(each) if each.fields else _KINDS[each.type], each)
             for name, each in declared.items()
         }
     )
 
 
-def values_of(given: Mapping[str, Any], shape: type[Struct]) -> dict[str, Any]:
+def values_of(
+    arguments: Mapping[str, Any], declared: Mapping[str, Variable], shape: type[Struct]
+) -> dict[str, Any]:
     """Return the values to fill in; raises InvalidRequest naming every one that is wrong."""
     try:
-        values: dict[str, Any] = msgspec.to_builtins(strict_json.convert(dict(given), shape))
+        values: dict[str, Any] = msgspec.to_builtins(strict_json.convert(dict(arguments), shape))
     except InvalidRequest as error:
         raise InvalidRequest.of([of_variable(each) for each in error.faults]) from error
-    faults = [
-        of_variable(Fault(name, "", NO_LINKS))
-        for name, text in _texts(values)
-        if LINK.search(text) and not text.startswith("https://")
-    ]
-    if faults:
-        raise InvalidRequest.of(faults)
+    linked = dict.fromkeys(name for name, text in _texts(values, declared) if LINK.search(text))
+    if linked:
+        raise InvalidRequest.of([of_variable(Fault(each, "", NO_LINKS)) for each in linked])
     return values
 
 
-def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _texts(
+    values: Mapping[str, Any], declared: Mapping[str, Variable | Scalar], within: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield the texts among values, which are not addresses, by the names that faults give them."""
     for name, value in values.items():
-        if isinstance(value, str):
-            yield name, value
-        elif isinstance(value, list):
-            yield from ((name, text) for item in value for _, text in _texts(item))
+        declaration = declared[name]
+        if declaration.type == "string":
+            yield within + name, value
+        elif isinstance(declaration, Variable) and declaration.fields:
+            for item in value if isinstance(value, list) else [value]:
+                yield from _texts(item, declaration.fields, f"{within}{name}.")
 
 
-def _list_of(fields: Mapping[str, Scalar]) -> Any:
+def _with_fields(variable: Variable) -> Any:
+    fields = variable.fields or {}
     item = _shape({name: (_KINDS[each.type], each) for name, each in fields.items()})
+    if variable.type == "object":
+        return item
     return Annotated[list[item], Meta(max_length=LIST_MAX)]  # type: ignore[valid-type]  # made here
 
 

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from tests.integration.notifications.bodies import SCOPES
+
 ORDER = {
     "category": "orders",
     "critical": True,
@@ -21,6 +23,7 @@ ORDER = {
     },
 }
 PATH = "/v1/templates/{name}"
+ROUNDS = 20
 
 
 @pytest.fixture
@@ -69,17 +72,30 @@ def test_the_same_content_again_makes_no_version(put):
     assert [put().body["version"], put().body["version"]] == [1, 1]
 
 
-def test_updates_at_one_time_each_make_a_version(put, of):
+def test_updates_at_one_time_each_make_a_version(put, of, start, tenant):
     put()
-    threads = [threading.Thread(target=put, kwargs={"text": f"{each}"}) for each in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    texts = {of("GET", query={"version": str(each)}).body["text"] for each in (2, 3, 4)}
+    other = start("notifications.app.app")
+    other.request("GET", "/v1/templates", tenant=tenant, scope=SCOPES)
+    texts = {}
 
-    assert of("GET").body["version"] == 4
-    assert texts == {"0", "1", "2"}
+    def put_by_another_environment():
+        for number in range(ROUNDS):
+            body = {**ORDER, "text": f"other {number}"}
+            answer = other.request(
+                "PUT", PATH, path={"name": "order_placed"}, body=body, tenant=tenant, scope=SCOPES
+            )
+            texts[body["text"]] = answer.body.get("version")
+
+    thread = threading.Thread(target=put_by_another_environment)
+    thread.start()
+    for number in range(ROUNDS):
+        texts[f"{number}"] = put(text=f"{number}").body.get("version")
+    thread.join()
+    versions = [each for each in texts.values() if each]
+
+    assert sorted(versions) == list(range(2, 2 + len(versions)))
+    assert len(versions) > ROUNDS
+    assert of("GET").body["version"] == 1 + len(versions)
 
 
 def test_the_newest_twenty_versions_are_kept(put, of, database, tenant):
@@ -165,16 +181,21 @@ def test_without_html_a_mail_has_text_only(put, order, deliver, mailbox, address
     assert "text/html" not in mailbox.raw(mail["sequence"]).decode()
 
 
-def test_an_archived_template_is_sent_no_more_until_it_is_put_again(put, of, order, api):
+def test_an_archived_template_is_sent_no_more_until_it_is_put_again(
+    put, of, order, api, database, tenant
+):
     put()
     archived = [of("POST", "/archive").body, of("POST", "/archive").body]
     refused = order("a")
+    expiring = database["templates"].find_one({"tenant": tenant}).get("expires_at")
     listed = api("GET", "/v1/templates").body["data"]
     restored = put()
     accepted = order("b")
 
     assert archived[0] == archived[1]
     assert archived[0]["archived_at"]
+    assert expiring
+    assert "expires_at" not in database["templates"].find_one({"tenant": tenant})
     assert (refused.status, refused.body["code"]) == (422, "unknown_template")
     assert listed == []
     assert (restored.body["version"], "archived_at" in restored.body) == (2, False)
@@ -236,7 +257,7 @@ def test_a_test_is_marked_for_its_recipient_and_in_lists(put, order, show, deliv
         ({"text": "a" * 20_001}, "text"),
         ({"text": ""}, "text"),
         ({"category": "No Category"}, "category"),
-        ({"variables": {"Name": {"type": "string"}}}, "variables"),
+        ({"variables": {"first-name": {"type": "string"}}}, "variables"),
         ({"variables": {"in": {"type": "string"}}}, "variables.in"),
         ({"channels": ["email"]}, "channels"),
     ],

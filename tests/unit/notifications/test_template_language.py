@@ -7,8 +7,9 @@ import pytest
 
 from backend.errors import InvalidRequest
 from notifications.templates import variables
+from notifications.templates.compiled import Ready
 from notifications.templates.language import Part
-from notifications.templates.own import Ready, TemplateRequest
+from notifications.templates.own import TemplateRequest
 from notifications.templates.variables import Declarations
 
 DECLARED = {
@@ -16,6 +17,11 @@ DECLARED = {
     "vip": {"type": "boolean", "default": False},
     "share": {"type": "number", "default": 12.0},
     "link": {"type": "url", "required": False},
+    "Buyer": {
+        "type": "object",
+        "required": False,
+        "fields": {"firstName": {"type": "string"}, "items": {"type": "string", "default": "no"}},
+    },
     "items": {
         "type": "list",
         "required": False,
@@ -27,8 +33,8 @@ SHAPE = variables.shape_of(KINDS)
 ITEMS = [{"keys": "<b>", "amount": -1250}, {"keys": "two"}]
 
 
-def fill(source, part="text", length_max=1_000, **given):
-    values = variables.values_of({"name": "Zoë & Co", **given}, SHAPE)
+def fill(source, part="text", length_max=1_000, **arguments):
+    values = variables.values_of({"name": "Zoë & Co", **arguments}, KINDS, SHAPE)
     return Part(part, source, KINDS, length_max=length_max).fill(values)
 
 
@@ -55,11 +61,12 @@ def refusal(call, *arguments, **options):
             "{% raw %}{{ name }}{% endraw %}{# nothing #}{{ '<' ~ name ~ '>' }}",
             "{{ name }}<Zoë & Co>",
         ),
+        ("{% if Buyer %}{{ Buyer.firstName }} {{ Buyer.items }}{% endif %}", "Ada no"),
         ("{{ 'vip' if vip else 'guest' }}\n", "guest\n"),
     ],
 )
 def test_a_part_is_filled_in(source, text):
-    assert fill(source, items=ITEMS) == text
+    assert fill(source, items=ITEMS, Buyer={"firstName": "Ada"}) == text
 
 
 def test_html_escapes_every_value_and_no_template_can_ask_otherwise():
@@ -104,6 +111,11 @@ def test_html_escapes_every_value_and_no_template_can_ask_otherwise():
         "{% filter upper %}x{% endfilter %}",
         "{{ nmae }}",
         "{{ items }}",
+        "{{ items.keys }}",
+        "{{ Buyer }}",
+        "{{ Buyer.lastName }}",
+        "{{ Buyer|length }}",
+        "{% for x in Buyer %}{% endfor %}",
         "{{ name",
         "{% if name %}",
         "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
@@ -137,7 +149,7 @@ def test_the_longest_run_of_a_template_is_short():
     full = [{"keys": "k", "amount": 1}] * 100
     part = Part("text", loop, KINDS, length_max=1_000)
     before_s = process_time()
-    part.fill(variables.values_of({"name": "n", "items": full}, SHAPE))
+    part.fill(variables.values_of({"name": "n", "items": full}, KINDS, SHAPE))
 
     assert process_time() - before_s < 0.5
 
@@ -155,10 +167,11 @@ def test_no_subject_has_a_second_line(source):
 
 
 @pytest.mark.parametrize(
-    ("given", "param"),
+    ("arguments", "param"),
     [
         ({"name": "two\nlines"}, "variables.name"),
         ({"name": "see https://evil.example/"}, "variables.name"),
+        ({"name": "https://evil.example/"}, "variables.name"),
         ({"link": "javascript:alert(1)"}, "variables.link"),
         ({"link": 'https://a.example/"onclick="x'}, "variables.link"),
         ({"link": "http://a.example"}, "variables.link"),
@@ -166,19 +179,21 @@ def test_no_subject_has_a_second_line(source):
         ({"items": [{"keys": "www.evil.example"}]}, "variables.items"),
         ({"items": [{"keys": "k"}] * 101}, "variables.items"),
         ({"items": [{"other": "k"}]}, "variables.items"),
+        ({"Buyer": {"firstName": "www.evil.example"}}, "variables.Buyer.firstName"),
+        ({"Buyer": {}}, "variables.Buyer.firstName"),
         ({"surname": "L"}, "variables.surname"),
         ({"name": 7}, "variables.name"),
     ],
 )
-def test_a_value_that_does_not_fit_is_named(given, param):
-    error = refusal(fill, "", **given)
+def test_a_value_that_does_not_fit_is_named(arguments, param):
+    error = refusal(fill, "", **arguments)
 
     assert error.param.startswith(param)
     assert error.code == "invalid_variables"
 
 
 def test_a_missing_required_variable_is_named():
-    assert refusal(variables.values_of, {}, SHAPE).param == "variables.name"
+    assert refusal(variables.values_of, {}, KINDS, SHAPE).param == "variables.name"
 
 
 def test_a_text_compared_with_a_number_is_refused_when_it_is_filled_in():
@@ -189,9 +204,12 @@ def test_a_text_compared_with_a_number_is_refused_when_it_is_filled_in():
     ("declared", "param"),
     [
         ({"loop": {"type": "string"}}, "variables.loop"),
+        ({"None": {"type": "string"}}, "variables.None"),
+        ({"a": {"type": "object"}}, "variables.a.fields"),
         ({"a": {"type": "list"}}, "variables.a.fields"),
         ({"a": {"type": "string", "fields": {"b": {"type": "string"}}}}, "variables.a.fields"),
         ({"a": {"type": "integer", "default": "x"}}, "variables.a.default"),
+        ({"a": {"type": "string", "default": "www.a.example"}}, "variables.a.default"),
         ({"a": {"type": "url", "default": "javascript:x"}}, "variables.a.default"),
         (
             {"a": {"type": "list", "fields": {"b": {"type": "boolean", "default": 1}}}},
