@@ -135,12 +135,14 @@ def test_a_suppressed_recipient_gets_nothing_critical_and_a_preference_does_not_
     put_template, prefer, outcome, api, address
 ):
     put_template("alert", "newsletter", critical=True)
+    put_template("tips", "tips")
     prefer("newsletter", False)
     api("POST", "/v1/suppressions", body={"to": address})
     wanted = prefer("newsletter", True)
 
     assert (wanted.body["wanted"], wanted.body["reason"]) == (False, "manual")
     assert outcome("alert") == ("suppressed", "manual")
+    assert outcome("tips") == ("suppressed", "manual")
 
 
 def test_what_waits_is_sent_by_the_preference_of_its_time(
