@@ -133,6 +133,7 @@ def test_a_notification_may_name_its_version(put, order, show):
     put(subject="Your order {{ number }}")
 
     assert show(order("old", template_version=1).body["id"])["subject"] == "Order 7"
+    assert show(order("new").body["id"])["subject"] == "Your order 7"
     assert order("none", template_version=3).body["code"] == "unknown_template_version"
     built_in = order("b", template="welcome", variables={"name": "Ada"}, template_version=2)
     assert built_in.body["param"] == "template_version"
