@@ -134,6 +134,17 @@ def test_an_object_tells_the_function_whose_prefix_and_suffix_it_has(shop: Copie
     assert record["s3"]["object"]["key"] == "in/a+b.csv"
 
 
+def test_an_address_that_a_function_signs_takes_an_object(shop: CopiedProject):
+    place = {"Bucket": "uploads", "Key": "signed"}
+    arguments = {"ClientMethod": "put_object", "Params": place}
+    address = call(shop, "s3", "generate_presigned_url", **arguments)
+    urllib.request.urlopen(
+        urllib.request.Request(address, b"x", {"Content-Type": ""}, method="PUT"), timeout=10
+    ).close()
+
+    assert service(shop, "s3").head_object(**place)["ContentLength"] == 1
+
+
 @pytest.mark.row("5.3")
 def test_a_message_of_a_topic_comes_to_the_function_whose_filter_it_passes(shop: CopiedProject):
     for kind in ("other", "sale"):

@@ -14,5 +14,7 @@ def do(event, _context):
         return {name: os.environ.get(name) for name in event["show"]}
     client = boto3.client(event["service"])
     answer = getattr(client, event["action"])(**event["arguments"])
+    if isinstance(answer, str):
+        return answer
     answer.pop("ResponseMetadata", None)
     return {name: value for name, value in answer.items() if isinstance(value, str | list)}
