@@ -184,7 +184,8 @@ def run(conditions: Conditions) -> Outcome:
         details=[
             f"{rate}/s for {duration_s} s, from the median of the first fifth to the last's,"
             " without the first tenth. Memory is without what has a bound of its own: the traces"
-            " that the gateway keeps, and Valkey's replay cache.",
+            " that the gateway keeps, and Valkey's replay cache. What grew by less than"
+            f" {GROWTH_FLOOR_MB:.0f} MB counts as an allocator's arena.",
             "",
             *_rows(samples),
         ],
