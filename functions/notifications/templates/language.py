@@ -19,7 +19,11 @@ from notifications.templates.variables import LIST_MAX, Scalar, Variable
 STEPS_MAX = 100_000  # of the longest run, some 20 ms
 NODES_MAX = 2_000  # of a part's tree: Jinja takes 0.1 ms to compile each
 DEPTH_MAX = 40  # of blocks and expressions in one another
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # but tabs and line ends
+# What a filter takes for each value in its words, in steps: it goes over all of their characters.
+FILTER_STEPS, TITLE_STEPS = 10, 100  # `title` takes the words apart
+VALUE_CHARACTERS = 1_000  # of a variable; a longer text in the source counts as several
+# But tabs and line ends; and halves of characters, which no mail can have.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Each by itself does a bounded amount of work; what has calls, arithmetic or blocks has not.
 PLAIN = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.If, nodes.CondExpr),
@@ -124,11 +128,23 @@ def _steps(node: nodes.Node, scope: Scope, depth: int, *, is_test: bool = False)
         case _ if isinstance(node, PLAIN):
             goes_on = is_test and isinstance(node, nodes.And | nodes.Or | nodes.Not)
             test = getattr(node, "test", None)
-            return 1 + sum(
+            return _own_steps(node) + sum(
                 _steps(each, scope, depth - 1, is_test=goes_on or each is test)
                 for each in node.iter_child_nodes()
             )
     raise _Refused(f"{type(node).__name__} is not part of the language", node.lineno)
+
+
+def _own_steps(node: nodes.Node) -> int:
+    """Return the steps of a node without those of the nodes in it."""
+    if not isinstance(node, nodes.Filter | nodes.Concat):
+        return 1
+    each_value = 1
+    if isinstance(node, nodes.Filter):
+        each_value = TITLE_STEPS if node.name == "title" else FILTER_STEPS
+    texts = [each.value for each in node.find_all(nodes.Const) if isinstance(each.value, str)]
+    count = sum(1 for _ in node.find_all(nodes.Name | nodes.Const))
+    return 1 + each_value * (count + sum(len(each) // VALUE_CHARACTERS for each in texts))
 
 
 def _steps_of_loop(loop: nodes.For, scope: Scope, depth: int) -> int:

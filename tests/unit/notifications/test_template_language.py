@@ -154,6 +154,39 @@ def test_the_longest_run_of_a_template_is_short():
     assert process_time() - before_s < 0.5
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "(" + "~".join(["name"] * 440) + ")|title",
+        "(" + "~".join(["name"] * 440) + ")" + "|upper|lower" * 15,
+        "(" * 30 + "~".join(["name"] * 500) + ")~name" * 30,
+        "name|title ~ " * 60 + "name",
+        f"('{'a-' * 9_000}' ~ name)|title",
+    ],
+    ids=lambda expression: expression[:20],
+)
+def test_long_texts_count_as_often_as_filters_go_over_them(expression):
+    loop = "{% for x in items %}{% if " + expression + " == name %}{% endif %}{% endfor %}"
+
+    assert "too long" in refusal(Part, "text", loop, KINDS, length_max=1_000).detail
+
+
+def test_a_loop_has_room_for_some_titles_of_the_longest_texts():
+    loop = (
+        "{% for x in items %}{{ x.keys|title|length }}{{ x.keys|title|upper|length }}{% endfor %}"
+    )
+    full = [{"keys": "a-" * 500}] * 100
+    before_s = process_time()
+
+    assert fill(loop, items=full) == "10001000" * 100
+    assert process_time() - before_s < 1.0
+
+
+@pytest.mark.parametrize("part", ["subject", "text", "html"])
+def test_no_part_has_halves_of_characters_which_no_mail_can_have(part):
+    assert "control characters" in refusal(fill, r"{{ '\ud800' }}", part).detail
+
+
 def test_a_part_that_grows_too_long_is_refused_before_it_has_grown():
     source = "{% for x in items %}{{ x.keys }}{% endfor %}"
     full = [{"keys": "k" * 1_000}] * 100
