@@ -26,6 +26,7 @@ from local.template.service_kinds import CUSTOM, placeholder
 
 ANSWERS_S = 60.0  # after its function has ended; CloudFormation waits for an hour
 LOOKS_S = 0.2
+ANSWER_MAX_BYTES = 4096  # CloudFormation's
 BUCKET = "spillway-custom-resources"  # of the answers, deleted in the end
 Filled = Callable[[Any, Mapping[str, str]], Any]
 STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/local/local"
@@ -208,7 +209,7 @@ def _answer(storage: Any, place: dict[str, str], request: str) -> dict[str, Any]
     ends_s = time.monotonic() + ANSWERS_S
     while True:
         try:
-            content = storage.get_object(**place)["Body"].read()
+            content = storage.get_object(**place)["Body"].read(ANSWER_MAX_BYTES + 1)
             break
         except (BotoCoreError, ClientError) as error:
             if time.monotonic() > ends_s:
@@ -216,10 +217,14 @@ def _answer(storage: Any, place: dict[str, str], request: str) -> dict[str, Any]
                 raise NotAnswered(sentence) from error
             time.sleep(LOOKS_S)
     storage.delete_object(**place)
+    if len(content) > ANSWER_MAX_BYTES:
+        raise NotAnswered(f"{request} answers more than {ANSWER_MAX_BYTES} bytes")
     try:
-        answer = dict(json.loads(content))
-    except (ValueError, TypeError) as error:
-        raise NotAnswered(f"{request} answers no JSON object: {content[:100]!r}") from error
+        answer = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise NotAnswered(f"{request} answers no JSON: {content[:100]!r}") from error
+    if not isinstance(answer, dict) or not isinstance(answer.get("Data") or {}, dict):
+        raise NotAnswered(f"{request} answers no JSON object, or its Data is none")
     if answer.get("Status") != "SUCCESS":
         raise NotAnswered(f"{request} answers {answer.get('Status')}: {answer.get('Reason')}")
     return answer

@@ -122,6 +122,15 @@ def test_a_resource_that_has_gone_from_the_template_is_deleted(template, run):
     [
         ({"Status": "FAILED", "Reason": "no room"}, "Create by Maker answers FAILED: no room"),
         ({}, "Create by Maker puts no answer to ResponseURL within 0 s"),
+        (["SUCCESS"], "Create by Maker answers no JSON object, or its Data is none"),
+        (
+            {"Status": "SUCCESS", "Data": "a text"},
+            "Create by Maker answers no JSON object, or its Data is none",
+        ),
+        (
+            {"Status": "SUCCESS", "Data": {"Long": "x" * 5_000}},
+            "Create by Maker answers more than 4096 bytes",
+        ),
     ],
 )
 def test_what_fails_is_named_and_tried_again_at_the_next_start(
