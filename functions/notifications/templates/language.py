@@ -142,9 +142,10 @@ def _own_steps(node: nodes.Node) -> int:
     each_value = 1
     if isinstance(node, nodes.Filter):
         each_value = TITLE_STEPS if node.name == "title" else FILTER_STEPS
-    texts = [each.value for each in node.find_all(nodes.Const) if isinstance(each.value, str)]
-    count = sum(1 for _ in node.find_all(nodes.Name | nodes.Const))
-    return 1 + each_value * (count + sum(len(each) // VALUE_CHARACTERS for each in texts))
+    constants = [str(each.value) for each in node.find_all(nodes.Const)]
+    count = sum(1 for _ in node.find_all(nodes.Name))
+    count += sum(1 + len(each) // VALUE_CHARACTERS for each in constants)
+    return 1 + each_value * count
 
 
 def _steps_of_loop(loop: nodes.For, scope: Scope, depth: int) -> int:

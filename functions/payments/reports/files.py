@@ -5,6 +5,7 @@ next one begins at the same place. One writes at a time, because a turn's lease 
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -12,12 +13,14 @@ from urllib.parse import unquote, urlsplit
 from msgspec.structs import replace
 
 from backend.errors import NotFound, Unavailable
+from backend.ids import LENGTH
 from payments.reports.schema import CONTENT_TYPES, LIFE_MS, Written
 
 PART_BYTES = 2**20  # of a file, in one answer: Lambda's are 6 MB, written as JSON
 S3_PART_BYTES = 5 * 2**20  # S3's least, but for the last one
 LINK_LIFE_S = 900  # of an address that S3 answers without a token
 TIMEOUT_S = 10
+OWN = re.compile(rf"rep_[a-z2-7]{{{LENGTH}}}\.({'|'.join(CONTENT_TYPES)})")  # the names of files
 
 
 class Files(Protocol):
@@ -90,10 +93,10 @@ class Folder:
 
     def drop_old(self, now_s: float) -> None:
         """Delete the files of reports that are over; what else the folder has is its owner's."""
-        for ending in CONTENT_TYPES:
-            for file in self._path.glob(f"rep_*.{ending}"):
-                if file.stat().st_mtime < now_s - LIFE_MS / 1000:
-                    file.unlink(missing_ok=True)
+        for file in self._path.glob("rep_*"):
+            is_old = OWN.fullmatch(file.name) and file.lstat().st_mtime < now_s - LIFE_MS / 1000
+            if is_old and file.is_file():
+                file.unlink(missing_ok=True)
 
 
 def _line_end(file: Any, offset: int) -> int:

@@ -14,7 +14,7 @@ from payments.reports import files
 from payments.reports.files import Files
 from payments.reports.schema import LIFE_MS, Written
 
-NAME = "rep_1.csv"
+NAME = "rep_abcdefghijklmnopqrstuvwxy2.csv"
 LINE = "id,\"ä says 'no'\",1\r\n".encode()
 MIB = 2**20
 
@@ -98,10 +98,11 @@ def test_reports_that_are_over_are_deleted_and_nothing_else(tmp_path: Path):
     store, read = folder_of(tmp_path)
     store.drop_old(0)  # there is no folder yet
     store.append(NAME, Written(), LINE)
-    others = [tmp_path / "with space" / each for each in ("accounts.csv", "rep_1.txt", "old")]
-    others[0].touch()
-    others[1].touch()
-    others[2].mkdir()
+    names = ("accounts.csv", "rep_1.txt", "rep_2025.csv", "rep_of_sales.jsonl", "old")
+    others = [tmp_path / "with space" / each for each in names]
+    for file in others[:-1]:
+        file.touch()
+    others[-1].mkdir()
     changed_s = os.stat(tmp_path / "with space" / NAME).st_mtime
 
     store.drop_old(changed_s + LIFE_MS / 1000 - 1)
