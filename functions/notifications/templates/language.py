@@ -24,6 +24,8 @@ FILTER_STEPS, TITLE_STEPS = 10, 100  # `title` takes the words apart
 VALUE_CHARACTERS = 1_000  # of a variable; a longer text in the source counts as several
 # But tabs and line ends; and halves of characters, which no mail can have.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+TAG = re.compile(r"""<[a-z](?:[^<>"']|"[^"]*"|'[^']*')*""", re.IGNORECASE)  # of HTML
+QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
 # Each by itself does a bounded amount of work; what has calls, arithmetic or blocks has not.
 PLAIN = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.If, nodes.CondExpr),
@@ -64,6 +66,8 @@ class Part:
         try:
             environment = _ESCAPING if name == "html" else _VERBATIM
             tree = environment.parse(source)
+            if name == "html":
+                _require_quotes(source)
             if sum(1 for _ in tree.find_all(nodes.Node)) > NODES_MAX:
                 raise _Refused(f"it has more than {NODES_MAX:,} tags and values", 1)
             if _steps(tree, declared, DEPTH_MAX) > STEPS_MAX:
@@ -133,6 +137,15 @@ def _steps(node: nodes.Node, scope: Scope, depth: int, *, is_test: bool = False)
                 for each in node.iter_child_nodes()
             )
     raise _Refused(f"{type(node).__name__} is not part of the language", node.lineno)
+
+
+def _require_quotes(source: str) -> None:
+    """Raise _Refused for a value in an attribute without quotes: a space in it begins another."""
+    for tag in TAG.finditer(source):
+        attributes = QUOTED.sub("''", tag[0]).split("=")[1:]
+        if any("{{" in word for each in attributes for word in each.split(maxsplit=1)[:1]):
+            line = source.count("\n", 0, tag.start()) + 1
+            raise _Refused("put the values of attributes in quotes", line)
 
 
 def _own_steps(node: nodes.Node) -> int:

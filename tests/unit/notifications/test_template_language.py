@@ -182,6 +182,30 @@ def test_a_loop_has_room_for_some_titles_of_the_longest_texts():
     assert process_time() - before_s < 1.0
 
 
+@pytest.mark.parametrize(
+    "tag",
+    ["<img alt={{ name }}>", "<a\n  href = /x/{{ name }}>", "<p class='a' title={{name}} id=b>"],
+)
+def test_no_value_begins_an_attribute_of_its_own(tag):
+    assert "attributes in quotes" in refusal(fill, tag, "html", name="x onerror=y").detail
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<a href=\"/x?name={{ name }}\" title='{{ name }}'>{{ name }} = {{ name }}</a>",
+        "<p {% if name == 'x' %}class=a{% endif %}>a < b = {{ name }}</p>",
+        "<a" + "=" * 9_000 + " " * 9_000 + "'<a\"" * 9_000,
+    ],
+    ids=lambda source: source[:9],
+)
+def test_values_in_quotes_and_between_tags_are_filled_in_soon(source):
+    before_s = process_time()
+
+    assert "onerror" not in fill(source, "html", length_max=90_000)
+    assert process_time() - before_s < 0.5
+
+
 @pytest.mark.parametrize("part", ["subject", "text", "html"])
 def test_no_part_has_halves_of_characters_which_no_mail_can_have(part):
     assert "control characters" in refusal(fill, r"{{ '\ud800' }}", part).detail
