@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from urllib.parse import urlencode
 from urllib.request import Request
 
@@ -20,7 +21,7 @@ def publication(topic: str, message: str, attributes: Mapping[str, str | int]) -
     """Return the call that publishes to a topic. Raises OSError where no service is."""
     form = {"Action": "Publish", "TopicArn": topic, "Message": message, **_numbered(attributes)}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    return _signed("sns", "SNS", urlencode(form), headers)
+    return _signed("sns", "SNS", urlencode(form, errors="replace"), headers)
 
 
 def event(bus: str, function: Function, record: str, *, has_failed: bool) -> Request:
@@ -39,8 +40,11 @@ def event(bus: str, function: Function, record: str, *, has_failed: bool) -> Req
 
 def send(request: Request) -> None:
     """Make a call. Raises OSError where it fails."""
-    with _opener.open(request, timeout=ANSWERS_S) as answer:
-        answer.read()
+    try:
+        with _opener.open(request, timeout=ANSWERS_S) as answer:
+            answer.read()
+    except HTTPException as error:
+        raise OSError(f"its answer breaks off: {error!r}") from error
 
 
 def _numbered(attributes: Mapping[str, str | int]) -> dict[str, str]:
