@@ -22,11 +22,13 @@ def last_lines(state: Path, name: str) -> list[str]:
     own = logs.path_of(state, name)
     paths = [own, *sorted(own.parent.glob("worker-*.log"))]
     lines = [
-        secrets.without(line)[:LINE_MAX_CHARS]
+        line
         for path in paths
         for line in _about(name, logs.tail(path, LINES_MAX), is_own=path == own)
     ]
-    return lines[-SHOWN_MAX:]
+    # All at once: a private key has several lines.
+    shown = secrets.without("\n".join(lines)).split("\n")
+    return [line[:LINE_MAX_CHARS] for line in shown[-SHOWN_MAX:] if line]
 
 
 def _about(name: str, lines: Iterable[str], *, is_own: bool) -> Iterator[str]:

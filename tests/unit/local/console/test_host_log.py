@@ -6,6 +6,9 @@ from local.console import host_log
 
 HOST = """2026-11-30T19:40:59Z Pages: environment 7 had printed:
 asking <b>the shop</b> with token=abcdefgh
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIA
+-----END PRIVATE KEY-----
 2026-11-30T19:40:59Z Pages: environment 7 ended at its deadline
 """
 WORKER = """2026-11-30 19:40:41,138 INFO queue_workers.worker: worker 0 polls jobs
@@ -24,8 +27,9 @@ def test_what_an_ended_environment_had_printed_is_told_of_its_function_alone(tmp
 
     pages = host_log.last_lines(tmp_path, "Pages")
 
-    assert len(pages) == 3
+    assert len(pages) == 4
     assert "<b>the shop</b>" in pages[1]
     assert "abcdefgh" not in "".join(pages)
+    assert "MC4CAQ" not in "".join(pages)
     assert host_log.last_lines(tmp_path, "Keeper") == WORKER.splitlines()[1:4]
     assert host_log.last_lines(tmp_path, "Nobody") == []

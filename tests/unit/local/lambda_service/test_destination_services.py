@@ -31,7 +31,7 @@ def test_a_service_that_dies_while_it_answers_is_an_error_of_the_call(monkeypatc
 
 def test_a_function_s_error_with_half_a_character_is_told(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    words = {"ErrorMessage": "no \ud800", "ErrorCode": 200}
+    words: dict[str, str | int] = {"ErrorMessage": "no \ud800", "ErrorCode": 200}
 
     request = destination_services.publication("topic", "{}", words)
 
