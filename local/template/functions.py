@@ -68,6 +68,8 @@ def _check_mounts(block: Properties) -> None:
     for number, mount in enumerate(block.sequence("FileSystemConfigs")):
         entry = block.item(f"FileSystemConfigs.{number}", mount)
         path = Path(entry.text("LocalMountPath"))
+        if not path.is_absolute() or ".." in path.parts or path == Path("/"):
+            raise entry.error("LocalMountPath", f"{str(path)!r} is no place such as /mnt/files")
         if not (path.is_dir() and os.access(path, os.R_OK | os.W_OK)):
             sentence = f"a folder {path} of this machine stands for the file system; make it first"
             raise entry.not_emulated("LocalMountPath", f"{sentence}, and let yourself write to it")

@@ -288,6 +288,14 @@ def test_a_folder_of_this_machine_stands_for_a_file_system(read, tmp_path):
     assert f"the folder {tmp_path} of this machine stands for the file system" in warning
 
 
+@pytest.mark.parametrize("place", ["/", "files", "''", "/mnt/../etc"])
+def test_a_file_system_has_a_place_of_its_own(read, place):
+    mount = f"FileSystemConfigs: [{{Arn: a, LocalMountPath: {place}}}]"
+
+    with pytest.raises(TemplateError, match="is no place such as /mnt/files"):
+        read(property_of_function(mount))
+
+
 def test_a_destination_without_an_arn_is_the_queue_or_topic_that_sam_makes(read):
     destinations = "{OnSuccess: {Type: SQS}, OnFailure: {Type: SNS}}"
     config = f"EventInvokeConfig: {{DestinationConfig: {destinations}}}"
