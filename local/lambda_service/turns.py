@@ -41,7 +41,7 @@ class Turns(Generic[E]):
         self._lines: dict[str, deque[E]] = {}  # in the order of their turns; none is empty
         self._last = ""
         self._several_until_s = 0.0
-        self._started = 0  # under overload
+        self._started: dict[str, int] = {}  # of each caller's events under overload
 
     @property
     def lines(self) -> Sequence[deque[E]]:
@@ -77,7 +77,7 @@ class Turns(Generic[E]):
         if caller is None:
             return None
         line = self._lines.pop(caller)
-        event = self._newest(line) if is_newest else line.popleft()
+        event = self._newest(caller, line) if is_newest else line.popleft()
         if line:
             self._lines[caller] = line  # behind the others
         return event
@@ -91,10 +91,15 @@ class Turns(Generic[E]):
             del self._lines[caller]
         return event
 
-    def _newest(self, line: deque[E]) -> E:
-        """Return the newest read of a line, or the newest write where that has the turn."""
-        self._started = (self._started + 1) % ONE_WRITE_OF
-        wants_write = not self._started
+    def _newest(self, caller: str, line: deque[E]) -> E:
+        """Return the newest read of a line, or the newest write where that has the turn.
+
+        Each caller's events are counted by themselves: of all together, the turn of a write might
+        come to one of four callers each time.
+        """
+        started = self._started.get(caller, 0) + 1
+        self._started[caller] = started
+        wants_write = started % ONE_WRITE_OF == 0
         for back in range(1, min(len(line), LOOKED_AT) + 1):
             event = line[-back]
             if event.is_repeatable is wants_write:
@@ -105,3 +110,4 @@ class Turns(Generic[E]):
     def tidy(self) -> None:
         """Forget the callers of whom nothing waits any more."""
         self._lines = {caller: line for caller, line in self._lines.items() if line}
+        self._started = {each: n for each, n in self._started.items() if each in self._lines}

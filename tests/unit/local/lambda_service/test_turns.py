@@ -4,7 +4,7 @@ import pytest
 
 from local.gateway.policy import Grant
 from local.lambda_service.dispatch import Invocation, Pool
-from local.lambda_service.turns import SEVERAL_S
+from local.lambda_service.turns import ONE_WRITE_OF, SEVERAL_S, Turns
 from tests.unit.local.lambda_service.test_dispatch import FakeEnvironment, pool
 
 
@@ -115,3 +115,22 @@ def test_a_caller_whose_events_have_all_expired_has_no_turn():
     functions.free(environments[0], 1_001.0)
 
     assert in_hand(environments) == ["late"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, ONE_WRITE_OF])
+def test_under_overload_one_of_four_events_of_each_caller_is_a_write(count: int):
+    turns: Turns[Invocation] = Turns()
+    callers = [f"caller-{number}" for number in range(count)]
+    for caller in callers:
+        for _ in range(2 * ONE_WRITE_OF):
+            turns.append(event(caller))
+            write = event(caller)
+            write.is_repeatable = True
+            turns.append(write)
+
+    started = [
+        turns.take(lambda caller: True, is_newest=True) for _ in range(2 * ONE_WRITE_OF * count)
+    ]
+
+    writes = [each.caller for each in started if each and each.is_repeatable]
+    assert sorted(writes) == sorted(2 * callers)
