@@ -33,7 +33,7 @@ def sendable(
     return compiled.ready(stored, version_of(stored, number, param="template_version"))
 
 
-def readied(
+def previewable(
     name: str, number: int | UnsetType, *, tenant: str, templates: Templates
 ) -> Template | Ready:
     """Return a template to look at, also an archived one; raises NotFound and InvalidRequest."""
