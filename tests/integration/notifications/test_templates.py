@@ -134,7 +134,10 @@ def test_a_notification_may_name_its_version(put, order, show):
 
     assert show(order("old", template_version=1).body["id"])["subject"] == "Order 7"
     assert show(order("new").body["id"])["subject"] == "Your order 7"
-    assert order("none", template_version=3).body["code"] == "unknown_template_version"
+    refusal = order("none", template_version=3).body
+    assert refusal["code"] == "unknown_template_version"
+    detail = "There is no version 3 of this template; its versions are 1 to 2."
+    assert refusal["detail"] == detail
     built_in = order("b", template="welcome", variables={"name": "Ada"}, template_version=2)
     assert built_in.body["param"] == "template_version"
 
