@@ -313,6 +313,12 @@ def test_who_changed_a_template_is_in_the_audit_log(put, of, database, tenant):
     assert entries[1]["after"] == {"version": 2, "critical": False}
 
 
+def test_the_refusal_of_a_construct_names_its_line_and_what_the_language_has(put):
+    detail = put(text="Hello\n{{ number + 1 }}").body["detail"]
+
+    assert detail == "Line 2: Add is not part of the language; values, filters, if and for are."
+
+
 def test_a_list_of_recipients_is_refused_with_a_sentence(create):
     refused = create("k", to=[f"{each}@example.com" for each in range(8_000)])
     long = create("l", to=[f"{each}@example.com" for each in range(100_000)])
