@@ -31,7 +31,17 @@ class RequestQuery(OneWayQuery, frozen=True, kw_only=True, forbid_unknown_fields
         | None
     ) = None
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None = None
-    path: Annotated[str, Meta(max_length=PATH_MAX)] | None = None
+    path: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^/",
+                max_length=PATH_MAX,
+                extra={"expected": "the beginning of a path, such as /v1/payments"},
+            ),
+        ]
+        | None
+    ) = None
     client_id: Annotated[str, Meta(max_length=100)] | None = None
     created_gte: Moment | None = None
     created_lt: Moment | None = None

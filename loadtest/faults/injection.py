@@ -42,9 +42,9 @@ class Injection:
             return
         if urlsplit(console_url).hostname not in LOOPBACK:
             raise FaultError(f"{NOT_HERE}CONSOLE is {console_url!r}")
-        self._console = Api(console_url, timeout_s=ASK_S)
+        self._console_url = console_url
         try:
-            self._listed = records.processes(self._console)
+            self._listed = self._processes()
         except (ApiError, KeyError, TypeError) as error:
             raise FaultError(f"{NOT_HERE}{error}") from error
         if not is_this_machine(self._listed):
@@ -136,10 +136,18 @@ class Injection:
 
     def _look(self) -> list[dict[str, Any]] | None:
         try:
-            self._listed = records.processes(self._console)
+            self._listed = self._processes()
         except (ApiError, KeyError, TypeError):
             return None
         return self._listed
+
+    def _processes(self) -> list[dict[str, Any]]:
+        """Ask the console by a connection of its own: faults ask at the same time."""
+        console = Api(self._console_url, timeout_s=ASK_S)
+        try:
+            return records.processes(console)
+        finally:
+            console.close()
 
     def _slow_disk(self, length_s: int) -> str:
         _, process = self._process("documents")

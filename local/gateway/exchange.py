@@ -199,6 +199,10 @@ class Exchange:
         self.refusal = refusal
         self._reply(*self._shared.dialect.refusal(refusal, self.situation()))
 
+    def answer(self, status: int, lines: str, body: bytes) -> None:
+        """Answer in the words of an integration; `lines` are header lines, each with its CRLF."""
+        self._reply(status, lines + self._shared.dialect.identifiers(self.context), body)
+
     def event(self, payload: str) -> dict[str, Any]:
         """Return the event of the function as far as it is known, in that format."""
         return self._shared.dialect.event(self, payload)
@@ -262,10 +266,6 @@ class Exchange:
             or self._use_key(target.keys, answer.usage_key)
         ):
             self._admit(target)
-
-    def answer(self, status: int, lines: str, body: bytes) -> None:
-        """Answer in the words of an integration; `lines` are header lines, each with its CRLF."""
-        self._reply(status, lines + self._shared.dialect.identifiers(self.context), body)
 
     def _admit(self, target: Target) -> None:
         if target.validator is not None and (refusal := target.validator.refusal(self)):

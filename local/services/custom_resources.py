@@ -1,8 +1,8 @@
 """Custom resources: functions of the template, called as CloudFormation calls them.
 
-A function answers by a PUT to the address in its event, which is an object of S3 here. What it
-answered is kept with the data: a resource is created once, changed with its properties, and
-deleted when it has gone from the template.
+A function answers by a PUT to the address in its event, which is an object of S3 here. Its answer
+is recorded with the data: a resource is created once, changed with its properties, and deleted when
+it has gone from the template.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
@@ -33,12 +33,12 @@ STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/local/local"
 
 
 class NotAnswered(Exception):
-    """A function that failed, or said nothing; the message has the reason."""
+    """A function that failed or put no answer; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A custom resource as its function answered last."""
+class Record:
+    """A custom resource as its function described it in its last answer."""
 
     kind: str  # Custom::..., as the template has it
     properties: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Answered:
 
 
 class CustomResources:
-    """The custom resources of one template, and what is kept of them in the file at `path`."""
+    """The custom resources of one template, and their records in the file at `path`."""
 
     def __init__(self, template: Template, path: Path, endpoint: str, delivery: Delivery) -> None:
         self._resources = {n: each for n, each in template.made.items() if each["Type"] == CUSTOM}
@@ -98,12 +98,12 @@ class CustomResources:
             if _function_of(record) in self._functions:
                 self._ask(storage, "Delete", name, record)
             return
-        resource = self._resources[name]
-        properties = _as_text(filled(resource["Properties"], self.values()))
+        declared = self._resources[name]
+        properties = _as_text(filled(declared["Properties"], self.values()))
         if before and before.properties == properties:
             return
-        wanted = Answered(resource["ResourceType"], properties, "", {})
-        answer = self._ask(storage, "Update" if before else "Create", name, wanted, before)
+        resource = Record(declared["ResourceType"], properties, "", {})
+        answer = self._ask(storage, "Update" if before else "Create", name, resource, before)
         self._records[name] = answer
         if before and before.physical_id != answer.physical_id:  # it was replaced
             self._ask(storage, "Delete", name, before)
@@ -111,33 +111,33 @@ class CustomResources:
     def _ask(
         self,
         storage: Any,
-        request: str,
+        request_type: str,
         name: str,
-        wanted: Answered,
-        before: Answered | None = None,
-    ) -> Answered:
+        resource: Record,
+        before: Record | None = None,
+    ) -> Record:
         """Call the function of a resource and return what it answers."""
         key = str(uuid.uuid4())
         place = {"Bucket": BUCKET, "Key": key}
-        physical_id = before.physical_id if before else wanted.physical_id
+        physical_id = before.physical_id if before else resource.physical_id
         event = {
-            "RequestType": request,
-            "ServiceToken": wanted.properties["ServiceToken"],
+            "RequestType": request_type,
+            "ServiceToken": resource.properties["ServiceToken"],
             "ResponseURL": storage.generate_presigned_url("put_object", Params=place),
             "StackId": STACK_ID,
             "RequestId": key,
             "LogicalResourceId": name,
             **({"PhysicalResourceId": physical_id} if physical_id else {}),
-            "ResourceType": wanted.kind,
-            "ResourceProperties": wanted.properties,
+            "ResourceType": resource.kind,
+            "ResourceProperties": resource.properties,
             **({"OldResourceProperties": before.properties} if before else {}),
         }
-        function = _function_of(wanted)
+        function = _function_of(resource)
         self._invoke(function, event)
-        answer = _answer(storage, place, f"{request} by {function}")
-        return Answered(
-            wanted.kind,
-            wanted.properties,
+        answer = _answer(storage, place, f"{request_type} by {function}")
+        return Record(
+            resource.kind,
+            resource.properties,
             str(answer.get("PhysicalResourceId") or physical_id or key),
             answer.get("Data") or {},
         )
@@ -166,30 +166,31 @@ class CustomResources:
         unfinished.replace(self._path)
 
 
-def _read(path: Path) -> dict[str, Answered]:
+def _read(path: Path) -> dict[str, Record]:
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return {name: Answered(**each) for name, each in content.items()}
+    return {name: Record(**each) for name, each in content.items()}
 
 
-def _function_of(resource: Answered) -> str:
+def _function_of(resource: Record) -> str:
     return str(resource.properties["ServiceToken"]).rpartition(":function:")[2]
 
 
 def _in_order(resources: Mapping[str, Any]) -> list[str]:
     """Return the names, each behind those whose answers its properties have."""
-    left, names = dict(resources), []
-    while left:
-        free = [name for name, each in left.items() if not _needed(each, left.keys() - {name})]
-        name = next(iter(free or left))  # of a circle the first
+    rest, names = dict(resources), []
+    while rest:
+        free = [name for name, each in rest.items() if not _needs(each, rest.keys() - {name})]
+        name = next(iter(free or rest))  # of a circle the first
         names.append(name)
-        del left[name]
+        del rest[name]
     return names
 
 
-def _needed(resource: Any, names: Collection[str]) -> bool:
+def _needs(resource: Any, names: Collection[str]) -> bool:
+    """Tell whether the properties of a resource have an answer of one of these."""
     text = json.dumps(resource["Properties"])
     marks = [placeholder(name).removesuffix("}}") for name in names]
     return any(f"{mark}}}}}" in text or f"{mark}." in text for mark in marks)

@@ -48,24 +48,24 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="run those that have it")
     parser.add_argument("--write-only", action="store_true", help="run none, write the page")
     options = parser.parse_args()
-    listed = tomllib.loads((HERE / "projects.toml").read_text())
+    catalogue = tomllib.loads((HERE / "projects.toml").read_text())
     results_path = HERE / "results.json"
     results: dict[str, list[str]] = json.loads(results_path.read_text())
     with tempfile.TemporaryDirectory() as clones:
         checkouts = options.checkouts or Path(clones)
-        for group, project in _projects(listed):
+        for group, project in _projects(catalogue):
             key = _key(group, project)
             if options.write_only or options.only not in key or not project.get("runs", True):
                 continue
             results[key] = list(_result(checkouts / _folder(group), group, project))
             sys.stdout.write(f"{key}: {' '.join(results[key])}\n")
             results_path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    PAGE.write_text(_page(listed, results))
+    PAGE.write_text(_page(catalogue, results))
     return 0
 
 
-def _projects(listed: dict[str, Any]) -> Iterator[tuple[Project, Project]]:
-    for group in listed["group"]:
+def _projects(catalogue: dict[str, Any]) -> Iterator[tuple[Project, Project]]:
+    for group in catalogue["group"]:
         for project in group["project"]:
             yield group, project
 
@@ -143,10 +143,10 @@ def _refused(words: str) -> tuple[str, str]:
     return ("fails" if failures else "refused"), sentence.rpartition("yaml:")[2][:REASON_MAX]
 
 
-def _page(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
+def _page(catalogue: dict[str, Any], results: dict[str, list[str]]) -> str:
     """Return the page: a table for each repository of several projects, and one of the others."""
-    parts, others = [listed["head"].strip(), _counts(listed, results)], list(TABLE)
-    for group in listed["group"]:
+    parts, others = [catalogue["head"].strip(), _counts(catalogue, results)], list(TABLE)
+    for group in catalogue["group"]:
         name = f"{group['repository']} ({group['commit'][:7]})"
         if len(group["project"]) == 1:
             others.append(_row(group, group["project"][0], results, f"{name} "))
@@ -156,10 +156,10 @@ def _page(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
     return "\n\n".join([*parts, "\n".join(["## Others", "", *others])]) + "\n"
 
 
-def _counts(listed: dict[str, Any], results: dict[str, list[str]]) -> str:
+def _counts(catalogue: dict[str, Any], results: dict[str, list[str]]) -> str:
     """Return how many projects came to what; a row may stand for several."""
     counts: Counter[str] = Counter()
-    for group, project in _projects(listed):
+    for group, project in _projects(catalogue):
         word = results.get(_key(group, project), ["not run"])[0]
         counts[word] += len(project["folder"].split(", "))
     total = sum(counts.values())

@@ -94,9 +94,9 @@ def _signature(method: str, url: str, text: str) -> dict[str, str]:
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
 
-    signed = AWSRequest(method, url, data=text.encode())
-    SigV4Auth(Credentials("local", "local"), "execute-api", REGION).add_auth(signed)
-    return dict(signed.headers.items())
+    request = AWSRequest(method, url, data=text.encode())
+    SigV4Auth(Credentials("local", "local"), "execute-api", REGION).add_auth(request)
+    return dict(request.headers.items())
 
 
 def _call(aws: Aws, _mailbox: str, step: Step) -> tuple[int, str]:

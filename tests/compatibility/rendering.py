@@ -22,17 +22,17 @@ def render(source: Path, target: Path) -> None:
             (target / name).write_bytes(_content(path, values))
 
 
-def _defaults(described: dict[str, Any]) -> dict[str, Any]:
+def _defaults(questions: dict[str, Any]) -> dict[str, Any]:
     """Return what somebody gets who answers every question with Enter."""
-    chosen: dict[str, Any] = {}
-    for name, default in described.items():
+    answers: dict[str, Any] = {}
+    for name, default in questions.items():
         first = default[0] if isinstance(default, list) and default else default
-        chosen[name] = first
-    chosen["project_name"] = NAME
-    chosen["architectures"] = {"value": "x86_64"}
+        answers[name] = first
+    answers["project_name"] = NAME
+    answers["architectures"] = {"value": "x86_64"}
     return {
-        name: _rendered(value, chosen) if isinstance(value, str) else value
-        for name, value in chosen.items()
+        name: _rendered(value, answers) if isinstance(value, str) else value
+        for name, value in answers.items()
     }
 
 

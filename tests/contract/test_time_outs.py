@@ -6,6 +6,7 @@ from pathlib import Path
 from backend import egress, rate_limits, store
 from backend.settings import Settings
 from notifications.channels import protocol
+from payments.reports import files
 from redis_sqs import breaker, redis_scripts, sqs_queue
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
@@ -21,6 +22,7 @@ TIMES_S = {
     "the payment provider": (PROVIDER_S, PROVIDER_S),
     "the mail server": (protocol.BATCH_TIMEOUT_S, protocol.BATCH_TIMEOUT_S),
     "the SMS gateway": (protocol.BATCH_TIMEOUT_S / 2, protocol.BATCH_TIMEOUT_S),
+    "the bucket of reports": (files.TIMEOUT_S, files.TIMEOUT_S),
     "a receiver of webhooks": (egress.CONNECT_S, egress.DEADLINE_S),
 }
 USUAL = f"{breaker.OPEN_FIRST_S:.0f} to {breaker.OPEN_LONGEST_S:.0f} s"

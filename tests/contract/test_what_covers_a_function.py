@@ -1,4 +1,4 @@
-"""Each function and queue is covered: by an alarm, a Compose service and a bound."""
+"""Each function and queue is covered: by an alarm, a Compose service, a bound and a document."""
 
 import re
 from collections.abc import Iterator
@@ -89,3 +89,13 @@ def test_a_function_with_routes_has_a_bound(function: str):
 
 def test_one_machine_needs_no_other_service_of_aws_for_the_template():
     assert (TEMPLATE.made, TEMPLATE.calls) == ({}, frozenset())
+
+
+def test_the_architecture_names_each_function_that_runs_on_a_schedule_and_how_often():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) s \| ", page, re.MULTILINE)
+
+    assert {name: int(every_s) for name, every_s in rows} == {
+        each.function: TEMPLATE.functions[each.function].every_s or each.every_s
+        for each in TEMPLATE.schedules
+    }

@@ -67,6 +67,7 @@ def test_another_content_type_is_refused(demo):
     answer = _post(demo, GOOD, {"Content-Type": "text/plain"})
 
     assert_problem(answer, 415, "unsupported_media_type")
+    assert "text/plain; send application/json" in answer.body["detail"]
 
 
 def test_a_packed_body_is_refused_as_such_and_an_unpacked_one_is_taken(demo):

@@ -33,7 +33,7 @@ def sendable(
     return compiled.ready(stored, version_of(stored, number, param="template_version"))
 
 
-def readied(
+def previewable(
     name: str, number: int | UnsetType, *, tenant: str, templates: Templates
 ) -> Template | Ready:
     """Return a template to look at, also an archived one; raises NotFound and InvalidRequest."""
@@ -61,9 +61,10 @@ def version_of(
     versions = {each.number: each for each in (*template.earlier, template.newest)}
     version = template.newest if number is UNSET else versions.get(number)
     if version is None:
-        numbers = f"{min(versions)} to {max(versions)}"
+        first, last = min(versions), max(versions)
+        span = f"its versions are {first} to {last}" if first < last else "its only version is 1"
         raise InvalidRequest(
-            f"There is no such version of this template; there are {numbers}.",
+            f"There is no version {number} of this template; {span}.",
             code="unknown_template_version",
             param=param,
         )

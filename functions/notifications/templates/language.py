@@ -136,7 +136,10 @@ def _steps(node: nodes.Node, scope: Scope, depth: int, *, is_test: bool = False)
                 _steps(each, scope, depth - 1, is_test=goes_on or each is test)
                 for each in node.iter_child_nodes()
             )
-    raise _Refused(f"{type(node).__name__} is not part of the language", node.lineno)
+    kind = type(node).__name__  # as Jinja calls it, such as Add or Include
+    raise _Refused(
+        f"{kind} is not part of the language; values, filters, if and for are", node.lineno
+    )
 
 
 def _require_quotes(source: str) -> None:

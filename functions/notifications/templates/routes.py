@@ -88,6 +88,8 @@ def archive_template(call: Call, name: str) -> Response:
 def preview_template(call: Call, name: str) -> Response:
     """Show a template filled in, also a built-in one, and send nothing."""
     request = call.body(PreviewRequest)
-    template = choosing.readied(name, request.version, tenant=call.caller.tenant, templates=store)
+    template = choosing.previewable(
+        name, request.version, tenant=call.caller.tenant, templates=store
+    )
     url = links.url("ntf_preview") if template.is_subscription else None
     return reply(template.render(request.variables, unsubscribe_url=url))

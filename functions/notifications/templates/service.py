@@ -52,7 +52,7 @@ def put(
             return before
         after = _next(before, name, content, tenant=tenant, templates=templates, now_ms=now_ms)
         verb = "updated" if before else "created"
-        if _stored(before, after, verb, templates=templates, author=author):
+        if _store(before, after, verb, templates=templates, author=author):
             return after
     raise Conflict("The template is changed all the time just now; retry.")
 
@@ -65,7 +65,7 @@ def archive(
     if before.archived_ms:
         return before
     after = replace(before, place=UNSET, archived_ms=now_ms)
-    if not _stored(before, after, "archived", templates=templates, author=author):
+    if not _store(before, after, "archived", templates=templates, author=author):
         raise Conflict("The template was changed by somebody else meanwhile; retry.")
     return after
 
@@ -74,8 +74,8 @@ def find(name: str, *, tenant: str, templates: Templates) -> OwnTemplate:
     """Return a template of this tenant with all its versions; raises NotFound."""
     template = templates.find(own.id_of(tenant, name), with_earlier=True)
     if template is None:
-        built = " It is a built-in one." if name in built_in.PUBLIC else ""
-        raise NotFound(f"You have no template of that name.{built}", param="name")
+        hint = " It is a built-in one." if name in built_in.PUBLIC else ""
+        raise NotFound(f"You have no template of that name.{hint}", param="name")
     return template
 
 
@@ -122,7 +122,7 @@ def _free_place(tenant: str, templates: Templates) -> int:
     return free[0]
 
 
-def _stored(
+def _store(
     before: OwnTemplate | None,
     after: OwnTemplate,
     verb: str,
@@ -130,7 +130,7 @@ def _stored(
     templates: Templates,
     author: Author,
 ) -> bool:
-    """Tell whether a change could be stored; it is in the audit log then."""
+    """Store a change with its entry in the audit log; False where another came before it."""
     try:
         with author.changes(
             f"template.{verb}",

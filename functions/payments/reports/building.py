@@ -56,21 +56,22 @@ def build_due(
     Tenants take turns, and of each no more than one report is worked on at a time.
     """
     steps = 0
-    left: list[str] = []  # tenants whose report somebody else works on, or cannot be built now
+    # Tenants whose report somebody else works on, or cannot be built now.
+    others: list[str] = []
     while (now_ms := clock_ms()) < until_ms:
-        report = reports.next_due(now_ms, but=left)
+        report = reports.next_due(now_ms, but=others)
         if report is None:
             break
         reports.pass_turn(report.tenant, now_ms=now_ms)
         leased = _next(report, lease_ms=now_ms + LEASE_MS, turn_ms=now_ms)
         if report.lease_ms > now_ms or not reports.replace(leased):
-            left.append(report.tenant)
+            others.append(report.tenant)
             continue
         try:
             after = step(leased, sources=sources, files=files, clock_ms=clock_ms)
         except Unavailable as error:  # of the store of documents, the next call says so too
             logger.warning("report waits", extra={"report_id": report.id, "reason": error.detail})
-            left.append(report.tenant)
+            others.append(report.tenant)
             after = replace(leased, turn_ms=now_ms + RETRY_MS)
         reports.replace(_next(after, lease_ms=0))
         steps += 1

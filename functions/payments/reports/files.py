@@ -80,7 +80,9 @@ class Folder:
             with (self._path / name).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if not 1 <= number <= self.parts(size):
-                    raise NotFound(f"The content has {self.parts(size)} parts.", param="part")
+                    raise NotFound(
+                        f"The last part of the content is {self.parts(size)}.", param="part"
+                    )
                 start, end = (_line_end(file, each * PART_BYTES) for each in (number - 1, number))
                 file.seek(start)
                 return file.read(end - start)
@@ -157,7 +159,7 @@ class Bucket:
 
     def part(self, name: str, number: int) -> bytes:
         """Raise NotFound: a link leads to the whole file."""
-        raise NotFound("The content has one part.", param="part")
+        raise NotFound("The last part of the content is 1.", param="part")
 
     def link(self, name: str) -> str | None:
         """Return an address that holds for LINK_LIFE_S."""
@@ -188,14 +190,10 @@ class Bucket:
         return tag
 
     def _size_of(self, name: str) -> int | None:
-        """Return the length of a file that is whole; None where there is none."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415  # imported with its client
-
+        """Return the length of a file that is whole; None where there is none, or no answer."""
         try:
-            size: int = self._s3().head_object(Bucket=self._bucket, Key=self._key(name))[
-                "ContentLength"
-            ]
-        except ClientError:
+            size: int = self._call("head_object", Key=self._key(name))["ContentLength"]
+        except Unavailable:  # what the caller does then says whether the bucket answers
             return None
         return size
 

@@ -12,6 +12,7 @@ from backend.shapes import Moment
 PERIOD_MAX_MS = 366 * DAY_MS
 LIFE_MS = 30 * DAY_MS  # of a report and its file
 ReportType = Literal["balance", "payments", "fees", "payout", "mismatches"]
+OF_PROVIDERS: tuple[ReportType, ...] = ("payout", "mismatches")  # they read providers' records
 ReportFormat = Literal["csv", "jsonl"]
 ReportStatus = Literal["pending", "succeeded", "failed"]
 CONTENT_TYPES: Mapping[str, str] = {

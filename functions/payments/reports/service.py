@@ -10,14 +10,13 @@ from backend.errors import InvalidRequest, InvalidState, KeyReused, NotFound
 from backend.pages import PageQuery, page_of
 from payments.balances import CHANGE_MS
 from payments.life_cycle import fingerprint
-from payments.reports.schema import Cursor, Report, ReportRequest, Written
+from payments.reports.schema import OF_PROVIDERS, Cursor, Report, ReportRequest, Written
 
 OPEN_MAX = 10  # of a tenant: they are built one after the other
 KEPT_MAX = 1_000  # of a tenant, whose files are kept for LIFE_MS
 SETTLED_MS = CHANGE_MS  # after its end: who changes a payment at its last moment has done so then
 # The reconciler enters a fee once the provider's record has it and no queue waits; it is minutes.
 SETTLED_WITH_PROVIDER_MS = 600_000
-OF_PROVIDERS = ("payout", "mismatches")
 
 
 class Reports(Protocol):
@@ -69,8 +68,10 @@ def find(report_id: str, *, tenant: str, reports: Reports) -> Report:
 def finished(report_id: str, *, tenant: str, reports: Reports) -> Report:
     """Return a report that has a content; raises NotFound, and InvalidState where it has none."""
     report = find(report_id, tenant=tenant, reports=reports)
-    if report.status != "succeeded":
-        raise InvalidState(f"A report that is {report.status} has no content.")
+    if report.status == "pending":
+        raise InvalidState("The report is pending; ask for its content once it has succeeded.")
+    if report.status == "failed":
+        raise InvalidState("The report failed, so it has no content; `failure` of it says why.")
     return report
 
 
@@ -114,6 +115,10 @@ def _new(request: ReportRequest, key: str, tenant: str, now_ms: int) -> Report:
 
 
 def _check_count(tenant: str, reports: Reports) -> None:
-    for at_most, is_open, what in ((OPEN_MAX, True, "are being built"), (KEPT_MAX, False, "exist")):
+    bounds = (
+        (OPEN_MAX, True, "reports wait to be built; ask again when one of them is over."),
+        (KEPT_MAX, False, "reports exist; each is deleted after 30 days."),
+    )
+    for at_most, is_open, sentence in bounds:
         if reports.count(tenant, at_most=at_most, is_open=is_open) >= at_most:
-            raise InvalidState(f"{at_most} reports {what}; ask later.", code="too_many_reports")
+            raise InvalidState(f"{at_most:,} {sentence}", code="too_many_reports")

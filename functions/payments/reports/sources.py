@@ -10,7 +10,7 @@ from payments.balances import PERIOD_MS, unmarked_since_ms
 from payments.provider import Effect
 from payments.reports import rows, settlement
 from payments.reports.rows import Row, Totals
-from payments.reports.schema import Cursor, Place, Report
+from payments.reports.schema import OF_PROVIDERS, Cursor, Place, Report
 from payments.schema import Payment
 
 PAGE = 200  # payments read at once: requests of clients wait behind one read
@@ -81,7 +81,7 @@ class Sources:
 
         Raises RecordGone, and ProviderUnavailable.
         """
-        with_providers = report.type in ("payout", "mismatches")
+        with_providers = report.type in OF_PROVIDERS
         if with_providers and report.cursor.provider < len(self._providers):
             return self._read_record(report, totals)
         payments, cursor = self._next_payments(report)
@@ -128,8 +128,8 @@ class Sources:
             return Page((), Cursor(provider=report.cursor.provider + 1))
         record_rows: list[Row] = []
         for first in range(0, len(effects), self._page):
-            some = effects[first : first + self._page]
-            record_rows += self._rows_of(report, name, some, totals)
+            batch = effects[first : first + self._page]
+            record_rows += self._rows_of(report, name, batch, totals)
         return Page(record_rows, replace(report.cursor, line=effects[-1].sequence))
 
     def _rows_of(

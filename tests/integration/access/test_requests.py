@@ -101,7 +101,14 @@ def test_the_log_is_filtered(send, show, query, statuses):
 
 
 @pytest.mark.parametrize(
-    "query", [{"status": "4x"}, {"status": "600"}, {"method": "FETCH"}, {"starting_after": "req_x"}]
+    "query",
+    [
+        {"status": "4x"},
+        {"status": "600"},
+        {"method": "FETCH"},
+        {"path": "v1"},
+        {"starting_after": "req_x"},
+    ],
 )
 def test_a_filter_that_is_none_is_refused(show, query):
     assert show(**query)["param"] == next(iter(query))

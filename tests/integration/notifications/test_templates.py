@@ -134,7 +134,10 @@ def test_a_notification_may_name_its_version(put, order, show):
 
     assert show(order("old", template_version=1).body["id"])["subject"] == "Order 7"
     assert show(order("new").body["id"])["subject"] == "Your order 7"
-    assert order("none", template_version=3).body["code"] == "unknown_template_version"
+    refusal = order("none", template_version=3).body
+    assert refusal["code"] == "unknown_template_version"
+    detail = "There is no version 3 of this template; its versions are 1 to 2."
+    assert refusal["detail"] == detail
     built_in = order("b", template="welcome", variables={"name": "Ada"}, template_version=2)
     assert built_in.body["param"] == "template_version"
 
@@ -308,6 +311,12 @@ def test_who_changed_a_template_is_in_the_audit_log(put, of, database, tenant):
         ("template.archived", "done"),
     ]
     assert entries[1]["after"] == {"version": 2, "critical": False}
+
+
+def test_the_refusal_of_a_construct_names_its_line_and_what_the_language_has(put):
+    detail = put(text="Hello\n{{ number + 1 }}").body["detail"]
+
+    assert detail == "Line 2: Add is not part of the language; values, filters, if and for are."
 
 
 def test_a_list_of_recipients_is_refused_with_a_sentence(create):

@@ -404,6 +404,7 @@ def test_nobody_else_sees_a_report_and_no_content_comes_before_its_time(ask, ord
 
     early = ask("GET", CONTENT, report_id=waiting)
     assert (early.status, early.body["code"]) == (409, "invalid_state")
+    assert "once it has succeeded" in early.body["detail"]
     for path in (REPORT, CONTENT):
         assert ask("GET", path, report_id=ready, tenant="somebody else").status == 404
         assert ask("GET", path, report_id="rep_none").status == 404
@@ -414,11 +415,12 @@ def test_nobody_else_sees_a_report_and_no_content_comes_before_its_time(ask, ord
 
 
 def test_an_eleventh_report_waits_until_one_is_built(order, settle_periods, reporter):
-    statuses = [order(f"k{n}", type="fees").status for n in range(11)]
+    answers = [order(f"k{n}", type="fees") for n in range(11)]
     settle_periods()
     reporter.invoke({})
 
-    assert statuses == [201] * 10 + [409]
+    assert [each.status for each in answers] == [201] * 10 + [409]
+    assert answers[-1].body["detail"].startswith("10 reports wait to be built; ask again when")
     assert order("k10", type="fees").status == 201
 
 

@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from spillway_client import Client, NotFound
+from spillway_client import Client, Conflict, NotFound
 from tests.unit.clients.scripted_api import Answer, ScriptedApi
 from tests.unit.clients.scripted_client import HEALTH, TestClock, client_of, notify, problem
+
+REPORT: dict[str, Any] = {
+    **dict.fromkeys(("id", "type", "format", "status"), "x"),
+    **dict.fromkeys(("period_start", "period_end"), "2026-09-21T14:13:20Z"),
+    **dict.fromkeys(("created_at", "finished_at", "expires_at"), "2026-09-21T14:13:20Z"),
+    **{"rows": 2, "bytes": 6, "parts": 2, "totals": [], "url": "/u", "failure": None},
+}
 
 
 def test_a_list_gets_page_after_page_as_it_is_used():
@@ -97,17 +104,21 @@ def test_times_are_sent_in_utc():
     assert "created_gte=2026-01-01T00%3A00%3A00Z" in api.requests[0].path
 
 
+def test_a_report_that_is_not_built_raises_instead_of_yielding_nothing():
+    answers = [Answer(body={**REPORT, "parts": 0}), problem(409, "invalid_state")]
+    with (
+        ScriptedApi(answers) as api,
+        client_of(api, TestClock()) as client,
+        pytest.raises(Conflict),
+    ):
+        list(client.download_report("rep_1"))
+
+
 def test_a_report_s_content_comes_part_by_part_or_from_where_it_is_without_the_token():
-    report: dict[str, Any] = {
-        **dict.fromkeys(("id", "type", "format", "status"), "x"),
-        **dict.fromkeys(("period_start", "period_end"), "2026-09-21T14:13:20Z"),
-        **dict.fromkeys(("created_at", "finished_at", "expires_at"), "2026-09-21T14:13:20Z"),
-        **{"rows": 2, "bytes": 6, "parts": 2, "totals": [], "url": "/u", "failure": None},
-    }
-    in_parts = [Answer(body=report), Answer(body=b"a,\n"), Answer(body=b"b\n")]
+    in_parts = [Answer(body=REPORT), Answer(body=b"a,\n"), Answer(body=b"b\n")]
     with ScriptedApi([Answer(body=b"x" * 3_000_000)]) as bucket:
         link = Answer(302, headers={"Location": f"{bucket.url}/file?signed"})
-        elsewhere = [Answer(body={**report, "parts": 1}), link]
+        elsewhere = [Answer(body={**REPORT, "parts": 1}), link]
         with ScriptedApi([*in_parts, *elsewhere]) as api, client_of(api, TestClock()) as client:
             assert b"".join(client.download_report("rep_1")) == b"a,\nb\n"
             assert [len(x) for x in client.download_report("rep_1")] == [2**20, 2**20, 902_848]

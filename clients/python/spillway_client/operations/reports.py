@@ -42,7 +42,11 @@ class ReportOperations:
         return self._calls.get(Report, path_of(REPORT, report_id=report_id))
 
     def download_report(self, report_id: str) -> Iterator[bytes]:
-        """Yield the content of a report that is built, a megabyte or so at a time."""
+        """Yield the content of a report that is built, a megabyte or so at a time.
+
+        Raises Conflict where it is not built yet, or failed.
+        """
         path = path_of(REPORT + "/content", report_id=report_id)
-        for part in range(1, self.get_report(report_id).parts + 1):
+        # A report that is not built has no parts, and the API says at the first one why.
+        for part in range(1, max(self.get_report(report_id).parts, 1) + 1):
             yield from self._calls.content(path, part=part)

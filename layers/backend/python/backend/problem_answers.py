@@ -36,6 +36,8 @@ def problem_of_chalice(response: Response, request: Request) -> Response:
         case 404:
             error: BackendError = NotFound(detail)
         case 415:
+            # Chalice says what was sent only; the document of the API has what each route takes.
+            detail += "; send application/json, or what GET /openapi.json has for this route."
             error = InvalidRequest(detail, status=415, code="unsupported_media_type")
         case status if status < 500:
             error = InvalidRequest(detail, status=status)

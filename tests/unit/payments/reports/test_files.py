@@ -128,3 +128,16 @@ def test_a_folder_and_its_files_are_their_owner_s_only(tmp_path: Path):
 
     folder = tmp_path / "with space"
     assert [each.stat().st_mode & 0o077 for each in (folder, folder / NAME)] == [0, 0]
+
+
+def test_a_bucket_that_cannot_be_reached_is_unavailable_also_when_a_file_ends(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    store = files.connect("s3://reports/of/")
+
+    with pytest.raises(Unavailable):
+        store.finish(NAME, Written(size=9, upload="an-upload", parts=("a-tag",)))
