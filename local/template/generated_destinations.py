@@ -23,7 +23,7 @@ def with_destinations(resources: dict[str, Any]) -> dict[str, Any]:
             continue
         destinations = dict(named)
         for event, about in named.items():
-            kind = about.get("Type") if isinstance(about, dict) else None
+            kind = str(about.get("Type")) if isinstance(about, dict) else None
             if kind in _MADE and "Destination" not in about:
                 suffix, type_ = _MADE[kind]
                 made = f"{name}EventInvokeConfig{event}{suffix}"

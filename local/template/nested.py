@@ -72,9 +72,10 @@ def with_nested_stacks(file: Path, document: Document, depth: int = 0) -> Docume
 
 def _template_of(file: Path, name: str, resource: Any) -> Path | None:
     """Return the file of a nested stack; None for another resource, or a template elsewhere."""
-    if not isinstance(resource, dict) or resource.get("Type") not in PLACES:
+    if not isinstance(resource, dict) or str(resource.get("Type")) not in PLACES:
         return None
-    place = (resource.get("Properties") or {}).get(PLACES[resource["Type"]])
+    properties = resource.get("Properties")
+    place = properties.get(PLACES[resource["Type"]]) if isinstance(properties, dict) else None
     if not isinstance(place, str) or "://" in place:
         return None
     # Some write the path as it is from the folder that a build makes beside the template.
@@ -148,7 +149,7 @@ class _Nested:
         for resource in resources.values():
             events = resource["Properties"].get("Events") if isinstance(resource, dict) else None
             for event in (events or {}).values():
-                if isinstance(event, dict) and event.get("Type") in _IMPLICIT:
+                if isinstance(event, dict) and str(event.get("Type")) in _IMPLICIT:
                     reference, name, kind, properties = _IMPLICIT[event["Type"]]
                     of_event = event.get("Properties") or {}
                     event["Properties"] = {reference: {"Ref": name}, **of_event}

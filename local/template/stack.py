@@ -117,7 +117,7 @@ class StackBuilder:
 
     def _make_custom(self, name: str, properties: dict[str, Any]) -> None:
         """Add a custom resource; one whose function is elsewhere is named, and nobody's to make."""
-        if properties.get("ServiceToken") not in self._resources.by_arn(FUNCTION):
+        if str(properties.get("ServiceToken")) not in self._resources.by_arn(FUNCTION):
             sentence = "is no function of this template, so nobody is called for it"
             self._warn(name, "ServiceToken", sentence)
             return
@@ -165,13 +165,14 @@ class StackBuilder:
         text = machine.get("DefinitionString", "")
         for variable, value in machine.pop("DefinitionSubstitutions", {}).items():
             text = text.replace(f"${{{variable}}}", str(value))
-        for event, about in (properties.get("Events") or {}).items():
-            self._start_by(name, event, about)
+        for event, about in self._block(name, "Events", properties.get("Events")).items():
+            self._start_by(name, event, self._block(name, f"Events.{event}", about))
         return {**machine, "DefinitionString": text, "RoleArn": NO_ROLE}
 
     def _start_by(self, name: str, event: str, about: dict[str, Any]) -> None:
         """Have a rule or schedule start a state machine, as its event says."""
-        kind, properties = about.get("Type"), dict(about.get("Properties") or {})
+        kind = about.get("Type")
+        properties = self._block(name, f"Events.{event}.Properties", about.get("Properties"))
         arn = self._resources.resolver.resolve({"Ref": name}, (name, ""))
         if kind == "Api":
             self._start_by_route(name, event, properties, arn)
@@ -209,6 +210,12 @@ class StackBuilder:
             "Properties": rule,
         }
 
+    def _block(self, name: str, path: str, value: Any) -> dict[str, Any]:
+        """Return a copy of a block of names and values, empty where there is none."""
+        if not isinstance(value, dict | None):
+            raise self._resources.error(name, path, "has to be a block of names and values")
+        return dict(value or {})
+
     def _start_by_route(self, name: str, event: str, properties: dict[str, Any], arn: str) -> None:
         """Have a route of an API start a state machine with the body, as SAM does."""
         path = f"Events.{event}.Properties"
@@ -238,6 +245,8 @@ class StackBuilder:
         rules = block.take("Filter")
         block.finish()
         notified = bucket.setdefault("NotificationConfiguration", {})
+        if not isinstance(notified, dict):
+            raise block.error("Bucket", f"the NotificationConfiguration of {name} is no block")
         for event in events if isinstance(events, list) else [events]:
             notified.setdefault("LambdaConfigurations", []).append(
                 {

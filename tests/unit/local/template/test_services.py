@@ -261,3 +261,37 @@ def test_a_custom_resource_is_its_functions_to_make_and_nobodys_without_one(read
     }
     assert [each.split(": ")[1:3] for each in template.warnings] == [["Other", "ServiceToken"]]
     assert read(resources, values=values).functions["Pages"].environment == {"PLACE": "here"}
+
+
+@pytest.mark.parametrize("token", ["[a]", "{a: b}", "3"])
+def test_a_custom_resource_whose_function_is_no_text_is_named(read, token):
+    seed = f"  Seed: {{Type: 'Custom::Seed', Properties: {{ServiceToken: {token}}}}}\n"
+
+    assert "Seed: ServiceToken: is no function" in read(f"{FUNCTION}{seed}").warnings[0]
+
+
+MACHINE = "  Steps: {{Type: AWS::Serverless::StateMachine, Properties: {{Definition: {{}}, {}}}}}\n"
+UPLOADS = "  Uploads: {Type: AWS::S3::Bucket, Properties: {NotificationConfiguration: [x]}}\n"
+TOLD = "Events: {A: {Type: S3, Properties: {Bucket: !Ref Uploads, Events: s3:ObjectCreated:*}}}"
+
+
+@pytest.mark.parametrize(
+    ("resources", "place"),
+    [
+        (MACHINE.format("Events: [x]"), "Steps: Events"),
+        (MACHINE.format("Events: {Started: [x]}"), "Steps: Events.Started"),
+        (MACHINE.format("Events: {Started: {Properties: 3}}"), "Steps: Events.Started.Properties"),
+        (property_of_function(TOLD) + UPLOADS, "Pages: Events.A.Properties.Bucket"),
+        ("  Odd: {Type: [x]}\n", "Odd: "),
+        ("  Inner: {Type: AWS::Serverless::Application, Properties: [x]}\n", "Inner: "),
+        (
+            property_of_function(
+                "EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: [SQS]}}}"
+            ),
+            "Pages: EventInvokeConfig.DestinationConfig.OnFailure",
+        ),
+    ],
+)
+def test_what_is_no_block_or_no_text_is_refused_by_its_place(read, resources, place):
+    with pytest.raises(TemplateError, match=place):
+        read(resources)
