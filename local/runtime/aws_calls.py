@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 LET_THROUGH = "SPILLWAY_AWS_LET_THROUGH"  # names of services; unset where nobody decides on calls
 LOOKS_FOR_ENDPOINTS = (1, 31)  # botocore's first version that reads AWS_ENDPOINT_URL
-PATCHED = "botocore.session"
+# The modules that make clients, and the class of each that does; the second's is of its own.
+SESSIONS = {"botocore.session": "Session", "aiobotocore.session": "AioSession"}
 CALLBACKS = "apigatewaymanagementapi"  # the clients of WebSocket APIs
 SECURE_HERE = ("https://127.0.0.1:", "https://localhost:")
 OF_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".on.aws")
@@ -46,10 +47,11 @@ def confine(variables: MutableMapping[str, str]) -> None:
     hosts = [urlsplit(url).hostname for name, url in variables.items() if _is_endpoint(name)]
     real = tuple(host for host in hosts if host and is_of_aws(host))
     _guard_names(real)
-    if PATCHED in sys.modules:
-        _patch(sys.modules[PATCHED], let_through)
-    else:
-        sys.meta_path.insert(0, _Finder(let_through))
+    for name in SESSIONS:
+        if name in sys.modules:
+            _patch(sys.modules[name], let_through)
+        else:
+            sys.meta_path.insert(0, _Finder(name, let_through))
 
 
 def is_of_aws(host: str) -> bool:
@@ -85,15 +87,16 @@ def _guard_names(real: tuple[str, ...]) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """The import hook for the module that makes clients, to change it once it is imported."""
+    """The import hook for a module that makes clients, to change it once it is imported."""
 
-    def __init__(self, let_through: frozenset[str]) -> None:
+    def __init__(self, module: str, let_through: frozenset[str]) -> None:
+        self._module = module
         self._let_through = let_through
 
     def find_spec(
         self, name: str, _path: object = None, _target: object = None
     ) -> ModuleSpec | None:
-        if name != PATCHED:
+        if name != self._module:
             return None
         sys.meta_path.remove(self)
         spec = find_spec(name)
@@ -129,7 +132,8 @@ def _with_buckets_in_paths(config: Any) -> Any:
 
 
 def _patch(module: Any, let_through: frozenset[str]) -> None:
-    make: Callable[..., Any] = module.Session.create_client
+    session = getattr(module, SESSIONS[module.__name__])
+    make: Callable[..., Any] = session.create_client
     version = sys.modules["botocore"].__dict__.get("__version__", "0.0")
     is_old = tuple(int(part) for part in version.split(".")[:2]) < LOOKS_FOR_ENDPOINTS
 
@@ -147,11 +151,13 @@ def _patch(module: Any, let_through: frozenset[str]) -> None:
         if service_name == "s3":
             named["config"] = _with_buckets_in_paths(named.get("config"))
         if is_real or (is_old and not url):
-            service_id = self.get_service_model(service_name).service_id
-            named["endpoint_url"] = endpoint_of(service_id)
+            # The session's own get_service_model is a coroutine where the SDK is asynchronous.
+            loader = self.get_component("data_loader")
+            service = loader.load_service_model(service_name, "service-2")["metadata"]
+            named["endpoint_url"] = endpoint_of(service["serviceId"])
         return make(self, service_name, **named)
 
-    module.Session.create_client = create_client
+    session.create_client = create_client
 
 
 def endpoint_of(service_id: str) -> str | None:

@@ -3,8 +3,11 @@
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from local.aws_models.refusals import STATUS, WAY_OUT, refusal
 from local.services.contents import Contents, install
 from local.services.delivery import Delivery, as_kinesis_has, forwarder
 from local.template.intrinsics import ACCOUNT_ID, REGION
@@ -51,7 +54,7 @@ def run(state: Path, port: int, delivery: Delivery, contents: Contents, *, mailb
     logging.getLogger().setLevel(logging.WARNING)  # it writes lines for each call
     logging.getLogger("local").setLevel(logging.INFO)
     # It reads the variables when it is imported.
-    from ministack.app import main  # noqa: PLC0415
+    from ministack import app  # noqa: PLC0415
     from ministack.services import dynamodb, lambda_svc, s3, ses  # noqa: PLC0415
 
     # Who runs a function is its variable's to say; the call by HTTP that it would make loses the
@@ -68,5 +71,31 @@ def run(state: Path, port: int, delivery: Delivery, contents: Contents, *, mailb
     dynamodb._fan_out_to_kinesis = lambda table, change: send_on(
         table, as_kinesis_has(table, change)
     )
+    app.SERVICE_HANDLERS = _Handlers(app.SERVICE_HANDLERS)
     sys.argv[1:] = []
-    main()
+    app.main()
+
+
+_Answer = tuple[int, dict[str, str], bytes]
+_Handler = Callable[..., Awaitable[_Answer]]
+
+
+class _Handlers(dict[str, _Handler]):
+    """The handlers of the emulator's services; of another one, the handler that refuses by name."""
+
+    def get(self, service: str, _default: Any = None) -> _Handler:
+        """Return the handler of a service."""
+        return self[service] if service in self else _refuser(service)
+
+
+def _refuser(service: str) -> _Handler:
+    """Return a handler that says that nobody serves this; the emulator's own has no message."""
+
+    async def refuse(
+        method: str, path: str, fields: Mapping[str, str], _body: bytes, _query: object
+    ) -> _Answer:
+        action = fields.get("x-amz-target", "").rpartition(".")[2] or f"{method} {path}"
+        sentence = f"{action} of the AWS service {service} is not emulated here; {WAY_OUT}"
+        return STATUS, *refusal(fields, service, sentence)
+
+    return refuse

@@ -20,8 +20,8 @@ ARROWS = {
     # The backend's own views use the console; the gateway's process imports them by their name.
     "spillway": {"console", "daemon", "machine", "runtime", "simulators", "template"},
     "server": {
-        *("console", "daemon", "gateway", "http", "lambda_service", "machine", "runtime", "sqs"),
-        *("template", "traces", "websockets"),
+        *("aws_models", "console", "daemon", "gateway", "http", "lambda_service", "machine"),
+        *("runtime", "sqs", "template", "traces", "websockets"),
     },
     # The page shows, and acts on, what stands in the same process: the requests of `gateway`, the
     # pools of `lambda_service`, and the queues by the actions of `sqs`. None of them knows it.
@@ -36,7 +36,7 @@ ARROWS = {
     "traces": {"http"},
     "machine": {"daemon", "runtime", "template", "traces"},
     "runtime": {"daemon", "template"},
-    "services": {"daemon", "template"},
+    "services": {"aws_models", "daemon", "template"},
     "simulators": {"daemon", "http"},
     "documents": {"daemon"},
     "aws_models": set(),

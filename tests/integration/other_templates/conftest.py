@@ -33,6 +33,7 @@ PORTS = (
 )
 
 
+COMMAND_MAX_S = 110.0  # 10 s where the machine is idle; below what a test may last
 NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -62,7 +63,7 @@ class CopiedProject:
             cwd=self.folder.parent,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=COMMAND_MAX_S,
             check=False,
         )
 

@@ -338,6 +338,26 @@ def test_a_reset_of_the_services_leaves_what_the_template_makes_and_streams_go_o
     wait_until(lambda: noted(shop, "aws:kinesis batch") == [["fresh"]])
 
 
+@pytest.mark.row("5.9")
+@pytest.mark.parametrize(
+    ("name", "action", "arguments"),
+    [
+        ("rekognition", "list_collections", {}),  # JSON, with the action in a header
+        ("polly", "describe_voices", {}),  # REST
+        ("redshift", "describe_clusters", {}),  # XML
+    ],
+)
+def test_a_service_that_nobody_serves_is_refused_by_name_and_with_the_flag(
+    shop: CopiedProject, name: str, action: str, arguments: dict[str, Any]
+):
+    event = {"service": name, "action": action, "arguments": arguments}
+
+    message = invoke(shop, event)["errorMessage"]
+
+    assert f" of the AWS service {name} is not emulated here; --aws lets its calls" in message
+
+
+@pytest.mark.timeout(300)
 def test_a_restart_finds_what_the_services_had(shop: CopiedProject):
     call(shop, "s3", "put_object", Bucket="uploads", Key="kept", Body="x")
     before = invoke(shop, {"show": ["POOL", "SECRET"]})

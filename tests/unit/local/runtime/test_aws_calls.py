@@ -11,18 +11,29 @@ import pytest
 
 PROJECT = Path(__file__).parents[4]
 SDK = """
-class Model:
-    service_id = "DynamoDB"
+class Loader:
+    def load_service_model(self, name, kind):
+        return {"metadata": {"serviceId": "DynamoDB"}}
 
 class Session:
-    def get_service_model(self, name):
-        return Model
+    def get_component(self, name):
+        return Loader()
 
     def create_client(self, service_name, region_name=None, api_version=None, use_ssl=True,
                       verify=None, endpoint_url=None, aws_access_key_id=None,
                       aws_secret_access_key=None, aws_session_token=None, config=None):
         self.region, self.config = region_name, config
         return endpoint_url
+"""
+ASYNCHRONOUS_SDK = """
+import botocore.session
+
+class AioSession(botocore.session.Session):
+    async def get_service_model(self, name):
+        ...
+
+    def create_client(self, service_name, region_name=None, endpoint_url=None):
+        return [region_name, endpoint_url]
 """
 HERE = "http://127.0.0.1:4566"
 
@@ -36,6 +47,8 @@ def in_function(tmp_path: Path) -> Any:
         package.mkdir(exist_ok=True)
         (package / "__init__.py").write_text(f"__version__ = {version!r}\n")
         (package / "session.py").write_text(SDK)
+        (tmp_path / "aiobotocore").mkdir(exist_ok=True)
+        (tmp_path / "aiobotocore" / "session.py").write_text(ASYNCHRONOUS_SDK)
         code = (
             "import json, os, socket\nfrom local.runtime import aws_calls\n"
             "aws_calls.confine(os.environ)\nfrom botocore.session import Session\n"
@@ -73,6 +86,17 @@ REAL = "https://dynamodb.eu-west-1.amazonaws.com"
 )
 def test_every_client_has_its_endpoint_on_this_machine(in_function, call, version, endpoint):
     assert in_function(f"Session().{call}", version=version) == endpoint
+
+
+@pytest.mark.row("5.9")
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_clients_of_an_asynchronous_sdk_are_on_this_machine_too(in_function, version):
+    session = "__import__('aiobotocore.session').session.AioSession()"
+    call = f"{session}.create_client('dynamodb', region_name='us-east-1', endpoint_url='{REAL}')"
+
+    shown = in_function(call, version=version, AWS_REGION="eu-west-1")
+
+    assert shown == ["eu-west-1", HERE]
 
 
 def test_the_endpoint_of_a_service_goes_before_that_of_all(in_function):
