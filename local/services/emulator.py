@@ -57,10 +57,13 @@ def run(state: Path, port: int, delivery: Delivery, contents: Contents, *, mailb
     from ministack import app  # noqa: PLC0415
     from ministack.services import dynamodb, lambda_svc, s3, ses  # noqa: PLC0415
 
+    from local.services import sign_up_triggers  # noqa: PLC0415
+
     # Who runs a function is its variable's to say; the call by HTTP that it would make loses the
     # name of an error, which state machines catch by.
     lambda_svc._execute_function_proxy = forwarder(delivery, mailbox)
     install(contents)
+    sign_up_triggers.install()
     # Nobody here can open the mail by which SES verifies an address; each counts as verified.
     ses._identity_verified = lambda _address, **_options: True
     credential_of = s3.resolve_credential

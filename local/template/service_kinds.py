@@ -25,6 +25,11 @@ BUS = "AWS::Events::EventBus"
 PARAMETER = "AWS::SSM::Parameter"
 STREAM = "AWS::Kinesis::Stream"
 USER_POOL = "AWS::Cognito::UserPool"
+# What a pool's LambdaConfig may have and no action of the services here calls.
+UNCALLED_TRIGGERS = (
+    *("PreAuthentication", "PostAuthentication", "UserMigration", "CustomEmailSender"),
+    "CustomSMSSender",
+)
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 CUSTOM = "AWS::CloudFormation::CustomResource"
 

@@ -25,6 +25,7 @@ from local.template.service_kinds import (
     STATE_MACHINE,
     SUBSCRIPTION,
     TOPIC,
+    UNCALLED_TRIGGERS,
     USER_POOL,
 )
 from local.template.stack_checks import each_target, idle_end, refused
@@ -98,8 +99,15 @@ class StackBuilder:
             for property in IGNORED.get(resource["Type"], ()):
                 if resource["Properties"].get(property) not in (None, False, "false"):
                     self._warn(name, property, "has no effect in the services here")
+            if resource["Type"] == USER_POOL:
+                self._warn_of_triggers(name, resource["Properties"].get("LambdaConfig"))
             if end := idle_end(resource["Type"], resource["Properties"]):
                 self._warn(name, end, IDLE_PIPE)
+
+    def _warn_of_triggers(self, pool: str, triggers: Any) -> None:
+        for trigger in UNCALLED_TRIGGERS:
+            if isinstance(triggers, dict) and trigger in triggers:
+                self._warn(pool, f"LambdaConfig: {trigger}", "is called by nobody here")
 
     def _make(self, name: str, kind: str) -> None:
         resolved = self._resources.made_of(name)

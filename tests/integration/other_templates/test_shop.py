@@ -357,6 +357,26 @@ def test_a_service_that_nobody_serves_is_refused_by_name_and_with_the_flag(
     assert f" of the AWS service {name} is not emulated here; --aws lets its calls" in message
 
 
+def test_a_user_pool_tells_its_function_of_a_user_that_is_made_and_of_one_that_is_confirmed(
+    shop: CopiedProject,
+):
+    users = service(shop, "cognito-idp")
+    pool = invoke(shop, {"show": ["POOL"]})["POOL"]
+    client = users.create_user_pool_client(UserPoolId=pool, ClientName="page")
+    mail = [{"Name": "email", "Value": "ada@example.com"}]
+    users.admin_create_user(UserPoolId=pool, Username="made", UserAttributes=mail)
+    who = {"ClientId": client["UserPoolClient"]["ClientId"], "Username": "ada"}
+    users.sign_up(**who, Password="Passw0rd!", UserAttributes=mail)
+    for _ in range(2):
+        users.confirm_sign_up(**who, ConfirmationCode="123456")
+
+    assert [e["userName"] for e in noted(shop, "PreSignUp_AdminCreateUser")] == ["made"]
+    assert [e["userName"] for e in noted(shop, "PreSignUp_SignUp")] == ["ada"]
+    confirmed = noted(shop, "PostConfirmation_ConfirmSignUp")
+    assert [e["userName"] for e in confirmed] == ["ada"]
+    assert confirmed[0]["request"]["userAttributes"]["email"] == "ada@example.com"
+
+
 @pytest.mark.timeout(300)
 def test_a_restart_finds_what_the_services_had(shop: CopiedProject):
     call(shop, "s3", "put_object", Bucket="uploads", Key="kept", Body="x")
