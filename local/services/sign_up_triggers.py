@@ -1,4 +1,4 @@
-"""The triggers of a user pool that the emulator leaves out: users made by others, and confirmed."""
+"""The triggers of a user pool that the emulator leaves out: of users made by others, or confirmed.
 
 It calls PreSignUp for those who sign up themselves only, and PostConfirmation never.
 """

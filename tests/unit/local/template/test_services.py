@@ -175,12 +175,16 @@ def test_a_property_that_the_services_here_pass_over_is_named(read):
     Properties: {LifecycleConfiguration: {Rules: []}, CorsConfiguration: {CorsRules: []}}
   News: {Type: AWS::SNS::Topic, Properties: {TopicName: news.fifo, FifoTopic: true}}
   Plain: {Type: AWS::SNS::Topic, Properties: {FifoTopic: false}}
+  People:
+    Type: AWS::Cognito::UserPool
+    Properties: {LambdaConfig: {PostAuthentication: arn:f, PreSignUp: arn:f}}
 """
     warnings = read(FUNCTION + resources).warnings
 
     assert [each.partition("template.yaml:")[2].partition(": ")[2] for each in warnings] == [
         "Uploads: LifecycleConfiguration: has no effect in the services here",
         "News: FifoTopic: has no effect in the services here",
+        "People: LambdaConfig: PostAuthentication: is called by nobody here",
     ]
 
 
