@@ -22,7 +22,7 @@ def refuse(request: Request, service: str, action: str) -> None:
     """Name the service and the action that were called, and what there is."""
     sentence = (
         f"{action} of the AWS service {service} is not emulated: this port answers Invoke of"
-        f" lambda, and sqs where the template has a queue; {WAY_OUT}"
+        f" lambda, and sqs where the template has a queue; --services on starts others, {WAY_OUT}"
     )
     named, body = refusal(request.fields, service, sentence)
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
