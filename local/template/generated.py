@@ -88,6 +88,17 @@ def is_generated(name: str, resources: Mapping[str, Any], shared: Mapping[str, A
     return any(not _lacks(*maker, resources, shared) for maker in makers)
 
 
+def rule_event(name: str, resources: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the properties of the function's event for which SAM makes the rule of that id."""
+    for owner, resource in resources.items():
+        if not name.startswith(owner) or _kind(resource) != FUNCTION:
+            continue
+        event = ((resource.get("Properties") or {}).get("Events") or {}).get(name[len(owner) :])
+        if isinstance(event, dict) and event.get("Type") in ("CloudWatchEvent", "EventBridgeRule"):
+            return event.get("Properties") or {}
+    return None
+
+
 def lacking(name: str, resources: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
     """Return the property, FUNCTION.PROPERTY, for which SAM would make `name`; or nothing."""
     lacks = [_lacks(*maker, resources, shared) for maker in _makers(name, resources)]

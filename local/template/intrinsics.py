@@ -22,6 +22,7 @@ from local.template.generated import (
     at_this_machine,
     is_generated,
     lacking,
+    rule_event,
     url_api,
     url_owner,
 )
@@ -199,10 +200,18 @@ class Resolver:
         if name not in self.resources:
             if function := url_owner(name, self.resources, self._globals):
                 return self._arn_of(function)
+            if (event := rule_event(name, self.resources)) is not None:
+                return self._rule(name, event.get("RuleName"), event.get("EventBusName"))
             if is_generated(name, self.resources, self._globals):
                 return UNKNOWN
             raise self._missing(f"!Ref {name}", name, where, "parameter or resource")
         return self._ref_resource(name)
+
+    def _rule(self, event: str, *names: Any) -> str:
+        """Return what `!Ref` of a rule gives: its name, behind that of a bus other than AWS's."""
+        rule, bus = (self.resolve(each, (event, "")) for each in names)
+        name = rule if isinstance(rule, str) else event
+        return f"{bus}|{name}" if isinstance(bus, str) and bus != "default" else name
 
     def _ref_resource(self, name: str) -> Any:
         match self.resources[name].get("Type"):

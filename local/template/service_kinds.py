@@ -76,7 +76,6 @@ KINDS: Mapping[str, Kind] = {
     SUBSCRIPTION: Kind(),
     RULE: _named("Name", "arn:aws:events:{at}:rule/{name}"),
     BUS: _named("Name", "arn:aws:events:{at}:event-bus/{name}", Name="{name}"),
-    "AWS::Events::Archive": _named("ArchiveName", "arn:aws:events:{at}:archive/{name}"),
     SCHEDULE: _named("Name"),
     "AWS::Scheduler::ScheduleGroup": _named("Name"),
     PIPE: _named("Name", "arn:aws:pipes:{at}:pipe/{name}"),

@@ -49,6 +49,7 @@ RESOURCES_WITHOUT_EFFECT = {
     "AWS::Logs::*": "logs are files in the state directory",
     "AWS::ResourceGroups::*": "lists on AWS",
     "AWS::Route53::*": "a domain name",
+    "AWS::Events::Archive": "no event is replayed here",
     "AWS::Events::EventBusPolicy": "nothing on one machine is asked for permission",
     "AWS::S3::BucketPolicy": "nothing on one machine is asked for permission",
     "AWS::SES::*": "the mailbox stands for it",

@@ -88,6 +88,31 @@ def test_a_function_is_the_target_of_its_rule(read, kind):
     }
 
 
+@pytest.mark.parametrize(
+    ("properties", "value"),
+    [
+        ("Pattern: {source: [a]}", "PagesOrdered"),
+        ("Pattern: {source: [a]}, RuleName: mine", "mine"),
+        ("Pattern: {source: [a]}, EventBusName: default", "PagesOrdered"),
+        ("Pattern: {source: [a]}, EventBusName: !Ref Bus", "shop|PagesOrdered"),
+    ],
+)
+def test_a_reference_to_the_rule_of_an_event_is_its_name_behind_that_of_its_bus(
+    read, properties, value
+):
+    text = property_of_function(
+        f"""Environment: {{Variables: {{RULE: !Ref PagesOrdered}}}}
+      Events: {{Ordered: {{Type: EventBridgeRule, Properties: {{{properties}}}}}}}
+  Bus: {{Type: AWS::Events::EventBus, Properties: {{Name: shop}}}}
+  Kept: {{Type: AWS::Events::Archive, Properties: {{SourceArn: !GetAtt Bus.Arn}}}}"""
+    )
+
+    template = read(text)
+
+    assert template.functions["Pages"].environment == {"RULE": value}
+    assert "Kept" not in template.made
+
+
 def test_a_function_reads_the_stream_of_a_table(read):
     event = (
         "{Type: DynamoDB, Properties: {Stream: !GetAtt Things.StreamArn, BatchSize: 5,"
