@@ -22,17 +22,17 @@ def add(console: Console, parts: Parts) -> None:
     path = parts.template.ready_path
     if path is None:
         return
-    kept: tuple[float, Page] | None = None
+    cached: tuple[float, Page] | None = None
 
     async def readiness(parameters: Parameters) -> Page:
-        nonlocal kept
-        if kept is None or time.monotonic() - kept[0] > KEPT_S:
+        nonlocal cached
+        if cached is None or time.monotonic() - cached[0] > KEPT_S:
             context = TraceContext(new_trace_id(time.time()), new_span_id(), is_sampled=False)
             untraced = ("traceparent", "traceparent", context.traceparent)
             request = own_requests.new("GET", path, peer="127.0.0.1", headers=[untraced])
             status, body = await own_requests.send(parts.apis[0], request)
-            kept = (time.monotonic(), as_json({"status": status, "answer": _json(body)}))
-        return kept[1]
+            cached = (time.monotonic(), as_json({"status": status, "answer": _json(body)}))
+        return cached[1]
 
     console.add_view("/api/readiness", readiness)
 

@@ -92,8 +92,8 @@ class Disputes:
         self._open.pop(dispute.id, None)
         self.lost.pop(dispute.id, None)
         if dispute.status != "won":
-            kept = self.lost if dispute.status == "lost" else self._open
-            kept[dispute.id] = dispute
+            place = self.lost if dispute.status == "lost" else self._open
+            place[dispute.id] = dispute
 
     def takes(self, order: DisputeOrder, *, now_ms: int) -> bool:
         """Tell whether a dispute takes this answer now."""

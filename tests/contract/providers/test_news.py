@@ -89,18 +89,18 @@ def test_the_record_tells_of_everything_in_order_under_the_keys_of_the_orders(pl
 
 
 def test_the_record_is_read_on_from_any_time_and_says_which_money_was_moved(place):
-    paid, held = charge(reference()), charge(reference(), capture=False)
-    charge_ids = {each.key: done(place, each).id for each in (paid, held)}
-    capture = then(charge_ids[held.key], held.order.reference, "/captures", 1000)
-    refund = then(charge_ids[paid.key], paid.order.reference, "/refunds", 250)
+    sale, hold = charge(reference()), charge(reference(), capture=False)
+    charge_ids = {each.key: done(place, each).id for each in (sale, hold)}
+    capture = then(charge_ids[hold.key], hold.order.reference, "/captures", 1000)
+    refund = then(charge_ids[sale.key], sale.order.reference, "/refunds", 250)
     assert done(place, capture)
     assert done(place, refund)
     lines = _all_lines(place.provider)
 
-    references = {paid.order.reference, held.order.reference}
+    references = {sale.order.reference, hold.order.reference}
     moved = [x for e in lines if e.reference in references for x in settlement.lines_of(e)]
     assert {(x.key, x.kind, x.amount) for x in moved if x.kind != "fee"} == {
-        (paid.key, "charge", 1000),
+        (sale.key, "charge", 1000),
         (capture.key, "capture", 1000),
         (refund.key, "refund", -250),
     }
