@@ -24,7 +24,6 @@ LOG_BYTES_MAX = 64 * 1024 * 1024  # writes wait until one so long has been copie
 # Commits are at least this far apart: one costs 200 us of CPU and a sync, whatever is in it.
 # After a pause the first write is committed at once.
 COMMIT_EVERY_S = 0.003
-COMMIT_SHARED_EVERY_S = 0.006  # while several clients wait at once, twice as many share one
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +95,7 @@ class Server:
             await self._due.wait()
             self._due.clear()
             await asyncio.sleep(next_commit_s - self._loop.time())
-            every_s = COMMIT_SHARED_EVERY_S if len(self._group) > 1 else COMMIT_EVERY_S
-            next_commit_s = self._loop.time() + every_s
+            next_commit_s = self._loop.time() + COMMIT_EVERY_S
             await self._write_group()
 
     def stop(self) -> None:
