@@ -1,6 +1,6 @@
 """Many requests at once to a provider, over kept connections.
 
-The answers are awaited together: fifty slow orders take as long as one.
+The answers are awaited together: ten slow orders take as long as one.
 """
 
 import http.client
@@ -21,7 +21,7 @@ from backend.telemetry import logger, trace_of
 from payments.provider import Ask, Outcome, matches
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # of a body of any shape
-CONNECTIONS_MAX = 50  # one per record of the largest batch
+CONNECTIONS_MAX = 10  # one per record of the largest batch
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -189,7 +189,7 @@ class Connections:
         return connections + self._open(count - len(connections))
 
     def _open(self, count: int) -> list[http.client.HTTPConnection | OSError]:
-        """Open connections, many at once: one after another, fifty take a distant provider's time.
+        """Open connections, many at once: one after another, ten take a distant provider's time.
 
         So an address that swallows what is sent to it takes the time of one, too.
         """
