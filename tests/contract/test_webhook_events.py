@@ -11,8 +11,8 @@ from notifications.webhooks.endpoints import Endpoint
 from payments.announcements import ANNOUNCED
 from payments.dispute_schema import Acceptance, EvidenceSubmission
 from payments.schema import CancelRequest, CaptureRequest, RefundRequest
+from tests.unit.payments.operated_payments import answer, ask, payment_of
 from tests.unit.payments.test_disputes import EVIDENCE, report
-from tests.unit.payments.test_payment_operations import answer, ask, payment_of
 
 PAGE = (Path(__file__).parents[2] / "docs/webhooks.md").read_text()
 EXAMPLES = {

@@ -132,3 +132,17 @@ def messages(queue):
 def work(worker, messages):
     """Have the worker handle what is on the queue; returns what is to come again."""
     return lambda: worker.consume(messages())
+
+
+@pytest.fixture
+def tell_disputes(api, provider, work):
+    """Send the webhooks of all that the provider knows of a payment's disputes."""
+
+    def send(payment_id):
+        for each in effects_of(provider, payment_id):
+            if each["kind"] == "dispute":
+                body = json.dumps({"id": "e", "type": "dispute.updated", "data": each["dispute"]})
+                assert api.request("POST", HOOK, body=body, headers=signed(body)).status == 202
+        assert work() == []
+
+    return send

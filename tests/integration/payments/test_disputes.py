@@ -12,28 +12,14 @@ LOSING = {"evidence": {"uncategorized_text": "losing_evidence", "customer_name":
 
 
 @pytest.fixture
-def tell(api, provider, work):
-    """Send the webhooks of all that the provider knows of a payment's disputes."""
-
-    def send(payment_id):
-        for each in effects_of(provider, payment_id):
-            if each["kind"] == "dispute":
-                body = json.dumps({"id": "e", "type": "dispute.updated", "data": each["dispute"]})
-                assert api.request("POST", HOOK, body=body, headers=signed(body)).status == 202
-        assert work() == []
-
-    return send
-
-
-@pytest.fixture
-def disputed(ask, work, tell):
+def disputed(ask, work, tell_disputes):
     """Make a payment that is disputed; returns the id of the payment and of its dispute."""
 
     def make(key="k"):
         body = VISA | {"payment_method": "pm_card_createDispute"}
         payment_id = ask("POST", "/v1/payments", body, key).body["id"]
         assert work() == []
-        tell(payment_id)
+        tell_disputes(payment_id)
         payment = ask("GET", "/v1/payments/{payment_id}", payment_id=payment_id).body
         assert payment["disputed"]
         return payment_id, payment["disputes"][0]
@@ -73,13 +59,15 @@ def test_a_report_that_is_faster_than_the_answer_to_its_charge_comes_again(
     assert (payment["status"], payment["disputed"]) == ("succeeded", True)
 
 
-def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disputed, tenant):
+def test_evidence_wins_a_dispute_and_the_balances_follow(
+    ask, work, tell_disputes, disputed, tenant
+):
     payment_id, dispute_id = disputed()
     before = balances(ask)
 
     answers = [ask("POST", DISPUTE, WINNING, "e", dispute_id=dispute_id) for _ in range(2)]
     assert work() == []
-    tell(payment_id)
+    tell_disputes(payment_id)
 
     assert [each.status for each in answers] == [202, 202]
     assert answers[0].body == answers[1].body
@@ -93,13 +81,13 @@ def test_evidence_wins_a_dispute_and_the_balances_follow(ask, work, tell, disput
     assert sum(posted + pending for posted, pending in before.values()) == 0
 
 
-def test_a_lost_dispute_leaves_nothing_to_refund(ask, work, tell, disputed):
+def test_a_lost_dispute_leaves_nothing_to_refund(ask, work, tell_disputes, disputed):
     payment_id, dispute_id = disputed()
 
     refused = ask("POST", "/v1/payments/{payment_id}/refunds", {}, "r", payment_id=payment_id)
     ask("POST", DISPUTE, LOSING, "e", dispute_id=dispute_id)
     assert work() == []
-    tell(payment_id)
+    tell_disputes(payment_id)
 
     assert (refused.status, refused.body["code"]) == (409, "invalid_state")
     assert ask("GET", DISPUTE, dispute_id=dispute_id).body["status"] == "lost"
@@ -119,7 +107,7 @@ def test_a_dispute_is_closed_without_evidence(ask, work, disputed):
 
 
 def test_a_bank_that_thinks_again_gives_a_lost_dispute_s_amount_back(
-    ask, work, tell, provider, disputed
+    ask, work, tell_disputes, provider, disputed
 ):
     payment_id, dispute_id = disputed()
     ask("POST", f"{DISPUTE}/close", key="c", dispute_id=dispute_id)
@@ -128,7 +116,7 @@ def test_a_bank_that_thinks_again_gives_a_lost_dispute_s_amount_back(
     theirs = effects_of(provider, payment_id)[-1]["dispute"]["id"]
 
     rulings = [control(provider, "/rulings", dispute=theirs, outcome="won")[0] for _ in range(2)]
-    tell(payment_id)
+    tell_disputes(payment_id)
 
     assert rulings == [200, 404]
     assert lost["disputes"] == (1000, 0)
@@ -139,7 +127,7 @@ def test_a_bank_that_thinks_again_gives_a_lost_dispute_s_amount_back(
     assert (refund.status, refund.body["amount"]) == (201, 1000)
 
 
-def test_a_later_try_of_a_payment_can_be_disputed(ask, work, tell, provider):
+def test_a_later_try_of_a_payment_can_be_disputed(ask, work, tell_disputes, provider):
     body = VISA | {"payment_method": "pm_card_chargeDeclined"}
     payment_id = ask("POST", "/v1/payments", body, "k").body["id"]
     work()
@@ -149,7 +137,7 @@ def test_a_later_try_of_a_payment_can_be_disputed(ask, work, tell, provider):
         work()
 
     status, _ = control(provider, "/disputes", reference=payment_id)
-    tell(payment_id)
+    tell_disputes(payment_id)
 
     assert status == 200
     (dispute,) = ask("GET", DISPUTES, query={"payment_id": payment_id}).body["data"]
@@ -225,13 +213,13 @@ def test_the_provider_disputes_no_more_than_is_captured_and_left(ask, work, prov
 
 
 def test_the_reconciler_counts_disputes_that_are_due_soon_and_misses_none(
-    ask, work, payments, provider, tell, database
+    ask, work, payments, provider, tell_disputes, database
 ):
     database["payments"].delete_many({})
     payment_id = ask("POST", "/v1/payments", VISA, "p").body["id"]
     work()
     control(provider, "/disputes", reference=payment_id, due_s=3600)
-    tell(payment_id)
+    tell_disputes(payment_id)
 
     report = payments("reconciler").invoke({"all": True})
 

@@ -10,7 +10,7 @@ from payments import reconciliation, service
 from payments.provider import Effect
 from payments.schema import ConfirmRequest, RefundRequest
 from tests.integration.payments.conftest import VISA
-from tests.unit.payments.test_payment_operations import answer, ask, mismatches, payment_of
+from tests.unit.payments.operated_payments import answer, ask, mismatches, payment_of
 from tests.written_template import TEMPLATE
 
 ALARM = TEMPLATE["Resources"]["PaymentMismatchAlarm"]["Properties"]

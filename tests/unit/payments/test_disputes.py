@@ -12,7 +12,7 @@ from payments.dispute_schema import Acceptance, Evidence, EvidenceSubmission
 from payments.provider import DisputeOrder, DisputeReport, Effect, Outcome
 from payments.schema import CaptureRequest, RefundRequest
 from payments.views import DisputeView, answer_view, dispute_view
-from tests.unit.payments.test_payment_operations import (
+from tests.unit.payments.operated_payments import (
     NOW_MS,
     announced,
     answer,

@@ -10,7 +10,6 @@ from backend.errors import InvalidState
 from payments import asks, ledger, life_cycle
 from payments.announcements import announcement
 from payments.provider import Effect, NextAction, Outcome
-from payments.reconciliation import Report
 from payments.schema import (
     CancelRequest,
     CaptureRequest,
@@ -19,58 +18,14 @@ from payments.schema import (
     RefundRequest,
 )
 from payments.views import as_asked, view
-
-NOW_MS = 1_000
-
-
-def answer(payment, *, status="succeeded"):
-    """Return `payment` after the provider has answered whatever is due."""
-    outcomes = {
-        ask.key: Outcome(
-            id="x_1",
-            reference=payment.id,
-            status=status,
-            amount=ask.order.amount,
-            currency=payment.currency,
-            captured=getattr(ask.order, "capture", False),
-        )
-        for ask in asks.due(payment)
-    }
-    after = life_cycle.answered(payment, outcomes, now_ms=NOW_MS)
-    assert ledger.violations(after) == []
-    return after
-
-
-def payment_of(capture_method="manual", *, status="succeeded"):
-    request = PaymentRequest(
-        amount=1000,
-        currency="EUR",
-        payment_method="pm_card_visa",
-        capture_method=capture_method,
-        metadata={"order": "7"},
-    )
-    payment = life_cycle.create(request, key="key", tenant="demo", now_ms=NOW_MS)
-    return answer(payment, status=status)
-
-
-def ask(payment, request, key="k"):
-    after = life_cycle.requested(payment, request, key=key, now_ms=NOW_MS)
-    assert ledger.violations(after) == []
-    assert after.version == payment.version + 1
-    return after
-
-
-def mismatches(payment, effects):
-    """Return how a payment differs from effects of the provider."""
-    report = Report(effects=len(effects))
-    report.compare(payment.id, payment, effects)
-    return [each.kind for each in report.mismatches]
-
-
-def announced(payment):
-    """Return the events that others hear of, as they are on their way."""
-    bodies = [json.loads(each.body) for each in payment.outbox if each.queue == "analytics"]
-    return [event for body in bodies for event in body["events"]]
+from tests.unit.payments.operated_payments import (
+    NOW_MS,
+    announced,
+    answer,
+    ask,
+    payment_of,
+    refund_of,
+)
 
 
 def test_an_event_is_told_the_same_again_after_the_payment_was_tried_again():
@@ -393,17 +348,6 @@ def test_the_step_of_a_customer_is_shown_while_the_payment_waits_for_it():
     assert (after.status, view(after).next_action) == ("succeeded", UNSET)
 
 
-def _refund_of(payment, status):
-    """Return `payment` after the provider told of its refund, unasked."""
-    refund = payment.operations[0]
-    outcome = Outcome(
-        id="re_x", reference=payment.id, status=status, amount=refund.amount, currency="EUR"
-    )
-    after = life_cycle.answered(payment, {refund.id: outcome}, now_ms=NOW_MS)
-    assert ledger.violations(after) == []
-    return after
-
-
 @pytest.mark.parametrize(
     "statuses", [["succeeded", "failed", "succeeded"], ["failed", "succeeded"]]
 )
@@ -412,7 +356,7 @@ def test_a_refund_that_its_bank_sends_back_has_failed_however_that_is_told(statu
     first = view(as_asked(payment, payment.operations[0]))
 
     for status in statuses:
-        payment = _refund_of(payment, status)
+        payment = refund_of(payment, status)
 
     shown = view(payment)
     assert (shown.amount_refunded, shown.refunds[0].status) == (0, "failed")

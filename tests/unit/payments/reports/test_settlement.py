@@ -4,9 +4,9 @@ from payments.reports import settlement
 from payments.reports.rows import Totals
 from payments.schema import RefundRequest
 from tests.integration.payments.test_reconciliation import _effect
+from tests.unit.payments.operated_payments import ask, payment_of, refund_of
 from tests.unit.payments.test_disputes import _effect as of_dispute
 from tests.unit.payments.test_disputes import report, report_of
-from tests.unit.payments.test_payment_operations import _refund_of, ask, payment_of
 
 
 def rows_of(payment, effects):
@@ -23,10 +23,10 @@ def test_a_refund_that_was_sent_back_is_two_lines_that_agree():
     fields = {"kind": "refund", "idempotency_key": key, "amount": 300, "reference": payment.id}
     effects = [_effect(**fields), _effect(**fields, status="failed")]
     for status in ("succeeded", "failed"):
-        payment = _refund_of(payment, status)
+        payment = refund_of(payment, status)
 
     assert rows_of(payment, effects) == [("refund", -300, -300, ""), ("refund", 300, 300, "")]
-    failed = _refund_of(ask(payment_of("automatic"), RefundRequest(amount=300)), "failed")
+    failed = refund_of(ask(payment_of("automatic"), RefundRequest(amount=300)), "failed")
     assert rows_of(failed, effects[1:]) == []
 
 
