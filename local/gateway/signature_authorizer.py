@@ -39,12 +39,19 @@ class SignatureChecker:
 def _grant(access_key: str) -> Grant:
     """Return what the function gets to know of whoever has signed."""
     identity = {
-        **{"accessKey": access_key, "accountId": ACCOUNT_ID, "caller": USER_ID},
-        **{"user": USER_ID, "userArn": USER_ARN},
+        "accessKey": access_key,
+        "accountId": ACCOUNT_ID,
+        "caller": USER_ID,
+        "user": USER_ID,
+        "userArn": USER_ARN,
     }
     iam = {
-        **{"accessKey": access_key, "accountId": ACCOUNT_ID, "callerId": USER_ID},
-        **{"cognitoIdentity": None, "principalOrgId": None},
-        **{"userArn": USER_ARN, "userId": USER_ID},
+        "accessKey": access_key,
+        "accountId": ACCOUNT_ID,
+        "callerId": USER_ID,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": USER_ARN,
+        "userId": USER_ID,
     }
     return Grant({}, {"iam": iam}, identity=identity)

@@ -119,8 +119,10 @@ def _asynchronous(resources: Resources, block: Properties) -> Asynchronous:
     return read_asynchronous(
         block,
         {
-            **{"SQS": queues.get, "Lambda": resources.by_arn(FUNCTION).get},
-            **{"SNS": topics.get, "EventBridge": buses.get},
+            "SQS": queues.get,
+            "Lambda": resources.by_arn(FUNCTION).get,
+            "SNS": topics.get,
+            "EventBridge": buses.get,
         },
     )
 
