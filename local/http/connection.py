@@ -72,6 +72,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._reading = None
+        self._forget_parser()
         self._connections.remove(self)
         self._forget_body()
         for request in self._ready:
@@ -230,6 +232,7 @@ class Connection(asyncio.Protocol):
         request, self._in_hand = self._in_hand, None
         if transport is None or request is None:
             return False
+        self._forget_parser()
         self._connections.buffered_bytes -= len(request.body)
         self._connections.remove(self)
         transport.set_protocol(protocol)
@@ -337,6 +340,14 @@ class Connection(asyncio.Protocol):
         if self._is_paused:
             self._is_paused = False
             transport.resume_reading()
+
+    def _forget_parser(self) -> None:
+        """Break the cycle with the parser, which holds this connection's methods.
+
+        Left to the garbage collector, a thousand connections a second made it stop the loop for up
+        to 0.1 s every three seconds.
+        """
+        del self._parser
 
     def _forget_body(self) -> None:
         self._connections.buffered_bytes -= self._body_bytes
