@@ -1,6 +1,8 @@
 """The surroundings of a handler are those on Lambda."""
 
+import gc
 import os
+from pathlib import Path
 
 import psutil
 import pytest
@@ -27,6 +29,26 @@ def test_hooks_after_a_restore_run_in_every_environment_and_one_that_fails_stops
     for peer in peers:
         assert peer.invoke("restored")["result"] == [peer.hello["pid"]]
     assert "fail_to_connect failed after the fork: not there yet" in invoker.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "enabled", "allocations"),
+    [
+        ("", True, gc.get_threshold()[0]),
+        ("gc.disable()", False, gc.get_threshold()[0]),
+        ("gc.set_threshold(9)", True, 9),
+    ],
+)
+def test_garbage_is_collected_as_the_import_has_it(
+    tmp_path: Path, invoker: Invoker, line: str, enabled: bool, allocations: int
+):
+    asked = "[gc.isenabled(), gc.get_threshold()[0]]"
+    (tmp_path / "code" / "helped.py").write_text(
+        f"import gc\n{line}\n\ndef handler(event, context):\n    return {asked}\n"
+    )
+    invoker.start("Helped")
+
+    assert invoker.accept().invoke("ask")["result"] == [enabled, allocations]
 
 
 def test_an_environment_steps_back_behind_the_servers_it_calls(peer: Peer):
